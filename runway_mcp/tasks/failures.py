@@ -1,0 +1,104 @@
+"""Why a call failed, whether money was spent, and whether the same call may be made again.
+
+`charged` and `retry_safe` are decided here and nowhere else. `retry_safe` means that the identical call can neither
+charge twice nor harm the account.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runway_mcp.runway.errors import Busy, RunwayError
+from runway_mcp.runway.models import RunningTask, Task
+
+Charged = Literal["no", "yes", "unknown"]
+
+_ADVICE = {
+    "unauthorized": "useapi.net refused the token: set USEAPI_TOKEN to the whole token, from `user:` to its end.",
+    "subscription": "Renew the useapi.net subscription, then make the same call again.",
+    "account": "Link the Runway account again on useapi.net, then make the same call again.",
+    "insufficient_credits": "Add credits on Runway, ask for fewer seconds, or set exploreMode on an Unlimited plan.",
+    "moderated": (
+        "Reword text_prompt before another try and do not repeat it unchanged: repeated moderation can suspend the "
+        "Runway account."
+    ),
+    "unavailable": "Make the same call again in a moment.",
+}
+
+
+@dataclass(eq=False)
+class Failure(Exception):  # noqa: N818  a failure is what the contract calls an error result
+    """An end without a film: what happened, whether it was charged, whether the same call is safe.
+
+    `kind` is one of the contract's `error.kind`; `retry_after` is in seconds; `running` names the tasks that hold the
+    slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task.
+    """
+
+    kind: str
+    message: str
+    charged: Charged = "no"
+    retry_safe: bool = True
+    retry_after: float | None = None
+    running: tuple[RunningTask, ...] = ()
+    candidates: tuple[Task, ...] = ()
+    addresses: tuple[str, ...] = ()
+    task: Task | None = None
+
+    def __str__(self) -> str:
+        """The message alone, for logs."""
+        return self.message
+
+
+def failure_of(error: RunwayError) -> Failure:
+    """The failure that a read, or a refused submit, ends in: nothing was charged.
+
+    A submit whose end is unclear is not told here: `submission_unknown` in `settle` knows the intent.
+    """
+    advice = _ADVICE.get(error.kind)
+    return Failure(
+        kind=error.kind,
+        message=f"{error.message} {advice}" if advice else error.message,
+        retry_safe=error.kind != "moderated",
+        retry_after=error.retry_after,
+        running=error.running if isinstance(error, Busy) else (),
+    )
+
+
+def task_failure(task: Task) -> Failure | None:
+    """The failure that a terminal task is, or None while it runs and when it has a film."""
+    if not task.is_terminal:
+        return None
+    if task.status == "SUCCEEDED":
+        return None if task.artifacts else _without_film(task)
+    if task.status == "CANCELLED":
+        message = "The task was cancelled on Runway's side. Whether its credits came back is unknown."
+        return Failure("cancelled", message, charged="unknown", retry_safe=False, task=task)
+    if _is_moderated(task):
+        message = f"Runway's moderation stopped the task{_reason(task)}. {_ADVICE['moderated']}"
+        return Failure("moderated", message, charged="unknown", retry_safe=False, task=task)
+    message = (
+        f"Runway failed to generate the film{_reason(task)}. Runway usually returns the credits within minutes; "
+        "another try may cost again, so let the user decide."
+    )
+    return Failure("generation_failed", message, charged="unknown", retry_safe=False, task=task)
+
+
+def _without_film(task: Task) -> Failure:
+    message = (
+        "Runway reports success but names no film. The credits are spent: look at the task on Runway's site before "
+        "paying for another."
+    )
+    return Failure("generation_failed", message, charged="yes", retry_safe=False, task=task)
+
+
+def _is_moderated(task: Task) -> bool:
+    error = task.error
+    if error is None:
+        return False
+    text = f"{error.reason or ''} {error.message or ''}".lower()
+    return error.moderation_category is not None or "safety" in text or "moderation" in text
+
+
+def _reason(task: Task) -> str:
+    error = task.error
+    said = [part for part in (error.reason, error.message) if part] if error else []
+    return f" ({': '.join(said)[:200]})" if said else ""

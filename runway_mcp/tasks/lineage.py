@@ -1,0 +1,115 @@
+"""Which clips can be extended, how often and how far: Runway's limits on Gen-3 Alpha and Gen-3 Alpha Turbo."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runway_mcp.runway.models import Asset, Task
+
+
+@dataclass(frozen=True)
+class FilmModel:
+    """A Runway model whose films can be extended: what it may add and what a second costs.
+
+    `seconds` are the lengths to choose from (the first is the default); `max_seconds` is the longest film.
+    Rates are the published credits per second of added film.
+    """
+
+    task_type: str
+    title: str
+    turbo: bool
+    credits_per_second: int
+    seconds: tuple[int, ...]
+    max_seconds: int
+    max_extensions: int = 3
+
+
+MODELS = {
+    model.task_type: model
+    for model in (
+        FilmModel("gen3a", "Gen-3 Alpha", turbo=False, credits_per_second=10, seconds=(5, 10), max_seconds=40),
+        FilmModel("gen3a_turbo", "Gen-3 Alpha Turbo", turbo=True, credits_per_second=5, seconds=(8,), max_seconds=34),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a film stands in its chain of extensions; `added_seconds` is what its last extension added."""
+
+    source_asset_id: str | None
+    extended_count: int
+    extensions_left: int
+    added_seconds: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an asset can be extended, why not, and how often it was extended."""
+
+    extendable: Literal["yes", "no", "unknown"]
+    reason: str | None = None
+    extended_count: int | None = None
+    model: FilmModel | None = None
+
+
+def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Verdict:
+    """Decides from the making task (its type and its `extended_count`, absent = 0) whether an asset is extendable.
+
+    `maker` is None when the asset names no task or the task was not found; `read_failed` tells that it could not be
+    read, which alone makes the verdict `unknown`.
+    """
+    if asset.media_type not in (None, "video"):
+        return Verdict("no", f"it is {_article(asset.media_type)}, and only videos can be extended")
+    if asset.is_user_upload or asset.task_id is None:
+        return Verdict("no", "it was uploaded; Runway extends only clips that its Gen-3 Alpha models made")
+    if maker is not None:
+        return _judge_maker(maker)
+    if read_failed:
+        return Verdict("unknown", "the task that made it could not be read")
+    return Verdict("no", "the task that made it is gone from the account, and Runway extends from that task")
+
+
+def _judge_maker(maker: Task) -> Verdict:
+    model = MODELS.get(maker.task_type or "")
+    if model is None:
+        made_by = maker.task_type or "an unnamed model"
+        return Verdict("no", f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended")
+    count = extended_count(maker)
+    if count >= model.max_extensions:
+        reason = f"it was extended {count} times, and {model.title} allows {model.max_extensions}"
+        return Verdict("no", reason, count, model)
+    return Verdict("yes", None, count, model)
+
+
+def extended_count(task: Task) -> int:
+    """How many extensions the film of a task has behind it, its own included."""
+    counted = task.options.extended_count or 0
+    return max(counted, 1) if task.options.extended_from_task_id else counted
+
+
+def lineage_of(task: Task, source_asset_id: str | None = None) -> Lineage | None:
+    """The lineage of a task's film, or None for models that cannot be extended."""
+    model = MODELS.get(task.task_type or "")
+    if model is None:
+        return None
+    count = extended_count(task)
+    added = int(task.options.seconds or model.seconds[-1]) if count else 0
+    return Lineage(source_asset_id, count, max(0, model.max_extensions - count), added)
+
+
+def price(model: FilmModel, seconds: float, *, explore: bool) -> int:
+    """The estimated credits for so many added seconds; explore mode costs none."""
+    return 0 if explore else round(model.credits_per_second * seconds)
+
+
+def cost_of(task: Task) -> int | None:
+    """The estimated credits of a task, from its options; None for models without a known rate."""
+    model = MODELS.get(task.task_type or "")
+    if model is None:
+        return None
+    seconds = task.options.seconds or model.seconds[-1]
+    return price(model, seconds, explore=bool(task.options.explore_mode))
+
+
+def _article(media_type: str | None) -> str:
+    return f"an {media_type}" if (media_type or "")[:1] in "aeiou" else f"a {media_type}"

@@ -1,0 +1,123 @@
+"""What an extension will be, before anything is spent: the clip, its model, the price, what is left afterwards."""
+
+from dataclasses import dataclass
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.ids import account_of, kind_of
+from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.failures import Failure, failure_of, task_failure
+from runway_mcp.tasks.lineage import FilmModel, Lineage, judge, price
+
+# Clips are a few frames longer than their name says (10.542 s for 10 s), three times over.
+_LENGTH_TOLERANCE = 1.5
+
+
+@dataclass(frozen=True)
+class Wish:
+    """An extension as the caller asked for it; `asset_id` may be a finished task's id, None means not given."""
+
+    asset_id: str
+    text_prompt: str | None = None
+    seconds: int | None = None
+    seed: int | None = None
+    explore_mode: bool = False
+    reply_url: str | None = None
+    reply_ref: str | None = None
+    max_jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A wish that can be submitted: `lineage` and `seconds_left` (of the longest film) as they would be afterwards.
+
+    `cost` is an estimate in credits; `account` is the e-mail of the Runway account that owns the clip.
+    """
+
+    wish: Wish
+    source: Asset
+    parent: Task
+    model: FilmModel
+    seconds: int
+    cost: int
+    lineage: Lineage
+    account: str | None
+    seconds_left: float | None
+
+
+async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None = None) -> Plan:
+    """Reads the clip and the task that made it, and refuses what Runway would refuse, at no cost.
+
+    `patience` is in seconds, for each read. Raises `Failure`: `invalid_request` for a clip that cannot be extended or
+    seconds that it cannot gain, else what the reads end in.
+    """
+    try:
+        source, parent = await _source(client, wish.asset_id, patience)
+    except RunwayError as error:
+        raise failure_of(error) from error
+    verdict = judge(source, parent)
+    if verdict.extendable != "yes" or verdict.model is None or parent is None:
+        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.")
+    model, count = verdict.model, (verdict.extended_count or 0) + 1
+    seconds = _seconds(wish, model)
+    length = source.metadata.duration if source.metadata else None
+    _check_length(model, length, seconds)
+    return Plan(
+        wish=wish,
+        source=source,
+        parent=parent,
+        model=model,
+        seconds=seconds,
+        cost=price(model, seconds, explore=wish.explore_mode),
+        lineage=Lineage(source.asset_id, count, model.max_extensions - count, seconds),
+        account=account_of(source.asset_id),
+        seconds_left=None if length is None else max(0.0, model.max_seconds - length - seconds),
+    )
+
+
+async def _source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:
+    if kind_of(reference) == "task":
+        task = await client.task(reference, patience=patience)
+        return _film_of(task), task
+    asset = await client.asset(reference, patience=patience)
+    if asset.task_id is None:
+        return asset, None
+    try:
+        return asset, await client.task(asset.task_id, patience=patience)
+    except NotFound:
+        return asset, None
+
+
+def _film_of(task: Task) -> Asset:
+    if not task.is_terminal:
+        message = f"The task is {task.status}; its film can be extended once it is finished. Follow it with get_task."
+        raise Failure("invalid_request", message, task=task)
+    if task_failure(task) is not None:
+        message = f"The task ended as {task.status} without a film, so there is nothing to extend."
+        raise Failure("invalid_request", message)
+    film = task.artifacts[0]
+    return film if film.task_id else film.model_copy(update={"task_id": task.task_id})
+
+
+def _seconds(wish: Wish, model: FilmModel) -> int:
+    if wish.seconds is None:
+        return model.seconds[0]
+    if len(model.seconds) == 1:
+        message = f"seconds: a {model.title} clip always gains {model.seconds[0]} s; leave `seconds` out."
+        raise Failure("invalid_request", message)
+    if wish.seconds not in model.seconds:
+        allowed = " or ".join(map(str, model.seconds))
+        raise Failure("invalid_request", f"seconds: a {model.title} clip can gain {allowed} s.")
+    return wish.seconds
+
+
+def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
+    if length is None or length + seconds <= model.max_seconds + _LENGTH_TOLERANCE:
+        return
+    fitting = [choice for choice in model.seconds if length + choice <= model.max_seconds + _LENGTH_TOLERANCE]
+    way_on = f"ask for {max(fitting)} s" if fitting else "no extension fits any more"
+    message = (
+        f"seconds: the clip is {length:.1f} s long and {model.title} films end at {model.max_seconds} s, "
+        f"so {seconds} s more do not fit; {way_on}."
+    )
+    raise Failure("invalid_request", message)

@@ -1,0 +1,83 @@
+"""Puts the room together for as long as the server lives: ledger, watcher and submits in one task group."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.models import Task
+from runway_mcp.tasks.failures import task_failure
+from runway_mcp.tasks.ledger import Ledger, LedgerError
+from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.submit import Submissions
+from runway_mcp.tasks.watcher import Watcher
+
+_log = logging.getLogger(__name__)
+
+# How long a shutdown waits for the answer of a POST that is out; hosts kill a server soon after they ask it to end.
+SHUTDOWN_GRACE = 3.0
+
+
+@dataclass(frozen=True)
+class TasksRoom:
+    """What a call may reach: upstream, the ledger, the watcher and the submits of this process."""
+
+    client: RunwayClient
+    ledger: Ledger
+    watcher: Watcher
+    submissions: Submissions
+
+
+async def _ignore(_: Task) -> None:
+    return
+
+
+@asynccontextmanager
+async def open_tasks(
+    client: RunwayClient,
+    *,
+    ledger: Path,
+    poll_seconds: float,
+    on_change: Callable[[Task], Awaitable[None]] = _ignore,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[TasksRoom]:
+    """Opens the room on an open client; takes up what an earlier process left unfinished.
+
+    `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A
+    ledger that cannot be used does not stop the start: each submit then says why it is refused.
+    """
+    book = Ledger(ledger)
+
+    async def note(task: Task) -> None:
+        failure = task_failure(task)
+        told = (failure.kind, failure.message) if failure else None
+        try:
+            await book.observe(task.task_id, task.status, ended=now() if task.is_terminal else None, failure=told)
+        except LedgerError:
+            _log.exception("the ledger could not be told of a task's state")
+        await on_change(task)
+
+    async with anyio.create_task_group() as background:
+        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note)
+
+        async def accepted(task: Task) -> None:
+            await note(task)
+            watcher.follow(task)
+
+        settlements = Settlements(client, book, background, accepted=accepted, now=now)
+        submissions = Submissions(client, book, settlements, background, accepted=accepted, now=now)
+        try:
+            try:
+                await submissions.resume()
+            except LedgerError as error:
+                _log.warning("%s Nothing can be submitted until then.", error)
+            yield TasksRoom(client, book, watcher, submissions)
+        finally:
+            await submissions.finish(SHUTDOWN_GRACE)
+            background.cancel_scope.cancel()
+            book.close()

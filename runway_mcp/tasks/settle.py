@@ -1,0 +1,116 @@
+"""Settles unclear submits: looks for their tasks, now and in the background, and adopts what is found. Never posts."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+
+from anyio import sleep
+from anyio.abc import TaskGroup
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
+from runway_mcp.tasks.ledger import Ledger, LedgerError
+from runway_mcp.tasks.traces import among, candidates, look
+
+_log = logging.getLogger(__name__)
+
+# Seconds between two looks in the background: soon at first, since most tasks turn up at once.
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+_LAST_PAUSE = 30.0
+
+
+class Settlements:
+    """The unclear submits of this process and of those that died; `background` is the task group that looks.
+
+    `accepted` is awaited with each adopted task; `now` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        client: RunwayClient,
+        ledger: Ledger,
+        background: TaskGroup,
+        *,
+        accepted: Callable[[Task], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._background = background
+        self._accepted = accepted
+        self._now = now
+        self._looking: set[str] = set()
+
+    async def find(self, intent: Intent) -> Task | None:
+        """The intent's task if upstream shows it; None also when looking fails, which is no proof of anything."""
+        try:
+            return await look(self._client, self._ledger, intent)
+        except RunwayError as error:
+            _log.info("looking for an unclear submit failed: %s", error)
+            return None
+
+    async def settle(self, intent: Intent) -> bool:
+        """Looks once and adopts what it finds; tells whether it did."""
+        found = await self.find(intent)
+        return found is not None and await self._adopt(intent, found)
+
+    async def notice(self, running: Iterable[RunningTask]) -> None:
+        """Adopts unclear submits that a 429 happens to name."""
+        for intent in await self._ledger.unfinished() if running else ():
+            if intent.state is State.UNCLEAR:
+                found = await among(self._client, self._ledger, intent, running)
+                if found is not None:
+                    await self._adopt(intent, found)
+
+    def keep_looking(self, intent: Intent) -> None:
+        """Looks in the background for ten minutes from the intent on, at least once, then closes it as unknown."""
+        if intent.id not in self._looking:
+            self._looking.add(intent.id)
+            self._background.start_soon(self._keep_looking, intent)
+
+    async def failure(self, intent: Intent) -> Failure:
+        """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
+        if intent.state is not State.UNKNOWN:
+            return Failure("submission_unknown", _LOOKING, charged="unknown", retry_after=10.0)
+        found = await candidates(self._client, self._ledger, intent)
+        return Failure("submission_unknown", _CLOSED, charged="unknown", candidates=found)
+
+    async def _keep_looking(self, intent: Intent) -> None:
+        pauses = iter(_PAUSES)
+        try:
+            while True:
+                await sleep(next(pauses, _LAST_PAUSE))
+                standing = await self._ledger.get(intent.id)
+                if standing is None or standing.is_settled or await self.settle(standing):
+                    return
+                if self._now() - intent.created >= LOOKING_SECONDS:
+                    break
+            await self._ledger.change(intent.id, _close)
+        except LedgerError:
+            _log.exception("looking for an unclear submit stopped")
+        finally:
+            self._looking.discard(intent.id)
+
+    async def _adopt(self, intent: Intent, task: Task) -> bool:
+        if not await self._ledger.accept(intent.id, task.task_id, task.status, adopted=True):
+            return False
+        await self._accepted(task)
+        return True
+
+
+def _close(intent: Intent) -> Intent:
+    return intent if intent.is_settled else replace(intent, state=State.UNKNOWN)
+
+
+_LOOKING = (
+    "Runway's answer to the submit did not arrive: it may have started the task and charged for it. The task is being "
+    "looked for. Make the same call again: it only looks and never submits a second time."
+)
+_CLOSED = (
+    "Ten minutes of looking did not find the task of this submit, so it is unknown whether Runway accepted and charged "
+    "it. The same call looks again and never submits. Compare the candidates with what was asked for; to submit once "
+    "more on purpose, give a `seed` of your own choice."
+)

@@ -1,0 +1,112 @@
+"""What upstream shows of a submit whose answer was lost: reads and compares, changes nothing.
+
+What upstream may show: the replyRef in the list of running tasks, the seed and the parent task in the list of all.
+A task is adopted only if it is not older than the intent and no other intent owns it. A replyRef of our own is
+unguessable and tells enough; a caller's may be used many times and counts only together with seed and parent.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent
+from runway_mcp.tasks.ledger import Ledger
+
+# How far upstream's clock may lag behind ours, in seconds.
+CLOCK_SKEW = 60.0
+_PAGE = 100
+_MOST_PAGES = 10
+_PATIENCE = 3.0
+
+
+async def look(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | None:
+    """The task that the intent's POST made, if upstream shows it and no other intent owns it.
+
+    Raises what a failed read raises, unless the other list has the task.
+    """
+    failed: RunwayError | None = None
+    try:
+        running = await client.scheduler(patience=_PATIENCE)
+    except RunwayError as error:
+        failed, running = error, ()
+    task = await among(client, ledger, intent, running)
+    if task is None:
+        task = await _listed(client, ledger, intent)
+    if task is None and failed is not None:
+        raise failed
+    return task
+
+
+async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
+    """The intent's task among running ones, as the scheduler or the body of a 429 names them."""
+    for entry in running:
+        if entry.reply_ref != intent.reply_ref or await _owned(ledger, entry.task_id, intent):
+            continue
+        try:
+            task = await client.task(entry.task_id, patience=_PATIENCE)
+        except NotFound:
+            task = Task(task_id=entry.task_id, status="PENDING", reply_ref=entry.reply_ref)
+        if is_ours(task, intent) or (intent.own_ref and not _is_older(task, intent)):
+            return task
+    return None
+
+
+def is_ours(task: Task, intent: Intent) -> bool:
+    """Whether a task says of itself all that the intent's POST said, and is not older than it."""
+    options = task.options
+    if _is_older(task, intent) or (task.reply_ref is not None and task.reply_ref != intent.reply_ref):
+        return False
+    if intent.own_ref and task.reply_ref == intent.reply_ref:
+        return True
+    return (
+        options.seed == intent.seed
+        and options.extended_from_task_id == intent.parent_task_id
+        and (task.created is not None or intent.own_seed)
+        and (options.text_prompt or "") in ("", intent.text_prompt or "")
+        and options.seconds in (None, intent.seconds)
+    )
+
+
+async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
+    """The same account's tasks of the minutes after the intent that no intent owns; none if the read fails."""
+    latest = intent.created + LOOKING_SECONDS
+    try:
+        page = await client.tasks(email=intent.account, limit=_PAGE, patience=_PATIENCE)
+    except RunwayError:
+        return ()
+    near = [task for task in page if task.created and not _is_older(task, intent)]
+    return tuple(
+        [
+            task
+            for task in near
+            if task.created and task.created.timestamp() <= latest and not await _owned(ledger, task.task_id, intent)
+        ][:5]
+    )
+
+
+async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | None:
+    async for page in _pages(client, intent):
+        for task in page:
+            if is_ours(task, intent) and not await _owned(ledger, task.task_id, intent):
+                return task
+    return None
+
+
+async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:
+    """Pages of the task list until one is short, or reaches behind the intent in a list that is newest first."""
+    for number in range(_MOST_PAGES):
+        page = await client.tasks(email=intent.account, offset=number * _PAGE, limit=_PAGE, patience=_PATIENCE)
+        yield page
+        newest_first = len(page) > 1 and (page[0].created_at or "") >= (page[-1].created_at or "")
+        if len(page) < _PAGE or (newest_first and _is_older(page[-1], intent)):
+            return
+
+
+def _is_older(task: Task, intent: Intent) -> bool:
+    return task.created is not None and task.created.timestamp() < intent.created - CLOCK_SKEW
+
+
+async def _owned(ledger: Ledger, task_id: str, intent: Intent) -> bool:
+    owner = await ledger.of_task(task_id)
+    return owner is not None and owner.id != intent.id

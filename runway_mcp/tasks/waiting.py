@@ -1,0 +1,41 @@
+"""Waits for a task's end, at most until a deadline, and tells what it sees on the way."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from runway_mcp.runway.models import Task
+from runway_mcp.tasks.watcher import Followed, Watcher
+
+# The longest silence between two tellings, and the shortest, in seconds.
+HEARTBEAT = 10.0
+QUIET = 1.0
+
+
+async def wait_for(watcher: Watcher, task: Task, *, deadline: float, tell: Callable[[Task], Awaitable[None]]) -> Task:
+    """Returns the task as soon as it is terminal, or as it stands at the deadline (in the event loop's time).
+
+    `tell` is awaited at once, then for changes at most once a second and at least every ten seconds, never after the
+    task's end. Cancelling the wait leaves the task followed.
+    """
+    watched = watcher.follow(task)
+    while not watched.task.is_terminal and anyio.current_time() < deadline:
+        told, began = watched.task, anyio.current_time()
+        await tell(told)
+        await _change(watched, told, until=min(deadline, began + HEARTBEAT))
+        await _end(watched, until=min(deadline, began + QUIET))
+    return watched.task
+
+
+async def _change(watched: Followed, known: Task, *, until: float) -> None:
+    """Returns when the task differs from what is known of it, or when the time has come."""
+    with anyio.move_on_after(max(0.0, until - anyio.current_time())):
+        while (changed := watched.changed) and watched.task == known:
+            await changed.wait()
+
+
+async def _end(watched: Followed, *, until: float) -> None:
+    """Returns when the task is terminal, or when the time has come."""
+    with anyio.move_on_after(max(0.0, until - anyio.current_time())):
+        while (changed := watched.changed) and not watched.task.is_terminal:
+            await changed.wait()

@@ -1,0 +1,56 @@
+"""Clips, tasks and plans to test with, as upstream tells them."""
+
+from typing import Any
+
+from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.intents import Intent, draft
+from runway_mcp.tasks.lineage import MODELS, Lineage
+from runway_mcp.tasks.plan import Plan, Wish
+
+ACCOUNT = "ana@example.com"
+NOW = 1_800_000_000.0
+
+
+def long_id(kind: str, number: int, account: str = ACCOUNT) -> str:
+    """A long id such as useapi.net makes."""
+    return f"user:1234-runwayml:{account}-{kind}:{number:08d}-0000-4000-8000-000000000000"
+
+
+def task(number: int = 1, **fields: Any) -> Task:
+    """A task in the wire's form; `fields` are the wire's names."""
+    body = {"taskId": long_id("task", number), "status": "SUCCEEDED", "taskType": "gen3a"}
+    return Task.model_validate({**body, **fields})
+
+
+def clip(number: int = 1, **fields: Any) -> Asset:
+    """A Gen-3 Alpha clip of ten seconds that task `number` made."""
+    body = {
+        "assetId": long_id("asset", number),
+        "taskId": long_id("task", number),
+        "mediaType": "video",
+        "metadata": {"duration": 10.0, "width": 1280, "height": 768, "frameRate": 24},
+    }
+    return Asset.model_validate({**body, **fields})
+
+
+def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
+    """The plan of a first extension by five (Turbo: eight) seconds."""
+    model = MODELS[task_type]
+    wish = wish or Wish(asset_id=clip().asset_id, text_prompt="the camera rises")
+    seconds = wish.seconds or model.seconds[0]
+    return Plan(
+        wish=wish,
+        source=clip(),
+        parent=task(),
+        model=model,
+        seconds=seconds,
+        cost=seconds * model.credits_per_second,
+        lineage=Lineage(clip().asset_id, 1, 2, seconds),
+        account=ACCOUNT,
+        seconds_left=25.0,
+    )
+
+
+def intent(wish: Wish | None = None, *, now: float = NOW) -> Intent:
+    """A drafted intent."""
+    return draft(plan(wish), now=now)
