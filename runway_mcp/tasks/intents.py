@@ -111,16 +111,17 @@ def twin_key(plan: Plan) -> str:
 def request_of(plan: Plan, intent: Intent) -> ExtendRequest:
     """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`."""
     wish = plan.wish
-    return ExtendRequest(
-        asset_id=plan.source.asset_id,
-        text_prompt=wish.text_prompt,
-        seconds=None if plan.model.turbo else plan.seconds,
-        seed=intent.seed,
-        explore_mode=wish.explore_mode or None,
-        reply_url=wish.reply_url,
-        reply_ref=intent.reply_ref,
-        max_jobs=wish.max_jobs,
-    )
+    fields = {
+        "asset_id": plan.source.asset_id,
+        "text_prompt": wish.text_prompt,
+        "seconds": None if plan.model.turbo else plan.seconds,
+        "seed": intent.seed,
+        "explore_mode": wish.explore_mode or None,
+        "reply_url": wish.reply_url,
+        "reply_ref": intent.reply_ref,
+        "max_jobs": wish.max_jobs,
+    }
+    return ExtendRequest.model_validate(fields)
 
 
 def is_twin(intent: Intent, *, now: float) -> bool:

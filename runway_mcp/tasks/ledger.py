@@ -2,48 +2,28 @@
 
 Statements run on the event loop, without threads: each is a few microseconds, and a transaction that another process
 holds is waited for with `anyio.sleep`, so that nothing blocks. Whatever keeps the file from being written ends in
-`LedgerError` before anything is spent; a damaged or unknown file is never replaced.
+`LedgerError` before anything is spent.
 """
 
-import os
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import anyio
 
+from runway_mcp.tasks.database import LOCK_PATIENCE, LedgerError, connect, immediate, is_busy, sentence
 from runway_mcp.tasks.intents import Intent, State, is_twin
+from runway_mcp.tasks.terms import DAY_SECONDS, QUOTE_SECONDS, Quote, Terms, TermsRefused
 
 _T = TypeVar("_T")
 
-# How long another process may hold the file before it counts as locked, in seconds.
-LOCK_PATIENCE = 5.0
+FREE = Terms()
+"""No caps, no confirmation."""
 
 _COLUMNS = tuple(field.name for field in fields(Intent))
-
-MIGRATIONS = (
-    """
-    CREATE TABLE intents (
-        id TEXT PRIMARY KEY, twin_key TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, account TEXT,
-        task_type TEXT NOT NULL, source_asset_id TEXT NOT NULL, parent_task_id TEXT NOT NULL, text_prompt TEXT,
-        seconds INTEGER NOT NULL, explore_mode INTEGER NOT NULL, seed INTEGER NOT NULL, own_seed INTEGER NOT NULL,
-        reply_ref TEXT NOT NULL, own_ref INTEGER NOT NULL, cost INTEGER NOT NULL, lease REAL NOT NULL,
-        task_id TEXT UNIQUE, status TEXT, ended REAL, told REAL, failure_kind TEXT, failure_message TEXT
-    );
-    CREATE INDEX intents_by_twin ON intents (twin_key, created);
-    CREATE INDEX intents_by_time ON intents (created);
-    CREATE INDEX intents_by_state ON intents (state, ended);
-    """,
-)
-"""One script for each version of the file; `PRAGMA user_version` counts those that have run."""
-
-
-class LedgerError(Exception):
-    """The ledger cannot be read or written; the message says why and what to do."""
 
 
 class Ledger:
@@ -62,10 +42,12 @@ class Ledger:
             self._open.close()
             self._open = None
 
-    async def claim(self, intent: Intent, *, now: float) -> tuple[Intent, bool]:
+    async def claim(self, intent: Intent, *, now: float, terms: Terms = FREE, covers: str = "") -> tuple[Intent, bool]:
         """Writes the intent unless a twin of it stands already; returns the one that counts, and whether it is a twin.
 
-        Of two calls at the same moment, in one process or two, one writes and the other gets its twin.
+        Of two calls at the same moment, in one process or two, one writes and the other gets its twin. A twin costs
+        nothing and is returned whatever the terms; else `TermsRefused` is raised if they do not allow the intent.
+        `covers` is the key of the arguments, which the terms' quote must be for; the quote is spent here.
         """
 
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
@@ -74,6 +56,8 @@ class Ledger:
                 standing = _intent(row)
                 if is_twin(standing, now=now):
                     return standing, True
+            _check_caps(ledger, intent.cost, terms, now)
+            _check_quote(ledger, intent, terms, covers, now)
             _insert(ledger, intent)
             return intent, False
 
@@ -138,6 +122,17 @@ class Ledger:
 
         await self._transaction(work)
 
+    async def offer(self, quote: Quote) -> None:
+        """Writes a quote that a later claim may spend."""
+
+        def work(ledger: sqlite3.Connection) -> None:
+            ledger.execute("DELETE FROM quotes WHERE expires < ?", (quote.expires - 2 * QUOTE_SECONDS,))
+            ledger.execute(
+                "INSERT INTO quotes (id, covers, expires) VALUES (?, ?, ?)", (quote.id, quote.covers, quote.expires)
+            )
+
+        await self._transaction(work)
+
     async def get(self, intent_id: str) -> Intent | None:
         """The intent of that id."""
         return await self._one("SELECT * FROM intents WHERE id = ?", intent_id)
@@ -169,16 +164,16 @@ class Ledger:
         give_up = anyio.current_time() + LOCK_PATIENCE
         while True:
             try:
-                with _immediate(self._connection()) as ledger:
+                with immediate(self._connection()) as ledger:
                     return work(ledger)
             except (sqlite3.Error, OSError) as error:
-                if not _is_busy(error) or anyio.current_time() >= give_up:
-                    raise LedgerError(_sentence(self._path, error)) from error
+                if not is_busy(error) or anyio.current_time() >= give_up:
+                    raise LedgerError(sentence(self._path, error)) from error
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  spreads processes that wait for one file
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
-            self._open = _connect(self._path)
+            self._open = connect(self._path)
         return self._open
 
     def __enter__(self) -> Self:
@@ -188,49 +183,45 @@ class Ledger:
         self.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-    try:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        _migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == len(MIGRATIONS):
+def _check_caps(ledger: sqlite3.Connection, cost: int, terms: Terms, now: float) -> None:
+    """Raises `TermsRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes."""
+    if not cost:
         return
-    with _immediate(connection):
-        version = _version(connection)
-        if version > len(MIGRATIONS):
-            found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
-            raise LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
-        for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    if terms.per_call is not None and cost > terms.per_call:
+        raise TermsRefused("per_call")
+    if terms.per_day is None:
+        return
+    spends = ledger.execute(
+        "SELECT created, cost FROM intents WHERE created > ? AND cost > 0 AND"
+        " (state IN ('posting', 'unclear', 'unknown', 'accepted') OR (state = 'waiting' AND lease >= ?))"
+        " ORDER BY created",
+        (now - DAY_SECONDS, now),
+    ).fetchall()
+    spent = sum(spend["cost"] for spend in spends)
+    excess, frees_at = spent + cost - terms.per_day, None
+    if excess <= 0:
+        return
+    for spend in spends if cost <= terms.per_day else ():
+        excess -= spend["cost"]
+        if excess <= 0:
+            frees_at = spend["created"] + DAY_SECONDS
+            break
+    raise TermsRefused("per_day", spent=spent, frees_at=frees_at)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-@contextmanager
-def _immediate(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
+def _check_quote(ledger: sqlite3.Connection, intent: Intent, terms: Terms, covers: str, now: float) -> None:
+    """Spends the quote that was given; raises `TermsRefused` if it does not hold, or if one is needed and missing."""
+    if terms.quote is None:
+        if intent.cost and terms.confirm_above is not None and intent.cost > terms.confirm_above:
+            raise TermsRefused("unconfirmed")
+        return
+    spent = ledger.execute(
+        "UPDATE quotes SET intent_id = ? WHERE id = ? AND covers = ? AND expires >= ?"
+        " AND (intent_id IS NULL OR intent_id IN (SELECT id FROM intents WHERE state = 'refused'))",
+        (intent.id, terms.quote, covers, now),
+    )
+    if spent.rowcount != 1:
+        raise TermsRefused("quote")
 
 
 def _insert(connection: sqlite3.Connection, intent: Intent) -> None:
@@ -253,25 +244,3 @@ def _intent(row: sqlite3.Row) -> Intent:
     for flag in ("explore_mode", "own_seed", "own_ref"):
         stored[flag] = bool(stored[flag])
     return Intent(**stored)
-
-
-def _is_busy(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _sentence(path: Path, error: Exception) -> str:
-    """What is wrong with the file, for one who has never heard of SQLite."""
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if _is_busy(error):
-        return f"The ledger {path} has been locked by another program for {LOCK_PATIENCE:.0f} s."
-    if code == sqlite3.SQLITE_FULL:
-        return f"The disk that holds the ledger {path} is full. Free some space, then make the same call again."
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return (
-            f"The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. "
-            "Move it away to begin with an empty one, or restore a copy."
-        )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
-        return f"The ledger {path} cannot be written ({error}). Make it writable, or set RUNWAY_MCP_DATA_DIR."
-    return f"The ledger {path} cannot be used ({error})."

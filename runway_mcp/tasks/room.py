@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import task_failure
-from runway_mcp.tasks.ledger import Ledger, LedgerError
+from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.submit import Submissions
 from runway_mcp.tasks.watcher import Watcher
@@ -45,7 +46,7 @@ async def open_tasks(
     poll_seconds: float,
     on_change: Callable[[Task], Awaitable[None]] = _ignore,
     now: Callable[[], float] = time.time,
-) -> AsyncIterator[TasksRoom]:
+) -> AsyncGenerator[TasksRoom]:
     """Opens the room on an open client; takes up what an earlier process left unfinished.
 
     `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A

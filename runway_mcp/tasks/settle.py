@@ -10,9 +10,10 @@ from anyio.abc import TaskGroup
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.ledger import Ledger, LedgerError
+from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.traces import among, candidates, look
 
 _log = logging.getLogger(__name__)

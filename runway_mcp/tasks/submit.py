@@ -17,11 +17,13 @@ from anyio.abc import TaskGroup
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
+from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import POSTING_LEASE, WAITING_LEASE, Intent, State, draft, request_of
-from runway_mcp.tasks.ledger import Ledger, LedgerError
+from runway_mcp.tasks.ledger import FREE, Ledger
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.terms import Terms, arguments_key
 
 _log = logging.getLogger(__name__)
 
@@ -90,18 +92,19 @@ class Submissions:
         self._now = now
         self._attempts: dict[str, _Attempt] = {}
 
-    async def submit(self, plan: Plan, *, deadline: float, say: Say) -> Submitted:
+    async def submit(self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE) -> Submitted:
         """Submits a plan once, or returns its twin, at the latest at `deadline` (in the event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even if the deadline
         is nearer. `say` is awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted,
-        `submission_unknown` if no answer is clear by then, or the refusal.
+        `submission_unknown` if no answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
         """
         deadline = max(deadline, anyio.current_time() + ANSWER_PATIENCE)
         say = _sparing(say)
         while True:
             try:
-                intent, twin = await self._ledger.claim(draft(plan, now=self._now()), now=self._now())
+                now, covers = self._now(), arguments_key(plan)
+                intent, twin = await self._ledger.claim(draft(plan, now=now), now=now, terms=terms, covers=covers)
             except LedgerError as error:
                 raise _not_submitted(error) from error
             try:
@@ -194,7 +197,7 @@ class Submissions:
         async with anyio.create_task_group() as race:
             race.start_soon(post)
             race.start_soon(search)
-        return answer or SubmitUnclear("The submit was cut short.", cause="cut short")
+        return answer or SubmitUnclear("it was cut short")
 
     async def _write(self, intent: Intent, outcome: Task | RunwayError) -> None:
         if isinstance(outcome, Task):

@@ -98,8 +98,10 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
     for number in range(_MOST_PAGES):
         page = await client.tasks(email=intent.account, offset=number * _PAGE, limit=_PAGE, patience=_PATIENCE)
         yield page
-        newest_first = len(page) > 1 and (page[0].created_at or "") >= (page[-1].created_at or "")
-        if len(page) < _PAGE or (newest_first and _is_older(page[-1], intent)):
+        if len(page) < _PAGE:
+            return
+        newest_first = (page[0].created_at or "") >= (page[-1].created_at or "")
+        if newest_first and _is_older(page[-1], intent):
             return
 
 

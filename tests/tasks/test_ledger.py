@@ -1,4 +1,3 @@
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -7,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from runway_mcp.tasks.database import MIGRATIONS, LedgerError
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.ledger import MIGRATIONS, Ledger, LedgerError
+from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, long_id
 
@@ -124,8 +124,8 @@ async def test_only_the_owner_can_read_the_file(ledger: Ledger, path: Path) -> N
     await claimed(ledger)
 
     files = [path, *path.parent.glob("ledger.sqlite3-*")]
-    assert {stat.S_IMODE(os.stat(file).st_mode) for file in files} == {0o600}
-    assert stat.S_IMODE(os.stat(path.parent).st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 async def test_a_ledger_held_for_long_ends_in_a_sentence_and_comes_back(ledger: Ledger, path: Path) -> None:
@@ -162,14 +162,19 @@ async def test_a_ledger_of_a_later_version_is_left_alone(ledger: Ledger, path: P
         await claimed(ledger)
 
 
-async def test_a_full_disk_ends_in_a_sentence(ledger: Ledger, path: Path) -> None:
+async def test_a_full_disk_ends_in_a_sentence(ledger: Ledger) -> None:
     await claimed(ledger)
-    pages = ledger._connection().execute("PRAGMA page_count").fetchone()[0]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  a limit on pages is the disk that is full
-    ledger._connection().execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  likewise
+    # A limit on the file's pages is the disk that is full; only the connection itself can set it.
+    connection = ledger._connection()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    with pytest.raises(LedgerError, match="full"):
+    async def fill() -> None:
         for seed in range(1, 999):
             await claimed(ledger, Wish(asset_id=clip().asset_id, seed=seed))
+
+    with pytest.raises(LedgerError, match="full"):
+        await fill()
 
 
 async def test_a_folder_that_cannot_be_made_ends_in_a_sentence(tmp_path: Path) -> None:

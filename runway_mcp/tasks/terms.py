@@ -1,0 +1,68 @@
+"""The user's terms for spending: caps in credits, and a confirmation that covers exactly one request.
+
+A quote is what a confirmation names: it stands in the ledger from the dry run or the question that made it, is spent
+in the transaction that writes its intent, and covers one set of arguments for a quarter of an hour.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from runway_mcp.tasks.plan import Plan
+
+QUOTE_SECONDS = 900.0
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a submit must keep to: `per_call` and `per_day` are caps in credits, the day being the last 24 hours.
+
+    Above `confirm_above` credits (None: never) the request needs a confirmation; `quote` is the one that was given.
+    """
+
+    per_call: int | None = None
+    per_day: int | None = None
+    confirm_above: float | None = None
+    quote: str | None = None
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A price that can be confirmed once: `covers` is the key of the arguments, `expires` is in Unix seconds."""
+
+    id: str
+    covers: str
+    expires: float
+
+    @property
+    def expires_at(self) -> str:
+        """`expires` as ISO 8601 in UTC."""
+        return datetime.fromtimestamp(self.expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def quote_of(plan: Plan, *, now: float) -> Quote:
+    """A quote for exactly the arguments of a plan."""
+    return Quote(id=secrets.token_urlsafe(9), covers=arguments_key(plan), expires=now + QUOTE_SECONDS)
+
+
+def arguments_key(plan: Plan) -> str:
+    """The same for two requests with the same arguments, the resolved asset standing for its spellings."""
+    asked = {**asdict(plan.wish), "asset_id": plan.source.asset_id, "seconds": plan.seconds}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(eq=False)
+class TermsRefused(Exception):  # noqa: N818  a refusal, told to the user as such
+    """The terms do not allow a request: nothing is written.
+
+    `reason` is `per_call`, `per_day` (with `spent` in the last 24 hours and `frees_at`, Unix seconds, when enough of
+    it will be older), `unconfirmed` (no quote was given) or `quote` (the one given is unknown, used, expired or for
+    other arguments).
+    """
+
+    reason: str
+    spent: int = 0
+    frees_at: float | None = None
