@@ -7,7 +7,7 @@ charge twice nor harm the account.
 from dataclasses import dataclass
 from typing import Literal
 
-from runway_mcp.runway.errors import Busy, RunwayError
+from runway_mcp.runway.errors import Busy, RunwayError, quoted
 from runway_mcp.runway.models import RunningTask, Task
 
 Charged = Literal["no", "yes", "unknown"]
@@ -101,4 +101,4 @@ def _is_moderated(task: Task) -> bool:
 def _reason(task: Task) -> str:
     error = task.error
     said = [part for part in (error.reason, error.message) if part] if error else []
-    return f" ({': '.join(said)[:200]})" if said else ""
+    return f" ({quoted(': '.join(said))})" if said else ""

@@ -1,0 +1,332 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runway_mcp.simulator.world import World
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import State
+from runway_mcp.tasks.plan import Wish, make_plan
+from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.submit import Submitted, Waiting
+from tests.upstream import fault, opened_room, virtual_world
+
+pytestmark = pytest.mark.virtual_time
+
+POST = {"method": "POST", "path_prefix": "/gen3/extend"}
+
+
+@asynccontextmanager
+async def open_world(folder: Path, **fields: object) -> AsyncGenerator[tuple[World, TasksRoom]]:
+    world = virtual_world(**fields)
+    with anyio.fail_after(3600):
+        async with opened_room(world, folder) as room:
+            yield world, room
+
+
+def wish(world: World, **fields: object) -> Wish:
+    return Wish(**{"asset_id": world.asset_id(world.assets[0]), "text_prompt": "the camera rises", **fields})  # pyright: ignore[reportArgumentType]
+
+
+async def submit(room: TasksRoom, asked: Wish, *, wait: float = 45.0, heard: list[Waiting] | None = None) -> Submitted:
+    async def say(waiting: Waiting) -> None:
+        if heard is not None:
+            heard.append(waiting)
+
+    plan = await make_plan(room.client, asked)
+    return await room.submissions.submit(plan, deadline=anyio.current_time() + wait, say=say)
+
+
+async def failure_of_submit(room: TasksRoom, asked: Wish, *, wait: float = 45.0) -> Failure:
+    with pytest.raises(Failure) as caught:
+        await submit(room, asked, wait=wait)
+    return caught.value
+
+
+async def test_a_submit_is_written_down_and_followed_to_its_end(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        submitted = await submit(room, wish(world))
+        await anyio.sleep(60)
+
+        intent = await room.ledger.of_task(submitted.task.task_id)
+        assert intent is not None
+        assert (intent.state, intent.status, submitted.twin) == (State.ACCEPTED, "SUCCEEDED", False)
+        assert intent.ended is not None
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": "reset_after"},
+        {"kind": "cut", "after_bytes": 0},
+        {"kind": "cut", "after_bytes": 100},
+        {"kind": "status", "status": 502, "body": "<html>bad gateway</html>", "handled": True},
+        {"kind": "status", "status": 200, "body": "not json", "handled": True},
+        {"kind": "status", "status": 200, "body": {"error": "odd"}, "handled": True},
+        {"kind": "status", "status": 408, "body": None, "handled": True},
+        {"kind": "delay_after", "seconds": 300},
+    ],
+)
+@pytest.mark.parametrize("given", [{}, {"reply_ref": "film-1"}, {"seed": 7}, {"reply_ref": "film-1", "seed": 7}])
+async def test_a_lost_answer_is_settled_by_looking_and_never_posted_again(
+    tmp_path: Path, trouble: dict[str, object], given: dict[str, object]
+) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, **trouble)
+
+        submitted = await submit(room, wish(world, **given))
+
+        assert submitted.task.task_id == world.task_id(world.accepted[0])
+        assert len(world.accepted) == 1
+        assert world.requests["POST /gen3/extend"] == 1
+
+
+@pytest.mark.parametrize("trouble", [{"kind": "reset"}, {"kind": "status", "status": 500}, {"kind": "redirect"}])
+async def test_a_submit_that_upstream_shows_no_trace_of_stays_unknown_and_is_never_posted_again(
+    tmp_path: Path, trouble: dict[str, object]
+) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, **trouble)
+
+        first = await failure_of_submit(room, wish(world), wait=20)
+        again = await failure_of_submit(room, wish(world), wait=0)
+        await anyio.sleep(700)
+        closed = await failure_of_submit(room, wish(world))
+
+        assert {first.kind, again.kind, closed.kind} == {"submission_unknown"}
+        assert (first.charged, first.retry_safe) == ("unknown", True)
+        assert "seed" in closed.message
+        assert world.requests["POST /gen3/extend"] == 1
+
+
+async def test_only_a_seed_of_the_callers_own_submits_a_closed_request_once_more(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="reset")
+        await failure_of_submit(room, wish(world), wait=0)
+        await anyio.sleep(700)
+
+        submitted = await submit(room, wish(world, seed=7))
+
+        assert not submitted.twin
+        assert len(world.accepted) == 1
+
+
+async def test_a_task_that_turns_up_after_the_search_was_closed_is_adopted_late(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        world.switch(late_in_lists=700.0, late_in_scheduler=700.0)
+        fault(world, **POST, kind="reset_after")
+        await failure_of_submit(room, wish(world), wait=0)
+        await anyio.sleep(720)
+
+        found = await submit(room, wish(world))
+
+        assert found.task.task_id == world.task_id(world.accepted[0])
+        assert found.twin
+
+
+async def test_what_an_earlier_process_left_unclear_is_found_at_the_start(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        world.switch(late_in_lists=30.0, late_in_scheduler=30.0)
+        fault(world, **POST, kind="reset_after")
+        await failure_of_submit(room, wish(world), wait=0)
+    async with opened_room(world, tmp_path) as room:
+        await anyio.sleep(60)
+
+        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        assert owner is not None
+        assert owner.state is State.ACCEPTED
+
+
+async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Path) -> None:
+    async with open_world(tmp_path, pace=100.0) as (world, room):
+        task_id = (await submit(room, wish(world))).task.task_id
+    async with opened_room(world, tmp_path) as room:
+        await anyio.sleep(120)
+
+        intent = await room.ledger.of_task(task_id)
+        assert intent is not None
+        assert intent.status == "SUCCEEDED"
+
+
+async def test_the_same_request_twice_at_once_is_one_submit(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room), opened_room(world, tmp_path) as other:
+        found: list[Submitted] = []
+
+        async def call(place: TasksRoom) -> None:
+            found.append(await submit(place, wish(world)))
+
+        async with anyio.create_task_group() as calls:
+            for place in (room, other, room, other):
+                calls.start_soon(call, place)
+
+        assert len(world.accepted) == 1
+        assert sorted(each.twin for each in found) == [False, True, True, True]
+        assert len({each.task.task_id for each in found}) == 1
+
+
+async def test_a_finished_film_answers_its_request_until_two_minutes_after_it_was_told(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        first = await submit(room, wish(world))
+        await anyio.sleep(3000)
+        untold = await submit(room, wish(world))
+        await room.ledger.tell(first.task.task_id, now=untold.intent.created + 3000)
+        told = await submit(room, wish(world))
+        await anyio.sleep(130)
+        later = await submit(room, wish(world))
+
+        assert [each.twin for each in (untold, told, later)] == [True, True, False]
+        assert len(world.accepted) == 2
+
+
+async def test_two_films_under_one_reused_reference_are_each_adopted_as_what_they_are(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="reset_after", times=2)
+        wishes = [wish(world, reply_ref="mine", text_prompt=prompt) for prompt in ("dunes", "sea")]
+
+        films = [await submit(room, asked) for asked in wishes]
+
+        assert [film.task.options.text_prompt for film in films] == ["dunes", "sea"]
+        assert len(world.accepted) == 2
+
+
+async def test_busy_slots_are_waited_for_while_time_lasts(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=1, pace=15.0) as (world, room):
+        await submit(room, wish(world, text_prompt="first"))
+        heard: list[Waiting] = []
+
+        submitted = await submit(room, wish(world), heard=heard)
+
+        slot = next(waiting for waiting in heard if waiting.reason == "slot")
+        assert [task.task_id for task in slot.running] == [world.task_id(world.accepted[0])]
+        assert submitted.task.task_id == world.task_id(world.accepted[1])
+
+
+async def test_out_of_time_for_a_slot_means_that_nothing_was_submitted(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=1, pace=500.0) as (world, room):
+        await submit(room, wish(world, text_prompt="first"))
+
+        failure = await failure_of_submit(room, wish(world))
+        second = await failure_of_submit(room, wish(world), wait=0)
+
+        assert (failure.kind, failure.charged, failure.retry_safe, second.kind) == ("busy", "no", True, "busy")
+        assert len(failure.running) == 1
+        assert len(world.accepted) == 1
+
+
+async def test_a_retry_after_of_upstream_is_kept_to(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="status", status=429, body={"error": "busy"}, retry_after=17)
+        began = anyio.current_time()
+
+        await submit(room, wish(world))
+
+        assert 17 <= anyio.current_time() - began < 18
+
+
+@pytest.mark.parametrize(
+    ("prompt", "switches", "kind", "retry_safe"),
+    [
+        ("forbidden", {"moderation": "422"}, "moderated", False),
+        ("forbidden", {"moderation": "400"}, "moderated", False),
+        ("fine", {"lapsed": True}, "subscription", True),
+        ("fine", {"gen3_gone": True}, "invalid_request", True),
+    ],
+)
+async def test_a_refusal_costs_nothing_and_says_so(
+    tmp_path: Path, prompt: str, switches: dict[str, object], kind: str, retry_safe: bool
+) -> None:
+    async with open_world(tmp_path) as (world, room):
+        plan = await make_plan(room.client, wish(world, text_prompt=prompt))
+        world.switch(**switches)
+
+        with pytest.raises(Failure) as caught:
+            await room.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+
+        assert (caught.value.kind, caught.value.charged, caught.value.retry_safe) == (kind, "no", retry_safe)
+        assert not world.accepted
+
+
+async def quiet(_: Waiting) -> None:
+    return
+
+
+async def test_a_moderated_request_is_answered_again_without_asking_runway(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        first = await failure_of_submit(room, wish(world, text_prompt="forbidden"))
+        again = await failure_of_submit(room, wish(world, text_prompt="forbidden"))
+
+        assert (first.kind, again.kind, again.retry_safe) == ("moderated", "moderated", False)
+        assert world.requests["POST /gen3/extend"] == 1
+
+
+async def test_a_cancelled_call_leaves_its_post_running_and_its_task_followed(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="delay_after", seconds=5)
+        with anyio.move_on_after(1):
+            await submit(room, wish(world))
+        await anyio.sleep(60)
+
+        intent = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        assert intent is not None
+        assert intent.status == "SUCCEEDED"
+
+
+async def test_a_call_cancelled_while_it_waits_for_a_slot_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=1) as (world, room):
+        await submit(room, wish(world, text_prompt="first"))
+        with anyio.move_on_after(2):
+            await submit(room, wish(world))
+        await anyio.sleep(60)
+
+        assert len(world.accepted) == 1
+        assert [intent.text_prompt for intent in await room.ledger.recent(10)] == ["first"]
+
+
+async def test_a_shutdown_lets_the_answer_be_written_down(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="delay_after", seconds=2)
+        with anyio.move_on_after(1):
+            await submit(room, wish(world))
+    async with opened_room(world, tmp_path) as room:
+        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+
+        assert owner is not None
+        assert len(world.accepted) == 1
+
+
+async def test_a_post_that_is_never_answered_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="delay", seconds=1000)
+        with anyio.move_on_after(1):
+            await submit(room, wish(world))
+        began = anyio.current_time()
+
+    assert anyio.current_time() - began < 5
+
+
+async def test_a_ledger_that_cannot_be_written_stops_a_submit_before_it_costs_anything(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"no ledger" * 999)
+    async with open_world(tmp_path) as (world, room):
+        failure = await failure_of_submit(room, wish(world))
+
+        assert (failure.kind, failure.charged) == ("unavailable", "no")
+        assert "damaged" in failure.message
+        assert world.requests["POST /gen3/extend"] == 0
+
+
+async def test_a_host_that_gives_up_and_asks_again_five_times_is_charged_once_and_gets_the_film(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path, pace=55.0) as (world, room):
+        for _ in range(5):
+            with anyio.move_on_after(10):
+                await submit(room, wish(world), wait=45)
+                await anyio.sleep(10)
+        submitted = await submit(room, wish(world))
+        await anyio.sleep(20)
+
+        assert submitted.twin
+        assert len(world.accepted) == 1
+        assert (await room.client.task(submitted.task.task_id)).status == "SUCCEEDED"

@@ -1,0 +1,57 @@
+"""The stand-in in the test's own process: the same application, without sockets, on the event loop's clock."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.faults import ConnectionLost, Fault
+from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.world import World
+from runway_mcp.tasks.room import TasksRoom, open_tasks
+
+URL = "http://upstream.test/v1/runwayml"
+EPOCH = 1_800_000_000.0
+
+
+class Upstream(httpx.AsyncBaseTransport):
+    """Carries requests to a world; what the stand-in does to a connection looks as it would on a socket."""
+
+    def __init__(self, world: World) -> None:
+        self._carry = httpx.ASGITransport(create_app(world))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._carry.handle_async_request(request)
+        except ConnectionLost as error:
+            raise httpx.ReadError("the connection was reset", request=request) from error
+
+
+def wall_clock() -> float:
+    """Unix seconds that pass as the event loop's do."""
+    return EPOCH + anyio.current_time()
+
+
+def virtual_world(**fields: Any) -> World:
+    """A small world on the event loop's clock (`fields` of `small_world`)."""
+    return small_world(clock=anyio.current_time, wall=wall_clock, **fields)
+
+
+def fault(world: World, **rule: Any) -> None:
+    """Scripts one fault (the fields of `Fault`)."""
+    world.faults.append(Fault(**rule))
+
+
+@asynccontextmanager
+async def opened_room(world: World, folder: Path, *, poll_seconds: float = 5.0) -> AsyncGenerator[TasksRoom]:
+    """A room of tasks over a world, as one server process has it; `folder` is its data folder."""
+    async with (
+        RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
+        open_tasks(client, ledger=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as room,
+    ):
+        yield room
