@@ -55,3 +55,12 @@ async def opened_room(world: World, folder: Path, *, poll_seconds: float = 5.0) 
         open_tasks(client, ledger=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as room,
     ):
         yield room
+
+
+@asynccontextmanager
+async def open_world(folder: Path, **fields: Any) -> AsyncGenerator[tuple[World, TasksRoom]]:
+    """A small world (`fields` of `small_world`) and a room over it; every wait inside is bounded by two hours."""
+    world = virtual_world(**fields)
+    with anyio.fail_after(7200):
+        async with opened_room(world, folder) as room:
+            yield world, room

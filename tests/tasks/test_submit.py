@@ -1,5 +1,3 @@
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -11,19 +9,11 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.plan import Wish, make_plan
 from runway_mcp.tasks.room import TasksRoom
 from runway_mcp.tasks.submit import Submitted, Waiting
-from tests.upstream import fault, opened_room, virtual_world
+from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time
 
 POST = {"method": "POST", "path_prefix": "/gen3/extend"}
-
-
-@asynccontextmanager
-async def open_world(folder: Path, **fields: object) -> AsyncGenerator[tuple[World, TasksRoom]]:
-    world = virtual_world(**fields)
-    with anyio.fail_after(3600):
-        async with opened_room(world, folder) as room:
-            yield world, room
 
 
 def wish(world: World, **fields: object) -> Wish:
