@@ -1,0 +1,197 @@
+"""useapi.net's Runway endpoints, one method each.
+
+Reads are patient: 429, 5xx, lost connections and broken bodies are tried again with growing, jittered pauses, or after
+the Retry-After if it fits, until `patience` seconds are over; then the last error is raised. Submits are sent once.
+The token is in no message, no `repr` and no chained exception. Cancellation passes through everything at once.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+import stamina
+
+from runway_mcp.runway import wire
+from runway_mcp.runway.answers import Reader, body_of, submitted
+from runway_mcp.runway.download import save
+from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
+from runway_mcp.runway.exchange import Connections, Transport, usable
+from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.models import Asset, Credits, ExtendRequest, RunningTask, Task
+
+PATIENCE_SECONDS = 20.0
+"""How long a read is tried again, unless the caller says otherwise."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
+
+T = TypeVar("T")
+
+
+class RunwayClient:
+    """A client of one useapi.net token, to be used as an async context manager.
+
+    `url` is the base URL, `transport` carries the requests in place of the network, `patience` is how many seconds a
+    failing read is tried again, `now` the wall clock that dates a Retry-After. Raises `InvalidRequest` for a URL that
+    is not an absolute http(s) one without a login, and for a token that no HTTP header can carry. Without a token
+    (an empty one) requests go out without it and are refused as `Unauthorized`.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str,
+        transport: Transport | None = None,
+        patience: float = PATIENCE_SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        if not usable(url) or "?" in url or "#" in url:
+            raise InvalidRequest("The base URL must be absolute, http or https, and hold no login and no query.")
+        if any(not "!" <= char <= "~" for char in token):
+            raise InvalidRequest("The API token holds a blank or a character that is not ASCII.")
+        self._url = url.rstrip("/")
+        self._reader = Reader(secret=token, now=now)
+        self._patience = patience
+        self._connections = Connections(token=token, transport=transport)
+
+    def __repr__(self) -> str:
+        return f"RunwayClient(url={self._url!r})"
+
+    async def __aenter__(self) -> Self:
+        await self._connections.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._connections.__aexit__(kind, error, traceback)
+
+    async def extend(self, request: ExtendRequest, *, turbo: bool = False) -> Task:
+        """Submit an extension with one POST, which is never repeated and may take 60 seconds (POST gen3/extend).
+
+        Raises the refusal if nothing was started: `InvalidRequest` (also for `seconds` of a turbo clip, before
+        anything is sent), `Moderated`, `Unauthorized`, `SubscriptionLapsed`, `NotFound`, `InsufficientCredits`, `Busy`,
+        `AccountBroken`, or `Unavailable` with `sent` False. Raises `SubmitUnclear` for every other outcome.
+        """
+        checked_id(request.asset_id, "assetId")
+        if turbo and request.seconds is not None:
+            raise InvalidRequest("seconds cannot be chosen for a Gen-3 Alpha Turbo video: it always gains 8 s.")
+        path = "/gen3turbo/extend" if turbo else "/gen3/extend"
+        return submitted(await self._connections.post(self._url + path, request.body()), self._reader)
+
+    async def task(self, task_id: str, *, patience: float | None = None) -> Task:
+        """Read one task (GET /tasks/{taskId})."""
+        return await self._read(f"/tasks/{checked_id(task_id, 'taskId')}", {}, wire.parse_task, patience)
+
+    async def tasks(
+        self,
+        *,
+        email: str | None = None,
+        offset: int = 0,
+        limit: int = 100,
+        statuses: Sequence[str] = (),
+        patience: float | None = None,
+    ) -> tuple[Task, ...]:
+        """Read a page of an account's tasks, in an order that is not documented (GET /tasks/).
+
+        `offset` is 0 to 1000, `limit` 1 to 1000; `email` is needed when several accounts are linked; no `statuses`
+        means all of them.
+        """
+        query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
+        return await self._read("/tasks/", query, wire.parse_tasks, patience)
+
+    async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
+        """Read one asset, with a fresh link (GET /assets/{assetId})."""
+        return await self._read(f"/assets/{checked_id(asset_id, 'assetId')}", {}, wire.parse_asset, patience)
+
+    async def assets(
+        self,
+        *,
+        media_type: str | None = None,
+        offset: int = 0,
+        limit: int = 10,
+        email: str | None = None,
+        patience: float | None = None,
+    ) -> tuple[Asset, ...]:
+        """Read a page of an account's assets (GET /assets/).
+
+        `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50; `email` as in `tasks`.
+        """
+        query = {"offset": offset, "limit": limit, "mediaType": media_type, "email": email}
+        return await self._read("/assets/", query, wire.parse_assets, patience)
+
+    async def scheduler(self, *, patience: float | None = None) -> tuple[RunningTask, ...]:
+        """Read which tasks that were started through the API run now (GET /scheduler/)."""
+        return await self._read("/scheduler/", {}, wire.parse_running, patience)
+
+    async def credits(self, email: str | None = None, *, patience: float | None = None) -> Credits:
+        """Read the credits of an account's plan (GET /features/)."""
+        return await self._read("/features/", {"email": email}, wire.parse_credits, patience)
+
+    async def accounts(self, *, patience: float | None = None) -> tuple[str, ...]:
+        """Read the e-mails of the linked accounts; the passwords beside them are dropped at once (GET /accounts).
+
+        Raises `NotFound` if no account is linked.
+        """
+        return await self._read("/accounts", {}, wire.parse_addresses, patience)
+
+    async def download(self, url: str, target: Path, *, patience: float | None = None) -> int:
+        """Save the file behind a signed link as `target`, whole or not at all; return its length in bytes.
+
+        Raises `NotFound` if the link has died (its task or asset has a fresh one), `Unavailable` if the download broke
+        off, `UnexpectedResponse` if the link leads to no file, and `OSError` if the disk refuses. The token is not sent
+        and no message shows the link.
+        """
+        if not usable(url):
+            raise UnexpectedResponse("The link of the file is no absolute http(s) URL.")
+        return await self._patiently(lambda: save(self._connections, url, target, now=self._reader.now), patience)
+
+    async def _read(
+        self,
+        path: str,
+        query: Mapping[str, str | int | None],
+        parse: Callable[[object], T],
+        patience: float | None,
+    ) -> T:
+        given = {name: value for name, value in query.items() if value is not None}
+
+        async def once() -> T:
+            return parse(body_of(await self._connections.get(self._url + path, given), self._reader))
+
+        return await self._patiently(once, patience)
+
+    async def _patiently(self, once: Callable[[], Awaitable[T]], patience: float | None) -> T:
+        """Try again while a pause still fits in; time is the event loop's."""
+        deadline = anyio.current_time() + (self._patience if patience is None else patience)
+        longest = 0.0
+
+        def pause(error: Exception) -> bool | float:
+            return _pause(error, left=deadline - anyio.current_time(), longest=longest)
+
+        # No limit by stamina itself: it would count on another clock.
+        async for attempt in stamina.retry_context(
+            pause,
+            attempts=None,
+            timeout=None,
+            wait_initial=_FIRST_PAUSE,
+            wait_max=_LONGEST_PAUSE,
+            wait_jitter=_JITTER,
+        ):
+            longest = min(attempt.next_wait + _JITTER, _LONGEST_PAUSE)
+            with attempt:
+                return await once()
+        raise AssertionError  # pragma: no cover  the loop ends by returning or raising
+
+
+def _pause(error: Exception, *, left: float, longest: float) -> bool | float:
+    """Return the server's own pause in seconds, True for the usual one of up to `longest`, False to give up."""
+    if not isinstance(error, Busy | Unavailable | UnexpectedResponse):
+        return False
+    if isinstance(error, UnexpectedResponse) and not error.unreadable:
+        return False
+    if error.retry_after is not None and error.retry_after > longest:
+        return error.retry_after if error.retry_after < left else False
+    return longest < left

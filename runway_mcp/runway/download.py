@@ -1,0 +1,57 @@
+"""A signed link to a file: whole under its name, or not there at all."""
+
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from runway_mcp.runway.answers import is_success, seconds_to_wait
+from runway_mcp.runway.errors import NotFound, Unavailable, UnexpectedResponse
+from runway_mcp.runway.exchange import Connections, Link
+
+_DEAD = frozenset({401, 403, 404, 410})
+
+
+async def save(connections: Connections, url: str, target: Path, *, now: Callable[[], float]) -> int:
+    """Save what the link holds as `target` and return its length in bytes; an older file there is replaced at once.
+
+    Raises `NotFound` if the link has died, `Unavailable` if the download failed or fell short, `UnexpectedResponse`
+    for anything but a file, and `OSError` if the disk refuses. No message shows the link.
+    """
+    async with connections.link(url) as link:
+        _check(link, now)
+        with _whole_or_nothing(target) as part:
+            # Written on the event loop: a chunk takes less time than a way through a thread, and waits stay virtual.
+            received = 0
+            async for chunk in link.chunks:
+                received += part.write(chunk)
+            if link.length is not None and received != link.length:
+                raise Unavailable(f"The download fell short: {received} of {link.length} bytes came.")
+            if received == 0:
+                raise UnexpectedResponse("The link leads to an empty file.", status=link.status)
+    return received
+
+
+def _check(link: Link, now: Callable[[], float]) -> None:
+    if link.status in _DEAD:
+        raise NotFound(
+            f"The link has died (HTTP {link.status}); read its task or asset again for a fresh one.", status=link.status
+        )
+    if link.status == 429 or 500 <= link.status < 600:  # noqa: PLR2004  too many requests, and the 5xx
+        wait = seconds_to_wait(link.retry_after, now)
+        raise Unavailable(f"The download failed (HTTP {link.status}).", status=link.status, retry_after=wait)
+    if not is_success(link.status) or link.is_page:
+        raise UnexpectedResponse(f"The link leads to no file (HTTP {link.status}).", status=link.status)
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Generator[BinaryIO, None, None]:
+    """Open a part file beside `target` under a name of its own; it takes the target's place only at a good end."""
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""One HTTP exchange at a time: the only module that imports an HTTP client, and the only place where bytes leave.
+
+Nothing here repeats a request, follows a redirect or reads a body's meaning. Requests to the loopback address never
+go through a proxy of the environment, so that a stand-in on this machine is always reached.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import httpx
+
+from runway_mcp.runway.answers import Answer, Lost
+from runway_mcp.runway.errors import Unavailable, quoted
+from runway_mcp.runway.fields import whole
+
+Transport = httpx.AsyncBaseTransport
+"""What carries requests; a test or a demo may hand in its own."""
+
+CONNECT_SECONDS = 10.0
+"""How long making a connection may take."""
+
+READ_SECONDS = 15.0
+"""How long a read may stay silent."""
+
+WHOLE_READ_SECONDS = 30.0
+"""How long one try of a read may take in all, however it trickles."""
+
+SUBMIT_SECONDS = 60.0
+"""How long a submit may take in all."""
+
+LINK_SECONDS = 30.0
+"""How long a download may stay silent."""
+
+_Failures = tuple[type[Exception], ...]
+
+_DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+_NOT_SENT = (
+    httpx.ConnectError,  # DNS, refusal and TLS alike: the request is written only after them
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,  # the proxy refused to connect, so nothing passed through it
+    httpx.UnsupportedProtocol,
+)
+_CAUSES: tuple[tuple[_Failures, str], ...] = (
+    ((httpx.ConnectTimeout, httpx.PoolTimeout), f"no connection came about within {CONNECT_SECONDS:.0f} seconds"),
+    ((httpx.ConnectError,), "no connection came about"),
+    ((httpx.ProxyError,), "the proxy refused the connection"),
+    ((httpx.TimeoutException,), "the answer did not come in time"),
+    ((httpx.DecodingError,), "the answer could not be decoded"),
+    ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
+)
+
+
+@dataclass(frozen=True)
+class Link:
+    """An open download: the status, the length that was promised, and the bytes."""
+
+    status: int
+    is_page: bool
+    length: int | None
+    chunks: AsyncIterator[bytes]
+    retry_after: str | None
+
+
+class Connections:
+    """Connections to useapi.net, to be entered before use: kept alive for reads, fresh for every submit.
+
+    Downloads have connections of their own, which never carry the token.
+    """
+
+    _reads: httpx.AsyncClient
+    _submits: httpx.AsyncClient
+    _links: httpx.AsyncClient
+    _open: AsyncExitStack
+
+    def __init__(self, *, token: str, transport: Transport | None = None) -> None:
+        self._token = token
+        self._transport = transport
+
+    async def __aenter__(self) -> Self:
+        bearer = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        # One context for all, since reading the certificates is slow; an own transport brings its own.
+        shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
+        if self._transport is None:
+            shared["verify"] = httpx.create_ssl_context()
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        async with AsyncExitStack() as stack:
+            self._reads = await stack.enter_async_context(
+                httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared)
+            )
+            self._submits = await stack.enter_async_context(
+                httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared)
+            )
+            self._links = await stack.enter_async_context(
+                httpx.AsyncClient(headers={"Accept-Encoding": "identity"}, timeout=_silence(LINK_SECONDS), **shared)
+            )
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._open.__aexit__(kind, error, traceback)
+
+    async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
+        """Read once."""
+        request = self._reads.build_request("GET", url, params=query)
+        return await _exchange(self._reads, request, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
+        """Submit once, on a connection of its own; whatever goes wrong after it began is an outcome, never raised."""
+        request = self._submits.build_request("POST", url, json=body)
+        return await _exchange(self._submits, request, seconds=SUBMIT_SECONDS, failures=(Exception,))
+
+    @asynccontextmanager
+    async def link(self, url: str) -> AsyncGenerator[Link, None]:
+        """Open a signed link without the token; raises `Unavailable` whenever it cannot be opened or breaks off."""
+        try:
+            async with self._links.stream("GET", url) as response:
+                encoded = "content-encoding" in response.headers
+                length = whole(response.headers.get("content-length"))
+                yield Link(
+                    status=response.status_code,
+                    is_page=response.headers.get("content-type", "").startswith("text/html"),
+                    length=None if encoded else length,
+                    chunks=response.aiter_bytes(),
+                    retry_after=response.headers.get("retry-after"),
+                )
+        except httpx.HTTPError as error:
+            # The chain is cut because the request inside holds the link.
+            raise Unavailable(f"The download failed: {_cause(error)}.", sent=not isinstance(error, _NOT_SENT)) from None
+
+
+def usable(url: str) -> bool:
+    """Whether the URL is absolute, http or https, and free of a login, which would take the token's place."""
+    try:
+        read = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return read.scheme in {"http", "https"} and bool(read.host) and not read.userinfo
+
+
+def _silence(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+
+
+async def _exchange(
+    client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, failures: _Failures
+) -> Answer | Lost:
+    """Send once and gather what comes back within `seconds`, as far as it comes."""
+    outcome: Answer | Lost = Lost(cause=f"no answer came within {seconds:.0f} seconds", sent=True)
+    with anyio.move_on_after(seconds):
+        try:
+            async with aclosing(await client.send(request, stream=True)) as response:
+                retry_after = response.headers.get("retry-after")
+                outcome = Answer(status=response.status_code, body=None, retry_after=retry_after)
+                outcome = replace(outcome, body=await response.aread())
+        except failures as error:
+            if isinstance(outcome, Lost):
+                outcome = Lost(cause=_cause(error), sent=not isinstance(error, _NOT_SENT))
+            else:
+                outcome = replace(outcome, flaw=_cause(error))
+    return outcome
+
+
+def _cause(error: Exception) -> str:
+    """Say in a few words how an exchange failed."""
+    if isinstance(error, httpx.ConnectError) and str(error):
+        return f"no connection came about ({quoted(str(error))})"
+    return next((words for kinds, words in _CAUSES if isinstance(error, kinds)), "the exchange broke off")

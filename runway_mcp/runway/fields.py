@@ -1,0 +1,76 @@
+"""Types of fields as strangers fill them: a value of a strange type reads as None, never as an error."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def text(value: object) -> str | None:
+    """Return a string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, also from a string that spells one; None for the rest, booleans included."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        read = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return read if math.isfinite(read) else None
+
+
+def whole(value: object) -> int | None:
+    """Return a whole number, also from a string or from a fraction, whose fractional part is dropped; else None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    read = number(value)
+    return None if read is None else int(read)
+
+
+def ratio(value: object) -> float | None:
+    """Return a number from 0 to 1; None for the rest."""
+    read = number(value)
+    return read if read is not None and 0 <= read <= 1 else None
+
+
+def flag(value: object) -> bool | None:
+    """Return a boolean; None for the rest."""
+    return value if isinstance(value, bool) else None
+
+
+def mapping(value: object) -> Mapping[str, object] | None:
+    """Return a JSON object; None for the rest."""
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+
+
+def sequence(value: object) -> Sequence[object]:
+    """Return a JSON array; an empty one for the rest."""
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Return the strings of a JSON array; nothing for the rest."""
+    return tuple(read for read in map(text, sequence(value)) if read is not None)
+
+
+Text = Annotated[str | None, BeforeValidator(text)]
+Number = Annotated[float | None, BeforeValidator(number)]
+Whole = Annotated[int | None, BeforeValidator(whole)]
+Ratio = Annotated[float | None, BeforeValidator(ratio)]
+Flag = Annotated[bool | None, BeforeValidator(flag)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
+
+
+class Record(BaseModel):
+    """Something that the API tells: frozen, blind to fields that nobody documented, made by wire names or by ours."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True)
+
+
+def record(value: object) -> Record | Mapping[str, object] | None:
+    """Return a JSON object that is not empty, or what was read from one; None for the rest."""
+    return value if isinstance(value, Record) else mapping(value) or None

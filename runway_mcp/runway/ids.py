@@ -1,0 +1,46 @@
+"""Long ids of tasks and assets: what may stand in a request's path, and the account inside.
+
+A long id reads `user:<number>-runwayml:<e-mail>-task:<uuid>` (or `-asset:`) and goes into a path verbatim: useapi.net
+does not decode `%3A` and `%40`.
+"""
+
+import re
+from typing import Literal
+
+from runway_mcp.runway.errors import InvalidRequest
+
+MAX_LENGTH = 512
+"""The longest id that is sent."""
+
+# RFC 3986 `pchar` without percent-encoding: all that every HTTP client leaves as it is in one segment of a path.
+_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
+_LONG = re.compile(r"user:[^-]+-runwayml:(?P<email>.+)-(?P<kind>task|asset):[0-9a-fA-F-]{36}")
+
+
+def checked_id(value: str, name: str) -> str:
+    """Return `value` if it can stand in a path as it is; else raise `InvalidRequest` that names the field `name`."""
+    if not value:
+        raise InvalidRequest(f"{name} is empty.")
+    if len(value) > MAX_LENGTH:
+        raise InvalidRequest(f"{name} is longer than {MAX_LENGTH} characters, so it is no id.")
+    if value in {".", ".."} or not _SEGMENT.fullmatch(value):
+        raise InvalidRequest(
+            f"{name} holds something that no id holds: ids have ASCII letters, digits and marks such as : @ - only, "
+            "no blanks and none of / ? # % \\."
+        )
+    return value
+
+
+def account_of(long_id: str) -> str | None:
+    """Return the e-mail of the account that a long id belongs to; None if the id is not of the long form."""
+    # The e-mail may hold hyphens and even "-task:", so the greedy middle takes all up to the last one.
+    match = _LONG.fullmatch(long_id)
+    return match["email"] if match else None
+
+
+def kind_of(long_id: str) -> Literal["task", "asset"] | None:
+    """Return what a long id names; None if the id is not of the long form."""
+    match = _LONG.fullmatch(long_id)
+    if match is None:
+        return None
+    return "task" if match["kind"] == "task" else "asset"

@@ -1,0 +1,290 @@
+"""What the Runway API takes and tells, under Python names; the wire's spellings live in the aliases alone.
+
+What comes in is read leniently: a field of a strange type reads as None, an undocumented one is dropped, and only
+`taskId` and `assetId` are required. What goes out is bounded exactly as the page of `POST gen3/extend` says.
+Links and callback addresses are kept out of `repr`, so that no log shows them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from runway_mcp.runway.fields import (
+    Flag,
+    Number,
+    Ratio,
+    Record,
+    Text,
+    Texts,
+    Whole,
+    mapping,
+    record,
+    sequence,
+    text,
+    whole,
+)
+from runway_mcp.runway.ids import account_of
+from runway_mcp.runway.links import expiry_of, mime_type_of
+from runway_mcp.runway.running import RunningTask
+
+__all__ = [
+    "TERMINAL",
+    "Asset",
+    "AssetId",
+    "Credits",
+    "ExploreMode",
+    "ExtendRequest",
+    "MaxJobs",
+    "Metadata",
+    "ReplyRef",
+    "ReplyUrl",
+    "RunningTask",
+    "Seconds",
+    "Seed",
+    "Task",
+    "TaskError",
+    "TaskOptions",
+    "TextPrompt",
+]
+
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+"""The statuses after which a task never changes; any other word, also an unknown one, means that it goes on."""
+
+AssetId = Annotated[str, Field(min_length=1, description="assetId of the Gen-3 Alpha video to extend.")]
+TextPrompt = Annotated[str, Field(description="Describes the shot that follows: what moves, the camera, the light.")]
+Seconds = Annotated[Literal[5, 10], Field(description="Seconds to add to a Gen-3 Alpha video: 5 or 10.")]
+Seed = Annotated[int, Field(ge=1, le=4294967294, description="Seed of the generation, 1 to 4294967294.")]
+ExploreMode = Annotated[
+    bool, Field(description="Relaxed generation, free of credits; needs Runway's Unlimited plan, takes longer.")
+]
+ReplyUrl = Annotated[
+    str,
+    Field(
+        max_length=1024,
+        pattern=r"^https?://[^\s/?#]+\S*$",
+        description="Absolute http(s) URL that useapi.net calls as the task goes on, 1024 characters at most.",
+    ),
+]
+ReplyRef = Annotated[
+    str, Field(max_length=1024, description="Reference of yours, kept with the task, 1024 characters at most.")
+]
+MaxJobs = Annotated[
+    int, Field(ge=1, le=10, description="Refuse while this many tasks run on the account, 1 to 10; default: its own.")
+]
+
+
+class ExtendRequest(BaseModel):
+    """The body of `POST gen3/extend` and `POST gen3turbo/extend`; refuses what the API's page rules out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
+
+    asset_id: AssetId = Field(validation_alias="assetId")
+    text_prompt: TextPrompt | None = None
+    seconds: Seconds | None = None
+    seed: Seed | None = None
+    explore_mode: ExploreMode | None = Field(default=None, validation_alias="exploreMode")
+    reply_url: ReplyUrl | None = Field(default=None, validation_alias="replyUrl", repr=False)
+    reply_ref: ReplyRef | None = Field(default=None, validation_alias="replyRef")
+    max_jobs: MaxJobs | None = Field(default=None, validation_alias="maxJobs")
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body under the wire's names, without what was not given."""
+        fields = {
+            "assetId": self.asset_id,
+            "text_prompt": self.text_prompt,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "exploreMode": self.explore_mode,
+            "replyUrl": self.reply_url,
+            "replyRef": self.reply_ref,
+            "maxJobs": self.max_jobs,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class TaskOptions(Record):
+    """What a task was asked to do. Newer models of Runway add options of their own, which are dropped."""
+
+    name: Text = None
+    text_prompt: Text = None
+    seed: Whole = None
+    seconds: Number = None
+    explore_mode: Flag = Field(default=None, validation_alias="exploreMode")
+    watermark: Flag = None
+    enhance_prompt: Flag = None
+    init_video: Text = Field(default=None, repr=False)
+    init_image: Text = Field(default=None, repr=False)
+    resolution: Text = None
+    extended_from_task_id: Text = None
+    extended_count: Whole = None
+    image_as_end_frame: Flag = None
+    asset_group_name: Text = Field(default=None, validation_alias="assetGroupName")
+    recording_enabled: Flag = Field(default=None, validation_alias="recordingEnabled")
+
+
+class TaskError(Record):
+    """Why a task failed, in Runway's words: quote `message` (`errors.quoted`), it is a stranger's text."""
+
+    message: Text = None
+    reason: Text = None
+    moderation_category: Text = None
+    tally_asimov: Flag = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_message(cls, value: Mapping[str, object]) -> dict[str, object]:
+        return {**value, "message": text(value.get("errorMessage")) or text(value.get("message"))}
+
+
+class Metadata(Record):
+    """Measures of a film or picture: seconds, pixels, frames per second."""
+
+    duration: Number = None
+    width: Whole = None
+    height: Whole = None
+    frame_rate: Number = Field(default=None, validation_alias="frameRate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_shape(cls, value: Mapping[str, object]) -> dict[str, object]:
+        """Editions until 2025 tell the size in `size` and `dimensions`, later ones in `width` and `height`."""
+        size = mapping(value.get("size")) or {}
+        wide, high = [*map(whole, sequence(value.get("dimensions"))), None, None][:2]
+        width, height = whole(value.get("width")), whole(value.get("height"))
+        return {
+            **value,
+            "width": next((read for read in (width, whole(size.get("width")), wide) if read is not None), None),
+            "height": next((read for read in (height, whole(size.get("height")), high) if read is not None), None),
+        }
+
+
+class Asset(Record):
+    """A film, picture or sound in the account's library, or an artifact of a task, which is told much alike."""
+
+    asset_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="assetId", min_length=1)
+    id: Text = None
+    name: Text = None
+    url: Text = Field(default=None, repr=False)
+    preview_urls: Texts = Field(default=(), validation_alias="previewUrls", repr=False)
+    media_type: Text = Field(default=None, validation_alias="mediaType")
+    media_subtype: Text = Field(default=None, validation_alias="mediaSubtype")
+    size_bytes: Whole = None
+    file_ext: Text = Field(default=None, validation_alias="fileExtStandardized")
+    task_id: Text = Field(default=None, validation_alias="taskId")
+    metadata: Annotated[Metadata | None, BeforeValidator(record)] = None
+    created_at: Text = Field(default=None, validation_alias="createdAt")
+    updated_at: Text = Field(default=None, validation_alias="updatedAt")
+    is_user_upload: Flag = Field(default=None, validation_alias="isUserUpload")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, value: Mapping[str, object]) -> dict[str, object]:
+        """Artifacts say `filename`, uploads `size` and `type`, for what the library calls otherwise."""
+        kind = mapping(value.get("type")) or {}
+        sizes = (whole(value.get(name)) for name in ("size_bytes", "fileSize", "size"))
+        return {
+            **value,
+            "name": text(value.get("name")) or text(value.get("filename")),
+            "size_bytes": next((size for size in sizes if size is not None), None),
+            "mediaType": value.get("mediaType") or value.get("media_type") or kind.get("type") or kind.get("name"),
+        }
+
+    @property
+    def url_expires_at(self) -> str | None:
+        """When `url` dies, as ISO 8601 in UTC, if the link says so; by then read the asset or its task again."""
+        return expiry_of(self.url) if self.url else None
+
+    @property
+    def mime_type(self) -> str | None:
+        """The media type that the file's extension, name or link stands for; None if none of them is telling."""
+        return mime_type_of(self.file_ext, self.url, self.name)
+
+
+class Credits(Record):
+    """The credits of the plan: as `features` of a submit's answer tells them, and as GET /features does."""
+
+    permitted: Whole = Field(default=None, validation_alias="numPlanCredits_permitted")
+    used: Whole = Field(default=None, validation_alias="numPlanCredits_used")
+    storage_gb: Number = Field(default=None, validation_alias="storageGB")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_shape(cls, value: Mapping[str, object]) -> Mapping[str, object]:
+        permitted, used = mapping(value.get("permitted")), mapping(value.get("used"))
+        if permitted is None and used is None:
+            return value
+        return {
+            "permitted": (permitted or {}).get("numPlanCredits"),
+            "used": (used or {}).get("numPlanCredits"),
+            "storageGB": (permitted or {}).get("storageGB"),
+        }
+
+    @property
+    def remaining(self) -> int | None:
+        """Permitted less used, never below 0; None unless both are known."""
+        return None if self.permitted is None or self.used is None else max(0, self.permitted - self.used)
+
+
+def _error(value: object) -> object:
+    """A failed task's error is an object, but a plain string has been met."""
+    said = text(value)
+    return {"message": said} if said else record(value)
+
+
+def _asset(value: object) -> Asset | None:
+    try:
+        return Asset.model_validate(record(value) or {})
+    except ValidationError:
+        return None
+
+
+def _artifacts(value: object) -> tuple[Asset, ...]:
+    return tuple(asset for asset in map(_asset, sequence(value)) if asset is not None)
+
+
+def _status(value: object) -> str:
+    return text(value) or "UNKNOWN"
+
+
+class Task(Record):
+    """A generation on Runway's side, as it stood when it was read."""
+
+    task_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="taskId", min_length=1)
+    id: Text = None
+    name: Text = None
+    image: Text = Field(default=None, repr=False)
+    created_at: Text = Field(default=None, validation_alias="createdAt")
+    updated_at: Text = Field(default=None, validation_alias="updatedAt")
+    task_type: Text = Field(default=None, validation_alias="taskType")
+    options: Annotated[TaskOptions, BeforeValidator(lambda value: record(value) or {})] = TaskOptions()
+    status: Annotated[str, BeforeValidator(_status)] = "UNKNOWN"
+    error: Annotated[TaskError | None, BeforeValidator(_error)] = None
+    progress_text: Text = Field(default=None, validation_alias="progressText")
+    progress: Ratio = Field(default=None, validation_alias="progressRatio")
+    estimated_seconds_to_start: Number = Field(default=None, validation_alias="estimatedTimeToStartSeconds")
+    artifacts: Annotated[tuple[Asset, ...], BeforeValidator(_artifacts)] = ()
+    shared_asset: Annotated[Asset | None, BeforeValidator(_asset)] = Field(default=None, validation_alias="sharedAsset")
+    features: Annotated[Credits | None, BeforeValidator(record)] = None
+    reply_url: Text = Field(default=None, validation_alias="replyUrl", repr=False)
+    reply_ref: Text = Field(default=None, validation_alias="replyRef")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the task has ended; the only place that decides it."""
+        return self.status in TERMINAL
+
+    @property
+    def account(self) -> str | None:
+        """The e-mail of the account that runs the task, if its id is of the long form."""
+        return account_of(self.task_id)
+
+    @property
+    def created(self) -> datetime | None:
+        """When the task was made, with its time zone (UTC where none is told); None if it does not say so."""
+        try:
+            read = datetime.fromisoformat(self.created_at or "")
+        except ValueError:
+            return None
+        return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -1,0 +1,115 @@
+"""From a JSON body to what it tells: each function takes every shape that useapi.net has been seen or said to send.
+
+All raise `UnexpectedResponse` for a body that tells nothing of the kind. Entries of a list that cannot be read are
+skipped, unless none can be: an empty list must mean that there is nothing. No message shows any part of a body.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar, cast
+
+from pydantic import ValidationError
+
+from runway_mcp.runway.errors import UnexpectedResponse
+from runway_mcp.runway.fields import Record, mapping
+from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
+
+R = TypeVar("R", bound=Record)
+
+# What useapi.net adds to Runway's task: around it in a wrapped body, in it in a flat one.
+_BESIDE_THE_TASK = ("features", "replyUrl", "replyRef")
+
+
+def parse_task(body: object) -> Task:
+    """Read one task, flat or wrapped in `task`."""
+    return _one(Task, _unwrapped(body), "a task")
+
+
+def parse_tasks(body: object) -> tuple[Task, ...]:
+    """Read a list of tasks, bare or under `tasks`, or a single one."""
+    return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")), "tasks")
+
+
+def parse_asset(body: object) -> Asset:
+    """Read one asset, as GET /assets/{assetId} or an upload tells it, flat or wrapped in `asset`."""
+    outer = mapping(body) or {}
+    return _one(Asset, mapping(outer.get("asset")) or outer, "an asset")
+
+
+def parse_assets(body: object) -> tuple[Asset, ...]:
+    """Read a list of assets, bare or under `assets`, or a single one."""
+    return _all(Asset, _entries(body, "assets", "assetId"), "assets")
+
+
+def parse_running(body: object) -> tuple[RunningTask, ...]:
+    """Read the scheduler's list, or the `runningTasks` of a 429: lists by the e-mail of their account."""
+    by_account = mapping(body)
+    if by_account is None:
+        return _all(RunningTask, _entries(body), "running tasks")
+    entries = [
+        {"email": email, **entry}
+        for email, listed in by_account.items()
+        for entry in map(mapping, _entries(listed))
+        if entry is not None
+    ]
+    return _all(RunningTask, entries, "running tasks")
+
+
+def parse_credits(body: object) -> Credits:
+    """Read the plan's credits from GET /features or from the `features` of a submit's answer."""
+    read = _one(Credits, mapping(body), "credits")
+    if read.permitted is None and read.used is None:
+        raise _without("credits")
+    return read
+
+
+def parse_addresses(body: object) -> tuple[str, ...]:
+    """Read the e-mails of GET /accounts and nothing else of it: the rest are passwords and tokens."""
+    accounts = mapping(body)
+    if accounts is None:
+        raise _without("accounts")
+    return tuple(email for email, account in accounts.items() if mapping(account) is not None)
+
+
+def _unwrapped(body: object) -> Mapping[str, object] | None:
+    outer = mapping(body)
+    inner = mapping(outer.get("task")) if outer else None
+    if outer is None or inner is None or not inner.get("taskId"):
+        return outer
+    beside = {name: outer[name] for name in _BESIDE_THE_TASK if name in outer}
+    return beside | {name: value for name, value in inner.items() if value is not None}
+
+
+def _entries(body: object, name: str = "", *marks_of_one: str) -> Sequence[object]:
+    """Return the list that `body` is or holds under `name`; a list of `body` alone if it has a mark of one entry."""
+    outer = mapping(body) or {}
+    listed = outer.get(name) if name in outer else body
+    if isinstance(listed, list):
+        return cast("list[object]", listed)
+    if any(mark in outer for mark in marks_of_one):
+        return [body]
+    raise _without("a list")
+
+
+def _all(model: type[R], entries: Iterable[object], what: str) -> tuple[R, ...]:
+    read: list[R] = []
+    unreadable = False
+    for entry in entries:
+        try:
+            read.append(_one(model, mapping(entry), what))
+        except UnexpectedResponse:
+            unreadable = True
+    if unreadable and not read:
+        raise _without(what)
+    return tuple(read)
+
+
+def _one(model: type[R], entry: Mapping[str, object] | None, what: str) -> R:
+    try:
+        return model.model_validate(entry or {})
+    except ValidationError:
+        # The cause would print the body.
+        raise _without(what) from None
+
+
+def _without(what: str) -> UnexpectedResponse:
+    return UnexpectedResponse(f"The answer of useapi.net does not hold {what} in any known form.")
