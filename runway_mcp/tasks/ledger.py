@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -108,8 +109,8 @@ class Ledger:
         def work(ledger: sqlite3.Connection) -> None:
             ledger.execute(
                 "UPDATE intents SET status = ?, ended = coalesce(ended, ?), failure_kind = ?, failure_message = ?"
-                " WHERE task_id = ?",
-                (status, ended, kind, message, task_id),
+                " WHERE task_id = ? AND (status IS NOT ? OR (ended IS NULL AND ? IS NOT NULL))",
+                (status, ended, kind, message, task_id, status, ended),
             )
 
         await self._transaction(work)
@@ -140,6 +141,14 @@ class Ledger:
     async def of_task(self, task_id: str) -> Intent | None:
         """The intent that owns a task."""
         return await self._one("SELECT * FROM intents WHERE task_id = ?", task_id)
+
+    async def usual_seconds(self) -> dict[str, float]:
+        """How long a successful task of each type took from its submit: the median of the last twenty."""
+        took: dict[str, list[float]] = {}
+        query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND ended IS NOT NULL ORDER BY created DESC LIMIT 200"
+        for intent in await self._many(query):
+            took.setdefault(intent.task_type, []).append((intent.ended or intent.created) - intent.created)
+        return {task_type: median(times[:20]) for task_type, times in took.items()}
 
     async def unfinished(self) -> list[Intent]:
         """Intents whose outcome or whose task's end is not known, oldest first."""

@@ -34,6 +34,13 @@ class TasksRoom:
     submissions: Submissions
 
 
+async def _usual_seconds(ledger: Ledger) -> dict[str | None, float]:
+    try:
+        return {**await ledger.usual_seconds()}
+    except LedgerError:
+        return {}
+
+
 async def _ignore(_: Task) -> None:
     return
 
@@ -63,8 +70,9 @@ async def open_tasks(
             _log.exception("the ledger could not be told of a task's state")
         await on_change(task)
 
+    usual = await _usual_seconds(book)
     async with anyio.create_task_group() as background:
-        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note)
+        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual.get)
 
         async def accepted(task: Task) -> None:
             await note(task)
@@ -76,7 +84,7 @@ async def open_tasks(
             try:
                 await submissions.resume()
             except LedgerError as error:
-                _log.warning("%s Nothing can be submitted until then.", error)
+                _log.warning("%s Nothing can be submitted until that is mended.", error)
             yield TasksRoom(client, book, watcher, submissions)
         finally:
             await submissions.finish(SHUTDOWN_GRACE)

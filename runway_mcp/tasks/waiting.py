@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.watcher import Followed, Watcher
+from runway_mcp.tasks.reader import Followed
+from runway_mcp.tasks.watcher import Watcher
 
 # The longest silence between two tellings, and the shortest, in seconds.
 HEARTBEAT = 10.0
@@ -19,19 +20,14 @@ async def wait_for(watcher: Watcher, task: Task, *, deadline: float, tell: Calla
     task's end. Cancelling the wait leaves the task followed.
     """
     watched = watcher.follow(task)
-    while not watched.task.is_terminal and anyio.current_time() < deadline:
-        told, began = watched.task, anyio.current_time()
-        await tell(told)
-        await _change(watched, told, until=min(deadline, began + HEARTBEAT))
-        await _end(watched, until=min(deadline, began + QUIET))
+    with watched.attended():
+        while not watched.task.is_terminal and anyio.current_time() < deadline:
+            changed, began = watched.changed, anyio.current_time()
+            await tell(watched.task)
+            with anyio.move_on_after(min(deadline, began + HEARTBEAT) - anyio.current_time()):
+                await changed.wait()
+            await _end(watched, until=min(deadline, began + QUIET))
     return watched.task
-
-
-async def _change(watched: Followed, known: Task, *, until: float) -> None:
-    """Returns when the task differs from what is known of it, or when the time has come."""
-    with anyio.move_on_after(max(0.0, until - anyio.current_time())):
-        while (changed := watched.changed) and watched.task == known:
-            await changed.wait()
 
 
 async def _end(watched: Followed, *, until: float) -> None:

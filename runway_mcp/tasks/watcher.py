@@ -1,49 +1,29 @@
 """Follows unfinished tasks: one reader per account, however many tasks it runs and however many callers wait.
 
-The reader lives in the lifespan's task group, so it outlives the call that began it. One task is read by itself; of
-several, one page of the list tells all, and those that the page does not show are read by themselves.
+Readers live in the lifespan's task group, so they outlive the call that began them. A callback is a cue: it can hurry
+a read, and while callbacks come the reads are only a net for those that get lost. Its body is never believed.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import Task
-
-_log = logging.getLogger(__name__)
-
-# A fresh task may be unknown to upstream for a moment; one that stays unknown for so long was deleted.
-_GONE_SECONDS = 600.0
-_LONGEST_BACKOFF = 60.0
-_PAGE = 100
+from runway_mcp.tasks.reader import Followed, Reader
 
 
-class Followed:
-    """A task under watch: `task` is what upstream last said of it, `changed` is set when that is replaced.
-
-    A waiter takes `changed` before it looks at `task`, so that no change is lost between the two.
-    """
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.changed = anyio.Event()
-        self.seen = anyio.current_time()
-
-    def become(self, task: Task) -> None:
-        """Takes the newer state and wakes all waiters."""
-        self.task = task
-        changed, self.changed = self.changed, anyio.Event()
-        changed.set()
+def _no_idea(_: str | None) -> float | None:
+    return None
 
 
 class Watcher:
     """Reads followed tasks until they end, never more often than `poll_seconds` per account.
 
-    `on_change` is awaited with each changed task before its waiters are woken.
+    `on_change` is awaited with each changed task before its waiters are woken; `usual` tells how many seconds a type
+    of task takes from its submit, None if that is not known.
     """
 
     def __init__(
@@ -53,61 +33,71 @@ class Watcher:
         *,
         poll_seconds: float,
         on_change: Callable[[Task], Awaitable[None]],
+        usual: Callable[[str | None], float | None] = _no_idea,
     ) -> None:
         self._client = client
-        self._readers = readers
-        self._poll_seconds = poll_seconds
+        self._background = readers
+        self._poll = poll_seconds
         self._on_change = on_change
-        self._accounts: dict[str | None, dict[str, Followed]] = {}
+        self._usual = usual
+        self._readers: dict[str | None, Reader] = {}
+        self._callbacks_come = True
 
-    def follow(self, task: Task) -> Followed:
-        """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle."""
+    def follow(self, task: Task, *, calls_back: bool = False) -> Followed:
+        """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle.
+
+        `calls_back` tells that its submit asked upstream to call us.
+        """
         if task.is_terminal:
             return Followed(task)
-        account = task.account
-        if account not in self._accounts:
-            self._accounts[account] = {}
-            self._readers.start_soon(self._read_account, account, self._accounts[account])
-        return self._accounts[account].setdefault(task.task_id, Followed(task))
+        reader = self._readers.get(task.account)
+        if reader is None:
+            reader = self._readers[task.account] = self._reader(task.account)
+            self._background.start_soon(self._run, task.account, reader)
+        entry = reader.followed.setdefault(task.task_id, Followed(task))
+        entry.calls_back = entry.calls_back or calls_back
+        reader.stir()
+        return entry
 
-    async def _read_account(self, account: str | None, followed: dict[str, Followed]) -> None:
-        pause = self._poll_seconds
-        while followed:
-            await anyio.sleep(pause)
-            try:
-                await self._read(account, followed)
-                pause = self._poll_seconds
-            except RunwayError as error:
-                pause = min(_LONGEST_BACKOFF, max(pause * 2, error.retry_after or 0))
-                _log.info("reading the tasks of an account failed (%s); next try in %.0f s", error, pause)
-            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-                _log.exception("the reader of an account stumbled and goes on")
-        del self._accounts[account]
+    def cue(self, task_id: str, *, ended: bool) -> None:
+        """Takes a callback about a task; one that claims its end earns a read at once, at most one per poll interval.
 
-    async def _read(self, account: str | None, followed: dict[str, Followed]) -> None:
-        unseen = list(followed)
-        if len(unseen) > 1:
-            for task in await self._client.tasks(email=account, limit=_PAGE, patience=0):
-                if task.task_id in unseen:
-                    unseen.remove(task.task_id)
-                    await self._note(followed, task)
-        for task_id in unseen:
-            try:
-                await self._note(followed, await self._client.task(task_id, patience=0))
-            except NotFound:
-                self._forget_if_gone(followed, task_id)
+        Any other shows that callbacks come, and costs nothing. Unknown tasks are ignored.
+        """
+        for reader in self._readers.values():
+            entry = reader.followed.get(task_id)
+            if entry is not None:
+                entry.called = self._callbacks_come = True
+                now = anyio.current_time()
+                if ended and (entry.hurried is None or now - entry.hurried >= self._poll):
+                    entry.hurried = now
+                    self._background.start_soon(self._hurry, reader, entry)
+                return
 
-    async def _note(self, followed: dict[str, Followed], task: Task) -> None:
-        entry = followed[task.task_id]
-        entry.seen = anyio.current_time()
-        if task == entry.task:
-            return
+    async def _hurry(self, reader: Reader, entry: Followed) -> None:
+        try:
+            await reader.read_alone(entry)
+        except RunwayError:
+            entry.calls_back = False
+        reader.stir()
+
+    def _reader(self, account: str | None) -> Reader:
+        return Reader(
+            account,
+            self._client,
+            poll=self._poll,
+            on_change=self._changed,
+            usual=self._usual,
+            net=lambda _: self._callbacks_come,
+        )
+
+    async def _run(self, account: str | None, reader: Reader) -> None:
+        await reader.run()
+        del self._readers[account]
+
+    async def _changed(self, task: Task) -> None:
+        reader = self._readers.get(task.account)
+        entry = reader.followed.get(task.task_id) if reader else None
+        if task.is_terminal and entry is not None and entry.calls_back and not entry.called:
+            self._callbacks_come = False
         await self._on_change(task)
-        if task.is_terminal:
-            del followed[task.task_id]
-        entry.become(task)
-
-    def _forget_if_gone(self, followed: dict[str, Followed], task_id: str) -> None:
-        if anyio.current_time() - followed[task_id].seen > _GONE_SECONDS:
-            _log.warning("task %s is unknown to Runway and is not followed any more", task_id)
-            del followed[task_id]

@@ -133,7 +133,7 @@ async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Pat
     async with open_world(tmp_path, pace=100.0) as (world, room):
         task_id = (await submit(room, wish(world))).task.task_id
     async with opened_room(world, tmp_path) as room:
-        await anyio.sleep(120)
+        await anyio.sleep(200)
 
         intent = await room.ledger.of_task(task_id)
         assert intent is not None

@@ -3,7 +3,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.waiting import wait_for
 from tests.upstream import fault, open_world
@@ -75,20 +75,35 @@ async def test_any_number_of_waiters_on_one_task_cost_the_reads_of_one(tmp_path:
 
 
 async def test_several_tasks_of_an_account_are_read_as_one_page(tmp_path: Path) -> None:
-    async with open_world(tmp_path, slots=20) as (world, room):
-        tasks = [await room.client.task(world.task_id(add_task(world, duration=40.0, queue=4.0))) for _ in range(10)]
-        singles = world.requests["GET /tasks/{id}"]
+    async with open_world(tmp_path, slots=10, max_jobs=10, pace=45.0) as (world, room):
+        clip = world.asset_id(world.assets[0])
+        tasks = [await room.client.extend(ExtendRequest(asset_id=clip, seed=seed)) for seed in range(1, 11)]
 
         async def wait(task: Task) -> None:
             ended = await wait_for(room.watcher, task, deadline=anyio.current_time() + 90, tell=Heard().tell)
-            assert ended.status == "SUCCEEDED"
+            assert ended.artifacts
 
         async with anyio.create_task_group() as waiters:
             for task in tasks:
                 waiters.start_soon(wait, task)
 
         assert world.requests["GET /tasks"] <= 10
-        assert world.requests["GET /tasks/{id}"] == singles
+        assert world.requests["GET /tasks/{id}"] == 0
+
+
+async def test_a_row_that_hides_the_film_is_made_up_for_by_reading_the_task(tmp_path: Path) -> None:
+    async with open_world(tmp_path, slots=10) as (world, room):
+        tasks = [await room.client.task(world.task_id(add_task(world, duration=20.0))) for _ in range(2)]
+        singles = world.requests["GET /tasks/{id}"]
+
+        async def wait(task: Task) -> None:
+            await wait_for(room.watcher, task, deadline=anyio.current_time() + 90, tell=Heard().tell)
+
+        async with anyio.create_task_group() as waiters:
+            for task in tasks:
+                waiters.start_soon(wait, task)
+
+        assert world.requests["GET /tasks/{id}"] == singles + 2
 
 
 async def test_a_task_that_the_list_does_not_show_is_read_by_itself(tmp_path: Path) -> None:
