@@ -34,13 +34,6 @@ class TasksRoom:
     submissions: Submissions
 
 
-async def _usual_seconds(ledger: Ledger) -> dict[str | None, float]:
-    try:
-        return {**await ledger.usual_seconds()}
-    except LedgerError:
-        return {}
-
-
 async def _ignore(_: Task) -> None:
     return
 
@@ -54,7 +47,7 @@ async def open_tasks(
     on_change: Callable[[Task], Awaitable[None]] = _ignore,
     now: Callable[[], float] = time.time,
 ) -> AsyncGenerator[TasksRoom]:
-    """Opens the room on an open client; takes up what an earlier process left unfinished.
+    """Opens the room on an open client; takes up, in the background, what an earlier process left unfinished.
 
     `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A
     ledger that cannot be used does not stop the start: each submit then says why it is refused.
@@ -70,7 +63,7 @@ async def open_tasks(
             _log.exception("the ledger could not be told of a task's state")
         await on_change(task)
 
-    usual = await _usual_seconds(book)
+    usual: dict[str | None, float] = {}
     async with anyio.create_task_group() as background:
         watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual.get)
 
@@ -80,11 +73,16 @@ async def open_tasks(
 
         settlements = Settlements(client, book, background, accepted=accepted, now=now)
         submissions = Submissions(client, book, settlements, background, accepted=accepted, now=now)
-        try:
+
+        async def take_up() -> None:
             try:
                 await submissions.resume()
+                usual.update(await book.usual_seconds())
             except LedgerError as error:
                 _log.warning("%s Nothing can be submitted until that is mended.", error)
+
+        background.start_soon(take_up)
+        try:
             yield TasksRoom(client, book, watcher, submissions)
         finally:
             await submissions.finish(SHUTDOWN_GRACE)

@@ -34,7 +34,7 @@ async def test_a_wait_ends_with_the_task_and_tells_nothing_after_it(tmp_path: Pa
 
         assert ended.status == "SUCCEEDED"
         assert not any(task.is_terminal for task in heard.tasks)
-        assert anyio.current_time() == pytest.approx(45.0, abs=1.0)
+        assert 44.0 <= anyio.current_time() <= 49.0
 
 
 async def test_a_waiter_hears_something_at_least_every_ten_seconds_and_at_most_once_a_second(tmp_path: Path) -> None:
