@@ -83,6 +83,18 @@ class Ledger:
 
         await self._transaction(work)
 
+    async def begin_post(self, intent_id: str, *, now: float, lease: float) -> bool:
+        """Marks a waiting intent as posting until `lease`; refuses (False) one whose own lease is over.
+
+        Whoever was away for longer than that may have been replaced by a second intent, and must not post any more.
+        """
+
+        def work(ledger: sqlite3.Connection) -> bool:
+            begin = "UPDATE intents SET state = 'posting', lease = ? WHERE id = ? AND state = 'waiting' AND lease >= ?"
+            return ledger.execute(begin, (lease, intent_id, now)).rowcount == 1
+
+        return await self._transaction(work)
+
     async def accept(self, intent_id: str, task_id: str, status: str, *, adopted: bool) -> bool:
         """Writes the task of an intent; refuses (False) to adopt one that another intent owns.
 

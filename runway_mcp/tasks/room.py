@@ -14,6 +14,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import task_failure
 from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.posting import Posts
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.submit import Submissions
 from runway_mcp.tasks.watcher import Watcher
@@ -72,7 +73,8 @@ async def open_tasks(
             watcher.follow(task)
 
         settlements = Settlements(client, book, background, accepted=accepted, now=now)
-        submissions = Submissions(client, book, settlements, background, accepted=accepted, now=now)
+        posts = Posts(client, book, settlements, background, accepted=accepted, now=now)
+        submissions = Submissions(client, book, settlements, posts, accepted=accepted, now=now)
 
         async def take_up() -> None:
             try:
@@ -85,6 +87,6 @@ async def open_tasks(
         try:
             yield TasksRoom(client, book, watcher, submissions)
         finally:
-            await submissions.finish(SHUTDOWN_GRACE)
+            await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()
             book.close()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from anyio import sleep
@@ -49,7 +50,7 @@ class Settlements:
         """The intent's task if upstream shows it; None also when looking fails, which is no proof of anything."""
         try:
             return await look(self._client, self._ledger, intent)
-        except RunwayError as error:
+        except (RunwayError, LedgerError) as error:
             _log.info("looking for an unclear submit failed: %s", error)
             return None
 
@@ -59,10 +60,10 @@ class Settlements:
         return found is not None and await self._adopt(intent, found)
 
     async def notice(self, running: Iterable[RunningTask]) -> None:
-        """Adopts unclear submits that a 429 happens to name."""
-        for intent in await self._ledger.unfinished() if running else ():
-            if intent.state is State.UNCLEAR:
-                found = await among(self._client, self._ledger, intent, running)
+        """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
+        with suppress(RunwayError, LedgerError):
+            for intent in await self._ledger.unfinished() if running else ():
+                found = await among(self._client, self._ledger, intent, running) if intent.task_id is None else None
                 if found is not None:
                     await self._adopt(intent, found)
 
@@ -84,16 +85,25 @@ class Settlements:
         try:
             while True:
                 await sleep(next(pauses, _LAST_PAUSE))
-                standing = await self._ledger.get(intent.id)
-                if standing is None or standing.is_settled or await self.settle(standing):
-                    return
-                if self._now() - intent.created >= LOOKING_SECONDS:
-                    break
-            await self._ledger.change(intent.id, _close)
-        except LedgerError:
-            _log.exception("looking for an unclear submit stopped")
+                try:
+                    if await self._is_over(intent):
+                        return
+                except LedgerError as error:
+                    _log.warning("%s", error)
+                except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                    _log.exception("looking for an unclear submit stumbled and goes on")
         finally:
             self._looking.discard(intent.id)
+
+    async def _is_over(self, intent: Intent) -> bool:
+        """Whether the intent is settled, by this look or otherwise, or closed because its time is over."""
+        standing = await self._ledger.get(intent.id)
+        if standing is None or standing.is_settled or await self.settle(standing):
+            return True
+        if self._now() - intent.created < LOOKING_SECONDS:
+            return False
+        await self._ledger.change(intent.id, _close)
+        return True
 
     async def _adopt(self, intent: Intent, task: Task) -> bool:
         if not await self._ledger.accept(intent.id, task.task_id, task.status, adopted=True):

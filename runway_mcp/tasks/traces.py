@@ -100,7 +100,8 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
         yield page
         if len(page) < _PAGE:
             return
-        newest_first = (page[0].created_at or "") >= (page[-1].created_at or "")
+        dates = [task.created_at or "" for task in page]
+        newest_first = dates[0] > dates[-1] and dates == sorted(dates, reverse=True)
         if newest_first and _is_older(page[-1], intent):
             return
 
