@@ -1,0 +1,223 @@
+"""The command `useapi-runway-mcp`.
+
+Each command imports what it needs when it runs, so that `--help` and `--version` answer at once and without MCP.
+Exit codes: 0 done, 1 failed, 2 called or set up wrongly, 130 interrupted before it was done.
+"""
+# ruff: noqa: PLC0415 - importing late is this module's promise
+
+import argparse
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runway_mcp import __version__
+from runway_mcp.logs import Redacted, logs_to_stderr
+
+if TYPE_CHECKING:
+    from runway_mcp.settings import Settings
+
+PROGRAM: Final = "useapi-runway-mcp"
+
+
+class CommandError(Exception):
+    """A command cannot do its work: one line for stderr, and the exit code."""
+
+    def __init__(self, line: str, code: int) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; to be called in the main thread."""
+    arguments = _parser().parse_args(argv)
+    form = Redacted()
+    with logs_to_stderr(form):
+        try:
+            with _sigterm_as_interrupt():
+                return arguments.run(arguments, form)
+        except CommandError as error:
+            _say(f"{PROGRAM}: {error}")
+            return error.code
+        except KeyboardInterrupt:
+            return arguments.interrupted
+        except Exception:
+            logging.getLogger(__name__).exception("The program ended unexpectedly")
+            return 1
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Extends Runway videos by conversation, through useapi.net. Without a command: serve, on stdio.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.set_defaults(run=_serve, interrupted=0, transport="stdio", host=None, port=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve MCP to a host", description="Serves MCP to a host.")
+    serve.add_argument("--transport", choices=("stdio", "http", "sse"), default="stdio", help="default: stdio")
+    serve.add_argument("--host", help="where http and sse listen (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="their port; 0 takes a free one (default: 8000)")
+
+    told = "Runs a stand-in for useapi.net on this machine, and prints its URL and token as one line of JSON."
+    simulate = commands.add_parser("simulate", help="run a stand-in for useapi.net", description=told)
+    simulate.add_argument("--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default: 0)")
+    simulate.add_argument(
+        "--pace", type=_pace, default=8.0, metavar="SECONDS", help="how long a task takes (default: 8)"
+    )
+    simulate.set_defaults(run=_simulate, interrupted=0)
+
+    told = "Extends a video against the stand-in and shows what a host would see; needs no token and no network."
+    demo = commands.add_parser("demo", help="see the server at work", description=told)
+    demo.add_argument("--seconds", type=int, choices=(5, 10), default=5, help="how many seconds to add (default: 5)")
+    demo.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the film and its pictures go (default: runway-demo)"
+    )
+    demo.add_argument("--pace", type=_pace, metavar="SECONDS", help="how long a task takes (default: 8)")
+    demo.set_defaults(run=_demo, interrupted=130)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65_535):  # noqa: PLR2004 - the largest port there is
+        raise argparse.ArgumentTypeError("must be a port number from 0 to 65535")
+    return int(text)
+
+
+def _pace(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
+    return seconds
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Generator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does; what serves takes both signals over while it runs."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(arguments: argparse.Namespace, form: Redacted) -> int:
+    if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
+        raise CommandError("--host and --port go with --transport http or sse", 2)
+    settings = _settings()
+    for secret in (settings.token, settings.access_token):
+        if secret is not None:
+            form.hide(secret.get_secret_value())
+    if arguments.transport == "stdio":
+        _serve_stdio(settings)
+    else:
+        _serve_http(settings, arguments)
+    return 0
+
+
+def _settings() -> "Settings":
+    """The settings of the environment, with a data folder that exists and can be written to."""
+    import tempfile
+
+    from runway_mcp.settings import Settings, SettingsError, variables
+
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        raise CommandError(str(error), 2) from None
+    folder = variables()["data_dir"]
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data_dir):
+            pass
+    except OSError as error:
+        raise CommandError(f"{folder.name} must be {folder.form}: {error.strerror}", 2) from None
+    return settings
+
+
+def _serve_stdio(settings: "Settings") -> None:
+    import anyio
+
+    from runway_mcp.server.app import create_server
+    from runway_mcp.server.stdio import serve_stdio
+
+    if sys.stdin.isatty():
+        _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
+    anyio.run(serve_stdio, create_server(settings))
+
+
+def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
+    import anyio
+
+    from runway_mcp.server.app import create_server
+    from runway_mcp.server.http import create_app
+    from runway_mcp.server.listening import bind, listen, url_of
+    from runway_mcp.server.security import refusal_to_listen
+
+    host: str = arguments.host or "127.0.0.1"
+    port: int = 8000 if arguments.port is None else arguments.port
+    refusal = refusal_to_listen(host, access_token=settings.access_token, allowed_hosts=settings.allowed_hosts)
+    if refusal:
+        raise CommandError(refusal, 2)
+    try:
+        listener = bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
+    app = create_app(
+        create_server(settings),
+        transport=arguments.transport,
+        host=host,
+        access_token=settings.access_token,
+        allowed_hosts=settings.allowed_hosts,
+    )
+
+    def tell() -> None:
+        for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
+            _say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
+
+    async def serve() -> None:
+        await listen(app, listener, ready=tell)
+
+    anyio.run(serve)
+
+
+def _simulate(arguments: argparse.Namespace, _form: Redacted) -> int:
+    _need("av")
+    import anyio
+
+    from runway_mcp.simulator.run import simulate
+
+    try:
+        anyio.run(partial(simulate, port=arguments.port, pace=arguments.pace))
+    except OSError as error:
+        raise CommandError(f"cannot listen on port {arguments.port}: {error.strerror}", 1) from None
+    return 0
+
+
+def _demo(arguments: argparse.Namespace, _form: Redacted) -> int:
+    _need("av", "rich")
+    from runway_mcp.demo import run_demo
+
+    return run_demo(arguments.seconds, arguments.out, arguments.pace)
+
+
+def _need(*packages: str) -> None:
+    """Refuses to start what would fail half-way for want of an optional package."""
+    missing = " and ".join(package for package in packages if importlib.util.find_spec(package) is None)
+    if missing:
+        raise CommandError(f"this needs {missing}: pip install '{PROGRAM}[media]'", 1)

@@ -1,0 +1,80 @@
+"""The main job, played through with no token and no network: the command `demo`.
+
+The stand-in for useapi.net and the real server run as processes of their own, on this machine alone and without the
+user's settings; the demo is the host between them. Needs the extra `media`.
+"""
+
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from runway_mcp.demo.failures import DemoError
+
+OUT = Path("runway-demo")
+PACE_SECONDS = 8.0
+LIMIT_SECONDS = 100.0
+LIMIT_PACES = 3.0
+PROGRAM = (sys.executable, "-m", "runway_mcp")
+
+
+def run_demo(
+    seconds: int,
+    out: Path | None = None,
+    pace: float | None = None,
+    *,
+    program: Sequence[str] = PROGRAM,
+    limit: float | None = None,
+) -> int:
+    """Extend the stand-in's clip by `seconds` (5 or 10), save film and strip in `out`; returns the exit code.
+
+    A task takes about `pace` seconds. What fails is told in one line on stderr, and the code is 1, or 128 and the
+    signal's number for what was stopped; in any case both processes have ended. `program` is the command that both
+    are started with, `limit` the most seconds that everything may take together. To be called from the main thread,
+    where signals arrive.
+    """
+    out = OUT if out is None else out
+    pace = PACE_SECONDS if pace is None else pace
+    limit = LIMIT_SECONDS + LIMIT_PACES * pace if limit is None else limit
+    try:
+        _require_writable(out)
+        _play(seconds, out, pace, program=program, limit=limit)
+    except DemoError as error:
+        return _failed(str(error), error.code)
+    except KeyboardInterrupt:
+        return _failed("stopped", 128 + signal.SIGINT)
+    return 0
+
+
+def _failed(line: str, code: int) -> int:
+    sys.stderr.write(f"useapi-runway-mcp demo: {line}\n")
+    return code
+
+
+def _require_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise DemoError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def _play(seconds: int, out: Path, pace: float, *, program: Sequence[str], limit: float) -> None:
+    import anyio  # noqa: PLC0415  a folder that cannot be written to is told before MCP, which takes a second to import
+
+    from runway_mcp.demo.run import Wish, play  # noqa: PLC0415  likewise
+
+    failure: DemoError | None = None
+    try:
+        anyio.run(lambda: play(Wish(seconds, out, pace), program=program, limit=limit))
+    except* DemoError as group:
+        failure = _first(group)
+    if failure:
+        raise failure
+
+
+def _first(group: ExceptionGroup[DemoError]) -> DemoError:
+    head = group.exceptions[0]
+    return _first(head) if isinstance(head, ExceptionGroup) else head

@@ -1,0 +1,139 @@
+"""What a host does to make a clip longer, from the first listing to fresh links.
+
+Every answer is read from the structured content alone, since several hosts show their model nothing else, and every
+next call is the one that the answer before it names. What is not as it should be ends in a `DemoError`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mcp.client import Client
+from mcp_types import TextResourceContents
+from pydantic import ValidationError
+
+from runway_mcp.demo.failures import DemoError
+from runway_mcp.demo.screen import Bar, Screen
+from runway_mcp.server.outputs import (
+    AssetOutput,
+    AssetsOutput,
+    CreditsOutput,
+    LineageOutput,
+    NextStep,
+    Output,
+    TaskOutput,
+    Video,
+)
+
+MODEL = "gen3a"
+CLIP_SECONDS = 10.0
+TOLERANCE_SECONDS = 0.5
+
+Form = TypeVar("Form", bound=Output)
+Told = TypeVar("Told", TaskOutput, AssetsOutput)
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a dry run tells: the model, the cost and the balance in credits, and the call that submits.
+
+    `extensions_left` is how many there would be afterwards.
+    """
+
+    model: str | None
+    cost: int
+    balance: int
+    extensions_left: int
+    submit: NextStep
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A task that succeeded: its URI, its film, and how often that film has been extended."""
+
+    task_uri: str
+    video: Video
+    extended_count: int
+
+
+async def find_clip(client: Client) -> AssetOutput:
+    """The first Gen-3 Alpha clip of ten seconds in the account that was never extended and can be."""
+    listing = await _called(client, "list_assets", {"limit": 50}, AssetsOutput)
+    videos = listing.assets or []
+    for clip in filter(_fits, videos):
+        # A turbo clip refuses to be asked what five or ten seconds cost, so the model is asked for first.
+        if (await price(client, clip.asset_id)).model == MODEL:
+            return clip
+    raise DemoError(f"none of the {len(videos)} videos is an extendable Gen-3 Alpha clip of 10 s")
+
+
+async def price(client: Client, asset_id: str, **wishes: str | int) -> Price:
+    """What an extension would be and cost; spends nothing."""
+    told = await _called(client, "extend_video", {"assetId": asset_id, **wishes, "dry_run": True}, TaskOutput)
+    money, lineage = told.credits or CreditsOutput(), told.lineage or LineageOutput()
+    if money.cost is None or money.remaining is None or lineage.extensions_left is None or told.next_step is None:
+        raise DemoError(f"a dry run left out what to do, what it costs or what is left: {told.summary}")
+    return Price(told.model, money.cost, money.remaining, lineage.extensions_left, told.next_step)
+
+
+async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
+    """Submit, and follow the task to its success for as long as each answer names the call to make next."""
+    with screen.bar() as bar:
+        answer = await _called(client, submit.tool, submit.arguments, TaskOutput, bar)
+        while answer.status != "SUCCEEDED":
+            step = answer.next_step
+            if step is None or step.tool != "get_task":
+                raise DemoError(f"a task that is {answer.status} names no way to its film: {answer.summary}")
+            answer = await _called(client, step.tool, step.arguments, TaskOutput, bar)
+    if answer.video is None or answer.task_uri is None:
+        raise DemoError(f"a task succeeded without a film: {answer.summary}")
+    return Extended(answer.task_uri, answer.video, (answer.lineage and answer.lineage.extended_count) or 0)
+
+
+async def read_task(client: Client, uri: str) -> TaskOutput:
+    """A task's resource; its success is checked."""
+    task = await _read(client, uri, TaskOutput)
+    if task.status != "SUCCEEDED":
+        raise DemoError(f"{uri} says {task.status} of a task that had succeeded")
+    return task
+
+
+async def fresh_link(client: Client, uri: str) -> str:
+    """The link to the film that an asset's resource holds."""
+    asset = await _read(client, uri, Video)
+    if not asset.url:
+        raise DemoError(f"{uri} holds no link to its film")
+    return asset.url
+
+
+def _fits(clip: AssetOutput) -> bool:
+    length = clip.duration_seconds or 0.0
+    fresh = clip.extendable == "yes" and not clip.extended_count
+    return fresh and abs(length - CLIP_SECONDS) <= TOLERANCE_SECONDS
+
+
+async def _called(
+    client: Client, tool: str, arguments: dict[str, Any], form: type[Told], bar: Bar | None = None
+) -> Told:
+    """The structured answer of a tool; an error that it tells is raised in its own words."""
+    try:
+        result = await client.call_tool(tool, arguments, progress_callback=bar.notify if bar else None)
+    except RuntimeError as error:  # the SDK's word for an answer that breaks the tool's output schema
+        raise DemoError(f"{tool} broke its own output schema: {str(error).splitlines()[0]}") from error
+    answer = _in_form(form, result.structured_content, tool)
+    if result.is_error:
+        raise DemoError(f"{tool} failed: {answer.summary}")
+    return answer
+
+
+async def _read(client: Client, uri: str, form: type[Form]) -> Form:
+    contents = (await client.read_resource(uri)).contents
+    if not contents or not isinstance(contents[0], TextResourceContents):
+        raise DemoError(f"{uri} holds no text")
+    return _in_form(form, contents[0].text, uri)
+
+
+def _in_form(form: type[Form], told: object, where: str) -> Form:
+    try:
+        return form.model_validate_json(told) if isinstance(told, str) else form.model_validate(told)
+    except ValidationError as error:
+        raise DemoError(f"{where} did not answer in the form of the contract") from error

@@ -1,0 +1,118 @@
+"""The course of the demo: two processes, a conversation between a host and the server, a film on disk.
+
+The whole of it is bounded in time; what it was doing when the time was over is part of the message.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.to_thread import run_sync
+from mcp.client import Client
+
+from runway_mcp.demo.failures import DemoError
+from runway_mcp.demo.films import Pair, compare, fetch
+from runway_mcp.demo.host import Extended, Price, extend, find_clip, fresh_link, price, read_task
+from runway_mcp.demo.processes import Log, connected_host, environment, raise_on_termination, stand_in
+from runway_mcp.demo.screen import Change, Screen
+from runway_mcp.runway.client import RunwayClient
+
+PROMPT = "The camera rises slowly over the dunes."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the demo is to do: the seconds to add, where its files go, and the pace of a task in seconds."""
+
+    seconds: int
+    out: Path
+    pace: float
+
+
+async def play(wish: Wish, *, program: Sequence[str], limit: float) -> None:
+    """Play the demo on stdout; raises a `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
+    screen = Screen(sys.stdout)
+    with anyio.move_on_after(limit) as scope, tempfile.TemporaryDirectory(prefix="useapi-runway-mcp-") as folder:
+        async with anyio.create_task_group() as group:
+            if sys.platform != "win32":  # pragma: no branch  no such signal there
+                group.start_soon(raise_on_termination)
+            await _in_company(wish, screen, Path(folder), program)
+            group.cancel_scope.cancel()
+    if scope.cancelled_caught:
+        raise DemoError(f"gave up after {limit:.0f} s while {screen.doing}")
+
+
+async def _in_company(wish: Wish, screen: Screen, folder: Path, program: Sequence[str]) -> None:
+    screen.title("useapi-runway-mcp demo", "no token, no network, nothing spent: a stand-in plays useapi.net")
+    screen.begin("starting the stand-in")
+    log = Log(folder / "stand-in.log")
+    async with stand_in(program, environment(os.environ), pace=wish.pace, log=log) as server:
+        screen.done(f"The stand-in for useapi.net listens on {server.url}")
+        screen.begin("connecting to the MCP server")
+        env = environment(
+            os.environ,
+            USEAPI_TOKEN=server.token,
+            USEAPI_URL=server.url,
+            RUNWAY_MCP_DATA_DIR=str(folder / "data"),
+            RUNWAY_MCP_POLL_SECONDS=str(min(0.5, max(0.1, wish.pace / 20))),
+        )
+        async with (
+            connected_host(program, env, log=Log(folder / "server.log")) as client,
+            RunwayClient(url=server.url, token=server.token) as runway,
+        ):
+            await _converse(wish, screen, client, runway, folder)
+
+
+async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayClient, folder: Path) -> None:
+    tools = sorted(tool.name for tool in (await client.list_tools()).tools)
+    screen.done(f"The MCP server is connected over stdio (protocol {client.protocol_version}): {', '.join(tools)}")
+
+    screen.begin("looking for a clip")
+    clip = await find_clip(client)
+    size = f"{clip.duration_seconds:g} s, {clip.width} x {clip.height}"
+    screen.done(f'list_assets found "{clip.name}", {size}, extendable: {clip.extendable}')
+    offer = await price(client, clip.asset_id, seconds=wish.seconds, text_prompt=PROMPT)
+    cost = f"{wish.seconds} s more cost about {offer.cost} credits of {offer.balance:,}"
+    screen.done(f"extend_video as a dry run: {cost} and leave {offer.extensions_left} more extensions")
+
+    screen.begin("extending the clip")
+    screen.done(f'extend_video: {wish.seconds} s more, "{PROMPT}"')
+    made = await extend(client, offer.submit, screen)
+
+    screen.begin("reading the resources")
+    await read_task(client, made.task_uri)
+    link = await fresh_link(client, made.video.uri)
+    further = await price(client, made.video.asset_id, seconds=wish.seconds)
+    screen.done("The resources of the task and of its film are read; the link to the film is fresh")
+
+    screen.begin("looking at the films")
+    before, after, strip = folder / "before.mp4", wish.out / "extended.mp4", wish.out / "strip.png"
+    await fetch(runway, clip.url, before)
+    received = await fetch(runway, link, after)
+    films = await run_sync(lambda: compare(before, after, strip, seconds=wish.seconds))
+    screen.done(f"The film is downloaded ({received:,} bytes) and decoded frame by frame")
+
+    screen.changes(_changes(films, offer, further, made))
+    screen.detail("task", made.task_uri)
+    screen.detail("asset", made.video.uri)
+    screen.detail("film", str(after))
+    screen.detail("strip", f"{strip} (grey: before the seam, orange: after it)")
+
+
+def _changes(films: Pair, offer: Price, further: Price, made: Extended) -> list[Change]:
+    """What the extension changed, money included."""
+    before, after = films.before, films.after
+    spent = f"{offer.balance - further.balance} spent, {offer.cost} estimated"
+    left = f"{offer.extensions_left} more possible"
+    return [
+        Change(
+            "duration", f"{before.duration_seconds:.1f} s", f"{after.duration_seconds:.1f} s", f"{films.grown:+.1f} s"
+        ),
+        Change("frames", str(before.frames), str(after.frames), f"{after.width} x {after.height}"),
+        Change("credits", f"{offer.balance:,}", f"{further.balance:,}", spent),
+        Change("extensions", "0", str(made.extended_count), left),
+    ]

@@ -1,0 +1,64 @@
+"""Where exceptions end: nothing that the program did not word itself goes out.
+
+Under the 2025 protocol the SDK would send the text of an escaping exception to the host, and such a text may hold a
+link or a token. So every answer is wrapped here, and the log gets the place of a crash, not its values.
+"""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from functools import wraps
+from typing import TypeVar, cast
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.server.context import RequestContext
+from runway_mcp.tasks.failures import Failure, failure_of
+
+_log = logging.getLogger(__name__)
+
+CRASHED = "The server failed at this call by a fault of its own; its log says where."
+"""The sentence that stands for every crash."""
+
+_Params = TypeVar("_Params")
+_Result = TypeVar("_Result")
+_Answer = Callable[[RequestContext, _Params], Awaitable[_Result]]
+
+
+def guarded(answer: _Answer[_Params, _Result]) -> _Answer[_Params, _Result]:
+    """The same answer, whose failures are JSON-RPC errors in our own words; cancellation passes through."""
+
+    @wraps(answer)
+    async def safe(ctx: RequestContext, params: _Params) -> _Result:
+        try:
+            return await answer(ctx, params)
+        except MCPError:
+            raise
+        except (Failure, RunwayError) as error:
+            raise _protocol_error(error if isinstance(error, Failure) else failure_of(error)) from None
+        except Exception as error:  # noqa: BLE001  the SDK would send its text
+            log_crash(ctx.method, error)
+            raise MCPError(INTERNAL_ERROR, CRASHED) from None
+
+    return safe
+
+
+def log_crash(where: str, error: Exception) -> None:
+    """Logs the kind and the place of a crash; the values in its message may be secret and stay out."""
+    for kind, frames in _places(error):
+        _log.error("%s crashed: %s at\n%s", where, kind, frames)
+
+
+def _places(error: BaseException) -> Iterator[tuple[str, str]]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _places(inner)
+    else:
+        yield type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+
+
+def _protocol_error(failure: Failure) -> MCPError:
+    code = INVALID_PARAMS if failure.kind in ("not_found", "invalid_request") else INTERNAL_ERROR
+    return MCPError(code, failure.message, {"kind": failure.kind})

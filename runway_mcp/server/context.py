@@ -1,0 +1,36 @@
+"""What a handler may reach: one object for the lifespan of the server, and one for each tool call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mcp.server.context import ServerRequestContext
+
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.room import TasksRoom
+
+_NOT_CONFIGURED = (
+    "No useapi.net API token is set, so nothing was asked of Runway. Set the environment variable USEAPI_TOKEN (in the "
+    "host's configuration of this server, under `env`) to the token that https://useapi.net/docs/start-here explains "
+    "how to get, and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
+)
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """What the lifespan opens; `open_room` is None without a token, `now` gives Unix seconds."""
+
+    settings: Settings
+    open_room: TasksRoom | None
+    now: Callable[[], float]
+
+    @property
+    def room(self) -> TasksRoom:
+        """The room of tasks; raises the `not_configured` failure when there is no token."""
+        if self.open_room is None:
+            raise Failure("not_configured", _NOT_CONFIGURED)
+        return self.open_room
+
+
+RequestContext = ServerRequestContext[ServerContext]
+"""What the SDK hands to each handler."""

@@ -1,0 +1,305 @@
+"""Tasks, plans, films, listings and failures in the form of the contract.
+
+What a failure means for money is told as `tasks.failures` decided it; lineage, prices and verdicts as `tasks.lineage`
+gives them. What nobody knows is left out.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from runway_mcp.runway.models import Asset, Credits, Task
+from runway_mcp.server import next_steps
+from runway_mcp.server.listing import Listed, Listing
+from runway_mcp.server.next_steps import Asked
+from runway_mcp.server.outputs import (
+    AssetDocument,
+    AssetOutput,
+    AssetsOutput,
+    Candidate,
+    CreditsOutput,
+    ErrorOutput,
+    LineageOutput,
+    NextStep,
+    RunningOutput,
+    TaskOutput,
+    Video,
+)
+from runway_mcp.server.rendering import seconds, standing
+from runway_mcp.server.uris import asset_uri, task_uri
+from runway_mcp.tasks.failures import Failure, task_failure
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.lineage import MODELS, Lineage, cost_of, lineage_of
+from runway_mcp.tasks.plan import Plan
+
+_UNCLEAR = (
+    "This submit has had no clear answer: its task may run and be charged for. It is never submitted again by itself."
+)
+_NAMED_TASKS = 3
+_CANDIDATES = 5
+
+
+def task_output(
+    task: Task,
+    asked: Asked,
+    *,
+    intent: Intent | None = None,
+    balance: Credits | None = None,
+    twin: bool = False,
+    note: str | None = None,
+) -> TaskOutput:
+    """A task in the form of the contract, with its film, its failure or the call that waits for its end.
+
+    The intent, if the task is ours, tells what upstream leaves out; `balance`, from before the end, stands in for credits
+    that the task does not tell, unless they may have come back; `note` is one more sentence for the summary.
+    """
+    failure = task_failure(task)
+    lineage = lineage_of(task, intent.source_asset_id if intent else None)
+    films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
+    twin_note = "It is an earlier submit of the same request; nothing was submitted again." if twin else None
+    return TaskOutput(
+        summary=_sentences(_task_summary(task, failure, lineage), twin_note, note),
+        status=task.status,
+        task_id=task.task_id,
+        task_uri=task_uri(task.task_id),
+        progress=task.progress,
+        estimated_seconds_to_start=None if task.is_terminal else task.estimated_seconds_to_start,
+        model=task.task_type or (intent.task_type if intent else None),
+        created_at=task.created_at,
+        text_prompt=task.options.text_prompt or (intent.text_prompt if intent else None),
+        seed=task.options.seed or (intent.seed if intent else None),
+        reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
+        video=films[0] if films else None,
+        more_videos=films[1:] or None,
+        lineage=_lineage(lineage),
+        credits=_credits(_cost(task, intent), task.features or (None if failure else balance)),
+        twin=twin or None,
+        error=_error(failure) if failure else None,
+        next_step=_task_step(task, failure, lineage, asked),
+    )
+
+
+def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
+    """A submit of ours as the ledger remembers it: its task as it was last seen, or that its outcome is unclear."""
+    asked = Asked("extend_video", _arguments(intent), wait_seconds)
+    unclear = Failure("submission_unknown", _UNCLEAR, charged="unknown") if intent.task_id is None else None
+    step = next_steps.after_failure(unclear, asked) if unclear else next_steps.follow(intent.task_id or "", asked)
+    return TaskOutput(
+        summary=unclear.message if unclear else "A submit of this server; read the task for where it stands.",
+        status=intent.status,
+        task_id=intent.task_id,
+        task_uri=task_uri(intent.task_id) if intent.task_id else None,
+        model=intent.task_type,
+        created_at=datetime.fromtimestamp(intent.created, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        text_prompt=intent.text_prompt,
+        seed=intent.seed,
+        reply_ref=intent.reply_ref,
+        credits=_credits(intent.cost, None),
+        error=_error(unclear) if unclear else None,
+        next_step=step,
+    )
+
+
+def plan_output(plan: Plan, balance: Credits | None, asked: Asked) -> TaskOutput:
+    """A dry run: what the extension would be and cost; without a next step where the credits do not suffice."""
+    wish, remaining = plan.wish, balance.remaining if balance else None
+    affordable = remaining is None or remaining >= plan.cost
+    return TaskOutput(
+        summary=_plan_summary(plan, remaining),
+        status="DRY_RUN",
+        model=plan.model.task_type,
+        text_prompt=wish.text_prompt,
+        seed=wish.seed,
+        reply_ref=wish.reply_ref,
+        lineage=_lineage(plan.lineage),
+        credits=_credits(plan.cost, balance),
+        next_step=next_steps.submit(asked, plan.cost) if affordable else None,
+    )
+
+
+def failure_output(
+    failure: Failure, asked: Asked, *, step: NextStep | None = None, balance: Credits | None = None
+) -> TaskOutput:
+    """A failure of `extend_video` or `get_task`; `step` is a better next call than its kind alone would give."""
+    return TaskOutput(
+        summary=_failure_summary(failure, asked),
+        credits=_credits(None, balance),
+        candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
+    )
+
+
+def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
+    """A page of assets."""
+    able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
+    count = len(listing.assets)
+    what = f"{count} asset{'' if count == 1 else 's'}, {able} of them extendable" if count else "No assets here"
+    more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
+    running = f"{len(listing.running)} running" if listing.running else None
+    return AssetsOutput(
+        summary="; ".join(part for part in (what, more, running) if part) + ".",
+        assets=[_asset(listed) for listed in listing.assets],
+        next_offset=listing.next_offset,
+        running=[
+            RunningOutput(task_id=task.task_id, status=task.status, progress=task.progress) for task in listing.running
+        ],
+        next_step=next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None,
+    )
+
+
+def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> AssetsOutput:
+    """A failure of `list_assets`; `step` as in `failure_output`."""
+    return AssetsOutput(
+        summary=failure.message, error=_error(failure), next_step=step or next_steps.after_failure(failure, asked)
+    )
+
+
+def video(asset: Asset) -> Video:
+    """An artifact in the form of the contract."""
+    metadata = asset.metadata
+    return Video(
+        asset_id=asset.asset_id,
+        uri=asset_uri(asset.asset_id),
+        url=asset.url,
+        url_expires_at=asset.url_expires_at,
+        name=asset.name,
+        mime_type=asset.mime_type,
+        duration_seconds=metadata.duration if metadata else None,
+        width=metadata.width if metadata else None,
+        height=metadata.height if metadata else None,
+        size_bytes=asset.size_bytes,
+        preview_urls=list(asset.preview_urls) or None,
+    )
+
+
+def asset_output(asset: Asset) -> AssetDocument:
+    """What an asset's resource holds: the asset with a fresh link."""
+    return AssetDocument(
+        **dict(video(asset)), media_type=asset.media_type, created_at=asset.created_at, task_id=asset.task_id
+    )
+
+
+def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None) -> str:
+    if failure is not None:
+        return failure.message
+    if not task.is_terminal:
+        return f"The task is {standing(task)}."
+    metadata = task.artifacts[0].metadata
+    length = f", {seconds(metadata.duration)} long" if metadata and metadata.duration else ""
+    if lineage is None or not lineage.extended_count:
+        return f"The film is ready{length}."
+    count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
+    return f"The longer film is ready{length}: extension {count} of {most}, {lineage.added_seconds} s added."
+
+
+def _plan_summary(plan: Plan, remaining: int | None) -> str:
+    length = plan.source.metadata.duration if plan.source.metadata else None
+    clip = f"this {seconds(length)} {plan.model.title} clip" if length else f"this {plan.model.title} clip"
+    left = f", {remaining} are left" if remaining is not None else ""
+    price = f"about {plan.cost} credits (an estimate{left})" if plan.cost else "no credits (explore mode)"
+    made = plan.lineage.extended_count + plan.lineage.extensions_left
+    short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
+    return (
+        f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost {price} and be extension "
+        f"{plan.lineage.extended_count} of {made}.{short}"
+    )
+
+
+def _failure_summary(failure: Failure, asked: Asked) -> str:
+    uncharged = "Nothing was charged." if failure.charged == "no" and asked.tool == "extend_video" else None
+    return _sentences(failure.message, _named(failure), uncharged)
+
+
+def _named(failure: Failure) -> str | None:
+    """The running tasks that a full account is busy with."""
+    if not failure.running:
+        return None
+    names = [task.task_id for task in failure.running[:_NAMED_TASKS]]
+    rest = len(failure.running) - len(names)
+    return f"Running: {', '.join(names)}{f' and {rest} more' if rest else ''}."
+
+
+def _sentences(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, asked: Asked) -> NextStep | None:
+    if failure is not None:
+        return next_steps.after_failure(failure, asked)
+    if not task.is_terminal:
+        return next_steps.follow(task.task_id, asked)
+    if lineage is not None and lineage.extensions_left:
+        return next_steps.extend_further(task.artifacts[0].asset_id)
+    return None
+
+
+def _error(failure: Failure) -> ErrorOutput:
+    return ErrorOutput(
+        kind=failure.kind,
+        message=failure.message,
+        charged=failure.charged,
+        retry_safe=failure.retry_safe,
+        retry_after_seconds=failure.retry_after,
+    )
+
+
+def _lineage(lineage: Lineage | None) -> LineageOutput | None:
+    if lineage is None:
+        return None
+    return LineageOutput(
+        source_asset_id=lineage.source_asset_id,
+        extended_count=lineage.extended_count,
+        extensions_left=lineage.extensions_left,
+        added_seconds=lineage.added_seconds,
+    )
+
+
+def _cost(task: Task, intent: Intent | None) -> int | None:
+    estimate = cost_of(task)
+    return intent.cost if estimate is None and intent else estimate
+
+
+def _arguments(intent: Intent) -> dict[str, Any]:
+    """The call that an intent came from, as far as it decides what a twin is."""
+    model = MODELS.get(intent.task_type)
+    given = {
+        "assetId": intent.source_asset_id,
+        "text_prompt": intent.text_prompt,
+        "seconds": None if model is None or model.turbo else intent.seconds,
+        "seed": None if intent.own_seed else intent.seed,
+        "exploreMode": intent.explore_mode or None,
+        "replyRef": None if intent.own_ref else intent.reply_ref,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:
+    remaining = balance.remaining if balance else None
+    return None if cost is None and remaining is None else CreditsOutput(cost=cost, remaining=remaining)
+
+
+def _candidate(task: Task) -> Candidate:
+    return Candidate(
+        task_id=task.task_id, task_uri=task_uri(task.task_id), status=task.status, created_at=task.created_at
+    )
+
+
+def _asset(listed: Listed) -> AssetOutput:
+    asset, verdict = listed.asset, listed.verdict
+    metadata = asset.metadata
+    return AssetOutput(
+        asset_id=asset.asset_id,
+        uri=asset_uri(asset.asset_id),
+        name=asset.name,
+        media_type=asset.media_type,
+        created_at=asset.created_at,
+        duration_seconds=metadata.duration if metadata else None,
+        width=metadata.width if metadata else None,
+        height=metadata.height if metadata else None,
+        url=asset.url,
+        preview_urls=list(asset.preview_urls) or None,
+        task_id=asset.task_id,
+        extendable=verdict.extendable,
+        reason=verdict.reason,
+        extended_count=verdict.extended_count,
+    )

@@ -1,0 +1,94 @@
+"""The next call worth making after a result, with its whole arguments, or None when only a person can go on.
+
+What spends is suggested only where the caller had asked for just that; otherwise a dry run is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from runway_mcp.server.outputs import NextStep
+from runway_mcp.tasks.failures import Failure
+
+_SAME_CALL = {
+    "unavailable": "The same call again, in a moment.",
+    "unexpected_response": "The same call again; nothing is spent twice.",
+    "busy": "The same call again, once a slot is free.",
+    "submission_unknown": "The same call again: it looks for the task and never submits a second one.",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The call that a result answers: its tool, its arguments as given, and the longest wait that the next may take."""
+
+    tool: str
+    arguments: dict[str, Any]
+    wait_seconds: int
+
+
+def follow(task_id: str, asked: Asked) -> NextStep:
+    """Waiting for a task that runs."""
+    return _get(task_id, "Waits for the film; reading is free.", asked)
+
+
+def extend_further(asset_id: str) -> NextStep:
+    """Looking at the next extension of a film, at no cost."""
+    arguments = {"assetId": asset_id, "dry_run": True}
+    return NextStep(tool="extend_video", arguments=arguments, reason="Checks and prices the next extension, free.")
+
+
+def submit(asked: Asked, cost: int) -> NextStep:
+    """Doing what a dry run has shown."""
+    arguments = {name: value for name, value in asked.arguments.items() if name != "dry_run"}
+    price = f"it spends about {cost} credits" if cost else "it spends no credits"
+    return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
+
+
+def next_page(asked: Asked, offset: int) -> NextStep:
+    """The next page of a listing."""
+    return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
+
+
+def find_clip() -> NextStep:
+    """Looking for the right clip, or for a task."""
+    reason = "Lists the clips with their assetIds, and the running tasks."
+    return NextStep(tool="list_assets", arguments={}, reason=reason)
+
+
+def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
+    """What an agent can do about a failure by itself."""
+    if failure.addresses:
+        arguments = asked.arguments | {"email": failure.addresses[0]}
+        return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
+    if failure.running or failure.candidates or failure.task:
+        return _about_tasks(failure, asked)
+    if failure.kind == "invalid_request" and failure.message.startswith("seconds:"):
+        return _without_seconds(asked)
+    if failure.kind in ("not_found", "invalid_request") and asked.tool != "list_assets":
+        return find_clip()
+    if failure.retry_safe and failure.kind in _SAME_CALL:
+        return NextStep(tool=asked.tool, arguments=asked.arguments, reason=_SAME_CALL[failure.kind])
+    return None
+
+
+def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
+    """Reading the task that a failure is about: one that holds a slot, may be ours, still runs, or owes its film."""
+    if failure.running:
+        return _get(failure.running[0].task_id, "Waits for a running task; a slot is free once it ends.", asked)
+    if failure.candidates:
+        return _get(failure.candidates[0].task_id, "Shows whether this task is the one that was submitted.", asked)
+    if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
+        return None
+    if failure.task.is_terminal:
+        return _get(failure.task.task_id, "Reads the task again, free, in case its film turns up.", asked)
+    return follow(failure.task.task_id, asked)
+
+
+def _without_seconds(asked: Asked) -> NextStep:
+    """The shortest extension that the clip's model makes, as a dry run."""
+    arguments = {name: value for name, value in asked.arguments.items() if name != "seconds"} | {"dry_run": True}
+    return NextStep(tool="extend_video", arguments=arguments, reason="Checks it without a wish for seconds, free.")
+
+
+def _get(task_id: str, reason: str, asked: Asked) -> NextStep:
+    return NextStep(tool="get_task", arguments={"taskId": task_id, "wait_seconds": asked.wait_seconds}, reason=reason)

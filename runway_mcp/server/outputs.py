@@ -1,0 +1,161 @@
+"""The structured form of every result, and the source of the output schemas.
+
+Open objects: only `summary` is required, so that errors conform too; absent is absent, never null. Attributes are
+snake_case, the wire keeps upstream's spelling for what upstream names.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+
+class Output(BaseModel):
+    """A part of a result; its nulls are left out on the wire."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON object of the contract, without what is not known."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Video(Output):
+    """A film, or another artifact of a task."""
+
+    asset_id: Annotated[str, Field(alias="assetId")]
+    uri: str
+    url: Annotated[str | None, Field(description="Signed link; dies within two days.")] = None
+    url_expires_at: str | None = None
+    name: str | None = None
+    mime_type: str | None = None
+    duration_seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    size_bytes: int | None = None
+    preview_urls: list[str] | None = None
+
+
+class AssetDocument(Video):
+    """What an asset's resource holds."""
+
+    media_type: Annotated[str | None, Field(alias="mediaType")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+
+
+# The form is written out in `video` already.
+_MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "The task's other artifacts, as video."}
+
+
+class LineageOutput(Output):
+    """Where the resulting film stands in its chain of extensions."""
+
+    source_asset_id: str | None = None
+    extended_count: int | None = None
+    extensions_left: int | None = None
+    added_seconds: int | None = None
+
+
+class CreditsOutput(Output):
+    """What it costs, as far as can be known beforehand, and what is left on the account."""
+
+    cost: Annotated[int | None, Field(description="Estimate.")] = None
+    remaining: int | None = None
+
+
+class ErrorOutput(Output):
+    """Why there is no film, and what that means for money and for another try."""
+
+    kind: str
+    message: str
+    charged: Literal["no", "yes", "unknown"]
+    retry_safe: Annotated[bool, Field(description="Whether the identical call can do no harm.")]
+    retry_after_seconds: float | None = None
+
+
+class NextStep(Output):
+    """The next call worth making, ready to be made."""
+
+    tool: str
+    arguments: dict[str, Any]
+    reason: str
+
+
+class Candidate(Output):
+    """A task that may be the one that an unclear submit began."""
+
+    task_id: Annotated[str, Field(alias="taskId")]
+    task_uri: str
+    status: str
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+
+
+class TaskOutput(Output):
+    """What `extend_video` and `get_task` answer, and what a task's resource holds."""
+
+    summary: str
+    status: Annotated[
+        str | None,
+        Field(
+            description="PENDING, THROTTLED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DRY_RUN, or another of Runway's."
+        ),
+    ] = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    task_uri: str | None = None
+    progress: Annotated[float | None, Field(ge=0, le=1)] = None
+    estimated_seconds_to_start: Annotated[float | None, Field(alias="estimatedTimeToStartSeconds")] = None
+    model: Annotated[str | None, Field(description="gen3a, gen3a_turbo, ...")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    text_prompt: str | None = None
+    seed: int | None = None
+    reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
+    video: Annotated[Video | None, Field(description="The whole longer film.")] = None
+    more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
+    lineage: LineageOutput | None = None
+    credits: CreditsOutput | None = None
+    twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
+        None
+    )
+    candidates: Annotated[
+        list[Candidate] | None, Field(description="Tasks that may be ours, after an unclear submit.")
+    ] = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None
+
+
+class AssetOutput(Output):
+    """One asset of a listing."""
+
+    asset_id: Annotated[str, Field(alias="assetId")]
+    uri: str
+    name: str | None = None
+    media_type: Annotated[str | None, Field(alias="mediaType")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    duration_seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    url: str | None = None
+    preview_urls: list[str] | None = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    extendable: Literal["yes", "no", "unknown"]
+    reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
+    extended_count: int | None = None
+
+
+class RunningOutput(Output):
+    """A task that was not finished when the listing was made."""
+
+    task_id: Annotated[str, Field(alias="taskId")]
+    status: str
+    progress: float | None = None
+
+
+class AssetsOutput(Output):
+    """What `list_assets` answers."""
+
+    summary: str
+    assets: list[AssetOutput] | None = None
+    next_offset: int | None = None
+    running: list[RunningOutput] | None = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None

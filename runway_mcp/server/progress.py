@@ -1,0 +1,100 @@
+"""Progress of one call, as its host sees it.
+
+Promises: the numbers strictly rise and stay under the total of 100; the messages stay under 200 characters and say what
+upstream says; the first one about a task names it whole; no ten seconds pass in silence; and a host that asked for no
+progress, or went away, costs nothing.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.server.rendering import standing
+from runway_mcp.tasks.submit import Waiting
+
+log = logging.getLogger(__name__)
+
+TOTAL = 100.0
+HEARTBEAT_SECONDS = 9.5
+LONGEST_MESSAGE = 199
+SAME_AGAIN_SECONDS = 5.0
+_HIGHEST = 99.0
+_CREEP = 0.001
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Sends one progress notification: the number, the total, the message."""
+
+
+class Progress:
+    """What one call has told its host so far, and tells it next. Made when the call arrives."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._number = 0.0
+        self._message = "asking Runway"
+        self._sent_at = anyio.current_time()
+        self._named = False
+
+    async def say(self, message: str, *, percent: float = 0.0) -> None:
+        """Sends a message at once; the number is `percent` where that is a rise, else a hair above the last one."""
+        self._message = message[:LONGEST_MESSAGE]
+        await self._send(percent)
+
+    async def task(self, task: Task) -> None:
+        """Tells where the task stands, its id first; what was just told is not told again."""
+        percent = (task.progress or 0.0) * TOTAL
+        message = standing(task)
+        if not self._named:
+            self._named = True
+            await self.say(f"Task {task.task_id}: {message}", percent=percent)
+        elif not self._message.endswith(message) or anyio.current_time() - self._sent_at >= SAME_AGAIN_SECONDS:
+            await self.say(message, percent=percent)
+
+    async def waiting(self, waiting: Waiting) -> None:
+        """Tells what a submit waits for; for a slot, whose tasks hold them."""
+        match waiting.reason:
+            case "slot":
+                await self.say(_queue_message(waiting.running))
+            case "answer":
+                await self.say("submitting, waiting for Runway's answer")
+            case "trace":
+                await self.say("Runway's answer was lost; looking for the task, submitting nothing")
+
+    @asynccontextmanager
+    async def kept_alive(self) -> AsyncGenerator[None]:
+        """Repeats the last message whenever the call has been silent for too long, for as long as it is open."""
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._repeat)
+            yield
+            beside.cancel_scope.cancel()
+
+    async def _repeat(self) -> None:
+        while True:
+            patience = self._sent_at + HEARTBEAT_SECONDS - anyio.current_time()
+            if patience > 0:
+                await anyio.sleep(patience)
+            else:
+                await self._send(0.0)
+
+    async def _send(self, percent: float) -> None:
+        self._number = max(min(percent, _HIGHEST), self._number + (TOTAL - self._number) * _CREEP)
+        self._sent_at = anyio.current_time()
+        try:
+            await self._report(self._number, TOTAL, self._message)
+        except Exception:
+            log.debug("A progress message could not be sent.", exc_info=True)
+
+
+def _queue_message(running: tuple[RunningTask, ...]) -> str:
+    """Names as many of the running tasks as a message holds; the rest are counted."""
+    message = "waiting for a slot"
+    for told, task in enumerate(running):
+        named = f"{message}{', ' if told else '; running: '}{task.task_id}"
+        rest = len(running) - told
+        if len(named) + len(f" and {rest} more") > LONGEST_MESSAGE:
+            return f"{message} and {rest} more" if told else f"{message}; {rest} running"
+        message = named
+    return message

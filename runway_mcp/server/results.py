@@ -1,0 +1,60 @@
+"""The one place where the form of the contract becomes a tool result.
+
+`structuredContent` is the whole truth, the text block the same facts in short, and a link block stands for each URI
+worth opening. An error is a result of the same form with `isError`.
+"""
+
+import json
+from collections.abc import Iterator
+
+from mcp_types import CallToolResult, ResourceLink, TextContent
+
+from runway_mcp.server.outputs import AssetsOutput, TaskOutput, Video
+from runway_mcp.server.rendering import assets_text, one_line, task_text
+
+LONGEST_RESULT = 2500
+"""Characters of a task's structured content; above it, previews are left out, which the asset's resource has."""
+
+
+def task_result(output: TaskOutput) -> CallToolResult:
+    """The result of a task, a dry run or a failure; an `error` in it makes it an error."""
+    structured = output.wire()
+    for previews in (2, 1, 0):
+        if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
+            break
+        structured = _with_previews(output, previews).wire()
+    return _result(task_text(output), structured, list(_links(output)), is_error=output.error is not None)
+
+
+def assets_result(output: AssetsOutput) -> CallToolResult:
+    """The result of a listing, or of its failure."""
+    links = [_link(asset.uri, asset.name or asset.asset_id) for asset in output.assets or ()]
+    return _result(assets_text(output), output.wire(), links, is_error=output.error is not None)
+
+
+def _result(text: str, structured: dict[str, object], links: list[ResourceLink], *, is_error: bool) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=text), *links], structured_content=structured, is_error=is_error)
+
+
+def _links(output: TaskOutput) -> Iterator[ResourceLink]:
+    for film in (output.video, *(output.more_videos or ())):
+        if film is not None:
+            yield _link(film.uri, film.name or "film")
+    if output.task_uri:
+        yield _link(output.task_uri, "task")
+
+
+def _link(uri: str, name: str) -> ResourceLink:
+    """A link to a resource of ours; reading it gives JSON, for an asset with a fresh link to the film."""
+    return ResourceLink(uri=uri, name=one_line(name), mime_type="application/json")
+
+
+def _with_previews(output: TaskOutput, count: int) -> TaskOutput:
+    def cut(film: Video) -> Video:
+        return film.model_copy(update={"preview_urls": (film.preview_urls or [])[:count] or None})
+
+    films = {
+        "video": cut(output.video) if output.video else None,
+        "more_videos": [cut(film) for film in output.more_videos] if output.more_videos else None,
+    }
+    return output.model_copy(update=films)

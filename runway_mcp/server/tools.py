@@ -1,0 +1,240 @@
+"""The tools: what each does with its arguments, and the boundary where every failure becomes a result.
+
+A call is bounded by its wait, counted from its arrival. What spends is begun once and belongs to the process; a call
+that ends, for whatever reason, leaves it running.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.models import Credits, Task
+from runway_mcp.server.arguments import (
+    Arguments,
+    ExtendVideo,
+    GetTask,
+    InvalidArguments,
+    ListAssets,
+    plain_arguments,
+    read_arguments,
+)
+from runway_mcp.server.boundary import CRASHED, log_crash
+from runway_mcp.server.context import RequestContext, ServerContext
+from runway_mcp.server.definitions import TOOLS
+from runway_mcp.server.forms import assets_failure, assets_output, failure_output, plan_output, task_output
+from runway_mcp.server.known import intent_of
+from runway_mcp.server.listing import list_page
+from runway_mcp.server.next_steps import Asked
+from runway_mcp.server.outputs import NextStep
+from runway_mcp.server.progress import Progress
+from runway_mcp.server.rendering import quoted
+from runway_mcp.server.results import assets_result, task_result
+from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.plan import Plan, Wish, make_plan
+from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.submit import ANSWER_PATIENCE
+from runway_mcp.tasks.waiting import wait_for
+
+_log = logging.getLogger(__name__)
+
+# What reads get however short the wait is, in seconds.
+READING_SECONDS = 10.0
+# What a listing gets however long the wait may be, in seconds.
+LISTING_SECONDS = 40.0
+# For so long, in seconds, a task of ours that upstream does not know may still be too fresh for it.
+FRESH_SECONDS = 60.0
+
+_BALANCE_SECONDS = 3.0
+
+
+@dataclass
+class Call:
+    """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went."""
+
+    context: ServerContext
+    progress: Progress
+    arrived: float
+    asked: Asked
+    spending: bool = False
+    accepted: Task | None = None
+
+    def wait(self, wanted: int | None) -> tuple[float, str | None]:
+        """The deadline of the call for a wanted wait (None: the default), and a note if that was cut."""
+        most = self.context.settings.wait_seconds
+        if wanted is not None and wanted > most:
+            return self.arrived + most, f"wait_seconds was cut from {wanted} to {most}, this server's limit."
+        return self.arrived + (most if wanted is None else wanted), None
+
+
+async def extend_video(call: Call, arguments: ExtendVideo) -> CallToolResult:
+    """Plans the extension; then tells the plan, or submits it once and waits for the film."""
+    room = call.context.room
+    deadline, note = call.wait(arguments.wait_seconds)
+    await call.progress.say("checking the clip")
+    plan = await _plan(call, room.client, arguments, deadline)
+    if arguments.dry_run:
+        return task_result(plan_output(plan, await _balance(room.client, plan), call.asked))
+    call.spending = True
+    try:
+        submitted = await room.submissions.submit(plan, deadline=deadline, say=call.progress.waiting)
+    except Failure as failure:
+        if failure.kind != "insufficient_credits":
+            raise
+        return task_result(failure_output(failure, call.asked, balance=await _balance(room.client, plan)))
+    call.accepted = submitted.task
+    await call.progress.task(submitted.task)
+    task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=call.progress.task)
+    await _tell(call, room, task)
+    return task_result(
+        task_output(
+            task, call.asked, intent=submitted.intent, balance=submitted.task.features, twin=submitted.twin, note=note
+        )
+    )
+
+
+async def get_task(call: Call, arguments: GetTask) -> CallToolResult:
+    """Reads a task; waits for its end as long as was asked."""
+    room = call.context.room
+    deadline, note = call.wait(arguments.wait_seconds)
+    task = await _task(call, room, arguments.task_id, deadline)
+    if deadline > anyio.current_time():
+        task = await wait_for(room.watcher, task, deadline=deadline, tell=call.progress.task)
+    await _tell(call, room, task)
+    return task_result(task_output(task, call.asked, intent=await intent_of(room, task.task_id), note=note))
+
+
+async def list_assets(call: Call, arguments: ListAssets) -> CallToolResult:
+    """Reads a page of assets with the verdicts on them."""
+    listing = await list_page(
+        call.context.room.client,
+        media_type=arguments.media_type,
+        offset=arguments.offset,
+        limit=arguments.limit,
+        email=arguments.email or call.context.settings.email,
+        seconds=min(max(call.context.settings.wait_seconds, READING_SECONDS), LISTING_SECONDS),
+    )
+    return assets_result(assets_output(listing, call.asked))
+
+
+_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[CallToolResult]]]] = {
+    "extend_video": (ExtendVideo, extend_video),
+    "get_task": (GetTask, get_task),
+    "list_assets": (ListAssets, list_assets),
+}
+
+
+async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
+    """All tools on one page."""
+    return ListToolsResult(tools=list(TOOLS.values()))
+
+
+async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult:
+    """Makes one call; raises `MCPError` for an unknown tool, and tells every other failure as a result.
+
+    While the call runs its host hears something at least every ten seconds, if it asked for progress.
+    """
+    arrived = anyio.current_time()
+    if params.name not in _RUN:
+        raise MCPError(INVALID_PARAMS, f"Unknown tool {quoted(params.name)}. The tools are {', '.join(_RUN)}.")
+    context = ctx.lifespan_context
+    model, _ = _RUN[params.name]
+    asked = Asked(params.name, plain_arguments(model, params.arguments or {}), context.settings.wait_seconds)
+    call = Call(context, Progress(ctx.session.report_progress), arrived, asked)
+    async with call.progress.kept_alive():
+        return await _answered(call)
+
+
+async def _answered(call: Call) -> CallToolResult:
+    """The result of a call, whatever happens but its cancellation."""
+    model, run = _RUN[call.asked.tool]
+    try:
+        _ = call.context.room
+        return await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
+    except InvalidArguments as refusal:
+        return _failed(Failure("invalid_request", refusal.message), call, refusal.step)
+    except Failure as failure:
+        return _failed(failure, call)
+    except RunwayError as error:
+        return _failed(failure_of(error), call)
+    except Exception as error:  # noqa: BLE001  whatever it is, the host must hear what it means for the user's money
+        log_crash(call.asked.tool, error)
+        return _failed(_crash(call), call)
+
+
+def _failed(failure: Failure, call: Call, step: NextStep | None = None) -> CallToolResult:
+    if call.asked.tool == "list_assets":
+        return assets_result(assets_failure(failure, call.asked, step=step))
+    return task_result(failure_output(failure, call.asked, step=step))
+
+
+def _crash(call: Call) -> Failure:
+    """What a fault of our own means: once a submit has begun, only looking tells whether it was charged.
+
+    The intent of a begun submit is in the ledger, so the identical call is its twin and posts nothing.
+    """
+    if call.accepted is not None:
+        message = f"{CRASHED} The task was accepted before, as {call.accepted.task_id}, and goes on."
+        return Failure("unexpected_response", message, charged="unknown", task=call.accepted)
+    if call.spending:
+        message = f"{CRASHED} A submit had begun; the same call looks for its task and never submits a second one."
+        return Failure("submission_unknown", message, charged="unknown")
+    return Failure("unexpected_response", CRASHED)
+
+
+async def _plan(call: Call, client: RunwayClient, arguments: ExtendVideo, deadline: float) -> Plan:
+    """The plan, in time to leave a submit the seconds that its answer needs."""
+    limit = max(deadline - call.arrived - ANSWER_PATIENCE, READING_SECONDS)
+    wish = Wish(
+        asset_id=arguments.asset_id,
+        text_prompt=arguments.text_prompt or None,
+        seconds=arguments.seconds,
+        seed=arguments.seed,
+        explore_mode=bool(arguments.explore_mode),
+        reply_url=arguments.reply_url,
+        reply_ref=arguments.reply_ref or None,
+        max_jobs=arguments.max_jobs,
+    )
+    with anyio.move_on_after(call.arrived + limit - anyio.current_time()):
+        return await make_plan(client, wish, patience=limit / 3)
+    raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
+
+
+async def _task(call: Call, room: TasksRoom, task_id: str, deadline: float) -> Task:
+    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
+    limit = max(deadline - call.arrived, READING_SECONDS)
+    with anyio.move_on_after(call.arrived + limit - anyio.current_time()):
+        try:
+            return await room.client.task(task_id, patience=limit / 2)
+        except NotFound:
+            intent = await intent_of(room, task_id)
+            if intent is None or intent.ended is not None or call.context.now() - intent.created > FRESH_SECONDS:
+                raise
+            return Task(task_id=task_id, status=intent.status or "PENDING")
+    raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+async def _balance(client: RunwayClient, plan: Plan) -> Credits | None:
+    """What is left on the account of a plan; None if it cannot be told soon."""
+    with anyio.move_on_after(_BALANCE_SECONDS):
+        try:
+            return await client.credits(plan.account, patience=0.0)
+        except RunwayError as error:
+            _log.info("the balance could not be read: %s", error)
+    return None
+
+
+async def _tell(call: Call, room: TasksRoom, task: Task) -> None:
+    """Writes down that the end of a task is being returned; a ledger that fails costs no film."""
+    if task.is_terminal:
+        try:
+            await room.ledger.tell(task.task_id, now=call.context.now())
+        except LedgerError as error:
+            _log.warning("%s", error)

@@ -1,0 +1,206 @@
+"""What a user can set, and the only reader of the environment.
+
+One declaration per variable: a field of `Settings` carries its name, its meaning and the form that its value must have.
+The README's table and `server.json` are compared with these declarations by test. Empty and blank values count as
+unset; any other value that does not fit stops the start. The line that says so shows no value at all, since a secret
+may have been put into the wrong variable.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
+
+
+class SettingsError(Exception):
+    """A variable has a value that cannot be used; the message is one line that names it and shows no value."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable: its name, its meaning, the form of its value ("must be ..."), its default in words."""
+
+    name: str
+    meaning: str
+    form: str
+    default: str = "none"
+    secret: bool = False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address (IPv6 with or without brackets) means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _visible(secret: SecretStr) -> SecretStr:
+    if not _VISIBLE.fullmatch(secret.get_secret_value()):
+        raise ValueError
+    return secret
+
+
+def _base_url(value: str) -> str:
+    url = urlsplit(value)
+    allowed = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
+    # urlsplit refuses a port that is no number only when it is asked for it.
+    plain = url.port != 0 and _VISIBLE.fullmatch(value) and not set("?#@\\") & set(value)
+    if not (url.hostname and allowed and plain):
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _folder(value: Path) -> Path:
+    # Path.expanduser raises an error of another kind where there is no home folder; this leaves the tilde.
+    folder = Path(os.path.expanduser(value))  # noqa: PTH111 - see above
+    if str(folder).startswith("~") or (folder.exists() and not folder.is_dir()):
+        raise ValueError
+    return folder.absolute()
+
+
+def _host_names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip().lower() for name in value.split(",") if name.strip()]
+    if not all(_HOST.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
+_Secret = Annotated[SecretStr, AfterValidator(_visible)]
+_Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class Settings(BaseModel):
+    """The values that the program runs with, from the environment or given one by one (`data_dir` always must be)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    token: Annotated[
+        _Secret | None,
+        Variable(
+            "USEAPI_TOKEN",
+            "Your useapi.net API token. Without it the server starts and lists its tools; each call says what to set.",
+            "a useapi.net API token: visible ASCII characters, no blanks",
+            secret=True,
+        ),
+    ] = None
+    url: Annotated[
+        str,
+        AfterValidator(_base_url),
+        Variable(
+            "USEAPI_URL",
+            "Base URL of the API. The token travels to it, so plain http is taken for this machine alone.",
+            "an https URL (http for this machine alone) without user name, query and fragment",
+            "https://api.useapi.net/v1/runwayml",
+        ),
+    ] = "https://api.useapi.net/v1/runwayml"
+    email: Annotated[
+        _Email | None,
+        Variable(
+            "USEAPI_EMAIL",
+            "The Runway account whose assets are listed, when several are linked to your useapi.net account.",
+            "an e-mail address",
+        ),
+    ] = None
+    wait_seconds: Annotated[
+        int,
+        Field(ge=1, le=600),
+        Variable(
+            "RUNWAY_MCP_WAIT_SECONDS",
+            "How many seconds a call waits for its task when it does not say, and the most that it may ask for "
+            "(1 to 600). 25 suits hosts that cut calls off after 30 seconds.",
+            "a whole number of seconds from 1 to 600",
+            "45",
+        ),
+    ] = 45
+    poll_seconds: Annotated[
+        float,
+        Field(ge=0.01, le=300, allow_inf_nan=False),
+        Variable(
+            "RUNWAY_MCP_POLL_SECONDS",
+            "The shortest time in seconds between two reads of one account while something runs (0.01 to 300).",
+            "a number of seconds from 0.01 to 300",
+            "5",
+        ),
+    ] = 5.0
+    data_dir: Annotated[
+        Path,
+        AfterValidator(_folder),
+        Variable(
+            "RUNWAY_MCP_DATA_DIR",
+            "The folder of the ledger, which remembers what was submitted, and of whatever else must last.",
+            "a folder that can be written to",
+            "the user's data folder",
+        ),
+    ]
+    access_token: Annotated[
+        _Secret | None,
+        Variable(
+            "RUNWAY_MCP_ACCESS_TOKEN",
+            "What clients of the HTTP and SSE transports must send as a bearer token. "
+            "Needed to listen beyond this machine.",
+            "a token of visible ASCII characters, no blanks",
+            secret=True,
+        ),
+    ] = None
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_host_names),
+        Variable(
+            "RUNWAY_MCP_ALLOWED_HOSTS",
+            "Host names, separated by commas, under which clients reach the HTTP and SSE transports; with a port, that "
+            "port alone. Needed to listen beyond this machine; the names of this machine itself need no entry.",
+            "a list of host names separated by commas, such as mcp.example.com,10.0.0.5:8000",
+        ),
+    ] = ()
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Reads the variables, and takes the user's data folder where none is set; raises SettingsError."""
+        given: dict[str, str | Path] = {"data_dir": platformdirs.user_data_path("useapi-runway-mcp", appauthor=False)}
+        for field, variable in variables().items():
+            value = environ.get(variable.name, "").strip()
+            if _PLACEHOLDER.search(value):
+                raise SettingsError(f"{variable.name} holds a ${{...}} that the host did not fill in: set or remove it")
+            if value:
+                given[field] = value
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            variable = variables()[str(error.errors(include_input=False)[0]["loc"][0])]
+        raise SettingsError(f"{variable.name} must be {variable.form}")
+
+
+def variables() -> dict[str, Variable]:
+    """Every variable by the name of its field, in the order in which users should meet them."""
+    return {
+        name: variable
+        for name, field in Settings.model_fields.items()
+        for variable in field.metadata
+        if isinstance(variable, Variable)
+    }
+
+
+def settings_table() -> str:
+    """The README's table of settings, in Markdown, without a line end at its end."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable in variables().values():
+        default = variable.default if " " in variable.default or variable.default == "none" else f"`{variable.default}`"
+        note = " Secret." if variable.secret else ""
+        rows.append(f"| `{variable.name}` | {default} | {variable.meaning}{note} |")
+    return "\n".join(rows)

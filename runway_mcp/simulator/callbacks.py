@@ -1,0 +1,93 @@
+"""The callbacks: which are due, and their delivery to replyUrl.
+
+A callback is a POST of the task as JSON. How often it comes, and in which order, is for the switches to say.
+"""
+
+import json
+import logging
+import math
+import urllib.request
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from runway_mcp.simulator.records import Task
+from runway_mcp.simulator.shapes import callback_body
+from runway_mcp.simulator.stirring import Stirring
+from runway_mcp.simulator.timeline import Moment
+from runway_mcp.simulator.world import World
+
+Send = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+SEND_SECONDS = 3.0
+"""How long one delivery may take before it is given up."""
+
+_log = logging.getLogger(__name__)
+
+
+async def send_by_urllib(url: str, body: dict[str, Any]) -> None:
+    """POST the body, past any proxy, from a worker thread; whatever goes wrong is only logged."""
+    try:
+        await run_sync(_post, url, json.dumps(body).encode(), abandon_on_cancel=True)
+    except OSError as error:
+        _log.debug("a callback was not delivered: %s", type(error).__name__)
+
+
+async def deliver_due(world: World, send: Send) -> int:
+    """Send every callback that is due by the world's clock and was not sent yet; return how many were."""
+    sent = 0
+    now = world.now()
+    for task in [task for task in world.tasks if task.reply_url and task.followed]:
+        script = _deliveries(world, task)
+        while task.told < len(script) and script[task.told][0] <= now:
+            moment = script[task.told][1]
+            task.told += 1
+            sent += 1
+            await send(task.reply_url or "", callback_body(world, task, moment))
+    return sent
+
+
+def next_due(world: World) -> float:
+    """Return when the next unsent callback is due, in seconds of the world's clock; infinity if none is."""
+    due = math.inf
+    for task in world.tasks:
+        if task.reply_url and task.followed:
+            due = min([due, *(at for at, _ in _deliveries(world, task)[task.told :])])
+    return due
+
+
+async def keep_delivering(world: World, send: Send) -> None:
+    """Deliver callbacks as they fall due, until cancelled; wakes early when the world stirs."""
+    stirring = Stirring()
+    world.listeners.append(stirring)
+    try:
+        while True:
+            event = stirring.event
+            await deliver_due(world, send)
+            with anyio.move_on_after(max(0.0, next_due(world) - world.now())):
+                await event.wait()
+    finally:
+        world.listeners.remove(stirring)
+
+
+def _deliveries(world: World, task: Task) -> list[tuple[float, Moment]]:
+    if world.switches.delivery == "lost":
+        return []
+    last = task.moments[-1]
+    moments = task.moments[1:] if world.switches.callback == "changes" else task.moments[-1:]
+    if world.switches.delivery == "duplicated":
+        return [(moment.at, moment) for moment in moments for _ in range(2)]
+    if world.switches.delivery == "swapped":
+        return [*((moment.at, moment) for moment in moments[:-2]), (last.at, last), (last.at, task.moments[-2])]
+    return [(moment.at, moment) for moment in moments]
+
+
+def _post(url: str, body: bytes) -> None:
+    request = urllib.request.Request(  # noqa: S310 - orders allow http and https only
+        url, data=body, method="POST", headers={"Content-Type": "application/json"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=SEND_SECONDS) as answer:
+        answer.read()

@@ -1,0 +1,136 @@
+"""The clips: real H.264 films for the stand-in, made on the fly. Needs the extra `media`, and says so if it lacks.
+
+A film is a walk of the camera over a painted evening. Its place depends on the second of the film alone, so an
+extension goes on where its parent ended; the parent's own packets are kept, and the added part is encoded behind them.
+"""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from runway_mcp.simulator.films import FRAME_RATE, Film
+from runway_mcp.simulator.scenery import Scenery
+
+if TYPE_CHECKING:
+    import av
+
+BYTES_PER_SECOND = 250_000
+"""How large a film's file is, per second of film at full size: filled up, so that it is known before it is made."""
+
+_X264 = {"preset": "ultrafast", "crf": "21", "tune": "fastdecode", "g": "48", "threads": "2"}
+_TICK = Fraction(1, FRAME_RATE)
+_KEPT = 24
+_SPARE = 65_536
+
+
+class MediaMissing(RuntimeError):  # noqa: N818 - what is missing is the point
+    """Refuses to make films where the codec library is not installed."""
+
+
+class PaintedFilms:
+    """Makes films and keeps the latest of them; safe to call from several threads, each film being made once."""
+
+    instant = False
+
+    def __init__(self, *, find: Callable[[str], object] = find_spec) -> None:
+        if find("av") is None:
+            raise MediaMissing("Real films need a codec library: pip install 'useapi-runway-mcp[media]'")
+        self._lock = threading.Lock()
+        self._films: dict[Film, bytes] = {}
+        self._sceneries: dict[tuple[int, int, int], Scenery] = {}
+
+    def size(self, film: Film) -> int:
+        """Return how many bytes the film's file has."""
+        return _SPARE + round(film.duration * BYTES_PER_SECOND * film.width * film.height / (1280 * 768))
+
+    def render(self, film: Film) -> bytes:
+        """Return the film as an MP4 file; takes a second or so for ten of film."""
+        with self._lock:
+            return _filled(self._render(film), self.size(film))
+
+    def preview(self, film: Film) -> bytes:
+        """Return the film's first picture as a JPEG file."""
+        with self._lock:
+            start = film.seconds + sum(film.added[:-1]) if film.tail else 0.0
+            return _jpeg(self._scenery(film).frame(start, film.seconds, film.added))
+
+    def _render(self, film: Film) -> bytes:
+        if film not in self._films:
+            parent = b"" if film.tail or not film.added else self._render(replace(film, added=film.added[:-1]))
+            first = round((film.seconds + sum(film.added[:-1])) * FRAME_RATE) if film.added else 0
+            last = round((film.seconds + sum(film.added)) * FRAME_RATE)
+            scenery = self._scenery(film)
+            frames = (scenery.frame(number / FRAME_RATE, film.seconds, film.added) for number in range(first, last))
+            while len(self._films) >= _KEPT:
+                del self._films[next(iter(self._films))]
+            self._films[film] = _joined(parent, frames, film)
+        return self._films[film]
+
+    def _scenery(self, film: Film) -> Scenery:
+        key = (film.scene, film.width, film.height)
+        if key not in self._sceneries:
+            self._sceneries[key] = Scenery(*key)
+        return self._sceneries[key]
+
+
+def _joined(parent: bytes, frames: "Iterator[av.VideoFrame]", film: Film) -> bytes:
+    """Return the parent's packets and then these frames as one MP4 that plays while it loads."""
+    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
+
+    with TemporaryDirectory(prefix="runway-simulator-") as folder:
+        path = Path(folder, "film.mp4")
+        film_file: Any = av.open(path, "w", options={"movflags": "faststart"})
+        with film_file:
+            stream = film_file.add_stream("libx264", rate=FRAME_RATE, options=_X264)
+            stream.width, stream.height, stream.pix_fmt, stream.time_base = film.width, film.height, "yuv420p", _TICK
+            film_file.start_encoding()
+            count = 0
+            for packet in _packets(parent):
+                packet.pts = packet.dts = count
+                packet.time_base, packet.duration, packet.stream = _TICK, 1, stream
+                film_file.mux(packet)
+                count += 1
+            for frame in frames:
+                frame.pts, frame.time_base = count, _TICK
+                film_file.mux(stream.encode(frame))
+                count += 1
+            film_file.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def _packets(film: bytes) -> Iterator[Any]:
+    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
+    from av.bitstream import BitStreamFilterContext  # noqa: PLC0415 - likewise
+
+    if film:
+        film_file: Any = av.open(io.BytesIO(film))
+        with film_file:
+            stream = film_file.streams.video[0]
+            unwrap: Any = BitStreamFilterContext("h264_mp4toannexb", stream)
+            for packet in film_file.demux(stream):
+                if packet.size:
+                    yield from unwrap.filter(packet)
+
+
+def _filled(film: bytes, size: int) -> bytes:
+    """Return the film with a box of nothing behind it, so that it has this size."""
+    room = size - len(film)
+    if room < 8:  # noqa: PLR2004 - the head of a box
+        raise ValueError(f"A film of {len(film)} bytes does not fit into {size}.")
+    return film + room.to_bytes(4, "big") + b"free" + bytes(room - 8)
+
+
+def _jpeg(frame: "av.VideoFrame") -> bytes:
+    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
+
+    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, "yuvj420p", _TICK
+    encoder.options = {"qmin": "3", "qmax": "3"}
+    whole = frame.reformat(format="yuvj420p")
+    return b"".join(bytes(packet) for packet in [*encoder.encode(whole), *encoder.encode(None)])

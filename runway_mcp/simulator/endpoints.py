@@ -1,0 +1,209 @@
+"""The endpoints under /v1/runwayml: what each takes from a request and answers.
+
+Ids come from the path verbatim: one that was percent-encoded is not decoded, and so is not found.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from runway_mcp.simulator import refusals, shapes
+from runway_mcp.simulator.orders import Order, page, read_order
+from runway_mcp.simulator.records import KINDS, Asset, MediaType
+from runway_mcp.simulator.refusals import Refusal
+from runway_mcp.simulator.studio import delete, extend
+from runway_mcp.simulator.world import World
+
+MAX_ASSETS = 50
+MAX_TASKS = 1000
+STATUSES = frozenset({"PENDING", "RUNNING", "THROTTLED", "SUCCEEDED", "FAILED", "CANCELLED"})
+MEDIA_TYPES = frozenset({"video", "image", "audio"})
+
+Endpoint = Callable[[World, Request], Awaitable[Response]]
+
+
+def origin_of(request: Request) -> str:
+    """Return scheme, host and port under which the caller reached the stand-in."""
+    return str(request.base_url).rstrip("/")
+
+
+async def guarded(world: World, request: Request, endpoint: Endpoint) -> Response:
+    """Answer a request, or refuse it: without the token, with a lapsed subscription, or as the endpoint does."""
+    try:
+        if request.headers.get("authorization") != f"Bearer {world.token}":
+            raise refusals.unauthorized()
+        if world.switches.lapsed:
+            raise refusals.lapsed()
+        return await endpoint(world, request)
+    except Refusal as refusal:
+        if isinstance(refusal.body, str):
+            return PlainTextResponse(refusal.body, refusal.status, refusal.headers)
+        return JSONResponse(refusal.body, refusal.status, refusal.headers)
+
+
+async def gen3_extend(world: World, request: Request) -> Response:
+    """POST gen3/extend."""
+    return await _extend(world, request, "gen3a")
+
+
+async def gen3turbo_extend(world: World, request: Request) -> Response:
+    """POST gen3turbo/extend."""
+    return await _extend(world, request, "gen3a_turbo")
+
+
+async def list_tasks(world: World, request: Request) -> Response:
+    """GET tasks/."""
+    offset, limit = page(request.query_params, largest=MAX_TASKS)
+    statuses = frozenset(filter(None, request.query_params.get("statuses", "").split(",")))
+    if statuses - STATUSES:
+        raise refusals.refused(400, f"Parameter statuses does not support {min(statuses - STATUSES)}.")
+    account = world.account(request.query_params.get("email"))
+    tasks = world.list_tasks(account, statuses)[offset : offset + limit]
+    return JSONResponse(shapes.list_body(world, origin_of(request), tasks))
+
+
+async def read_task(world: World, request: Request) -> Response:
+    """GET tasks/{taskId}."""
+    task = world.find_task(request.path_params["id"])
+    world.account(task.email)
+    return JSONResponse(shapes.read_body(world, origin_of(request), task))
+
+
+async def delete_task(world: World, request: Request) -> Response:
+    """DELETE tasks/{taskId}."""
+    delete(world, world.find_task(request.path_params["id"]))
+    return JSONResponse({"success": True})
+
+
+async def list_scheduler(world: World, request: Request) -> Response:  # noqa: ARG001 - every endpoint takes a request
+    """GET scheduler/."""
+    return JSONResponse(shapes.scheduler_body(world))
+
+
+async def delete_scheduler(world: World, request: Request) -> Response:
+    """DELETE scheduler/{taskId}: stops following the task and its callbacks, not the generation."""
+    task_id = request.path_params["id"]
+    for task in world.running():
+        if world.task_id(task) == task_id:
+            task.followed = False
+            world.stir()
+            return JSONResponse({"success": True})
+    raise refusals.not_running(task_id)
+
+
+async def list_assets(world: World, request: Request) -> Response:
+    """GET assets/."""
+    offset, limit = page(request.query_params, largest=MAX_ASSETS)
+    media_type = request.query_params.get("mediaType")
+    if media_type is not None and media_type not in MEDIA_TYPES:
+        raise refusals.refused(400, "Parameter mediaType supports values video, image, audio.")
+    account = world.account(request.query_params.get("email"))
+    assets = world.list_assets(account, media_type)[offset : offset + limit]
+    return JSONResponse([shapes.asset_body(world, origin_of(request), asset) for asset in assets])
+
+
+async def read_asset(world: World, request: Request) -> Response:
+    """GET assets/{assetId}."""
+    asset = _asset(world, request)
+    world.account(asset.email)
+    return JSONResponse(shapes.asset_body(world, origin_of(request), asset))
+
+
+async def delete_asset(world: World, request: Request) -> Response:
+    """DELETE assets/{assetId}."""
+    _asset(world, request).deleted = True
+    return JSONResponse({"success": True})
+
+
+async def upload_asset(world: World, request: Request) -> Response:
+    """POST assets/: the raw bytes are the body, everything else stands in the query."""
+    query = request.query_params
+    name = query.get("name")
+    if not name:
+        raise refusals.refused(400, "Parameter name is required.")
+    account = world.account(query.get("email"))
+    content_type = request.headers.get("content-type", "").partition(";")[0].lower()
+    media_type = _media_type(content_type)
+    content = await request.body()
+    if not content:
+        raise refusals.refused(400, "Request body is empty.")
+    known = {key: _number(query[key], key) for key in ("duration", "width", "height") if key in query}
+    asset = Asset(
+        uuid=world.fresh_uuid(),
+        email=account.email,
+        name=name,
+        created=world.now(),
+        media_type=media_type,
+        content=content,
+        duration=known.get("duration"),
+        width=int(known["width"]) if "width" in known else None,
+        height=int(known["height"]) if "height" in known else None,
+        extension=name.rpartition(".")[2] if "." in name else content_type.rpartition("/")[2],
+        uploaded=True,
+    )
+    return JSONResponse(shapes.upload_body(world, origin_of(request), world.add_asset(asset)))
+
+
+async def list_accounts(world: World, request: Request) -> Response:  # noqa: ARG001 - every endpoint takes a request
+    """GET accounts."""
+    if not world.accounts:
+        raise refusals.no_configuration(plain=world.switches.plain_404)
+    return JSONResponse({email: shapes.account_body(world, each) for email, each in world.accounts.items()})
+
+
+async def read_account(world: World, request: Request) -> Response:
+    """GET accounts/{email}."""
+    account = world.accounts.get(request.path_params["id"])
+    if account is None:
+        raise refusals.no_configuration(plain=world.switches.plain_404)
+    return JSONResponse(shapes.account_body(world, account), 201 if world.switches.account_created else 200)
+
+
+async def read_features(world: World, request: Request) -> Response:
+    """GET features/."""
+    return JSONResponse(shapes.features_body(world, world.account(request.query_params.get("email"))))
+
+
+async def _extend(world: World, request: Request, task_type: str) -> Response:
+    order = await _order(request, turbo=task_type == "gen3a_turbo")
+    task = extend(world, order, KINDS[task_type])
+    return JSONResponse(shapes.created_body(world, origin_of(request), task))
+
+
+async def _order(request: Request, *, turbo: bool) -> Order:
+    content_type = request.headers.get("content-type", "").partition(";")[0].lower()
+    if content_type == "multipart/form-data":
+        form: FormData = await request.form()
+        return read_order(dict(form), turbo=turbo, text=True)
+    if content_type != "application/json":
+        raise refusals.refused(400, "Content-Type must be application/json or multipart/form-data.")
+    try:
+        body: Any = json.loads(await request.body())
+    except ValueError:
+        raise refusals.refused(400, "Request body is not valid JSON.") from None
+    return read_order(body, turbo=turbo)
+
+
+def _asset(world: World, request: Request) -> Asset:
+    asset = world.find_asset(request.path_params["id"])
+    if asset is None:
+        raise refusals.not_found()
+    return asset
+
+
+def _media_type(content_type: str) -> MediaType:
+    head = content_type.partition("/")[0]
+    if head not in MEDIA_TYPES:
+        raise refusals.refused(400, f"Content-Type {content_type or '(none)'} is not supported.")
+    return head  # pyright: ignore[reportReturnType] - membership of a frozenset narrows nothing
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise refusals.refused(400, f"Parameter {name} must be a number.") from None

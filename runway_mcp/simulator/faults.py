@@ -1,0 +1,79 @@
+"""The faults: scripted trouble on the way of a request, one rule at a time.
+
+A rule meets the next `times` requests of its method and path. Delays add up with whatever rule follows them;
+of the others only the first that fits applies.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+FaultKind = Literal["status", "delay", "delay_after", "reset", "reset_after", "cut", "redirect"]
+
+
+class FaultError(ValueError):
+    """Refuses a fault with a field or a kind that does not exist."""
+
+
+class ConnectionLost(ConnectionResetError):  # noqa: N818 - named as its base is
+    """What an in-process caller meets where a socket's peer would see its connection reset or cut."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One rule of trouble; `path_prefix` counts from the API's base ("/gen3/extend"), "" is any path, "*" any method.
+
+    - `status` answers with `status`, `body` (JSON, or text if a string; None is empty), `content_type`, `headers` and
+      `retry_after` instead of handling the request; with `handled` it is handled first, and its answer thrown away.
+    - `delay` and `delay_after` wait `seconds` before the request is handled, or before its answer is sent; a test in
+      the same process may give `hold`, an awaited function, instead of seconds.
+    - `reset` drops the connection before the request is handled, `reset_after` after it.
+    - `cut` handles it, promises the whole answer, sends `after_bytes` of it and drops the connection.
+    - `redirect` answers 302 to `location`.
+    """
+
+    method: str = "*"
+    path_prefix: str = ""
+    times: int | None = 1
+    kind: FaultKind = "status"
+    status: int = 503
+    body: Any = None
+    content_type: str | None = None
+    headers: dict[str, str] | None = None
+    retry_after: float | None = None
+    handled: bool = False
+    seconds: float = 0.0
+    hold: Callable[[], Awaitable[object]] | None = None
+    after_bytes: int = 0
+    location: str = "/elsewhere"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(FaultKind):
+            raise FaultError(f"There is no fault of kind {self.kind!r}.")
+
+    def meets(self, method: str, path: str) -> bool:
+        """Tell whether the rule still has a request of this kind to meet."""
+        return self.times != 0 and self.method in ("*", method) and path.startswith(self.path_prefix)
+
+
+def fault(described: dict[str, Any]) -> Fault:
+    """Return the fault that a JSON object describes; raises FaultError."""
+    strange = sorted(described.keys() - {field.name for field in fields(Fault) if field.name != "hold"})
+    if strange:
+        raise FaultError(f"A fault has no field {strange[0]!r}.")
+    return Fault(**described)
+
+
+def drawn(rules: list[Fault], method: str, path: str) -> list[Fault]:
+    """Use up and return the rules that this request meets: any delays, and the first rule of another kind."""
+    met: list[Fault] = []
+    for rule in rules:
+        if not rule.meets(method, path):
+            continue
+        met.append(rule)
+        if rule.times is not None:
+            rule.times -= 1
+        if not rule.kind.startswith("delay"):
+            break
+    rules[:] = [rule for rule in rules if rule.times != 0]
+    return met

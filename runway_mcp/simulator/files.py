@@ -1,0 +1,91 @@
+"""The files behind signed links: films, uploads and preview pictures, in whole or by range.
+
+A film is rendered in a worker thread when somebody first asks for it.
+"""
+
+import re
+from typing import Any
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.records import Asset
+from runway_mcp.simulator.stirring import Stirring
+from runway_mcp.simulator.world import World
+
+_NAME = re.compile(r"(?P<uuid>[0-9a-f-]{36})(?:-(?P<preview>\d+))?\.(?P<extension>\w+)")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_TYPES = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+}
+
+
+async def serve_file(world: World, request: Request) -> Response:
+    """Answer with the file if the link was signed here and lives; else 403 (or what the switch says)."""
+    name = _NAME.fullmatch(request.path_params["name"])
+    token = request.query_params.get("_jwt", "")
+    now = world.wall_at(world.now())
+    if name is None or not world.signer.allows(token, name["uuid"], now):
+        return PlainTextResponse("AccessDenied", world.switches.expired_status)
+    asset = next((asset for asset in world.assets if asset.uuid == name["uuid"] and not asset.deleted), None)
+    content = None if asset is None else await _content(world, asset, picture=name["preview"] is not None)
+    if content is None:
+        return PlainTextResponse("NoSuchKey", 404)
+    media_type = _TYPES.get(name["extension"], "application/octet-stream")
+    return _ranged(content, request.headers.get("range"), media_type)
+
+
+async def _content(world: World, asset: Asset, *, picture: bool) -> bytes | None:
+    if asset.film is None:
+        return asset.content
+    return await made(world, asset.film, picture=picture)
+
+
+async def made(world: World, film: Film, *, picture: bool = False) -> bytes:
+    """Return the film's bytes, or those of its picture, made without blocking the event loop."""
+    make: Any = world.films.preview if picture else world.films.render
+    return make(film) if world.films.instant else await run_sync(make, film, abandon_on_cancel=True)
+
+
+async def keep_making(world: World) -> None:
+    """Make the films of accepted tasks before anybody asks for them, one by one, until cancelled."""
+    stirring = Stirring()
+    world.listeners.append(stirring)
+    seen = len(world.accepted)
+    try:
+        while True:
+            event = stirring.event
+            while seen < len(world.accepted):
+                for asset in world.accepted[seen].artifacts:
+                    if asset.film is not None:
+                        await made(world, asset.film)
+                seen += 1
+            await event.wait()
+    finally:
+        world.listeners.remove(stirring)
+
+
+def _ranged(content: bytes, wanted: str | None, media_type: str) -> Response:
+    size = len(content)
+    headers = {"Accept-Ranges": "bytes"}
+    match = _RANGE.fullmatch(wanted or "")
+    if match is None or match.groups() == ("", ""):
+        return Response(content, media_type=media_type, headers=headers)
+    first, last = match.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if start >= stop:
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return Response(content[start:stop], 206, headers, media_type)

@@ -1,0 +1,116 @@
+"""The orders: bodies of the extend endpoints, checked field by field as the vendor's pages say.
+
+JSON and form bodies are taken alike; in a form every value is text. What a page leaves open is let through.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from runway_mcp.simulator.refusals import refused
+
+MAX_SEED = 4_294_967_294
+MAX_TEXT = 1024
+MAX_JOBS = 10
+_FIELDS = frozenset(
+    {"assetId", "text_prompt", "seconds", "seed", "exploreMode", "replyUrl", "replyRef", "maxJobs"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A checked request for an extension; None where the caller said nothing."""
+
+    asset_id: str
+    text_prompt: str | None = None
+    seconds: int | None = None
+    seed: int | None = None
+    explore: bool = False
+    reply_url: str | None = None
+    reply_ref: str | None = None
+    max_jobs: int | None = None
+
+
+def read_order(body: Any, *, turbo: bool, text: bool = False) -> Order:
+    """Return the checked order; raises Refusal (400). With `text` numbers and booleans may be spelt as text."""
+    if not isinstance(body, Mapping):
+        raise refused(400, "Request body must be an object.")
+    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a stranger's JSON
+    strange = sorted(fields.keys() - (_FIELDS - {"seconds"} if turbo else _FIELDS))
+    if strange:
+        raise refused(400, f"Parameter {strange[0]} is not supported.")
+    asset_id = _string(fields, "assetId", limit=None)
+    if not asset_id:
+        raise refused(400, "Parameter assetId is required.")
+    seconds = _integer(fields, "seconds", 5, 10, text=text)
+    if seconds not in (None, 5, 10):
+        raise refused(400, "Parameter seconds supports values 5, 10.")
+    return Order(
+        asset_id=asset_id,
+        text_prompt=_string(fields, "text_prompt", limit=None),
+        seconds=seconds,
+        seed=_integer(fields, "seed", 1, MAX_SEED, text=text),
+        explore=_boolean(fields, "exploreMode", text=text),
+        reply_url=_url(fields, "replyUrl"),
+        reply_ref=_string(fields, "replyRef", limit=MAX_TEXT),
+        max_jobs=_integer(fields, "maxJobs", 1, MAX_JOBS, text=text),
+    )
+
+
+def _string(fields: Mapping[str, Any], name: str, *, limit: int | None) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise refused(400, f"Parameter {name} must be a string.")
+    if limit is not None and len(value) > limit:
+        raise refused(400, f"Parameter {name} is too long ({len(value)}), maximum length is {limit} characters.")
+    return value
+
+
+def _url(fields: Mapping[str, Any], name: str) -> str | None:
+    value = _string(fields, name, limit=MAX_TEXT)
+    if value is not None and not _absolute(value):
+        raise refused(400, f"Parameter {name} must be an absolute URL.")
+    return value
+
+
+def _absolute(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
+
+
+def _integer(fields: Mapping[str, Any], name: str, low: int, high: int, *, text: bool) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if text and isinstance(value, str) and value.strip().removeprefix("-").isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise refused(400, f"Parameter {name} must be an integer.")
+    if not low <= value <= high:
+        raise refused(400, f"Parameter {name} is out of range {low}…{high}.")
+    return value
+
+
+def _boolean(fields: Mapping[str, Any], name: str, *, text: bool) -> bool:
+    value = fields.get(name, False)
+    if text and isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise refused(400, f"Parameter {name} must be a boolean.")
+    return value
+
+
+def page(query: Mapping[str, str], *, largest: int) -> tuple[int, int]:
+    """Return offset and limit of a list, both of which upstream requires; raises Refusal (400)."""
+    for name in ("offset", "limit"):
+        if not query.get(name):
+            raise refused(400, f"Parameter {name} is required.")
+    offset = _integer(query, "offset", 0, 1000, text=True)
+    limit = _integer(query, "limit", 1, largest, text=True)
+    return offset or 0, limit or 1

@@ -1,0 +1,128 @@
+"""The records of the world: accounts, assets and tasks as plain data, and the spelling of their ids."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.timeline import Moment, Script, shown
+
+MediaType = Literal["video", "image", "audio"]
+MetadataForm = Literal["A", "B", "null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a model's task is called, what its films are called, and what a second of it costs."""
+
+    task_type: str
+    title: str
+    credits_per_second: int
+    extends_by: tuple[int, ...] = ()
+
+
+KINDS = {
+    kind.task_type: kind
+    for kind in (
+        Kind("gen3a", "Gen-3 Alpha", 10, (5, 10)),
+        Kind("gen3a_turbo", "Gen-3 Alpha Turbo", 5, (8,)),
+        Kind("gen4", "Gen-4", 12),
+        Kind("gen4_turbo", "Gen-4 Turbo", 5),
+    )
+}
+
+MAX_EXTENSIONS = 3
+
+
+@dataclass(slots=True)
+class Account:
+    """A linked Runway account: `slots` of its tasks run at once; with a `runway_limit` more meet Runway's own 429."""
+
+    email: str
+    max_jobs: int = 5
+    slots: int = 2
+    permitted: int = 2250
+    used: int = 0
+    unlimited: bool = True
+    storage_gb: int = 500
+    runway_limit: int | None = None
+    error: str | None = None
+    password: str = "simulated-password"  # noqa: S105 - the stand-in's own, opens nothing
+    user_id: int = 17_000_001
+
+
+@dataclass(slots=True, eq=False)
+class Asset:
+    """A film, picture or sound in an account; one that a task makes is there from the task's end on."""
+
+    uuid: str
+    email: str
+    name: str
+    created: float
+    media_type: MediaType = "video"
+    film: Film | None = None
+    content: bytes | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    extension: str = "mp4"
+    metadata: MetadataForm = "B"
+    uploaded: bool = False
+    task: "Task | None" = None
+    deleted: bool = False
+    previews: int = 1
+    size: int = 0
+
+    @property
+    def born(self) -> float:
+        """From when on the asset exists."""
+        return self.task.ends if self.task else self.created
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A generation: its request, its place in time, and what it makes. `cost` is charged at acceptance."""
+
+    uuid: str
+    email: str
+    kind: Kind
+    name: str
+    created: float
+    script: Script
+    options: dict[str, Any]
+    cost: int = 0
+    by_api: bool = False
+    followed: bool = False
+    hidden: bool = False
+    reply_url: str | None = None
+    reply_ref: str | None = None
+    parent: Asset | None = None
+    artifacts: list[Asset] = field(default_factory=list["Asset"])
+    ready: float = 0.0
+    starts: float = 0.0
+    ends: float = 0.0
+    moments: tuple[Moment, ...] = ()
+    told: int = 0
+
+    def moment(self, now: float) -> Moment:
+        """Return what the task shows at this time."""
+        return self.moments[shown(self.moments, now)]
+
+    def ended(self, now: float) -> bool:
+        """Tell whether the task has come to its end."""
+        return now >= self.ends
+
+    @property
+    def extended_count(self) -> int:
+        """How many extensions its film has behind it."""
+        return int(self.options.get("extended_count", 0))
+
+
+def long_id(user_id: int, email: str, noun: Literal["task", "asset"], uuid: str) -> str:
+    """Return the id that upstream shows: user, account and uuid in one."""
+    return f"user:{user_id}-runwayml:{email}-{noun}:{uuid}"
+
+
+def file_name(kind: Kind, seed: int, prompt: str | None, extension: str = "mp4") -> str:
+    """Return the name that Runway gives a film: its model, its seed and the beginning of its prompt."""
+    words = " ".join((prompt or "").split())[:40].replace("/", " ")
+    return f"{kind.title} {seed}{', ' + words if words else ''}.{extension}"

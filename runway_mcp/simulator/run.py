@@ -1,0 +1,135 @@
+"""Runs the stand-in on a real socket: inside a test's event loop, or as a program of its own."""
+
+import json
+import signal
+import socket
+import struct
+import sys
+from asyncio import BaseTransport, create_task, get_running_loop
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import TextIO
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from runway_mcp.simulator.app import BASE, create_app
+from runway_mcp.simulator.clips import PaintedFilms
+from runway_mcp.simulator.library import seeded_world
+from runway_mcp.simulator.world import World
+
+_AT_ONCE = struct.pack("ii", 1, 0)
+
+
+class DroppableProtocol(H11Protocol):
+    """Speaks HTTP/1.1 and gives each request a way to drop its connection, as scripted faults need."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Take the connection and lend its end to the requests on it."""
+        super().connection_made(transport)  # pyright: ignore[reportArgumentType] - narrower there than in asyncio
+        connection: socket.socket = transport.get_extra_info("socket")
+
+        def drop(*, reset: bool) -> None:
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            transport.close()
+
+        self.app_state = {**self.app_state, "drop": drop}
+
+
+@asynccontextmanager
+async def running(served: World | Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
+    """Serve a world (or an app) on a port of this machine in this event loop; yields the API's base URL.
+
+    What is raised in its body comes out as it is, not in a group.
+    """
+    app = create_app(served) if isinstance(served, World) else served
+    with socket.create_server((host, port)) as listener:
+        origin = f"http://{host}:{listener.getsockname()[1]}"
+        if isinstance(served, World):
+            served.origin = origin
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=DroppableProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        serving = create_task(server.serve([listener]))
+        try:
+            await server.up.wait()
+            yield origin + BASE
+        finally:
+            server.down.set()
+            with anyio.CancelScope(shield=True):
+                await serving
+
+
+async def simulate(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    pace: float = 8.0,
+    world: World | None = None,
+    out: TextIO | None = None,
+) -> None:
+    """Run the stand-in until SIGINT or SIGTERM, over the seeded library with real films unless a world is given.
+
+    Writes one line of JSON with its URL and token to `out` (stdout) when it listens; raises MediaMissing where
+    films cannot be made, OSError where it cannot listen.
+    """
+    if world is None:
+        world = seeded_world(pace=pace, films=PaintedFilms())
+    with _until_told() as told:
+        async with running(world, host=host, port=port) as url:
+            told_to = out or sys.stdout
+            told_to.write(json.dumps({"url": url, "token": world.token}) + "\n")
+            told_to.flush()
+            await told.wait()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is up, and goes down when told, not by signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = anyio.Event()
+        self.down = anyio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to whoever runs the server."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        """Wait until told to go down."""
+        await self.down.wait()
+
+
+@contextmanager
+def _until_told() -> Generator[anyio.Event]:
+    """Give an event that SIGINT and SIGTERM set; must run in the main thread."""
+    told = anyio.Event()
+    loop = get_running_loop()
+
+    def tell(_: int, __: FrameType | None) -> None:
+        loop.call_soon_threadsafe(told.set)
+
+    before = {each: signal.signal(each, tell) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for each, previous in before.items():
+            signal.signal(each, previous)

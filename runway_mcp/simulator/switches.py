@@ -1,0 +1,128 @@
+"""The switches: one field for every gap or conflict in what is known of upstream, with the default this stand-in takes.
+
+Letters say how sure the default is: S stated by the vendor, O observed by others, I inferred, U unknown.
+Nothing else in the simulator decides a doubtful question.
+"""
+
+from dataclasses import dataclass, fields, replace
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+class SwitchError(ValueError):
+    """Refuses a switch that does not exist, or a value that it does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """How upstream behaves where its documents are silent or disagree."""
+
+    wrap_create: bool = False
+    """A submit answers `{"task": {...}, "code": 200}`. The vendor's page says flat (S); three clients met both (O)."""
+    wrap_get: bool = False
+    """`GET /tasks/{id}` is wrapped likewise. The page says flat (S); two clients also met a wrapped one (O)."""
+    task_list: Literal["array", "wrapped", "object"] = "array"
+    """`GET /tasks/` gives `[...]`, `{"tasks": [...]}`, or the newest task alone. The page shows one object (S), which
+    looks like a leftover; an array is likely, as for assets (I)."""
+    task_order: Literal["newest", "oldest", "shuffled"] = "newest"
+    """The order of `GET /tasks/` (U)."""
+    asset_order: Literal["newest", "oldest", "shuffled"] = "newest"
+    """The order of `GET /assets/` (U, newest likely)."""
+    reply_in_get: bool = False
+    """`GET /tasks/{id}` echoes replyUrl and replyRef. The page's example does not (S), its prose says so (S)."""
+    reply_in_list: bool = False
+    """`GET /tasks/` echoes them (U)."""
+    code_in_get: bool = False
+    """`GET /tasks/{id}` has `code` and `features` as a submit has. The example does not (S)."""
+    extra_fields: bool = False
+    """Bodies carry fields that no document names. Upstream wraps a private API that changes at will (I)."""
+
+    code_in_412: bool = False
+    """The body of 412 has `code`. The page leaves it out (S)."""
+    code_in_429b: bool = False
+    """The body of Runway's own 429 has `code`. The page leaves it out (S)."""
+    retry_after: float | None = None
+    """Seconds in a `Retry-After` header of every 429. None is documented for Runway (S by absence)."""
+    plain_404: bool = True
+    """An unknown account answers 404 in plain text (S); off: the usual JSON."""
+    lapsed: bool = False
+    """Every call answers 402: the useapi subscription ended. Known from write-ups on other APIs of the vendor (O)."""
+    gen3_gone: bool = False
+    """Gen-3 extends are refused with 400. The vendor says that Runway's site dropped Gen-3, yet lists the endpoints."""
+    fourth_extension: Literal["400", "422", "failed"] = "400"
+    """What a fourth extension meets (U, 400 likely)."""
+    wrong_model: Literal["400", "404", "422", "failed"] = "400"
+    """What an asset that is no video of the endpoint's model meets (U, 400 likely)."""
+    bare_ids: bool = False
+    """A bare uuid is taken in place of a long assetId or taskId (U)."""
+    account_created: bool = False
+    """`GET /accounts/{email}` answers 201, as one edition of its page says (S)."""
+
+    over_slots: Literal["THROTTLED", "PENDING", "429"] = "THROTTLED"
+    """A task beyond the plan's slots waits as THROTTLED or PENDING, or is refused with Runway's 429 (S, both)."""
+    running_word: str = "RUNNING"
+    """The status word of a running task. Clients have met words that no page lists (O)."""
+    progress: Literal["string", "number", "null"] = "string"
+    """progressRatio while a task runs. The page shows the string "1" at the end and null at the start (S)."""
+    brief_404: float = 0.0
+    """Seconds for which a fresh task answers 404 (O, weak)."""
+    late_in_lists: float = 0.0
+    """Seconds for which a fresh task is missing in `GET /tasks/` (U)."""
+    late_in_scheduler: float = 0.0
+    """Seconds for which a fresh task is missing in `GET /scheduler/` (U)."""
+    delete_task: Literal["forgets", "cancels"] = "forgets"
+    """`DELETE /tasks/{id}` only hides the task while the generation goes on and is charged, or stops it (U)."""
+
+    moderation: Literal["422", "400", "failed"] = "422"
+    """Where a moderated prompt is refused: a status of the submit (S for 422, O for 400), or a FAILED task (S)."""
+    moderated_word: str = "forbidden"
+    """A prompt that contains this word is moderated. The stand-in's own rule."""
+    broken_word: str = "broken"
+    """A prompt that contains this word fails with INTERNAL.BAD_OUTPUT.CODE01. The stand-in's own rule."""
+    task_error: Literal["object", "string", "null"] = "object"
+    """The form of a failed task's `error`: an object (S); others met strings and null (O)."""
+    refund_failed: bool = True
+    """Credits of a failed generation come back. Runway's help says so (O)."""
+    refund_moderated: bool = False
+    """Credits of a task that failed by moderation come back (U)."""
+
+    result: Literal["whole", "tail"] = "whole"
+    """The new asset is the whole longer film, or the added part alone (I: whole)."""
+    metadata: Literal["own", "A", "B", "null"] = "own"
+    """The form of `metadata`: with `size` (A, until 2025), flat (B), null, or each asset's own. All are met (S)."""
+    artifact_size: Literal["string", "number"] = "string"
+    """fileSize in a task's artifacts: a string (S)."""
+    asset_size: Literal["number", "string"] = "number"
+    """fileSize in assets: a number (S)."""
+    link_seconds: float = 30 * 3600.0
+    """How long a signed link lives: 24 to 48 hours (O)."""
+    expired_status: Literal[401, 403] = 403
+    """What an expired link answers (U, 401 or 403)."""
+
+    callback: Literal["once", "changes"] = "once"
+    """A callback at the end only, or at each change: the page says both (S)."""
+    delivery: Literal["normal", "lost", "duplicated", "swapped"] = "normal"
+    """Callbacks arrive, get lost, come twice, or the last two change places (U)."""
+
+
+def changed(switches: Switches, changes: dict[str, Any]) -> Switches:
+    """Return the switches with these changes; raises SwitchError naming the field that does not exist or fit."""
+    hints = get_type_hints(Switches)
+    names = {field.name for field in fields(Switches)}
+    for name, value in changes.items():
+        if name not in names:
+            raise SwitchError(f"There is no switch {name!r}.")
+        if not _fits(value, hints[name]):
+            raise SwitchError(f"The switch {name!r} does not take {value!r}.")
+    return replace(switches, **changes)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return value in get_args(hint) and not isinstance(value, bool)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, hint)

@@ -1,0 +1,35 @@
+"""The demo as its user runs it: the real server, the real stand-in, real films."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runway_mcp.media.frames import read_film
+
+MISLEADING = {
+    "USEAPI_TOKEN": "user:1-mine",
+    "USEAPI_URL": "http://127.0.0.1:9",
+    "RUNWAY_MCP_WAIT_SECONDS": "forever",
+    "FORCE_COLOR": "1",
+}
+
+
+@pytest.mark.parametrize("seconds", [5, 10])
+def test_the_demo_makes_a_film_longer_whatever_its_user_has_set(seconds: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "runway_mcp", "demo", "--pace", "1", "--seconds", str(seconds), "--out", "here"]
+    ended = subprocess.run(  # noqa: S603  our own program
+        command, cwd=tmp_path, env=os.environ | MISLEADING, capture_output=True, timeout=55, check=False, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {"\x1b", "\r"}.isdisjoint(ended.stdout)
+    told = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    assert f"duration 10.0 s {10 + seconds}.0 s +{seconds}.0 s" in told
+    assert any(line.endswith(f"{seconds * 10} spent, {seconds * 10} estimated") for line in told)
+    assert any(line.startswith("task runway://tasks/user:") for line in told)
+    assert any(line.startswith("asset runway://assets/user:") for line in told)
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"extended.mp4", "strip.png"}
+    assert read_film(tmp_path / "here" / "extended.mp4").duration_seconds == 10 + seconds
+    assert (tmp_path / "here" / "strip.png").read_bytes().startswith(b"\x89PNG")

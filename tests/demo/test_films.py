@@ -1,0 +1,52 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runway_mcp.demo.failures import DemoError
+from runway_mcp.demo.films import compare, fetch
+from runway_mcp.runway.client import RunwayClient
+from tests.media.films import BLACK, film
+
+
+@asynccontextmanager
+async def answering(status: int, body: bytes) -> AsyncGenerator[RunwayClient]:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
+    async with RunwayClient(url="http://127.0.0.1:9", token="t", transport=transport, patience=0) as runway:
+        yield runway
+
+
+async def test_a_film_is_saved_and_its_bytes_counted(tmp_path: Path) -> None:
+    async with answering(200, b"a film") as runway:
+        assert await fetch(runway, "http://127.0.0.1:9/film?signed=1", tmp_path / "film.mp4") == 6
+    assert (tmp_path / "film.mp4").read_bytes() == b"a film"
+
+
+@pytest.mark.parametrize(("link", "folder"), [("http://127.0.0.1:9/film", "."), (None, "."), ("http://x/", "gone")])
+async def test_a_film_that_cannot_be_had_is_named(link: str | None, folder: str, tmp_path: Path) -> None:
+    status = 200 if folder == "gone" else 403
+    async with answering(status, b"a film") as runway:
+        with pytest.raises(DemoError, match=r"film\.mp4 cannot be downloaded: "):
+            await fetch(runway, link, tmp_path / folder / "film.mp4")
+
+
+def test_a_film_that_grew_as_asked_is_told_with_its_strip(tmp_path: Path) -> None:
+    clip, longer = film(tmp_path / "a.mp4", *[BLACK] * 24), film(tmp_path / "b.mp4", *[BLACK] * 72)
+    pair = compare(clip, longer, tmp_path / "strip.png", seconds=2)
+    assert (pair.before.frames, pair.after.frames, pair.grown) == (24, 72, 2.0)
+    assert (tmp_path / "strip.png").exists()
+
+
+def test_a_film_that_did_not_grow_as_asked_is_refused(tmp_path: Path) -> None:
+    clip = film(tmp_path / "a.mp4", *[BLACK] * 24)
+    with pytest.raises(DemoError, match=r"the film grew by 0\.0 s, not by 5 s"):
+        compare(clip, clip, tmp_path / "strip.png", seconds=5)
+
+
+def test_a_page_in_place_of_a_film_is_refused(tmp_path: Path) -> None:
+    clip, page = film(tmp_path / "a.mp4", *[BLACK] * 24), tmp_path / "b.mp4"
+    page.write_bytes(b"<html>")
+    with pytest.raises(DemoError, match=r"the films cannot be compared: b\.mp4"):
+        compare(clip, page, tmp_path / "strip.png", seconds=5)

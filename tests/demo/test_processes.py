@@ -1,0 +1,98 @@
+"""How the demo ends when one of its two processes does not do its part, or when it is stopped."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runway_mcp.demo import run_demo
+
+GREETING = """
+import sys, time
+role = sys.argv[1]
+if role == "simulate":
+    print('{"url": "http://127.0.0.1:9", "token": "t"}', flush=True)
+"""
+LIVES_ON = "\nsys.stdin.read() if role == 'serve' else time.sleep(60)\n"
+
+FAILURES = [
+    (
+        "import sys; sys.exit('no port left')",
+        "the stand-in ended before it listened (exit 1): no port left",
+    ),
+    ("print('hello')", "the stand-in did not say where it listens"),
+    ("print('x' * 10_000)", "the stand-in did not say where it listens"),
+    (
+        GREETING + "\nif role == 'serve': sys.exit('no such setting')" + LIVES_ON,
+        "the server gave up: Connection closed: no such setting",
+    ),
+    (
+        GREETING + "\nif role == 'simulate': sys.exit(3)" + LIVES_ON,
+        "the stand-in ended (exit 3)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "line"), FAILURES)
+def test_a_process_that_fails_ends_the_demo_with_one_line(
+    script: str, line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_demo(5, tmp_path, 1, program=(sys.executable, "-c", script)) == 1
+    assert capfd.readouterr().err == f"useapi-runway-mcp demo: {line}\n"
+
+
+def test_a_program_that_is_not_there_ends_the_demo_with_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_demo(5, tmp_path, 1, program=(str(tmp_path / "gone"),)) == 1
+    assert (
+        capfd.readouterr().err == "useapi-runway-mcp demo: the stand-in cannot be started: No such file or directory\n"
+    )
+
+
+def test_a_demo_that_takes_too_long_says_what_it_was_doing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_demo(5, tmp_path, 1, program=(sys.executable, "-c", GREETING + LIVES_ON), limit=1.5) == 1
+    assert capfd.readouterr().err == "useapi-runway-mcp demo: gave up after 2 s while connecting to the MCP server\n"
+
+
+def test_a_process_that_refuses_to_end_is_killed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as lines:
+        call = f"\nimport socket; line = socket.create_connection(('127.0.0.1', {lines.getsockname()[1]}))\n"
+        deaf = "\nimport signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + call + GREETING + LIVES_ON
+        assert run_demo(5, tmp_path, 1, program=(sys.executable, "-c", deaf), limit=1.5) == 1
+        line, _ = lines.accept()
+    with line:
+        line.settimeout(5)
+        assert line.recv(1) == b""
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_demo_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert run_demo(5, file, 1, program=("never started",)) == 1
+    assert capfd.readouterr().err.startswith(f"useapi-runway-mcp demo: cannot write to {file}: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_demo_takes_its_processes_with_it(number: signal.Signals, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as lines:
+        lines.settimeout(30)
+        call = f"\nimport socket; line = socket.create_connection(('127.0.0.1', {lines.getsockname()[1]}))\n"
+        program = (sys.executable, "-c", GREETING + call + LIVES_ON)
+        demo = f"import sys; from runway_mcp.demo import run_demo; sys.exit(run_demo(5, None, 1, program={program!r}))"
+        command = [sys.executable, "-c", demo]
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:  # noqa: S603  ours alone
+            alive = [lines.accept()[0] for _ in ("the stand-in", "the server")]
+            process.send_signal(number)
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert told.startswith(b"useapi-runway-mcp demo: stopped")
+    for line in alive:
+        with line:
+            line.settimeout(0)
+            assert line.recv(1) == b"", "a process outlived the demo"

@@ -1,0 +1,39 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# The stubs of av leave the element type of what an encoder gives unknown.
+"""Small real films, made on the spot."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+BLACK, WHITE = 16, 235
+
+
+def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0) -> Path:
+    """A grey film of 64x36 pixels: one frame per value of `luma`; the first is shown at frame time `first_shown_at`."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+        container.start_encoding()
+        for number, value in enumerate(luma):
+            frame = av.VideoFrame(64, 36, "yuv420p")
+            for plane, level in zip(frame.planes, (value, 128, 128), strict=True):
+                plane.update(bytes([level]) * plane.buffer_size)
+            frame.pts, frame.time_base = number + first_shown_at, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def sound(path: Path) -> Path:
+    """A moment of silence, without a picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame("fltp", "mono", 1024)
+        frame.sample_rate, frame.pts = 44100, 0
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

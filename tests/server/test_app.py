@@ -1,0 +1,107 @@
+import re
+from pathlib import Path
+
+import pytest
+from mcp.client.client import Client
+
+from runway_mcp import __version__
+from runway_mcp.server.app import LEDGER, create_server
+from runway_mcp.server.definitions import INSTRUCTIONS, TOOLS, input_schema
+from runway_mcp.simulator.faults import Fault
+from tests.server.bench import URL, a_world, at_desk, settings
+
+pytestmark = pytest.mark.virtual_time
+
+
+def test_making_a_server_opens_and_writes_nothing(tmp_path: Path) -> None:
+    create_server(settings(tmp_path / "not-there"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_lifespan_asks_upstream_nothing_before_the_first_call(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        await desk.client.list_tools()
+        await desk.client.list_resource_templates()
+
+        assert not desk.world.requests
+
+
+async def test_the_ledger_lies_in_the_data_folder(tmp_path: Path) -> None:
+    async with at_desk(a_world(), tmp_path / "data", "auto") as desk:
+        await desk.extend(desk.clip)
+
+    assert (tmp_path / "data" / LEDGER).is_file()
+
+
+async def test_the_server_says_who_it_is_what_it_can_do_and_how_to_use_it(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        client = desk.client
+
+        assert client.server_info is not None
+        assert (client.server_info.name, client.server_info.version) == ("useapi-runway-mcp", __version__)
+        assert client.instructions == INSTRUCTIONS
+        assert client.server_capabilities.tools is not None
+        assert client.server_capabilities.resources is not None
+        assert client.server_capabilities.logging is None
+
+
+@pytest.mark.parametrize("token", ["set", None])
+async def test_the_tools_are_listed_with_and_without_a_token(tmp_path: Path, mode: str, token: str | None) -> None:
+    fields = {} if token else {"token": None}
+    async with at_desk(a_world(), tmp_path, mode, **fields) as desk:
+        listed = (await desk.client.list_tools()).tools
+
+        assert [tool.name for tool in listed] == ["extend_video", "get_task", "list_assets"]
+        assert listed[0].input_schema == TOOLS["extend_video"].input_schema
+
+
+async def test_fixed_lists_may_be_kept_and_tasks_may_not(tmp_path: Path) -> None:
+    async with at_desk(a_world(), tmp_path, "auto") as desk:
+        tools, resources = await desk.client.list_tools(), await desk.client.list_resources()
+        templates = await desk.client.list_resource_templates()
+
+        assert (tools.ttl_ms, tools.cache_scope) == (300_000, "public")
+        assert (templates.ttl_ms, templates.cache_scope) == (300_000, "public")
+        assert (resources.ttl_ms, resources.cache_scope) == (0, "private")
+
+
+def test_the_transport_can_look_up_input_schemas_without_listing_the_tools(tmp_path: Path) -> None:
+    assert create_server(settings(tmp_path)).get_tool_input_schema is input_schema
+
+
+async def test_neither_the_token_nor_the_password_shows_in_anything_that_is_told(
+    tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = a_world(accounts=2)
+    leaky = f"Bearer {world.token} at {URL}?token={world.token}"
+    world.faults += [Fault(method="POST", status=400, body={"error": leaky})]
+    async with at_desk(world, tmp_path, mode) as desk:
+        told = [
+            await desk.call("extend_video", assetId=world.asset_id(desk.clip)),
+            await desk.call("list_assets"),
+            await desk.call("extend_video", assetId=world.asset_id(desk.clip)),
+        ]
+
+    everything = " ".join(result.model_dump_json() for result in told) + caplog.text
+    assert told[0].is_error
+    assert world.token not in everything
+    assert "simulated-password" not in everything
+    assert not re.search(r"simulated-jwt", everything)
+
+
+async def test_a_second_client_shares_nothing_but_the_ledger(tmp_path: Path, mode: str) -> None:
+    world = a_world(pace=300)
+    async with at_desk(world, tmp_path, mode) as first, at_desk(world, tmp_path, mode) as second:
+        ours = await first.extend(first.clip, wait_seconds=0)
+        theirs = await second.extend(second.clip, wait_seconds=0)
+
+        assert theirs["taskId"] == ours["taskId"]
+        assert first.posts == 1
+
+
+async def test_a_client_that_leaves_and_comes_back_is_served_again(tmp_path: Path) -> None:
+    server = create_server(settings(tmp_path, token=None))
+    for _ in range(2):
+        async with Client(server) as client:
+            assert len((await client.list_tools()).tools) == 3

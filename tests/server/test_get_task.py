@@ -1,0 +1,164 @@
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+import pytest
+
+from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.library import add_task, add_video
+from tests.server.bench import a_world, at_desk, links, structured, text
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_finished_task_returns_at_once_with_a_fresh_link(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=4), tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip))["taskId"]
+        first = await desk.data("get_task", taskId=task_id)
+        await anyio.sleep(3600)
+        later = await desk.data("get_task", taskId=task_id, wait_seconds=30)
+
+        assert desk.took == 0
+        assert later["status"] == "SUCCEEDED"
+        assert later["video"]["url"] != first["video"]["url"]
+        assert later["video"]["url_expires_at"] > first["video"]["url_expires_at"]
+        assert later["next_step"]["arguments"] == {"assetId": later["video"]["assetId"], "dry_run": True}
+
+
+async def test_a_running_task_is_read_once_without_a_wait(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=100), tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(50)
+        result = await desk.call("get_task", taskId=task_id)
+
+        assert desk.took == 0
+        data = structured(result)
+        assert data["status"] == "RUNNING"
+        assert data["progress"] == pytest.approx(0.4, abs=0.05)
+        assert data["next_step"]["arguments"] == {"taskId": task_id, "wait_seconds": 45}
+        assert desk.told == []
+        assert links(result) == [f"runway://tasks/{task_id}"]
+
+
+async def test_a_wait_ends_with_the_task(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=30), tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        data = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+
+        assert data["status"] == "SUCCEEDED"
+        assert desk.took <= 36
+        assert len(desk.told) > 3
+
+
+async def test_a_wait_that_is_too_short_ends_in_time(tmp_path: Path) -> None:
+    async with at_desk(a_world(pace=300), tmp_path, "auto", wait_seconds=20) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        data = await desk.data("get_task", taskId=task_id, wait_seconds=500)
+
+        assert desk.took == pytest.approx(20)
+        assert data["status"] == "PENDING"
+        assert "cut from 500 to 20" in data["summary"]
+
+
+@pytest.mark.parametrize("safe", [":/@", "/", ""])
+async def test_a_task_may_be_named_by_its_uri(tmp_path: Path, safe: str) -> None:
+    async with at_desk(a_world(), tmp_path, "auto") as desk:
+        maker = desk.clip.task
+        assert maker is not None
+        task_id = desk.world.task_id(maker)
+
+        data = await desk.data("get_task", taskId=quote(f"runway://tasks/{task_id}", safe=safe))
+
+        assert data["taskId"] == task_id
+
+
+async def test_a_task_of_a_model_that_cannot_be_extended_has_neither_lineage_nor_price(tmp_path: Path) -> None:
+    world = a_world()
+    film = add_video(world, model="gen4")
+    async with at_desk(world, tmp_path, "auto") as desk:
+        assert film.task is not None
+        data = await desk.data("get_task", taskId=world.task_id(film.task))
+
+        assert data["model"] == "gen4"
+        assert data["video"]["duration_seconds"] == 10
+        assert not {"lineage", "credits", "next_step"} & data.keys()
+
+
+async def test_an_unknown_task_is_not_found_and_the_next_call_lists_what_there_is(tmp_path: Path, mode: str) -> None:
+    world = a_world()
+    async with at_desk(world, tmp_path, mode) as desk:
+        data = await desk.data("get_task", taskId=world.asset_id(desk.clip).replace("-asset:", "-task:"))
+
+        assert data["error"]["kind"] == "not_found"
+        assert data["next_step"]["tool"] == "list_assets"
+
+
+async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Path) -> None:
+    world = a_world(pace=100)
+    world.switch(brief_404=30)
+    async with at_desk(world, tmp_path, "auto") as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        fresh = await desk.data("get_task", taskId=task_id)
+        await anyio.sleep(40)
+        known = await desk.data("get_task", taskId=task_id)
+
+        assert fresh["status"] == "PENDING"
+        assert fresh["model"] == "gen3a"
+        assert fresh["credits"] == {"cost": 50}
+        assert known["status"] == "RUNNING"
+
+
+async def test_a_task_of_ours_that_upstream_has_lost_is_not_found(tmp_path: Path) -> None:
+    world = a_world(pace=400)
+    async with at_desk(world, tmp_path, "auto") as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(61)
+        desk.last_task().hidden = True
+
+        data = await desk.data("get_task", taskId=task_id)
+
+        assert data["error"]["kind"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "charged"),
+    [
+        ("fail", "generation_failed", "unknown"),
+        ("moderate", "moderated", "unknown"),
+        ("cancel", "cancelled", "unknown"),
+        ("empty", "generation_failed", "yes"),
+    ],
+)
+async def test_an_end_without_a_film_is_an_error_that_tells_of_the_money(
+    tmp_path: Path, mode: str, outcome: str, kind: str, charged: str
+) -> None:
+    world = a_world(pace=10)
+    world.script_next(outcome=outcome)
+    async with at_desk(world, tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        result = await desk.call("get_task", taskId=task_id, wait_seconds=45)
+
+        data = structured(result)
+        assert result.is_error
+        assert data["error"]["kind"] == kind
+        assert (data["error"]["charged"], data["error"]["retry_safe"]) == (charged, False)
+        assert data["taskId"] == task_id
+        assert data["summary"] == data["error"]["message"]
+        assert f"Error: {kind}. Charged: {charged}. Safe to repeat the same call: no." in text(result)
+        assert data.get("next_step", {}).get("tool") == ("get_task" if outcome == "empty" else None)
+
+
+async def test_a_read_that_never_ends_gives_up_in_time(tmp_path: Path) -> None:
+    world = a_world()
+    task = add_task(world)
+    world.faults += [Fault(path_prefix="/tasks", times=None, kind="delay", seconds=500)]
+    async with at_desk(world, tmp_path, "auto") as desk:
+        data = await desk.data("get_task", taskId=world.task_id(task))
+
+        assert desk.took <= 10
+        assert data["error"]["kind"] == "unavailable"
+        assert data["next_step"] == {
+            "tool": "get_task",
+            "arguments": {"taskId": world.task_id(task)},
+            "reason": "The same call again, in a moment.",
+        }

@@ -1,0 +1,185 @@
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.server.progress import Progress
+from runway_mcp.simulator.faults import Fault
+from runway_mcp.tasks.submit import Waiting
+from tests.server.bench import Desk, a_world, at_desk
+
+pytestmark = pytest.mark.virtual_time
+
+
+def check_manners(desk: Desk) -> None:
+    """What holds for every call: rising numbers under the total, short messages, no silence of over ten seconds."""
+    numbers, times = [each.number for each in desk.told], [0.0, *(each.at for each in desk.told), desk.took]
+    assert all(low < high for low, high in pairwise(numbers))
+    assert all(0 < each.number < 100 == each.total for each in desk.told)
+    assert all(0 < len(each.message) < 200 for each in desk.told)
+    assert all(later - earlier <= 10 for earlier, later in pairwise(times))
+
+
+async def test_a_call_tells_upstreams_own_ratio_and_estimate(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=40), tmp_path, mode) as desk:
+        await desk.extend(desk.clip)
+
+        messages = [each.message for each in desk.told]
+        task_id = desk.world.task_id(desk.last_task())
+        named = next(number for number, message in enumerate(messages) if "Task" in message)
+        assert messages[named] == f"Task {task_id}: queued, Runway estimates a start in 4 s"
+        assert all(task_id not in message for message in messages[:named])
+        assert messages[-1].startswith("running, Runway reports ")
+        check_manners(desk)
+
+
+@pytest.mark.parametrize("ratios", ["stall", "null"])
+async def test_a_task_that_does_not_move_is_told_of_all_the_same(tmp_path: Path, ratios: str) -> None:
+    world = a_world(pace=200)
+    world.script_next(ratios=ratios, queue=0)
+    async with at_desk(world, tmp_path, "auto") as desk:
+        await desk.extend(desk.clip)
+
+        check_manners(desk)
+
+
+async def test_while_all_slots_are_busy_the_running_tasks_are_named(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(max_jobs=1, pace=30), tmp_path, mode) as desk:
+        first = await desk.extend(desk.clip, wait_seconds=0, seed=1)
+        second = await desk.extend(desk.clip, seed=2)
+
+        assert second["taskId"] != first["taskId"]
+        queued = [each.message for each in desk.told if each.message.startswith("waiting for a slot")]
+        assert queued[0] == f"waiting for a slot; running: {first['taskId']}"
+        check_manners(desk)
+
+
+async def test_a_submit_whose_answer_is_late_is_not_silent(tmp_path: Path) -> None:
+    world = a_world(pace=10)
+    world.faults += [Fault(method="POST", kind="delay_after", seconds=8)]
+    async with at_desk(world, tmp_path, "auto") as desk:
+        data = await desk.extend(desk.clip)
+
+        assert data["status"] == "SUCCEEDED"
+        assert "submitting, waiting for Runway's answer" in [each.message for each in desk.told]
+        check_manners(desk)
+
+
+async def test_a_lost_answer_is_told_as_looking(tmp_path: Path) -> None:
+    world = a_world(pace=200)
+    world.switch(late_in_lists=15, late_in_scheduler=15)
+    world.faults += [Fault(method="POST", status=502, handled=True)]
+    async with at_desk(world, tmp_path, "auto") as desk:
+        data = await desk.extend(desk.clip)
+
+        assert data["taskId"] == world.task_id(desk.last_task())
+        assert any("looking for the task, submitting nothing" in each.message for each in desk.told)
+        check_manners(desk)
+
+
+async def test_checks_that_take_long_are_not_silent(tmp_path: Path) -> None:
+    world = a_world()
+    world.faults += [Fault(path_prefix="/assets", kind="delay", seconds=25)]
+    async with at_desk(world, tmp_path, "auto") as desk:
+        await desk.extend(desk.clip)
+
+        assert desk.told[0].message == "checking the clip"
+        check_manners(desk)
+
+
+async def test_get_task_tells_of_its_wait_too(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=100), tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await desk.data("get_task", taskId=task_id, wait_seconds=45)
+
+        assert desk.told[0].message.startswith(f"Task {task_id}: ")
+        check_manners(desk)
+
+
+async def test_a_host_that_asks_for_no_progress_gets_the_result_alone(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        result = await desk.client.call_tool("extend_video", {"assetId": desk.world.asset_id(desk.clip)})
+
+        assert not result.is_error
+
+
+class Book:
+    """Notes what is reported."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str | None]] = []
+
+    async def __call__(self, number: float, _total: float | None, message: str | None) -> None:
+        self.told.append((number, message))
+
+    @property
+    def messages(self) -> list[str | None]:
+        """The messages alone."""
+        return [message for _, message in self.told]
+
+
+async def test_a_ratio_that_falls_still_makes_a_rising_number() -> None:
+    book = Book()
+    progress = Progress(book)
+
+    for ratio in (0.5, 0.2, 0.5, 1.0, 1.0):
+        await progress.task(Task(task_id="t", status="RUNNING", progress=ratio))
+        await anyio.sleep(6)
+
+    numbers = [number for number, _ in book.told]
+    assert len(numbers) == 5
+    assert all(low < high < 100 for low, high in pairwise(numbers))
+    assert book.messages[1] == "running, Runway reports 20 %"
+
+
+async def test_what_was_just_told_is_not_told_again() -> None:
+    book = Book()
+    progress = Progress(book)
+    task = Task(task_id="t", status="PENDING")
+
+    await progress.task(task)
+    await progress.task(task)
+    await anyio.sleep(5)
+    await progress.task(task)
+
+    assert book.messages == ["Task t: queued", "queued"]
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "expected"),
+    [
+        (0, 0, "waiting for a slot"),
+        (2, 10, "waiting for a slot; running: 0000000000, 1111111111"),
+        (9, 60, f"waiting for a slot; running: {'0' * 60}, {'1' * 60} and 7 more"),
+        (3, 500, "waiting for a slot; 3 running"),
+    ],
+)
+async def test_as_many_running_tasks_are_named_as_a_message_holds(count: int, length: int, expected: str) -> None:
+    book = Book()
+    running = tuple(RunningTask(task_id=str(number) * length) for number in range(count))
+
+    await Progress(book).waiting(Waiting("slot", running))
+
+    assert book.messages == [expected]
+
+
+async def test_a_silent_call_repeats_its_last_message() -> None:
+    book = Book()
+    progress = Progress(book)
+
+    async with progress.kept_alive():
+        await anyio.sleep(12)
+        await progress.say("half-way")
+        await anyio.sleep(12)
+
+    assert book.messages == ["asking Runway", "half-way", "half-way"]
+
+
+async def test_a_host_that_went_away_costs_no_call() -> None:
+    async def gone(_number: float, _total: float | None, _message: str | None) -> None:
+        raise anyio.BrokenResourceError
+
+    async with Progress(gone).kept_alive():
+        await anyio.sleep(25)

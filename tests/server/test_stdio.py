@@ -1,0 +1,128 @@
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.types import TextContent
+
+from tests.server.toy import STEPS
+
+COMMAND = [sys.executable, "-m", "tests.server.toy", "stdio"]
+OPENING: list[dict[str, Any]] = [
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}},
+    },
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "count", "arguments": {}}},
+]
+HANG: dict[str, Any] = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "hang", "arguments": {}}}
+
+
+@contextmanager
+def hanging_toy() -> Generator[subprocess.Popen[str]]:
+    """A toy in a process of its own, after a first answer and in a call that never returns."""
+    with subprocess.Popen(  # noqa: S603 - our own program
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        say(process, *OPENING, HANG)
+        assert process.stderr
+        assert any(line == "hanging\n" for line in process.stderr)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def say(process: subprocess.Popen[str], *messages: dict[str, Any]) -> None:
+    assert process.stdin
+    process.stdin.writelines(json.dumps(message) + "\n" for message in messages)
+    process.stdin.flush()
+
+
+def close_stdin(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.close()
+
+
+def stop_reading(process: subprocess.Popen[str]) -> None:
+    assert process.stdout
+    process.stdout.close()
+    say(process, OPENING[2] | {"id": 4})
+
+
+def terminate(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_stdio_speaks_both_eras_and_passes_progress_on(mode: Literal["legacy", "auto"]) -> None:
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total, message))
+
+    with anyio.fail_after(20):
+        async with Client(StdioServerParameters(command=COMMAND[0], args=COMMAND[1:]), mode=mode) as client:
+            result = await client.call_tool("count", {}, progress_callback=on_progress)
+
+            assert client.session.protocol_version == {"legacy": "2025-11-25", "auto": "2026-07-28"}[mode]
+    assert result.content == [TextContent(type="text", text="1")]
+    assert heard == [(step, STEPS, f"step {step}") for step in range(1, STEPS + 1)]
+
+
+@pytest.mark.parametrize("end", [close_stdin, stop_reading, terminate, interrupt])
+def test_every_end_is_soon_and_in_order(end: Callable[[subprocess.Popen[str]], None]) -> None:
+    with hanging_toy() as process:
+        end(process)
+        code = process.wait(timeout=10)
+        assert process.stderr
+        told = process.stderr.read().splitlines()
+
+    assert code == 0
+    assert [line for line in told if line in {"let go", "closed"}] == ["let go", "closed"]
+    assert not any("Traceback" in line for line in told)
+
+
+def test_only_messages_reach_stdout_whatever_a_tool_prints() -> None:
+    with hanging_toy() as process:
+        terminate(process)
+        wire, told = process.communicate(timeout=10)
+
+    answers = [json.loads(line) for line in wire.splitlines()]
+    assert {answer["jsonrpc"] for answer in answers} == {"2.0"}
+    assert [answer["id"] for answer in answers] == [1, 2, 3]
+    assert "noise" not in wire
+    assert "\r" not in wire
+    assert "let go" in told
+
+
+def test_a_second_signal_does_not_wait_for_the_order() -> None:
+    program = """
+import signal, sys, time
+from runway_mcp.server.stopping import stop_signals
+with stop_signals(lambda: print("asked", flush=True)):
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM

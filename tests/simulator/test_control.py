@@ -1,0 +1,89 @@
+"""The control surface: it tells what happened and scripts what will, for callers on this machine."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.library import EMAIL
+from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.world import World
+from tests.simulator.stage import ORIGIN, clip, extend, read
+
+
+async def control(api: httpx.AsyncClient, method: str, noun: str, body: Any = None) -> httpx.Response:
+    content = {} if body is None else {"json": body}
+    return await api.request(method, f"{ORIGIN}/simulator/{noun}", headers={"Authorization": ""}, **content)
+
+
+async def test_the_state_counts_requests_submits_and_credits(api: httpx.AsyncClient, world: World) -> None:
+    task_id = (await extend(api, clip(world), replyRef="r")).json()["taskId"]
+    await read(api, task_id)
+
+    state = (await control(api, "GET", "state")).json()
+
+    assert state["requests"] == {"POST /gen3/extend": 1, "GET /tasks/{id}": 1}
+    assert (state["accepted"], state["charged"], state["remaining"]) == ([task_id], {EMAIL: 50}, {EMAIL: 2200})
+    assert state["tasks"][-1] == {
+        "taskId": task_id,
+        "status": "PENDING",
+        "taskType": "gen3a",
+        "by_api": True,
+        "cost": 50,
+        "replyRef": "r",
+    }
+    assert (state["assets"][0]["assetId"], state["faults"], state["switches"]["result"]) == (clip(world), 0, "whole")
+
+
+async def test_switches_faults_and_scripts_are_set_from_outside(
+    api: httpx.AsyncClient, world: World, clock: HandClock
+) -> None:
+    turned = await control(api, "PATCH", "switches", {"wrap_get": True})
+    waiting = await control(api, "POST", "faults", [{"status": 500}, {"kind": "reset"}])
+    more = await control(api, "POST", "faults", {"status": 502})
+    cleared = await control(api, "DELETE", "faults")
+    scripts = await control(api, "POST", "script", {"queue": 0, "duration": 2, "ratios": [0.25], "outcome": "fail"})
+    task_id = (await extend(api, clip(world))).json()["taskId"]
+    running = (await read(api, task_id))["task"]["progressRatio"]
+    clock.advance(2)
+
+    assert turned.json()["wrap_get"] is True
+    assert (waiting.json(), more.json(), cleared.json()) == ({"faults": 2}, {"faults": 3}, {"faults": 0})
+    assert scripts.json() == {"scripts": 1}
+    assert (running, (await read(api, task_id))["task"]["status"]) == ("0.25", "FAILED")
+
+
+async def test_a_task_is_made_by_hand_from_outside(api: httpx.AsyncClient, world: World) -> None:
+    first = await control(api, "POST", "tasks", {"parent": clip(world), "seed": 5, "duration": 3})
+    second = await control(api, "POST", "tasks")
+
+    body = await read(api, first.json()["taskId"])
+    assert (body["options"]["seed"], body["options"]["extended_count"]) == (5, 1)
+    assert (second.json()["by_api"], second.json()["status"]) == (False, "PENDING")
+
+
+@pytest.mark.parametrize(
+    ("method", "noun", "body"),
+    [
+        ("PATCH", "switches", {"warp": 1}),
+        ("PATCH", "switches", []),
+        ("POST", "faults", {"kind": "explode"}),
+        ("POST", "script", {"outcome": "explode"}),
+        ("POST", "script", {"colour": "red"}),
+        ("POST", "tasks", {"model": "gen9"}),
+    ],
+)
+async def test_what_control_cannot_read_is_refused(api: httpx.AsyncClient, method: str, noun: str, body: Any) -> None:
+    answer = await control(api, method, noun, body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+async def test_callers_from_afar_are_refused(world: World) -> None:
+    transport = httpx.ASGITransport(create_app(world), client=("192.0.2.7", 1))
+    async with httpx.AsyncClient(transport=transport) as afar:
+        answer = await control(afar, "GET", "state")
+
+    assert answer.status_code == 403

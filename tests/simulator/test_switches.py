@@ -1,0 +1,261 @@
+"""What each switch changes: a table over both sides of every doubt."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from runway_mcp.simulator.library import EMAIL, add_task, add_video
+from runway_mcp.simulator.switches import SwitchError
+from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.world import World
+from tests.simulator.stage import clip, extend, made_by
+
+PAGE = {"offset": 0, "limit": 50}
+Pick = Callable[[Any], Any]
+Probe = Callable[[httpx.AsyncClient, World, HandClock], Awaitable[Any]]
+
+
+async def submitted(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+    return (await extend(api, clip(world), replyRef="r")).json()
+
+
+async def read_at_once(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = await submitted(api, world, clock)
+    task = body.get("task", body)
+    return (await api.get(f"/tasks/{task['taskId']}")).json()
+
+
+async def finished(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = await submitted(api, world, clock)
+    clock.advance(10)
+    return (await api.get(f"/tasks/{body['taskId']}")).json()
+
+
+async def half_way(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = await submitted(api, world, clock)
+    clock.advance(5.5)
+    return (await api.get(f"/tasks/{body['taskId']}")).json()
+
+
+async def failed(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = (await extend(api, clip(world), text_prompt="broken")).json()
+    clock.advance(10)
+    return (await api.get(f"/tasks/{body['taskId']}")).json()["error"]
+
+
+async def tasks(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    await submitted(api, world, clock)
+    return (await api.get("/tasks/", params=PAGE)).json()
+
+
+async def assets(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+    for number in range(4):
+        add_video(world, prompt=f"extra {number}", age=10.0 + number)
+    return [each["name"].split(", ")[1] for each in (await api.get("/assets/", params=PAGE)).json()]
+
+
+async def scheduler(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    await submitted(api, world, clock)
+    return len((await api.get("/scheduler/")).json())
+
+
+async def brief(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = await submitted(api, world, clock)
+    statuses = [(await api.get(f"/tasks/{body['taskId']}")).status_code]
+    clock.advance(2)
+    return [*statuses, (await api.get(f"/tasks/{body['taskId']}")).status_code]
+
+
+async def late(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    counts = [len(await tasks(api, world, clock))]
+    clock.advance(2)
+    return [*counts, len((await api.get("/tasks/", params=PAGE)).json())]
+
+
+async def fourth(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    answer = await extend(api, world.asset_id(add_video(world, extended=3)))
+    return await outcome(api, answer, clock)
+
+
+async def wrong(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    answer = await extend(api, world.asset_id(add_video(world, model="gen4")))
+    return await outcome(api, answer, clock)
+
+
+async def outcome(api: httpx.AsyncClient, answer: httpx.Response, clock: HandClock) -> Any:
+    if answer.status_code != 200:
+        return answer.status_code
+    clock.advance(10)
+    return (await api.get(f"/tasks/{answer.json()['taskId']}")).json()["status"]
+
+
+async def poor(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+    world.accounts[EMAIL].used = 2250
+    return (await extend(api, clip(world))).json().get("code")
+
+
+async def by_bare_id(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    answer = await extend(api, world.assets[0].uuid)
+    if answer.status_code != 200:
+        return answer.status_code
+    del clock
+    return (await api.get(f"/tasks/{answer.json()['id']}")).status_code
+
+
+async def gone(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+    return (await extend(api, clip(world))).status_code
+
+
+async def nobody(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    del world, clock
+    answers = [await api.get(path) for path in ("/accounts/a@b.c", f"/accounts/{EMAIL}")]
+    return answers[0].headers["content-type"].partition(";")[0], answers[1].status_code
+
+
+async def expired(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    url = (await api.get(f"/assets/{clip(world)}")).json()["url"]
+    clock.advance(100)
+    return (await api.get(url)).status_code
+
+
+async def spent(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    for outcome_word in ("fail", "moderate"):
+        world.script_next(outcome=outcome_word)
+        await extend(api, clip(world))
+    clock.advance(10)
+    return 2250 - world.remaining(EMAIL)
+
+
+async def result(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    film = made_by(world, (await submitted(api, world, clock))["taskId"])
+    assert film.film is not None
+    return film.duration, film.film.duration, film.film.frames
+
+
+async def metadata(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    own = (await api.get(f"/assets/{clip(world)}")).json()["metadata"]
+    made = (await finished(api, world, clock))["artifacts"][0]["metadata"]
+    return [told and sorted(told) for told in (own, made)]
+
+
+FORM_A = ["dimensions", "duration", "frameRate", "size"]
+FORM_B = ["duration", "frameRate", "hasAlphaChannel", "hasAudio", "height", "width"]
+
+
+TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
+    ({"wrap_create": True}, submitted, sorted, ["code", "task"]),
+    ({"wrap_create": True, "wrap_get": True}, read_at_once, list, ["task"]),
+    ({}, tasks, type, list),
+    ({"task_list": "wrapped"}, tasks, list, ["tasks"]),
+    ({"task_list": "object"}, tasks, lambda body: body["status"], "PENDING"),
+    ({"task_order": "newest"}, tasks, lambda body: [task["status"] for task in body], ["PENDING", "SUCCEEDED"]),
+    ({"task_order": "oldest"}, tasks, lambda body: [task["status"] for task in body], ["SUCCEEDED", "PENDING"]),
+    ({"reply_in_get": True}, read_at_once, lambda body: body["replyRef"], "r"),
+    ({"reply_in_list": True}, tasks, lambda body: body[0]["replyRef"], "r"),
+    ({"code_in_get": True}, read_at_once, lambda body: (body["code"], len(body["features"])), (200, 3)),
+    ({"extra_fields": True}, read_at_once, lambda body: "experiments" in body, True),
+    ({"running_word": "PROCESSING"}, half_way, lambda body: body["status"], "PROCESSING"),
+    ({}, half_way, lambda body: body["progressRatio"], "0.5"),
+    ({"progress": "number"}, half_way, lambda body: body["progressRatio"], 0.5),
+    ({"progress": "null"}, half_way, lambda body: body["progressRatio"], None),
+    ({"progress": "null"}, finished, lambda body: body["progressRatio"], "1"),
+    ({"task_error": "string"}, failed, str, "An unexpected error occurred."),
+    ({"task_error": "null"}, failed, bool, False),
+    ({"artifact_size": "number"}, finished, lambda body: body["artifacts"][0]["fileSize"], 1024),
+    ({}, assets, list, ["extra 0.mp4", "extra 1.mp4", "extra 2.mp4", "extra 3.mp4", "clip 0.mp4"]),
+    ({"asset_order": "oldest"}, assets, list, ["clip 0.mp4", *(f"extra {n}.mp4" for n in (3, 2, 1, 0))]),
+    ({"asset_order": "shuffled"}, assets, len, 5),
+    ({"late_in_scheduler": 1}, scheduler, int, 0),
+    ({}, scheduler, int, 1),
+    ({"brief_404": 2.0}, brief, list, [404, 200]),
+    ({"late_in_lists": 2.0}, late, list, [1, 2]),
+    ({}, poor, bool, False),
+    ({"code_in_412": True}, poor, int, 412),
+    ({"fourth_extension": "422"}, fourth, int, 422),
+    ({"fourth_extension": "failed"}, fourth, str, "FAILED"),
+    ({"wrong_model": "404"}, wrong, int, 404),
+    ({"wrong_model": "failed"}, wrong, str, "FAILED"),
+    ({"gen3_gone": True}, gone, int, 400),
+    ({}, by_bare_id, int, 400),
+    ({"bare_ids": True}, by_bare_id, int, 200),
+    ({}, nobody, tuple, ("text/plain", 200)),
+    ({"plain_404": False, "account_created": True}, nobody, tuple, ("application/json", 201)),
+    ({"link_seconds": 50.0}, expired, int, 403),
+    ({"link_seconds": 50.0, "expired_status": 401}, expired, int, 401),
+    ({"link_seconds": 500.0}, expired, int, 200),
+    ({}, spent, int, 50),
+    ({"refund_failed": False}, spent, int, 100),
+    ({"refund_moderated": True}, spent, int, 0),
+    ({}, result, tuple, (15, 15, 360)),
+    ({"result": "tail"}, result, tuple, (5, 5, 120)),
+    ({}, metadata, list, [FORM_B, FORM_A]),
+    ({"metadata": "A"}, metadata, list, [FORM_A, FORM_A]),
+    ({"metadata": "B"}, metadata, list, [FORM_B, FORM_B]),
+    ({"metadata": "null"}, metadata, list, [None, None]),
+]
+
+
+@pytest.mark.parametrize(("switches", "probe", "pick", "expected"), TABLE)
+async def test_a_switch_changes_what_is_answered(
+    api: httpx.AsyncClient,
+    world: World,
+    clock: HandClock,
+    switches: dict[str, Any],
+    probe: Probe,
+    pick: Pick,
+    expected: Any,
+) -> None:
+    world.switch(**switches)
+
+    assert pick(await probe(api, world, clock)) == expected
+
+
+async def test_an_asset_s_size_may_be_text(api: httpx.AsyncClient, world: World) -> None:
+    world.switch(asset_size="string")
+
+    assert (await api.get(f"/assets/{clip(world)}")).json()["fileSize"] == "1024"
+
+
+async def test_an_empty_list_of_the_object_form_is_an_empty_object(api: httpx.AsyncClient, world: World) -> None:
+    world.switch(task_list="object")
+
+    assert (await api.get("/tasks/", params={"offset": 9, "limit": 1})).json() == {}
+
+
+async def test_a_shuffled_list_keeps_its_order_from_page_to_page(api: httpx.AsyncClient, world: World) -> None:
+    for _ in range(5):
+        add_task(world)
+    world.switch(task_order="shuffled")
+
+    whole = [task["id"] for task in (await api.get("/tasks/", params=PAGE)).json()]
+    pages = [(await api.get("/tasks/", params={"offset": at, "limit": 1})).json()[0]["id"] for at in range(6)]
+
+    assert whole == pages
+    assert whole != [task.uuid for task in world.tasks]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("warp", True),
+        ("wrap_get", 1),
+        ("task_list", "tree"),
+        ("expired_status", True),
+        ("brief_404", -1),
+        ("brief_404", True),
+        ("retry_after", "soon"),
+        ("moderated_word", None),
+    ],
+)
+def test_a_switch_that_does_not_exist_or_fit_is_refused_by_name(world: World, name: str, value: Any) -> None:
+    with pytest.raises(SwitchError, match=name):
+        world.switch(**{name: value})
+
+
+@pytest.mark.parametrize("value", [None, 0, 2.5])
+def test_a_number_or_nothing_fits_an_optional_number(world: World, value: float | None) -> None:
+    world.switch(retry_after=value)
+
+    assert world.switches.retry_after == value

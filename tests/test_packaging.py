@@ -1,0 +1,110 @@
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from packaging.requirements import Requirement
+
+from runway_mcp import __version__
+from runway_mcp.settings import Settings, settings_table, variables
+
+ROOT = Path(__file__).parent.parent
+SERVER: dict[str, Any] = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads((ROOT / "tests/data/server.schema.json").read_text(encoding="utf-8"))
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGE: dict[str, Any] = SERVER["packages"][0]
+PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
+
+
+def prose(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def known_keys(schema: dict[str, Any]) -> Iterator[str]:
+    """The keys that a part of the schema lists, its references and alternatives followed."""
+    if "$ref" in schema:
+        yield from known_keys(SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]])
+    yield from schema.get("properties", {})
+    for alternative in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+        yield from known_keys(alternative)
+
+
+def test_server_json_is_valid_by_the_registrys_schema() -> None:
+    validator: Any = jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+
+    assert [error.message for error in validator.iter_errors(SERVER)] == []
+    assert SERVER["$schema"] == SCHEMA["$id"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "used"),
+    [
+        ("ServerDetail", SERVER),
+        ("Package", PACKAGE),
+        ("StdioTransport", PACKAGE["transport"]),
+        *(("KeyValueInput", entry) for entry in PACKAGE["environmentVariables"]),
+    ],
+)
+def test_server_json_has_no_key_that_the_schema_does_not_know(definition: str, used: dict[str, Any]) -> None:
+    assert set(used) <= set(known_keys(SCHEMA["definitions"][definition]))
+
+
+def test_server_json_keeps_the_rules_that_only_the_registry_checks() -> None:
+    assert SERVER["name"].count("/") == 1
+    assert all(half[0].isalnum() and half[-1].isalnum() for half in SERVER["name"].split("/"))
+    assert [package["registryType"] for package in SERVER["packages"]] == ["pypi"]
+    assert not {"registryBaseUrl", "fileSha256"} & set(PACKAGE)
+    assert PACKAGE["transport"] == {"type": "stdio"}
+    assert all(url.startswith("https://") for url in re.findall(r"\w+://\S+", json.dumps(SERVER)))
+
+
+def test_all_places_tell_the_same_name_and_version() -> None:
+    assert SERVER["version"] == PACKAGE["version"] == __version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert (ROOT / PROJECT["tool"]["hatch"]["version"]["path"]) == ROOT / "runway_mcp/__init__.py"
+    assert PACKAGE["identifier"] == PROJECT["project"]["name"] == "useapi-runway-mcp"
+    assert PROJECT["project"]["scripts"] == {"useapi-runway-mcp": "runway_mcp.cli:main"}
+    assert f"## [{__version__}]" in prose("CHANGELOG.md")
+
+
+def test_server_json_lists_the_settings_as_the_code_declares_them() -> None:
+    entries = {entry["name"]: entry for entry in PACKAGE["environmentVariables"]}
+
+    assert list(entries) == [variable.name for variable in variables().values()]
+    for field, variable in variables().items():
+        entry = entries[variable.name]
+        assert entry["description"] == variable.meaning
+        assert entry["isSecret"] == variable.secret
+        assert entry["isRequired"] == (field == "token")
+        if "default" in entry:
+            assert Settings.from_environment({variable.name: entry["default"]}) == Settings.from_environment({})
+
+
+def test_the_readme_proves_to_the_registry_whose_package_it_is() -> None:
+    assert PROJECT["project"]["readme"] == "README.md"
+    assert f"<!-- mcp-name: {SERVER['name']} -->" in prose("README.md").splitlines()
+
+
+def test_the_readme_has_the_table_of_settings() -> None:
+    assert settings_table() in prose("README.md")
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_no_page_sends_anyone_to_the_strangers_program_of_a_similar_name(page: str) -> None:
+    assert not re.search(r"(uvx|pip install|uv add|--from|command\W+)\s*[\"']?runway-mcp\b", prose(page))
+
+
+def test_the_constraints_name_no_address_and_fit_what_the_project_asks_for() -> None:
+    lines = [line for line in prose("constraints.txt").splitlines() if line]
+    assert not any("://" in line or "@" in line for line in lines)
+
+    pinned = {line.partition("==")[0]: line.partition("==")[2].partition(" ")[0] for line in lines}
+    extras = [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
+    for text in (*PROJECT["project"]["dependencies"], *extras):
+        needed = Requirement(text)
+        assert needed.specifier.contains(pinned[needed.name]), f"run scripts/constraints: {text}"
