@@ -95,7 +95,7 @@ def _is_moderated(task: Task) -> bool:
     if error is None:
         return False
     text = f"{error.reason or ''} {error.message or ''}".lower()
-    return error.moderation_category is not None or "safety" in text or "moderation" in text
+    return bool(error.moderation_category) or "safety" in text or "moderation" in text
 
 
 def _reason(task: Task) -> str:

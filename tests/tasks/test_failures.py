@@ -53,7 +53,7 @@ BAD_OUTPUT = {"reason": "INTERNAL.BAD_OUTPUT.CODE01", "errorMessage": "An unexpe
         ({"status": "FAILED", "error": {"moderation_category": "violence"}}, "moderated", "unknown"),
         ({"status": "FAILED", "error": "Text prompt did not pass moderation"}, "moderated", "unknown"),
         ({"status": "FAILED", "error": BAD_OUTPUT}, "generation_failed", "unknown"),
-        ({"status": "FAILED", "error": {"reason": ""}}, "generation_failed", "unknown"),
+        ({"status": "FAILED", "error": {"reason": "", "moderation_category": ""}}, "generation_failed", "unknown"),
         ({"status": "FAILED", "error": None}, "generation_failed", "unknown"),
         ({"status": "CANCELLED"}, "cancelled", "unknown"),
         ({"status": "SUCCEEDED", "artifacts": []}, "generation_failed", "yes"),
