@@ -56,10 +56,16 @@ def _visible(secret: SecretStr) -> SecretStr:
 
 def _base_url(value: str) -> str:
     url = urlsplit(value)
-    allowed = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
+    if not (url.scheme == "https" or is_loopback(url.hostname or "")):
+        raise ValueError
+    return _public_url(value)
+
+
+def _public_url(value: str) -> str:
+    url = urlsplit(value)
     # urlsplit refuses a port that is no number only when it is asked for it.
     plain = url.port != 0 and _VISIBLE.fullmatch(value) and not set("?#@\\") & set(value)
-    if not (url.hostname and allowed and plain):
+    if not (url.hostname and url.scheme in ("http", "https") and plain):
         raise ValueError
     return value.rstrip("/")
 
@@ -81,7 +87,14 @@ def _host_names(value: object) -> object:
     return names
 
 
+def _threshold(value: object) -> object:
+    """`never` and `always` are thresholds too: one that nothing is above, and one that every cost is above."""
+    return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
+
+
 _Secret = Annotated[SecretStr, AfterValidator(_visible)]
+_Credits = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_PublicUrl = Annotated[str, AfterValidator(_public_url)]
 _Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -148,6 +161,45 @@ class Settings(BaseModel):
             "the user's data folder",
         ),
     ]
+    max_credits_per_call: Annotated[
+        int | None,
+        Field(ge=0),
+        Variable(
+            "RUNWAY_MCP_MAX_CREDITS_PER_CALL",
+            "The most credits that one extension may cost, by the estimate. Explore mode costs none and always passes.",
+            "a whole number of credits",
+        ),
+    ] = None
+    max_credits_per_day: Annotated[
+        int | None,
+        Field(ge=0),
+        Variable(
+            "RUNWAY_MCP_MAX_CREDITS_PER_DAY",
+            "The most credits that the extensions of any 24 hours may cost together, counted over all servers that "
+            "share the data folder; a submit whose fate is unclear counts.",
+            "a whole number of credits",
+        ),
+    ] = None
+    confirm_above: Annotated[
+        _Credits | None,
+        BeforeValidator(_threshold),
+        Variable(
+            "RUNWAY_MCP_CONFIRM",
+            "Whether a person must confirm a spend: `never`, `always`, or a number of credits above which to ask. "
+            "Where the host cannot ask, the call is declined and says how to confirm with the quote of a dry run.",
+            "never, always, or a number of credits",
+            "never",
+        ),
+    ] = None
+    public_url: Annotated[
+        _PublicUrl | None,
+        Variable(
+            "RUNWAY_MCP_PUBLIC_URL",
+            "The address under which useapi.net reaches this server's HTTP transport. With it, submits ask to be "
+            "called back at /callbacks/, in place of the account's own replyUrl, and tasks are polled far less.",
+            "an http or https URL without user name, query and fragment",
+        ),
+    ] = None
     access_token: Annotated[
         _Secret | None,
         Variable(

@@ -39,6 +39,12 @@ def test_an_empty_or_blank_value_is_as_good_as_none(nothing: str) -> None:
         ("RUNWAY_MCP_DATA_DIR", "/srv/runway", "data_dir", Path("/srv/runway")),
         ("RUNWAY_MCP_DATA_DIR", "here", "data_dir", Path.cwd() / "here"),
         ("RUNWAY_MCP_DATA_DIR", "~/runway", "data_dir", Path.home() / "runway"),
+        ("RUNWAY_MCP_MAX_CREDITS_PER_CALL", "0", "max_credits_per_call", 0),
+        ("RUNWAY_MCP_MAX_CREDITS_PER_DAY", "500", "max_credits_per_day", 500),
+        ("RUNWAY_MCP_CONFIRM", "Always", "confirm_above", 0.0),
+        ("RUNWAY_MCP_CONFIRM", "never", "confirm_above", None),
+        ("RUNWAY_MCP_CONFIRM", "60", "confirm_above", 60.0),
+        ("RUNWAY_MCP_PUBLIC_URL", "http://mcp.example.com:81/r/", "public_url", "http://mcp.example.com:81/r"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "$t0ken", "access_token", SecretStr("$t0ken")),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "A.example.com, 10.0.0.5:80,", "allowed_hosts", ("a.example.com", "10.0.0.5:80")),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "[fe80::1]:8000", "allowed_hosts", ("[fe80::1]:8000",)),
@@ -75,6 +81,13 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
         ("RUNWAY_MCP_POLL_SECONDS", "301"),
         ("RUNWAY_MCP_DATA_DIR", __file__),
         ("RUNWAY_MCP_DATA_DIR", "~nobody-of-this-name/runway"),
+        ("RUNWAY_MCP_MAX_CREDITS_PER_CALL", "-1"),
+        ("RUNWAY_MCP_MAX_CREDITS_PER_DAY", "12.5"),
+        ("RUNWAY_MCP_CONFIRM", "sometimes"),
+        ("RUNWAY_MCP_CONFIRM", "-1"),
+        ("RUNWAY_MCP_CONFIRM", "nan"),
+        ("RUNWAY_MCP_PUBLIC_URL", "mcp.example.com"),
+        ("RUNWAY_MCP_PUBLIC_URL", "https://me:hunter2@example.com"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "two words"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "*"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "https://example.com"),
@@ -139,4 +152,4 @@ def test_the_table_tells_the_default_that_the_code_has() -> None:
         default = Settings.model_fields[name].default
         if variable.default != "none" and name != "data_dir":
             assert Settings.from_environment({variable.name: variable.default}) == Settings.from_environment({})
-            assert str(default).removesuffix(".0") == variable.default
+            assert str(default).removesuffix(".0").replace("None", "never") == variable.default
