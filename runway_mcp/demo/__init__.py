@@ -37,19 +37,20 @@ def run_demo(
     out = OUT if out is None else out
     pace = PACE_SECONDS if pace is None else pace
     limit = LIMIT_SECONDS + LIMIT_PACES * pace if limit is None else limit
+    failure: DemoError | None = None
     try:
         _require_writable(out)
         _play(seconds, out, pace, program=program, limit=limit)
-    except DemoError as error:
-        return _failed(str(error), error.code)
-    except KeyboardInterrupt:
-        return _failed("stopped", 128 + signal.SIGINT)
-    return 0
+    except* DemoError as group:
+        failure = _first(group)
+    except* KeyboardInterrupt:
+        failure = DemoError("stopped", 128 + signal.SIGINT)
+    return _told(failure) if failure else 0
 
 
-def _failed(line: str, code: int) -> int:
-    sys.stderr.write(f"useapi-runway-mcp demo: {line}\n")
-    return code
+def _told(failure: DemoError) -> int:
+    sys.stderr.write(f"useapi-runway-mcp demo: {failure}\n")
+    return failure.code
 
 
 def _require_writable(out: Path) -> None:
@@ -66,13 +67,7 @@ def _play(seconds: int, out: Path, pace: float, *, program: Sequence[str], limit
 
     from runway_mcp.demo.run import Wish, play  # noqa: PLC0415  likewise
 
-    failure: DemoError | None = None
-    try:
-        anyio.run(lambda: play(Wish(seconds, out, pace), program=program, limit=limit))
-    except* DemoError as group:
-        failure = _first(group)
-    if failure:
-        raise failure
+    anyio.run(lambda: play(Wish(seconds, out, pace), program=program, limit=limit))
 
 
 def _first(group: ExceptionGroup[DemoError]) -> DemoError:

@@ -45,19 +45,18 @@ def task_output(
     intent: Intent | None = None,
     balance: Credits | None = None,
     twin: bool = False,
-    note: str | None = None,
 ) -> TaskOutput:
     """A task in the form of the contract, with its film, its failure or the call that waits for its end.
 
-    The intent, if the task is ours, tells what upstream leaves out; `balance`, from before the end, stands in for credits
-    that the task does not tell, unless they may have come back; `note` is one more sentence for the summary.
+    The intent, if the task is ours, tells what upstream leaves out; `balance`, from before the end, stands in for
+    credits that the task does not tell, unless they may have come back.
     """
     failure = task_failure(task)
     lineage = lineage_of(task, intent.source_asset_id if intent else None)
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
     twin_note = "It is an earlier submit of the same request; nothing was submitted again." if twin else None
     return TaskOutput(
-        summary=_sentences(_task_summary(task, failure, lineage), twin_note, note),
+        summary=_sentences(_task_summary(task, failure, lineage), twin_note),
         status=task.status,
         task_id=task.task_id,
         task_uri=task_uri(task.task_id),
@@ -81,22 +80,29 @@ def task_output(
 def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     """A submit of ours as the ledger remembers it: its task as it was last seen, or that its outcome is unclear."""
     asked = Asked("extend_video", _arguments(intent), wait_seconds)
-    unclear = Failure("submission_unknown", _UNCLEAR, charged="unknown") if intent.task_id is None else None
-    step = next_steps.after_failure(unclear, asked) if unclear else next_steps.follow(intent.task_id or "", asked)
-    return TaskOutput(
-        summary=unclear.message if unclear else "A submit of this server; read the task for where it stands.",
+    unclear = Failure("submission_unknown", _UNCLEAR, charged="unknown")
+    remembered = TaskOutput(
+        summary=unclear.message,
         status=intent.status,
-        task_id=intent.task_id,
-        task_uri=task_uri(intent.task_id) if intent.task_id else None,
         model=intent.task_type,
         created_at=datetime.fromtimestamp(intent.created, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         text_prompt=intent.text_prompt,
         seed=intent.seed,
         reply_ref=intent.reply_ref,
         credits=_credits(intent.cost, None),
-        error=_error(unclear) if unclear else None,
-        next_step=step,
+        error=_error(unclear),
+        next_step=next_steps.after_failure(unclear, asked),
     )
+    if intent.task_id is None:
+        return remembered
+    known = {
+        "summary": "A submit of this server; read the task for where it stands.",
+        "task_id": intent.task_id,
+        "task_uri": task_uri(intent.task_id),
+        "error": None,
+        "next_step": next_steps.follow(intent.task_id, asked),
+    }
+    return remembered.model_copy(update=known)
 
 
 def plan_output(plan: Plan, balance: Credits | None, asked: Asked) -> TaskOutput:

@@ -29,6 +29,19 @@ _BAD_REQUEST = 400
 
 
 @dataclass(frozen=True)
+class Page:
+    """Which assets to list: their kind, how many to skip, how many at most, of which account.
+
+    `email` may be None while only one account is linked.
+    """
+
+    media_type: str
+    offset: int
+    limit: int
+    email: str | None
+
+
+@dataclass(frozen=True)
 class Listed:
     """An asset and whether it can be extended."""
 
@@ -58,37 +71,34 @@ class _Makers:
         return judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
 
 
-async def list_page(
-    client: RunwayClient, *, media_type: str, offset: int, limit: int, email: str | None, seconds: float
-) -> Listing:
-    """Reads one page within so many seconds; raises `Failure`, of kind `account` when several accounts are linked.
-
-    `email` names the account; it may be None while only one is linked.
-    """
+async def list_page(client: RunwayClient, page: Page, *, seconds: float) -> Listing:
+    """Reads one page within so many seconds; raises `Failure`, of kind `account` when several accounts are linked."""
     deadline = anyio.current_time() + seconds
-    assets = await _assets(client, media_type, offset, limit, email, seconds * _ASSETS_SHARE)
+    assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
     makers = _Makers()
     with anyio.move_on_after(deadline - anyio.current_time()):
-        await _read_page(client, makers, email)
+        await _read_page(client, makers, page.email)
         await _read_missing(client, makers, assets)
-    following = offset + limit
+    following = page.offset + page.limit
     return Listing(
         assets=tuple(Listed(asset, makers.verdict(asset)) for asset in assets),
         running=tuple(task for task in makers.page if not task.is_terminal),
-        next_offset=following if len(assets) == limit and following <= LAST_OFFSET else None,
+        next_offset=following if len(assets) == page.limit and following <= LAST_OFFSET else None,
     )
 
 
-async def _assets(
-    client: RunwayClient, media_type: str, offset: int, limit: int, email: str | None, seconds: float
-) -> tuple[Asset, ...]:
+async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:
     with anyio.move_on_after(seconds):
         try:
             return await client.assets(
-                media_type=media_type, offset=offset, limit=limit, email=email, patience=seconds / 2
+                media_type=page.media_type,
+                offset=page.offset,
+                limit=page.limit,
+                email=page.email,
+                patience=seconds / 2,
             )
         except RunwayError as error:
-            raise await _unlistable(client, error, email) from error
+            raise await _unlistable(client, error, page.email) from error
     raise Failure("unavailable", "Runway did not list the assets in time.")
 
 

@@ -27,6 +27,7 @@ from runway_mcp.server.forms import asset_output, intent_output, task_output
 from runway_mcp.server.known import Known, intent_of, known_tasks, more_tasks
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import TaskOutput
+from runway_mcp.server.rendering import one_line
 from runway_mcp.server.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.tasks.intents import Intent
 
@@ -119,14 +120,11 @@ def _asked(context: ServerContext, task_id: str) -> Asked:
 def _entries(known: Iterable[Known]) -> Iterator[Resource]:
     """The entries of those that are tasks; an unclear submit has no address of its own."""
     for each in known:
-        task_id, status = (
-            (each.task_id, each.status) if isinstance(each, Intent) else (each.task.task_id, each.task.status)
-        )
-        if task_id is not None:
-            name = f"task {task_id.rpartition(':')[2]}"
-            yield Resource(
-                uri=task_uri(task_id), name=name, title=f"Runway task, {status or 'PENDING'}", mime_type=_JSON
-            )
+        task = each if isinstance(each, Intent) else each.task
+        if task.task_id is not None:
+            name = f"task {task.task_id.rpartition(':')[2]}"
+            title = f"Runway task, {one_line(task.status or 'PENDING')}"
+            yield Resource(uri=task_uri(task.task_id), name=name, title=title, mime_type=_JSON)
 
 
 def _offset(cursor: str) -> int:

@@ -30,9 +30,9 @@ from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.definitions import TOOLS
 from runway_mcp.server.forms import assets_failure, assets_output, failure_output, plan_output, task_output
 from runway_mcp.server.known import intent_of
-from runway_mcp.server.listing import list_page
+from runway_mcp.server.listing import Page, list_page
 from runway_mcp.server.next_steps import Asked
-from runway_mcp.server.outputs import NextStep
+from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
@@ -57,74 +57,71 @@ _BALANCE_SECONDS = 3.0
 
 @dataclass
 class Call:
-    """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went."""
+    """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
+
+    `note` is one more sentence for its result, whatever that will be.
+    """
 
     context: ServerContext
     progress: Progress
     arrived: float
     asked: Asked
+    note: str | None = None
     spending: bool = False
     accepted: Task | None = None
 
-    def wait(self, wanted: int | None) -> tuple[float, str | None]:
-        """The deadline of the call for a wanted wait (None: the default), and a note if that was cut."""
+    def deadline(self, wanted: int | None) -> float:
+        """When the call must return for a wanted wait (None: the default); notes if that was cut."""
         most = self.context.settings.wait_seconds
         if wanted is not None and wanted > most:
-            return self.arrived + most, f"wait_seconds was cut from {wanted} to {most}, this server's limit."
-        return self.arrived + (most if wanted is None else wanted), None
+            self.note = f"wait_seconds was cut from {wanted} to {most}, this server's limit."
+        return self.arrived + (most if wanted is None else min(wanted, most))
 
 
-async def extend_video(call: Call, arguments: ExtendVideo) -> CallToolResult:
+async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput:
     """Plans the extension; then tells the plan, or submits it once and waits for the film."""
     room = call.context.room
-    deadline, note = call.wait(arguments.wait_seconds)
+    deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
     plan = await _plan(call, room.client, arguments, deadline)
     if arguments.dry_run:
-        return task_result(plan_output(plan, await _balance(room.client, plan), call.asked))
+        return plan_output(plan, await _balance(room.client, plan), call.asked)
     call.spending = True
     try:
         submitted = await room.submissions.submit(plan, deadline=deadline, say=call.progress.waiting)
     except Failure as failure:
         if failure.kind != "insufficient_credits":
             raise
-        return task_result(failure_output(failure, call.asked, balance=await _balance(room.client, plan)))
+        return failure_output(failure, call.asked, balance=await _balance(room.client, plan))
     call.accepted = submitted.task
-    await call.progress.task(submitted.task)
+    if not submitted.task.is_terminal:
+        await call.progress.task(submitted.task)
     task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=call.progress.task)
     await _tell(call, room, task)
-    return task_result(
-        task_output(
-            task, call.asked, intent=submitted.intent, balance=submitted.task.features, twin=submitted.twin, note=note
-        )
-    )
+    balance = submitted.task.features
+    return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
 
 
-async def get_task(call: Call, arguments: GetTask) -> CallToolResult:
+async def get_task(call: Call, arguments: GetTask) -> TaskOutput:
     """Reads a task; waits for its end as long as was asked."""
     room = call.context.room
-    deadline, note = call.wait(arguments.wait_seconds)
+    deadline = call.deadline(arguments.wait_seconds)
     task = await _task(call, room, arguments.task_id, deadline)
     if deadline > anyio.current_time():
         task = await wait_for(room.watcher, task, deadline=deadline, tell=call.progress.task)
     await _tell(call, room, task)
-    return task_result(task_output(task, call.asked, intent=await intent_of(room, task.task_id), note=note))
+    return task_output(task, call.asked, intent=await intent_of(room, task.task_id))
 
 
-async def list_assets(call: Call, arguments: ListAssets) -> CallToolResult:
+async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
     """Reads a page of assets with the verdicts on them."""
-    listing = await list_page(
-        call.context.room.client,
-        media_type=arguments.media_type,
-        offset=arguments.offset,
-        limit=arguments.limit,
-        email=arguments.email or call.context.settings.email,
-        seconds=min(max(call.context.settings.wait_seconds, READING_SECONDS), LISTING_SECONDS),
-    )
-    return assets_result(assets_output(listing, call.asked))
+    settings = call.context.settings
+    page = Page(arguments.media_type, arguments.offset, arguments.limit, arguments.email or settings.email)
+    seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
+    return assets_output(await list_page(call.context.room.client, page, seconds=seconds), call.asked)
 
 
-_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[CallToolResult]]]] = {
+_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[TaskOutput | AssetsOutput]]]] = {
     "extend_video": (ExtendVideo, extend_video),
     "get_task": (GetTask, get_task),
     "list_assets": (ListAssets, list_assets),
@@ -157,7 +154,7 @@ async def _answered(call: Call) -> CallToolResult:
     model, run = _RUN[call.asked.tool]
     try:
         _ = call.context.room
-        return await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
+        return _result(await run(call, read_arguments(model, call.asked.tool, call.asked.arguments)), call)
     except InvalidArguments as refusal:
         return _failed(Failure("invalid_request", refusal.message), call, refusal.step)
     except Failure as failure:
@@ -170,9 +167,14 @@ async def _answered(call: Call) -> CallToolResult:
 
 
 def _failed(failure: Failure, call: Call, step: NextStep | None = None) -> CallToolResult:
-    if call.asked.tool == "list_assets":
-        return assets_result(assets_failure(failure, call.asked, step=step))
-    return task_result(failure_output(failure, call.asked, step=step))
+    told = assets_failure if call.asked.tool == "list_assets" else failure_output
+    return _result(told(failure, call.asked, step=step), call)
+
+
+def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResult:
+    if call.note:
+        output = output.model_copy(update={"summary": f"{output.summary} {call.note}"})
+    return assets_result(output) if isinstance(output, AssetsOutput) else task_result(output)
 
 
 def _crash(call: Call) -> Failure:

@@ -147,6 +147,16 @@ async def test_the_wait_counts_from_the_arrival_and_is_capped_by_the_setting(
         assert (note or "this server's limit") in data["summary"] if note else "was cut" not in data["summary"]
 
 
+async def test_a_failure_says_too_that_the_wait_was_cut(tmp_path: Path) -> None:
+    world = a_world()
+    world.faults += [Fault(method="POST", status=400, body={"error": "No."})]
+    async with at_desk(world, tmp_path, "auto") as desk:
+        data = await desk.extend(desk.clip, wait_seconds=100)
+
+        assert data["error"]["kind"] == "invalid_request"
+        assert data["summary"].endswith("wait_seconds was cut from 100 to 45, this server's limit.")
+
+
 async def test_the_identical_call_gets_the_running_task_and_no_second_one(tmp_path: Path, mode: str) -> None:
     async with at_desk(a_world(pace=300), tmp_path, mode) as desk:
         first = await desk.extend(desk.clip, wait_seconds=0)

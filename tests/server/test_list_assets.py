@@ -92,7 +92,18 @@ async def test_making_tasks_that_answer_too_late_do_not_hold_the_listing_up(tmp_
         data = await desk.data("list_assets", limit=20)
 
         assert {asset["extendable"] for asset in data["assets"]} == {"unknown"}
-        assert desk.took < 40
+        assert desk.took <= 40
+
+
+async def test_assets_that_never_come_end_the_listing_in_time(tmp_path: Path) -> None:
+    world = a_world()
+    world.faults += [Fault(path_prefix="/assets", times=None, kind="delay", seconds=500)]
+    async with at_desk(world, tmp_path, "auto", wait_seconds=25) as desk:
+        data = await desk.data("list_assets", limit=5)
+
+        assert data["error"]["kind"] == "unavailable"
+        assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("list_assets", {"limit": 5})
+        assert desk.took <= 25
 
 
 async def test_pages_follow_one_another_until_one_is_short(tmp_path: Path, mode: str) -> None:

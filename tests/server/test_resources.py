@@ -127,6 +127,17 @@ async def test_upstream_that_does_not_answer_leaves_what_the_ledger_remembers(tm
         assert uris == ["runway://tasks", ours["task_uri"]]
 
 
+async def test_upstream_that_hangs_holds_the_list_up_for_a_quarter_of_a_minute_at_most(tmp_path: Path) -> None:
+    world = a_world(pace=300)
+    async with at_desk(world, tmp_path, "auto") as desk:
+        ours = await desk.extend(desk.clip, wait_seconds=0)
+        world.faults += [Fault(path_prefix="/tasks", times=None, kind="delay", seconds=500)]
+        began = anyio.current_time()
+
+        assert await listed(desk) == ["runway://tasks", ours["task_uri"]]
+        assert anyio.current_time() - began <= 15
+
+
 async def test_the_tasks_are_listed_page_by_page(tmp_path: Path, mode: str) -> None:
     world = a_world()
     made = [add_task(world, queue=0, duration=0, outcome="cancel", age=age) for age in range(100, 220)]
