@@ -10,6 +10,7 @@ from typing import Any
 
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from runway_mcp import __version__
 from runway_mcp.runway.client import RunwayClient
@@ -45,7 +46,7 @@ def create_server(
         ):
             yield ServerContext(settings, room, now)
 
-    return Server(
+    server = Server(
         "useapi-runway-mcp",
         version=__version__,
         title="Runway by useapi.net",
@@ -59,3 +60,5 @@ def create_server(
         on_list_resource_templates=guarded(list_templates),
         on_read_resource=guarded(read_resource),
     )
+    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
+    return server

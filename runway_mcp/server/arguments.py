@@ -89,6 +89,13 @@ class ExtendVideo(Arguments):
         Wait | None,
         Field(description="Seconds to wait for the film before returning. Default and cap: the server's setting, 45."),
     ] = None
+    confirm: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="Id of a dry_run's quote, once the user agreed to it; needed where the server asks for it.",
+        ),
+    ] = None
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
 
 

@@ -50,6 +50,7 @@ _IN_SHORT: Schema = {
     "lineage": {"type": "object"},
     "credits": {"type": "object"},
     "twin": {"type": "boolean"},
+    "quote": {"type": "object"},
     "candidates": {"type": "array"},
     "error": {"type": "object", "description": "As in extend_video."},
     "next_step": {"type": "object"},

@@ -20,6 +20,7 @@ from runway_mcp.server.outputs import (
     ErrorOutput,
     LineageOutput,
     NextStep,
+    QuoteOutput,
     RunningOutput,
     TaskOutput,
     Video,
@@ -30,6 +31,7 @@ from runway_mcp.tasks.failures import Failure, task_failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import MODELS, Lineage, cost_of, lineage_of
 from runway_mcp.tasks.plan import Plan
+from runway_mcp.tasks.terms import Quote
 
 _UNCLEAR = (
     "This submit has had no clear answer: its task may run and be charged for. It is never submitted again by itself."
@@ -105,7 +107,9 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     return remembered.model_copy(update=known)
 
 
-def plan_output(plan: Plan, balance: Credits | None, asked: Asked) -> TaskOutput:
+def plan_output(
+    plan: Plan, balance: Credits | None, *, quote: Quote | None = None, step: NextStep | None = None
+) -> TaskOutput:
     """A dry run: what the extension would be and cost; without a next step where the credits do not suffice."""
     wish, remaining = plan.wish, balance.remaining if balance else None
     affordable = remaining is None or remaining >= plan.cost
@@ -118,7 +122,8 @@ def plan_output(plan: Plan, balance: Credits | None, asked: Asked) -> TaskOutput
         reply_ref=wish.reply_ref,
         lineage=_lineage(plan.lineage),
         credits=_credits(plan.cost, balance),
-        next_step=next_steps.submit(asked, plan.cost) if affordable else None,
+        quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,
+        next_step=step if affordable else None,
     )
 
 
@@ -207,8 +212,15 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost {price} and be extension "
-        f"{plan.lineage.extended_count} of {made}.{short}"
+        f"{plan.lineage.extended_count} of {made}{_left(plan)}.{short}"
     )
+
+
+def _left(plan: Plan) -> str:
+    """What of the longest film would be left afterwards."""
+    if plan.seconds_left is None:
+        return ""
+    return f", with {seconds(plan.seconds_left)} left of {plan.model.max_seconds} s"
 
 
 def _failure_summary(failure: Failure, asked: Asked) -> str:

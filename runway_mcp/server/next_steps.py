@@ -37,9 +37,11 @@ def extend_further(asset_id: str) -> NextStep:
     return NextStep(tool="extend_video", arguments=arguments, reason="Checks and prices the next extension, free.")
 
 
-def submit(asked: Asked, cost: int) -> NextStep:
-    """Doing what a dry run has shown."""
-    arguments = {name: value for name, value in asked.arguments.items() if name != "dry_run"}
+def submit(asked: Asked, cost: int, quote: str | None) -> NextStep:
+    """Doing what a dry run has shown; with its quote where the server spends only what was confirmed."""
+    arguments = {name: value for name, value in asked.arguments.items() if name not in ("dry_run", "confirm")}
+    if quote is not None:
+        arguments["confirm"] = quote
     price = f"it spends about {cost} credits" if cost else "it spends no credits"
     return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
 
@@ -62,8 +64,8 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
     if failure.running or failure.candidates or failure.task:
         return _about_tasks(failure, asked)
-    if failure.kind == "invalid_request" and failure.message.startswith("seconds:"):
-        return _without_seconds(asked)
+    if failure.about is not None:
+        return _without(failure.about, asked)
     if failure.kind in ("not_found", "invalid_request") and asked.tool != "list_assets":
         return find_clip()
     if failure.retry_safe and failure.kind in _SAME_CALL:
@@ -84,10 +86,11 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
     return follow(failure.task.task_id, asked)
 
 
-def _without_seconds(asked: Asked) -> NextStep:
-    """The shortest extension that the clip's model makes, as a dry run."""
-    arguments = {name: value for name, value in asked.arguments.items() if name != "seconds"} | {"dry_run": True}
-    return NextStep(tool="extend_video", arguments=arguments, reason="Checks it without a wish for seconds, free.")
+def _without(argument: str, asked: Asked) -> NextStep:
+    """The same extension as a dry run without the argument that was refused; it gives the price, and a quote."""
+    arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
+    reason = f"Checks and prices it without `{argument}`, free."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
 def _get(task_id: str, reason: str, asked: Asked) -> NextStep:

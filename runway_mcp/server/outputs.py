@@ -81,6 +81,13 @@ class NextStep(Output):
     reason: str
 
 
+class QuoteOutput(Output):
+    """A price that `confirm` can name once, with the same arguments."""
+
+    id: str
+    expires_at: str
+
+
 class Candidate(Output):
     """A task that may be the one that an unclear submit began."""
 
@@ -116,6 +123,7 @@ class TaskOutput(Output):
     twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
         None
     )
+    quote: QuoteOutput | None = None
     candidates: Annotated[
         list[Candidate] | None, Field(description="Tasks that may be ours, after an unclear submit.")
     ] = None

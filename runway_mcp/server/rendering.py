@@ -71,6 +71,8 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
             yield from _video_lines(video)
             if video.asset_id not in "".join(step):
                 yield f"assetId: {video.asset_id}"
+    if output.quote and output.quote.id not in "".join(step):
+        yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
     for candidate in output.candidates or ():
         yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
     yield from _error_lines(output.error)

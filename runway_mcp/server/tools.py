@@ -11,11 +11,19 @@ from typing import Any
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Credits, Task
+from runway_mcp.server import next_steps
 from runway_mcp.server.arguments import (
     Arguments,
     ExtendVideo,
@@ -26,6 +34,7 @@ from runway_mcp.server.arguments import (
     read_arguments,
 )
 from runway_mcp.server.boundary import CRASHED, log_crash
+from runway_mcp.server.consent import Person
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.definitions import TOOLS
 from runway_mcp.server.forms import assets_failure, assets_output, failure_output, plan_output, task_output
@@ -36,6 +45,7 @@ from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
+from runway_mcp.server.spending import offer, refusal_of, spend
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
@@ -63,6 +73,7 @@ class Call:
     """
 
     context: ServerContext
+    person: Person
     progress: Progress
     arrived: float
     asked: Asked
@@ -78,21 +89,33 @@ class Call:
         return self.arrived + (most if wanted is None else min(wanted, most))
 
 
-async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput:
-    """Plans the extension; then tells the plan, or submits it once and waits for the film."""
+async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | InputRequiredResult:
+    """Plans the extension; then tells the plan, or submits it once and waits for the film.
+
+    Where the user's terms ask for it, the result may be a question to the person instead.
+    """
     room = call.context.room
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
     plan = await _plan(call, room.client, arguments, deadline)
     if arguments.dry_run:
-        return plan_output(plan, await _balance(room.client, plan), call.asked)
+        return await _told_plan(call, plan)
     call.spending = True
     try:
-        submitted = await room.submissions.submit(plan, deadline=deadline, say=call.progress.waiting)
+        submitted = await spend(
+            call.context,
+            call.person,
+            plan,
+            confirm=arguments.confirm,
+            deadline=deadline,
+            say=call.progress.waiting,
+        )
     except Failure as failure:
         if failure.kind != "insufficient_credits":
             raise
         return failure_output(failure, call.asked, balance=await _balance(room.client, plan))
+    if isinstance(submitted, InputRequiredResult):
+        return submitted
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
         await call.progress.task(submitted.task)
@@ -100,6 +123,18 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput:
     await _tell(call, room, task)
     balance = submitted.task.features
     return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+
+
+async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
+    """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with."""
+    refusal = await refusal_of(call.context, plan)
+    if refusal is not None:
+        call.note = refusal.message
+        return plan_output(plan, await _balance(call.context.room.client, plan))
+    quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
+    needed = threshold is not None and plan.cost > threshold
+    step = next_steps.submit(call.asked, plan.cost, quote.id if quote and needed else None)
+    return plan_output(plan, await _balance(call.context.room.client, plan), quote=quote, step=step)
 
 
 async def get_task(call: Call, arguments: GetTask) -> TaskOutput:
@@ -121,7 +156,9 @@ async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
     return assets_output(await list_page(call.context.room.client, page, seconds=seconds), call.asked)
 
 
-_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[TaskOutput | AssetsOutput]]]] = {
+_RUN: dict[
+    str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[TaskOutput | AssetsOutput | InputRequiredResult]]]
+] = {
     "extend_video": (ExtendVideo, extend_video),
     "get_task": (GetTask, get_task),
     "list_assets": (ListAssets, list_assets),
@@ -133,7 +170,7 @@ async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | Non
     return ListToolsResult(tools=list(TOOLS.values()))
 
 
-async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult:
+async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
     """Makes one call; raises `MCPError` for an unknown tool, and tells every other failure as a result.
 
     While the call runs its host hears something at least every ten seconds, if it asked for progress.
@@ -144,17 +181,18 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallT
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
     asked = Asked(params.name, plain_arguments(model, params.arguments or {}), context.settings.wait_seconds)
-    call = Call(context, Progress(ctx.session.report_progress), arrived, asked)
+    call = Call(context, Person(ctx, params), Progress(ctx.session.report_progress), arrived, asked)
     async with call.progress.kept_alive():
         return await _answered(call)
 
 
-async def _answered(call: Call) -> CallToolResult:
+async def _answered(call: Call) -> CallToolResult | InputRequiredResult:
     """The result of a call, whatever happens but its cancellation."""
     model, run = _RUN[call.asked.tool]
     try:
         _ = call.context.room
-        return _result(await run(call, read_arguments(model, call.asked.tool, call.asked.arguments)), call)
+        output = await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
+        return output if isinstance(output, InputRequiredResult) else _result(output, call)
     except InvalidArguments as refusal:
         return _failed(Failure("invalid_request", refusal.message), call, refusal.step)
     except Failure as failure:

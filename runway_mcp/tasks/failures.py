@@ -30,7 +30,8 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     """An end without a film: what happened, whether it was charged, whether the same call is safe.
 
     `kind` is one of the contract's `error.kind`; `retry_after` is in seconds; `running` names the tasks that hold the
-    slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task.
+    slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task, `about` the
+    argument of the call that was refused.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     candidates: tuple[Task, ...] = ()
     addresses: tuple[str, ...] = ()
     task: Task | None = None
+    about: str | None = None
 
     def __str__(self) -> str:
         """The message alone, for logs."""

@@ -135,6 +135,10 @@ class Ledger:
 
         await self._transaction(work)
 
+    async def check(self, cost: int, *, now: float, terms: Terms) -> None:
+        """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
+        await self._transaction(lambda ledger: _check_caps(ledger, cost, terms, now))
+
     async def offer(self, quote: Quote) -> None:
         """Writes a quote that a later claim may spend."""
 

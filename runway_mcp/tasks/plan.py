@@ -104,10 +104,10 @@ def _seconds(wish: Wish, model: FilmModel) -> int:
         return model.seconds[0]
     if len(model.seconds) == 1:
         message = f"seconds: a {model.title} clip always gains {model.seconds[0]} s; leave `seconds` out."
-        raise Failure("invalid_request", message)
+        raise Failure("invalid_request", message, about="seconds")
     if wish.seconds not in model.seconds:
         allowed = " or ".join(map(str, model.seconds))
-        raise Failure("invalid_request", f"seconds: a {model.title} clip can gain {allowed} s.")
+        raise Failure("invalid_request", f"seconds: a {model.title} clip can gain {allowed} s.", about="seconds")
     return wish.seconds
 
 
@@ -120,4 +120,4 @@ def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
         f"seconds: the clip is {length:.1f} s long and {model.title} films end at {model.max_seconds} s, "
         f"so {seconds} s more do not fit; {way_on}."
     )
-    raise Failure("invalid_request", message)
+    raise Failure("invalid_request", message, about="seconds")

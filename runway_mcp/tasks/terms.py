@@ -10,6 +10,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan
 
 QUOTE_SECONDS = 900.0
@@ -40,7 +41,12 @@ class Quote:
     @property
     def expires_at(self) -> str:
         """`expires` as ISO 8601 in UTC."""
-        return datetime.fromtimestamp(self.expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso(self.expires)
+
+
+def iso(moment: float) -> str:
+    """A Unix time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def quote_of(plan: Plan, *, now: float) -> Quote:
@@ -66,3 +72,37 @@ class TermsRefused(Exception):  # noqa: N818  a refusal, told to the user as suc
     reason: str
     spent: int = 0
     frees_at: float | None = None
+
+
+def terms_failure(refusal: TermsRefused, plan: Plan, terms: Terms) -> Failure:
+    """The failure that a refusal of the terms is told as; nothing was submitted."""
+    cost = f"This extension would cost about {plan.cost} credits"
+    match refusal.reason:
+        case "per_call":
+            return Failure("spend_limit", f"{cost}, and this server allows {terms.per_call} for one call. {_WAYS_ON}")
+        case "per_day":
+            message = (
+                f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {terms.per_day} that this server "
+                f"allows. {_frees(refusal.frees_at)}{_WAYS_ON}"
+            )
+            return Failure("spend_limit", message)
+        case "unconfirmed":
+            message = (
+                f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "
+                "dry_run, show the user its price, and once the user agrees pass the id of its quote as `confirm`, "
+                "with the same arguments."
+            )
+            return Failure("declined", message, about="confirm")
+        case _:
+            message = (
+                "The quote in `confirm` is unknown, used, expired or for other arguments, so it confirms nothing. Make "
+                "a dry_run with exactly these arguments for another one, and ask the user again."
+            )
+            return Failure("declined", message, about="confirm")
+
+
+def _frees(frees_at: float | None) -> str:
+    return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
+
+
+_WAYS_ON = "Nothing was submitted. Ask for fewer seconds or exploreMode, or let the user raise the limit."

@@ -92,7 +92,7 @@ def test_an_unclear_submit_names_the_call_that_is_its_twin(
 def test_a_dry_run_of_a_clip_of_unknown_length_names_its_model_alone() -> None:
     unmeasured = replace(plan(Wish("a"), task_type="gen3a_turbo"), source=Asset(asset_id="a"))
 
-    summary = plan_output(unmeasured, None, ASKED).summary
+    summary = plan_output(unmeasured, None).summary
 
     assert "Adding 8 s to this Gen-3 Alpha Turbo clip would cost about 40 credits (an estimate)" in summary
 
@@ -149,7 +149,11 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
         (Failure("not_found", "."), "list_assets", {}),
         (Failure("invalid_request", "."), "list_assets", {}),
-        (Failure("invalid_request", "seconds: 8."), "extend_video", ASKED.arguments | {"dry_run": True}),
+        (
+            Failure("invalid_request", "seconds: 8.", about="seconds"),
+            "extend_video",
+            ASKED.arguments | {"dry_run": True},
+        ),
         (Failure("account", ".", addresses=("a@b",)), "list_assets", ASKED.arguments | {"email": "a@b"}),
         (Failure("account", "."), None, None),
         (Failure("moderated", ".", retry_safe=False), None, None),

@@ -1,0 +1,88 @@
+"""The spend of an `extend_video` call: the user's terms, the person's consent where they ask for it, the submit."""
+
+import logging
+from dataclasses import replace
+
+from mcp_types import InputRequiredResult
+
+from runway_mcp.server.consent import Person
+from runway_mcp.server.context import ServerContext
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.plan import Plan
+from runway_mcp.tasks.submit import Say, Submitted
+from runway_mcp.tasks.terms import Quote, Terms, TermsRefused, quote_of, terms_failure
+
+_log = logging.getLogger(__name__)
+
+_SAID_NO = "The user was asked and did not agree to the spend, so nothing was submitted."
+
+
+def terms_of(settings: Settings, quote: str | None = None) -> Terms:
+    """The terms that the settings make, with the quote that a call brings along."""
+    return Terms(
+        per_call=settings.max_credits_per_call,
+        per_day=settings.max_credits_per_day,
+        confirm_above=settings.confirm_above,
+        quote=quote,
+    )
+
+
+async def spend(
+    context: ServerContext, person: Person, plan: Plan, *, confirm: str | None, deadline: float, say: Say
+) -> Submitted | InputRequiredResult:
+    """Submits a plan within the terms, or returns the question that the host must put to the person first.
+
+    Raises `Failure`: `spend_limit`, `declined`, and what a submit ends in.
+    """
+    earlier, submissions = person.answered(), context.room.submissions
+    if earlier is not None and not earlier.agreed:
+        raise Failure("declined", _SAID_NO)
+    terms = terms_of(context.settings, earlier.quote if earlier else confirm)
+    try:
+        return await submissions.submit(plan, deadline=deadline, say=say, terms=terms)
+    except TermsRefused as refusal:
+        quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
+        if quote is None:
+            raise terms_failure(refusal, plan, terms) from refusal
+        answer = await person.ask(_question(plan), quote, deadline=deadline)
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        if answer == "unasked":
+            raise terms_failure(refusal, plan, terms) from refusal
+    if answer == "no":
+        raise Failure("declined", _SAID_NO)
+    terms = replace(terms, quote=quote.id)
+    try:
+        return await submissions.submit(plan, deadline=deadline, say=say, terms=terms)
+    except TermsRefused as refusal:
+        raise terms_failure(refusal, plan, terms) from refusal
+
+
+async def offer(context: ServerContext, plan: Plan) -> Quote | None:
+    """A quote for a plan, in the ledger; None if the ledger cannot take it, which a submit would say as well."""
+    quote = quote_of(plan, now=context.now())
+    try:
+        await context.room.ledger.offer(quote)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+    return quote
+
+
+async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
+    """Why the caps would refuse a plan now, for a dry run; None if they would not, or cannot be read."""
+    terms = terms_of(context.settings)
+    try:
+        await context.room.ledger.check(plan.cost, now=context.now(), terms=terms)
+    except TermsRefused as refusal:
+        return terms_failure(refusal, plan, terms)
+    except LedgerError as error:
+        _log.warning("%s", error)
+    return None
+
+
+def _question(plan: Plan) -> str:
+    prompt = f' "{plan.wish.text_prompt[:200]}"' if plan.wish.text_prompt else ""
+    return f"Extend this {plan.model.title} clip by {plan.seconds} s for about {plan.cost} credits?{prompt}"
