@@ -29,7 +29,7 @@ class Asked:
         self._content: dict[str, Any] | None = {"ok": ok} if action == "accept" else None
         self._after = after
 
-    async def __call__(self, _context: object, params: ElicitRequestParams) -> ElicitResult:
+    async def __call__(self, context: object, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG002  the SDK's signature
         assert isinstance(params, ElicitRequestFormParams)
         self.questions.append(params.message)
         await anyio.sleep(self._after)
