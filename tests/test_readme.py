@@ -58,3 +58,9 @@ def test_the_registrys_mark_of_ownership_stands_on_its_own_line() -> None:
 def test_every_way_in_which_the_api_can_fail_is_in_the_table_of_what_to_do() -> None:
     told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE))))
     assert {error.kind for error in RunwayError.__subclasses__()} <= told
+
+
+def test_every_file_that_the_readme_points_to_is_there() -> None:
+    files: list[str] = re.findall(r"\]\((?!https?:)([^)]+)\)", TEXT)
+    assert {"docs/demo.svg", "docs/strip.png", "docs/architecture.md"} <= set(files)
+    assert [file for file in files if not (README.parent / file).exists()] == []

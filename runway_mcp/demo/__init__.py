@@ -7,7 +7,8 @@ user's settings; the demo is the host between them. Needs the extra `media`.
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from runway_mcp.demo.failures import DemoError
@@ -39,10 +40,11 @@ def run_demo(
     limit = LIMIT_SECONDS + LIMIT_PACES * pace if limit is None else limit
     failure: DemoError | None = None
     try:
-        _require_writable(out)
-        _play(seconds, out, pace, program=program, limit=limit)
-    except* DemoError as group:
-        failure = _first(group)
+        with _folders(out) as folder:
+            _play(seconds, out, pace, folder, program=program, limit=limit)
+    except* (DemoError, OSError) as group:
+        first = _first(group)
+        failure = first if isinstance(first, DemoError) else DemoError(f"the system refused: {first}")
     except* KeyboardInterrupt:
         failure = DemoError("stopped", 128 + signal.SIGINT)
     return _told(failure) if failure else 0
@@ -53,23 +55,27 @@ def _told(failure: DemoError) -> int:
     return failure.code
 
 
-def _require_writable(out: Path) -> None:
+@contextmanager
+def _folders(out: Path) -> Generator[Path]:
+    """A folder for the time of the demo, once it is sure that both it and `out` can be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
-            pass
+            folder = tempfile.TemporaryDirectory(prefix="useapi-runway-mcp-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise DemoError(f"cannot write to {out}: {error.strerror}") from error
+        raise DemoError(f"cannot write to {error.filename or out}: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
 
 
-def _play(seconds: int, out: Path, pace: float, *, program: Sequence[str], limit: float) -> None:
+def _play(seconds: int, out: Path, pace: float, folder: Path, *, program: Sequence[str], limit: float) -> None:
     import anyio  # noqa: PLC0415  a folder that cannot be written to is told before MCP, which takes a second to import
 
     from runway_mcp.demo.run import Wish, play  # noqa: PLC0415  likewise
 
-    anyio.run(lambda: play(Wish(seconds, out, pace), program=program, limit=limit))
+    anyio.run(lambda: play(Wish(seconds, out, pace, folder), program=program, limit=limit))
 
 
-def _first(group: ExceptionGroup[DemoError]) -> DemoError:
+def _first(group: ExceptionGroup[DemoError | OSError]) -> DemoError | OSError:
     head = group.exceptions[0]
     return _first(head) if isinstance(head, ExceptionGroup) else head

@@ -5,7 +5,6 @@ The whole of it is bounded in time; what it was doing when the time was over is 
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,30 +25,34 @@ PROMPT = "The camera rises slowly over the dunes."
 
 @dataclass(frozen=True)
 class Wish:
-    """What the demo is to do: the seconds to add, where its files go, and the pace of a task in seconds."""
+    """What the demo is to do: the seconds to add, where its files go, and the pace of a task in seconds.
+
+    `folder` is for what is needed only while it runs.
+    """
 
     seconds: int
     out: Path
     pace: float
+    folder: Path
 
 
 async def play(wish: Wish, *, program: Sequence[str], limit: float) -> None:
     """Play the demo on stdout; raises a `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
     screen = Screen(sys.stdout)
-    with anyio.move_on_after(limit) as scope, tempfile.TemporaryDirectory(prefix="useapi-runway-mcp-") as folder:
+    with anyio.move_on_after(limit) as scope:
         async with anyio.create_task_group() as group:
             if sys.platform != "win32":  # pragma: no branch  no such signal there
                 group.start_soon(raise_on_termination)
-            await _in_company(wish, screen, Path(folder), program)
+            await _in_company(wish, screen, program)
             group.cancel_scope.cancel()
     if scope.cancelled_caught:  # pragma: no branch  Python 3.11 stops tracing where a cancelled scope ends
         raise DemoError(f"gave up after {limit:.0f} s while {screen.doing}")
 
 
-async def _in_company(wish: Wish, screen: Screen, folder: Path, program: Sequence[str]) -> None:
+async def _in_company(wish: Wish, screen: Screen, program: Sequence[str]) -> None:
     screen.title("useapi-runway-mcp demo", "no token, no network, nothing spent: a stand-in plays useapi.net")
     screen.begin("starting the stand-in")
-    log = Log(folder / "stand-in.log")
+    log = Log(wish.folder / "stand-in.log")
     async with stand_in(program, environment(os.environ), pace=wish.pace, log=log) as server:
         screen.done(f"The stand-in for useapi.net listens on {server.url}")
         screen.begin("connecting to the MCP server")
@@ -57,17 +60,17 @@ async def _in_company(wish: Wish, screen: Screen, folder: Path, program: Sequenc
             os.environ,
             USEAPI_TOKEN=server.token,
             USEAPI_URL=server.url,
-            RUNWAY_MCP_DATA_DIR=str(folder / "data"),
+            RUNWAY_MCP_DATA_DIR=str(wish.folder / "data"),
             RUNWAY_MCP_POLL_SECONDS=str(min(0.5, max(0.1, wish.pace / 20))),
         )
         async with (
-            connected_host(program, env, log=Log(folder / "server.log")) as client,
+            connected_host(program, env, log=Log(wish.folder / "server.log")) as client,
             RunwayClient(url=server.url, token=server.token) as runway,
         ):
-            await _converse(wish, screen, client, runway, folder)
+            await _converse(wish, screen, client, runway)
 
 
-async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayClient, folder: Path) -> None:
+async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayClient) -> None:
     tools = sorted(tool.name for tool in (await client.list_tools()).tools)
     screen.done(f"The MCP server is connected over stdio (protocol {client.protocol_version}): {', '.join(tools)}")
 
@@ -90,7 +93,7 @@ async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayCl
     screen.done("The resources of the task and of its film are read; the link to the film is fresh")
 
     screen.begin("looking at the films")
-    before, after, strip = folder / "before.mp4", wish.out / "extended.mp4", wish.out / "strip.png"
+    before, after, strip = wish.folder / "before.mp4", wish.out / "extended.mp4", wish.out / "strip.png"
     await fetch(runway, clip.url, before)
     received = await fetch(runway, link, after)
     films = await run_sync(lambda: compare(before, after, strip, seconds=wish.seconds))

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from runway_mcp.demo.failures import DemoError
+
 
 @dataclass(frozen=True)
 class Change:
@@ -26,13 +28,24 @@ class Change:
     remark: str
 
 
+class _Output(Console):
+    """A console whose output may end before the demo does, as in a pipe to `head`."""
+
+    def on_broken_pipe(self) -> None:
+        """Ends the demo with its own error in place of the whole program's exit."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit as error:
+            raise DemoError("the output was closed") from error
+
+
 class Screen:
     """The terminal, or the file that takes its place, and the step that the demo is in."""
 
     def __init__(self, file: TextIO) -> None:
         self._live = file.isatty()
         # Said outright: a variable such as FORCE_COLOR would put control codes into a pipe.
-        self._console = Console(file=file, force_terminal=self._live, highlight=False, soft_wrap=True)
+        self._console = _Output(file=file, force_terminal=self._live, highlight=False, soft_wrap=True)
         self._number = 0
         self.doing = "starting"
 

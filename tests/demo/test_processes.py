@@ -1,5 +1,6 @@
 """How the demo ends when one of its two processes does not do its part, or when it is stopped."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ if role == "simulate":
     print('{"url": "http://127.0.0.1:9", "token": "t"}', flush=True)
 """
 LIVES_ON = "\nsys.stdin.read() if role == 'serve' else time.sleep(60)\n"
+
+FULL = Path("/dev/full")
 
 FAILURES = [
     (
@@ -76,6 +79,31 @@ def test_a_folder_that_cannot_be_written_to_stops_the_demo_at_once(
     file.touch()
     assert run_demo(5, file, 1, program=("never started",)) == 1
     assert capfd.readouterr().err.startswith(f"useapi-runway-mcp demo: cannot write to {file}: ")
+
+
+def started_without_a_program(stdout: int, folder: Path) -> tuple[int, bytes]:
+    """The exit code and the stderr of a demo with this file descriptor for its output."""
+    demo = "import os, sys; from runway_mcp.demo import run_demo; code = run_demo(5, program=('never started',));"
+    demo += "os.dup2(os.open(os.devnull, os.O_WRONLY), 1); sys.exit(code)"  # what is left in the buffer goes nowhere
+    ended = subprocess.run(  # noqa: S603  our own program
+        [sys.executable, "-c", demo], cwd=folder, stdout=stdout, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_an_output_that_was_closed_ends_the_demo_with_one_line(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as output:  # noqa: PTH123  a pipe has no path
+        told = started_without_a_program(output.fileno(), tmp_path)
+    assert told == (1, b"useapi-runway-mcp demo: the output was closed\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+def test_an_output_that_is_full_ends_the_demo_with_one_line(tmp_path: Path) -> None:
+    with FULL.open("wb") as output:
+        told = started_without_a_program(output.fileno(), tmp_path)
+    assert told == (1, b"useapi-runway-mcp demo: the system refused: [Errno 28] No space left on device\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
