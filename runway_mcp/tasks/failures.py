@@ -9,6 +9,7 @@ from typing import Literal
 
 from runway_mcp.runway.errors import Busy, RunwayError, quoted
 from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.lineage import cost_of
 
 Charged = Literal["no", "yes", "unknown"]
 
@@ -85,11 +86,9 @@ def task_failure(task: Task) -> Failure | None:
 
 
 def _without_film(task: Task) -> Failure:
-    message = (
-        "Runway reports success but names no film. The credits are spent: look at the task on Runway's site before "
-        "paying for another."
-    )
-    return Failure("generation_failed", message, charged="yes", retry_safe=False, task=task)
+    spent = "" if cost_of(task) == 0 else " The credits are spent."
+    message = f"Runway reports success but names no film.{spent} Look at the task on Runway's site before another try."
+    return Failure("generation_failed", message, charged="yes" if spent else "no", retry_safe=False, task=task)
 
 
 def _is_moderated(task: Task) -> bool:

@@ -95,6 +95,15 @@ class Ledger:
 
         return await self._transaction(work)
 
+    async def keep_waiting(self, intent_id: str, *, now: float, lease: float) -> bool:
+        """Prolongs the lease of a waiting intent; refuses (False) one whose lease is over, as `begin_post` does."""
+
+        def work(ledger: sqlite3.Connection) -> bool:
+            keep = "UPDATE intents SET lease = ? WHERE id = ? AND state = 'waiting' AND lease >= ?"
+            return ledger.execute(keep, (lease, intent_id, now)).rowcount == 1
+
+        return await self._transaction(work)
+
     async def accept(self, intent_id: str, task_id: str, status: str, *, adopted: bool) -> bool:
         """Writes the task of an intent; refuses (False) to adopt one that another intent owns.
 
@@ -108,8 +117,8 @@ class Ledger:
                     return False
                 _update(ledger, replace(_intent(row), state=State.UNCLEAR, task_id=None, status=None, ended=None))
             mine = _intent(ledger.execute("SELECT * FROM intents WHERE id = ?", (intent_id,)).fetchone())
-            known = replace(mine, state=State.ACCEPTED, task_id=task_id, failure_kind=None, failure_message=None)
-            _update(ledger, known if mine.task_id == task_id else replace(known, status=status))
+            if mine.task_id != task_id or mine.state is not State.ACCEPTED:
+                _update(ledger, replace(mine, state=State.ACCEPTED, task_id=task_id, status=status, failure_kind=None))
             return True
 
         return await self._transaction(work)

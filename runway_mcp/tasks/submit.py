@@ -7,6 +7,7 @@ is cancelled or out of time leaves it running. An unclear answer is settled by l
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,6 +34,8 @@ _LOOK_AGAIN = 5.0
 # What upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
 _HEARTBEAT = 8.0
+# How long a call reads a task that it was returned, in seconds.
+_READING = 2.0
 # How often the ledger is asked for what another process does.
 _LEDGER_PAUSE = 0.5
 
@@ -96,18 +99,14 @@ class Submissions:
             except LedgerError as error:
                 raise _not_submitted(error) from error
             try:
-                if not twin:
+                if twin:
+                    submitted = await self._told(await self._join(intent, deadline, say), twin=True)
+                else:
                     submitted = await self._spend(plan, intent, deadline, say)
-                    if submitted is None:
-                        continue
-                    return submitted
-                settled = await self._join(intent, deadline, say)
             except LedgerError as error:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
-            if settled.state is State.ACCEPTED:
-                return Submitted(await self._task_of(settled), settled, twin=True)
-            if settled.failure_kind == "moderated":
-                raise Failure("moderated", settled.failure_message or "", retry_safe=False)
+            if submitted is not None:
+                return submitted
 
     async def resume(self) -> None:
         """Takes up what earlier processes left: follows their tasks, looks for their unclear submits."""
@@ -118,7 +117,7 @@ class Submissions:
                 await self._accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say) -> Submitted | None:
-        """The task of the intent's one POST; None if the intent's lease was over before it could go out."""
+        """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again."""
         request = request_of(plan, intent)
         try:
             while True:
@@ -128,32 +127,34 @@ class Submissions:
                 if isinstance(outcome, Task):
                     return Submitted(outcome, intent, twin=False)
                 if outcome is None or isinstance(outcome, SubmitUnclear):
-                    settled = await self._join(intent, deadline, say)
-                    return Submitted(await self._task_of(settled), settled, twin=False)
+                    return await self._told(await self._join(intent, deadline, say), twin=False)
                 if isinstance(outcome, Late):
                     return None
                 if isinstance(outcome, LedgerError):
                     raise _not_submitted(outcome) from outcome
                 if not isinstance(outcome, Busy):
                     raise failure_of(outcome) from outcome
-                await self._wait_for_slot(intent, outcome, deadline, say)
+                if not await self._wait_for_slot(intent, outcome, deadline, say):
+                    return None
         finally:
             if self._posts.of(intent) is None:
                 await self._withdraw(intent)
 
-    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say) -> None:
-        """Waits as long as upstream asks for; raises `busy` if the deadline comes before."""
+    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say) -> bool:
+        """Waits as long as upstream asks for; raises `busy` if the deadline comes before.
+
+        Returns False if the intent's lease was over already, so that another may stand in its place.
+        """
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         if pause > left:
             raise failure_of(busy) from busy
-        await self._wait_in_ledger(intent, pause)
+        now = self._now()
+        if not await self._ledger.keep_waiting(intent.id, now=now, lease=now + pause + WAITING_LEASE):
+            return False
         await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", busy.running))
-
-    async def _wait_in_ledger(self, intent: Intent, pause: float) -> None:
-        lease = self._now() + pause + WAITING_LEASE
-        await self._ledger.change(intent.id, lambda it: replace(it, state=State.WAITING, lease=lease))
+        return True
 
     async def _join(self, intent: Intent, deadline: float, say: Say) -> Intent:
         """Waits until an intent is settled or was withdrawn; raises `Failure` at the deadline.
@@ -193,19 +194,26 @@ class Submissions:
             except LedgerError:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 
-    async def _task_of(self, intent: Intent) -> Task:
-        task_id = intent.task_id or ""
-        try:
-            return await self._client.task(task_id, patience=2.0)
-        except RunwayError:
-            return Task(task_id=task_id, status=intent.status or "PENDING")
+    async def _told(self, intent: Intent, *, twin: bool) -> Submitted | None:
+        """What a settled intent is told as; None for one that was refused and may be tried again."""
+        if intent.task_id is not None:
+            return Submitted(await self._task(intent, intent.task_id), intent, twin=twin)
+        if intent.failure_kind == "moderated":
+            raise Failure("moderated", intent.failure_message or "", retry_safe=False)
+        return None
+
+    async def _task(self, intent: Intent, task_id: str) -> Task:
+        """The task as upstream tells it; if that cannot be read soon, one whose end is open: no end by hearsay."""
+        with anyio.move_on_after(_READING), suppress(RunwayError):
+            return await self._client.task(task_id, patience=_READING)
+        return Task(task_id=task_id, status="UNKNOWN" if intent.ended else intent.status or "PENDING")
 
 
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 
 
 def _not_submitted(error: LedgerError) -> Failure:
-    return Failure("unavailable", f"{error} Nothing was submitted.")
+    return Failure("unavailable", f"{error} This call submitted nothing.")
 
 
 def _reason(intent: Intent, post: Post | None) -> Waiting:

@@ -6,6 +6,9 @@ unguessable and tells enough; a caller's may be used many times and counts only 
 """
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+
+import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
@@ -63,18 +66,22 @@ def is_ours(task: Task, intent: Intent) -> bool:
         options.seed == intent.seed
         and options.extended_from_task_id == intent.parent_task_id
         and (task.created is not None or intent.own_seed)
-        and (options.text_prompt or "") in ("", intent.text_prompt or "")
         and options.seconds in (None, intent.seconds)
+        and options.explore_mode in (None, intent.explore_mode)
+        and _same_prompt(options.text_prompt, intent)
     )
+
+
+def _same_prompt(told: str | None, intent: Intent) -> bool:
+    """A seed of our own is proof enough where no prompt is told; a caller's may stand behind several films."""
+    return (told is None and intent.own_seed) or (told or "") == (intent.text_prompt or "")
 
 
 async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
     """The same account's tasks of the minutes after the intent that no intent owns; none if the read fails."""
-    latest = intent.created + LOOKING_SECONDS
-    try:
+    latest, page = intent.created + LOOKING_SECONDS, ()
+    with anyio.move_on_after(_PATIENCE), suppress(RunwayError):
         page = await client.tasks(email=intent.account, limit=_PAGE, patience=_PATIENCE)
-    except RunwayError:
-        return ()
     near = [task for task in page if task.created and not _is_older(task, intent)]
     return tuple(
         [

@@ -1,0 +1,192 @@
+"""What went wrong once: late owners, held ledgers, half-told tasks. Each was found by playing faults at random."""
+
+import sqlite3
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runway_mcp.runway.models import Task
+from runway_mcp.simulator.library import add_task
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.plan import Wish, make_plan
+from runway_mcp.tasks.submit import Waiting
+from runway_mcp.tasks.traces import is_ours
+from tests.tasks.samples import NOW, clip, intent, long_id, task
+from tests.tasks.test_submit import POST, failure_of_submit, submit, wish
+from tests.upstream import fault, open_world, opened_room
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def hold_ledger(path: Path, seconds: float) -> None:
+    """Holds the write lock, as another program might."""
+    holder = sqlite3.connect(path / "ledger.sqlite3", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    await anyio.sleep(seconds)
+    holder.execute("ROLLBACK")
+    holder.close()
+
+
+async def test_an_owner_that_was_away_for_longer_than_its_lease_does_not_post_any_more(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=1, pace=30.0) as (world, room), opened_room(world, tmp_path) as other:
+        await submit(room, wish(world, text_prompt="first"))
+
+        async def host_that_does_not_read(waiting: Waiting) -> None:
+            if waiting.reason == "slot":
+                await anyio.sleep(60)
+
+        async def late() -> None:
+            plan = await make_plan(room.client, wish(world))
+            await room.submissions.submit(plan, deadline=anyio.current_time() + 200, say=host_that_does_not_read)
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(late)
+            await anyio.sleep(45)
+            await submit(other, wish(world))
+
+        assert [made.options["text_prompt"] for made in world.accepted] == ["first", "the camera rises"]
+
+
+async def test_an_answer_that_the_ledger_cannot_take_is_written_as_soon_as_it_can(tmp_path: Path) -> None:
+    async with open_world(tmp_path, pace=300.0) as (world, room):
+        fault(world, **POST, kind="delay_after", seconds=3)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(hold_before_answer, tmp_path)
+            submitted = await submit(room, wish(world), wait=20)
+            assert submitted.task.task_id == world.task_id(world.accepted[0])
+        await anyio.sleep(10)
+
+        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        assert owner is not None
+        assert owner.state is State.ACCEPTED
+
+
+async def hold_before_answer(path: Path) -> None:
+    await anyio.sleep(1)
+    await hold_ledger(path, 12)
+
+
+async def test_a_ledger_that_is_held_while_a_post_is_looked_for_ends_nothing_else(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="delay_after", seconds=40)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(hold_before_answer, tmp_path)
+            await failure_of_submit(room, wish(world), wait=5)
+        await anyio.sleep(60)
+
+        assert (await submit(room, wish(world))).twin
+        assert len(world.accepted) == 1
+
+
+async def test_a_list_of_busy_slots_whose_task_cannot_be_read_ends_nothing_else(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=1, pace=100.0) as (world, room):
+        world.switch(late_in_lists=30.0, late_in_scheduler=30.0)
+        fault(world, **POST, kind="reset_after")
+        await failure_of_submit(room, wish(world, text_prompt="first"), wait=0)
+        plan = await make_plan(room.client, wish(world, text_prompt="second"))
+        fault(world, method="GET", path_prefix="/tasks/", kind="status", status=500, times=None)
+
+        with pytest.raises(Failure, match="busy"):
+            await room.submissions.submit(plan, deadline=anyio.current_time(), say=quiet)
+
+        world.faults.clear()
+        assert (await submit(room, wish(world, text_prompt="first"))).twin
+
+
+async def test_an_end_that_cannot_be_read_is_not_told_by_hearsay(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        first = await submit(room, wish(world))
+        await anyio.sleep(60)
+        plan = await make_plan(room.client, wish(world))
+        fault(world, method="GET", kind="status", status=503, times=None)
+
+        again = await room.submissions.submit(plan, deadline=anyio.current_time() + 5, say=quiet)
+
+        assert again.twin
+        assert again.task.task_id == first.task.task_id
+        assert not again.task.is_terminal
+
+
+async def quiet(_: Waiting) -> None:
+    return
+
+
+async def test_adopting_a_task_twice_forgets_nothing_of_its_end(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        made, _ = await ledger.claim(intent(), now=NOW)
+        await ledger.accept(made.id, long_id("task", 5), "PENDING", adopted=True)
+        await ledger.observe(long_id("task", 5), "FAILED", ended=NOW, failure=("moderated", "why"))
+
+        await ledger.accept(made.id, long_id("task", 5), "FAILED", adopted=True)
+
+        found = await ledger.get(made.id)
+        assert found is not None
+        assert (found.status, found.failure_kind) == ("FAILED", "moderated")
+
+
+async def test_a_task_in_a_long_list_without_order_is_found(tmp_path: Path) -> None:
+    async with open_world(tmp_path, max_jobs=10) as (world, room):
+        for number in range(150):
+            add_task(world, seed=number + 1, age=5000.0, duration=1.0, queue=0.0)
+        world.switch(task_order="shuffled", late_in_scheduler=10_000.0)
+        fault(world, **POST, kind="reset_after", times=4)
+
+        for number in range(4):
+            await submit(room, wish(world, text_prompt=f"film {number}"))
+
+        assert len(world.accepted) == 4
+
+
+def shown(made: Intent, **options: object) -> Task:
+    """The task of an intent as upstream shows it, but for the given options."""
+    told = {
+        "seed": made.seed,
+        "extended_from_task_id": made.parent_task_id,
+        "seconds": made.seconds,
+        "exploreMode": made.explore_mode,
+        "text_prompt": made.text_prompt,
+    }
+    return task(5, createdAt="2027-01-15T08:00:05.000Z", options={**told, **options})
+
+
+SEEDED = intent(Wish(asset_id=clip().asset_id, seed=7, text_prompt="dunes"))
+UNSEEDED = intent(Wish(asset_id=clip().asset_id, text_prompt="dunes"))
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "ours"),
+    [
+        (SEEDED, {}, True),
+        (SEEDED, {"text_prompt": ""}, False),
+        (SEEDED, {"text_prompt": None}, False),
+        (SEEDED, {"text_prompt": "sea"}, False),
+        (SEEDED, {"exploreMode": True}, False),
+        (SEEDED, {"seconds": 10}, False),
+        (SEEDED, {"seed": 8}, False),
+        (SEEDED, {"extended_from_task_id": long_id("task", 9)}, False),
+        (UNSEEDED, {"text_prompt": None, "seconds": None, "exploreMode": None}, True),
+        (UNSEEDED, {"text_prompt": "sea"}, False),
+    ],
+)
+def test_a_task_is_ours_only_if_all_that_it_tells_fits(made: Intent, options: dict[str, object], ours: bool) -> None:
+    assert is_ours(shown(made, **options), made) is ours
+
+
+@pytest.mark.parametrize(
+    ("fields", "ours"),
+    [
+        ({"createdAt": "2027-01-15T07:59:05.000Z"}, True),
+        ({"createdAt": "2027-01-15T07:58:55.000Z"}, False),
+        ({"createdAt": None}, False),
+        ({"replyRef": SEEDED.reply_ref}, True),
+        ({"replyRef": "another"}, False),
+    ],
+)
+def test_a_task_that_is_older_or_named_otherwise_is_not_ours(fields: dict[str, object], ours: bool) -> None:
+    body = {"createdAt": "2027-01-15T08:00:05.000Z", **fields}
+    options = {"seed": 7, "extended_from_task_id": SEEDED.parent_task_id, "text_prompt": "dunes"}
+
+    assert is_ours(task(5, options=options, **body), SEEDED) is ours
