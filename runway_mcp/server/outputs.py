@@ -50,7 +50,7 @@ _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Th
 class LineageOutput(Output):
     """Where the resulting film stands in its chain of extensions."""
 
-    source_asset_id: str | None = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
     extended_count: int | None = None
     extensions_left: int | None = None
     added_seconds: int | None = None

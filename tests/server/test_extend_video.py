@@ -32,7 +32,7 @@ async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_p
         assert data["video"]["mime_type"] == "video/mp4"
         assert (data["video"]["width"], data["video"]["height"]) == (1280, 768)
         assert data["lineage"] == {
-            "source_asset_id": source,
+            "source_assetId": source,
             "extended_count": 1,
             "extensions_left": 2,
             "added_seconds": 10,
@@ -198,7 +198,7 @@ async def test_a_clip_may_be_named_by_the_finished_task_that_made_it(tmp_path: P
 
         data = await desk.data("extend_video", assetId=form.format(desk.world.task_id(maker)), dry_run=True)
 
-        assert data["lineage"]["source_asset_id"] == desk.world.asset_id(desk.clip)
+        assert data["lineage"]["source_assetId"] == desk.world.asset_id(desk.clip)
 
 
 async def test_a_task_that_still_runs_cannot_be_extended_and_the_next_call_waits_for_it(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ async def test_a_task_is_read_live_in_the_form_of_the_tool_under_its_uri_and_its
         assert uri == told["task_uri"]
         assert (task["taskId"], task["status"]) == (told["taskId"], "RUNNING")
         assert task["progress"] == pytest.approx(0.4, abs=0.05)
-        assert task["lineage"]["source_asset_id"] == desk.world.asset_id(desk.clip)
+        assert task["lineage"]["source_assetId"] == desk.world.asset_id(desk.clip)
         assert task["replyRef"].startswith("runway-mcp-")
         assert task["next_step"]["tool"] == "get_task"
         check_form(task, "get_task")
