@@ -181,7 +181,6 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     app = create_app(
         create_server(settings),
         transport=arguments.transport,
-        host=host,
         access_token=settings.access_token,
         allowed_hosts=settings.allowed_hosts,
     )

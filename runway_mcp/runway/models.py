@@ -63,7 +63,7 @@ ReplyUrl = Annotated[
     str,
     Field(
         max_length=1024,
-        pattern=r"^https?://[^\s/?#]+\S*$",
+        pattern=r"^[hH][tT][tT][pP][sS]?://[^\s/?#]+\S*$",
         description="Absolute http(s) URL that useapi.net calls as the task goes on, 1024 characters at most.",
     ),
 ]

@@ -1,8 +1,9 @@
 """What the tools take: the models behind the input schemas, and the one way to read a call's arguments.
 
-Lenient where hosts are known to differ (digit strings, integral floats, "true", null for absent, resource URIs for
-ids), strict in everything else. A refusal names the argument, what was wrong with it and what is accepted, and carries
-the next call; it shows neither a library's text nor more than a glimpse of a value.
+Lenient where hosts are known to differ (digit strings, integral floats, "true", resource URIs for ids), strict in
+everything else: a null is no way to leave an argument out, since a `dry_run` of null must not spend. A refusal names
+the argument, what was wrong with it and what is accepted, and carries the next call; it shows neither a library's text
+nor more than a glimpse of a value.
 """
 
 import difflib
@@ -11,8 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from runway_mcp.runway.errors import InvalidRequest
 from runway_mcp.runway.ids import checked_id, kind_of
@@ -20,7 +21,7 @@ from runway_mcp.runway.models import AssetId, ExploreMode, MaxJobs, ReplyRef, Re
 from runway_mcp.server import next_steps
 from runway_mcp.server.outputs import NextStep
 from runway_mcp.server.schemas import Schema, wire_schema
-from runway_mcp.server.uris import bare_id
+from runway_mcp.server.uris import address_of
 
 MOST_WAIT = 600
 """The longest `wait_seconds` that the schema admits; the settings cap it further."""
@@ -28,6 +29,7 @@ MOST_WAIT = 600
 _GLIMPSE = 40
 _NAMED = 5
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _IDS = ("assetId", "taskId")
 _FORMS = {"replyUrl": "an absolute http or https URL of at most 1024 characters"}
 _SIMILARITY = 0.5
@@ -36,20 +38,32 @@ _Model = TypeVar("_Model", bound="Arguments")
 
 
 def _asset_id(value: str) -> str:
-    return _id(value, "assetId")
+    asset_id, address = _id(value, "assetId")
+    if address == "task" and kind_of(asset_id) != "task":
+        raise ValueError("assetId is the URI of a task, but what follows runway://tasks/ is no taskId.")
+    return asset_id
 
 
 def _task_id(value: str) -> str:
-    if kind_of(task_id := _id(value, "taskId")) == "asset":
+    task_id, address = _id(value, "taskId")
+    if address == "asset" or kind_of(task_id) == "asset":
         raise ValueError("taskId is the id of an asset; the taskId that made it stands beside it in list_assets.")
     return task_id
 
 
-def _id(value: str, name: str) -> str:
+def _id(value: str, name: str) -> tuple[str, str | None]:
+    """The id alone, and what the URI around it points at, if it is one."""
+    address = address_of(value)
     try:
-        return checked_id(bare_id(value), name)
+        return checked_id(address.id if address and address.id else value, name), address.kind if address else None
     except InvalidRequest as error:
         raise ValueError(error.message) from None
+
+
+def _email(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("email must be the e-mail address of a linked Runway account, such as me@example.com.")
+    return value
 
 
 Wait = Annotated[int, Field(ge=0, le=MOST_WAIT)]
@@ -59,6 +73,13 @@ class Arguments(BaseModel):
     """The arguments of one tool, by their wire names alone; unknown ones are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        if value is None:
+            raise PydanticCustomError("null", "null")
+        return value
 
 
 class ExtendVideo(Arguments):
@@ -74,26 +95,57 @@ class ExtendVideo(Arguments):
             ),
         ),
     ]
-    text_prompt: TextPrompt | None = None
+    text_prompt: Annotated[
+        TextPrompt | None,
+        Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
+    ] = None
     seconds: Annotated[
         Seconds | None, Field(description="Seconds to add: 5 (default) or 10. Leave out for Turbo clips, which gain 8.")
     ] = None
     seed: Annotated[
-        Seed | None, Field(description="Seed of the generation; default: a random one. Another seed, another film.")
+        Seed | None,
+        Field(description="Any number you choose, 1 to 4294967294; default: a random one. Another seed, another film."),
     ] = None
-    explore_mode: Annotated[ExploreMode | None, Field(alias="exploreMode")] = None
-    reply_url: Annotated[ReplyUrl | None, Field(alias="replyUrl")] = None
-    reply_ref: Annotated[ReplyRef | None, Field(alias="replyRef")] = None
-    max_jobs: Annotated[MaxJobs | None, Field(alias="maxJobs")] = None
+    explore_mode: Annotated[
+        ExploreMode | None,
+        Field(
+            alias="exploreMode",
+            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
+        ),
+    ] = None
+    reply_url: Annotated[
+        ReplyUrl | None,
+        Field(
+            alias="replyUrl",
+            description=(
+                "Absolute http(s) URL of yours, 1024 characters at most, that useapi.net calls as the task goes on. "
+                "Default: the account's."
+            ),
+        ),
+    ] = None
+    reply_ref: Annotated[
+        ReplyRef | None,
+        Field(
+            alias="replyRef",
+            description="Reference of yours, 1024 characters at most, kept with the task. Default: one is made.",
+        ),
+    ] = None
+    max_jobs: Annotated[
+        MaxJobs | None,
+        Field(
+            alias="maxJobs",
+            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
+        ),
+    ] = None
     wait_seconds: Annotated[
         Wait | None,
-        Field(description="Seconds to wait for the film before returning. Default and cap: the server's setting, 45."),
+        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
     ] = None
     confirm: Annotated[
         str | None,
         Field(
             max_length=64,
-            description="Id of a dry_run's quote, once the user agreed to it; needed where the server asks for it.",
+            description="The id in a dry_run's quote, once the user agreed to it; needed where the server asks for it.",
         ),
     ] = None
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
@@ -112,7 +164,8 @@ class GetTask(Arguments):
         ),
     ]
     wait_seconds: Annotated[
-        Wait, Field(description="Seconds to wait for the task's end; 0 reads once. Capped by the server's setting, 45.")
+        Wait,
+        Field(description="Seconds to wait for the end, 0 to 600; 0 reads once. Capped by the server's setting, 45."),
     ] = 0
 
 
@@ -125,14 +178,18 @@ class ListAssets(Arguments):
     offset: Annotated[
         int, Field(ge=0, le=1000, description="Assets to skip: the next_offset of the page before, 0 to 1000.")
     ] = 0
-    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
+    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50; 50 to look for a name.")] = 10
     email: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=254,
-            description="Runway account to list, when several are linked; default: USEAPI_EMAIL, if set.",
+            description=(
+                "Address of the Runway account to list, when several are linked: an error names them. "
+                "Default: USEAPI_EMAIL, if set."
+            ),
         ),
+        AfterValidator(_email),
     ] = None
 
 
@@ -163,10 +220,10 @@ def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> 
 
 
 def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments in one spelling, without nulls, which count as absent; nothing is checked."""
+    """The arguments in one spelling; nothing is checked."""
     properties = wire_schema(model)["properties"]
     kinds = {name: schema.get("type") for name, schema in properties.items()}
-    return {name: _lenient(value, kinds.get(name)) for name, value in given.items() if value is not None}
+    return {name: _lenient(value, kinds.get(name)) for name, value in given.items()}
 
 
 def _lenient(value: Any, wanted: str | None) -> Any:
@@ -207,7 +264,8 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
         return f"{name} is missing. {properties[name]['description']}"
     if problem["type"] == "value_error":
         return str(problem.get("ctx", {}).get("error"))
-    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}."
+    leave_out = "; leave it out for the default" if problem["input"] is None else ""
+    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}{leave_out}."
 
 
 def _form(name: str, schema: Schema) -> str:

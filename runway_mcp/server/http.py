@@ -40,14 +40,10 @@ def create_app(
     server: Server[Any],
     *,
     transport: Transport = "http",
-    host: str = "127.0.0.1",
     access_token: SecretStr | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> Starlette:
-    """The ASGI app of a server that listens on `host`; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
-
-    It may be started once. `host` decides which Host and Origin headers are taken, as `host_rules` says.
-    """
+    """The ASGI app of a server; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`. It may be started once."""
     doors = _Doors(server)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
@@ -58,7 +54,7 @@ def create_app(
             Route("/sse", RequestBodyLimitMiddleware(doors.sse, MAX_BODY), methods=["GET"]),
             Mount("/messages/", app=doors.messages.handle_post_message),
         ]
-    door = Middleware(guarded, access_token=access_token, rules=host_rules(host, allowed_hosts))
+    door = Middleware(guarded, access_token=access_token, rules=host_rules(allowed_hosts))
     return Starlette(routes=routes, middleware=[door], lifespan=doors.open)
 
 

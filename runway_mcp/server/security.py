@@ -33,9 +33,12 @@ def refusal_to_listen(host: str, *, access_token: SecretStr | None, allowed_host
     return f"to listen on {host}, beyond this machine, set {missing}" if missing else None
 
 
-def host_rules(host: str, allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
-    """The Host and Origin headers that a server on `host` takes: with any port where a name is given without one."""
-    names = (*(_LOOPBACK if is_loopback(host) else ()), *allowed_hosts)
+def host_rules(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
+    """The Host and Origin headers that are taken: this machine's own names, and the allowed ones in lower case.
+
+    A name without a port stands for any port.
+    """
+    names = (*_LOOPBACK, *allowed_hosts)
     hosts = [form for name in names for form in _with_ports(name)]
     return TransportSecuritySettings(
         allowed_hosts=hosts, allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts]
@@ -58,10 +61,17 @@ def guarded(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSec
         if access_token is not None and not _bears(Headers(scope=scope), access_token):
             refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
         else:
-            refusal = await check.validate_request(Request(scope))
+            refusal = await check.validate_request(Request(_in_lower_case(scope)))
         await (app if refusal is None else refusal)(scope, receive, send)
 
     return door
+
+
+def _in_lower_case(scope: Scope) -> Scope:
+    """The same request with its Host and Origin in lower case, as names are compared."""
+    named = (b"host", b"origin")
+    headers = [(name, value.lower() if name in named else value) for name, value in scope["headers"]]
+    return {**scope, "headers": headers}
 
 
 def _bears(headers: Headers, access_token: SecretStr) -> bool:

@@ -13,8 +13,11 @@ from runway_mcp.tasks.lineage import cost_of
 
 Charged = Literal["no", "yes", "unknown"]
 
+# What upstream asks for after a 429 that names no time: 10 to 30 seconds.
+_SLOT_SECONDS = 15.0
+
 _ADVICE = {
-    "unauthorized": "useapi.net refused the token: set USEAPI_TOKEN to the whole token, from `user:` to its end.",
+    "unauthorized": "Set USEAPI_TOKEN to the whole token, from `user:` to its end, and restart the server.",
     "subscription": "Renew the useapi.net subscription, then make the same call again.",
     "account": "Link the Runway account again on useapi.net, then make the same call again.",
     "insufficient_credits": "Add credits on Runway, ask for fewer seconds, or set exploreMode on an Unlimited plan.",
@@ -32,7 +35,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
 
     `kind` is one of the contract's `error.kind`; `retry_after` is in seconds; `running` names the tasks that hold the
     slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task, `about` the
-    argument of the call that was refused.
+    argument of the call that was refused; `twin` tells that an earlier submit answers.
     """
 
     kind: str
@@ -45,6 +48,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     addresses: tuple[str, ...] = ()
     task: Task | None = None
     about: str | None = None
+    twin: bool = False
 
     def __str__(self) -> str:
         """The message alone, for logs."""
@@ -61,7 +65,7 @@ def failure_of(error: RunwayError) -> Failure:
         kind=error.kind,
         message=f"{error.message} {advice}" if advice else error.message,
         retry_safe=error.kind != "moderated",
-        retry_after=error.retry_after,
+        retry_after=error.retry_after or (_SLOT_SECONDS if isinstance(error, Busy) else None),
         running=error.running if isinstance(error, Busy) else (),
     )
 

@@ -199,7 +199,7 @@ class Submissions:
         if intent.task_id is not None:
             return Submitted(await self._task(intent, intent.task_id), intent, twin=twin)
         if intent.failure_kind == "moderated":
-            raise Failure("moderated", intent.failure_message or "", retry_safe=False)
+            raise Failure("moderated", intent.failure_message or "", retry_safe=False, twin=True)
         return None
 
     async def _task(self, intent: Intent, task_id: str) -> Task:
