@@ -8,6 +8,7 @@ connectors send a 2026-07-28 body under a 2025-11-25 header. Whoever names no se
 request by request. Clients of 2026-07-28 never have sessions.
 """
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 from copy import copy
@@ -19,10 +20,12 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import RequestBodyLimitMiddleware, StreamableHTTPSessionManager
-from pydantic import SecretStr
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from mcp_types.jsonrpc import jsonrpc_message_adapter
+from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Receive, Scope, Send
@@ -70,6 +73,7 @@ class _Doors:
 
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
+        self._in_flight: set[tuple[str | None, str]] = set()
         self.messages = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
@@ -92,15 +96,38 @@ class _Doors:
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in its session, in a session of its own if it is `initialize`, or else by itself."""
         request = Request(scope, receive)
-        if MCP_SESSION_ID_HEADER in request.headers:
+        session = request.headers.get(MCP_SESSION_ID_HEADER)
+        if request.method == "POST":
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                return
+            await self._post(session, body, scope, _with_body(body, receive), send)
+        elif session is not None:
             await self._sessions.handle_request(scope, receive, send)
-        elif request.method != "POST":
+        else:
             # Without a session there is no stream to listen to and nothing to delete.
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+
+    async def _post(self, session: str | None, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        message = _message(body)
+        if isinstance(message, Response):
+            await message(scope, receive, send)
+            return
+        in_session = session is not None or message.get("method") == "initialize"
+        way = self._sessions if in_session else self._single
+        key = (session, json.dumps(message.get("id")))
+        if session is None or "method" not in message or message.get("id") is None:
+            await way.handle_request(scope, receive, send)
+        elif key in self._in_flight:
+            # The SDK would hand the first request's stream to the second, and leave the first without an end.
+            await _refusal(INVALID_REQUEST, "A request with this id is still being answered.")(scope, receive, send)
         else:
-            body = await request.body()
-            way = self._sessions if _method(body) == "initialize" else self._single
-            await way.handle_request(scope, _with_body(body, receive), send)
+            self._in_flight.add(key)
+            try:
+                await way.handle_request(scope, receive, send)
+            finally:
+                self._in_flight.discard(key)
 
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection for as long as its stream is open."""
@@ -108,13 +135,24 @@ class _Doors:
             await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
 
 
-def _method(body: bytes) -> object:
-    """The method in a JSON-RPC body, None if there is none; whether the body is valid is for the protocol to say."""
+def _message(body: bytes) -> dict[str, Any] | Response:
+    """The JSON-RPC message in a body, or the answer to a body that holds none.
+
+    The SDK's own answer would quote the body, in the words of a library.
+    """
     try:
         message: object = pydantic_core.from_json(body)
     except ValueError:
-        return None
-    return cast("dict[str, object]", message).get("method") if isinstance(message, dict) else None
+        return _refusal(PARSE_ERROR, "The body is no JSON.")
+    try:
+        jsonrpc_message_adapter.validate_python(message)
+    except ValidationError:
+        return _refusal(INVALID_REQUEST, "The body is no JSON-RPC 2.0 message.")
+    return cast("dict[str, Any]", message)
+
+
+def _refusal(code: int, message: str) -> Response:
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, 400)
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:

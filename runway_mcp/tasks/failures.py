@@ -9,6 +9,7 @@ from typing import Literal
 
 from runway_mcp.runway.errors import Busy, RunwayError, quoted
 from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import cost_of
 
 Charged = Literal["no", "yes", "unknown"]
@@ -35,7 +36,8 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
 
     `kind` is one of the contract's `error.kind`; `retry_after` is in seconds; `running` names the tasks that hold the
     slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task, `about` the
-    argument of the call that was refused; `twin` tells that an earlier submit answers.
+    argument of the call that was refused, `intent` the submit that it is about; `twin` tells that an earlier submit
+    answers.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     addresses: tuple[str, ...] = ()
     task: Task | None = None
     about: str | None = None
+    intent: Intent | None = None
     twin: bool = False
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.terms import iso
 from runway_mcp.tasks.traces import among, candidates, look
 
 _log = logging.getLogger(__name__)
@@ -76,9 +77,11 @@ class Settlements:
     async def failure(self, intent: Intent) -> Failure:
         """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
         if intent.state is not State.UNKNOWN:
-            return Failure("submission_unknown", _LOOKING, charged="unknown", retry_after=10.0)
+            message = _LOOKING.format(facts=_facts(intent))
+            return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
         found = await candidates(self._client, self._ledger, intent)
-        return Failure("submission_unknown", _CLOSED, charged="unknown", candidates=found)
+        message = _CLOSED.format(facts=_facts(intent))
+        return Failure("submission_unknown", message, charged="unknown", candidates=found, intent=intent)
 
     async def _keep_looking(self, intent: Intent) -> None:
         pauses = iter(_PAUSES)
@@ -112,16 +115,21 @@ class Settlements:
         return True
 
 
+def _facts(intent: Intent) -> str:
+    """How a person knows the task on Runway's site."""
+    return f"On Runway's site it would be a task of seed {intent.seed}, begun at about {iso(intent.created)}."
+
+
 def _close(intent: Intent) -> Intent:
     return intent if intent.is_settled else replace(intent, state=State.UNKNOWN)
 
 
 _LOOKING = (
     "Runway's answer to the submit did not arrive: it may have started the task and charged for it. The task is being "
-    "looked for. Make the same call again: it only looks and never submits a second time."
+    "looked for. Make the same call again: it only looks and never submits a second time. {facts}"
 )
 _CLOSED = (
     "Ten minutes of looking did not find the task of this submit, so it is unknown whether Runway accepted and charged "
-    "it. The same call looks again and never submits. Compare the candidates with what was asked for; to submit once "
-    "more on purpose, give a `seed` of your own choice."
+    "it. The same call looks again and never submits. {facts} Compare the candidates with that; to submit once more on "
+    "purpose, give a `seed` of your own choice."
 )

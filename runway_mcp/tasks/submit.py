@@ -17,8 +17,9 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.drafts import draft, request_of
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State, draft, request_of
+from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
 from runway_mcp.tasks.ledger import FREE, Ledger
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.posting import Late, Post, Posts
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 # A POST has at least so long to be answered, however short the caller's wait, in seconds.
 ANSWER_PATIENCE = 5.0
+# However short the caller's wait, there is time for one look, in seconds.
+_ONE_LOOK = 1.0
 # How often a call looks for what it waits for.
 _LOOK_AGAIN = 5.0
 # What upstream asks for after a 429, in seconds.
@@ -90,7 +93,6 @@ class Submissions:
         is nearer. `say` is awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted,
         `submission_unknown` if no answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
         """
-        deadline = max(deadline, anyio.current_time() + ANSWER_PATIENCE)
         say = _sparing(say)
         while True:
             try:
@@ -122,7 +124,8 @@ class Submissions:
         try:
             while True:
                 post = self._posts.begin(intent, request, turbo=plan.model.turbo)
-                await _await(post.done, deadline, say, Waiting("answer"))
+                patience = max(deadline, anyio.current_time() + ANSWER_PATIENCE)
+                await _await(post.done, patience, say, Waiting("answer"))
                 outcome = post.outcome
                 if isinstance(outcome, Task):
                     return Submitted(outcome, intent, twin=False)
@@ -161,7 +164,7 @@ class Submissions:
 
         Its owner may be another call or another process, living or dead; looking harms none of them.
         """
-        next_look = 0.0
+        next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         while True:
             standing = await self._ledger.get(intent.id)
             if standing is None or standing.is_settled:

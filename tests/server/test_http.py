@@ -141,3 +141,30 @@ def test_without_a_session_there_is_nothing_to_listen_to_or_to_delete(method: st
 def test_a_session_that_is_gone_is_not_quietly_replaced() -> None:
     with a_client() as http:
         assert http.post("/mcp", json=LIST, headers={**OLD, "mcp-session-id": "gone"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", -32700),
+        (b"\xff\xfe", -32700),
+        (b"null", -32600),
+        (b"5", -32600),
+        (b"[]", -32600),
+        (b'{"jsonrpc":"2.0","id":7,"result":7}', -32600),
+        (b'{"jsonrpc":"1.0","id":7,"method":"ping"}', -32600),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600),
+        (b'{"jsonrpc":"2.0","id":7,"method":5}', -32600),
+    ],
+)
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28", None])
+def test_a_body_that_is_no_message_is_refused_in_our_own_words(body: bytes, code: int, version: str | None) -> None:
+    headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+    with a_client() as http:
+        answer = http.post(
+            "/mcp", content=body, headers=headers | ({"mcp-protocol-version": version} if version else {})
+        )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+    assert "pydantic" not in answer.text
+    assert "validation" not in answer.text.lower()

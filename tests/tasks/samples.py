@@ -3,7 +3,8 @@
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Task
-from runway_mcp.tasks.intents import Intent, draft
+from runway_mcp.tasks.drafts import draft
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import MODELS, Lineage
 from runway_mcp.tasks.plan import Plan, Wish
 

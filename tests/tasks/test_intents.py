@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from runway_mcp.tasks.intents import State, is_twin, request_of, twin_key
+from runway_mcp.tasks.drafts import request_of, twin_key
+from runway_mcp.tasks.intents import State, is_twin
 from runway_mcp.tasks.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, plan
 
