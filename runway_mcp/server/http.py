@@ -148,7 +148,11 @@ def _message(body: bytes) -> dict[str, Any] | Response:
         jsonrpc_message_adapter.validate_python(message)
     except ValidationError:
         return _refusal(INVALID_REQUEST, "The body is no JSON-RPC 2.0 message.")
-    return cast("dict[str, Any]", message)
+    read = cast("dict[str, Any]", message)
+    # The SDK takes a request with an id of another type for a notification, and would leave it without an answer.
+    if isinstance(read.get("id", ""), bool) or not isinstance(read.get("id", ""), str | int):
+        return _refusal(INVALID_REQUEST, "The id of a JSON-RPC 2.0 message is a text or a whole number.")
+    return read
 
 
 def _refusal(code: int, message: str) -> Response:
