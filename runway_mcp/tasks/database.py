@@ -5,6 +5,7 @@ A damaged or unknown file is never replaced, since it may remember tasks that we
 
 import os
 import sqlite3
+import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,12 @@ MIGRATIONS = (
 """One script for each version of the file; `PRAGMA user_version` counts those that have run."""
 
 
+_DAMAGED = (
+    "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
+    "away to begin with an empty one, or restore a copy."
+)
+
+
 class LedgerError(Exception):
     """The ledger cannot be read or written; the message says why and what to do."""
 
@@ -37,10 +44,14 @@ class LedgerError(Exception):
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, which is made for its owner alone if it is missing.
 
-    Raises `LedgerError` for a later format, else what sqlite3 and the file system raise: `sentence` words it.
+    Raises `LedgerError` for a later format and for an empty file, else what sqlite3 and the file system raise, which
+    `sentence` words.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if not path.exists():
+        _create(path)
+    elif not path.stat().st_size:
+        raise LedgerError(_DAMAGED.format(path=path))
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
@@ -51,6 +62,34 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    """Makes the file whole before it has its name, so that an empty one is always a damaged one.
+
+    Of two processes that make it at once, one's file stays.
+    """
+    whole = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    os.close(os.open(whole, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        connection = sqlite3.connect(whole, isolation_level=None)
+        try:
+            _migrate(connection, path)
+        finally:
+            connection.close()
+        _name(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _name(whole: Path, path: Path) -> None:
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            whole.rename(path)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -98,10 +137,7 @@ def sentence(path: Path, error: Exception) -> str:
     if code == sqlite3.SQLITE_FULL:
         return f"The disk that holds the ledger {path} is full. Free some space, then make the same call again."
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return (
-            f"The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. "
-            "Move it away to begin with an empty one, or restore a copy."
-        )
+        return _DAMAGED.format(path=path)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
         return f"The ledger {path} cannot be written ({error}). Make it writable, or set RUNWAY_MCP_DATA_DIR."
     return f"The ledger {path} cannot be used ({error})."

@@ -15,6 +15,7 @@ import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
+from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.drafts import draft, request_of
@@ -151,13 +152,21 @@ class Submissions:
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
+        running = busy.running or await self._running(intent)
         if pause > left:
-            raise failure_of(busy) from busy
+            raise replace(failure_of(busy), running=running) from busy
         now = self._now()
         if not await self._ledger.keep_waiting(intent.id, now=now, lease=now + pause + WAITING_LEASE):
             return False
-        await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", busy.running))
+        await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
         return True
+
+    async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
+        """The account's running tasks where a 429 does not name them; none if they cannot be read soon."""
+        with anyio.move_on_after(_READING), suppress(RunwayError):
+            listed = await self._client.scheduler(patience=0)
+            return tuple(task for task in listed if account_of(task.task_id) == intent.account)
+        return ()
 
     async def _join(self, intent: Intent, deadline: float, say: Say) -> Intent:
         """Waits until an intent is settled or was withdrawn; raises `Failure` at the deadline.

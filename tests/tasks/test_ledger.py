@@ -141,14 +141,23 @@ async def test_a_ledger_held_for_long_ends_in_a_sentence_and_comes_back(ledger: 
     await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
 
 
-async def test_a_damaged_ledger_is_named_and_never_replaced(path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"this was a ledger once" * 500])
+async def test_a_damaged_ledger_is_named_and_never_replaced(path: Path, content: bytes) -> None:
     path.parent.mkdir()
-    path.write_bytes(b"this was a ledger once" * 500)
+    path.write_bytes(content)
 
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="damaged"):
         await claimed(ledger)
 
-    assert path.read_bytes() == b"this was a ledger once" * 500
+    assert path.read_bytes() == content
+
+
+async def test_processes_that_make_the_ledger_at_once_share_one(path: Path) -> None:
+    with Ledger(path) as one, Ledger(path) as other:
+        made = await claimed(one)
+
+        assert await other.get(made.id) == made
+        assert [file.name for file in path.parent.iterdir() if "-" not in file.name] == [path.name]
 
 
 async def test_a_ledger_of_a_later_version_is_left_alone(ledger: Ledger, path: Path) -> None:

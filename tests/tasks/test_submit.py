@@ -320,3 +320,15 @@ async def test_a_host_that_gives_up_and_asks_again_five_times_is_charged_once_an
         assert submitted.twin
         assert len(world.accepted) == 1
         assert (await room.client.task(submitted.task.task_id)).status == "SUCCEEDED"
+
+
+async def test_runways_own_429_names_the_tasks_that_run_as_well(tmp_path: Path) -> None:
+    async with open_world(tmp_path, runway_limit=1, pace=500.0) as (world, room):
+        first = await submit(room, wish(world, text_prompt="first"))
+        heard: list[Waiting] = []
+
+        with pytest.raises(Failure) as caught:
+            await submit(room, wish(world), heard=heard)
+
+        assert {task.task_id for waiting in heard for task in waiting.running} == {first.task.task_id}
+        assert [task.task_id for task in caught.value.running] == [first.task.task_id]
