@@ -52,9 +52,15 @@ def sequence(value: object) -> Sequence[object]:
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
 
 
-def texts(value: object) -> tuple[str, ...]:
-    """Return the strings of a JSON array; nothing for the rest."""
-    return tuple(read for read in map(text, sequence(value)) if read is not None)
+def link(value: object) -> str | None:
+    """Return an absolute http(s) URL; None for the rest, since hosts make what they are given clickable."""
+    read = text(value)
+    return read if read and read.lower().startswith(("http://", "https://")) else None
+
+
+def links(value: object) -> tuple[str, ...]:
+    """Return the absolute http(s) URLs of a JSON array; nothing for the rest."""
+    return tuple(read for read in map(link, sequence(value)) if read is not None)
 
 
 Text = Annotated[str | None, BeforeValidator(text)]
@@ -62,7 +68,8 @@ Number = Annotated[float | None, BeforeValidator(number)]
 Whole = Annotated[int | None, BeforeValidator(whole)]
 Ratio = Annotated[float | None, BeforeValidator(ratio)]
 Flag = Annotated[bool | None, BeforeValidator(flag)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
+Link = Annotated[str | None, BeforeValidator(link)]
+Links = Annotated[tuple[str, ...], BeforeValidator(links)]
 
 
 class Record(BaseModel):

@@ -13,11 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from runway_mcp.runway.fields import (
     Flag,
+    Link,
+    Links,
     Number,
     Ratio,
     Record,
     Text,
-    Texts,
     Whole,
     mapping,
     record,
@@ -166,8 +167,8 @@ class Asset(Record):
     asset_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="assetId", min_length=1)
     id: Text = None
     name: Text = None
-    url: Text = Field(default=None, repr=False)
-    preview_urls: Texts = Field(default=(), validation_alias="previewUrls", repr=False)
+    url: Link = Field(default=None, repr=False)
+    preview_urls: Links = Field(default=(), validation_alias="previewUrls", repr=False)
     media_type: Text = Field(default=None, validation_alias="mediaType")
     media_subtype: Text = Field(default=None, validation_alias="mediaSubtype")
     size_bytes: Whole = None

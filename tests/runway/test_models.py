@@ -373,3 +373,11 @@ def test_a_request_is_bounded_as_its_page_says(field: str, good: list[object], b
 )
 def test_every_argument_type_is_described(name: str) -> None:
     assert TypeAdapter[Any](getattr(models, name)).json_schema()["description"]
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "//example.com/a.mp4", 5, None])
+def test_what_is_no_web_link_is_not_handed_on_as_one(url: object) -> None:
+    asset = Asset.model_validate({"assetId": "a", "url": url, "previewUrls": [url, "https://example.com/a.jpg"]})
+
+    assert asset.url is None
+    assert asset.preview_urls == ("https://example.com/a.jpg",)
