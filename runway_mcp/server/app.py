@@ -1,32 +1,66 @@
 """Puts the server together: the SDK's low-level `Server`, whose lifespan opens upstream and the room of tasks.
 
 Making a server reads nothing and opens nothing. Without a token it serves its lists, and each call says what to set.
+All that requests share is opened by the lifespan, because one process may serve through several copies of its server.
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from mcp.server.caching import CacheHint
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilities
 
 from runway_mcp import __version__
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
+from runway_mcp.runway.models import Task
+from runway_mcp.server import mcp_tasks
+from runway_mcp.server.attendance import Attendance
 from runway_mcp.server.boundary import guarded
+from runway_mcp.server.completion import Completions
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.definitions import INSTRUCTIONS, input_schema
+from runway_mcp.server.prompts import get_prompt, list_prompts
 from runway_mcp.server.resources import list_resources, list_templates, read_resource
+from runway_mcp.server.subscribing import listen, stay_in_touch, subscribe, unsubscribe
+from runway_mcp.server.subscriptions import Subscriptions
 from runway_mcp.server.tools import call_tool, list_tools
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.room import open_tasks
+from runway_mcp.tasks.room import TasksRoom, open_tasks
 
 LEDGER = "ledger.sqlite3"
 """The ledger's file in the data folder."""
 
 _FIXED = CacheHint(ttl_ms=300_000, scope="public")
+
+
+class _Server(Server[ServerContext]):
+    """The SDK's server, with capabilities that promise exactly the news it sends: of resources, in every era.
+
+    The SDK would promise no news of the list to clients of the 2025 protocols, and to later ones news of the tools and
+    prompts, which never change.
+    """
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> ServerCapabilities:
+        told = super().get_capabilities(
+            notification_options, experimental_capabilities, extensions, protocol_version=protocol_version
+        )
+        for capability, changes in ((told.tools, False), (told.prompts, False), (told.resources, True)):
+            if capability is not None:
+                capability.list_changed = changes
+        return told
 
 
 def create_server(
@@ -36,29 +70,63 @@ def create_server(
 
     @asynccontextmanager
     async def lifespan(_: Server[Any]) -> AsyncGenerator[ServerContext]:
-        if settings.token is None:
-            yield ServerContext(settings, None, now)
-            return
-        token = settings.token.get_secret_value()
+        subscriptions = Subscriptions()
         async with (
-            RunwayClient(url=settings.url, token=token, transport=transport, now=now) as client,
-            open_tasks(client, ledger=settings.data_dir / LEDGER, poll_seconds=settings.poll_seconds, now=now) as room,
+            _opened_room(settings, transport, now, subscriptions.changed) as room,
+            anyio.create_task_group() as background,
         ):
-            yield ServerContext(settings, room, now)
+            attendance = Attendance(room, background, unfinished=subscriptions.unfinished)
+            yield ServerContext(settings, room, now, subscriptions, attendance)
+            background.cancel_scope.cancel()
 
-    server = Server(
+    server = _Server(
         "useapi-runway-mcp",
         version=__version__,
         title="Runway by useapi.net",
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         get_tool_input_schema=input_schema,
-        cache_hints=dict.fromkeys(("server/discover", "tools/list", "resources/templates/list"), _FIXED),
+        cache_hints=dict.fromkeys(
+            ("server/discover", "tools/list", "prompts/list", "resources/templates/list"), _FIXED
+        ),
         on_list_tools=guarded(list_tools),
-        on_call_tool=guarded(call_tool),
         on_list_resources=guarded(list_resources),
         on_list_resource_templates=guarded(list_templates),
         on_read_resource=guarded(read_resource),
+        on_subscribe_resource=guarded(subscribe),
+        on_unsubscribe_resource=guarded(unsubscribe),
+        on_subscriptions_listen=guarded(listen),
+        on_list_prompts=guarded(list_prompts),
+        on_get_prompt=guarded(get_prompt),
+        on_completion=guarded(Completions().complete),
     )
+    # A call may be answered with a task of the protocol, which the constructor's parameter has no type for.
+    server.add_request_handler("tools/call", CallToolRequestParams, guarded(call_tool))
+    server.add_notification_handler("notifications/initialized", NotificationParams, stay_in_touch)
+    mcp_tasks.install(server)
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
     return server
+
+
+@asynccontextmanager
+async def _opened_room(
+    settings: Settings,
+    transport: Transport | None,
+    now: Callable[[], float],
+    on_change: Callable[[Task], Awaitable[None]],
+) -> AsyncGenerator[TasksRoom | None]:
+    """The room of tasks on an open client; None without a token."""
+    if settings.token is None:
+        yield None
+        return
+    async with (
+        RunwayClient(url=settings.url, token=settings.token.get_secret_value(), transport=transport, now=now) as client,
+        open_tasks(
+            client,
+            ledger=settings.data_dir / LEDGER,
+            poll_seconds=settings.poll_seconds,
+            on_change=on_change,
+            now=now,
+        ) as room,
+    ):
+        yield room

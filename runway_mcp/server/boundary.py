@@ -8,13 +8,13 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from runway_mcp.runway.errors import RunwayError
-from runway_mcp.server.context import RequestContext
 from runway_mcp.tasks.failures import Failure, failure_of
 
 _log = logging.getLogger(__name__)
@@ -22,16 +22,17 @@ _log = logging.getLogger(__name__)
 CRASHED = "The server failed at this call by a fault of its own; its log says where."
 """The sentence that stands for every crash."""
 
+_Context = TypeVar("_Context", bound=ServerRequestContext[Any])
 _Params = TypeVar("_Params")
 _Result = TypeVar("_Result")
-_Answer = Callable[[RequestContext, _Params], Awaitable[_Result]]
+_Answer = Callable[[_Context, _Params], Awaitable[_Result]]
 
 
-def guarded(answer: _Answer[_Params, _Result]) -> _Answer[_Params, _Result]:
+def guarded(answer: _Answer[_Context, _Params, _Result]) -> _Answer[_Context, _Params, _Result]:
     """The same answer, whose failures are JSON-RPC errors in our own words; cancellation passes through."""
 
     @wraps(answer)
-    async def safe(ctx: RequestContext, params: _Params) -> _Result:
+    async def safe(ctx: _Context, params: _Params) -> _Result:
         try:
             return await answer(ctx, params)
         except MCPError:

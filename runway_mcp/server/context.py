@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from mcp.server.context import ServerRequestContext
 
+from runway_mcp.server.attendance import Attendance
+from runway_mcp.server.next_steps import Asked
+from runway_mcp.server.subscriptions import Subscriptions
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.room import TasksRoom
@@ -18,11 +21,17 @@ _NOT_CONFIGURED = (
 
 @dataclass(frozen=True)
 class ServerContext:
-    """What the lifespan opens; `open_room` is None without a token, `now` gives Unix seconds."""
+    """What the lifespan opens, one for all sessions, connections and requests of the process.
+
+    `open_room` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, and `attendance`
+    knows which tasks somebody looks at.
+    """
 
     settings: Settings
     open_room: TasksRoom | None
     now: Callable[[], float]
+    subscriptions: Subscriptions
+    attendance: Attendance
 
     @property
     def room(self) -> TasksRoom:
@@ -30,6 +39,10 @@ class ServerContext:
         if self.open_room is None:
             raise Failure("not_configured", _NOT_CONFIGURED)
         return self.open_room
+
+    def reading(self, task_id: str) -> Asked:
+        """The call that asks the same as reading a task otherwise: as a resource, or as a task of the protocol."""
+        return Asked("get_task", {"taskId": task_id}, self.settings.wait_seconds)
 
 
 RequestContext = ServerRequestContext[ServerContext]

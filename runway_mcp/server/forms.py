@@ -4,7 +4,6 @@ What a failure means for money is told as `tasks.failures` decided it; lineage, 
 gives them. What nobody knows is left out.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Credits, Task
@@ -29,15 +28,19 @@ from runway_mcp.server.rendering import seconds, standing
 from runway_mcp.server.uris import asset_uri, task_uri
 from runway_mcp.tasks.failures import Failure, task_failure
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.lineage import MODELS, Lineage, cost_of, lineage_of
+from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.plan import Plan
-from runway_mcp.tasks.terms import Quote
+from runway_mcp.tasks.terms import Quote, iso
 
+# The model of the clips whose seconds a caller may choose.
+_CHOOSER = MODELS["gen3a"]
 _UNCLEAR = (
     "This submit has had no clear answer: its task may run and be charged for. It is never submitted again by itself."
 )
 _NAMED_TASKS = 3
 _CANDIDATES = 5
+# A listing of more assets than this shows one preview of each: links are long, and a model pays for each character.
+_FEW_ASSETS = 10
 
 
 def task_output(
@@ -58,7 +61,7 @@ def task_output(
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
     twin_note = "It is an earlier submit of the same request; nothing was submitted again." if twin else None
     return TaskOutput(
-        summary=_sentences(_task_summary(task, failure, lineage), twin_note),
+        summary=_sentences(_task_summary(task, failure, lineage, _cost(task, intent)), twin_note),
         status=task.status,
         task_id=task.task_id,
         task_uri=task_uri(task.task_id),
@@ -71,7 +74,7 @@ def task_output(
         reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
         video=films[0] if films else None,
         more_videos=films[1:] or None,
-        lineage=_lineage(lineage),
+        lineage=_lineage(lineage, failed=failure is not None),
         credits=_credits(_cost(task, intent), task.features or (None if failure else balance)),
         twin=twin or None,
         error=_error(failure) if failure else None,
@@ -86,11 +89,7 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     remembered = TaskOutput(
         summary=unclear.message,
         status=intent.status,
-        model=intent.task_type,
-        created_at=datetime.fromtimestamp(intent.created, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        text_prompt=intent.text_prompt,
-        seed=intent.seed,
-        reply_ref=intent.reply_ref,
+        **_submitted_facts(intent),
         credits=_credits(intent.cost, None),
         error=_error(unclear),
         next_step=next_steps.after_failure(unclear, asked),
@@ -110,9 +109,13 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
 def plan_output(
     plan: Plan, balance: Credits | None, *, quote: Quote | None = None, step: NextStep | None = None
 ) -> TaskOutput:
-    """A dry run: what the extension would be and cost; without a next step where the credits do not suffice."""
+    """A dry run: what the extension would be and cost; `step` submits it.
+
+    Where the credits do not suffice, the next step is what they do suffice for, if anything.
+    """
     wish, remaining = plan.wish, balance.remaining if balance else None
-    affordable = remaining is None or remaining >= plan.cost
+    if step is not None and remaining is not None and remaining < plan.cost:
+        step = _shorter(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
         summary=_plan_summary(plan, remaining),
         status="DRY_RUN",
@@ -123,7 +126,7 @@ def plan_output(
         lineage=_lineage(plan.lineage),
         credits=_credits(plan.cost, balance),
         quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,
-        next_step=step if affordable else None,
+        next_step=step,
     )
 
 
@@ -131,9 +134,16 @@ def failure_output(
     failure: Failure, asked: Asked, *, step: NextStep | None = None, balance: Credits | None = None
 ) -> TaskOutput:
     """A failure of `extend_video` or `get_task`; `step` is a better next call than its kind alone would give."""
+    if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
+        step = step or _shorter(_CHOOSER, asked.arguments, asked.arguments.get("seconds") or 0, balance.remaining)
+    submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
     return TaskOutput(
-        summary=_failure_summary(failure, asked),
-        credits=_credits(None, balance),
+        summary=_failure_summary(failure, asked, balance),
+        **_submitted_facts(failure.intent),
+        task_id=submitted,
+        task_uri=task_uri(submitted) if submitted else None,
+        credits=_credits(failure.intent.cost if failure.intent else None, balance),
+        twin=failure.twin or None,
         candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
         error=_error(failure),
         next_step=step or next_steps.after_failure(failure, asked),
@@ -149,7 +159,7 @@ def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
     running = f"{len(listing.running)} running" if listing.running else None
     return AssetsOutput(
         summary="; ".join(part for part in (what, more, running) if part) + ".",
-        assets=[_asset(listed) for listed in listing.assets],
+        assets=[_asset(listed, previews=None if count <= _FEW_ASSETS else 1) for listed in listing.assets],
         next_offset=listing.next_offset,
         running=[
             RunningOutput(task_id=task.task_id, status=task.status, progress=task.progress) for task in listing.running
@@ -190,7 +200,7 @@ def asset_output(asset: Asset) -> AssetDocument:
     )
 
 
-def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None) -> str:
+def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
     if failure is not None:
         return failure.message
     if not task.is_terminal:
@@ -200,32 +210,58 @@ def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None) 
     if lineage is None or not lineage.extended_count:
         return f"The film is ready{length}."
     count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
-    return f"The longer film is ready{length}: extension {count} of {most}, {lineage.added_seconds} s added."
+    price = f" for {_credits_in_words(cost)}" if cost is not None else ""
+    return f"The longer film is ready{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}."
 
 
 def _plan_summary(plan: Plan, remaining: int | None) -> str:
     length = plan.source.metadata.duration if plan.source.metadata else None
     clip = f"this {seconds(length)} {plan.model.title} clip" if length else f"this {plan.model.title} clip"
-    left = f", {remaining} are left" if remaining is not None else ""
-    price = f"about {plan.cost} credits (an estimate{left})" if plan.cost else "no credits (explore mode)"
-    made = plan.lineage.extended_count + plan.lineage.extensions_left
+    count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     return (
-        f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost {price} and be extension "
-        f"{plan.lineage.extended_count} of {made}{_left(plan)}.{short}"
+        f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
+        f"{_credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short}"
     )
 
 
 def _left(plan: Plan) -> str:
-    """What of the longest film would be left afterwards."""
+    """What would be left afterwards, of the extensions and of the longest film."""
+    more = f"{plan.lineage.extensions_left} more extension{'' if plan.lineage.extensions_left == 1 else 's'}"
     if plan.seconds_left is None:
-        return ""
-    return f", with {seconds(plan.seconds_left)} left of {plan.model.max_seconds} s"
+        return f"{more} would be left, up to {plan.model.max_seconds} s in all"
+    return f"{more} and {seconds(plan.seconds_left)} of {plan.model.max_seconds} s would be left"
 
 
-def _failure_summary(failure: Failure, asked: Asked) -> str:
+def _credits_in_words(cost: int, remaining: int | None = None) -> str:
+    left = f", {remaining} are left" if remaining is not None else ""
+    return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode)"
+
+
+def _shorter(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
+    """Pricing as many seconds as the credits suffice for, if those are fewer than were wanted."""
+    payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
+    return next_steps.shorter(arguments, max(payable)) if payable else None
+
+
+def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
+    """What a person needs to know a submit by on Runway's site."""
+    if intent is None:
+        return {}
+    return {
+        "model": intent.task_type,
+        "created_at": iso(intent.created),
+        "text_prompt": intent.text_prompt,
+        "seed": intent.seed,
+        "reply_ref": intent.reply_ref,
+    }
+
+
+def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:
     uncharged = "Nothing was charged." if failure.charged == "no" and asked.tool == "extend_video" else None
-    return _sentences(failure.message, _named(failure), uncharged)
+    remaining = balance.remaining if balance else None
+    left = f"The account has {remaining} credits left." if remaining is not None else None
+    return _sentences(failure.message, left, _named(failure), uncharged)
 
 
 def _named(failure: Failure) -> str | None:
@@ -261,9 +297,12 @@ def _error(failure: Failure) -> ErrorOutput:
     )
 
 
-def _lineage(lineage: Lineage | None) -> LineageOutput | None:
-    if lineage is None:
+def _lineage(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:
+    """The chain of the resulting film; where none came of it, only what it began from, if that is known."""
+    if lineage is None or (failed and lineage.source_asset_id is None):
         return None
+    if failed:
+        return LineageOutput(source_asset_id=lineage.source_asset_id)
     return LineageOutput(
         source_asset_id=lineage.source_asset_id,
         extended_count=lineage.extended_count,
@@ -302,7 +341,7 @@ def _candidate(task: Task) -> Candidate:
     )
 
 
-def _asset(listed: Listed) -> AssetOutput:
+def _asset(listed: Listed, *, previews: int | None) -> AssetOutput:
     asset, verdict = listed.asset, listed.verdict
     metadata = asset.metadata
     return AssetOutput(
@@ -315,7 +354,7 @@ def _asset(listed: Listed) -> AssetOutput:
         width=metadata.width if metadata else None,
         height=metadata.height if metadata else None,
         url=asset.url,
-        preview_urls=list(asset.preview_urls) or None,
+        preview_urls=list(asset.preview_urls[:previews]) or None,
         task_id=asset.task_id,
         extendable=verdict.extendable,
         reason=verdict.reason,

@@ -12,7 +12,7 @@ from runway_mcp.tasks.failures import Failure
 _SAME_CALL = {
     "unavailable": "The same call again, in a moment.",
     "unexpected_response": "The same call again; nothing is spent twice.",
-    "busy": "The same call again, once a slot is free.",
+    "busy": "The same call again: it waits for a slot itself, and submits once.",
     "submission_unknown": "The same call again: it looks for the task and never submits a second one.",
 }
 
@@ -46,6 +46,13 @@ def submit(asked: Asked, cost: int, quote: str | None) -> NextStep:
     return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
 
 
+def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
+    """Pricing the same extension with fewer seconds, which the account can pay."""
+    fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
+    reason = f"Checks and prices {seconds} s instead, which the credits suffice for, free."
+    return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
+
+
 def next_page(asked: Asked, offset: int) -> NextStep:
     """The next page of a listing."""
     return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
@@ -62,27 +69,46 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.addresses:
         arguments = asked.arguments | {"email": failure.addresses[0]}
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
-    if failure.running or failure.candidates or failure.task:
+    if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
     if failure.about is not None:
         return _without(failure.about, asked)
-    if failure.kind in ("not_found", "invalid_request") and asked.tool != "list_assets":
-        return find_clip()
+    if failure.kind in ("not_found", "invalid_request"):
+        return _elsewhere(failure.kind, asked)
     if failure.retry_safe and failure.kind in _SAME_CALL:
-        return NextStep(tool=asked.tool, arguments=asked.arguments, reason=_SAME_CALL[failure.kind])
+        return _again(failure.kind, asked)
     return None
 
 
+def _again(kind: str, asked: Asked) -> NextStep:
+    """The same call. One that found no slot waits for it as long as it may, where it was not allowed to wait at all."""
+    arguments, reason = asked.arguments, _SAME_CALL[kind]
+    if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
+        reason = _SAME_CALL["unavailable"]
+    elif kind == "busy":
+        arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
+    return NextStep(tool=asked.tool, arguments=arguments, reason=reason)
+
+
+def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
+    """Looking for what was not found; of an unknown account, for those that are linked."""
+    if asked.tool != "list_assets":
+        return find_clip()
+    if kind != "not_found" or "email" not in asked.arguments:
+        return None
+    arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
+    return NextStep(tool=asked.tool, arguments=arguments, reason="Lists the linked account, or names them all.")
+
+
 def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
-    """Reading the task that a failure is about: one that holds a slot, may be ours, still runs, or owes its film."""
-    if failure.running:
-        return _get(failure.running[0].task_id, "Waits for a running task; a slot is free once it ends.", asked)
+    """Reading the task that a failure is about: one that may be ours, still runs, or owes its film."""
     if failure.candidates:
         return _get(failure.candidates[0].task_id, "Shows whether this task is the one that was submitted.", asked)
     if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
         return None
     if failure.task.is_terminal:
-        return _get(failure.task.task_id, "Reads the task again, free, in case its film turns up.", asked)
+        reason = "Lists the newest films, free, in case this one is among them."
+        return NextStep(tool="list_assets", arguments={}, reason=reason)
     return follow(failure.task.task_id, asked)
 
 

@@ -25,7 +25,7 @@ class Video(Output):
     asset_id: Annotated[str, Field(alias="assetId")]
     uri: str
     url: Annotated[str | None, Field(description="Signed link; dies within two days.")] = None
-    url_expires_at: str | None = None
+    url_expires_at: Annotated[str | None, Field(description="ISO 8601, UTC.")] = None
     name: str | None = None
     mime_type: str | None = None
     duration_seconds: float | None = None
@@ -123,12 +123,14 @@ class TaskOutput(Output):
     twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
         None
     )
-    quote: QuoteOutput | None = None
+    quote: Annotated[QuoteOutput | None, Field(description="What confirm takes, once.")] = None
     candidates: Annotated[
         list[Candidate] | None, Field(description="Tasks that may be ours, after an unclear submit.")
     ] = None
     error: ErrorOutput | None = None
-    next_step: NextStep | None = None
+    next_step: Annotated[NextStep | None, Field(description="The next call worth making, with all its arguments.")] = (
+        None
+    )
 
 
 class AssetOutput(Output):
@@ -142,7 +144,7 @@ class AssetOutput(Output):
     duration_seconds: float | None = None
     width: int | None = None
     height: int | None = None
-    url: str | None = None
+    url: Annotated[str | None, Field(description="Fresh signed link.")] = None
     preview_urls: list[str] | None = None
     task_id: Annotated[str | None, Field(alias="taskId")] = None
     extendable: Literal["yes", "no", "unknown"]

@@ -10,6 +10,7 @@ from runway_mcp.server.outputs import AssetOutput, AssetsOutput, ErrorOutput, Ne
 _LONGEST_QUOTE = 60
 _LONGEST_ARGUMENT = 600
 _AS_BEFORE = "(as before)"
+_TIMES = {0: "not extended yet", 1: "extended once", 2: "extended twice"}
 
 
 def standing(task: Task) -> str:
@@ -73,10 +74,30 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
                 yield f"assetId: {video.asset_id}"
     if output.quote and output.quote.id not in "".join(step):
         yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
+    yield from _money_lines(output)
     for candidate in output.candidates or ():
         yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
     yield from _error_lines(output.error)
     yield from step
+
+
+def _money_lines(output: TaskOutput) -> Iterator[str]:
+    """Price and balance, as far as the summary does not tell them."""
+    money = output.credits
+    if money is None or output.status == "DRY_RUN":
+        return
+    told: list[str] = []
+    if money.cost is not None and not _summary_prices(output):
+        told.append(f"about {money.cost} (an estimate)" if money.cost else "none to pay")
+    if money.remaining is not None and output.error is None:
+        told.append(f"{money.remaining} left")
+    if told:
+        yield f"Credits: {', '.join(told)}."
+
+
+def _summary_prices(output: TaskOutput) -> bool:
+    """Whether the summary is that of a longer film, which tells what it cost."""
+    return output.video is not None and output.lineage is not None and bool(output.lineage.extended_count)
 
 
 def _video_lines(video: Video) -> Iterator[str]:
@@ -97,9 +118,10 @@ def _measures(item: Video | AssetOutput) -> Iterator[str]:
 def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield output.summary
     for asset in output.assets or ():
-        facts = [asset.media_type, *_measures(asset), _extendability(asset)]
+        made = f"made {one_line(asset.created_at)}" if asset.created_at else None
+        facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
         name = quoted(asset.name) if asset.name else "unnamed"
-        yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
+        yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}{_way_to(asset)}"
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
         yield f"Running: taskId {task.task_id} ({task.status}{done})"
@@ -107,9 +129,16 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield from _next_lines(output.next_step)
 
 
+def _way_to(asset: AssetOutput) -> str:
+    """Where its link is: with the task that made it, for links are long; else here."""
+    if asset.task_id:
+        return f", taskId {asset.task_id}"
+    return f", link {asset.url}" if asset.url else ""
+
+
 def _extendability(asset: AssetOutput) -> str:
     if asset.extendable == "yes":
-        return f"extendable, extended {asset.extended_count or 0} times"
+        return f"extendable, {_TIMES.get(asset.extended_count or 0, f'extended {asset.extended_count} times')}"
     words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
     return f"{words}: {asset.reason}" if asset.reason else words
 
@@ -117,7 +146,8 @@ def _extendability(asset: AssetOutput) -> str:
 def _error_lines(error: ErrorOutput | None) -> Iterator[str]:
     if error is not None:
         safe = "yes" if error.retry_safe else "no"
-        yield f"Error: {error.kind}. Charged: {error.charged}. Safe to repeat the same call: {safe}."
+        pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
+        yield f"Error: {error.kind}. Charged: {error.charged}. Safe to repeat the same call: {safe}{pause}."
 
 
 def _next_lines(step: NextStep | None) -> Iterator[str]:

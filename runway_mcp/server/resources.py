@@ -1,6 +1,7 @@
 """The resources: all known tasks, each task, each asset. Reading one asks upstream, so that links are fresh.
 
 URIs go out verbatim and come in verbatim or percent-encoded. What is unknown is a JSON-RPC error of invalid params.
+A host may keep a finished task for an hour; what changes, and a link that should be fresh, it may not.
 """
 
 import json
@@ -21,15 +22,19 @@ from mcp_types import (
 )
 
 from runway_mcp.runway.errors import InvalidRequest, NotFound
-from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.ids import checked_id, kind_of
+from runway_mcp.runway.models import Task
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.forms import asset_output, intent_output, task_output
 from runway_mcp.server.known import Known, intent_of, known_tasks, more_tasks
-from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import TaskOutput
+from runway_mcp.server.reads import READING_SECONDS, task_of
 from runway_mcp.server.rendering import one_line
 from runway_mcp.server.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.tasks.intents import Intent
+
+KEPT_MS = 3_600_000
+"""For how long a host may keep a finished task; the links to its film live on for longer."""
 
 _JSON = "application/json"
 _LONGEST_CURSOR = 4
@@ -81,40 +86,55 @@ async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | N
 
 async def read_resource(ctx: RequestContext, params: ReadResourceRequestParams) -> ReadResourceResult:
     """What a URI points at, as JSON; raises `MCPError` for one that points at nothing."""
-    address = address_of(params.uri)
-    if address is None:
-        raise _unknown(params.uri)
-    context = ctx.lifespan_context
+    address = checked_address(params.uri)
     try:
-        read = await _read(context, address)
+        read, ttl_ms = await _read(ctx.lifespan_context, address)
     except (NotFound, InvalidRequest):
         raise _unknown(params.uri) from None
     text = json.dumps(read, ensure_ascii=False)
-    return ReadResourceResult(contents=[TextResourceContents(uri=address.uri, mime_type=_JSON, text=text)])
+    contents = TextResourceContents(uri=address.uri, mime_type=_JSON, text=text)
+    return ReadResourceResult(contents=[contents], ttl_ms=ttl_ms, cache_scope="private")
 
 
-async def _read(context: ServerContext, address: Address) -> dict[str, Any]:
+def checked_address(uri: str) -> Address:
+    """What a URI points at; raises `MCPError` for one that cannot point at a resource of ours."""
+    address = address_of(uri)
+    if address is None:
+        raise _unknown(uri)
+    if address.id is not None:
+        try:
+            kind = kind_of(checked_id(address.id, "the id"))
+        except InvalidRequest:
+            raise _unknown(uri) from None
+        if kind not in (None, address.kind):
+            raise _unknown(uri)
+    return address
+
+
+async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any], int]:
+    """The JSON of a resource, and for how many milliseconds it may be kept."""
     room = context.room
     match address:
         case Address("task", str(task_id)):
-            task = await room.client.task(checked_id(task_id, "taskId"), patience=_PATIENCE)
-            return task_output(task, _asked(context, task_id), intent=await intent_of(room, task_id)).wire()
+            task = await task_of(context, task_id, seconds=READING_SECONDS)
+            output = task_output(task, context.reading(task_id), intent=await intent_of(room, task_id))
+            return output.wire(), KEPT_MS if _is_final(task) else 0
         case Address("asset", str(asset_id)):
-            return asset_output(await room.client.asset(checked_id(asset_id, "assetId"), patience=_PATIENCE)).wire()
+            return asset_output(await room.client.asset(asset_id, patience=_PATIENCE)).wire(), 0
         case _:
             known, _ = await known_tasks(room, context.settings.email)
-            return {"tasks": [_output(context, each).wire() for each in known]}
+            return {"tasks": [_output(context, each).wire() for each in known]}, 0
+
+
+def _is_final(task: Task) -> bool:
+    """Whether nothing of the task will change; a film that is owed may still turn up."""
+    return task.is_terminal and (task.status != "SUCCEEDED" or bool(task.artifacts))
 
 
 def _output(context: ServerContext, known: Known) -> TaskOutput:
     if isinstance(known, Intent):
         return intent_output(known, context.settings.wait_seconds)
-    return task_output(known.task, _asked(context, known.task.task_id), intent=known.intent)
-
-
-def _asked(context: ServerContext, task_id: str) -> Asked:
-    """The call that asks the same as reading a task's resource."""
-    return Asked("get_task", {"taskId": task_id}, context.settings.wait_seconds)
+    return task_output(known.task, context.reading(known.task.task_id), intent=known.intent)
 
 
 def _entries(known: Iterable[Known]) -> Iterator[Resource]:

@@ -4,7 +4,6 @@ A call is bounded by its wait, counted from its arrival. What spends is begun on
 that ends, for whatever reason, leaves it running.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,8 @@ from mcp_types import (
     PaginatedRequestParams,
 )
 
-from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import NotFound, RunwayError
-from runway_mcp.runway.models import Credits, Task
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.models import Task
 from runway_mcp.server import next_steps
 from runway_mcp.server.arguments import (
     Arguments,
@@ -40,36 +38,31 @@ from runway_mcp.server.definitions import TOOLS
 from runway_mcp.server.forms import assets_failure, assets_output, failure_output, plan_output, task_output
 from runway_mcp.server.known import intent_of
 from runway_mcp.server.listing import Page, list_page
+from runway_mcp.server.mcp_tasks import TaskState, declared, handed_over
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
+from runway_mcp.server.reads import READING_SECONDS, balance_of, plan_of, task_of, tell_end
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
 from runway_mcp.server.spending import offer, refusal_of, spend
-from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.plan import Plan, Wish, make_plan
-from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.submit import ANSWER_PATIENCE
 from runway_mcp.tasks.waiting import wait_for
 
-_log = logging.getLogger(__name__)
-
-# What reads get however short the wait is, in seconds.
-READING_SECONDS = 10.0
 # What a listing gets however long the wait may be, in seconds.
 LISTING_SECONDS = 40.0
-# For so long, in seconds, a task of ours that upstream does not know may still be too fresh for it.
-FRESH_SECONDS = 60.0
 
-_BALANCE_SECONDS = 3.0
+_Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 
 
 @dataclass
 class Call:
     """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
 
-    `note` is one more sentence for its result, whatever that will be.
+    `takes_tasks` tells that its host follows a task of the protocol by itself instead of waiting for the result; `note`
+    is one more sentence for its result, whatever that will be.
     """
 
     context: ServerContext
@@ -77,6 +70,7 @@ class Call:
     progress: Progress
     arrived: float
     asked: Asked
+    takes_tasks: bool
     note: str | None = None
     spending: bool = False
     accepted: Task | None = None
@@ -89,15 +83,16 @@ class Call:
         return self.arrived + (most if wanted is None else min(wanted, most))
 
 
-async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | InputRequiredResult:
+async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
     """Plans the extension; then tells the plan, or submits it once and waits for the film.
 
-    Where the user's terms ask for it, the result may be a question to the person instead.
+    Where the user's terms ask for it, the result may be a question to the person instead. A host that takes tasks gets
+    one as soon as the task is known.
     """
     room = call.context.room
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    plan = await _plan(call, room.client, arguments, deadline)
+    plan = await _plan(call, arguments, deadline)
     if arguments.dry_run:
         return await _told_plan(call, plan)
     call.spending = True
@@ -113,14 +108,16 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | Input
     except Failure as failure:
         if failure.kind != "insufficient_credits":
             raise
-        return failure_output(failure, call.asked, balance=await _balance(room.client, plan))
+        return failure_output(failure, call.asked, balance=await balance_of(room.client, plan.account))
     if isinstance(submitted, InputRequiredResult):
         return submitted
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
+        if call.takes_tasks:
+            return handed_over(call.context, submitted.task, submitted.intent)
         await call.progress.task(submitted.task)
     task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=call.progress.task)
-    await _tell(call, room, task)
+    await tell_end(call.context, task)
     balance = submitted.task.features
     return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
 
@@ -130,22 +127,26 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
         call.note = refusal.message
-        return plan_output(plan, await _balance(call.context.room.client, plan))
+        return plan_output(plan, await balance_of(call.context.room.client, plan.account))
     quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
     needed = threshold is not None and plan.cost > threshold
     step = next_steps.submit(call.asked, plan.cost, quote.id if quote and needed else None)
-    return plan_output(plan, await _balance(call.context.room.client, plan), quote=quote, step=step)
+    return plan_output(plan, await balance_of(call.context.room.client, plan.account), quote=quote, step=step)
 
 
-async def get_task(call: Call, arguments: GetTask) -> TaskOutput:
-    """Reads a task; waits for its end as long as was asked."""
-    room = call.context.room
+async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
+    """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
+    context = call.context
     deadline = call.deadline(arguments.wait_seconds)
-    task = await _task(call, room, arguments.task_id, deadline)
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    task = await task_of(context, arguments.task_id, seconds=seconds)
+    intent = await intent_of(context.room, task.task_id)
     if deadline > anyio.current_time():
-        task = await wait_for(room.watcher, task, deadline=deadline, tell=call.progress.task)
-    await _tell(call, room, task)
-    return task_output(task, call.asked, intent=await intent_of(room, task.task_id))
+        if call.takes_tasks and not task.is_terminal:
+            return handed_over(context, task, intent)
+        task = await wait_for(context.room.watcher, task, deadline=deadline, tell=call.progress.task)
+    await tell_end(context, task)
+    return task_output(task, call.asked, intent=intent)
 
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
@@ -156,9 +157,7 @@ async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
     return assets_output(await list_page(call.context.room.client, page, seconds=seconds), call.asked)
 
 
-_RUN: dict[
-    str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[TaskOutput | AssetsOutput | InputRequiredResult]]]
-] = {
+_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Answer]]]] = {
     "extend_video": (ExtendVideo, extend_video),
     "get_task": (GetTask, get_task),
     "list_assets": (ListAssets, list_assets),
@@ -170,7 +169,9 @@ async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | Non
     return ListToolsResult(tools=list(TOOLS.values()))
 
 
-async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+async def call_tool(
+    ctx: RequestContext, params: CallToolRequestParams
+) -> CallToolResult | TaskState | InputRequiredResult:
     """Makes one call; raises `MCPError` for an unknown tool, and tells every other failure as a result.
 
     While the call runs its host hears something at least every ten seconds, if it asked for progress.
@@ -181,18 +182,19 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> CallT
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
     asked = Asked(params.name, plain_arguments(model, params.arguments or {}), context.settings.wait_seconds)
-    call = Call(context, Person(ctx, params), Progress(ctx.session.report_progress), arrived, asked)
+    progress = Progress(ctx.session.report_progress)
+    call = Call(context, Person(ctx, params), progress, arrived, asked, declared(ctx))
     async with call.progress.kept_alive():
         return await _answered(call)
 
 
-async def _answered(call: Call) -> CallToolResult | InputRequiredResult:
+async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredResult:
     """The result of a call, whatever happens but its cancellation."""
     model, run = _RUN[call.asked.tool]
     try:
         _ = call.context.room
         output = await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
-        return output if isinstance(output, InputRequiredResult) else _result(output, call)
+        return output if isinstance(output, (TaskState, InputRequiredResult)) else _result(output, call)
     except InvalidArguments as refusal:
         return _failed(Failure("invalid_request", refusal.message), call, refusal.step)
     except Failure as failure:
@@ -229,52 +231,8 @@ def _crash(call: Call) -> Failure:
     return Failure("unexpected_response", CRASHED)
 
 
-async def _plan(call: Call, client: RunwayClient, arguments: ExtendVideo, deadline: float) -> Plan:
+async def _plan(call: Call, arguments: ExtendVideo, deadline: float) -> Plan:
     """The plan, in time to leave a submit the seconds that its answer needs."""
     limit = max(deadline - call.arrived - ANSWER_PATIENCE, READING_SECONDS)
-    wish = Wish(
-        asset_id=arguments.asset_id,
-        text_prompt=arguments.text_prompt or None,
-        seconds=arguments.seconds,
-        seed=arguments.seed,
-        explore_mode=bool(arguments.explore_mode),
-        reply_url=arguments.reply_url,
-        reply_ref=arguments.reply_ref or None,
-        max_jobs=arguments.max_jobs,
-    )
-    with anyio.move_on_after(call.arrived + limit - anyio.current_time()):
-        return await make_plan(client, wish, patience=limit / 3)
-    raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
-
-
-async def _task(call: Call, room: TasksRoom, task_id: str, deadline: float) -> Task:
-    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
-    limit = max(deadline - call.arrived, READING_SECONDS)
-    with anyio.move_on_after(call.arrived + limit - anyio.current_time()):
-        try:
-            return await room.client.task(task_id, patience=limit / 2)
-        except NotFound:
-            intent = await intent_of(room, task_id)
-            if intent is None or intent.ended is not None or call.context.now() - intent.created > FRESH_SECONDS:
-                raise
-            return Task(task_id=task_id, status=intent.status or "PENDING")
-    raise Failure("unavailable", "Runway did not tell of the task in time.")
-
-
-async def _balance(client: RunwayClient, plan: Plan) -> Credits | None:
-    """What is left on the account of a plan; None if it cannot be told soon."""
-    with anyio.move_on_after(_BALANCE_SECONDS):
-        try:
-            return await client.credits(plan.account, patience=0.0)
-        except RunwayError as error:
-            _log.info("the balance could not be read: %s", error)
-    return None
-
-
-async def _tell(call: Call, room: TasksRoom, task: Task) -> None:
-    """Writes down that the end of a task is being returned; a ledger that fails costs no film."""
-    if task.is_terminal:
-        try:
-            await room.ledger.tell(task.task_id, now=call.context.now())
-        except LedgerError as error:
-            _log.warning("%s", error)
+    seconds = call.arrived + limit - anyio.current_time()
+    return await plan_of(call.context.room.client, arguments, seconds=seconds, patience=limit / 3)

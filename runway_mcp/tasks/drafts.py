@@ -10,10 +10,14 @@ from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
 from runway_mcp.tasks.plan import Plan
 
 _LARGEST_SEED = 4294967294
+_TOKEN_BYTES = 24
 
 
-def draft(plan: Plan, *, now: float) -> Intent:
-    """An intent for a plan, nothing posted yet; a seed and a replyRef are chosen where the caller gave none."""
+def draft(plan: Plan, *, now: float, calls_back: bool = False) -> Intent:
+    """An intent for a plan, nothing posted yet; a seed and a replyRef are chosen where the caller gave none.
+
+    With `calls_back` a wish without a replyUrl gets a callback token too, which nobody can guess.
+    """
     wish, identity = plan.wish, uuid.uuid4().hex
     return Intent(
         id=identity,
@@ -33,6 +37,7 @@ def draft(plan: Plan, *, now: float) -> Intent:
         own_ref=wish.reply_ref is None,
         cost=plan.cost,
         lease=now + WAITING_LEASE,
+        callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not wish.reply_url else None,
     )
 
 
@@ -43,16 +48,20 @@ def twin_key(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
-def request_of(plan: Plan, intent: Intent) -> ExtendRequest:
-    """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`."""
+def request_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> ExtendRequest:
+    """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`.
+
+    `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
+    """
     wish = plan.wish
+    own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
     fields = {
         "asset_id": plan.source.asset_id,
         "text_prompt": wish.text_prompt,
         "seconds": None if plan.model.turbo else plan.seconds,
         "seed": intent.seed,
         "explore_mode": wish.explore_mode or None,
-        "reply_url": wish.reply_url,
+        "reply_url": wish.reply_url or own_url,
         "reply_ref": intent.reply_ref,
         "max_jobs": wish.max_jobs,
     }

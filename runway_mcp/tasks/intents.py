@@ -35,7 +35,7 @@ class Intent:
     """One wish to spend. Times are Unix seconds; `cost` is an estimate in credits; `reply_ref` is what the POST sends.
 
     `ended` is when the task was seen to end, `told` when a call first returned that end. It holds neither a link nor
-    the callback address.
+    a callback address; `callback_token` is what our own address ends in, None if upstream was not asked to call us.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Intent:
     told: float | None = None
     failure_kind: str | None = None
     failure_message: str | None = None
+    callback_token: str | None = None
 
     @property
     def is_settled(self) -> bool:

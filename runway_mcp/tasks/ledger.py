@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -167,13 +166,18 @@ class Ledger:
         """The intent that owns a task."""
         return await self._one("SELECT * FROM intents WHERE task_id = ?", task_id)
 
-    async def usual_seconds(self) -> dict[str, float]:
-        """How long a successful task of each type took from its submit: the median of the last twenty."""
-        took: dict[str, list[float]] = {}
+    async def of_callback(self, token: str) -> Intent | None:
+        """The intent whose callback address ends in a token."""
+        return await self._one("SELECT * FROM intents WHERE callback_token = ?", token)
+
+    async def durations(self) -> dict[tuple[str, bool], list[float]]:
+        """How many seconds the last successful tasks took from their submit, oldest first, by type and explore mode."""
+        took: dict[tuple[str, bool], list[float]] = {}
         query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND ended IS NOT NULL ORDER BY created DESC LIMIT 200"
-        for intent in await self._many(query):
-            took.setdefault(intent.task_type, []).append((intent.ended or intent.created) - intent.created)
-        return {task_type: median(times[:20]) for task_type, times in took.items()}
+        for intent in reversed(await self._many(query)):
+            seconds = (intent.ended or intent.created) - intent.created
+            took.setdefault((intent.task_type, intent.explore_mode), []).append(seconds)
+        return took
 
     async def unfinished(self) -> list[Intent]:
         """Intents whose outcome or whose task's end is not known, oldest first."""

@@ -1,90 +1,205 @@
-"""When a followed task is worth reading: soon after its submit, then ever closer to the end that its ratio promises.
+"""When an account is worth a read: pure functions of times in seconds on one clock, and nothing else.
 
-Pure functions of times in seconds on one clock. The shortest gap between two reads of an account is the caller's to
-keep; here it is called `poll`.
+A read is worth its price where a change is likely: soon after the submit, when the promised start has come, and above
+all at the end. The end is foretold by the ratio, or else by how long such tasks took before. The shortest gap between
+two reads of an account is the caller's to keep; here it is called `poll`, and every pause is given in units of it, so
+that a test or a benchmark may shrink them all alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import gcd, inf
+from typing import NamedTuple
 
-# A read that comes a moment too early costs a whole gap, so the promised end is read a little late: upstream rounds
-# the ratio to hundredths, which blurs the end by as many hundredths of the whole.
-_BLUR = 0.012
-_LATE = 0.3
-_FEWEST = 0.03
-# Gaps in units of `poll`.
-_FAR = 6.0
+# Pauses in units of `poll`: the longest while somebody waits, while nobody does, and while the task queues.
+_FAR = 3.0
 _UNATTENDED = 6.0
-_OVERDUE = 3.0
-# While callbacks come, reads are a net for those that get lost, in seconds.
-_NET_FIRST = 100.0
-_NET = 120.0
+_QUEUED = 12.0
+# The net under callbacks: the first read, the pause after it, and how late a foretold end may be called.
+_NET_FIRST, _NET_FIRST_UNATTENDED = 6.0, 12.0
+_NET_PAUSE = 30.0
+_NET_GRACE = 2.0
+# With a callback that tells of progress, a read is worth its price when the task is so many times older.
+_NET_OLDER = 5.0
+_NET_SOONEST = 3.0
+# How far reads of the same sort are spread, so that readers that began together do not stay in step.
+_SPREAD = 0.2
+# Clocks and connections are not exact: ratios are taken to be off by so much of their grain, on either side.
+_BLUR = 0.1
+# A promised end is known well if it lies within so short a span; else a read comes so far into the span, at most so
+# long after its begin (a share of it, and units of `poll`).
+_SHORT = 0.8
+_LEAD, _LONGEST_LEAD = 0.5, 0.5
+# What a second's delay of a read costs: all of it at an end that is sure, else as much as an end is likely since the
+# last read; next to nothing where none is.
+_SURE, _LIKELY, _VAGUE, _IDLE = 1.0, 0.2, 0.03, 0.003
+_MOST_CHOICES = 12
+
+
+class Span(NamedTuple):
+    """Between which ages, in seconds, most tasks of a sort have ended."""
+
+    soon: float
+    late: float
+
+
+UNKNOWN = Span(0.0, 300.0)
+"""Where nothing is learned yet."""
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What is known of a task's course: `began` is when following began, `seen` the last read, on the loop's clock.
+class Watch:
+    """Who cares: `attended` if somebody waits, `net` while callbacks are expected to tell the end.
 
-    `anchor` is the first ratio with its time, `ratio` the last; `end` is when the task should end, if anything tells;
-    `starts` is when upstream expects to begin.
+    `nudged` if a callback told of progress after the last read.
+    """
+
+    attended: bool = True
+    net: bool = False
+    nudged: bool = False
+
+
+class Need(NamedTuple):
+    """When a task wants to be read, and what it is worth to be read just then and not later."""
+
+    at: float
+    worth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of a task's course: `began` is its submit, `seen` when upstream last told of it, `reads` how often.
+
+    `starts` is when upstream expects to begin. If the ratio rises evenly, the end lies between `soonest` and `latest`;
+    that follows from the ratios since `anchor` (a time and a ratio), told in steps of `grain` hundredths.
     """
 
     began: float
-    seen: float | None = None
-    anchor: tuple[float, float] | None = None
-    ratio: float | None = None
-    end: float | None = None
+    seen: float
+    reads: int = 0
     starts: float | None = None
+    ratio: float | None = None
+    anchor: tuple[float, float] | None = None
+    grain: int = 0
+    soonest: float = 0.0
+    latest: float = inf
 
-    def after(self, now: float, *, ratio: float | None, starts_in: float | None, usual: float | None) -> "Outlook":
-        """The outlook after a read; `usual` is how long such a task takes from its submit, in seconds."""
-        known = replace(self, seen=now, starts=now + starts_in if starts_in else None)
+    def after(self, now: float, *, ratio: float | None, starts_in: float | None) -> "Outlook":
+        """The outlook after a read."""
+        known = replace(self, seen=now, reads=self.reads + 1, starts=now + starts_in if starts_in else None)
         if ratio is None:
-            return replace(known, end=self.began + usual if usual and self.end is None else self.end)
-        if self.anchor is None or ratio < self.anchor[1]:
-            return replace(known, anchor=(now, ratio), ratio=ratio, end=_first_guess(self.began, now, ratio, usual))
-        if ratio == self.ratio:
             return known
-        then, first = self.anchor
-        if ratio - first < _FEWEST:
-            return replace(known, ratio=ratio)
-        return replace(known, ratio=ratio, end=now + (1 - ratio) * (now - then) / (ratio - first))
+        grain = gcd(self.grain, max(1, round(ratio * 100))) if ratio else self.grain
+        known = replace(known, ratio=ratio, grain=grain)
+        if self.ratio is not None and ratio < self.ratio:
+            return _restarted(known)
+        soonest, latest = _ends(self.anchor, self.began, now, ratio, step=(grain or 100) / 100)
+        known = replace(
+            known,
+            anchor=self.anchor or (now, ratio),
+            soonest=max(self.soonest, soonest),
+            latest=min(self.latest, latest),
+        )
+        # Ratios that no even rise explains, or an end that did not come: what they promised counts no more.
+        return _restarted(known) if max(known.soonest, now) > known.latest else known
 
 
-def wanted(outlook: Outlook, now: float, *, poll: float, attended: bool, net: bool) -> float:
-    """When the task is next worth a read; `attended` if somebody waits for it, `net` while callbacks are expected."""
-    seen = outlook.seen
-    if net:
-        return outlook.began + _NET_FIRST if seen is None else seen + _NET
-    if seen is None:
-        return outlook.began + poll
-    gap = _gap(outlook, seen, poll)
-    if not attended:
-        gap = max(gap, _UNATTENDED * poll)
-    return max(now, seen + gap)
+def need(outlook: Outlook, watch: Watch, *, poll: float, usual: Span | None = None, phase: float = 0.0) -> Need:
+    """When a task is next worth a read.
 
-
-def together(times: list[float], *, earliest: float, poll: float) -> float:
-    """One read for several tasks: at the first wanted time, or a little later if an end is promised just then."""
-    first = max(earliest, min(times))
-    soon = [time for time in times if first < time <= first + 0.6 * poll]
-    return min(soon, default=first)
-
-
-def _gap(outlook: Outlook, seen: float, poll: float) -> float:
+    `usual` is learned from such tasks; `phase`, from 0 to 1 and one for each reader, spreads what may be spread.
+    """
+    seen, worth = outlook.seen, _IDLE
+    if watch.net:
+        return Need(_under_net(outlook, watch, poll), worth)
     if outlook.starts is not None and outlook.starts > seen:
-        return min(max(poll, 0.8 * (outlook.starts - seen)), _FAR * poll)
-    if outlook.end is None:
-        return poll
-    target = outlook.end + _LATE + _BLUR * max(0.0, outlook.end - outlook.began)
-    left = target - seen
-    if left <= 0:
-        return min(max(poll, -left / 4), _OVERDUE * poll)
-    if left <= 2 * poll:
-        return max(poll, left)
-    return min(max(poll, left / 2), _FAR * poll)
+        pause = min(max(poll, (outlook.starts - seen) / 2), _QUEUED * poll)
+    elif outlook.latest < inf:
+        pause, worth = _until_promise(outlook, poll)
+    else:
+        pause, worth = _unforetold(seen - outlook.began, usual or UNKNOWN, poll)
+    if not watch.attended:
+        pause = max(pause, _UNATTENDED * poll)
+    # The quickest pace and a promised end are kept exactly.
+    may_spread = outlook.reads == 0 or (pause > poll and worth == _IDLE)
+    return Need(seen + pause * (1 + _SPREAD * phase if may_spread else 1), worth)
 
 
-def _first_guess(began: float, now: float, ratio: float, usual: float | None) -> float | None:
-    if ratio > 5 * _FEWEST:
-        return began + (now - began) / ratio
-    return began + usual if usual else None
+def together(needs: Sequence[Need], *, earliest: float, poll: float) -> float:
+    """When one read serves several tasks best: not before `earliest`, and the next one a whole `poll` later.
+
+    It is the earliest need, or one of those that follow so closely that reading first would make them wait longer.
+    """
+    first = max(earliest, min(need.at for need in needs))
+    near = [need for need in needs if need.at < first + poll]
+    choices = sorted({first, *(need.at for need in near if need.at > first)})[:_MOST_CHOICES]
+
+    def lateness(choice: float) -> float:
+        served = sum(need.worth * (choice - max(first, need.at)) for need in near if need.at <= choice)
+        put_off = sum(need.worth * (choice + poll - need.at) for need in near if need.at > choice)
+        return served + put_off
+
+    return min(choices, key=lateness)
+
+
+def _restarted(outlook: Outlook) -> Outlook:
+    return replace(outlook, anchor=(outlook.seen, outlook.ratio or 0.0), soonest=outlook.seen, latest=inf)
+
+
+def _ends(
+    anchor: tuple[float, float] | None, began: float, now: float, ratio: float, *, step: float
+) -> tuple[float, float]:
+    """Between which times an even rise ends that shows `ratio` at `now`.
+
+    A ratio may be rounded or cut off to its step: the task's true progress lies half a step below it to a whole one
+    above. Without an anchor nothing is known but that the rise did not start before the task began.
+    """
+    low, high = ratio - (0.5 + _BLUR) * step, min(1.0, ratio + (1 + _BLUR) * step)
+    if anchor is None:
+        return now, now + (1 - low) * (now - began) / low if low > 0 else inf
+    then, first = anchor
+    if ratio <= first:
+        return now, inf
+    first_low, first_high = max(0.0, first - (0.5 + _BLUR) * step), first + (1 + _BLUR) * step
+    soonest = now + (1 - high) * (now - then) / (high - first_low)
+    latest = now + (1 - low) * (now - then) / (low - first_high) if low > first_high else inf
+    return soonest, latest
+
+
+def _until_promise(outlook: Outlook, poll: float) -> tuple[float, float]:
+    """The pause until just when the task must have ended, or may have if that is not known so well, and its worth.
+
+    A read that comes a moment too early costs a whole pause, so a span that is short is waited for. On a long way
+    there a read or two tell the end better.
+    """
+    soonest = max(outlook.soonest, outlook.seen)
+    span = outlook.latest - soonest
+    if span <= _SHORT * poll:
+        left, worth = outlook.latest - outlook.seen, _SURE
+    else:
+        left, worth = soonest - outlook.seen + min(_LEAD * span, _LONGEST_LEAD * poll), _LIKELY
+    if left > _FAR * poll:
+        return min(left / 2, _FAR * poll), _IDLE
+    return max(poll, left), worth
+
+
+def _unforetold(age: float, usual: Span, poll: float) -> tuple[float, float]:
+    """The pause, and its worth, for a task of that age of whose end nothing tells but other tasks of its sort."""
+    if age < poll:
+        return poll, _IDLE
+    if age < usual.soon:
+        return min(max(poll, usual.soon - age), _FAR * poll), _IDLE
+    return min(max(poll, (age - usual.late) / 4), _FAR * poll), _VAGUE
+
+
+def _under_net(outlook: Outlook, watch: Watch, poll: float) -> float:
+    seen, age = outlook.seen, outlook.seen - outlook.began
+    if outlook.reads:
+        plan = seen + _NET_PAUSE * poll
+    else:
+        plan = outlook.began + (_NET_FIRST if watch.attended else _NET_FIRST_UNATTENDED) * poll
+    if outlook.latest < inf:
+        plan = min(plan, outlook.latest + _NET_GRACE * poll)
+    if watch.nudged and watch.attended:
+        plan = min(plan, outlook.began + max(_NET_OLDER * age, _NET_SOONEST * poll))
+    return max(plan, seen)

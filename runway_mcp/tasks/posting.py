@@ -36,6 +36,7 @@ class Post:
 
     def __init__(self) -> None:
         self.done = anyio.Event()
+        self.hurried = anyio.Event()
         self.scope = anyio.CancelScope(shield=True)
         self.outcome: Task | RunwayError | LedgerError | Late | None = None
 
@@ -74,6 +75,12 @@ class Posts:
         self._background.start_soon(self._post, post, intent, request, turbo)
         return post
 
+    def hurry(self, intent: Intent) -> None:
+        """Looks at once for the task of a POST that is out, since something tells that there may be one."""
+        post = self.of(intent)
+        if post is not None:
+            post.hurried.set()
+
     async def finish(self, grace: float) -> None:
         """Lets POSTs that are out be answered and written down for `grace` seconds, then gives them up."""
         with anyio.move_on_after(grace, shield=True):
@@ -90,7 +97,7 @@ class Posts:
                 if not await self._ledger.begin_post(intent.id, now=now, lease=lease):
                     post.outcome = Late()
                     return
-                outcome = post.outcome = await self._answer(intent, request, turbo=turbo)
+                outcome = post.outcome = await self._answer(post, intent, request, turbo=turbo)
                 await self._write_at_last(intent, lease, outcome)
             except LedgerError as error:
                 post.outcome = error
@@ -102,7 +109,7 @@ class Posts:
                 del self._out[intent.id]
                 post.done.set()
 
-    async def _answer(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
+    async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
         """What the POST says, or what looking finds while it is awaited: whichever comes first."""
         answer: Task | RunwayError | None = None
 
@@ -116,7 +123,8 @@ class Posts:
 
         async def search() -> None:
             nonlocal answer
-            await anyio.sleep(_LOOK_AFTER)
+            with anyio.move_on_after(_LOOK_AFTER):
+                await post.hurried.wait()
             while (found := await self._settlements.find(intent)) is None:  # noqa: ASYNC110  nothing tells when to look
                 await anyio.sleep(_LOOK_AGAIN)
             answer = found

@@ -1,216 +1,260 @@
 """Reads the followed tasks of one account, as one page of its list where that serves, never more often than allowed.
 
-A task that the list does not show, or shows thinly, is read by itself; a list that refuses, or shows nothing of what
-is followed, is left alone for a while.
+A task that the list does not show, or shows thinly, is read by itself. Two reads are taken out of turn: one for a
+callback that claims an end, and one for the film of a success whose row in the list hides it.
 """
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.pace import Outlook, together, wanted
+from runway_mcp.tasks.followed import Followed, merged, told
+from runway_mcp.tasks.pace import Need, Span, Watch, need, together
+from runway_mcp.tasks.pages import Listing
 
 _log = logging.getLogger(__name__)
 
-# A fresh task may be unknown to upstream for a moment; one that stays unknown for so long was deleted.
+# A fresh task may be unknown to upstream for a moment; one that stays unknown for so long was deleted, in seconds.
 _GONE_SECONDS = 600.0
-_DISTRUST_SECONDS = 600.0
-_LONGEST_BACKOFF = 60.0
-_PAGE, _LARGEST_PAGE = 50, 1000
+# The pause after a failed read, in units of the poll interval: at first, and at most.
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 2.0, 12.0
+# So many tasks that have vanished from the list are read one by one before the next page.
+_URGENT_AT_ONCE = 3
 # Between so many rows of a page other tasks of the loop get their turn.
 _ROWS_AT_ONCE = 20
-
-
-class Followed:
-    """A task under watch: `task` is what upstream last said of it, `changed` is set when it says something else.
-
-    A waiter takes `changed` before it looks at `task`, so that no change is lost between the two. `calls_back` tells
-    that upstream was asked to call us, `called` that it did; `hurried` is when a callback last earned a read.
-    """
-
-    def __init__(self, task: Task, *, calls_back: bool = False) -> None:
-        self.task = task
-        self.changed = anyio.Event()
-        self.outlook = Outlook(began=anyio.current_time())
-        self.waiters = 0
-        self.calls_back = calls_back
-        self.called = False
-        self.hurried: float | None = None
-        self.known_at = anyio.current_time()
-
-    @contextmanager
-    def attended(self) -> Generator[None]:
-        """Keeps the reads at the pace of somebody who waits."""
-        self.waiters += 1
-        try:
-            yield
-        finally:
-            self.waiters -= 1
-
-    def become(self, task: Task) -> bool:
-        """Takes what upstream says; wakes all waiters and returns True if it is something else than before."""
-        news = _told(task) != _told(self.task)
-        self.task = task
-        if news:
-            changed, self.changed = self.changed, anyio.Event()
-            changed.set()
-        return news
 
 
 class Reader:
     """The reads of one account for as long as it has unfinished tasks.
 
-    `on_change` is awaited with each changed task before its waiters are woken; `usual` tells how many seconds a type
-    of task takes; `net` whether callbacks are expected to tell the end.
+    `poll` is the shortest time between two reads in seconds. `on_change` is awaited with each changed task before its
+    waiters are woken; `usual` tells when such a task usually ends; `callbacks_come` whether those that were asked for
+    can be expected to tell the end.
     """
 
     def __init__(
         self,
         account: str | None,
         client: RunwayClient,
+        listing: Listing,
         *,
         poll: float,
-        on_change: Callable[[Task], Awaitable[None]],
-        usual: Callable[[str | None], float | None],
-        net: Callable[[Followed], bool],
+        on_change: Callable[[Followed, Task], Awaitable[None]],
+        usual: Callable[[Task], Span | None],
+        callbacks_come: Callable[[], bool],
     ) -> None:
         self.followed: dict[str, Followed] = {}
         self._account = account
         self._client = client
+        self._listing = listing
         self._poll = poll
         self._on_change = on_change
         self._usual = usual
-        self._net = net
-        self._stirred = anyio.Event()
-        self._earliest = 0.0
+        self._callbacks_come = callbacks_come
+        self._phase = random.random()  # noqa: S311  keeps readers out of step
+        self._earliest = max(anyio.current_time() + self._phase * poll, listing.last_read + poll)
         self._pause = 0.0
-        self._limit = _PAGE
-        self._unlisted: list[str] = []
-        self._list_again = 0.0
+        self._alone = 0
+        self._one_at_a_time = anyio.Lock()
+        self._stirred = anyio.Event()
+        self._claimed: list[Followed] = []
 
     def stir(self) -> None:
         """Makes the reader think again about when to read, since what it follows or for whom has changed."""
         self._stirred.set()
 
+    def claim(self, entry: Followed) -> None:
+        """Looks into a claim that the task has ended: at once, or a poll interval after the last such look."""
+        if entry.claim is None:
+            now, last = anyio.current_time(), entry.looked_into
+            entry.claim = now if last is None else max(now, last + self._poll)
+            self._claimed.append(entry)
+            self.stir()
+
     async def run(self) -> None:
         """Reads until nothing is left to follow."""
         while self.followed:
             self._stirred = anyio.Event()
-            left = self._due() - anyio.current_time()
+            left = self._next() - anyio.current_time()
             if left <= 0:
-                await self._turn()
-                continue
-            with anyio.move_on_after(left):
-                await self._stirred.wait()
+                async with self._one_at_a_time:
+                    # Somebody else may have read while this waited for its turn.
+                    if self._next() <= anyio.current_time():
+                        await self._turn()
+            else:
+                with anyio.move_on_after(left):
+                    await self._stirred.wait()
 
-    async def read_alone(self, entry: Followed) -> None:
-        """Reads one task by itself; raises what the read raises, but not that the task is unknown."""
-        try:
-            task = await self._client.task(entry.task.task_id, patience=0)
-        except NotFound:
-            if anyio.current_time() - entry.known_at > _GONE_SECONDS:
-                _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
-                self.followed.pop(entry.task.task_id, None)
-            return
-        await self._note(task)
+    async def told_lately(self, entry: Followed, *, patience: float | None) -> Task:
+        """The task as upstream told it less than a poll interval ago, by a read of its own if need be.
 
-    def _due(self) -> float:
-        return together(
-            [self._wanted(entry) for entry in self.followed.values()], earliest=self._earliest, poll=self._poll
-        )
+        Any number of callers cost one read. Raises what the read raises; `patience` is the client's.
+        """
+        async with self._one_at_a_time:
+            is_fresh = entry.is_told and anyio.current_time() - entry.outlook.seen < self._poll
+            if not is_fresh and not entry.task.is_terminal:
+                task = await self._client.task(entry.task.task_id, patience=patience)
+                self._earliest = max(self._earliest, anyio.current_time() + self._poll)
+                await self._note(entry, task)
+            return entry.task
 
-    def _wanted(self, entry: Followed) -> float:
-        now = anyio.current_time()
-        return wanted(
-            entry.outlook, now, poll=self._poll, attended=bool(entry.waiters), net=entry.calls_back and self._net(entry)
-        )
+    def _next(self) -> float:
+        """When the next read is due; while none is allowed it is not weighed which one."""
+        in_turn = self._earliest
+        if anyio.current_time() >= in_turn:
+            in_turn = together(
+                [self._need(entry) for entry in self.followed.values()], earliest=self._earliest, poll=self._poll
+            )
+        claims = [entry.claim or 0.0 for entry in self._claims()]
+        return min(in_turn, max(min(claims), self._earliest if self._pause else 0.0)) if claims else in_turn
+
+    def _claims(self) -> list[Followed]:
+        self._claimed = [entry for entry in self._claimed if entry.claim is not None and self._follows(entry)]
+        return self._claimed
+
+    def _follows(self, entry: Followed) -> bool:
+        return self.followed.get(entry.task.task_id) is entry
+
+    def _need(self, entry: Followed) -> Need:
+        if entry.urgent:
+            return Need(entry.outlook.seen, 1.0)
+        net = entry.expects_call and self._callbacks_come()
+        watch = Watch(attended=entry.is_attended, net=net, nudged=entry.nudged)
+        return need(entry.outlook, watch, poll=self._poll, usual=self._usual(entry.task), phase=self._phase)
 
     async def _turn(self) -> None:
-        """One read, whatever comes of it, and the time before which there is no other."""
-        began = anyio.current_time()
+        """One read, whatever comes of it, and the time before which there is no other in turn."""
         try:
             await self._read()
             self._pause = 0.0
         except RunwayError as error:
-            self._pause = min(_LONGEST_BACKOFF, max(2 * self._pause, 2 * self._poll, error.retry_after or 0.0))
+            pause = min(_LONGEST_BACKOFF * self._poll, max(2 * self._pause, _FIRST_BACKOFF * self._poll))
+            self._pause = max(pause, error.retry_after or 0.0)
             _log.info("an account's tasks could not be read: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            self._pause = _LONGEST_BACKOFF
+            self._pause = _LONGEST_BACKOFF * self._poll
             _log.exception("the reader of an account stumbled and goes on")
-        pause = max(self._poll, self._pause)
-        self._earliest = began + pause * random.uniform(1.0, 1.05)  # noqa: S311  keeps readers out of step
+        # Counted from the answer, so that no delay on the way brings two reads closer together at upstream's door.
+        pause = max(self._poll, self._pause * random.uniform(1.0, 1.25))  # noqa: S311  jitter
+        self._listing.last_read = anyio.current_time()
+        self._earliest = self._listing.last_read + pause
 
     async def _read(self) -> None:
-        unlisted = [self.followed[task_id] for task_id in self._unlisted if task_id in self.followed]
-        self._unlisted = []
-        if unlisted:
-            await self._read_soonest(unlisted)
-        elif len(self.followed) == 1 or anyio.current_time() < self._list_again:
-            await self._read_soonest(list(self.followed.values()))
+        now, entries = anyio.current_time(), list(self.followed.values())
+        claimed = [entry for entry in self._claims() if (entry.claim or 0.0) <= now]
+        serves = len(entries) > 1 and self._listing.serves()
+        if claimed and not (serves and self._listing.worth_a_page(len(claimed))):
+            await self._look_into(claimed[0])
+        elif not serves:
+            await self._read_alone(self._neediest(entries))
+        elif not claimed and (suspect := self._listing.suspect(entries)):
+            await self._check(suspect)
+        elif alone := self._better_alone(entries):
+            await self._read_alone(self._neediest(alone))
+            self._alone += 1
         else:
-            await self._read_list()
+            await self._read_page(entries)
+            self._alone = 0
 
-    async def _read_soonest(self, entries: list[Followed]) -> None:
-        entry = min(entries, key=self._wanted)
-        entry.outlook = entry.outlook.after(anyio.current_time(), ratio=None, starts_in=None, usual=None)
-        await self.read_alone(entry)
+    def _better_alone(self, entries: list[Followed]) -> list[Followed]:
+        """Those that a page does not help, between two pages: such as just vanished from it, or else never show."""
+        urgent = [entry for entry in entries if entry.urgent]
+        if urgent or self._alone:
+            return urgent if self._alone < _URGENT_AT_ONCE else []
+        now = anyio.current_time()
+        return [entry for entry in entries if entry.swept and self._need(entry).at <= now]
 
-    async def _read_list(self) -> None:
+    def _neediest(self, entries: list[Followed]) -> Followed:
+        return min(entries, key=lambda entry: self._need(entry).at)
+
+    async def _look_into(self, entry: Followed) -> None:
+        entry.looked_into = anyio.current_time()
+        await self._read_alone(entry)
+        entry.claim = None
+        # Upstream's own reads may lag behind its callback.
+        entry.urgent = self._follows(entry)
+
+    async def _check(self, entry: Followed) -> None:
+        listed = entry.task
+        await self._read_alone(entry)
+        self._listing.doubt(listed, entry.task)
+
+    async def _read_alone(self, entry: Followed) -> bool:
+        """Reads one task by itself; False if upstream does not know it, raises whatever else the read raises."""
         try:
-            page = await self._client.tasks(email=self._account, limit=self._limit, patience=0)
-        except (InvalidRequest, NotFound, UnexpectedResponse) as error:
-            if isinstance(error, UnexpectedResponse) and error.unreadable:
-                raise
-            self._distrust(str(error))
-            return
-        rows = {task.task_id: task for task in page if task.task_id in self.followed}
-        for number, task in enumerate(rows.values(), start=1):
-            if _is_whole(task):
-                await self._note(task)
-            elif task.is_terminal:
-                await self.read_alone(self.followed[task.task_id])
-            if number % _ROWS_AT_ONCE == 0:
-                await anyio.lowlevel.checkpoint()
-        self._unlisted = [each for each in self.followed if each not in rows or not _is_whole(rows[each])]
-        if self._unlisted and len(page) >= self._limit < _LARGEST_PAGE:
-            self._limit = min(_LARGEST_PAGE, 4 * self._limit)
-        elif self._unlisted and not rows:
-            self._distrust("it shows none of the tasks that run")
+            task = await self._client.task(entry.task.task_id, patience=0)
+        except NotFound:
+            now = anyio.current_time()
+            entry.outlook, entry.urgent = replace(entry.outlook, seen=now), False
+            if now - entry.known_at > _GONE_SECONDS:
+                _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
+                del self.followed[entry.task.task_id]
+            return False
+        self._listing.outdone(task)
+        await self._note(entry, task)
+        return True
 
-    def _distrust(self, why: str) -> None:
-        if self._list_again == 0.0:
-            _log.warning("the list of tasks does not serve (%s); tasks are read one by one", why)
-        self._list_again = anyio.current_time() + _DISTRUST_SECONDS
-
-    async def _note(self, task: Task) -> None:
-        entry = self.followed.get(task.task_id)
-        if entry is None:
+    async def _read_page(self, entries: list[Followed]) -> None:
+        page = await self._page()
+        if page is None or not self._listing.believes({task.task_id: task for task in page}):
             return
-        entry.known_at = anyio.current_time()
-        entry.outlook = entry.outlook.after(
-            entry.known_at,
-            ratio=task.progress,
-            starts_in=task.estimated_seconds_to_start,
-            usual=self._usual(task.task_type),
-        )
-        if _told(task) != _told(entry.task):
-            await self._on_change(task)
+        rows = {task.task_id: row for row, task in enumerate(page)}
+        found = {each: rows[each] for each in self.followed if each in rows}
+        self._listing.showed(page, found, entries)
+        for turn, (task_id, row) in enumerate(found.items(), start=1):
+            await self._take(self.followed[task_id], page[row])
+            if turn % _ROWS_AT_ONCE == 0:
+                await checkpoint()
+        for task_id in found:
+            if (entry := self.followed.get(task_id)) and entry.hides_film:
+                await self._uncover(entry, page[rows[task_id]])
+
+    async def _take(self, entry: Followed, row: Task) -> None:
+        """Takes what a row of the list holds; if that is too little, the task is to be read by itself."""
+        if row.status == "UNKNOWN":
+            entry.listed, entry.swept = False, True
+        elif row.status == "SUCCEEDED" and not row.artifacts:
+            entry.urgent, entry.hides_film = entry.peeked, not entry.peeked
+        elif row.status == "FAILED" and "error" not in row.model_fields_set:
+            entry.urgent = True
+        else:
+            await self._note(entry, merged(entry.task, row))
+
+    async def _uncover(self, entry: Followed, row: Task) -> None:
+        """Reads at once, but only once, the film that a row of the list hides."""
+        entry.hides_film, entry.peeked = False, True
+        if not await self._read_alone(entry) and self._follows(entry):
+            await self._note(entry, merged(entry.task, row))
+
+    async def _note(self, entry: Followed, task: Task) -> None:
+        now = anyio.current_time()
+        entry.is_told, entry.urgent, entry.nudged, entry.known_at = True, False, False, now
+        entry.outlook = entry.outlook.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
+        if told(task) != told(entry.task):
+            entry.turned = now
+            await self._on_change(entry, task)
         if task.is_terminal:
             self.followed.pop(task.task_id, None)
-        entry.become(task)
+        entry.take(task)
 
-
-def _told(task: Task) -> tuple[object, ...]:
-    """What of a task is news to those who wait; its links are fresh at every read and are not."""
-    return task.status, task.progress, task.progress_text, task.estimated_seconds_to_start
-
-
-def _is_whole(task: Task) -> bool:
-    """Whether a row of the list tells what the task itself would: a status, and the film of a success."""
-    return task.status != "UNKNOWN" and (task.status != "SUCCEEDED" or bool(task.artifacts))
+    async def _page(self) -> tuple[Task, ...] | None:
+        """The part of the list that should show what is followed; None if the list refuses."""
+        window = self._listing.window
+        try:
+            return await self._client.tasks(email=self._account, offset=window.offset, limit=window.limit, patience=0)
+        except (InvalidRequest, NotFound, UnexpectedResponse) as error:
+            if not (isinstance(error, UnexpectedResponse) and error.unreadable):
+                self._listing.distrust(str(error))
+                return None
+            self._listing.unanswered()
+            raise
+        except RunwayError:
+            self._listing.unanswered()
+            raise

@@ -11,12 +11,15 @@ import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import task_failure
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.posting import Posts
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.submit import Submissions
+from runway_mcp.tasks.usual import Usual
 from runway_mcp.tasks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -27,12 +30,13 @@ SHUTDOWN_GRACE = 3.0
 
 @dataclass(frozen=True)
 class TasksRoom:
-    """What a call may reach: upstream, the ledger, the watcher and the submits of this process."""
+    """What a call may reach: upstream, the ledger, the watcher, the submits and the callbacks of this process."""
 
     client: RunwayClient
     ledger: Ledger
     watcher: Watcher
     submissions: Submissions
+    callbacks: Callbacks
 
 
 async def _ignore(_: Task) -> None:
@@ -47,13 +51,21 @@ async def open_tasks(
     poll_seconds: float,
     on_change: Callable[[Task], Awaitable[None]] = _ignore,
     now: Callable[[], float] = time.time,
+    public_url: str | None = None,
 ) -> AsyncGenerator[TasksRoom]:
     """Opens the room on an open client; takes up, in the background, what an earlier process left unfinished.
 
     `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A
-    ledger that cannot be used does not stop the start: each submit then says why it is refused.
+    ledger that cannot be used does not stop the start: each submit then says why it is refused. `public_url` is where
+    upstream reaches this process over HTTP; with it, submits without a replyUrl ask to be called back.
     """
     book = Ledger(ledger)
+
+    async def intent_of(task: Task) -> Intent | None:
+        try:
+            return await book.of_task(task.task_id)
+        except LedgerError:
+            return None
 
     async def note(task: Task) -> None:
         failure = task_failure(task)
@@ -64,28 +76,34 @@ async def open_tasks(
             _log.exception("the ledger could not be told of a task's state")
         await on_change(task)
 
-    usual: dict[str | None, float] = {}
+    usual = Usual()
+    callbacks = address(public_url) if public_url else None
     async with anyio.create_task_group() as background:
-        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual.get)
+        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual, now=now)
 
         async def accepted(task: Task) -> None:
             await note(task)
-            watcher.follow(task)
+            intent = await intent_of(task)
+            oldest = now() - intent.created if intent else None
+            calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
+            watcher.follow(task, calls_back=calls_back, oldest=oldest)
 
         settlements = Settlements(client, book, background, accepted=accepted, now=now)
         posts = Posts(client, book, settlements, background, accepted=accepted, now=now)
-        submissions = Submissions(client, book, settlements, posts, accepted=accepted, now=now)
+        submissions = Submissions(client, book, settlements, posts, accepted=accepted, now=now, callbacks=callbacks)
+        called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
 
         async def take_up() -> None:
             try:
                 await submissions.resume()
-                usual.update(await book.usual_seconds())
+                for sort, took in (await book.durations()).items():
+                    usual.learn(sort, took)
             except LedgerError as error:
                 _log.warning("%s Nothing can be submitted until that is mended.", error)
 
         background.start_soon(take_up)
         try:
-            yield TasksRoom(client, book, watcher, submissions)
+            yield TasksRoom(client, book, watcher, submissions, called)
         finally:
             await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()

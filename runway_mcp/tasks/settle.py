@@ -60,6 +60,10 @@ class Settlements:
         found = await self.find(intent)
         return found is not None and await self._adopt(intent, found)
 
+    def hurry(self, intent: Intent) -> None:
+        """Looks once, in the background, since something tells that there may be a task."""
+        self._background.start_soon(self._look_now, intent)
+
     async def notice(self, running: Iterable[RunningTask]) -> None:
         """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
         with suppress(RunwayError, LedgerError):
@@ -82,6 +86,14 @@ class Settlements:
         found = await candidates(self._client, self._ledger, intent)
         message = _CLOSED.format(facts=_facts(intent))
         return Failure("submission_unknown", message, charged="unknown", candidates=found, intent=intent)
+
+    async def _look_now(self, intent: Intent) -> None:
+        try:
+            await self.settle(intent)
+        except LedgerError as error:
+            _log.warning("%s", error)
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("looking for an unclear submit stumbled")
 
     async def _keep_looking(self, intent: Intent) -> None:
         pauses = iter(_PAUSES)

@@ -67,7 +67,8 @@ class Submitted:
 class Submissions:
     """The submits that calls ask for, each a POST of its own or the twin of an earlier one.
 
-    `accepted` is awaited with each task that becomes ours; `now` gives Unix seconds.
+    `accepted` is awaited with each task that becomes ours; `now` gives Unix seconds; `callbacks` is the address of our
+    own callbacks, None if upstream cannot reach us.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Submissions:
         *,
         accepted: Callable[[Task], Awaitable[None]],
         now: Callable[[], float],
+        callbacks: str | None = None,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -86,6 +88,7 @@ class Submissions:
         self._posts = posts
         self._accepted = accepted
         self._now = now
+        self._callbacks = callbacks
 
     async def submit(self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE) -> Submitted:
         """Submits a plan once, or returns its twin, at the latest at `deadline` (in the event loop's time).
@@ -98,7 +101,8 @@ class Submissions:
         while True:
             try:
                 now, covers = self._now(), arguments_key(plan)
-                intent, twin = await self._ledger.claim(draft(plan, now=now), now=now, terms=terms, covers=covers)
+                wanted = draft(plan, now=now, calls_back=self._callbacks is not None)
+                intent, twin = await self._ledger.claim(wanted, now=now, terms=terms, covers=covers)
             except LedgerError as error:
                 raise _not_submitted(error) from error
             try:
@@ -121,7 +125,7 @@ class Submissions:
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say) -> Submitted | None:
         """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again."""
-        request = request_of(plan, intent)
+        request = request_of(plan, intent, callbacks=self._callbacks)
         try:
             while True:
                 post = self._posts.begin(intent, request, turbo=plan.model.turbo)

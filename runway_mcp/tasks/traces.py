@@ -18,8 +18,8 @@ from runway_mcp.tasks.ledger import Ledger
 
 # How far upstream's clock may lag behind ours, in seconds.
 CLOCK_SKEW = 60.0
-_PAGE = 100
-_MOST_PAGES = 10
+# Offset and length of the pages that are looked through: together all that upstream lists, the newest soonest.
+_PAGES = ((0, 100), (100, 900), (1000, 1000))
 _PATIENCE = 3.0
 
 
@@ -81,7 +81,7 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
     """The same account's tasks of the minutes after the intent that no intent owns; none if the read fails."""
     latest, page = intent.created + LOOKING_SECONDS, ()
     with anyio.move_on_after(_PATIENCE), suppress(RunwayError):
-        page = await client.tasks(email=intent.account, limit=_PAGE, patience=_PATIENCE)
+        page = await client.tasks(email=intent.account, limit=_PAGES[0][1], patience=_PATIENCE)
     near = [task for task in page if task.created and not _is_older(task, intent)]
     return tuple(
         [
@@ -102,10 +102,10 @@ async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task 
 
 async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:
     """Pages of the task list until one is short, or reaches behind the intent in a list that is newest first."""
-    for number in range(_MOST_PAGES):
-        page = await client.tasks(email=intent.account, offset=number * _PAGE, limit=_PAGE, patience=_PATIENCE)
+    for offset, limit in _PAGES:
+        page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_PATIENCE)
         yield page
-        if len(page) < _PAGE:
+        if len(page) < limit:
             return
         dates = [task.created_at or "" for task in page]
         newest_first = dates[0] > dates[-1] and dates == sorted(dates, reverse=True)

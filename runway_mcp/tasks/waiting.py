@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.reader import Followed
+from runway_mcp.tasks.followed import Followed
 from runway_mcp.tasks.watcher import Watcher
 
 # The longest silence between two tellings, and the shortest, in seconds.
@@ -17,13 +17,14 @@ async def wait_for(watcher: Watcher, task: Task, *, deadline: float, tell: Calla
     """Returns the task as soon as it is terminal, or as it stands at the deadline (in the event loop's time).
 
     `tell` is awaited at once, then for changes at most once a second and at least every ten seconds, never after the
-    task's end. Cancelling the wait leaves the task followed.
+    task's end; it is cut off at the deadline. Cancelling the wait leaves the task followed.
     """
     watched = watcher.follow(task)
     with watched.attended():
         while not watched.task.is_terminal and anyio.current_time() < deadline:
             changed, began = watched.changed, anyio.current_time()
-            await tell(watched.task)
+            with anyio.move_on_after(deadline - began):
+                await tell(watched.task)
             with anyio.move_on_after(min(deadline, began + HEARTBEAT) - anyio.current_time()):
                 await changed.wait()
             await _end(watched, until=min(deadline, began + QUIET))

@@ -4,26 +4,36 @@ Readers live in the lifespan's task group, so they outlive the call that began t
 a read, and while callbacks come the reads are only a net for those that get lost. Its body is never believed.
 """
 
+import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.reader import Followed, Reader
+from runway_mcp.tasks.followed import Followed
+from runway_mcp.tasks.pages import Listing
+from runway_mcp.tasks.reader import Reader
+from runway_mcp.tasks.usual import Usual, sort_of
 
+_log = logging.getLogger(__name__)
 
-def _no_idea(_: str | None) -> float | None:
-    return None
+# After so many ends in a row that no callback told of, none is expected until one comes.
+_MISSED = 2
+# Who asks again within so many poll intervals counts as one who waits.
+_GLANCE = 6.0
+# No task is taken to be older, whatever its date, in seconds.
+_OLDEST = 86_400.0
 
 
 class Watcher:
     """Reads followed tasks until they end, never more often than `poll_seconds` per account.
 
-    `on_change` is awaited with each changed task before its waiters are woken; `usual` tells how many seconds a type
-    of task takes from its submit, None if that is not known.
+    `on_change` is awaited with each changed task before its waiters are woken. `usual` is what earlier tasks taught of
+    how long they take; the watcher goes on learning. `now` gives Unix seconds.
     """
 
     def __init__(
@@ -33,71 +43,103 @@ class Watcher:
         *,
         poll_seconds: float,
         on_change: Callable[[Task], Awaitable[None]],
-        usual: Callable[[str | None], float | None] = _no_idea,
+        usual: Usual | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._background = readers
         self._poll = poll_seconds
         self._on_change = on_change
-        self._usual = usual
+        self._usual = usual or Usual()
+        self._now = now
         self._readers: dict[str | None, Reader] = {}
-        self._callbacks_come = True
+        self._listings: dict[str | None, Listing] = {}
+        self._missed = 0
 
-    def follow(self, task: Task, *, calls_back: bool = False) -> Followed:
+    def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
         """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle.
 
-        `calls_back` tells that its submit asked upstream to call us.
+        `calls_back` tells that its submit asked upstream to call us; `oldest` is how many seconds ago that was at most.
+        A task without a date is taken for what we remember of it, not for upstream's word.
         """
         if task.is_terminal:
             return Followed(task)
-        reader = self._readers.get(task.account)
-        if reader is None:
-            reader = self._readers[task.account] = self._reader(task.account)
-            self._background.start_soon(self._run, task.account, reader)
-        entry = reader.followed.setdefault(task.task_id, Followed(task))
-        entry.calls_back = entry.calls_back or calls_back
-        reader.stir()
+        reader = self._readers.get(task.account) or self._begin(task.account)
+        entry = reader.followed.get(task.task_id)
+        if entry is None:
+            age, is_told = self._age(task, oldest), task.created_at is not None
+            entry = reader.followed[task.task_id] = Followed(task, age=age, is_told=is_told, stir=reader.stir)
+            reader.stir()
+        if calls_back and not entry.expects_call:
+            entry.expects_call = True
+            reader.stir()
         return entry
+
+    def known(self, task_id: str) -> Followed | None:
+        """The handle of a task while it is followed."""
+        reader = self._readers.get(account_of(task_id))
+        return reader.followed.get(task_id) if reader else None
+
+    async def read(self, task_id: str, *, patience: float | None = None) -> Task:
+        """A task as upstream tells it: of one that is followed, what it told less than a poll interval ago is enough.
+
+        Whoever asks again and again counts as one who waits. Raises what the read raises; `patience` is the client's.
+        """
+        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        if reader is None or entry is None:
+            return await self._client.task(task_id, patience=patience)
+        entry.glance(_GLANCE * self._poll)
+        return await reader.told_lately(entry, patience=patience)
 
     def cue(self, task_id: str, *, ended: bool) -> None:
         """Takes a callback about a task; one that claims its end earns a read at once, at most one per poll interval.
 
-        Any other shows that callbacks come, and costs nothing. Unknown tasks are ignored.
+        Any other may bring the next read forward if somebody waits. A task that is not followed is left alone.
         """
-        for reader in self._readers.values():
-            entry = reader.followed.get(task_id)
-            if entry is not None:
-                entry.called = self._callbacks_come = True
-                now = anyio.current_time()
-                if ended and (entry.hurried is None or now - entry.hurried >= self._poll):
-                    entry.hurried = now
-                    self._background.start_soon(self._hurry, reader, entry)
-                return
+        if ended:
+            self._missed = 0
+        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        if reader is None or entry is None:
+            return
+        if ended:
+            entry.claimed = True
+            reader.claim(entry)
+        elif not entry.nudged:
+            entry.nudged = True
+            reader.stir()
 
-    async def _hurry(self, reader: Reader, entry: Followed) -> None:
-        try:
-            await reader.read_alone(entry)
-        except RunwayError:
-            entry.calls_back = False
-        reader.stir()
-
-    def _reader(self, account: str | None) -> Reader:
-        return Reader(
+    def _begin(self, account: str | None) -> Reader:
+        listing = self._listings.setdefault(account, Listing(self._poll))
+        reader = self._readers[account] = Reader(
             account,
             self._client,
+            listing,
             poll=self._poll,
             on_change=self._changed,
-            usual=self._usual,
-            net=lambda _: self._callbacks_come,
+            usual=self._usual.span,
+            callbacks_come=lambda: self._missed < _MISSED,
         )
+        self._background.start_soon(self._run, account, reader)
+        return reader
 
     async def _run(self, account: str | None, reader: Reader) -> None:
         await reader.run()
         del self._readers[account]
 
-    async def _changed(self, task: Task) -> None:
-        reader = self._readers.get(task.account)
-        entry = reader.followed.get(task.task_id) if reader else None
-        if task.is_terminal and entry is not None and entry.calls_back and not entry.called:
-            self._callbacks_come = False
-        await self._on_change(task)
+    def _age(self, task: Task, oldest: float | None) -> float:
+        """How old a task is by its own date, as far as that may be true: upstream's clock is not ours."""
+        if task.created is None:
+            return oldest or 0.0
+        age = self._now() - task.created.timestamp()
+        return min(max(0.0, age), _OLDEST if oldest is None else oldest)
+
+    async def _changed(self, entry: Followed, task: Task) -> None:
+        if task.is_terminal:
+            if entry.expects_call and not entry.claimed:
+                self._missed += 1
+            if task.status == "SUCCEEDED":
+                self._usual.learn(sort_of(task), (anyio.current_time() - entry.outlook.began,))
+        try:
+            await self._on_change(task)
+        except Exception:  # noqa: BLE001  whoever waits must hear of the change all the same
+            _log.exception("a change of a task could not be passed on")

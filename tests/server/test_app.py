@@ -1,12 +1,15 @@
 import re
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp.client.client import Client
 
 from runway_mcp import __version__
 from runway_mcp.server.app import LEDGER, create_server
 from runway_mcp.server.definitions import INSTRUCTIONS, TOOLS, input_schema
+from runway_mcp.server.mcp_tasks import EXTENSION
+from runway_mcp.server.resources import KEPT_MS
 from runway_mcp.simulator.faults import Fault
 from tests.server.bench import URL, a_world, at_desk, settings
 
@@ -46,6 +49,17 @@ async def test_the_server_says_who_it_is_what_it_can_do_and_how_to_use_it(tmp_pa
         assert client.server_capabilities.logging is None
 
 
+async def test_news_are_promised_of_resources_alone_since_tools_and_prompts_never_change(
+    tmp_path: Path, mode: str
+) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        told = desk.client.server_capabilities.model_dump(exclude_none=True)
+
+        assert told["resources"] == {"subscribe": True, "list_changed": True}
+        assert told["tools"] == told["prompts"] == {"list_changed": False}
+        assert told.get("extensions") == ({EXTENSION: {}} if mode == "auto" else None)
+
+
 @pytest.mark.parametrize("token", ["set", None])
 async def test_the_tools_are_listed_with_and_without_a_token(tmp_path: Path, mode: str, token: str | None) -> None:
     fields = {} if token else {"token": None}
@@ -56,14 +70,30 @@ async def test_the_tools_are_listed_with_and_without_a_token(tmp_path: Path, mod
         assert listed[0].input_schema == TOOLS["extend_video"].input_schema
 
 
-async def test_fixed_lists_may_be_kept_and_tasks_may_not(tmp_path: Path) -> None:
+async def test_fixed_lists_may_be_kept_by_all_and_the_list_of_tasks_by_nobody(tmp_path: Path) -> None:
     async with at_desk(a_world(), tmp_path, "auto") as desk:
-        tools, resources = await desk.client.list_tools(), await desk.client.list_resources()
-        templates = await desk.client.list_resource_templates()
+        client = desk.client
+        fixed = await client.list_tools(), await client.list_prompts(), await client.list_resource_templates()
+        resources = await client.list_resources()
 
-        assert (tools.ttl_ms, tools.cache_scope) == (300_000, "public")
-        assert (templates.ttl_ms, templates.cache_scope) == (300_000, "public")
+        assert {(each.ttl_ms, each.cache_scope) for each in fixed} == {(300_000, "public")}
         assert (resources.ttl_ms, resources.cache_scope) == (0, "private")
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [("succeed", KEPT_MS), ("fail", KEPT_MS), ("empty", 0)])
+async def test_a_task_may_be_kept_once_nothing_of_it_can_change(tmp_path: Path, outcome: str, kept: int) -> None:
+    world = a_world(pace=20)
+    world.script_next(outcome=outcome)
+    async with at_desk(world, tmp_path, "auto") as desk:
+        uri = (await desk.extend(desk.clip, wait_seconds=0))["task_uri"]
+        running = await desk.client.read_resource(uri)
+        await anyio.sleep(30)
+        ended = await desk.client.read_resource(uri)
+        tasks = await desk.client.read_resource("runway://tasks")
+        asset = await desk.client.read_resource(f"runway://assets/{world.asset_id(desk.clip)}")
+
+        assert {(each.ttl_ms, each.cache_scope) for each in (running, tasks, asset)} == {(0, "private")}
+        assert (ended.ttl_ms, ended.cache_scope) == (kept, "private")
 
 
 def test_the_transport_can_look_up_input_schemas_without_listing_the_tools(tmp_path: Path) -> None:

@@ -1,14 +1,43 @@
 import json
-import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from mcp.client.client import Client
 
+from runway_mcp.server.app import create_server
 from runway_mcp.server.definitions import INSTRUCTIONS, TOOLS, tools_table
+from runway_mcp.server.prompts import PROMPTS
+from tests.server.bench import settings
+from tests.server.pinned import FOLDER, check_snapshot
 
-SNAPSHOTS = Path(__file__).parent / "snapshots"
-REGENERATE = "UPDATE_SNAPSHOTS"
+OTHERS = ("instructions", "prompts", "resource_templates")
+
+# Words in capitals that are names, not shouting.
+NAMES = {
+    *("PENDING", "THROTTLED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "DRY_RUN"),
+    *("USEAPI_EMAIL", "URL", "URI", "ISO", "UTC"),
+}
+SOURCES = {
+    "assetId": "list_assets",
+    "text_prompt": "Your words",
+    "seconds": "5 (default) or 10",
+    "seed": "you choose",
+    "exploreMode": "Unlimited plan",
+    "replyUrl": "of yours",
+    "replyRef": "of yours",
+    "maxJobs": "account's own limit",
+    "wait_seconds": "the server's",
+    "confirm": "in a dry_run's quote",
+    "dry_run": "without submitting",
+    "taskId": "extend_video or list_assets",
+    "mediaType": "Kind of asset",
+    "offset": "next_offset",
+    "limit": "look for a name",
+    "email": "an error names them",
+}
 
 
 def wire(name: str) -> dict[str, Any]:
@@ -16,21 +45,62 @@ def wire(name: str) -> dict[str, Any]:
     return TOOLS[name].model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def arguments() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every argument of every tool: the tool's name, its own, its schema."""
+    for tool in TOOLS.values():
+        for name, schema in tool.input_schema["properties"].items():
+            yield tool.name, name, schema
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every text that describes something, with what it describes."""
+    yield "instructions", INSTRUCTIONS
+    for tool in TOOLS.values():
+        yield tool.name, tool.description or ""
+        for schema in (tool.input_schema, tool.output_schema or {}):
+            yield from ((f"{tool.name}.{name}", text) for name, text in descriptions(schema))
+    for prompt in PROMPTS.values():
+        yield prompt.name, prompt.description or ""
+        yield from ((f"{prompt.name}.{each.name}", each.description or "") for each in prompt.arguments or ())
+
+
+def descriptions(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The descriptions in a schema, however deep."""
+    for name, part in schema.get("properties", {}).items():
+        if "description" in part:
+            yield name, part["description"]
+        yield from descriptions(part)
+
+
+def values(node: object) -> Iterator[object]:
+    """Every key and every value of a JSON document."""
+    if isinstance(node, dict):
+        for key, value in cast("dict[str, object]", node).items():
+            yield key
+            yield from values(value)
+    elif isinstance(node, list):
+        for value in cast("list[object]", node):
+            yield from values(value)
+    else:
+        yield node
+
+
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_definition_is_what_its_snapshot_says(name: str) -> None:
-    """A wanted change is written with `UPDATE_SNAPSHOTS=1 pytest tests/server/test_definitions.py`."""
-    snapshot = SNAPSHOTS / f"{name}.json"
-    now = json.dumps(wire(name), indent=2, ensure_ascii=False) + "\n"
-    if os.environ.get(REGENERATE):
-        snapshot.parent.mkdir(exist_ok=True)
-        snapshot.write_text(now, encoding="utf-8")
-
-    assert snapshot.is_file(), f"{snapshot.name} is missing: set {REGENERATE}=1 to write it"
-    assert snapshot.read_text(encoding="utf-8") == now
+    check_snapshot(name, wire(name))
 
 
-def test_there_is_a_snapshot_for_each_tool_and_for_nothing_else() -> None:
-    assert {file.stem for file in SNAPSHOTS.iterdir()} == set(TOOLS)
+async def test_prompts_templates_and_instructions_are_what_their_snapshots_say(tmp_path: Path) -> None:
+    async with Client(create_server(settings(tmp_path, token=None))) as client:
+        prompts, templates = await client.list_prompts(), await client.list_resource_templates()
+        check_snapshot("instructions", (client.instructions or "").splitlines())
+        check_snapshot("prompts", [each.model_dump(by_alias=True, exclude_none=True) for each in prompts.prompts])
+        listed = [each.model_dump(by_alias=True, exclude_none=True) for each in templates.resource_templates]
+        check_snapshot("resource_templates", listed)
+
+
+def test_there_is_a_snapshot_for_each_definition_and_for_nothing_else() -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} == {*TOOLS, *OTHERS}
 
 
 def test_all_definitions_together_stay_within_ten_thousand_characters() -> None:
@@ -46,18 +116,33 @@ def test_every_tool_has_a_title_and_says_all_four_hints(name: str) -> None:
     assert hints is not None
     spends = name == "extend_video"
 
+    assert re.fullmatch(r"[a-z]+_[a-z]+", name)
     assert tool.title
     assert (hints.read_only_hint, hints.destructive_hint) == (not spends, False)
     assert (hints.idempotent_hint, hints.open_world_hint) == (not spends, True)
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_a_description_says_what_when_and_what_else_in_a_few_sentences(name: str) -> None:
-    description = TOOLS[name].description or ""
+def test_the_first_sentence_says_what_is_done_to_what_and_what_comes_back(name: str) -> None:
+    first = (TOOLS[name].description or "").partition(". ")[0]
 
-    assert 3 <= description.count(". ") + 1 <= 7
+    assert re.match(r"[A-Z][a-z]+s (a|an|one) ", first)
+    assert "Runway" in first
+    assert re.search(r" (returns|with) ", first)
+    assert name not in first
+    assert len(first) < 200
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_description_says_when_to_use_it_what_else_there_is_and_what_it_does_to_the_world(name: str) -> None:
+    description = TOOLS[name].description or ""
+    _, when, *others = description.split(". ")
+
+    assert when.startswith("Use it ")
+    assert 3 <= len(others) + 2 <= 6
     assert len(description) < 800
     assert all(other in description for other in TOOLS if other != name)
+    assert any(each.startswith(("Free, and changes nothing", "Spends credits")) for each in others)
 
 
 def test_the_tool_that_spends_says_so() -> None:
@@ -65,6 +150,45 @@ def test_the_tool_that_spends_says_so() -> None:
 
     for fact in ("credits", "cannot be cancelled", "three times", "moderated", "minutes", "dry_run"):
         assert fact in description
+
+
+@pytest.mark.parametrize(("tool", "name", "schema"), list(arguments()))
+def test_every_argument_says_where_its_value_comes_from_and_its_range(
+    tool: str, name: str, schema: dict[str, Any]
+) -> None:
+    description = schema["description"]
+
+    assert SOURCES[name] in description
+    assert description.endswith(".")
+    for bound in ("minimum", "maximum"):
+        assert str(schema.get(bound, "")) in description
+    assert all(str(choice) in description for choice in schema.get("enum", ()) if isinstance(choice, int))
+    assert "econds" in description or not name.endswith("seconds")
+    assert (
+        name in TOOLS[tool].input_schema.get("required", ())
+        or "default" in schema
+        or re.search(r"[Dd]efault|needed where", description)
+    )
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_schemas_are_flat_closed_to_unknown_arguments_and_know_no_null(name: str) -> None:
+    tool = TOOLS[name]
+
+    assert tool.input_schema["additionalProperties"] is False
+    assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs"} & set(map(str, values(tool.input_schema)))
+    assert all(schema["type"] not in ("object", "array") for _, _, schema in list(arguments()))
+    assert not {None, "null"} & {each for each in values(wire(name)) if each is None or isinstance(each, str)}
+    assert (tool.output_schema or {})["required"] == ["summary"]
+
+
+@pytest.mark.parametrize(("about", "text"), list(texts()))
+def test_no_text_shouts_orders_or_advertises(about: str, text: str) -> None:
+    assert text.isascii(), about
+    assert "!" not in text
+    assert set(re.findall(r"\b[A-Z][A-Z_]{2,}\b", text)) <= NAMES
+    assert not re.search(r"\b(must|always|important|powerful|easily|seamless|ignore)\b", text, re.IGNORECASE)
+    assert "  " not in text
 
 
 def test_the_instructions_fit_on_eight_lines_and_name_every_tool() -> None:

@@ -75,8 +75,12 @@ async def test_a_full_account_names_the_tasks_that_hold_its_slots(tmp_path: Path
         assert (
             f"Running: {first[0]['taskId']}, {first[1]['taskId']}, {first[2]['taskId']} and 2 more." in data["summary"]
         )
-        assert data["next_step"]["tool"] == "get_task"
-        assert data["next_step"]["arguments"] == {"taskId": first[0]["taskId"], "wait_seconds": 45}
+        assert data["next_step"]["tool"] == "extend_video"
+        assert data["next_step"]["arguments"] == {
+            "assetId": desk.world.asset_id(desk.clip),
+            "seed": 9,
+            "wait_seconds": 5,
+        }
 
 
 async def test_a_submit_without_a_clear_answer_is_looked_for_by_the_identical_call_and_never_posted_again(

@@ -145,7 +145,7 @@ async def test_an_end_without_a_film_is_an_error_that_tells_of_the_money(
         assert data["taskId"] == task_id
         assert data["summary"] == data["error"]["message"]
         assert f"Error: {kind}. Charged: {charged}. Safe to repeat the same call: no." in text(result)
-        assert data.get("next_step", {}).get("tool") == ("get_task" if outcome == "empty" else None)
+        assert data.get("next_step", {}).get("tool") == ("list_assets" if outcome == "empty" else None)
 
 
 async def test_a_read_that_never_ends_gives_up_in_time(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
-from runway_mcp.server.forms import failure_output, intent_output, plan_output, task_output, video
-from runway_mcp.server.next_steps import Asked, after_failure
+from runway_mcp.server.forms import assets_output, failure_output, intent_output, plan_output, task_output, video
+from runway_mcp.server.listing import Listed, Listing
+from runway_mcp.server.next_steps import Asked, after_failure, submit
 from runway_mcp.server.rendering import seconds, standing
-from runway_mcp.server.results import LONGEST_RESULT, task_result
+from runway_mcp.server.results import LONGEST_RESULT, assets_result, task_result
+from runway_mcp.tasks.drafts import draft
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.intents import draft
+from runway_mcp.tasks.lineage import Lineage, Verdict
 from runway_mcp.tasks.plan import Wish
 from tests.server.bench import structured, text
 from tests.tasks.samples import NOW, clip, intent, long_id, plan, task
@@ -38,7 +40,7 @@ def test_previews_are_left_out_before_a_result_grows_too_long(previews: int, kep
 
 
 def test_a_result_that_no_cut_makes_short_enough_keeps_what_matters() -> None:
-    done = task(artifacts=[film(previewUrls=[LINK])] * 8)
+    done = task(artifacts=[film(previewUrls=[LINK, LINK])] * 8)
 
     data = structured(task_result(task_output(done, ASKED)))
 
@@ -143,7 +145,7 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
     [
         (Failure("unavailable", "."), "extend_video", ASKED.arguments),
         (Failure("busy", "."), "extend_video", ASKED.arguments),
-        (Failure("busy", ".", running=(RunningTask(task_id="r"),)), "get_task", {"taskId": "r", "wait_seconds": 45}),
+        (Failure("busy", ".", running=(RunningTask(task_id="r"),)), "extend_video", ASKED.arguments),
         (Failure("submission_unknown", "."), "extend_video", ASKED.arguments),
         (Failure("unexpected_response", "."), "extend_video", ASKED.arguments),
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
@@ -169,8 +171,164 @@ def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
     assert (step and step.tool, step and step.arguments) == (tool, arguments)
 
 
-def test_a_failed_listing_of_an_unknown_account_suggests_no_listing() -> None:
-    assert after_failure(Failure("not_found", "."), Asked("list_assets", {"email": "x"}, 45)) is None
+@pytest.mark.parametrize(
+    ("kind", "arguments", "step"),
+    [
+        ("not_found", {"email": "x", "limit": 3}, {"limit": 3}),
+        ("not_found", {"limit": 3}, None),
+        ("invalid_request", {"email": "x"}, None),
+        ("busy", {"limit": 3}, {"limit": 3}),
+    ],
+)
+def test_a_failed_listing_suggests_the_linked_account_for_an_unknown_one_and_no_refused_listing_twice(
+    kind: str, arguments: dict[str, Any], step: dict[str, Any] | None
+) -> None:
+    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45))
+
+    assert (suggested and suggested.arguments) == step
+
+
+@pytest.mark.parametrize(("wait", "kept"), [(0, {}), (25, {"wait_seconds": 25})])
+def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: int, kept: dict[str, int]) -> None:
+    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45)
+
+    step = after_failure(Failure("busy", "."), asked)
+
+    assert step is not None
+    assert step.arguments == {"assetId": "a", **kept}
+    assert "waits for a slot" in step.reason
+
+
+def test_a_dry_run_that_upstream_puts_off_is_told_to_come_again_and_waits_for_no_slot() -> None:
+    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45))
+
+    assert step is not None
+    assert "slot" not in step.reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remaining", "offered"), [(10, 90, 5), (10, 50, 5), (10, 49, None), (10, None, None), (5, 40, None)]
+)
+def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
+    seconds: int, remaining: int | None, offered: int | None
+) -> None:
+    wanted = {"assetId": "a", "seconds": seconds, "confirm": "q"}
+    balance = Credits(permitted=remaining, used=0)
+    refusal = Failure("insufficient_credits", ".")
+    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), 100, "q")
+    priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
+    refused = failure_output(refusal, Asked("extend_video", wanted, 45), balance=balance).next_step
+
+    cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None
+    assert (refused and refused.arguments) == cheaper
+    assert (priced and priced.arguments) == (wanted if remaining is None else cheaper)
+
+
+def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
+    output = plan_output(plan(Wish("a")), Credits(permitted=9, used=0))
+
+    assert output.next_step is None
+    assert "That is more than the account has." in output.summary
+
+
+@pytest.mark.parametrize(
+    ("length", "left", "says"),
+    [
+        (10.0, 20.0, "be extension 1 of 3; 2 more extensions and 20 s of 40 s would be left."),
+        (None, None, "be extension 1 of 3; 2 more extensions would be left, up to 40 s in all."),
+    ],
+)
+def test_a_dry_run_tells_what_would_be_left_of_the_extensions_and_of_the_longest_film(
+    length: float | None, left: float | None, says: str
+) -> None:
+    source = Asset.model_validate({"assetId": "a", "metadata": {"duration": length}})
+    priced = plan_output(replace(plan(Wish("a", seconds=10)), source=source, seconds_left=left), None)
+
+    assert says in priced.summary
+
+
+def test_the_last_but_one_extension_leaves_one() -> None:
+    third = replace(plan(Wish("a")), lineage=Lineage("a", 2, 1, 5))
+
+    assert "; 1 more extension and 25 s of 40 s would be left." in plan_output(third, None).summary
+
+
+def test_a_film_tells_its_price_as_the_estimate_that_it_is() -> None:
+    options = {"extended_from_task_id": "t", "seconds": 10}
+    paid, free = (
+        task_output(task(artifacts=[film()], options={**options, "exploreMode": explore}), ASKED).summary
+        for explore in (False, True)
+    )
+
+    assert paid.endswith("extension 1 of 3, 10 s added for about 100 credits (an estimate).")
+    assert free.endswith("10 s added for no credits (explore mode).")
+
+
+def test_what_brought_no_film_tells_only_where_it_began() -> None:
+    failed = task(status="FAILED", options={"extended_from_task_id": "t", "seconds": 10})
+
+    ours = task_output(failed, ASKED, intent=intent(Wish("a", seconds=10)))
+
+    assert ours.lineage is not None
+    assert ours.lineage.wire() == {"source_assetId": clip().asset_id}
+    assert task_output(failed, ASKED).lineage is None
+
+
+def test_a_failure_about_a_task_that_goes_on_names_it() -> None:
+    output = failure_output(Failure("unexpected_response", ".", charged="unknown", task=task()), ASKED)
+
+    assert (output.task_id, output.task_uri) == (long_id("task", 1), f"runway://tasks/{long_id('task', 1)}")
+    assert failure_output(Failure("invalid_request", ".", task=task()), ASKED).task_id is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"status": "RUNNING", "taskType": "gen3a", "options": {"seconds": 5}},
+            "Credits: about 50 (an estimate), 5 left.",
+        ),
+        ({"status": "RUNNING", "taskType": "gen3a", "options": {"exploreMode": True}}, "Credits: none to pay, 5 left."),
+        ({"status": "RUNNING", "taskType": "gen4"}, "Credits: 5 left."),
+        ({"status": "FAILED", "taskType": "gen4"}, None),
+    ],
+)
+def test_the_text_tells_price_and_balance_where_the_summary_does_not(fields: dict[str, Any], line: str | None) -> None:
+    output = task_output(task(**fields), ASKED, balance=Credits(permitted=9, used=4))
+
+    lines = [each for each in text(task_result(output)).splitlines() if each.startswith("Credits")]
+    assert lines == ([line] if line else [])
+
+
+def test_the_text_of_an_error_says_how_long_to_wait_before_the_same_call() -> None:
+    result = task_result(failure_output(Failure("unavailable", ".", retry_after=12.4), ASKED))
+
+    assert "Safe to repeat the same call: yes, after 12 s." in text(result)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(10, 2), (11, 1)])
+def test_a_long_listing_shows_one_preview_of_each_asset(count: int, kept: int) -> None:
+    assets = tuple(
+        Listed(clip(number, previewUrls=[LINK, LINK]), Verdict("yes", None, number)) for number in range(count)
+    )
+
+    output = assets_output(Listing(assets, (), None), Asked("list_assets", {}, 45))
+
+    assert {len(asset.preview_urls or ()) for asset in output.assets or ()} == {kept}
+
+
+def test_the_text_of_a_listing_leads_to_every_file() -> None:
+    named = clip(1, name="beach.mp4", createdAt="2027-01-15T07:00:00Z", url=LINK)
+    uploads = [Asset.model_validate({"assetId": f"a{number}", "url": link}) for number, link in ((2, LINK), (3, None))]
+    verdicts = [Verdict("yes", None, count) for count in (0, 1, 3)]
+    listing = Listing(tuple(map(Listed, [named, *uploads], verdicts)), (), None)
+
+    _, first, second, third = text(assets_result(assets_output(listing, Asked("list_assets", {}, 45)))).splitlines()
+
+    made = "made 2027-01-15T07:00:00Z, extendable, not extended yet"
+    assert first == f'- "beach.mp4" (video, 10 s, 1280x768, {made}): assetId {named.asset_id}, taskId {named.task_id}'
+    assert second == f"- unnamed (extendable, extended once): assetId a2, link {LINK}"
+    assert third == "- unnamed (extendable, extended 3 times): assetId a3"
 
 
 def test_of_many_candidates_five_are_named() -> None:

@@ -127,11 +127,12 @@ async def test_adopting_a_task_twice_forgets_nothing_of_its_end(tmp_path: Path) 
         assert (found.status, found.failure_kind) == ("FAILED", "moderated")
 
 
-async def test_a_task_in_a_long_list_without_order_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("others", "order"), [(150, "shuffled"), (1500, "oldest")])
+async def test_a_task_in_a_long_list_is_found_whatever_its_order(tmp_path: Path, others: int, order: str) -> None:
     async with open_world(tmp_path, max_jobs=10) as (world, room):
-        for number in range(150):
+        for number in range(others):
             add_task(world, seed=number + 1, age=5000.0, duration=1.0, queue=0.0)
-        world.switch(task_order="shuffled", late_in_scheduler=10_000.0)
+        world.switch(task_order=order, late_in_scheduler=10_000.0)
         fault(world, **POST, kind="reset_after", times=4)
 
         for number in range(4):

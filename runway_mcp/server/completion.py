@@ -1,0 +1,208 @@
+"""Completion of ids: what a person may mean, newest first, while they type.
+
+Offers, never insists: one page of upstream's, kept for half a minute and waited for a few seconds at most, is all that
+is looked at, and an upstream that does not answer gives no values. A template's argument is completed with ids alone,
+since the value becomes part of a URI; a prompt's is read by people and models, so there the clip's name goes with it.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import unquote
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
+
+from runway_mcp.runway.errors import InvalidRequest, RunwayError
+from runway_mcp.runway.models import Asset
+from runway_mcp.server.context import RequestContext
+from runway_mcp.server.prompts import SECONDS, prompt_named
+from runway_mcp.server.rendering import one_line
+from runway_mcp.server.uris import ASSET_TEMPLATE, TASK_TEMPLATE, bare_id
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.room import TasksRoom
+
+MOST_VALUES = 100
+"""How many values the protocol lets one answer hold."""
+
+KEPT_SECONDS = 30.0
+"""For how long a page answers without being read again."""
+
+PATIENCE_SECONDS = 3.0
+"""How long a person who types is kept waiting at most."""
+
+_log = logging.getLogger(__name__)
+
+# Less than the patience, so that a page that does not come leaves its mark before its reader gives up.
+_READING_SECONDS = 2.5
+# A page that did not come is not asked for again at each key stroke.
+_GIVEN_UP_SECONDS = 5.0
+_TASKS_LIMIT = 100
+_ASSETS_LIMIT = 50
+_CUT_ESCAPE = re.compile(r"%[0-9A-Fa-f]?$")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A task or an asset that may be meant; the name is empty where upstream tells none."""
+
+    id: str
+    name: str
+
+    @property
+    def label(self) -> str:
+        """The name with the id behind it, by which people tell clips apart."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    def begins_with(self, typed: str) -> bool:
+        """Whether what was typed begins the id, the part of it that differs, the label or a word of the name."""
+        wanted, label = typed.casefold(), self.label.casefold()
+        starts = (self.id.casefold(), self.id.rpartition(":")[2].casefold(), label)
+        return any(start.startswith(wanted) for start in starts) or f" {wanted}" in label
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The choices of one kind, newest first; `whole` tells that there are no others. Times are the event loop's."""
+
+    room: TasksRoom
+    choices: tuple[Choice, ...]
+    whole: bool
+    good_until: float
+
+
+_T = TypeVar("_T")
+_Read = Callable[[TasksRoom, Settings], Awaitable[tuple[tuple[Choice, ...], bool]]]
+
+
+class Completions:
+    """The answers to a server's completion requests, with the pages that they are taken from."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, _Page] = {}
+        # Of several key strokes at once the first one reads.
+        self._reading = {name: anyio.Lock() for name in _READS}
+
+    async def complete(self, ctx: RequestContext, params: CompleteRequestParams) -> CompleteResult:
+        """What may be meant by what was typed; raises `MCPError` for a prompt or a template that does not exist."""
+        kind, typed = _kind(params), _plain(params.argument.value)
+        if kind == "seconds":
+            return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
+        context = ctx.lifespan_context
+        page = await self._page(kind, context.open_room, context.settings) if kind and context.open_room else None
+        if page is None:
+            return _result([], whole=True)
+        meant = [choice for choice in page.choices if choice.begins_with(typed)]
+        return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
+
+    async def _page(self, kind: str, room: TasksRoom, settings: Settings) -> _Page | None:
+        """The page of a kind as it is kept, or as it can be read within the patience."""
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            async with self._reading[kind]:
+                page = self._pages.get(kind)
+                if page is None or page.room is not room or anyio.current_time() >= page.good_until:
+                    page = self._pages[kind] = await _read_in_time(_READS[kind], room, settings)
+                return page
+        return None
+
+
+async def _read_in_time(read: _Read, room: TasksRoom, settings: Settings) -> _Page:
+    """A page; one without choices if upstream does not give it in time."""
+    with anyio.move_on_after(_READING_SECONDS):
+        try:
+            choices, whole = await read(room, settings)
+            return _Page(room, choices, whole, anyio.current_time() + KEPT_SECONDS)
+        except RunwayError as error:
+            _log.info("there is nothing to complete from: %s", error)
+    return _Page(room, (), whole=True, good_until=anyio.current_time() + _GIVEN_UP_SECONDS)
+
+
+async def _tasks(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
+    """The newest tasks that upstream lists, and those of ours that it does not show."""
+    ours = await _recent(room)
+    listed = await _of_account(
+        lambda email: room.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
+    )
+    dated = {intent.task_id: (intent.created, intent.text_prompt) for intent in ours if intent.task_id}
+    for task in listed:
+        dated[task.task_id] = (task.created.timestamp() if task.created else 0.0, task.name or task.options.name)
+    newest = sorted(dated.items(), key=lambda entry: entry[1][0], reverse=True)
+    return tuple(_choice(task_id, name) for task_id, (_, name) in newest), len(listed) < _TASKS_LIMIT
+
+
+async def _assets(
+    room: TasksRoom, settings: Settings, media_type: str | None = None
+) -> tuple[tuple[Choice, ...], bool]:
+    """The newest assets that upstream lists."""
+
+    async def read(email: str | None) -> tuple[Asset, ...]:
+        return await room.client.assets(media_type=media_type, limit=_ASSETS_LIMIT, email=email, patience=0.0)
+
+    listed = await _of_account(read, settings, await _recent(room))
+    newest = sorted(listed, key=lambda asset: asset.created_at or "", reverse=True)
+    return tuple(_choice(asset.asset_id, asset.name) for asset in newest), len(listed) < _ASSETS_LIMIT
+
+
+async def _clips(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
+    return await _assets(room, settings, "video")
+
+
+_READS: dict[str, _Read] = {"taskId": _tasks, "assetId": _assets, "clip": _clips}
+
+
+async def _of_account(
+    read: Callable[[str | None], Awaitable[tuple[_T, ...]]], settings: Settings, ours: list[Intent]
+) -> tuple[_T, ...]:
+    """What one account has; where several are linked and none is set, the account that was used last."""
+    try:
+        return await read(settings.email)
+    except InvalidRequest:
+        used = [intent.account for intent in ours if intent.account]
+        if settings.email is not None or not used:
+            raise
+        return await read(used[0])
+
+
+async def _recent(room: TasksRoom) -> list[Intent]:
+    try:
+        return await room.ledger.recent(_TASKS_LIMIT)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return []
+
+
+def _kind(params: CompleteRequestParams) -> str | None:
+    """What is to be completed; None for an argument that only a person can fill in."""
+    name = params.argument.name
+    if isinstance(params.ref, PromptReference):
+        prompt = prompt_named(params.ref.name)
+        return name if name in ("clip", "seconds") and name in {each.name for each in prompt.arguments or ()} else None
+    for kind, template in (("taskId", TASK_TEMPLATE), ("assetId", ASSET_TEMPLATE)):
+        if params.ref.uri.startswith(template):
+            return kind if name == kind else None
+    raise MCPError(INVALID_PARAMS, f"Unknown template. There are {TASK_TEMPLATE} and {ASSET_TEMPLATE}.")
+
+
+def _plain(typed: str) -> str:
+    """What was typed, as it stands in ids: without percent-encoding, however far that got, and without `runway://`."""
+    return bare_id(unquote(_CUT_ESCAPE.sub("", typed)))
+
+
+def _choice(identity: str, name: str | None) -> Choice:
+    return Choice(identity, one_line(name) if name else "")
+
+
+def _result(values: list[str], *, whole: bool) -> CompleteResult:
+    """The first hundred values; how many there are in all is told only where that is known."""
+    return CompleteResult(
+        completion=Completion(
+            values=values[:MOST_VALUES],
+            total=len(values) if whole else None,
+            has_more=len(values) > MOST_VALUES or not whole,
+        )
+    )

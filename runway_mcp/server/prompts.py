@@ -1,0 +1,193 @@
+"""The prompts: two ways through the tools that a person can pick from a host's menu, put into words for a model.
+
+They name tools, arguments and result fields as the contract does, ask for the price before anything is spent, and stop
+where a person has to decide. What they say of wording is this project's reading of how Runway's models are steered.
+"""
+
+from collections.abc import Callable, Mapping
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    PaginatedRequestParams,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
+    TextContent,
+)
+
+from runway_mcp.server.context import RequestContext
+from runway_mcp.server.rendering import quoted
+
+SECONDS = ("5", "10")
+"""What the argument `seconds` takes."""
+
+_CLIP = (
+    "its name or part of it, its assetId, or its runway://assets/ URI; completion offers the newest videos as "
+    "name (assetId)"
+)
+_WORDING = """\
+How to word a text_prompt:
+- It goes on from the last frame, so tell what happens next, not what the picture already shows.
+- Two to four plain sentences in the present tense, under 500 characters: first what moves and how, then one camera \
+move, then the light.
+- One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
+- Say what is there; a thing named only to be left out tends to appear.
+- Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
+of the film before (get_task with its taskId shows it) and repeat them word for word unless the change is wanted."""
+
+_FOLLOWING = """\
+If a result has the status PENDING, THROTTLED or RUNNING, make the call in its next_step until the film is there. If a \
+call is cut off or its outcome is unclear, make the identical call: it finds the same task and is not charged again. \
+If a result has an error, tell me its message and whether credits were charged, and do what its next_step names; \
+where it has none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words for it."""
+
+_EXTEND_CLIP = """\
+Make one of my Runway clips longer.
+What should happen: {wish}
+The clip: {clip}
+Seconds to add: {seconds}
+
+1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets, with limit \
+50 if the first page lacks it, and compare names, dates and lengths with my words. If two fit, ask me. If its \
+`extendable` is no, tell me the `reason` and name the closest clip that can be extended.
+2. Word it. Write one text_prompt for my wish by the rules below. If you can see pictures, look at the last of its \
+preview_urls first.
+3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
+and dry_run true. It is free.
+4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of the credits, of the three \
+extensions and of the longest film. Go on only when I say yes; if I change something, price it again.
+5. Extend it. Make the call in the dry run's next_step, once.
+6. Look at it. Give me the link and until when it works, the new length and what it cost. If you can see pictures, say \
+whether the film does what I wished.
+7. Offer the next. If lineage.extensions_left is above 0, propose one sentence for what could follow, and stop: every \
+further extension costs and is mine to decide.
+
+{following}
+
+{wording}"""
+
+_PLAN_FILM = """\
+Grow one of my Runway clips into a film of up to 40 s in four beats: the clip as it is, and three extensions of 10 s.
+The clip: {clip}
+The story: {story}
+
+1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets, with limit \
+50 if the first page lacks it; if two fit, ask me. Read its making with get_task and its taskId: text_prompt, length, \
+lineage. A clip that was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
+2. Fix the look. Write one phrase for the camera and one for the light and colour, after the clip's own text_prompt. \
+They stand word for word in every beat.
+3. Plan four beats. Beat 1 is what the clip shows, in one sentence. Beats 2 to 4 each get one text_prompt by the rules \
+below: a turn of the story that begins where the beat before ends, followed by both phrases. The last one ends on a \
+picture that can hold.
+4. Price it. Call extend_video with assetId, the text_prompt of beat 2, seconds 10 (left out for a Turbo clip) and \
+dry_run true. It is free; every further beat costs about as much.
+5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
+what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
+6. Make them one after another. Make the call in the dry run's next_step, once; show me the film. For the next beat \
+take the assetId of that film's `video`, adjust its prompt to what the last frame really shows, price it with dry_run, \
+and ask me again unless I agreed to all and the price is as shown.
+7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
+
+{following}
+
+{wording}"""
+
+
+def _argument(name: str, title: str, description: str, *, required: bool) -> PromptArgument:
+    return PromptArgument(name=name, title=title, description=description, required=required)
+
+
+PROMPTS: dict[str, Prompt] = {
+    prompt.name: prompt
+    for prompt in (
+        Prompt(
+            name="extend_clip",
+            title="Extend a clip",
+            description="Takes a wish to a finished extension: finds the clip, prices it, asks, extends it, shows it.",
+            arguments=[
+                _argument(
+                    "wish",
+                    "Wish",
+                    "What should happen in the seconds that are added, in your own words.",
+                    required=True,
+                ),
+                _argument(
+                    "clip", "Clip", f"The clip to extend: {_CLIP}. Without it the wish has to tell.", required=False
+                ),
+                _argument("seconds", "Seconds", "Seconds to add: 5 (default) or 10. Turbo gains 8.", required=False),
+            ],
+        ),
+        Prompt(
+            name="plan_film",
+            title="Plan a 40 s film",
+            description="Plans a clip's growth to 40 s in four beats with a prompt each, prices it, asks, makes it.",
+            arguments=[
+                _argument("clip", "Clip", f"The clip that the film begins with: {_CLIP}.", required=True),
+                _argument(
+                    "story",
+                    "Story",
+                    "What happens from the clip's end to the film's, in your own words.",
+                    required=True,
+                ),
+            ],
+        ),
+    )
+}
+"""Every prompt by its name, in the order in which hosts list them."""
+
+
+async def list_prompts(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+    """All prompts on one page."""
+    return ListPromptsResult(prompts=list(PROMPTS.values()))
+
+
+async def get_prompt(_ctx: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:
+    """A prompt with its arguments filled in; raises `MCPError` for an unknown one and for arguments that do not fit."""
+    prompt = prompt_named(params.name)
+    text = _TEXTS[prompt.name](_read(prompt, params.arguments or {}))
+    return GetPromptResult(
+        description=prompt.description, messages=[PromptMessage(role="user", content=TextContent(text=text))]
+    )
+
+
+def prompt_named(name: str) -> Prompt:
+    """The prompt of this name; raises `MCPError` with the names that there are."""
+    if name not in PROMPTS:
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt {quoted(name)}. The prompts are {', '.join(PROMPTS)}.")
+    return PROMPTS[name]
+
+
+def _read(prompt: Prompt, given: Mapping[str, str]) -> dict[str, str]:
+    """The arguments that say something; raises `MCPError` for unknown, missing and impossible ones."""
+    arguments = {each.name: each for each in prompt.arguments or ()}
+    accepted = f"{prompt.name} takes {', '.join(arguments)}."
+    if unknown := [quoted(name) for name in given if name not in arguments]:
+        raise MCPError(INVALID_PARAMS, f"{prompt.name} takes no argument {', '.join(unknown[:3])}. {accepted}")
+    read = {name: value.strip() for name, value in given.items() if value.strip()}
+    for name, argument in arguments.items():
+        if argument.required and name not in read:
+            raise MCPError(INVALID_PARAMS, f"{name} is missing. {argument.description}")
+    if read.get("seconds", "5") not in SECONDS:
+        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {quoted(read['seconds'])}.")
+    return read
+
+
+def _extend_clip(given: Mapping[str, str]) -> str:
+    return _EXTEND_CLIP.format(
+        wish=given["wish"],
+        clip=given.get("clip", "not named; my wish should tell which one"),
+        seconds=given.get("seconds", "5, unless my wish needs 10"),
+        following=_FOLLOWING,
+        wording=_WORDING,
+    )
+
+
+def _plan_film(given: Mapping[str, str]) -> str:
+    return _PLAN_FILM.format(clip=given["clip"], story=given["story"], following=_FOLLOWING, wording=_WORDING)
+
+
+_TEXTS: dict[str, Callable[[Mapping[str, str]], str]] = {"extend_clip": _extend_clip, "plan_film": _plan_film}

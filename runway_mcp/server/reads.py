@@ -1,0 +1,75 @@
+"""What a request asks of Runway beside its own deed, each in a bounded time."""
+
+import logging
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.models import Credits, Task
+from runway_mcp.server.arguments import ExtendVideo
+from runway_mcp.server.context import ServerContext
+from runway_mcp.server.known import intent_of
+from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.plan import Plan, Wish, make_plan
+
+READING_SECONDS = 10.0
+"""What reads get however short the wait is."""
+
+FRESH_SECONDS = 60.0
+"""For so long a task of ours that upstream does not know may still be too fresh for it."""
+
+_BALANCE_SECONDS = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+async def plan_of(client: RunwayClient, arguments: ExtendVideo, *, seconds: float, patience: float) -> Plan:
+    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds."""
+    wish = Wish(
+        asset_id=arguments.asset_id,
+        text_prompt=arguments.text_prompt or None,
+        seconds=arguments.seconds,
+        seed=arguments.seed,
+        explore_mode=bool(arguments.explore_mode),
+        reply_url=arguments.reply_url,
+        reply_ref=arguments.reply_ref or None,
+        max_jobs=arguments.max_jobs,
+    )
+    with anyio.move_on_after(seconds):
+        return await make_plan(client, wish, patience=patience)
+    raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
+
+
+async def task_of(context: ServerContext, task_id: str, *, seconds: float) -> Task:
+    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
+    room = context.room
+    with anyio.move_on_after(seconds):
+        try:
+            return await room.client.task(task_id, patience=seconds / 2)
+        except NotFound:
+            intent = await intent_of(room, task_id)
+            if intent is None or intent.ended is not None or context.now() - intent.created > FRESH_SECONDS:
+                raise
+            return Task(task_id=task_id, status=intent.status or "PENDING")
+    raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:
+    """What is left on an account; None if it cannot be told soon."""
+    with anyio.move_on_after(_BALANCE_SECONDS):
+        try:
+            return await client.credits(account, patience=0.0)
+        except RunwayError as error:
+            _log.info("the balance could not be read: %s", error)
+    return None
+
+
+async def tell_end(context: ServerContext, task: Task) -> None:
+    """Writes down that the end of a task is being returned, if it has ended; a ledger that fails costs no film."""
+    if task.is_terminal:
+        try:
+            await context.room.ledger.tell(task.task_id, now=context.now())
+        except LedgerError as error:
+            _log.warning("%s", error)

@@ -1,0 +1,87 @@
+"""Takes what upstream posts to our callback address: a cue to read or to look now, whose body is never believed.
+
+Each intent has an address of its own that nobody can guess. Whoever knows it can cost one read per poll interval and
+change nothing: what a task is, only upstream's own answers say.
+
+A callback that tells of progress costs no read of its own. One for every change, as upstream may send them, would cost
+as much as polling; so it only brings the next read forward where somebody waits, to a time when the task is several
+times as old as at the last one. So even a long task is read about three times, and a waiter soon sees it run.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from runway_mcp.runway.fields import mapping, text
+from runway_mcp.runway.models import TERMINAL
+from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.posting import Posts
+from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.watcher import Watcher
+
+PATH = "/callbacks/"
+"""Where callbacks arrive; a token follows."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_UNSETTLED = frozenset({State.POSTING, State.UNCLEAR, State.UNKNOWN})
+
+
+def address(public_url: str) -> str:
+    """The address of our callbacks under the URL at which upstream reaches us; a token completes it."""
+    return f"{public_url.rstrip('/')}{PATH}"
+
+
+class Callbacks:
+    """What callbacks lead to; an intent without a task is looked for at most once in `pause` seconds."""
+
+    def __init__(
+        self, ledger: Ledger, watcher: Watcher, posts: Posts, settlements: Settlements, *, pause: float
+    ) -> None:
+        self._ledger = ledger
+        self._watcher = watcher
+        self._posts = posts
+        self._settlements = settlements
+        self._pause = pause
+        self._looked: dict[str, float] = {}
+
+    async def take(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
+        """Takes a callback to the address that ends in `token`; False if there is none.
+
+        `read` gives the body, or as much of it as is worth reading; it is not awaited for a token that nobody has.
+        Raises `LedgerError`.
+        """
+        intent = await self._ledger.of_callback(token) if _TOKEN.fullmatch(token) else None
+        if intent is None:
+            return False
+        body = await read()
+        if intent.task_id is not None:
+            if (ended := _claims_end(body, intent.task_id)) is not None:
+                self._watcher.cue(intent.task_id, ended=ended)
+        elif intent.state in _UNSETTLED:
+            self._look(intent)
+        return True
+
+    def _look(self, intent: Intent) -> None:
+        """Looks for the task of a submit that is unanswered or unclear, since somebody was told of its address."""
+        now = anyio.current_time()
+        self._looked = {each: at for each, at in self._looked.items() if now - at < self._pause}
+        if intent.id not in self._looked:
+            self._looked[intent.id] = now
+            if self._posts.of(intent) is not None:
+                self._posts.hurry(intent)
+            else:
+                self._settlements.hurry(intent)
+
+
+def _claims_end(body: bytes, task_id: str) -> bool | None:
+    """Whether the body claims that the task has ended; None if it speaks of nothing, or of another task."""
+    try:
+        said = mapping(json.loads(body)) or {}
+    except (ValueError, RecursionError):
+        return None
+    told = mapping(said.get("task")) or said
+    status, named = text(told.get("status")), text(told.get("taskId"))
+    return None if status is None or named not in (None, task_id) else status in TERMINAL

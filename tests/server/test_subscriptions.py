@@ -1,0 +1,357 @@
+import math
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import quote
+
+import anyio
+import pytest
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp_types import INVALID_PARAMS, INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest
+
+from runway_mcp.runway.models import Task
+from runway_mcp.server.subscriptions import MOST_CONNECTIONS, MOST_URIS, Subscriptions
+from runway_mcp.server.uris import TASKS, Address
+from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.world import World
+from tests.server.bench import Desk, a_world
+from tests.server.lobby import LIST, Lobby, hearing, lobby, subscribe, unsubscribe
+
+pytestmark = pytest.mark.virtual_time
+
+ENVELOPE: dict[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+LONG = "user:1234-runwayml:nobody@example.com-{}:11111111-2222-4333-8444-555555555555"
+
+
+@asynccontextmanager
+async def an_extension(place: Lobby) -> AsyncGenerator[dict[str, Any]]:
+    """What another client was told when it began an extension."""
+    async with place.client("auto") as desk:
+        yield await desk.extend(desk.clip, wait_seconds=0)
+
+
+@pytest.mark.parametrize("safe", [":/@", "/", ""])
+async def test_who_wants_to_hear_of_a_task_hears_each_change_under_his_own_spelling_until_it_ends(
+    tmp_path: Path, mode: str, safe: str
+) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+        uri = quote(told["task_uri"], safe=safe)
+        async with hearing(place, mode, uri) as (_, heard):
+            await anyio.sleep(200)
+
+            assert 5 <= heard.count(uri) <= 13
+            assert set(heard) <= {uri, told["task_uri"]}
+
+
+async def test_the_list_of_tasks_is_news_when_one_appears_or_changes_its_status_but_not_its_progress(
+    tmp_path: Path, mode: str
+) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, hearing(place, mode, TASKS) as (desk, heard):
+        await desk.extend(desk.clip, wait_seconds=0)
+        await anyio.sleep(200)
+
+        assert sorted(heard) == sorted([LIST, TASKS, TASKS, TASKS])
+
+
+async def test_each_task_that_appears_changes_the_list_once_for_all_who_are_there(tmp_path: Path, mode: str) -> None:
+    world = a_world(pace=60)
+    async with (
+        lobby(world, tmp_path) as place,
+        hearing(place, mode) as (_, first),
+        hearing(place, mode) as (desk, second),
+    ):
+        await desk.extend(desk.clip, wait_seconds=0)
+        await desk.extend(desk.clip, wait_seconds=0)
+        await desk.extend(desk.clip, seed=2, wait_seconds=0)
+        await anyio.sleep(1)
+
+        assert first == second == [LIST, LIST]
+
+
+async def test_a_task_that_somebody_made_by_hand_is_followed_for_who_wants_to_hear_of_it(
+    tmp_path: Path, mode: str
+) -> None:
+    world = a_world()
+    task = add_task(world, queue=10, duration=60)
+    uri = f"{TASKS}/{world.task_id(task)}"
+    async with lobby(world, tmp_path) as place, hearing(place, mode, uri, TASKS) as (_, heard):
+        await anyio.sleep(120)
+
+        assert heard.count(uri) > 3
+        assert heard.count(TASKS) >= 2
+        assert heard.count(LIST) == 1
+
+
+async def test_a_subscriber_has_a_task_read_at_the_pace_of_somebody_who_waits_and_only_while_he_is_there(
+    tmp_path: Path, mode: str
+) -> None:
+    async with lobby(a_world(pace=math.inf), tmp_path) as place, an_extension(place) as told:
+        await anyio.sleep(60)
+        alone = reads(place.world)
+        async with hearing(place, mode, told["task_uri"]):
+            await anyio.sleep(60)
+            attended = reads(place.world) - alone
+        left = reads(place.world)
+        await anyio.sleep(60)
+
+        assert attended >= 3 * alone
+        assert reads(place.world) - left <= alone + 1
+        assert place.context.attendance.latest(told["taskId"]) is None
+
+
+def reads(world: World) -> int:
+    return sum(count for request, count in world.requests.items() if request.startswith("GET /tasks"))
+
+
+async def test_who_took_his_subscription_back_hears_nothing_more(tmp_path: Path) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+        spellings = [told["task_uri"], quote(told["task_uri"], safe="")]
+        async with hearing(place, "legacy", *spellings) as (desk, heard):
+            await anyio.sleep(6)
+            await unsubscribe(desk.client, spellings[0])
+            still = place.context.attendance.latest(told["taskId"])
+            for uri in (spellings[1], spellings[1], f"{TASKS}/never-subscribed"):
+                await unsubscribe(desk.client, uri)
+            before = len(heard)
+            await anyio.sleep(100)
+
+            assert before == len(heard) == 2
+            assert still is not None
+            assert place.context.attendance.latest(told["taskId"]) is None
+
+
+async def test_subscribing_twice_is_the_same_as_once(tmp_path: Path) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+        uri = told["task_uri"]
+        async with hearing(place, "legacy", uri, uri) as (desk, heard):
+            await anyio.sleep(6)
+            await unsubscribe(desk.client, uri)
+            await anyio.sleep(1)
+            assert place.context.attendance.latest(told["taskId"]) is None
+            await anyio.sleep(100)
+
+            assert heard == [uri]
+
+
+@pytest.mark.parametrize("silent", ["auto", "legacy"])
+async def test_a_client_that_reads_nothing_holds_up_neither_the_task_nor_the_others(
+    tmp_path: Path, mode: str, silent: str
+) -> None:
+    async with (
+        lobby(a_world(pace=60), tmp_path) as place,
+        an_extension(place) as told,
+        place.wire() as (_, unread),
+        hearing(place, mode, told["task_uri"]) as (desk, heard),
+    ):
+        for message in subscribing(silent, told["task_uri"], TASKS):
+            await unread.send(SessionMessage(message))
+        film = {"status": "RUNNING"}
+        for _ in range(2):
+            film = await desk.data("get_task", taskId=told["taskId"], wait_seconds=45)
+
+        assert film["status"] == "SUCCEEDED"
+        assert desk.took <= 30
+        assert len(heard) > 5
+
+
+def subscribing(mode: str, *uris: str) -> list[JSONRPCRequest | JSONRPCNotification]:
+    """The messages of a client that wants to hear of resources, and of many answers besides."""
+    if mode == "auto":
+        listen: dict[str, Any] = {
+            "notifications": {"resourceSubscriptions": uris, "resourcesListChanged": True},
+            "_meta": ENVELOPE,
+        }
+        return [JSONRPCRequest(jsonrpc="2.0", id=1, method="subscriptions/listen", params=listen)]
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "silent", "version": "0"}}
+    return [
+        JSONRPCRequest(jsonrpc="2.0", id=0, method="initialize", params=opening),
+        JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized"),
+        *(JSONRPCRequest(jsonrpc="2.0", id=uri, method="resources/subscribe", params={"uri": uri}) for uri in uris),
+    ]
+
+
+async def test_a_client_that_is_gone_is_forgotten_and_missed_by_nobody(tmp_path: Path, mode: str) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+        async with hearing(place, mode, told["task_uri"], TASKS):
+            await anyio.sleep(6)
+        async with hearing(place, mode, told["task_uri"]) as (_, heard):
+            await anyio.sleep(100)
+
+            assert len(heard) > 5
+        with ExitStack() as connections:
+            # There is room for as many connections as if nobody had ever come.
+            opened = [
+                connections.enter_context(place.context.subscriptions.connected(session()))
+                for _ in range(MOST_CONNECTIONS)
+            ]
+            assert None not in opened
+            assert connections.enter_context(place.context.subscriptions.connected(session())) is None
+
+
+def session() -> ServerSession:
+    """As much of a session as is looked at when it opens."""
+    return cast("ServerSession", SimpleNamespace(client_params=SimpleNamespace()))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "runway://films/x",
+        "https://example.com/film.mp4",
+        "runway://tasks/",
+        "runway://tasks/a/b",
+        "runway://assets/a%3Fb",
+        "runway://tasks/" + LONG.format("asset"),
+        "runway://assets/" + quote(LONG.format("task")),
+    ],
+)
+async def test_what_cannot_be_an_address_cannot_be_subscribed_to(tmp_path: Path, mode: str, uri: str) -> None:
+    async with lobby(a_world(), tmp_path) as place, place.client(mode) as desk:
+        with pytest.raises(MCPError, match="Unknown resource") as caught:
+            await want(desk, mode, TASKS, uri)
+
+    assert (caught.value.code, caught.value.data) == (INVALID_PARAMS, {"uri": uri})
+
+
+async def want(desk: Desk, mode: str, *uris: str) -> None:
+    """Subscribes to resources in the way of the era, for a moment."""
+    if mode == "legacy":
+        for uri in uris:
+            await subscribe(desk.client, uri)
+    else:
+        async with desk.client.listen(resource_subscriptions=uris):
+            pass
+
+
+async def test_what_could_be_an_address_can_be_subscribed_to_whether_it_exists_or_not(
+    tmp_path: Path, mode: str
+) -> None:
+    world = a_world()
+    uris = [TASKS, f"{TASKS}/{LONG.format('task')}", "runway://assets/" + LONG.format("asset"), f"{TASKS}/short-id"]
+    async with lobby(world, tmp_path) as place, hearing(place, mode, *uris) as (_, heard):
+        await anyio.sleep(700)
+
+        assert heard == []
+        assert reads(world) == 2
+
+
+async def test_a_task_that_cannot_be_read_at_first_is_followed_as_soon_as_it_can(tmp_path: Path, mode: str) -> None:
+    world = a_world()
+    task = add_task(world, queue=10, duration=600)
+    uri = f"{TASKS}/{world.task_id(task)}"
+    broken = Fault(times=None, status=503)
+    world.faults.append(broken)
+    async with lobby(world, tmp_path) as place, hearing(place, mode, uri) as (_, heard):
+        await anyio.sleep(120)
+        assert heard == []
+        world.faults.remove(broken)
+        await anyio.sleep(120)
+
+        assert heard
+
+
+async def test_one_client_hears_of_so_many_resources_and_no_more(tmp_path: Path, mode: str) -> None:
+    uris = [f"{TASKS}/{number}" for number in range(MOST_URIS + 1)]
+    async with lobby(a_world(), tmp_path) as place, place.client(mode) as desk:
+        await want(desk, mode, *uris[:-1])
+        with pytest.raises(MCPError, match=f"{MOST_URIS} resources at a time") as caught:
+            await want(desk, mode, *uris)
+
+    assert caught.value.code == INVALID_REQUEST
+
+
+async def test_a_full_connection_may_subscribe_again_to_what_it_is_subscribed_to(tmp_path: Path) -> None:
+    uris = [f"{TASKS}/{number}" for number in range(MOST_URIS)]
+    async with lobby(a_world(), tmp_path) as place, place.client("legacy") as desk:
+        await want(desk, "legacy", *uris, uris[0])
+
+
+async def test_a_task_that_is_followed_already_is_not_read_for_a_subscriber(tmp_path: Path, mode: str) -> None:
+    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+        before = reads(place.world)
+        async with hearing(place, mode, told["task_uri"]):
+            await anyio.sleep(1)
+
+            assert reads(place.world) == before
+            assert place.context.attendance.latest(told["taskId"]) is not None
+
+
+async def test_who_wants_to_hear_of_many_tasks_has_them_read_a_few_at_a_time(tmp_path: Path, mode: str) -> None:
+    world, at_once, most = a_world(), 0, 0
+
+    async def count() -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await anyio.sleep(1)
+        at_once -= 1
+
+    tasks = [world.task_id(add_task(world, queue=0, duration=math.inf)) for _ in range(20)]
+    world.faults.append(Fault(path_prefix="/tasks/", times=len(tasks), kind="delay", hold=count))
+    async with lobby(world, tmp_path) as place, hearing(place, mode, *(f"{TASKS}/{task_id}" for task_id in tasks)):
+        await anyio.sleep(30)
+
+        assert most == 5
+        assert all(place.context.attendance.latest(task_id) for task_id in tasks)
+
+
+async def test_without_a_token_one_may_subscribe_and_nothing_happens(tmp_path: Path, mode: str) -> None:
+    async with (
+        lobby(a_world(), tmp_path, token=None) as place,
+        hearing(place, mode, TASKS, f"{TASKS}/x") as (_, heard),
+    ):
+        await anyio.sleep(60)
+
+        assert heard == []
+
+
+async def test_a_listener_is_granted_what_there_is_news_of(tmp_path: Path) -> None:
+    async with (
+        lobby(a_world(), tmp_path) as place,
+        place.client("auto") as desk,
+        desk.client.listen(tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True) as stream,
+    ):
+        assert stream.honored.model_dump(exclude_none=True) == {"resources_list_changed": True}
+
+
+def test_a_connection_is_opened_once_however_often_its_client_says_so() -> None:
+    subscriptions, client = Subscriptions(), session()
+
+    with subscriptions.connected(client) as first, subscriptions.connected(client) as second:
+        assert first is not None
+        assert second is None
+        assert subscriptions.of(client) is first
+    assert subscriptions.of(client) is None
+
+
+async def test_a_task_that_was_long_not_heard_of_counts_as_one_that_appears() -> None:
+    subscriptions, client = Subscriptions(), session()
+    with subscriptions.connected(client) as connection:
+        assert connection is not None
+        connection.add(Address("tasks"), TASKS)
+        for number in [*range(1001), 1000, 0]:
+            await subscriptions.changed(Task(task_id=str(number), status="RUNNING"))
+
+    assert subscriptions._seen.keys() >= {"0", "1000", "2"}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_news_that_cannot_be_told_do_not_harm_who_brings_them(caplog: pytest.LogCaptureFixture) -> None:
+    secret = "token-in-a-text"
+
+    class Broken:
+        @property
+        def task_id(self) -> str:
+            raise RuntimeError(secret)
+
+    await Subscriptions().changed(cast("Task", Broken()))
+
+    assert "a change of a task crashed: RuntimeError" in caplog.text
+    assert secret not in caplog.text
