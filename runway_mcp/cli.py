@@ -158,7 +158,8 @@ def _serve_stdio(settings: "Settings") -> None:
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
-    anyio.run(serve_stdio, create_server(settings))
+    # Nothing can call back a server that listens nowhere.
+    anyio.run(serve_stdio, create_server(settings.model_copy(update={"public_url": None})))
 
 
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
@@ -182,7 +183,8 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
         create_server(settings),
         transport=arguments.transport,
         access_token=settings.access_token,
-        allowed_hosts=settings.allowed_hosts,
+        # All of 127.0.0.0/8 is this machine, and a name of its own to those who listen there.
+        allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
     )
 
     def tell() -> None:

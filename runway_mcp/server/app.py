@@ -127,6 +127,7 @@ async def _opened_room(
             poll_seconds=settings.poll_seconds,
             on_change=on_change,
             now=now,
+            public_url=settings.public_url,
         ) as room,
     ):
         yield room

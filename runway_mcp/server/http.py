@@ -9,7 +9,7 @@ request by request. Clients of 2026-07-28 never have sessions.
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from copy import copy
 from typing import Any, Literal, cast
@@ -31,6 +31,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from runway_mcp import __version__
+from runway_mcp.server.callbacks import callback_route
+from runway_mcp.server.context import ServerContext
 from runway_mcp.server.security import HEALTH, guarded, host_rules
 
 MAX_BODY = 1_048_576
@@ -50,6 +52,7 @@ def create_app(
     doors = _Doors(server)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
+        callback_route(doors.take_callback),
         Route("/mcp", RequestBodyLimitMiddleware(doors.mcp, MAX_BODY)),
     ]
     if transport == "sse":
@@ -92,6 +95,11 @@ class _Doors:
             self._single = StreamableHTTPSessionManager(entered, stateless=True, max_request_body_size=MAX_BODY)
             async with self._sessions.run(), self._single.run():
                 yield
+
+    async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
+        """Takes a callback of upstream's; False if no submit of ours gave out its address."""
+        room = self._state.open_room if isinstance(self._state, ServerContext) else None
+        return room is not None and await room.callbacks.take(token, read)
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in its session, in a session of its own if it is `initialize`, or else by itself."""

@@ -14,7 +14,7 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
 
-READING_SECONDS = 10.0
+READING_SECONDS = 5.0
 """What reads get however short the wait is."""
 
 FRESH_SECONDS = 60.0

@@ -1,7 +1,8 @@
 """What a request must show before anything of it is parsed: the access token, and a Host and Origin that are ours.
 
-The checks stand before all routes alike. Only `/healthz` is open, since whatever watches a process calls it by address
-and without a token, and it tells nothing but that the process is up.
+The checks stand before all routes alike, but for two. `/healthz` is open, since whatever watches a process calls it by
+address and without a token, and it tells nothing but that the process is up. `/callbacks/` is, since upstream knows
+neither our token nor our names; what arrives there is never believed.
 """
 
 import hmac
@@ -14,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runway_mcp.settings import is_loopback
+from runway_mcp.tasks.callbacks import PATH
 
 HEALTH = "/healthz"
 
@@ -55,7 +57,7 @@ def guarded(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSec
     check = TransportSecurityMiddleware(rules)
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == HEALTH:
+        if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
         if access_token is not None and not _bears(Headers(scope=scope), access_token):

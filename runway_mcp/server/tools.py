@@ -122,12 +122,20 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
 
 
+_CALLED_BACK = (
+    "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
+    "not be."
+)
+
+
 async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with."""
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
         call.note = refusal.message
         return plan_output(plan, await balance_of(call.context.room.client, plan.account))
+    if call.context.settings.public_url and plan.wish.reply_url is None:
+        call.note = _CALLED_BACK
     quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
     needed = threshold is not None and plan.cost > threshold
     step = next_steps.submit(call.asked, plan.cost, quote.id if quote and needed else None)

@@ -65,6 +65,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that has taken its name; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _create(path: Path) -> None:
     """Makes the file whole before it has its name, so that an empty one is always a damaged one.
 

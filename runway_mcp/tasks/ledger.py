@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
-from runway_mcp.tasks.database import LOCK_PATIENCE, LedgerError, connect, immediate, is_busy, sentence
+from runway_mcp.tasks.database import LOCK_PATIENCE, LedgerError, connect, identity, immediate, is_busy, sentence
 from runway_mcp.tasks.intents import Intent, State, is_twin
 from runway_mcp.tasks.terms import DAY_SECONDS, QUOTE_SECONDS, Quote, Terms, TermsRefused
 
@@ -35,6 +35,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
@@ -212,6 +213,12 @@ class Ledger:
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
             self._open = connect(self._path)
+            self._file = identity(self._path)
+        elif identity(self._path) != self._file:
+            raise LedgerError(
+                f"The ledger {self._path} was removed or replaced while this server runs, so what is written now would "
+                "be lost. Put it back, or restart the server."
+            )
         return self._open
 
     def __enter__(self) -> Self:

@@ -14,13 +14,13 @@ from typing import Literal
 import anyio
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
+from runway_mcp.runway.errors import Busy, NotFound, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.drafts import draft, request_of
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
+from runway_mcp.tasks.intents import LOOKING_SECONDS, WAITING_LEASE, Intent, State
 from runway_mcp.tasks.ledger import FREE, Ledger
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.posting import Late, Post, Posts
@@ -221,8 +221,20 @@ class Submissions:
     async def _task(self, intent: Intent, task_id: str) -> Task:
         """The task as upstream tells it; if that cannot be read soon, one whose end is open: no end by hearsay."""
         with anyio.move_on_after(_READING), suppress(RunwayError):
-            return await self._client.task(task_id, patience=_READING)
+            try:
+                return await self._client.task(task_id, patience=_READING)
+            except NotFound:
+                if self._now() - intent.created > LOOKING_SECONDS:
+                    raise _gone(task_id) from None
         return Task(task_id=task_id, status="UNKNOWN" if intent.ended else intent.status or "PENDING")
+
+
+def _gone(task_id: str) -> Failure:
+    message = (
+        f"This request was submitted before, as {task_id}, and Runway does not know that task any more: probably it was "
+        "deleted. To submit it once more on purpose, give a `seed` of your own choice."
+    )
+    return Failure("not_found", message, charged="unknown", twin=True)
 
 
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."

@@ -143,3 +143,11 @@ def test_beyond_this_machine_the_server_wants_a_token_and_its_names(
 
     assert bool(refusal) == bool(named)
     assert all(name in str(refusal) for name in named)
+
+
+def test_callbacks_need_neither_token_nor_name_and_an_address_that_nobody_gave_out_is_none() -> None:
+    with client(token=TOKEN) as http:
+        answer = http.post("/callbacks/" + "x" * 32, json={"status": "SUCCEEDED"}, headers={"host": "a.example.com"})
+
+        assert answer.status_code == 404
+        assert http.get("/callbacks/x", headers={"host": "a.example.com"}).status_code == 405

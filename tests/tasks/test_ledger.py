@@ -191,3 +191,11 @@ async def test_a_folder_that_cannot_be_made_ends_in_a_sentence(tmp_path: Path) -
 
     with Ledger(tmp_path / "data" / "ledger.sqlite3") as ledger, pytest.raises(LedgerError, match="cannot be written"):
         await claimed(ledger)
+
+
+async def test_a_ledger_that_is_removed_under_the_server_takes_no_further_intent(ledger: Ledger, path: Path) -> None:
+    await claimed(ledger)
+    path.unlink()
+
+    with pytest.raises(LedgerError, match="removed or replaced"):
+        await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))

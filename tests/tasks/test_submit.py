@@ -332,3 +332,17 @@ async def test_runways_own_429_names_the_tasks_that_run_as_well(tmp_path: Path) 
 
         assert {task.task_id for waiting in heard for task in waiting.running} == {first.task.task_id}
         assert [task.task_id for task in caught.value.running] == [first.task.task_id]
+
+
+async def test_a_request_whose_task_was_deleted_is_not_told_as_if_it_still_ran(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        await submit(room, wish(world))
+        world.accepted[0].hidden = True
+        at_once = await submit(room, wish(world))
+        await anyio.sleep(700)
+
+        failure = await failure_of_submit(room, wish(world))
+
+        assert not at_once.task.is_terminal
+        assert (failure.kind, failure.charged, failure.twin) == ("not_found", "unknown", True)
+        assert len(world.accepted) == 1

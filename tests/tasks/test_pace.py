@@ -1,0 +1,181 @@
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from runway_mcp.tasks.pace import Need, Outlook, Span, Watch, need, together
+
+POLL = 5.0
+FRESH = Outlook(began=100.0, seen=100.0)
+SEEN = Outlook(began=100.0, seen=150.0, reads=3)
+WAITED = Watch()
+ALONE = Watch(attended=False)
+NET = Watch(net=True)
+
+SHOWS: dict[str, Callable[[float], float]] = {
+    "rounded": lambda rise: round(rise, 2),
+    "cut off": lambda rise: math.floor(rise * 100) / 100,
+    "in steps of five": lambda rise: math.floor(rise * 20) / 20,
+    "exact": lambda rise: rise,
+}
+
+
+def outlook(**known: float) -> Outlook:
+    """What three reads told of a task that began at 100 and was last seen at 150."""
+    return Outlook(began=100.0, seen=150.0, reads=3, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
+
+
+@pytest.mark.parametrize(
+    ("known", "watch", "pause"),
+    [
+        pytest.param(FRESH, WAITED, 5.0, id="a fresh task is read as soon as that is allowed"),
+        pytest.param(SEEN, WAITED, 5.0, id="without any sign of the end every interval counts"),
+        pytest.param(SEEN, ALONE, 30.0, id="nobody waits: six intervals"),
+        pytest.param(outlook(starts=150.0 + 8.0), WAITED, 5.0, id="it starts soon: the next interval"),
+        pytest.param(outlook(starts=150.0 + 60.0), WAITED, 30.0, id="it queues: half the time that is left"),
+        pytest.param(outlook(starts=150.0 + 900.0), WAITED, 60.0, id="it queues for long: twelve intervals"),
+        pytest.param(outlook(starts=149.0), WAITED, 5.0, id="it should have started: every interval"),
+        pytest.param(outlook(soonest=157.0, latest=159.0), WAITED, 9.0, id="the end is sure: just when it has come"),
+        pytest.param(outlook(soonest=150.5, latest=152.0), WAITED, 5.0, id="the end is near: as soon as allowed"),
+        pytest.param(outlook(soonest=157.0, latest=159.0), ALONE, 30.0, id="nobody waits for an end that is sure"),
+        pytest.param(outlook(soonest=174.0, latest=176.0), WAITED, 13.0, id="the end is far: half the way"),
+        pytest.param(outlook(soonest=250.0, latest=260.0), WAITED, 15.0, id="the end is very far: three intervals"),
+        pytest.param(outlook(soonest=156.0, latest=170.0), WAITED, 8.5, id="the end is vague: early in its span"),
+        pytest.param(outlook(soonest=140.0, latest=190.0), WAITED, 5.0, id="the end may come at any time"),
+    ],
+)
+def test_the_next_read_comes_when_a_change_is_likely(known: Outlook, watch: Watch, pause: float) -> None:
+    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"),
+    [
+        pytest.param(10.0, 15.0, id="long before the quickest: three intervals"),
+        pytest.param(51.0, 9.0, id="before the quickest: until then"),
+        pytest.param(58.0, 5.0, id="just before the quickest: one interval"),
+        pytest.param(60.0, 5.0, id="among the others: every interval"),
+        pytest.param(120.0, 5.0, id="with the slowest: every interval"),
+        pytest.param(160.0, 10.0, id="after the slowest: the longer the later"),
+        pytest.param(900.0, 15.0, id="long after the slowest: three intervals"),
+    ],
+)
+def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: float) -> None:
+    known = Outlook(began=0.0, seen=age, reads=3)
+
+    assert need(known, WAITED, poll=POLL, usual=Span(60.0, 120.0)).at == pytest.approx(age + pause)
+
+
+@pytest.mark.parametrize(
+    ("known", "watch", "pause"),
+    [
+        pytest.param(FRESH, NET, 30.0, id="a first read, to tell whoever waits that it runs"),
+        pytest.param(FRESH, Watch(net=True, attended=False), 60.0, id="a later one if nobody waits"),
+        pytest.param(SEEN, NET, 150.0, id="then only in case a callback is lost"),
+        pytest.param(outlook(soonest=180.0, latest=190.0), NET, 50.0, id="a foretold end that nobody called for"),
+        pytest.param(Outlook(began=0.0, seen=0.0), Watch(net=True, nudged=True), 15.0, id="called: soon at first"),
+        pytest.param(SEEN, Watch(net=True, nudged=True), 150.0, id="called: not until it is five times as old"),
+        pytest.param(Outlook(began=0.0, seen=20.0, reads=1), Watch(net=True, nudged=True), 80.0, id="which is sooner"),
+        pytest.param(
+            Outlook(began=0.0, seen=20.0, reads=1),
+            Watch(net=True, nudged=True, attended=False),
+            150.0,
+            id="called, but nobody waits",
+        ),
+    ],
+)
+def test_under_callbacks_reads_are_a_net(known: Outlook, watch: Watch, pause: float) -> None:
+    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+
+
+def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
+    chance = random.Random(1)
+    for _ in range(2000):
+        seen, soonest = chance.uniform(0, 500), chance.uniform(0, 500)
+        known = Outlook(
+            began=0.0,
+            seen=seen,
+            reads=chance.choice((0, 5)),
+            starts=chance.choice((None, chance.uniform(0, 900))),
+            soonest=soonest,
+            latest=chance.choice((math.inf, soonest + chance.uniform(0, 50))),
+        )
+        watch = Watch(attended=chance.random() < 0.5)
+
+        wanted = need(known, watch, poll=POLL, usual=Span(40.0, 200.0), phase=chance.random()).at
+
+        assert POLL <= wanted - seen <= 75.0
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 1.0])
+def test_a_reader_spreads_only_what_may_be_late(phase: float) -> None:
+    assert need(FRESH, WAITED, poll=POLL, phase=phase).at == pytest.approx(105.0 + phase)
+    assert need(SEEN, WAITED, poll=POLL, phase=phase).at == 155.0
+    assert need(outlook(soonest=157.0, latest=159.0), WAITED, poll=POLL, phase=phase).at == 159.0
+    assert need(outlook(starts=210.0), WAITED, poll=POLL, phase=phase).at == pytest.approx(180.0 + 6.0 * phase)
+
+
+@pytest.mark.parametrize("shows", SHOWS.values(), ids=SHOWS)
+def test_an_even_rise_ends_within_the_span_that_its_ratios_foretell(shows: Callable[[float], float]) -> None:
+    chance = random.Random(2)
+    for _ in range(300):
+        starts, length = chance.uniform(1, 60), chance.uniform(20, 900)
+        known, now, end = Outlook(began=0.0, seen=0.0), 0.0, starts + length
+        while (now := now + chance.uniform(POLL, 4 * POLL)) < end:
+            known = known.after(now, ratio=None if now < starts else shows((now - starts) / length), starts_in=None)
+
+            assert known.soonest <= end <= known.latest
+
+
+def test_each_read_of_an_even_rise_tells_its_end_better() -> None:
+    known, spans = Outlook(began=0.0, seen=0.0), list[float]()
+    for now in range(10, 100, 10):
+        known = known.after(now, ratio=now / 100, starts_in=None)
+        spans.append(known.latest - known.soonest)
+
+    assert spans == sorted(spans, reverse=True)
+    assert spans[-1] < 2.0
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param([(70.0, 0.4), (80.0, 0.4), (90.0, 0.4), (100.0, 0.4)], id="it stalls"),
+        pytest.param([(70.0, 0.1)], id="it falls"),
+        pytest.param([(70.0, 0.7), (130.0, 0.95)], id="its end does not come"),
+    ],
+)
+def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[float, float]]) -> None:
+    known = Outlook(began=0.0, seen=0.0)
+    for now, ratio in [(20.0, 0.2), (30.0, 0.3), (40.0, 0.4), *later]:
+        known = known.after(now, ratio=ratio, starts_in=None)
+
+    assert known.latest == math.inf
+    assert need(known, WAITED, poll=POLL).at == known.seen + POLL
+
+
+def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
+    known = Outlook(began=0.0, seen=0.0)
+    for now, ratio in [(20, 0.2), (40, 0.4), (60, 0.4), (80, 0.4), (100, 0.4), (120, 0.6), (130, 0.7), (140, 0.8)]:
+        known = known.after(now, ratio=ratio, starts_in=None)
+
+    assert known.soonest <= 160.0 <= known.latest
+    assert known.latest - known.soonest < 10.0
+
+
+@pytest.mark.parametrize(
+    ("needs", "read"),
+    [
+        pytest.param([(7.0, 1.0)], 7.0, id="one task: when it wants"),
+        pytest.param([(3.0, 1.0)], 5.0, id="never too early"),
+        pytest.param([(7.0, 1.0), (20.0, 1.0)], 7.0, id="two ends far apart: the first"),
+        pytest.param([(7.0, 1.0), (8.0, 1.0)], 8.0, id="two ends close together: both at once"),
+        pytest.param([(7.0, 1.0), (11.0, 1.0)], 7.0, id="the second would wait less than the first"),
+        pytest.param([(7.0, 1.0), (10.0, 1.0), (10.0, 1.0)], 10.0, id="two wait less if one waits more"),
+        pytest.param([(7.0, 0.003), (11.0, 1.0)], 11.0, id="an end is worth more than a look on the way"),
+        pytest.param([(7.0, 0.03)] * 10 + [(11.0, 0.003)], 7.0, id="many guesses are worth more than one look"),
+    ],
+)
+def test_one_read_serves_several_tasks_when_that_delays_least(needs: list[tuple[float, float]], read: float) -> None:
+    assert together([Need(*each) for each in needs], earliest=5.0, poll=POLL) == read
