@@ -70,8 +70,9 @@ class Need(NamedTuple):
 class Outlook:
     """What is known of a task's course: `began` is its submit, `seen` when upstream last told of it, `reads` how often.
 
-    `starts` is when upstream expects to begin. If the ratio rises evenly, the end lies between `soonest` and `latest`;
-    that follows from the ratios since `anchor` (a time and a ratio), told in steps of `grain` hundredths.
+    `starts` is when upstream expects to begin; `ratio` is the last one told, which `rose` to that. If it rises evenly,
+    the end lies between `soonest` and `latest`; that follows from the ratios since `anchor` (a time and a ratio), told
+    in steps of `grain` hundredths.
     """
 
     began: float
@@ -79,6 +80,7 @@ class Outlook:
     reads: int = 0
     starts: float | None = None
     ratio: float | None = None
+    rose: float = inf
     anchor: tuple[float, float] | None = None
     grain: int = 0
     soonest: float = 0.0
@@ -90,10 +92,11 @@ class Outlook:
         if ratio is None:
             return known
         grain = gcd(self.grain, max(1, round(ratio * 100))) if ratio else self.grain
-        known = replace(known, ratio=ratio, grain=grain)
-        if self.ratio is not None and ratio < self.ratio:
+        step = (grain or 100) / 100
+        known = replace(known, ratio=ratio, grain=grain, rose=self.rose if ratio == self.ratio else now)
+        if ratio < (self.ratio or 0.0) or _stalls(known, step):
             return _restarted(known)
-        soonest, latest = _ends(self.anchor, self.began, now, ratio, step=(grain or 100) / 100)
+        soonest, latest = _ends(self.anchor, self.began, now, ratio, step=step)
         known = replace(
             known,
             anchor=self.anchor or (now, ratio),
@@ -144,6 +147,14 @@ def together(needs: Sequence[Need], *, earliest: float, poll: float) -> float:
 
 def _restarted(outlook: Outlook) -> Outlook:
     return replace(outlook, anchor=(outlook.seen, outlook.ratio or 0.0), soonest=outlook.seen, latest=inf)
+
+
+def _stalls(outlook: Outlook, step: float) -> bool:
+    """Whether the ratio has stood still for twice as long as a step of it took before."""
+    if outlook.anchor is None or outlook.ratio is None or outlook.ratio <= outlook.anchor[1]:
+        return False
+    then, first = outlook.anchor
+    return outlook.seen - outlook.rose > 2 * step * (outlook.rose - then) / (outlook.ratio - first)
 
 
 def _ends(

@@ -231,8 +231,8 @@ class Submissions:
 
 def _gone(task_id: str) -> Failure:
     message = (
-        f"This request was submitted before, as {task_id}, and Runway does not know that task any more: probably it was "
-        "deleted. To submit it once more on purpose, give a `seed` of your own choice."
+        f"This request was submitted before, as {task_id}, and Runway does not know that task any more: probably it "
+        "was deleted. To submit it once more on purpose, give a `seed` of your own choice."
     )
     return Failure("not_found", message, charged="unknown", twin=True)
 

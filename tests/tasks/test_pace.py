@@ -105,7 +105,7 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
 
         wanted = need(known, watch, poll=POLL, usual=Span(40.0, 200.0), phase=chance.random()).at
 
-        assert POLL <= wanted - seen <= 75.0
+        assert POLL - 1e-9 <= wanted - seen <= 75.0
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.3, 1.0])
@@ -131,11 +131,11 @@ def test_an_even_rise_ends_within_the_span_that_its_ratios_foretell(shows: Calla
 def test_each_read_of_an_even_rise_tells_its_end_better() -> None:
     known, spans = Outlook(began=0.0, seen=0.0), list[float]()
     for now in range(10, 100, 10):
-        known = known.after(now, ratio=now / 100, starts_in=None)
+        known = known.after(now, ratio=(now - 3) / 97, starts_in=None)
         spans.append(known.latest - known.soonest)
 
     assert spans == sorted(spans, reverse=True)
-    assert spans[-1] < 2.0
+    assert spans[-1] < 2.5
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_each_read_of_an_even_rise_tells_its_end_better() -> None:
 )
 def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[float, float]]) -> None:
     known = Outlook(began=0.0, seen=0.0)
-    for now, ratio in [(20.0, 0.2), (30.0, 0.3), (40.0, 0.4), *later]:
+    for now, ratio in [(20.0, 0.21), (30.0, 0.29), (40.0, 0.4), *later]:
         known = known.after(now, ratio=ratio, starts_in=None)
 
     assert known.latest == math.inf
@@ -157,7 +157,7 @@ def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[f
 
 def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
     known = Outlook(began=0.0, seen=0.0)
-    for now, ratio in [(20, 0.2), (40, 0.4), (60, 0.4), (80, 0.4), (100, 0.4), (120, 0.6), (130, 0.7), (140, 0.8)]:
+    for now, ratio in [(20, 0.2), (40, 0.41), (60, 0.41), (80, 0.41), (100, 0.41), (120, 0.6), (130, 0.7), (140, 0.8)]:
         known = known.after(now, ratio=ratio, starts_in=None)
 
     assert known.soonest <= 160.0 <= known.latest
