@@ -43,7 +43,11 @@ class Course:
         is_over = now >= self.ends
         runs = not is_over and now >= self.starts
         rise = (now - self.starts) / (self.ends - self.starts)
-        film = {"assetId": self.task_id.replace("-task:", "-asset:"), "url": "https://films.test/1.mp4", "filename": "1"}
+        film = {
+            "assetId": self.task_id.replace("-task:", "-asset:"),
+            "url": "https://films.test/1.mp4",
+            "filename": "1",
+        }
         return {
             "taskId": self.task_id,
             "taskType": "gen3a",

@@ -90,7 +90,7 @@ def test_under_callbacks_reads_are_a_net(known: Outlook, watch: Watch, pause: fl
 
 
 def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311  a test repeats itself
     for _ in range(2000):
         seen, soonest = chance.uniform(0, 500), chance.uniform(0, 500)
         known = Outlook(
@@ -118,7 +118,7 @@ def test_a_reader_spreads_only_what_may_be_late(phase: float) -> None:
 
 @pytest.mark.parametrize("shows", SHOWS.values(), ids=SHOWS)
 def test_an_even_rise_ends_within_the_span_that_its_ratios_foretell(shows: Callable[[float], float]) -> None:
-    chance = random.Random(2)
+    chance = random.Random(2)  # noqa: S311  a test repeats itself
     for _ in range(300):
         starts, length = chance.uniform(1, 60), chance.uniform(20, 900)
         known, now, end = Outlook(began=0.0, seen=0.0), 0.0, starts + length
