@@ -40,6 +40,7 @@ class Followed:
         "swept",
         "task",
         "turned",
+        "unknown",
         "urgent",
         "waiters",
     )
@@ -61,10 +62,12 @@ class Followed:
         self.claim: float | None = None
         self.looked_into: float | None = None
         # Whether the list shows it, or all of the list was searched for it in vain, and how many pages in a row lacked
-        # it; whether it should be read by itself as soon as that is allowed; whether the list hides its film, and
-        # whether that was looked for out of turn.
-        self.listed = self.swept = self.urgent = self.hides_film = self.peeked = False
+        # it; whether a read of it alone did not find it.
+        self.listed = self.swept = self.unknown = False
         self.absent = 0
+        # Whether it should be read by itself as soon as that is allowed; whether the list hides its film, and whether
+        # that was looked for out of turn.
+        self.urgent = self.hides_film = self.peeked = False
         self._attended_until = now
         self._stir = stir
 

@@ -149,7 +149,7 @@ class Reader:
     async def _read(self) -> None:
         now, entries = anyio.current_time(), list(self.followed.values())
         claimed = [entry for entry in self._claims() if (entry.claim or 0.0) <= now]
-        serves = len(entries) > 1 and self._listing.serves()
+        serves = (len(entries) > 1 or entries[0].unknown) and self._listing.serves()
         if claimed and not (serves and self._listing.worth_a_page(len(claimed))):
             await self._look_into(claimed[0])
         elif not serves:
@@ -192,7 +192,7 @@ class Reader:
             task = await self._client.task(entry.task.task_id, patience=0)
         except NotFound:
             now = anyio.current_time()
-            entry.outlook, entry.urgent = replace(entry.outlook, seen=now), False
+            entry.outlook, entry.urgent, entry.unknown = replace(entry.outlook, seen=now), False, True
             if now - entry.known_at > _GONE_SECONDS:
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
                 del self.followed[entry.task.task_id]
@@ -235,7 +235,7 @@ class Reader:
 
     async def _note(self, entry: Followed, task: Task) -> None:
         now = anyio.current_time()
-        entry.is_told, entry.urgent, entry.nudged, entry.known_at = True, False, False, now
+        entry.is_told, entry.urgent, entry.nudged, entry.unknown, entry.known_at = True, False, False, False, now
         entry.outlook = entry.outlook.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
         if told(task) != told(entry.task):
             entry.turned = now

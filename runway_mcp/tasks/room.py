@@ -59,52 +59,57 @@ async def open_tasks(
     ledger that cannot be used does not stop the start: each submit then says why it is refused. `public_url` is where
     upstream reaches this process over HTTP; with it, submits without a replyUrl ask to be called back.
     """
-    book = Ledger(ledger)
-
-    async def intent_of(task: Task) -> Intent | None:
-        try:
-            return await book.of_task(task.task_id)
-        except LedgerError:
-            return None
+    book, usual = Ledger(ledger), Usual()
+    callbacks = address(public_url) if public_url else None
 
     async def note(task: Task) -> None:
-        failure = task_failure(task)
-        told = (failure.kind, failure.message) if failure else None
-        try:
-            await book.observe(task.task_id, task.status, ended=now() if task.is_terminal else None, failure=told)
-        except LedgerError:
-            _log.exception("the ledger could not be told of a task's state")
+        await _write_down(book, task, now())
         await on_change(task)
 
-    usual = Usual()
-    callbacks = address(public_url) if public_url else None
     async with anyio.create_task_group() as background:
         watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual, now=now)
 
         async def accepted(task: Task) -> None:
             await note(task)
-            intent = await intent_of(task)
-            oldest = now() - intent.created if intent else None
+            intent = await _intent_of(book, task)
             calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=oldest)
+            watcher.follow(task, calls_back=calls_back, oldest=now() - intent.created if intent else None)
 
         settlements = Settlements(client, book, background, accepted=accepted, now=now)
         posts = Posts(client, book, settlements, background, accepted=accepted, now=now)
         submissions = Submissions(client, book, settlements, posts, accepted=accepted, now=now, callbacks=callbacks)
         called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
-
-        async def take_up() -> None:
-            try:
-                await submissions.resume()
-                for sort, took in (await book.durations()).items():
-                    usual.learn(sort, took)
-            except LedgerError as error:
-                _log.warning("%s Nothing can be submitted until that is mended.", error)
-
-        background.start_soon(take_up)
+        background.start_soon(_take_up, book, submissions, usual)
         try:
             yield TasksRoom(client, book, watcher, submissions, called)
         finally:
             await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()
             book.close()
+
+
+async def _write_down(book: Ledger, task: Task, now: float) -> None:
+    """Writes what upstream tells of a task; a ledger that fails keeps nobody from hearing it."""
+    failure = task_failure(task)
+    told = (failure.kind, failure.message) if failure else None
+    try:
+        await book.observe(task.task_id, task.status, ended=now if task.is_terminal else None, failure=told)
+    except LedgerError:
+        _log.exception("the ledger could not be told of a task's state")
+
+
+async def _intent_of(book: Ledger, task: Task) -> Intent | None:
+    try:
+        return await book.of_task(task.task_id)
+    except LedgerError:
+        return None
+
+
+async def _take_up(book: Ledger, submissions: Submissions, usual: Usual) -> None:
+    """Takes up what earlier processes left, and learns from what they saw."""
+    try:
+        await submissions.resume()
+        for sort, took in (await book.durations()).items():
+            usual.learn(sort, took)
+    except LedgerError as error:
+        _log.warning("%s Nothing can be submitted until that is mended.", error)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -22,6 +22,10 @@ from tests.upstream import URL, wall_clock
 Row = dict[str, Any]
 
 
+def nothing(_: float) -> None:
+    """A rise that no ratio tells of."""
+
+
 @dataclass
 class Course:
     """A task from its submit to its end, in seconds of the event loop; its ratio rises from `starts` to `ends`.
@@ -35,7 +39,6 @@ class Course:
     ends: float
     end: str = "SUCCEEDED"
     shows: Callable[[float], Any] = lambda rise: f"{rise:.2f}"
-    queue: float | None = None
 
     def row(self) -> Row:
         """What upstream tells of it now."""
@@ -55,7 +58,7 @@ class Course:
             "options": {"text_prompt": "the camera rises", "seconds": 5},
             "status": self.end if is_over else "RUNNING" if runs else "PENDING",
             "progressRatio": self.shows(rise) if runs else "1" if is_over else None,
-            "estimatedTimeToStartSeconds": None if runs or is_over else self.queue,
+            "estimatedTimeToStartSeconds": None if runs or is_over else self.starts - now,
             "artifacts": [film] if is_over and self.end == "SUCCEEDED" else [],
             "error": {"reason": "INTERNAL", "errorMessage": "It broke."} if self.end == "FAILED" and is_over else None,
         }
@@ -110,7 +113,7 @@ class Booth(httpx.AsyncBaseTransport):
             self.limits.append(limit)
             rows = [course.row() for course in self.courses.values() if f":{query['email']}-" in course.task_id]
             told = self.listing(rows[::-1])
-            told = told[first : first + limit] if isinstance(told, list) else told
+            told = cast("list[Row]", told)[first : first + limit] if isinstance(told, list) else told
         else:
             course = self.courses.get(path.rpartition("/")[2])
             told = self.single(course.row()) if course else httpx.Response(404, json={"error": "Not found."})

@@ -1,0 +1,124 @@
+"""Plays many runs, in several processes, and adds up what they came to."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from multiprocessing import get_context
+from pathlib import Path
+
+from tests.campaign.judge import Verdict
+from tests.campaign.play import play
+from tests.campaign.scenario import draw
+
+# The runs of a seed are numbered from this multiple of it on.
+RUNS_PER_SEED = 1_000_000
+# How many runs a process plays before it reports.
+_BATCH = 50
+
+Tell = Callable[["Tally", float], None]
+"""Hears how far a campaign has come, with the seconds that passed."""
+
+NOUGHT = ("doubled", "repeated", "lost", "wrong", "unsettled", "lies", "harmful", "broken")
+"""The counts that fail a campaign."""
+
+
+@dataclass
+class Tally:
+    """What so many runs came to: the verdicts added up, and the seeds of those that found something."""
+
+    runs: int = 0
+    total: Verdict = field(default_factory=Verdict)
+    failed: list[tuple[int, list[str]]] = field(default_factory=list[tuple[int, list[str]]])
+
+    def add(self, seed: int, verdict: Verdict) -> None:
+        """Adds one run."""
+        self.runs += 1
+        add_up(self.total, verdict)
+        if verdict.findings:
+            self.failed.append((seed, verdict.findings))
+
+    def join(self, other: "Tally") -> None:
+        """Adds what another process played."""
+        self.runs += other.runs
+        add_up(self.total, other.total)
+        self.failed += other.failed
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was found."""
+        return not self.failed and not any(getattr(self.total, name) for name in NOUGHT)
+
+
+def add_up(total: Verdict, verdict: Verdict) -> None:
+    """Adds a verdict to a total."""
+    for each in fields(Verdict):
+        value = getattr(verdict, each.name)
+        if each.name == "late":
+            total.late = max(total.late, verdict.late)
+        elif isinstance(value, Counter):
+            total.faults.update(verdict.faults)
+        elif each.name != "findings":
+            setattr(total, each.name, getattr(total, each.name) + value)
+
+
+def play_one(seed: int, folder: Path | None, log: Callable[[str], None] = lambda _: None) -> Verdict:
+    """Plays the run of a seed; a run that does not come to an end counts as broken."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        return play(draw(seed), place, log=log)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  the campaign goes on, and the run is a finding
+        return Verdict(broken=1, findings=[f"broken: the run ended in {type(error).__name__}: {error}"])
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def play_some(seeds: range, folder: Path | None) -> Tally:
+    """Plays the runs of these seeds, one after the other."""
+    tally = Tally()
+    with silence():
+        for seed in seeds:
+            tally.add(seed, play_one(seed, folder))
+    return tally
+
+
+@contextmanager
+def silence() -> Generator[None]:
+    """Keeps the rooms from logging the troubles that they are meant to meet."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def play_many(seed: int, runs: int, *, workers: int, folder: Path | None, tell: Tell) -> Tally:
+    """Plays so many runs, and tells after each batch how far it has come."""
+    first = seed * RUNS_PER_SEED
+    began = time.monotonic()
+    tally = Tally()
+    batches = [range(at, min(at + _BATCH, first + runs)) for at in range(first, first + runs, _BATCH)]
+    for done in _in_processes(batches, workers, folder):
+        tally.join(done)
+        tell(tally, time.monotonic() - began)
+    tally.failed.sort()
+    return tally
+
+
+def _in_processes(batches: list[range], workers: int, folder: Path | None) -> Iterator[Tally]:
+    if workers <= 1:
+        for batch in batches:
+            yield play_some(batch, folder)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        playing: list[Future[Tally]] = [pool.submit(play_some, batch, folder) for batch in batches]
+        for done in as_completed(playing):
+            yield done.result()

@@ -1,0 +1,31 @@
+"""The stand-in for useapi.net with room for everything that a suite starts: `python -m tests.suites.stand_in --pace 1`.
+
+The library is the one that people meet; the account takes as many tasks at once as come, and can pay for them.
+"""
+
+import argparse
+from functools import partial
+
+import anyio
+
+from runway_mcp.simulator.library import seeded_world
+from runway_mcp.simulator.run import simulate
+from runway_mcp.simulator.world import World
+
+ROOM = 1_000
+CREDITS = 10_000_000
+
+
+def roomy_world(*, pace: float) -> World:
+    """The seeded world, whose tasks last `pace` seconds and neither wait for each other nor run out of credits."""
+    world = seeded_world(pace=pace)
+    for account in world.accounts.values():
+        account.max_jobs = account.slots = ROOM
+        account.permitted = CREDITS
+    return world
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pace", type=float, required=True)
+    anyio.run(partial(simulate, world=roomy_world(pace=parser.parse_args().pace)))

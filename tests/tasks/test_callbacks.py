@@ -1,0 +1,324 @@
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.simulator.callbacks import deliver_due, next_due
+from runway_mcp.simulator.shapes import callback_body
+from runway_mcp.simulator.world import World
+from runway_mcp.tasks.intents import State
+from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.room import TasksRoom, open_tasks
+from runway_mcp.tasks.waiting import wait_for
+from tests.tasks.booth import silent
+from tests.tasks.samples import long_id
+from tests.tasks.test_submit import POST, submit, wish
+from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
+
+pytestmark = pytest.mark.virtual_time
+
+POLL = 5.0
+PUBLIC = "https://films.example.com/runway/"
+
+
+@asynccontextmanager
+async def reachable(
+    folder: Path, *, world: World | None = None, **fields: Any
+) -> AsyncGenerator[tuple[World, TasksRoom]]:
+    """A world and a room that upstream can call; every wait inside is bounded by two hours."""
+    world = world or virtual_world(**fields)
+    ledger = folder / "ledger.sqlite3"
+    with anyio.fail_after(7200):
+        async with (
+            RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
+            open_tasks(client, ledger=ledger, poll_seconds=POLL, now=wall_clock, public_url=PUBLIC) as room,
+        ):
+            yield world, room
+
+
+def token_of(world: World, number: int = -1) -> str:
+    address = world.accepted[number].reply_url or ""
+    assert address.startswith("https://films.example.com/runway/callbacks/")
+    return address.rpartition("/")[2]
+
+
+def body_of(world: World, **changes: Any) -> bytes:
+    """What upstream posts of the last accepted task, as it stands or changed."""
+    task = world.accepted[-1]
+    return json.dumps({**callback_body(world, task, task.moment(world.now())), **changes}).encode()
+
+
+async def post(room: TasksRoom, token: str, body: bytes) -> bool:
+    async def read() -> bytes:
+        return body
+
+    return await room.callbacks.take(token, read)
+
+
+async def deliver(world: World, room: TasksRoom) -> None:
+    """Delivers what upstream posts, as long as it posts anything."""
+
+    async def send(url: str, body: dict[str, Any]) -> None:
+        await post(room, url.rpartition("/")[2], json.dumps(body).encode())
+
+    while True:
+        await anyio.sleep(min(max(0.01, next_due(world) - world.now()), 1.0))
+        await deliver_due(world, send)
+
+
+def reads(world: World) -> int:
+    return world.requests["GET /tasks/{id}"] + world.requests["GET /tasks"]
+
+
+async def test_a_submit_asks_to_be_called_at_an_address_that_nobody_can_guess(tmp_path: Path) -> None:
+    async with reachable(tmp_path, slots=10) as (world, room):
+        for seed in range(1, 4):
+            await submit(room, wish(world, seed=seed))
+
+        tokens = {token_of(world, number) for number in range(3)}
+        assert len(tokens) == 3
+        assert min(map(len, tokens)) >= 32
+        for token in tokens:
+            intent = await room.ledger.of_callback(token)
+            assert intent is not None
+            assert intent.callback_token == token
+
+
+async def test_a_callers_own_address_is_passed_on_untouched_and_his_task_is_polled(tmp_path: Path) -> None:
+    own = "https://ana.example.com/hook?x=1"
+    async with reachable(tmp_path, pace=60.0) as (world, room):
+        submitted = await submit(room, wish(world, reply_url=own))
+        before = reads(world)
+        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
+
+        assert world.accepted[0].reply_url == own
+        assert reads(world) - before > 5
+
+
+async def test_without_a_public_url_nobody_is_asked_to_call(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        await submit(room, wish(world))
+
+        assert world.accepted[0].reply_url is None
+
+
+@pytest.mark.parametrize("ratios", ["even", "stall", "null"])
+@pytest.mark.parametrize(
+    "switches",
+    [{}, {"callback": "changes"}, {"delivery": "duplicated"}, {"callback": "changes", "delivery": "swapped"}],
+    ids=lambda switches: " ".join(map(str, switches.values())) or "once",
+)
+async def test_a_called_task_is_noticed_at_once_and_read_three_times_at_most(
+    tmp_path: Path, switches: dict[str, Any], ratios: str
+) -> None:
+    async with reachable(tmp_path, pace=170.0) as (world, room):
+        world.switch(**switches)
+        world.script_next(ratios=ratios)
+        submitted = await submit(room, wish(world))
+        before = reads(world)
+        async with anyio.create_task_group() as upstream:
+            upstream.start_soon(deliver, world, room)
+            ended = await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
+            assert ended.status == "SUCCEEDED"
+            assert ended.artifacts
+            assert anyio.current_time() - world.accepted[0].ends < 0.2
+            await anyio.sleep(60)
+            upstream.cancel_scope.cancel()
+
+        assert reads(world) - before <= 3
+
+
+async def test_a_lost_call_costs_time_but_no_task_and_after_two_tasks_are_polled_again(tmp_path: Path) -> None:
+    delays: list[float] = []
+    async with reachable(tmp_path, pace=100.0) as (world, room):
+        world.switch(delivery="lost")
+        for seed in range(1, 5):
+            submitted = await submit(room, wish(world, seed=seed))
+            await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 400, tell=silent)
+            delays.append(anyio.current_time() - world.accepted[-1].ends)
+
+    assert max(delays) <= 160.0
+    assert max(delays[2:]) <= 2 * POLL
+
+
+async def test_a_call_that_claims_an_end_is_a_reason_to_look_and_nothing_more(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        submitted = await submit(room, wish(world))
+        entry = room.watcher.known(submitted.task.task_id)
+        assert entry is not None
+        before = reads(world)
+        for _ in range(40):
+            assert await post(room, token_of(world), body_of(world, status="SUCCEEDED", artifacts=[{"assetId": "x"}]))
+            await anyio.sleep(0.25)
+
+        assert not entry.task.is_terminal
+        assert 1 <= reads(world) - before <= 3
+
+
+async def test_calls_cost_at_most_one_read_out_of_turn_for_each_task_and_interval(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        submitted = await submit(room, wish(world))
+        entry = room.watcher.known(submitted.task.task_id)
+        assert entry is not None
+        seen: list[float] = []
+        for _ in range(600):
+            await post(room, token_of(world), body_of(world, status="FAILED"))
+            await anyio.sleep(0.1)
+            if entry.looked_into is not None and entry.looked_into not in seen:
+                seen.append(entry.looked_into)
+
+    assert min(later - earlier for earlier, later in pairwise(seen)) >= POLL - 1e-6
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"[" * 50_000,
+        b'"SUCCEEDED"',
+        b'{"status": 7}',
+        b'{"status": "RUNNING"}',
+        json.dumps({"status": "SUCCEEDED", "taskId": long_id("task", 1)}).encode(),
+        b'{"task": {"status": "RUNNING"}, "status": "SUCCEEDED"}',
+    ],
+)
+async def test_a_call_that_claims_no_end_of_this_task_costs_nothing_at_once(tmp_path: Path, body: bytes) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        await submit(room, wish(world))
+        before = reads(world)
+        for _ in range(10):
+            assert await post(room, token_of(world), body)
+            await anyio.sleep(0.5)
+
+        assert reads(world) == before
+
+
+@pytest.mark.parametrize("body", [b'{"status": "SUCCEEDED"}', b'{"task": {"status": "FAILED"}, "code": 200}'])
+async def test_a_claim_is_understood_flat_or_wrapped(tmp_path: Path, body: bytes) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        await submit(room, wish(world))
+        before = reads(world)
+        await post(room, token_of(world), body)
+        await anyio.sleep(0.1)
+
+        assert reads(world) == before + 1
+
+
+async def test_an_end_that_upstream_shows_only_a_moment_after_its_call_is_not_missed(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=40.0) as (world, room):
+        submitted = await submit(room, wish(world))
+        ends = world.accepted[0].ends
+        await anyio.sleep(ends - 1.0 - world.now())
+        await post(room, token_of(world), body_of(world, status="SUCCEEDED"))
+
+        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
+
+        assert anyio.current_time() - ends <= 2 * POLL
+
+
+@pytest.mark.parametrize("token", ["", "x", "x" * 32, "../../etc/passwd", "é" * 32, "x" * 5000])
+async def test_an_address_that_was_never_given_out_is_unknown_and_its_body_stays_unread(
+    tmp_path: Path, token: str
+) -> None:
+    async def read() -> bytes:
+        raise AssertionError
+
+    async with reachable(tmp_path) as (world, room):
+        await submit(room, wish(world))
+
+        assert not await room.callbacks.take(token, read)
+
+
+async def test_a_late_call_costs_nothing(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=20.0) as (world, room):
+        submitted = await submit(room, wish(world))
+        async with anyio.create_task_group() as upstream:
+            upstream.start_soon(deliver, world, room)
+            await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
+            upstream.cancel_scope.cancel()
+        before = reads(world)
+        for _ in range(5):
+            assert await post(room, token_of(world), body_of(world))
+            await anyio.sleep(10)
+
+        assert reads(world) == before
+
+
+async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        fault(world, **POST, kind="delay_after", seconds=50.0)
+        async with anyio.create_task_group() as caller:
+            caller.start_soon(submit, room, wish(world))
+            await anyio.sleep(2.0)
+            assert await post(room, token_of(world), body_of(world))
+            await anyio.sleep(0.5)
+            intent = await room.ledger.of_callback(token_of(world))
+
+            assert intent is not None
+            assert intent.task_id == world.task_id(world.accepted[0])
+        assert len(world.accepted) == 1
+
+
+async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interval(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        world.switch(late_in_lists=100.0, late_in_scheduler=100.0)
+        fault(world, **POST, kind="reset_after")
+        async with anyio.create_task_group() as caller:
+            caller.start_soon(_fails, room, wish(world, reply_ref="film-1"))
+            await anyio.sleep(101.0)
+            before = world.requests["GET /scheduler"]
+            for _ in range(20):
+                assert await post(room, token_of(world), body_of(world))
+                await anyio.sleep(0.02)
+            intent = await room.ledger.of_callback(token_of(world))
+
+            assert intent is not None
+            assert intent.state is State.ACCEPTED
+            assert world.requests["GET /scheduler"] - before <= 2
+        assert len(world.accepted) == 1
+
+
+async def _fails(room: TasksRoom, asked: Wish) -> None:
+    with pytest.raises(Exception, match="did not arrive"):
+        await submit(room, asked, wait=20.0)
+
+
+async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp_path: Path) -> None:
+    world = virtual_world(pace=300.0)
+    async with reachable(tmp_path, world=world) as (_, room):
+        submitted = await submit(room, wish(world))
+    async with reachable(tmp_path, world=world) as (_, room), anyio.create_task_group() as upstream:
+        upstream.start_soon(deliver, world, room)
+        before = reads(world)
+
+        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 600, tell=silent)
+
+        assert anyio.current_time() - world.accepted[0].ends < 0.2
+        assert reads(world) - before <= 4
+        upstream.cancel_scope.cancel()
+
+
+async def test_many_calls_at_once_are_looked_into_with_few_reads(tmp_path: Path) -> None:
+    async with reachable(tmp_path, slots=10, max_jobs=10, pace=60.0) as (world, room):
+        submitted = [await submit(room, wish(world, seed=seed)) for seed in range(1, 11)]
+        before = reads(world)
+        async with anyio.create_task_group() as waiters:
+            for each in submitted:
+                waiters.start_soon(_wait, room, each.task, silent)
+            await anyio.sleep(world.accepted[-1].ends - world.now())
+            for number in range(10):
+                await post(room, token_of(world, number), b'{"status": "SUCCEEDED"}')
+
+        assert reads(world) - before <= 10
+
+
+async def _wait(room: TasksRoom, task: Any, tell: Callable[[Any], Awaitable[None]]) -> None:
+    assert (await wait_for(room.watcher, task, deadline=anyio.current_time() + 90, tell=tell)).is_terminal
