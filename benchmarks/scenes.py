@@ -4,7 +4,8 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from statistics import median, quantiles
+from math import pi, sqrt
+from statistics import median, quantiles, stdev
 from typing import Literal
 
 import anyio
@@ -54,6 +55,11 @@ class Measures:
     def median(self) -> float:
         """The median delay."""
         return median(self.delays)
+
+    @property
+    def error(self) -> float:
+        """The standard error of the median: how far it lies by chance from that of many more tasks."""
+        return sqrt(pi / 2 / len(self.delays)) * stdev(self.delays)
 
     @property
     def p99(self) -> float:

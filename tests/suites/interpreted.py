@@ -132,7 +132,7 @@ class Interpreter:
         self._app = app
         self._known = known
         self._seeds = itertools.count(1)
-        self._seed = 0
+        self._last: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -165,10 +165,10 @@ class Interpreter:
         return None
 
     def _called(self, params: Json) -> Json | None:
-        answers = _part(params, "inputResponses")
+        name, answers = str(params.get("name")), _part(params, "inputResponses")
         if "requestState" not in params:
-            self._seed = next(self._seeds)
-        phrase = tool_call(str(params.get("name")), _part(params, "arguments"), self._known, self._seed)
+            self._last[name] = next(self._seeds)
+        phrase = tool_call(name, _part(params, "arguments"), self._known, self._last.get(name, 1))
         if phrase is None:
             return None
         ours = params | {"name": phrase.name, "arguments": phrase.arguments}
