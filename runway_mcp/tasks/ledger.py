@@ -124,13 +124,16 @@ class Ledger:
         return await self._transaction(work)
 
     async def observe(self, task_id: str, status: str, *, ended: float | None, failure: tuple[str, str] | None) -> None:
-        """Writes what upstream tells of a task, if an intent owns it; `ended` is kept from its first time."""
+        """Writes what upstream tells of a task, if an intent owns it.
+
+        An end is final: what an older read says after it changes nothing.
+        """
         kind, message = failure or (None, None)
 
         def work(ledger: sqlite3.Connection) -> None:
             ledger.execute(
-                "UPDATE intents SET status = ?, ended = coalesce(ended, ?), failure_kind = ?, failure_message = ?"
-                " WHERE task_id = ? AND (status IS NOT ? OR (ended IS NULL AND ? IS NOT NULL))",
+                "UPDATE intents SET status = ?, ended = ?, failure_kind = ?, failure_message = ?"
+                " WHERE task_id = ? AND ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)",
                 (status, ended, kind, message, task_id, status, ended),
             )
 

@@ -16,7 +16,7 @@ from runway_mcp.tasks.submit import Waiting
 from runway_mcp.tasks.traces import is_ours
 from tests.tasks.samples import NOW, clip, intent, long_id, task
 from tests.tasks.test_submit import POST, failure_of_submit, submit, wish
-from tests.upstream import fault, open_world, opened_room
+from tests.upstream import fault, open_world, opened_room, wall_clock
 
 pytestmark = pytest.mark.virtual_time
 
@@ -112,6 +112,17 @@ async def test_an_end_that_cannot_be_read_is_not_told_by_hearsay(tmp_path: Path)
 
 async def quiet(_: Waiting) -> None:
     return
+
+
+async def test_an_older_word_does_not_undo_an_end_that_was_told(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        task_id = (await submit(room, wish(world))).task.task_id
+        await room.ledger.observe(task_id, "SUCCEEDED", ended=wall_clock(), failure=None)
+        await room.ledger.tell(task_id, now=wall_clock())
+        await room.ledger.observe(task_id, "PENDING", ended=None, failure=None)
+
+        assert (await submit(room, wish(world))).twin
+        assert len(world.accepted) == 1
 
 
 async def test_adopting_a_task_twice_forgets_nothing_of_its_end(tmp_path: Path) -> None:
