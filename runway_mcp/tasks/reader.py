@@ -28,7 +28,7 @@ _FIRST_BACKOFF, _LONGEST_BACKOFF = 2.0, 12.0
 # So many tasks that have vanished from the list are read one by one before the next page.
 _URGENT_AT_ONCE = 3
 # Between so many rows of a page other tasks of the loop get their turn.
-_ROWS_AT_ONCE = 20
+_ROWS_AT_ONCE = 5
 
 
 class Reader:

@@ -77,7 +77,9 @@ async def open_tasks(
 
         settlements = Settlements(client, book, background, accepted=accepted, now=now)
         posts = Posts(client, book, settlements, background, accepted=accepted, now=now)
-        submissions = Submissions(client, book, settlements, posts, accepted=accepted, now=now, callbacks=callbacks)
+        submissions = Submissions(
+            client, book, settlements, posts, watcher, accepted=accepted, now=now, callbacks=callbacks
+        )
         called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
         background.start_soon(_take_up, book, submissions, usual)
         try:

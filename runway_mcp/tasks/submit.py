@@ -26,6 +26,7 @@ from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.posting import Late, Post, Posts
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.terms import Terms, arguments_key
+from runway_mcp.tasks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Submissions:
         ledger: Ledger,
         settlements: Settlements,
         posts: Posts,
+        watcher: Watcher,
         *,
         accepted: Callable[[Task], Awaitable[None]],
         now: Callable[[], float],
@@ -86,6 +88,7 @@ class Submissions:
         self._ledger = ledger
         self._settlements = settlements
         self._posts = posts
+        self._watcher = watcher
         self._accepted = accepted
         self._now = now
         self._callbacks = callbacks
@@ -222,7 +225,7 @@ class Submissions:
         """The task as upstream tells it; if that cannot be read soon, one whose end is open: no end by hearsay."""
         with anyio.move_on_after(_READING), suppress(RunwayError):
             try:
-                return await self._client.task(task_id, patience=_READING)
+                return await self._watcher.read(task_id, patience=_READING)
             except NotFound:
                 if self._now() - intent.created > LOOKING_SECONDS:
                     raise _gone(task_id) from None

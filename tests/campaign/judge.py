@@ -31,7 +31,7 @@ class Verdict:
     """What a run came to. The first eight counts must be nought; `findings` has a sentence for each of them.
 
     `unclear` counts intents that ended unknown though upstream truly has nothing of theirs, `groundless` those among
-    them that never posted; `late` is by how many seconds the slowest call overstayed its wait.
+    them whose POST never left or was surely refused; `late` is by how many seconds the slowest call overstayed its wait.
     """
 
     doubled: int = 0
@@ -98,7 +98,6 @@ def judge(world: World, posts: Sequence[Post], truth: Truth, rows: Sequence[Row]
     for broken in truth.broken:
         case.find("broken", broken)
     _judge_doubles(case)
-    _judge_repeats(case)
     _judge_harm(case)
     _judge_lost(case)
     for row in rows:
@@ -148,41 +147,37 @@ def _late(called: Called) -> float:
 
 
 def _judge_doubles(case: Case) -> None:
-    by_key: dict[Key | None, list[tuple[Post, Task]]] = {}
-    for post, task in sorted(case.taken, key=lambda pair: pair[0].departed or 0.0):
-        earlier = by_key.setdefault(case.post_key(post), [])
-        at = post.departed or 0.0
-        undone = [other for other, made in earlier if not case.is_done(made, at)]
-        if undone:
-            case.find("doubled", f"POST {post.number} ({post.process}) repeats POST {undone[0].number}: {post.body}")
-        earlier.append((post, task))
-        if case.post_key(post) is None:
-            case.find("wrong", f"POST {post.number} is nobody's request: {post.body}")
-
-
-def _judge_repeats(case: Case) -> None:
     """Nothing is posted again before the same request's last POST was surely refused, or an end of its was told."""
     by_key: dict[Key | None, list[Post]] = {}
     left = [post for post in case.posts if post.departed is not None]
     for post in sorted(left, key=lambda post: post.departed or 0.0):
-        key, at = case.post_key(post), post.departed or 0.0
-        earlier = by_key.setdefault(key, [])
-        undone = [other for other in earlier if not (other.clear or _is_settled(case, other, key, at))]
-        if undone:
-            case.find("repeated", f"POST {post.number} ({post.process}) left after POST {undone[0].number}, still open")
-        earlier.append(post)
+        key = case.post_key(post)
+        if key is None:
+            case.find("wrong", f"POST {post.number} is nobody's request: {post.body}")
+        open_ones = _still_open(case, key, by_key.setdefault(key, []), post.departed or 0.0)
+        where = f"POST {post.number} ({post.process})"
+        if open_ones:
+            case.find("repeated", f"{where} left after POST {open_ones[0].number}, still open: {post.body}")
+        taken = [other for other in open_ones if other.task]
+        if taken and post.task:
+            case.find("doubled", f"{where} made a second task beside that of POST {taken[0].number}: {post.body}")
+        by_key[key].append(post)
 
 
-def _is_settled(case: Case, post: Post, key: Key | None, at: float) -> bool:
-    """Whether the POST's request was answered with an end: that of its task, or of one that upstream shows alike."""
-    if post.task is not None:
-        return case.is_done(post.task, at)
-    ids = {
+def _still_open(case: Case, key: Key | None, posts: list[Post], at: float) -> list[Post]:
+    """Those of a request's POSTs whose outcome the request's caller does not know yet.
+
+    Where upstream cannot tell two requests apart, an end of the other's task that this one was told counts for one.
+    """
+    made = {case.world.task_id(post.task): post.task for post in posts if post.task}
+    open_ones = [post for post in posts if not (case.is_done(post.task, at) if post.task else post.clear)]
+    told = {
         called.returned.task_id
         for called in case.truth.calls
         if called.returned and called.ended is not None and called.ended <= at and case.keys[called.request] == key
     }
-    return any(case.is_done(task, at) for _, task in case.taken if case.world.task_id(task) in ids)
+    others = {case.world.task_id(task): task for _, task in case.taken if case.world.task_id(task) not in made}
+    return open_ones[sum(case.is_done(others[task_id], at) for task_id in told & others.keys()) :]
 
 
 def _judge_harm(case: Case) -> None:

@@ -47,7 +47,7 @@ class Report:
             ("tasks found and owned", f"{total.found + kills.found:,}"),
             *((name, f"{count:,}") for name, count in counted),
             ("unclear, and upstream has nothing", f"{total.unclear:,}"),
-            ("of these, never posted", f"{total.groundless:,}"),
+            ("of these, never sent or surely refused, which was not written in time", f"{total.groundless:,}"),
             ("the longest that a call overstayed its wait", f"{total.late:.1f} s"),
             ("wall time", f"{self.seconds:.0f} s"),
         ]

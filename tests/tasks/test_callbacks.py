@@ -1,6 +1,7 @@
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from runway_mcp.simulator.callbacks import deliver_due, next_due
 from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.plan import Wish, make_plan
 from runway_mcp.tasks.room import TasksRoom, open_tasks
+from runway_mcp.tasks.submit import Waiting
 from runway_mcp.tasks.waiting import wait_for
 from tests.tasks.booth import silent
-from tests.tasks.samples import long_id
+from tests.tasks.samples import intent, long_id
 from tests.tasks.test_submit import POST, submit, wish
 from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
 
@@ -85,9 +87,9 @@ async def test_a_submit_asks_to_be_called_at_an_address_that_nobody_can_guess(tm
         assert len(tokens) == 3
         assert min(map(len, tokens)) >= 32
         for token in tokens:
-            intent = await room.ledger.of_callback(token)
-            assert intent is not None
-            assert intent.callback_token == token
+            standing = await room.ledger.of_callback(token)
+            assert standing is not None
+            assert standing.callback_token == token
 
 
 async def test_a_callers_own_address_is_passed_on_untouched_and_his_task_is_polled(tmp_path: Path) -> None:
@@ -260,10 +262,10 @@ async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path
             await anyio.sleep(2.0)
             assert await post(room, token_of(world), body_of(world))
             await anyio.sleep(0.5)
-            intent = await room.ledger.of_callback(token_of(world))
+            standing = await room.ledger.of_callback(token_of(world))
 
-            assert intent is not None
-            assert intent.task_id == world.task_id(world.accepted[0])
+            assert standing is not None
+            assert standing.task_id == world.task_id(world.accepted[0])
         assert len(world.accepted) == 1
 
 
@@ -278,10 +280,10 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
             for _ in range(20):
                 assert await post(room, token_of(world), body_of(world))
                 await anyio.sleep(0.02)
-            intent = await room.ledger.of_callback(token_of(world))
+            standing = await room.ledger.of_callback(token_of(world))
 
-            assert intent is not None
-            assert intent.state is State.ACCEPTED
+            assert standing is not None
+            assert standing.state is State.ACCEPTED
             assert world.requests["GET /scheduler"] - before <= 2
         assert len(world.accepted) == 1
 
@@ -289,6 +291,18 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
 async def _fails(room: TasksRoom, asked: Wish) -> None:
     with pytest.raises(Exception, match="did not arrive"):
         await submit(room, asked, wait=20.0)
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.WAITING])
+async def test_a_call_about_a_submit_that_started_nothing_leads_to_nothing(tmp_path: Path, state: State) -> None:
+    token = "a" * 32
+    async with reachable(tmp_path) as (world, room):
+        await room.ledger.claim(replace(intent(), state=state, callback_token=token), now=wall_clock())
+        before = world.requests.total()
+
+        assert await post(room, token, b'{"status": "SUCCEEDED"}')
+        await anyio.sleep(30)
+        assert world.requests.total() == before
 
 
 async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp_path: Path) -> None:
@@ -304,6 +318,23 @@ async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp
         assert anyio.current_time() - world.accepted[0].ends < 0.2
         assert reads(world) - before <= 4
         upstream.cancel_scope.cancel()
+
+
+async def test_the_same_request_again_and_again_costs_no_more_reads_than_one_waiter(tmp_path: Path) -> None:
+    async with reachable(tmp_path, pace=600.0) as (world, room):
+        plan = await make_plan(room.client, wish(world))
+        before = reads(world)
+        for _ in range(100):
+            again = await room.submissions.submit(plan, deadline=anyio.current_time(), say=_quiet)
+            assert again.task.task_id == world.task_id(world.accepted[0])
+            await anyio.sleep(0.5)
+
+        assert len(world.accepted) == 1
+        assert reads(world) - before <= 50.0 / POLL
+
+
+async def _quiet(_: Waiting) -> None:
+    return
 
 
 async def test_many_calls_at_once_are_looked_into_with_few_reads(tmp_path: Path) -> None:

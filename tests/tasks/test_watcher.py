@@ -47,6 +47,10 @@ def running_only(rows: list[Row]) -> list[Row]:
     return [row for row in rows if row["status"] in ("PENDING", "RUNNING")]
 
 
+def without_errors(rows: list[Row]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != "error"} for row in rows]
+
+
 def without_status(rows: list[Row]) -> list[Row]:
     return [{name: value for name, value in row.items() if name != "status"} for row in rows]
 
@@ -71,6 +75,7 @@ LISTS: dict[str, Callable[[list[Row]], Any]] = {
     "nothing": lambda _: [],
     "thin rows": thin,
     "rows without a status": without_status,
+    "failures without a reason": without_errors,
     "running tasks alone": running_only,
     "what was true at the submit": as_at_the_submit,
     "a refusal": refuse,
@@ -285,6 +290,37 @@ async def test_a_listener_that_stumbles_keeps_nobody_from_hearing() -> None:
     booth = Booth()
     async with watching(booth, on_change=stumble) as watcher:
         await ends(watcher, booth, booth.make(30.0), patience=POLL)
+
+
+async def test_a_fault_of_our_own_ends_neither_the_reader_nor_the_process(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble(_: Row) -> None:
+        raise ValueError
+
+    booth = Booth()
+    booth.single = stumble
+    async with watching(booth) as watcher:
+        course = booth.make(60.0)
+        watcher.follow(booth.tell(course))
+        await anyio.sleep(45)
+        booth.single = dict
+
+        await ends(watcher, booth, course, patience=100.0)
+    assert "stumbled" in caplog.text
+
+
+async def test_a_task_may_be_followed_while_a_page_is_taken_in() -> None:
+    booth = Booth()
+
+    async def follow_another(_: Task) -> None:
+        if len(booth.courses) < 20:
+            watcher.follow(booth.tell(booth.make(60.0)))
+
+    async with watching(booth, on_change=follow_another) as watcher:
+        await ends(watcher, booth, *(booth.make(40.0 + number) for number in range(8)))
+        await anyio.sleep(200)
+
+        assert len(booth.courses) == 20
+        assert not any(watcher.known(each) for each in booth.courses)
 
 
 async def test_a_read_of_a_followed_task_is_shared_by_all_who_ask_within_an_interval() -> None:
