@@ -16,7 +16,10 @@ from runway_mcp.tasks.callbacks import PATH
 from runway_mcp.tasks.database import LedgerError
 
 MOST_READ = 65_536
-"""So many bytes of a body are read; a longer one is taken to say nothing."""
+"""So many bytes of a body are kept; a longer one is taken to say nothing."""
+
+MOST_PASSED = 16 * 1_048_576
+"""So many bytes may pass by unread, because most callers hear no answer before they have said all."""
 
 READ_SECONDS = 3.0
 """For so long a body may take to arrive; a slower one is taken to say nothing."""
@@ -43,14 +46,16 @@ def callback_route(take: Take) -> Route:
 
 async def _body(request: Request) -> bytes:
     """The body, or nothing if it is too long, too slow or cut off."""
-    read = bytearray()
+    read, passed = bytearray(), 0
     with anyio.move_on_after(READ_SECONDS):
         try:
             async for chunk in request.stream():
-                read += chunk
-                if len(read) > MOST_READ:
-                    return b""
+                passed += len(chunk)
+                if passed <= MOST_READ:
+                    read += chunk
+                elif passed > MOST_PASSED:
+                    break
         except ClientDisconnect:
             return b""
-        return bytes(read)
+        return bytes(read) if passed <= MOST_READ else b""
     return b""

@@ -8,13 +8,11 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
 from pathlib import Path
 
 from tests.campaign.kills import KillTally, kill_many
-from tests.campaign.many import Tally, play_many, play_one, silence
+from tests.campaign.many import Tally, play_many, play_one, pool_of, silence
 from tests.campaign.report import Report
 
 # The ledger asks the disk to keep each write; where memory passes for a disk, that costs nothing.
@@ -48,7 +46,7 @@ def campaign(*, runs: int, seed: int, kills: int, workers: int, folder: Path | N
     with ExitStack() as stack:
         killing = None
         if kills:
-            pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+            pool = stack.enter_context(pool_of(1))
             killing = pool.submit(kill_many, seed * 100_000, kills, folder)
         tally = play_many(seed, runs, workers=workers, folder=folder, tell=_silent if quiet else _tell)
         killed = killing.result() if killing else KillTally()

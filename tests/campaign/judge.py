@@ -30,8 +30,8 @@ Key = tuple[object, ...]
 class Verdict:
     """What a run came to. The first eight counts must be nought; `findings` has a sentence for each of them.
 
-    `unclear` counts intents that ended unknown though upstream truly has nothing of theirs, `groundless` those among
-    them whose POST never left or was surely refused; `late` is by how many seconds the slowest call overstayed its wait.
+    `unclear` counts intents that ended unknown and of which upstream truly has nothing, `groundless` those among them
+    whose POST never left or was surely refused; `late` is by how many seconds the slowest call overstayed its wait.
     """
 
     doubled: int = 0

@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from multiprocessing import get_context
 from pathlib import Path
+from types import FrameType
 
 from tests.campaign.judge import Verdict
 from tests.campaign.play import play
@@ -21,6 +24,8 @@ from tests.campaign.scenario import draw
 RUNS_PER_SEED = 1_000_000
 # How many runs a process plays before it reports.
 _BATCH = 50
+# How often a process looks whether it is an orphan.
+_LOOK_SECONDS = 3.0
 
 Tell = Callable[["Tally", float], None]
 """Hears how far a campaign has come, with the seconds that passed."""
@@ -90,6 +95,23 @@ def play_some(seeds: range, folder: Path | None) -> Tally:
     return tally
 
 
+def pool_of(workers: int) -> ProcessPoolExecutor:
+    """Processes that play; they end soon after this one, however it ends."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process once it is an orphan; looks by a timer, since a process that forks must have no threads."""
+
+    def look(_: int, __: FrameType | None) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, look)
+        signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+
+
 @contextmanager
 def silence() -> Generator[None]:
     """Keeps the rooms from logging the troubles that they are meant to meet."""
@@ -130,7 +152,7 @@ def _in_processes(batches: list[range], workers: int, folder: Path | None) -> It
         for batch in batches:
             yield play_some(batch, folder)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with pool_of(workers) as pool:
         playing: list[Future[Tally]] = [pool.submit(play_some, batch, folder) for batch in batches]
         for done in as_completed(playing):
             yield done.result()

@@ -5,7 +5,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runway_mcp.server.callbacks import MOST_READ, READ_SECONDS, callback_route
+from runway_mcp.server.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
 from runway_mcp.tasks.database import LedgerError
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
@@ -49,21 +49,22 @@ async def test_an_unknown_address_is_not_found_and_no_other_method_is_allowed() 
     assert not taken.bodies
 
 
-async def test_of_a_huge_body_little_is_read_and_it_says_nothing() -> None:
-    taken, read = Taken(), 0
+@pytest.mark.parametrize("size", [MOST_READ + 1, MOST_PASSED - 1, 10 * MOST_PASSED])
+async def test_a_huge_body_says_nothing_and_is_not_heard_out_for_ever(size: int) -> None:
+    taken, sent = Taken(), 0
 
     async def huge() -> AsyncIterator[bytes]:
-        nonlocal read
-        for _ in range(10_000):
-            read += 10_000
-            yield b"x" * 10_000
+        nonlocal sent
+        while sent < size:
+            sent += 50_000
+            yield b"x" * 50_000
 
     async with caller(taken.take) as http:
         answer = await http.post(f"/callbacks/{TOKEN}", content=huge())
 
     assert answer.status_code == 200
     assert taken.bodies == [b""]
-    assert read <= MOST_READ + 20_000
+    assert sent <= MOST_PASSED + 100_000
 
 
 @pytest.mark.virtual_time
