@@ -60,12 +60,13 @@ def stand_in() -> Generator[StandIn]:
     process.close()
 
 
+@pytest.mark.timeout(240)  # on a machine that is busy with something else
 def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
-    report = campaign(runs=100, seed=0, kills=4, workers=1, folder=tmp_path)
+    report = campaign(runs=80, seed=0, kills=3, workers=1, folder=tmp_path)
 
     assert report.is_clean, report.plain()
-    assert (report.tally.runs, report.kills.runs) == (100, 4)
-    assert report.tally.total.accepted > 30
+    assert (report.tally.runs, report.kills.runs) == (80, 3)
+    assert report.tally.total.accepted > 25
     assert report.tally.total.found == report.tally.total.accepted
     assert report.kills.found == report.kills.accepted
 
