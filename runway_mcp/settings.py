@@ -19,6 +19,8 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+# Upstream takes addresses of 1,024 characters, and a path with a token comes after this one.
+_LONGEST_PUBLIC_URL: Final = 900
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
 
@@ -65,7 +67,7 @@ def _public_url(value: str) -> str:
     url = urlsplit(value)
     # urlsplit refuses a port that is no number only when it is asked for it.
     plain = url.port != 0 and _VISIBLE.fullmatch(value) and not set("?#@\\") & set(value)
-    if not (url.hostname and url.scheme in ("http", "https") and plain):
+    if not (len(value) <= _LONGEST_PUBLIC_URL and url.hostname and url.scheme in ("http", "https") and plain):
         raise ValueError
     return value.rstrip("/")
 
@@ -197,7 +199,7 @@ class Settings(BaseModel):
             "RUNWAY_MCP_PUBLIC_URL",
             "The address under which useapi.net reaches this server's HTTP transport. With it, submits ask to be "
             "called back at /callbacks/, in place of the account's own replyUrl, and tasks are polled far less.",
-            "an http or https URL without user name, query and fragment",
+            f"an http or https URL of at most {_LONGEST_PUBLIC_URL} characters, without user name, query and fragment",
         ),
     ] = None
     access_token: Annotated[

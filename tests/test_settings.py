@@ -87,6 +87,7 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
         ("RUNWAY_MCP_CONFIRM", "-1"),
         ("RUNWAY_MCP_CONFIRM", "nan"),
         ("RUNWAY_MCP_PUBLIC_URL", "mcp.example.com"),
+        ("RUNWAY_MCP_PUBLIC_URL", f"https://mcp.example.com/{'r' * 900}"),
         ("RUNWAY_MCP_PUBLIC_URL", "https://me:hunter2@example.com"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "two words"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "*"),

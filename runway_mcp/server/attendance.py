@@ -160,7 +160,7 @@ class Attendance:
         while True:
             try:
                 async with self._reads:
-                    return await room.client.task(task_id, patience=_PATIENCE)
+                    return await room.watcher.read(task_id, patience=_PATIENCE)
             except (NotFound, InvalidRequest):
                 return None
             except RunwayError as error:

@@ -31,7 +31,7 @@ from runway_mcp.server.boundary import guarded
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.forms import task_output
 from runway_mcp.server.known import intent_of
-from runway_mcp.server.reads import READING_SECONDS, task_of, tell_end
+from runway_mcp.server.reads import task_of, tell_end
 from runway_mcp.server.results import task_result
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.terms import iso
@@ -147,7 +147,7 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
         raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
     task_id = checked_id(params.task_id, "taskId")
     context = ctx.lifespan_context
-    return context.attendance.latest(task_id) or await task_of(context, task_id, seconds=READING_SECONDS)
+    return context.attendance.latest(task_id) or await task_of(context, task_id)
 
 
 def _expect(context: ServerContext, task: Task) -> None:

@@ -5,7 +5,7 @@ import logging
 import anyio
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
@@ -16,6 +16,9 @@ from runway_mcp.tasks.plan import Plan, Wish, make_plan
 
 READING_SECONDS = 5.0
 """What reads get however short the wait is."""
+
+LIVE_SECONDS = 1.0
+"""What was read so lately is live: all who ask for a task at the same moment are answered by one read."""
 
 FRESH_SECONDS = 60.0
 """For so long a task of ours that upstream does not know may still be too fresh for it."""
@@ -42,12 +45,34 @@ async def plan_of(client: RunwayClient, arguments: ExtendVideo, *, seconds: floa
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
 
 
-async def task_of(context: ServerContext, task_id: str, *, seconds: float) -> Task:
-    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
+async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:
+    """The task for a caller who is going to wait for so many seconds, if any.
+
+    Waiting for a task that is followed costs no read beyond those of its pace, and goes on while reads fail.
+    """
+    if wait <= 0:
+        return await task_of(context, task_id)
+    followed = context.room.watcher.known(task_id)
+    if followed is None or not followed.is_told:
+        return await task_of(context, task_id, seconds=max(wait, READING_SECONDS))
+    try:
+        return await task_of(context, task_id, seconds=min(wait, READING_SECONDS), within=None)
+    except (Unavailable, Failure) as error:
+        _log.info("a task that is followed could not be read: %s", error)
+        return followed.task
+
+
+async def task_of(
+    context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS, within: float | None = LIVE_SECONDS
+) -> Task:
+    """The task as upstream told it `within` so many seconds (None: a poll interval), by a read if need be.
+
+    One that was only just accepted may be unknown there, but not to the ledger.
+    """
     room = context.room
     with anyio.move_on_after(seconds):
         try:
-            return await room.client.task(task_id, patience=seconds / 2)
+            return await room.watcher.read(task_id, patience=seconds / 2, within=within)
         except NotFound:
             intent = await intent_of(room, task_id)
             if intent is None or intent.ended is not None or context.now() - intent.created > FRESH_SECONDS:

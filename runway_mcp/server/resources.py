@@ -28,7 +28,7 @@ from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.forms import asset_output, intent_output, task_output
 from runway_mcp.server.known import Known, intent_of, known_tasks, more_tasks
 from runway_mcp.server.outputs import TaskOutput
-from runway_mcp.server.reads import READING_SECONDS, task_of
+from runway_mcp.server.reads import task_of
 from runway_mcp.server.rendering import one_line
 from runway_mcp.server.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.tasks.intents import Intent
@@ -116,7 +116,7 @@ async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any
     room = context.room
     match address:
         case Address("task", str(task_id)):
-            task = await task_of(context, task_id, seconds=READING_SECONDS)
+            task = await task_of(context, task_id)
             output = task_output(task, context.reading(task_id), intent=await intent_of(room, task_id))
             return output.wire(), KEPT_MS if _is_final(task) else 0
         case Address("asset", str(asset_id)):

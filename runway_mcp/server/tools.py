@@ -42,7 +42,7 @@ from runway_mcp.server.mcp_tasks import TaskState, declared, handed_over
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.reads import READING_SECONDS, balance_of, plan_of, task_of, tell_end
+from runway_mcp.server.reads import READING_SECONDS, balance_of, plan_of, read_task, tell_end
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
 from runway_mcp.server.spending import offer, refusal_of, spend
@@ -53,6 +53,9 @@ from runway_mcp.tasks.waiting import wait_for
 
 # What a listing gets however long the wait may be, in seconds.
 LISTING_SECONDS = 40.0
+
+# After so many seconds without upstream's word on a task, since reads fail, the result says so.
+_SILENCE = 10.0
 
 _Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 
@@ -75,11 +78,15 @@ class Call:
     spending: bool = False
     accepted: Task | None = None
 
+    def remark(self, sentence: str) -> None:
+        """Adds a sentence to what the result will say."""
+        self.note = f"{self.note} {sentence}" if self.note else sentence
+
     def deadline(self, wanted: int | None) -> float:
         """When the call must return for a wanted wait (None: the default); notes if that was cut."""
         most = self.context.settings.wait_seconds
         if wanted is not None and wanted > most:
-            self.note = f"wait_seconds was cut from {wanted} to {most}, this server's limit."
+            self.remark(f"wait_seconds was cut from {wanted} to {most}, this server's limit.")
         return self.arrived + (most if wanted is None else min(wanted, most))
 
 
@@ -116,26 +123,40 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
         if call.takes_tasks:
             return handed_over(call.context, submitted.task, submitted.intent)
         await call.progress.task(submitted.task)
-    task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=call.progress.task)
+    task = await _waited(call, submitted.task, deadline)
     await tell_end(call.context, task)
     balance = submitted.task.features
     return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
 
 
+_SILENT = (
+    "Runway's answers have failed for {silence:.0f} s, so this is how the task stood before; it goes on there, and it "
+    "is still being followed."
+)
 _CALLED_BACK = (
     "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
     "not be."
 )
 
 
+async def _waited(call: Call, task: Task, deadline: float) -> Task:
+    """The task at its end, or as it was last told; remarks if upstream has not told of it for long."""
+    watcher = call.context.room.watcher
+    task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
+    silence = watcher.silence(task.task_id)
+    if silence is not None and silence >= _SILENCE:
+        call.remark(_SILENT.format(silence=silence))
+    return task
+
+
 async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with."""
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
-        call.note = refusal.message
+        call.remark(refusal.message)
         return plan_output(plan, await balance_of(call.context.room.client, plan.account))
     if call.context.settings.public_url and plan.wish.reply_url is None:
-        call.note = _CALLED_BACK
+        call.remark(_CALLED_BACK)
     quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
     needed = threshold is not None and plan.cost > threshold
     step = next_steps.submit(call.asked, plan.cost, quote.id if quote and needed else None)
@@ -146,13 +167,12 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
-    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
-    task = await task_of(context, arguments.task_id, seconds=seconds)
+    task = await read_task(context, arguments.task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
     if deadline > anyio.current_time():
         if call.takes_tasks and not task.is_terminal:
             return handed_over(context, task, intent)
-        task = await wait_for(context.room.watcher, task, deadline=deadline, tell=call.progress.task)
+        task = await _waited(call, task, deadline)
     await tell_end(context, task)
     return task_output(task, call.asked, intent=intent)
 

@@ -18,7 +18,8 @@ class Followed:
 
     A waiter takes `changed` before it looks at `task`, so that no change is lost between the two. `stir` is called
     when somebody begins to wait; `age` is how many seconds ago the task was submitted; `is_told` is False while `task`
-    is what the ledger remembers and not upstream's word. Reader and watcher keep the other attributes.
+    is what the ledger remembers and not upstream's word, `is_given_up` is True once nobody reads it any more because
+    upstream has not known it for long. Reader and watcher keep the other attributes.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Followed:
         "claimed",
         "expects_call",
         "hides_film",
+        "is_given_up",
         "is_told",
         "known_at",
         "listed",
@@ -52,6 +54,7 @@ class Followed:
         self.task = task
         self.changed = anyio.Event()
         self.is_told = is_told
+        self.is_given_up = False
         self.outlook = Outlook(began=now - age, seen=now if is_told else now - age)
         self.waiters = 0
         # When upstream last knew it, and when it last told something else.
@@ -99,8 +102,16 @@ class Followed:
         news = told(task) != told(self.task)
         self.task = task
         if news:
-            changed, self.changed = self.changed, anyio.Event()
-            changed.set()
+            self._wake()
+
+    def give_up(self) -> None:
+        """Sends all waiters away, since nothing more will be told of the task."""
+        self.is_given_up = True
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self.changed = self.changed, anyio.Event()
+        changed.set()
 
 
 def told(task: Task) -> tuple[object, ...]:

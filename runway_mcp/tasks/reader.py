@@ -92,13 +92,18 @@ class Reader:
                 with anyio.move_on_after(left):
                     await self._stirred.wait()
 
-    async def told_lately(self, entry: Followed, *, patience: float | None) -> Task:
-        """The task as upstream told it less than a poll interval ago, by a read of its own if need be.
+    @property
+    def fails(self) -> bool:
+        """Whether the last read told nothing."""
+        return self._pause > 0
+
+    async def told_lately(self, entry: Followed, *, patience: float | None, within: float) -> Task:
+        """The task as upstream told it less than `within` seconds ago, by a read of its own if need be.
 
         Any number of callers cost one read. Raises what the read raises; `patience` is the client's.
         """
         async with self._one_at_a_time:
-            is_fresh = entry.is_told and anyio.current_time() - entry.outlook.seen < self._poll
+            is_fresh = entry.is_told and anyio.current_time() - entry.outlook.seen < min(within, self._poll)
             if not is_fresh and not entry.task.is_terminal:
                 task = await self._client.task(entry.task.task_id, patience=patience)
                 self._earliest = max(self._earliest, anyio.current_time() + self._poll)
@@ -196,6 +201,7 @@ class Reader:
             if now - entry.known_at > _GONE_SECONDS:
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
                 del self.followed[entry.task.task_id]
+                entry.give_up()
             return False
         self._listing.outdone(task)
         await self._note(entry, task)

@@ -105,4 +105,4 @@ def _frees(frees_at: float | None) -> str:
     return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
 
 
-_WAYS_ON = "Nothing was submitted. Ask for fewer seconds or exploreMode, or let the user raise the limit."
+_WAYS_ON = "Ask for fewer seconds or exploreMode, or let the user raise the limit."

@@ -7,6 +7,7 @@ a read, and while callbacks come the reads are only a net for those that get los
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -55,6 +56,7 @@ class Watcher:
         self._readers: dict[str | None, Reader] = {}
         self._listings: dict[str | None, Listing] = {}
         self._missed = 0
+        self._desks: WeakValueDictionary[str, _Desk] = WeakValueDictionary()
 
     def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
         """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle.
@@ -80,16 +82,24 @@ class Watcher:
         reader = self._readers.get(account_of(task_id))
         return reader.followed.get(task_id) if reader else None
 
-    async def read(self, task_id: str, *, patience: float | None = None) -> Task:
-        """A task as upstream tells it: of one that is followed, what it told less than a poll interval ago is enough.
+    async def read(self, task_id: str, *, patience: float | None = None, within: float | None = None) -> Task:
+        """A task as upstream tells it: of one that is followed, what it told `within` so many seconds is enough.
 
-        Whoever asks again and again counts as one who waits. Raises what the read raises; `patience` is the client's.
+        That is a poll interval at most, and unless told otherwise. Callers who ask at the same time cost one read, and
+        whoever asks again and again counts as one who waits. Raises what the read raises; `patience` is the client's.
         """
         reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
         if reader is None or entry is None:
-            return await self._client.task(task_id, patience=patience)
+            return await self._desks.setdefault(task_id, _Desk()).ask(self._client, task_id, patience)
         entry.glance(_GLANCE * self._poll)
-        return await reader.told_lately(entry, patience=patience)
+        return await reader.told_lately(entry, patience=patience, within=self._poll if within is None else within)
+
+    def silence(self, task_id: str) -> float | None:
+        """For how many seconds upstream has not told of a followed task; None unless its reads fail."""
+        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        if reader is None or entry is None or not reader.fails:
+            return None
+        return anyio.current_time() - entry.known_at
 
     def cue(self, task_id: str, *, ended: bool) -> None:
         """Takes a callback about a task; one that claims its end earns a read at once, at most one per poll interval.
@@ -143,3 +153,19 @@ class Watcher:
             await self._on_change(task)
         except Exception:  # noqa: BLE001  whoever waits must hear of the change all the same
             _log.exception("a change of a task could not be passed on")
+
+
+class _Desk:
+    """Where callers ask for one task at the same time: an answer that came after somebody asked serves him too."""
+
+    def __init__(self) -> None:
+        self._turn = anyio.Lock()
+        self._told: tuple[float, Task] | None = None
+
+    async def ask(self, client: RunwayClient, task_id: str, patience: float | None) -> Task:
+        asked = anyio.current_time()
+        async with self._turn:
+            if self._told is None or self._told[0] < asked:
+                task = await client.task(task_id, patience=patience)
+                self._told = anyio.current_time(), task
+            return self._told[1]

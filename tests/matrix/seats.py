@@ -64,7 +64,7 @@ class Seat:
     asked: "Questions"
 
     def clip(self) -> str:
-        """The assetId of a fresh clip, which no other test knows; the newest that there is."""
+        """The assetId of a fresh clip, which no other test knows; only films that end after it are newer."""
         return self.world.asset_id(add_video(self.world, age=0))
 
     async def call(self, tool: str, arguments: dict[str, Any], **fields: Any) -> CallToolResult:

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,6 +10,9 @@ from runway_mcp.simulator.library import add_task, add_video
 from tests.server.bench import a_world, at_desk, links, structured, text
 
 pytestmark = pytest.mark.virtual_time
+
+POLL = 5.0
+"""The default poll interval in seconds."""
 
 
 async def test_a_finished_task_returns_at_once_with_a_fresh_link(tmp_path: Path, mode: str) -> None:
@@ -38,6 +42,33 @@ async def test_a_running_task_is_read_once_without_a_wait(tmp_path: Path, mode: 
         assert data["next_step"]["arguments"] == {"taskId": task_id, "wait_seconds": 45}
         assert desk.told == []
         assert links(result) == [f"runway://tasks/{task_id}"]
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 30])
+async def test_any_number_of_callers_at_one_moment_costs_one_read(tmp_path: Path, wait_seconds: int) -> None:
+    world = a_world()
+    task_id = world.task_id(add_task(world))
+    async with at_desk(world, tmp_path, "auto") as desk:
+        async with anyio.create_task_group() as callers:
+            for _ in range(20):
+                callers.start_soon(partial(desk.data, "get_task", taskId=task_id, wait_seconds=wait_seconds))
+
+        reads = world.requests["GET /tasks/{id}"] + world.requests["GET /tasks"]
+        assert reads <= 1 + wait_seconds / POLL
+
+
+async def test_the_result_says_that_upstream_has_been_silent(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(pace=300), tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(30)
+        told = await desk.data("get_task", taskId=task_id)
+        desk.world.faults.append(Fault(method="GET", path_prefix="/tasks", times=None, kind="status", status=502))
+        waiting = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+
+        assert "have failed for" not in told["summary"]
+        assert waiting["taskId"] == task_id
+        assert "Runway's answers have failed for" in waiting["summary"]
+        assert "still being followed" in waiting["summary"]
 
 
 async def test_a_wait_ends_with_the_task(tmp_path: Path, mode: str) -> None:
@@ -98,6 +129,7 @@ async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Pa
     world.switch(brief_404=30)
     async with at_desk(world, tmp_path, "auto") as desk:
         task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(2)
         fresh = await desk.data("get_task", taskId=task_id)
         await anyio.sleep(40)
         known = await desk.data("get_task", taskId=task_id)

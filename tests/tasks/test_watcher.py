@@ -1,4 +1,5 @@
 import logging
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -402,17 +403,52 @@ async def test_reads_that_fail_on_the_way_lose_no_task(tmp_path: Path, trouble: 
         assert ended.status == "SUCCEEDED"
 
 
-async def test_a_task_that_was_deleted_is_given_up_after_ten_minutes(tmp_path: Path) -> None:
+async def test_a_task_that_was_deleted_is_given_up_after_ten_minutes_and_so_is_waiting_for_it(tmp_path: Path) -> None:
     async with open_world(tmp_path, pace=9000.0) as (world, room):
         made = add_task(world)
         task = await room.client.task(world.task_id(made))
-        room.watcher.follow(task)
         made.hidden = True
-        await anyio.sleep(900)
-        before = world.requests.total()
+        left = await wait_for(room.watcher, task, deadline=math.inf, tell=silent)
+        gave_up, before = anyio.current_time(), world.requests.total()
         await anyio.sleep(900)
 
+        assert left == task
+        assert 600 <= gave_up <= 900
         assert world.requests.total() == before
+
+
+async def test_callers_who_ask_at_the_same_moment_for_a_task_that_nobody_follows_cost_one_read() -> None:
+    booth = Booth()
+    async with watching(booth) as watcher:
+        course = booth.make(600.0)
+        for turn in range(1, 3):
+            async with anyio.create_task_group() as callers:
+                for _ in range(20):
+                    callers.start_soon(watcher.read, course.task_id)
+            await anyio.sleep(0.1)
+
+            assert len(booth.arrivals) == turn
+
+
+async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> None:
+    booth = Booth()
+    async with watching(booth) as watcher:
+        course = booth.make(600.0)
+        entry = watcher.follow(booth.tell(course))
+        with entry.attended():
+            await anyio.sleep(20)
+            told = watcher.silence(course.task_id)
+            booth.single = lambda row: fail([row])
+            await anyio.sleep(60)
+            failing = watcher.silence(course.task_id)
+            booth.single = dict
+            await anyio.sleep(90)
+
+            assert told is None
+            assert failing is not None
+            assert 50 <= failing <= 70
+            assert watcher.silence(course.task_id) is None
+    assert watcher.silence("a task that nobody follows") is None
 
 
 async def test_what_an_earlier_process_left_is_read_soon_and_then_at_leisure(tmp_path: Path) -> None:
