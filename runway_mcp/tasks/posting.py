@@ -4,20 +4,17 @@ A POST belongs to the process: its answer is awaited and written down, and an un
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import anyio
-from anyio.abc import TaskGroup
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import failure_of
+from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import LOOKING_SECONDS, POSTING_LEASE, WAITING_LEASE, Intent, State
-from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.settle import Settlements
 
 _log = logging.getLogger(__name__)
@@ -42,27 +39,11 @@ class Post:
 
 
 class Posts:
-    """The POSTs of this process that are out; they live in the task group `background`.
+    """The POSTs of this process that are out."""
 
-    `accepted` is awaited with each task that becomes ours; `now` gives Unix seconds.
-    """
-
-    def __init__(
-        self,
-        client: RunwayClient,
-        ledger: Ledger,
-        settlements: Settlements,
-        background: TaskGroup,
-        *,
-        accepted: Callable[[Task], Awaitable[None]],
-        now: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._ledger = ledger
+    def __init__(self, ground: Ground, settlements: Settlements) -> None:
+        self._ground = ground
         self._settlements = settlements
-        self._background = background
-        self._accepted = accepted
-        self._now = now
         self._out: dict[str, Post] = {}
 
     def of(self, intent: Intent) -> Post | None:
@@ -72,7 +53,7 @@ class Posts:
     def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
         """Sends the POST of an intent that waits, unless its lease is over; the caller may go away."""
         post = self._out[intent.id] = Post()
-        self._background.start_soon(self._post, post, intent, request, turbo)
+        self._ground.background.start_soon(self._post, post, intent, request, turbo)
         return post
 
     def hurry(self, intent: Intent) -> None:
@@ -92,9 +73,9 @@ class Posts:
     async def _post(self, post: Post, intent: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
         with post.scope:
             try:
-                now = self._now()
+                now = self._ground.now()
                 lease = now + POSTING_LEASE
-                if not await self._ledger.begin_post(intent.id, now=now, lease=lease):
+                if not await self._ground.ledger.begin_post(intent.id, now=now, lease=lease):
                     post.outcome = Late()
                     return
                 outcome = post.outcome = await self._answer(post, intent, request, turbo=turbo)
@@ -116,7 +97,7 @@ class Posts:
         async def send() -> None:
             nonlocal answer
             try:
-                answer = await self._client.extend(request, turbo=turbo)
+                answer = await self._ground.client.extend(request, turbo=turbo)
             except RunwayError as error:
                 answer = error
             race.cancel_scope.cancel()
@@ -141,12 +122,12 @@ class Posts:
             await self._write(intent, lease, outcome)
         except LedgerError as error:
             _log.warning("%s", error)
-            self._background.start_soon(self._write_later, intent, lease, outcome)
+            self._ground.background.start_soon(self._write_later, intent, lease, outcome)
         if isinstance(outcome, Busy | SubmitUnclear):
             await self._settlements.notice(outcome.running)
 
     async def _write_later(self, intent: Intent, lease: float, outcome: Task | RunwayError) -> None:
-        while self._now() - intent.created < LOOKING_SECONDS:
+        while self._ground.now() - intent.created < LOOKING_SECONDS:
             await anyio.sleep(_LOOK_AGAIN)
             with suppress(LedgerError):
                 await self._write(intent, lease, outcome)
@@ -156,14 +137,14 @@ class Posts:
         """Writes the outcome of the POST that `lease` names; whatever has moved on since then stays as it is."""
         if isinstance(outcome, Task):
             try:
-                await self._ledger.accept(intent.id, outcome.task_id, outcome.status, adopted=False)
+                await self._ground.ledger.accept(intent.id, outcome.task_id, outcome.status, adopted=False)
             finally:
-                await self._accepted(outcome)
+                await self._ground.accepted(outcome)
             return
         if isinstance(outcome, SubmitUnclear):
             fields = {"state": State.UNCLEAR}
         elif isinstance(outcome, Busy):
-            fields = {"state": State.WAITING, "lease": self._now() + WAITING_LEASE}
+            fields = {"state": State.WAITING, "lease": self._ground.now() + WAITING_LEASE}
         else:
             failure = failure_of(outcome)
             fields = {"state": State.REFUSED, "failure_kind": failure.kind, "failure_message": failure.message}
@@ -171,6 +152,6 @@ class Posts:
         def move_on(it: Intent) -> Intent:
             return replace(it, **fields) if it.state is State.POSTING and it.lease == lease else it
 
-        written = await self._ledger.change(intent.id, move_on)
+        written = await self._ground.ledger.change(intent.id, move_on)
         if written.state is State.UNCLEAR:
             self._settlements.keep_looking(written)

@@ -14,6 +14,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import task_failure
+from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.posting import Posts
@@ -75,11 +76,10 @@ async def open_tasks(
             calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
             watcher.follow(task, calls_back=calls_back, oldest=now() - intent.created if intent else None)
 
-        settlements = Settlements(client, book, background, accepted=accepted, now=now)
-        posts = Posts(client, book, settlements, background, accepted=accepted, now=now)
-        submissions = Submissions(
-            client, book, settlements, posts, watcher, accepted=accepted, now=now, callbacks=callbacks
-        )
+        ground = Ground(client, book, background, accepted, now)
+        settlements = Settlements(ground)
+        posts = Posts(ground, settlements)
+        submissions = Submissions(ground, settlements, posts, watcher, callbacks=callbacks)
         called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
         background.start_soon(_take_up, book, submissions, usual)
         try:

@@ -1,20 +1,18 @@
 """Settles unclear submits: looks for their tasks, now and in the background, and adopts what is found. Never posts."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
 from anyio import sleep
-from anyio.abc import TaskGroup
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.terms import iso
 from runway_mcp.tasks.traces import among, candidates, look
 
@@ -26,31 +24,16 @@ _LAST_PAUSE = 30.0
 
 
 class Settlements:
-    """The unclear submits of this process and of those that died; `background` is the task group that looks.
+    """The unclear submits of this process and of those that died."""
 
-    `accepted` is awaited with each adopted task; `now` gives Unix seconds.
-    """
-
-    def __init__(
-        self,
-        client: RunwayClient,
-        ledger: Ledger,
-        background: TaskGroup,
-        *,
-        accepted: Callable[[Task], Awaitable[None]],
-        now: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._ledger = ledger
-        self._background = background
-        self._accepted = accepted
-        self._now = now
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._looking: set[str] = set()
 
     async def find(self, intent: Intent) -> Task | None:
         """The intent's task if upstream shows it; None also when looking fails, which is no proof of anything."""
         try:
-            return await look(self._client, self._ledger, intent)
+            return await look(self._ground.client, self._ground.ledger, intent)
         except (RunwayError, LedgerError) as error:
             _log.info("looking for an unclear submit failed: %s", error)
             return None
@@ -62,13 +45,17 @@ class Settlements:
 
     def hurry(self, intent: Intent) -> None:
         """Looks once, in the background, since something tells that there may be a task."""
-        self._background.start_soon(self._look_now, intent)
+        self._ground.background.start_soon(self._look_now, intent)
 
     async def notice(self, running: Iterable[RunningTask]) -> None:
         """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
         with suppress(RunwayError, LedgerError):
-            for intent in await self._ledger.unfinished() if running else ():
-                found = await among(self._client, self._ledger, intent, running) if intent.task_id is None else None
+            for intent in await self._ground.ledger.unfinished() if running else ():
+                found = (
+                    await among(self._ground.client, self._ground.ledger, intent, running)
+                    if intent.task_id is None
+                    else None
+                )
                 if found is not None:
                     await self._adopt(intent, found)
 
@@ -76,14 +63,14 @@ class Settlements:
         """Looks in the background for ten minutes from the intent on, at least once, then closes it as unknown."""
         if intent.id not in self._looking:
             self._looking.add(intent.id)
-            self._background.start_soon(self._keep_looking, intent)
+            self._ground.background.start_soon(self._keep_looking, intent)
 
     async def failure(self, intent: Intent) -> Failure:
         """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
         if intent.state is not State.UNKNOWN:
             message = _LOOKING.format(facts=_facts(intent))
             return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
-        found = await candidates(self._client, self._ledger, intent)
+        found = await candidates(self._ground.client, self._ground.ledger, intent)
         message = _CLOSED.format(facts=_facts(intent))
         return Failure("submission_unknown", message, charged="unknown", candidates=found, intent=intent)
 
@@ -112,18 +99,18 @@ class Settlements:
 
     async def _is_over(self, intent: Intent) -> bool:
         """Whether the intent is settled, by this look or otherwise, or closed because its time is over."""
-        standing = await self._ledger.get(intent.id)
+        standing = await self._ground.ledger.get(intent.id)
         if standing is None or standing.is_settled or await self.settle(standing):
             return True
-        if self._now() - intent.created < LOOKING_SECONDS:
+        if self._ground.now() - intent.created < LOOKING_SECONDS:
             return False
-        await self._ledger.change(intent.id, _close)
+        await self._ground.ledger.change(intent.id, _close)
         return True
 
     async def _adopt(self, intent: Intent, task: Task) -> bool:
-        if not await self._ledger.accept(intent.id, task.task_id, task.status, adopted=True):
+        if not await self._ground.ledger.accept(intent.id, task.task_id, task.status, adopted=True):
             return False
-        await self._accepted(task)
+        await self._ground.accepted(task)
         return True
 
 

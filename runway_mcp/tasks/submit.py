@@ -13,15 +13,15 @@ from typing import Literal
 
 import anyio
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import Busy, NotFound, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.drafts import draft, request_of
 from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import LOOKING_SECONDS, WAITING_LEASE, Intent, State
-from runway_mcp.tasks.ledger import FREE, Ledger
+from runway_mcp.tasks.ledger import FREE
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.posting import Late, Post, Posts
 from runway_mcp.tasks.settle import Settlements
@@ -68,29 +68,16 @@ class Submitted:
 class Submissions:
     """The submits that calls ask for, each a POST of its own or the twin of an earlier one.
 
-    `accepted` is awaited with each task that becomes ours; `now` gives Unix seconds; `callbacks` is the address of our
-    own callbacks, None if upstream cannot reach us.
+    `callbacks` is the address of our own callbacks, None if upstream cannot reach us.
     """
 
     def __init__(
-        self,
-        client: RunwayClient,
-        ledger: Ledger,
-        settlements: Settlements,
-        posts: Posts,
-        watcher: Watcher,
-        *,
-        accepted: Callable[[Task], Awaitable[None]],
-        now: Callable[[], float],
-        callbacks: str | None = None,
+        self, ground: Ground, settlements: Settlements, posts: Posts, watcher: Watcher, *, callbacks: str | None = None
     ) -> None:
-        self._client = client
-        self._ledger = ledger
+        self._ground = ground
         self._settlements = settlements
         self._posts = posts
         self._watcher = watcher
-        self._accepted = accepted
-        self._now = now
         self._callbacks = callbacks
 
     async def submit(self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE) -> Submitted:
@@ -103,9 +90,9 @@ class Submissions:
         say = _sparing(say)
         while True:
             try:
-                now, covers = self._now(), arguments_key(plan)
+                now, covers = self._ground.now(), arguments_key(plan)
                 wanted = draft(plan, now=now, calls_back=self._callbacks is not None)
-                intent, twin = await self._ledger.claim(wanted, now=now, terms=terms, covers=covers)
+                intent, twin = await self._ground.ledger.claim(wanted, now=now, terms=terms, covers=covers)
             except LedgerError as error:
                 raise _not_submitted(error) from error
             try:
@@ -120,11 +107,11 @@ class Submissions:
 
     async def resume(self) -> None:
         """Takes up what earlier processes left: follows their tasks, looks for their unclear submits."""
-        for intent in await self._ledger.unfinished():
+        for intent in await self._ground.ledger.unfinished():
             if intent.task_id is None:
                 self._settlements.keep_looking(intent)
             else:
-                await self._accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+                await self._ground.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say) -> Submitted | None:
         """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again."""
@@ -162,8 +149,8 @@ class Submissions:
         running = busy.running or await self._running(intent)
         if pause > left:
             raise replace(failure_of(busy), running=running) from busy
-        now = self._now()
-        if not await self._ledger.keep_waiting(intent.id, now=now, lease=now + pause + WAITING_LEASE):
+        now = self._ground.now()
+        if not await self._ground.ledger.keep_waiting(intent.id, now=now, lease=now + pause + WAITING_LEASE):
             return False
         await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
         return True
@@ -171,7 +158,7 @@ class Submissions:
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
         """The account's running tasks where a 429 does not name them; none if they cannot be read soon."""
         with anyio.move_on_after(_READING), suppress(RunwayError):
-            listed = await self._client.scheduler(patience=0)
+            listed = await self._ground.client.scheduler(patience=0)
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
 
@@ -182,12 +169,12 @@ class Submissions:
         """
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         while True:
-            standing = await self._ledger.get(intent.id)
+            standing = await self._ground.ledger.get(intent.id)
             if standing is None or standing.is_settled:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()
             if post is None and standing.state is State.WAITING:
-                if standing.lease < self._now():
+                if standing.lease < self._ground.now():
                     return standing
             elif post is None and now >= next_look:
                 next_look = now + _LOOK_AGAIN
@@ -209,7 +196,7 @@ class Submissions:
         """Leaves nothing behind of an intent that posted nothing."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._ledger.withdraw(intent.id)
+                await self._ground.ledger.withdraw(intent.id)
             except LedgerError:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 
@@ -227,7 +214,7 @@ class Submissions:
             try:
                 return await self._watcher.read(task_id, patience=_READING)
             except NotFound:
-                if self._now() - intent.created > LOOKING_SECONDS:
+                if self._ground.now() - intent.created > LOOKING_SECONDS:
                     raise _gone(task_id) from None
         return Task(task_id=task_id, status="UNKNOWN" if intent.ended else intent.status or "PENDING")
 

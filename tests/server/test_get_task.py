@@ -63,6 +63,7 @@ async def test_the_result_says_that_upstream_has_been_silent(tmp_path: Path, mod
         await anyio.sleep(30)
         told = await desk.data("get_task", taskId=task_id)
         desk.world.faults.append(Fault(method="GET", path_prefix="/tasks", times=None, kind="status", status=502))
+        await anyio.sleep(6)
         waiting = await desk.data("get_task", taskId=task_id, wait_seconds=45)
 
         assert "have failed for" not in told["summary"]
