@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -26,6 +26,7 @@ ACCOUNT_IN_ERROR = 596
 """useapi.net's own status code for a linked account that it cannot use."""
 
 _END_OF_5XX = 600
+_SHORTEST_SECRET = 12
 _MODERATED = "Runway's moderation refused the request."
 _DOCUMENTED: dict[int, tuple[type[errors.RunwayError], str]] = {
     401: (errors.Unauthorized, "useapi.net refused the API token."),
@@ -37,7 +38,7 @@ _DOCUMENTED: dict[int, tuple[type[errors.RunwayError], str]] = {
     425: (errors.Unavailable, "useapi.net put the request off (HTTP 425)."),
     ACCOUNT_IN_ERROR: (errors.AccountBroken, "The linked Runway account is in an error state; link it again."),
 }
-_MODERATION = re.compile(r"\bmoderat|\bsafety\b|content polic", re.IGNORECASE)
+_MODERATION = re.compile(r"moderat|safety|content polic", re.IGNORECASE)
 _BUSY_BY_USEAPI = re.compile(r"\bis busy executing\b", re.IGNORECASE)
 # Written by something on the way that may have handed the request on before it lost patience.
 _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
@@ -73,6 +74,7 @@ def body_of(outcome: Answer | Lost, reader: Reader) -> object:
     """Return the JSON body of a 2xx; raise whatever else the outcome of a read means."""
     if isinstance(outcome, Lost):
         raise errors.Unavailable(f"useapi.net gave no answer: {outcome.cause}.", sent=outcome.sent)
+    outcome = _without_secret(outcome, reader)
     if not is_success(outcome.status):
         raise error_of(outcome, reader)
     if outcome.body is None:
@@ -89,6 +91,7 @@ def submitted(outcome: Answer | Lost, reader: Reader) -> Task:
         if outcome.sent:
             raise errors.SubmitUnclear(outcome.cause)
         raise errors.Unavailable(f"useapi.net could not be reached: {outcome.cause}.", sent=False)
+    outcome = _without_secret(outcome, reader)
     if is_refusal(outcome.status):
         raise error_of(outcome, reader)
     if not is_success(outcome.status):
@@ -99,6 +102,11 @@ def submitted(outcome: Answer | Lost, reader: Reader) -> Task:
         return parse_task(_json_of(outcome))
     except errors.UnexpectedResponse:
         raise _unclear(f"an HTTP {outcome.status} that tells of no task", outcome, reader) from None
+
+
+def is_moderation(*words: str | None) -> bool:
+    """Whether words of Runway's, of a refusal or of a failed task, speak of moderation."""
+    return any(word and _MODERATION.search(word) for word in words)
 
 
 def is_success(status: int) -> bool:
@@ -135,7 +143,7 @@ def seconds_to_wait(retry_after: str | None, now: Callable[[], float]) -> float 
 def _by_status(answer: Answer, said: str | None) -> errors.RunwayError:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return _busy(answer, said or "")
-    if answer.status == HTTPStatus.BAD_REQUEST and said and _MODERATION.search(said):
+    if answer.status == HTTPStatus.BAD_REQUEST and is_moderation(*_words(answer)):
         return errors.Moderated(_MODERATED)
     if answer.status in _DOCUMENTED:
         error, message = _DOCUMENTED[answer.status]
@@ -179,10 +187,30 @@ def _said(answer: Answer) -> str | None:
     except errors.UnexpectedResponse:
         plain = (answer.body or b"").decode(errors="replace").strip()
         return None if is_success(answer.status) or plain.startswith(("<", "{", "[")) else plain or None
+    return next(filter(None, _fields(body)), None)
+
+
+def _words(answer: Answer) -> list[str | None]:
+    """Return all that an answer says of why it refused."""
+    try:
+        return _fields(_json_of(answer))
+    except errors.UnexpectedResponse:
+        return [_said(answer)]
+
+
+def _fields(body: object) -> list[str | None]:
     outer = mapping(body) or {}
     error = mapping(outer.get("error")) or {"message": outer.get("error")}
-    told = (text(error.get(name)) for name in ("errorMessage", "message", "reason"))
-    return next(filter(None, told), None) or text(outer.get("message")) or None
+    named = ("errorMessage", "message", "reason", "moderation_category")
+    return [*(text(error.get(name)) for name in named), text(outer.get("message"))]
+
+
+def _without_secret(answer: Answer, reader: Reader) -> Answer:
+    """Return the answer without the token, should it repeat that; a word too short to be one is left alone."""
+    secret = reader.secret.encode()
+    if answer.body is None or len(secret) < _SHORTEST_SECRET or secret not in answer.body:
+        return answer
+    return replace(answer, body=answer.body.replace(secret, b"[removed]"))
 
 
 def _json_of(answer: Answer) -> object:

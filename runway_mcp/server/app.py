@@ -36,7 +36,7 @@ from runway_mcp.tasks.room import TasksRoom, open_tasks
 LEDGER = "ledger.sqlite3"
 """The ledger's file in the data folder."""
 
-_FIXED = CacheHint(ttl_ms=300_000, scope="public")
+_FIXED = CacheHint(ttl_ms=300_000, scope="private")
 
 
 class _Server(Server[ServerContext]):

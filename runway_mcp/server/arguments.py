@@ -260,8 +260,10 @@ def _is_known(problem: ErrorDetails) -> bool:
 
 def _sentence(problem: ErrorDetails, properties: Schema) -> str:
     name = str(problem["loc"][0])
-    if problem["type"] == "missing":
+    if problem["type"] == "missing" or (problem["input"] is None and name in _IDS):
         return f"{name} is missing. {properties[name]['description']}"
+    if problem["type"] == "string_too_short":
+        return f"{name} is empty. {properties[name]['description']}"
     if problem["type"] == "value_error":
         return str(problem.get("ctx", {}).get("error"))
     leave_out = "; leave it out for the default" if problem["input"] is None else ""

@@ -6,8 +6,7 @@ them is gone.
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -16,6 +15,7 @@ from anyio.abc import TaskGroup
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
+from runway_mcp.server.uris import Address
 from runway_mcp.tasks.room import TasksRoom
 from runway_mcp.tasks.waiting import wait_for
 
@@ -83,17 +83,21 @@ class Attendance:
             attended.scope.cancel()
             del self._attended[task_id]
 
-    @contextmanager
-    def attending(self, task_ids: Iterable[str]) -> Generator[None]:
-        """One more looks at each of the tasks while the context is open."""
-        attended = tuple(task_ids)
-        for task_id in attended:
-            self.begin(task_id)
-        try:
-            yield
-        finally:
-            for task_id in attended:
-                self.end(task_id)
+    def come(self, addresses: Iterable[Address]) -> None:
+        """One more looks at each of these resources, the list of all tasks among them; to be taken back by `go`."""
+        for address in addresses:
+            self._turn(address, begin=True)
+
+    def go(self, addresses: Iterable[Address]) -> None:
+        """One less looks at each of these resources."""
+        for address in addresses:
+            self._turn(address, begin=False)
+
+    def _turn(self, address: Address, *, begin: bool) -> None:
+        if address.kind == "task" and address.id is not None:
+            (self.begin if begin else self.end)(address.id)
+        elif address.kind == "tasks" and self._room is not None:
+            self._room.watcher.overlook(begin=begin)
 
     def latest(self, task_id: str) -> Task | None:
         """The task as it was last seen, while somebody looks at it; None if it has to be read."""

@@ -97,7 +97,11 @@ class Completions:
         page = await self._page(kind, context.open_room, context.settings) if kind and context.open_room else None
         if page is None:
             return _result([], whole=True)
-        meant = [choice for choice in page.choices if choice.begins_with(typed)]
+        choices = page.choices
+        if kind == "taskId":
+            known = {choice.id for choice in choices}
+            choices = (*(each for each in await _own_tasks(page.room) if each.id not in known), *choices)
+        meant = [choice for choice in choices if choice.begins_with(typed)]
         return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
 
     async def _page(self, kind: str, room: TasksRoom, settings: Settings) -> _Page | None:
@@ -133,6 +137,11 @@ async def _tasks(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...
         dated[task.task_id] = (task.created.timestamp() if task.created else 0.0, task.name or task.options.name)
     newest = sorted(dated.items(), key=lambda entry: entry[1][0], reverse=True)
     return tuple(_choice(task_id, name) for task_id, (_, name) in newest), len(listed) < _TASKS_LIMIT
+
+
+async def _own_tasks(room: TasksRoom) -> list[Choice]:
+    """The newest tasks of the ledger, which may be newer than a page that is kept."""
+    return [_choice(intent.task_id, intent.text_prompt) for intent in await _recent(room) if intent.task_id]
 
 
 async def _assets(

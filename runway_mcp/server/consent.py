@@ -31,8 +31,13 @@ _FORM: ElicitRequestedSchema = {
     "required": ["ok"],
 }
 
-Answer = Literal["yes", "no", "unasked"] | InputRequiredResult
-"""What the person says; `unasked` if the host cannot ask or gives no answer; a result is the question itself."""
+# A person has at least so long to answer, however short the wait of the call is, in seconds.
+_THINKING_SECONDS = 20.0
+
+Answer = Literal["yes", "no", "unasked", "unanswered"] | InputRequiredResult
+"""What the person says; `unasked` if the host cannot ask, `unanswered` if no answer came in time; a result is the
+question itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Person:
         return EarlierAnswer(str(state["quote"]), _agrees((self.params.input_responses or {}).get(_QUESTION)))
 
     async def ask(self, question: str, quote: Quote, *, deadline: float) -> Answer:
-        """Asks whether to spend what the quote covers; waits for the answer until the deadline at most."""
+        """Asks whether to spend what the quote covers; waits until the deadline, and for twenty seconds at least."""
         if not self._can_fill_forms():
             return "unasked"
         if self.ctx.protocol_version == _MODERN:
@@ -66,13 +71,13 @@ class Person:
             return InputRequiredResult(input_requests={_QUESTION: ask}, request_state=json.dumps({"quote": quote.id}))
         if not self.ctx.session.can_send_request:
             return "unasked"
-        with anyio.move_on_after(max(0.0, deadline - anyio.current_time())):
+        with anyio.move_on_after(max(_THINKING_SECONDS, deadline - anyio.current_time())):
             try:
                 answer = await self.ctx.session.elicit_form(question, _FORM, related_request_id=self.ctx.request_id)
             except MCPError:
                 return "unasked"
             return "yes" if _agrees(answer) else "no"
-        return "unasked"
+        return "unanswered"
 
     def _can_fill_forms(self) -> bool:
         capabilities = self.ctx.session.client_capabilities

@@ -52,7 +52,7 @@ async def known_tasks(room: TasksRoom, email: str | None) -> tuple[list[Known], 
     intents = await _recent(room)
     with anyio.move_on_after(_SECONDS):
         listed, following = await _listed(room.client, email, intents)
-        return _merged(listed, intents), following
+        return _merged(listed, intents if following is None else _due(intents, listed)), following
     return _merged((), intents), None
 
 
@@ -96,6 +96,13 @@ async def _listed(
 
 def _following(page: tuple[Task, ...], offset: int) -> int | None:
     return offset + PAGE if len(page) == PAGE and offset + PAGE <= LAST_OFFSET else None
+
+
+def _due(intents: Iterable[Intent], listed: Iterable[Task]) -> list[Intent]:
+    """The intents that belong on the first of several pages: what is unfinished, and what upstream lists no later."""
+    dates = [task.created.timestamp() for task in listed if task.created]
+    oldest = min(dates, default=0.0)
+    return [intent for intent in intents if intent.ended is None or intent.created >= oldest]
 
 
 def _merged(listed: Iterable[Task], intents: Iterable[Intent]) -> list[Known]:

@@ -22,7 +22,9 @@ _LIMIT_SECONDS = 4
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError where the address cannot be had."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[:2], family=family)
+    listener = socket.create_server(address[:2], family=family)
+    # asyncio sends small answers without delay only on sockets that name their protocol.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
 def url_of(host: str, listener: socket.socket) -> str:

@@ -81,13 +81,23 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _again(kind: str, asked: Asked) -> NextStep:
-    """The same call. One that found no slot waits for it as long as it may, where it was not allowed to wait at all."""
+    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer."""
     arguments, reason = asked.arguments, _SAME_CALL[kind]
     if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":
         arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
+    if kind == "unavailable":
+        arguments = _patient(asked)
     return NextStep(tool=asked.tool, arguments=arguments, reason=reason)
+
+
+def _patient(asked: Asked) -> dict[str, Any]:
+    """The same arguments with as long a wait as may be, in which slow answers find room."""
+    waits = {"extend_video": asked.wait_seconds, "get_task": 0}
+    if asked.arguments.get("wait_seconds", waits.get(asked.tool, asked.wait_seconds)) >= asked.wait_seconds:
+        return asked.arguments
+    return asked.arguments | {"wait_seconds": asked.wait_seconds}
 
 
 def _elsewhere(kind: str, asked: Asked) -> NextStep | None:

@@ -1,8 +1,8 @@
 """Progress of one call, as its host sees it.
 
 Promises: the numbers strictly rise and stay under the total of 100; the messages stay under 200 characters and say what
-upstream says; the first one about a task names it whole; no ten seconds pass in silence; and a host that asked for no
-progress, or went away, costs nothing.
+upstream says; the first one about a task names it whole; two are never closer than a second, and no ten seconds pass in
+silence; and a host that asked for no progress, or went away, costs nothing.
 """
 
 import logging
@@ -18,6 +18,7 @@ from runway_mcp.tasks.submit import Waiting
 log = logging.getLogger(__name__)
 
 TOTAL = 100.0
+QUIET_SECONDS = 1.0
 HEARTBEAT_SECONDS = 9.5
 LONGEST_MESSAGE = 199
 SAME_AGAIN_SECONDS = 5.0
@@ -35,21 +36,32 @@ class Progress:
         self._report = report
         self._number = 0.0
         self._message = "asking Runway"
+        # What a call does in its first second is not worth a word, unless it names a task.
         self._sent_at = anyio.current_time()
-        self._named = False
+        self._is_silent = True
+        self._named = self._naming = False
+        self._unsent: float | None = None
+        self._stirred = anyio.Event()
 
-    async def say(self, message: str, *, percent: float = 0.0) -> None:
-        """Sends a message at once; the number is `percent` where that is a rise, else a hair above the last one."""
-        self._message = message[:LONGEST_MESSAGE]
-        await self._send(percent)
+    async def say(self, message: str, *, percent: float = 0.0, names_task: bool = False) -> None:
+        """Sends a message, as soon as the last one is a second old, if no other takes its place until then.
+
+        The number is `percent` where that is a rise, else a hair above the last one. A first word that names the task
+        is sent at once.
+        """
+        self._message, self._naming = message[:LONGEST_MESSAGE], names_task
+        if (names_task and self._is_silent) or anyio.current_time() - self._sent_at >= QUIET_SECONDS:
+            await self._send(percent)
+        else:
+            self._unsent = percent
+            self._stirred.set()
 
     async def task(self, task: Task) -> None:
         """Tells where the task stands, its id first; what was just told is not told again."""
         percent = (task.progress or 0.0) * TOTAL
         message = standing(task)
         if not self._named:
-            self._named = True
-            await self.say(f"Task {task.task_id}: {message}", percent=percent)
+            await self.say(f"Task {task.task_id}: {message}", percent=percent, names_task=True)
         elif not self._message.endswith(message) or anyio.current_time() - self._sent_at >= SAME_AGAIN_SECONDS:
             await self.say(message, percent=percent)
 
@@ -65,7 +77,7 @@ class Progress:
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncGenerator[None]:
-        """Repeats the last message whenever the call has been silent for too long, for as long as it is open."""
+        """Sends what is held back, and repeats the last message whenever the call has been silent for too long."""
         async with anyio.create_task_group() as beside:
             beside.start_soon(self._repeat)
             yield
@@ -73,13 +85,18 @@ class Progress:
 
     async def _repeat(self) -> None:
         while True:
-            patience = self._sent_at + HEARTBEAT_SECONDS - anyio.current_time()
+            self._stirred = anyio.Event()
+            pause = HEARTBEAT_SECONDS if self._unsent is None else QUIET_SECONDS
+            patience = self._sent_at + pause - anyio.current_time()
             if patience > 0:
-                await anyio.sleep(patience)
+                with anyio.move_on_after(patience):
+                    await self._stirred.wait()
             else:
-                await self._send(0.0)
+                await self._send(self._unsent or 0.0)
 
     async def _send(self, percent: float) -> None:
+        self._unsent, self._is_silent = None, False
+        self._named = self._named or self._naming
         self._number = max(min(percent, _HIGHEST), self._number + (TOTAL - self._number) * _CREEP)
         self._sent_at = anyio.current_time()
         try:

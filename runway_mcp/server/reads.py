@@ -11,14 +11,11 @@ from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.failures import Failure, failure_words
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
 
 READING_SECONDS = 5.0
 """What reads get however short the wait is."""
-
-LIVE_SECONDS = 1.0
-"""What was read so lately is live: all who ask for a task at the same moment are answered by one read."""
 
 FRESH_SECONDS = 60.0
 """For so long a task of ours that upstream does not know may still be too fresh for it."""
@@ -46,33 +43,25 @@ async def plan_of(client: RunwayClient, arguments: ExtendVideo, *, seconds: floa
 
 
 async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:
-    """The task for a caller who is going to wait for so many seconds, if any.
-
-    Waiting for a task that is followed costs no read beyond those of its pace, and goes on while reads fail.
-    """
+    """The task for a caller who is going to wait for so many seconds, if any; that goes on while reads fail."""
     if wait <= 0:
         return await task_of(context, task_id)
     followed = context.room.watcher.known(task_id)
     if followed is None or not followed.is_told:
         return await task_of(context, task_id, seconds=max(wait, READING_SECONDS))
     try:
-        return await task_of(context, task_id, seconds=min(wait, READING_SECONDS), within=None)
+        return await task_of(context, task_id, seconds=min(wait, READING_SECONDS))
     except (Unavailable, Failure) as error:
         _log.info("a task that is followed could not be read: %s", error)
         return followed.task
 
 
-async def task_of(
-    context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS, within: float | None = LIVE_SECONDS
-) -> Task:
-    """The task as upstream told it `within` so many seconds (None: a poll interval), by a read if need be.
-
-    One that was only just accepted may be unknown there, but not to the ledger.
-    """
+async def task_of(context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS) -> Task:
+    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
     room = context.room
     with anyio.move_on_after(seconds):
         try:
-            return await room.watcher.read(task_id, patience=seconds / 2, within=within)
+            return await room.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
             intent = await intent_of(room, task_id)
             if intent is None or intent.ended is not None or context.now() - intent.created > FRESH_SECONDS:
@@ -92,9 +81,10 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
 
 
 async def tell_end(context: ServerContext, task: Task) -> None:
-    """Writes down that the end of a task is being returned, if it has ended; a ledger that fails costs no film."""
+    """Writes down the end of a task and that it is being returned, if it has ended; a failing ledger costs no film."""
     if task.is_terminal:
         try:
-            await context.room.ledger.tell(task.task_id, now=context.now())
+            told = failure_words(task)
+            await context.room.ledger.tell(task.task_id, task.status, now=context.now(), failure=told)
         except LedgerError as error:
             _log.warning("%s", error)

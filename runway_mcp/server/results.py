@@ -5,7 +5,8 @@ worth opening. An error is a result of the same form with `isError`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
@@ -13,16 +14,22 @@ from runway_mcp.server.outputs import AssetsOutput, TaskOutput, Video
 from runway_mcp.server.rendering import assets_text, one_line, task_text
 
 LONGEST_RESULT = 2500
-"""Characters of a task's structured content; above it, previews are left out, which the asset's resource has."""
+"""Characters of a task's structured content; above it, what is told elsewhere is left out.
+
+First previews and then the links of further films, which the resources of the assets have; then the end of the prompt.
+"""
+
+_LONGEST_PROMPT = 120
 
 
 def task_result(output: TaskOutput) -> CallToolResult:
     """The result of a task, a dry run or a failure; an `error` in it makes it an error."""
-    structured = output.wire()
-    for previews in (2, 1, 0):
+    cut, structured = output, output.wire()
+    for shorter in _SHORTER:
         if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
             break
-        structured = _with_previews(output, previews).wire()
+        cut = shorter(cut)
+        structured = cut.wire()
     return _result(task_text(output), structured, list(_links(output)), is_error=output.error is not None)
 
 
@@ -49,7 +56,7 @@ def _link(uri: str, name: str) -> ResourceLink:
     return ResourceLink(uri=uri, name=one_line(name), mime_type="application/json")
 
 
-def _with_previews(output: TaskOutput, count: int) -> TaskOutput:
+def _with_previews(count: int, output: TaskOutput) -> TaskOutput:
     def cut(film: Video) -> Video:
         return film.model_copy(update={"preview_urls": (film.preview_urls or [])[:count] or None})
 
@@ -58,3 +65,20 @@ def _with_previews(output: TaskOutput, count: int) -> TaskOutput:
         "more_videos": [cut(film) for film in output.more_videos] if output.more_videos else None,
     }
     return output.model_copy(update=films)
+
+
+def _with_one_link(output: TaskOutput) -> TaskOutput:
+    bare = [film.model_copy(update={"url": None, "url_expires_at": None}) for film in output.more_videos or ()]
+    return output.model_copy(update={"more_videos": bare or None})
+
+
+def _with_short_prompt(output: TaskOutput) -> TaskOutput:
+    prompt = output.text_prompt or ""
+    return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"}) if prompt else output
+
+
+_SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
+    *(partial(_with_previews, count) for count in (2, 1, 0)),
+    _with_one_link,
+    _with_short_prompt,
+)

@@ -11,11 +11,15 @@ from runway_mcp.settings import Settings
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan
-from runway_mcp.tasks.submit import Say, Submitted
+from runway_mcp.tasks.submit import ANSWER_PATIENCE, Say, Submitted
 from runway_mcp.tasks.terms import Quote, Terms, TermsRefused, quote_of, terms_failure
 
 _log = logging.getLogger(__name__)
 
+_SAID_NOTHING = (
+    "The user was asked and did not answer in time, so nothing was submitted. Make a dry_run, show the user its price, "
+    "and once the user agrees pass the id of its quote as `confirm`, with the same arguments."
+)
 _SAID_NO = "The user was asked and did not agree to the spend, so nothing was submitted."
 
 
@@ -46,11 +50,13 @@ async def spend(
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
             raise terms_failure(refusal, plan, terms) from refusal
-        answer = await person.ask(_question(plan), quote, deadline=deadline)
+        answer = await person.ask(_question(plan), quote, deadline=deadline - ANSWER_PATIENCE)
         if isinstance(answer, InputRequiredResult):
             return answer
         if answer == "unasked":
             raise terms_failure(refusal, plan, terms) from refusal
+    if answer == "unanswered":
+        raise Failure("declined", _SAID_NOTHING, about="confirm")
     if answer == "no":
         raise Failure("declined", _SAID_NO)
     terms = replace(terms, quote=quote.id)
@@ -72,14 +78,14 @@ async def offer(context: ServerContext, plan: Plan) -> Quote | None:
 
 
 async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
-    """Why the caps would refuse a plan now, for a dry run; None if they would not, or cannot be read."""
+    """Why the caps, or a ledger that cannot be used, would refuse a plan now, for a dry run; None if they would not."""
     terms = terms_of(context.settings)
     try:
         await context.room.ledger.check(plan.cost, now=context.now(), terms=terms)
     except TermsRefused as refusal:
         return terms_failure(refusal, plan, terms)
     except LedgerError as error:
-        _log.warning("%s", error)
+        return Failure("unavailable", f"{error} Until then no submit is possible.")
     return None
 
 

@@ -1,6 +1,7 @@
 """The requests of those who want to hear of changes: subscribe and listen, each in the way of its era.
 
-Whoever wants to hear of a task has it followed, at the pace of somebody who waits, until it ends or he is gone.
+Whoever wants to hear of a task has it followed, at the pace of somebody who waits, until it ends or he is gone; whoever
+wants to hear of all has those that are followed read at that pace.
 """
 
 from mcp.shared.exceptions import MCPError
@@ -20,7 +21,6 @@ from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.resources import checked_address
 from runway_mcp.server.subscriptions import MOST_CONNECTIONS, MOST_URIS, Connection
-from runway_mcp.server.uris import Address
 
 _NO_CONNECTION = (
     "This connection cannot be told of changes: that takes a session, opened with initialize and "
@@ -41,8 +41,7 @@ async def stay_in_touch(ctx: RequestContext, _params: NotificationParams) -> Non
                 try:
                     await connection.tell(ctx.session)
                 finally:
-                    for task_id in _task_ids(*connection.addresses):
-                        context.attendance.end(task_id)
+                    context.attendance.go(connection.addresses)
     except Exception as error:  # noqa: BLE001  the SDK would log its text
         log_crash(ctx.method, error)
 
@@ -53,8 +52,7 @@ async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> Empt
     if connection.is_full and not connection.hears_of(address, params.uri):
         raise MCPError(INVALID_REQUEST, _FULL)
     if connection.add(address, params.uri):
-        for task_id in _task_ids(address):
-            ctx.lifespan_context.attendance.begin(task_id)
+        ctx.lifespan_context.attendance.come([address])
     return EmptyResult()
 
 
@@ -62,8 +60,7 @@ async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> 
     """Takes a subscription back, under the spelling of the URI that it was made with; without one, does nothing."""
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.drop(address, params.uri):
-        for task_id in _task_ids(address):
-            ctx.lifespan_context.attendance.end(task_id)
+        ctx.lifespan_context.attendance.go([address])
     return EmptyResult()
 
 
@@ -78,9 +75,12 @@ async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) 
     granted = SubscriptionFilter(
         resources_list_changed=wanted.resources_list_changed, resource_subscriptions=list(spelled) or None
     )
-    context = ctx.lifespan_context
-    with context.attendance.attending(_task_ids(*set(spelled.values()))):
+    context, addresses = ctx.lifespan_context, set(spelled.values())
+    context.attendance.come(addresses)
+    try:
         return await context.subscriptions.listen(ctx, params.model_copy(update={"notifications": granted}), spelled)
+    finally:
+        context.attendance.go(addresses)
 
 
 def _connection(ctx: RequestContext) -> Connection:
@@ -88,7 +88,3 @@ def _connection(ctx: RequestContext) -> Connection:
     if connection is None:
         raise MCPError(INVALID_REQUEST, _NO_CONNECTION)
     return connection
-
-
-def _task_ids(*addresses: Address) -> tuple[str, ...]:
-    return tuple(address.id for address in addresses if address.kind == "task" and address.id is not None)

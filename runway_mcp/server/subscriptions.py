@@ -154,7 +154,7 @@ class Subscriptions:
         self._seen[task.task_id] = task.status
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        addresses = (Address("task", task.task_id), *((Address("tasks"),) if before != task.status else ()))
+        addresses = (Address("task", task.task_id), Address("tasks"))
         for _, connection in self._connections.values():
             connection.hear(addresses, listed=before is None)
         if before is None:

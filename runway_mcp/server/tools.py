@@ -142,7 +142,8 @@ _CALLED_BACK = (
 async def _waited(call: Call, task: Task, deadline: float) -> Task:
     """The task at its end, or as it was last told; remarks if upstream has not told of it for long."""
     watcher = call.context.room.watcher
-    task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
+    if deadline > anyio.current_time():
+        task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
     silence = watcher.silence(task.task_id)
     if silence is not None and silence >= _SILENCE:
         call.remark(_SILENT.format(silence=silence))
@@ -169,10 +170,9 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     deadline = call.deadline(arguments.wait_seconds)
     task = await read_task(context, arguments.task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
-    if deadline > anyio.current_time():
-        if call.takes_tasks and not task.is_terminal:
-            return handed_over(context, task, intent)
-        task = await _waited(call, task, deadline)
+    if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
+        return handed_over(context, task, intent)
+    task = await _waited(call, task, deadline)
     await tell_end(context, task)
     return task_output(task, call.asked, intent=intent)
 

@@ -42,9 +42,15 @@ def list_body(world: World, origin: str, tasks: Sequence[Task]) -> Any:
     bodies = [_task(world, origin, task, task.moment(now)) for task in tasks]
     if world.switches.reply_in_list:
         bodies = [body | world.references(task) for body, task in zip(bodies, tasks, strict=True)]
+    if world.switches.thin_ends:
+        bodies = [body | {"error": None, "artifacts": _names(body["artifacts"])} for body in bodies]
     if world.switches.task_list == "object":
         return bodies[0] if bodies else {}
     return {"tasks": bodies} if world.switches.task_list == "wrapped" else bodies
+
+
+def _names(artifacts: Any) -> list[dict[str, Any]]:
+    return [{"assetId": artifact["assetId"]} for artifact in artifacts]
 
 
 def callback_body(world: World, task: Task, moment: Moment) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Switches:
     looks like a leftover; an array is likely, as for assets (I)."""
     task_order: Literal["newest", "oldest", "shuffled"] = "newest"
     """The order of `GET /tasks/` (U)."""
+    thin_ends: bool = False
+    """`GET /tasks/` leaves out why a task failed, and the links of a film (U)."""
     asset_order: Literal["newest", "oldest", "shuffled"] = "newest"
     """The order of `GET /assets/` (U, newest likely)."""
     reply_in_get: bool = False

@@ -7,6 +7,7 @@ charge twice nor harm the account.
 from dataclasses import dataclass
 from typing import Literal
 
+from runway_mcp.runway.answers import is_moderation
 from runway_mcp.runway.errors import Busy, RunwayError, quoted
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.intents import Intent
@@ -92,6 +93,12 @@ def task_failure(task: Task) -> Failure | None:
     return Failure("generation_failed", message, charged="unknown", retry_safe=False, task=task)
 
 
+def failure_words(task: Task) -> tuple[str, str] | None:
+    """The kind and the message of the failure that a task is, as the ledger keeps them."""
+    failure = task_failure(task)
+    return (failure.kind, failure.message) if failure else None
+
+
 def _without_film(task: Task) -> Failure:
     spent = "" if cost_of(task) == 0 else " The credits are spent."
     message = f"Runway reports success but names no film.{spent} Look at the task on Runway's site before another try."
@@ -100,10 +107,7 @@ def _without_film(task: Task) -> Failure:
 
 def _is_moderated(task: Task) -> bool:
     error = task.error
-    if error is None:
-        return False
-    text = f"{error.reason or ''} {error.message or ''}".lower()
-    return bool(error.moderation_category) or "safety" in text or "moderation" in text
+    return error is not None and (bool(error.moderation_category) or is_moderation(error.reason, error.message))
 
 
 def _reason(task: Task) -> str:

@@ -30,7 +30,6 @@ class Followed:
         "claim",
         "claimed",
         "expects_call",
-        "hides_film",
         "is_given_up",
         "is_told",
         "known_at",
@@ -38,7 +37,6 @@ class Followed:
         "looked_into",
         "nudged",
         "outlook",
-        "peeked",
         "swept",
         "task",
         "turned",
@@ -68,9 +66,8 @@ class Followed:
         # it; whether a read of it alone did not find it.
         self.listed = self.swept = self.unknown = False
         self.absent = 0
-        # Whether it should be read by itself as soon as that is allowed; whether the list hides its film, and whether
-        # that was looked for out of turn.
-        self.urgent = self.hides_film = self.peeked = False
+        # Whether it should be read by itself as soon as that is allowed.
+        self.urgent = False
         self._attended_until = now
         self._stir = stir
 

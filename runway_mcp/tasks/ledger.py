@@ -86,12 +86,16 @@ class Ledger:
     async def begin_post(self, intent_id: str, *, now: float, lease: float) -> bool:
         """Marks a waiting intent as posting until `lease`; refuses (False) one whose own lease is over.
 
-        Whoever was away for longer than that may have been replaced by a second intent, and must not post any more.
+        Whoever was away for longer than that may have been replaced by a second intent, and must not post any more. The
+        intent counts as made now: what it may have started is no older, however long it waited for a slot.
         """
 
         def work(ledger: sqlite3.Connection) -> bool:
-            begin = "UPDATE intents SET state = 'posting', lease = ? WHERE id = ? AND state = 'waiting' AND lease >= ?"
-            return ledger.execute(begin, (lease, intent_id, now)).rowcount == 1
+            begin = (
+                "UPDATE intents SET state = 'posting', created = ?, lease = ?"
+                " WHERE id = ? AND state = 'waiting' AND lease >= ?"
+            )
+            return ledger.execute(begin, (now, lease, intent_id, now)).rowcount == 1
 
         return await self._transaction(work)
 
@@ -139,10 +143,16 @@ class Ledger:
 
         await self._transaction(work)
 
-    async def tell(self, task_id: str, *, now: float) -> None:
-        """Writes that a call has returned the task's end; the first time counts."""
+    async def tell(self, task_id: str, status: str, *, now: float, failure: tuple[str, str] | None) -> None:
+        """Writes that a call has returned the task's end, and the end if it is not known yet; the first time counts."""
+        kind, message = failure or (None, None)
 
         def work(ledger: sqlite3.Connection) -> None:
+            ledger.execute(
+                "UPDATE intents SET status = ?, ended = ?, failure_kind = ?, failure_message = ?"
+                " WHERE task_id = ? AND ended IS NULL",
+                (status, now, kind, message, task_id),
+            )
             ledger.execute("UPDATE intents SET told = coalesce(told, ?) WHERE task_id = ?", (now, task_id))
 
         await self._transaction(work)

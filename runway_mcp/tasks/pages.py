@@ -20,7 +20,7 @@ _SMALLEST, _LARGEST, _GROWTH = 50, 1000, 4
 # In units of the poll interval: for how long a list that does not serve is left alone, and after how long without a
 # change a task is read by itself to check the list: soon while the list has not shown an end yet.
 _DISTRUST = 120.0
-_UNCHECKED, _UNCHECKED_PROVEN = 8.0, 60.0
+_UNCHECKED, _UNCHECKED_PROVEN = 8.0, 20.0
 # How old, in the same units, a task is before the list should show it.
 _FRESH = 3.0
 # How often in a row the list may give no answer, or show next to nothing of what is followed.

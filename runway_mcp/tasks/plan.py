@@ -120,4 +120,4 @@ def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
         f"seconds: the clip is {length:.1f} s long and {model.title} films end at {model.max_seconds} s, "
         f"so {seconds} s more do not fit; {way_on}."
     )
-    raise Failure("invalid_request", message, about="seconds")
+    raise Failure("invalid_request", message, about="seconds" if fitting else None)

@@ -78,6 +78,7 @@ class Posts:
                 if not await self._ground.ledger.begin_post(intent.id, now=now, lease=lease):
                     post.outcome = Late()
                     return
+                intent = replace(intent, created=now)
                 outcome = post.outcome = await self._answer(post, intent, request, turbo=turbo)
                 await self._write_at_last(intent, lease, outcome)
             except LedgerError as error:

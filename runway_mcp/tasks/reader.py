@@ -1,7 +1,7 @@
 """Reads the followed tasks of one account, as one page of its list where that serves, never more often than allowed.
 
-A task that the list does not show, or shows thinly, is read by itself. Two reads are taken out of turn: one for a
-callback that claims an end, and one for the film of a success whose row in the list hides it.
+A task that the list does not show, or shows thinly, is read by itself. Only a callback that claims an end, and a caller
+who asks for a task of which upstream has told nothing yet, are worth a read out of turn.
 """
 
 import logging
@@ -36,7 +36,7 @@ class Reader:
 
     `poll` is the shortest time between two reads in seconds. `on_change` is awaited with each changed task before its
     waiters are woken; `usual` tells when such a task usually ends; `callbacks_come` whether those that were asked for
-    can be expected to tell the end.
+    can be expected to tell the end, `is_overlooked` whether somebody looks at all tasks at once.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Reader:
         on_change: Callable[[Followed, Task], Awaitable[None]],
         usual: Callable[[Task], Span | None],
         callbacks_come: Callable[[], bool],
+        is_overlooked: Callable[[], bool],
     ) -> None:
         self.followed: dict[str, Followed] = {}
         self._account = account
@@ -58,9 +59,11 @@ class Reader:
         self._on_change = on_change
         self._usual = usual
         self._callbacks_come = callbacks_come
+        self._is_overlooked = is_overlooked
         self._phase = random.random()  # noqa: S311  keeps readers out of step
         self._earliest = max(anyio.current_time() + self._phase * poll, listing.last_read + poll)
         self._pause = 0.0
+        self._failure: RunwayError | None = None
         self._alone = 0
         self._one_at_a_time = anyio.Lock()
         self._stirred = anyio.Event()
@@ -95,20 +98,40 @@ class Reader:
     @property
     def fails(self) -> bool:
         """Whether the last read told nothing."""
-        return self._pause > 0
+        return self._failure is not None
 
-    async def told_lately(self, entry: Followed, *, patience: float | None, within: float) -> Task:
-        """The task as upstream told it less than `within` seconds ago, by a read of its own if need be.
+    async def told_lately(self, entry: Followed, *, patience: float | None) -> Task:
+        """The task as upstream last told it, after a read if the pace of the account allows one.
 
-        Any number of callers cost one read. Raises what the read raises; `patience` is the client's.
+        Any number of callers cost one read, of a page where that serves several tasks. Raises what the read raises;
+        `patience` is the client's.
         """
         async with self._one_at_a_time:
-            is_fresh = entry.is_told and anyio.current_time() - entry.outlook.seen < min(within, self._poll)
-            if not is_fresh and not entry.task.is_terminal:
-                task = await self._client.task(entry.task.task_id, patience=patience)
-                self._earliest = max(self._earliest, anyio.current_time() + self._poll)
-                await self._note(entry, task)
+            may_read = not entry.is_told or anyio.current_time() >= self._allowed(entry)
+            if may_read and entry.is_told and len(self.followed) > 1:
+                await self._turn()
+                if self._failure is not None:
+                    raise self._failure
+                may_read = False
+            if entry.unknown and not may_read:
+                raise NotFound("Runway does not know this task.")
+            if entry.task.is_terminal or not may_read:
+                return entry.task
+            task = await self._client.task(entry.task.task_id, patience=patience)
+            self._pause, self._failure = 0.0, None
+            self._rest(self._poll)
+            await self._note(entry, task)
             return entry.task
+
+    def _allowed(self, entry: Followed) -> float:
+        """When a caller may have a task read; what upstream has told of it meanwhile is news enough."""
+        pause = max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
+        return max(self._listing.last_read + pause, entry.outlook.seen + self._poll)
+
+    def _rest(self, pause: float) -> None:
+        """Counts from the answer, so that no delay on the way brings two reads closer together at upstream's door."""
+        self._listing.last_read = anyio.current_time()
+        self._earliest = self._listing.last_read + pause
 
     def _next(self) -> float:
         """When the next read is due; while none is allowed it is not weighed which one."""
@@ -131,25 +154,24 @@ class Reader:
         if entry.urgent:
             return Need(entry.outlook.seen, 1.0)
         net = entry.expects_call and self._callbacks_come()
-        watch = Watch(attended=entry.is_attended, net=net, nudged=entry.nudged)
+        attended = entry.is_attended or self._is_overlooked()
+        watch = Watch(attended=attended, net=net, nudged=entry.nudged)
         return need(entry.outlook, watch, poll=self._poll, usual=self._usual(entry.task), phase=self._phase)
 
     async def _turn(self) -> None:
         """One read, whatever comes of it, and the time before which there is no other in turn."""
         try:
             await self._read()
-            self._pause = 0.0
+            self._pause, self._failure = 0.0, None
         except RunwayError as error:
+            self._failure = error
             pause = min(_LONGEST_BACKOFF * self._poll, max(2 * self._pause, _FIRST_BACKOFF * self._poll))
             self._pause = max(pause, error.retry_after or 0.0)
             _log.info("an account's tasks could not be read: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             self._pause = _LONGEST_BACKOFF * self._poll
             _log.exception("the reader of an account stumbled and goes on")
-        # Counted from the answer, so that no delay on the way brings two reads closer together at upstream's door.
-        pause = max(self._poll, self._pause * random.uniform(1.0, 1.25))  # noqa: S311  jitter
-        self._listing.last_read = anyio.current_time()
-        self._earliest = self._listing.last_read + pause
+        self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
 
     async def _read(self) -> None:
         now, entries = anyio.current_time(), list(self.followed.values())
@@ -218,25 +240,14 @@ class Reader:
             await self._take(self.followed[task_id], page[row])
             if turn % _ROWS_AT_ONCE == 0:
                 await checkpoint()
-        for task_id in found:
-            if (entry := self.followed.get(task_id)) and entry.hides_film:
-                await self._uncover(entry, page[rows[task_id]])
 
     async def _take(self, entry: Followed, row: Task) -> None:
         """Takes what a row of the list holds; if that is too little, the task is to be read by itself."""
         if row.status == "UNKNOWN":
             entry.listed, entry.swept = False, True
-        elif row.status == "SUCCEEDED" and not row.artifacts:
-            entry.urgent, entry.hides_film = entry.peeked, not entry.peeked
-        elif row.status == "FAILED" and "error" not in row.model_fields_set:
+        elif _hides_its_end(row) and not entry.unknown:
             entry.urgent = True
         else:
-            await self._note(entry, merged(entry.task, row))
-
-    async def _uncover(self, entry: Followed, row: Task) -> None:
-        """Reads at once, but only once, the film that a row of the list hides."""
-        entry.hides_film, entry.peeked = False, True
-        if not await self._read_alone(entry) and self._follows(entry):
             await self._note(entry, merged(entry.task, row))
 
     async def _note(self, entry: Followed, task: Task) -> None:
@@ -264,3 +275,10 @@ class Reader:
         except RunwayError:
             self._listing.unanswered()
             raise
+
+
+def _hides_its_end(row: Task) -> bool:
+    """Whether a row of the list tells of an end, but not of its film or its reason."""
+    if row.status == "SUCCEEDED":
+        return not row.artifacts or any(film.url is None for film in row.artifacts)
+    return row.status == "FAILED" and row.error is None

@@ -13,7 +13,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import task_failure
+from runway_mcp.tasks.failures import failure_words
 from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
@@ -92,10 +92,9 @@ async def open_tasks(
 
 async def _write_down(book: Ledger, task: Task, now: float) -> None:
     """Writes what upstream tells of a task; a ledger that fails keeps nobody from hearing it."""
-    failure = task_failure(task)
-    told = (failure.kind, failure.message) if failure else None
+    ended = now if task.is_terminal else None
     try:
-        await book.observe(task.task_id, task.status, ended=now if task.is_terminal else None, failure=told)
+        await book.observe(task.task_id, task.status, ended=ended, failure=failure_words(task))
     except LedgerError:
         _log.exception("the ledger could not be told of a task's state")
 

@@ -5,13 +5,14 @@ A task is adopted only if it is not older than the intent and no other intent ow
 unguessable and tells enough; a caller's may be used many times and counts only together with seed and parent.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
 
 import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent
 from runway_mcp.tasks.ledger import Ledger
@@ -35,10 +36,19 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | N
         failed, running = error, ()
     task = await among(client, ledger, intent, running)
     if task is None:
-        task = await _listed(client, ledger, intent)
+        task = await _listed(client, ledger, intent, _others(running, intent))
+        if task is not None and not intent.own_seed and task.reply_ref is None:
+            # It may have begun after the first look at what runs, and another's seed and prompt may be the same.
+            running = await client.scheduler(patience=_PATIENCE)
+            task = None if task.task_id in _others(running, intent) else task
     if task is None and failed is not None:
         raise failed
     return task
+
+
+def _others(running: Iterable[RunningTask], intent: Intent) -> set[str]:
+    """The running tasks that have another replyRef than the intent."""
+    return {entry.task_id for entry in running if entry.reply_ref not in (None, intent.reply_ref)}
 
 
 async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
@@ -56,25 +66,31 @@ async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: I
 
 
 def is_ours(task: Task, intent: Intent) -> bool:
-    """Whether a task says of itself all that the intent's POST said, and is not older than it."""
+    """Whether a task says of itself what proves that the intent's POST made it, and is not older than that.
+
+    A reference or a seed of our own proves it; a caller's seed may stand behind several films, so that all must fit.
+    """
     options = task.options
     if _is_older(task, intent) or (task.reply_ref is not None and task.reply_ref != intent.reply_ref):
         return False
     if intent.own_ref and task.reply_ref == intent.reply_ref:
         return True
+    if options.seed != intent.seed:
+        return False
+    if intent.own_seed:
+        return options.extended_from_task_id in (None, intent.parent_task_id)
     return (
-        options.seed == intent.seed
-        and options.extended_from_task_id == intent.parent_task_id
-        and (task.created is not None or intent.own_seed)
+        options.extended_from_task_id == intent.parent_task_id
+        and task.created is not None
         and options.seconds in (None, intent.seconds)
         and options.explore_mode in (None, intent.explore_mode)
-        and _same_prompt(options.text_prompt, intent)
+        and _words(options.text_prompt) == _words(intent.text_prompt)
     )
 
 
-def _same_prompt(told: str | None, intent: Intent) -> bool:
-    """A seed of our own is proof enough where no prompt is told; a caller's may stand behind several films."""
-    return (told is None and intent.own_seed) or (told or "") == (intent.text_prompt or "")
+def _words(prompt: str | None) -> list[str]:
+    """A prompt as upstream may have tidied it."""
+    return (prompt or "").split()
 
 
 async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
@@ -83,6 +99,7 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
     with anyio.move_on_after(_PATIENCE), suppress(RunwayError):
         page = await client.tasks(email=intent.account, limit=_PAGES[0][1], patience=_PATIENCE)
     near = [task for task in page if task.created and not _is_older(task, intent)]
+    near = [task for task in near if intent.account is None or account_of(task.task_id) in (None, intent.account)]
     return tuple(
         [
             task
@@ -92,11 +109,15 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
     )
 
 
-async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | None:
+async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent, others: Collection[str]) -> Task | None:
+    """The intent's task in the list of all; `others` are known to have another replyRef."""
     async for page in _pages(client, intent):
         for task in page:
+            if task.task_id in others:
+                continue
             if is_ours(task, intent) and not await _owned(ledger, task.task_id, intent):
-                return task
+                # The list may hide why a task failed, or its film; who adopts it must not take that for the truth.
+                return await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
     return None
 
 

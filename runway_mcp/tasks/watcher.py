@@ -56,6 +56,7 @@ class Watcher:
         self._readers: dict[str | None, Reader] = {}
         self._listings: dict[str | None, Listing] = {}
         self._missed = 0
+        self._onlookers = 0
         self._desks: WeakValueDictionary[str, _Desk] = WeakValueDictionary()
 
     def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
@@ -77,22 +78,28 @@ class Watcher:
             reader.stir()
         return entry
 
+    def overlook(self, *, begin: bool) -> None:
+        """Begins, or ends, to keep all reads at the pace of somebody who waits; each begin is to be ended once."""
+        self._onlookers += 1 if begin else -1
+        for reader in self._readers.values():
+            reader.stir()
+
     def known(self, task_id: str) -> Followed | None:
         """The handle of a task while it is followed."""
         reader = self._readers.get(account_of(task_id))
         return reader.followed.get(task_id) if reader else None
 
-    async def read(self, task_id: str, *, patience: float | None = None, within: float | None = None) -> Task:
-        """A task as upstream tells it: of one that is followed, what it told `within` so many seconds is enough.
+    async def read(self, task_id: str, *, patience: float | None = None) -> Task:
+        """A task as upstream tells it; of one that is followed, what it last told while its account may not be read.
 
-        That is a poll interval at most, and unless told otherwise. Callers who ask at the same time cost one read, and
-        whoever asks again and again counts as one who waits. Raises what the read raises; `patience` is the client's.
+        Callers who ask at the same time cost one read, and whoever asks again and again counts as one who waits. Raises
+        what the read raises; `patience` is the client's.
         """
         reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
         if reader is None or entry is None:
             return await self._desks.setdefault(task_id, _Desk()).ask(self._client, task_id, patience)
         entry.glance(_GLANCE * self._poll)
-        return await reader.told_lately(entry, patience=patience, within=self._poll if within is None else within)
+        return await reader.told_lately(entry, patience=patience)
 
     def silence(self, task_id: str) -> float | None:
         """For how many seconds upstream has not told of a followed task; None unless its reads fail."""
@@ -128,6 +135,7 @@ class Watcher:
             on_change=self._changed,
             usual=self._usual.span,
             callbacks_come=lambda: self._missed < _MISSED,
+            is_overlooked=lambda: self._onlookers > 0,
         )
         self._background.start_soon(self._run, account, reader)
         return reader

@@ -296,6 +296,7 @@ def _switches(rng: Random) -> dict[str, Any]:
         "task_error": rng.choice(("object", "object", "string", "null")),
         "metadata": rng.choice(("own", "A", "B", "null")),
         "gen3_gone": rng.random() < 0.01,
+        "thin_ends": rng.random() < 0.3,
     }
 
 

@@ -16,7 +16,7 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure, task_failure
+from runway_mcp.tasks.failures import Failure, failure_words, task_failure
 from runway_mcp.tasks.plan import Wish, make_plan
 from runway_mcp.tasks.room import TasksRoom, open_tasks
 from runway_mcp.tasks.submit import Waiting
@@ -182,7 +182,8 @@ class Life:
         task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=self._tell)
         if task.is_terminal:
             try:
-                await room.ledger.tell(task.task_id, now=wall_clock())
+                told = failure_words(task)
+                await room.ledger.tell(task.task_id, task.status, now=wall_clock(), failure=told)
             except LedgerError:
                 pass
             else:

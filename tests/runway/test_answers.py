@@ -5,6 +5,7 @@ import pytest
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.answers import Answer, Lost, Reader, body_of, error_of, is_refusal, seconds_to_wait, submitted
+from runway_mcp.runway.wire import parse_task
 from tests.runway.samples import BUSY, EMAIL, SIGNED, TASK, TASK_ID, TOKEN
 
 READER = Reader(secret=TOKEN, now=lambda: 1_722_124_800.0)  # 28 July 2024, midnight in UTC
@@ -21,6 +22,8 @@ DOCUMENTED: list[tuple[int, object, type[errors.RunwayError]]] = [
     (400, {"error": "seconds must be 5 or 10", "code": 400}, errors.InvalidRequest),
     (400, {"error": "Text prompt did not pass moderation", "code": 400}, errors.Moderated),
     (400, {"error": {"reason": "SAFETY.INPUT.TEXT"}}, errors.Moderated),
+    (400, {"error": {"reason": "SAFETY.INPUT.TEXT", "message": "Not allowed"}}, errors.Moderated),
+    (400, {"error": {"moderation_category": "safety", "message": "Not allowed"}}, errors.Moderated),
     (400, {"error": "This violates our content policy"}, errors.Moderated),
     (401, {"error": "Unauthorized", "code": 401}, errors.Unauthorized),
     (402, {"error": "Account has no subscription or subscription expired"}, errors.SubscriptionLapsed),
@@ -216,6 +219,16 @@ def test_an_unclear_submit_passes_on_what_runs_and_when_to_come_back() -> None:
 
     assert caught.value.running[0].task_id == TASK_ID
     assert caught.value.retry_after == 9
+
+
+def test_an_answer_that_repeats_the_token_tells_of_it_nowhere() -> None:
+    reader = Reader(secret="no-shape-of-a-token", now=READER.now)
+    body = {"taskId": TASK_ID, "status": "FAILED", "error": "no-shape-of-a-token is bad"}
+
+    read = parse_task(body_of(answer(200, body), reader))
+
+    assert read.error is not None
+    assert read.error.message == "[removed] is bad"
 
 
 def test_a_submit_of_which_no_byte_went_out_is_refused() -> None:

@@ -76,7 +76,7 @@ async def test_fixed_lists_may_be_kept_by_all_and_the_list_of_tasks_by_nobody(tm
         fixed = await client.list_tools(), await client.list_prompts(), await client.list_resource_templates()
         resources = await client.list_resources()
 
-        assert {(each.ttl_ms, each.cache_scope) for each in fixed} == {(300_000, "public")}
+        assert {(each.ttl_ms, each.cache_scope) for each in fixed} == {(300_000, "private")}
         assert (resources.ttl_ms, resources.cache_scope) == (0, "private")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task, add_video
+from runway_mcp.simulator.timeline import Outcome
 from tests.server.bench import a_world, at_desk, links, structured, text
 
 pytestmark = pytest.mark.virtual_time
@@ -130,7 +131,7 @@ async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Pa
     world.switch(brief_404=30)
     async with at_desk(world, tmp_path, "auto") as desk:
         task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
-        await anyio.sleep(2)
+        await anyio.sleep(6)
         fresh = await desk.data("get_task", taskId=task_id)
         await anyio.sleep(40)
         known = await desk.data("get_task", taskId=task_id)
@@ -147,10 +148,42 @@ async def test_a_task_of_ours_that_upstream_has_lost_is_not_found(tmp_path: Path
         task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(61)
         desk.last_task().hidden = True
+        await anyio.sleep(6)
 
         data = await desk.data("get_task", taskId=task_id)
 
         assert data["error"]["kind"] == "not_found"
+
+
+@pytest.mark.parametrize("outcome", ["fail", "cancel", "empty"])
+async def test_once_an_end_was_told_the_same_request_is_submitted_again(
+    tmp_path: Path, mode: str, outcome: Outcome
+) -> None:
+    world = a_world(pace=20)
+    world.script_next(outcome=outcome)
+    async with at_desk(world, tmp_path, mode) as desk:
+        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(40)
+        ended = await desk.data("get_task", taskId=task_id)
+        again = await desk.extend(desk.clip, wait_seconds=0)
+
+        assert ended["error"]["retry_safe"] is False
+        assert again["taskId"] != task_id
+        assert desk.posts == 2
+
+
+async def test_an_end_that_only_a_call_has_seen_is_remembered_when_it_is_told(tmp_path: Path) -> None:
+    world = a_world(pace=20)
+    world.script_next(outcome="fail")
+    async with at_desk(world, tmp_path, "auto") as bystander:
+        async with at_desk(world, tmp_path, "auto") as owner:
+            task_id = (await owner.extend(owner.clip, wait_seconds=0))["taskId"]
+        await anyio.sleep(40)
+        ended = await bystander.data("get_task", taskId=task_id)
+        again = await bystander.extend(bystander.clip)
+
+        assert ended["status"] == "FAILED"
+        assert (again["status"], "twin" in again) == ("SUCCEEDED", False)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +225,6 @@ async def test_a_read_that_never_ends_gives_up_in_time(tmp_path: Path) -> None:
         assert data["error"]["kind"] == "unavailable"
         assert data["next_step"] == {
             "tool": "get_task",
-            "arguments": {"taskId": world.task_id(task)},
+            "arguments": {"taskId": world.task_id(task), "wait_seconds": 45},
             "reason": "The same call again, in a moment.",
         }

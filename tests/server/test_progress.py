@@ -14,12 +14,13 @@ pytestmark = pytest.mark.virtual_time
 
 
 def check_manners(desk: Desk) -> None:
-    """What holds for every call: rising numbers under the total, short messages, no silence of over ten seconds."""
+    """What holds for every call: rising numbers under the total, short messages, neither a rush nor a long silence."""
     numbers, times = [each.number for each in desk.told], [0.0, *(each.at for each in desk.told), desk.took]
     assert all(low < high for low, high in pairwise(numbers))
     assert all(0 < each.number < 100 == each.total for each in desk.told)
     assert all(0 < len(each.message) < 200 for each in desk.told)
     assert all(later - earlier <= 10 for earlier, later in pairwise(times))
+    assert all(later - earlier > 0.999 for earlier, later in pairwise(times[1:-1]))
 
 
 async def test_a_call_tells_upstreams_own_ratio_and_estimate(tmp_path: Path, mode: str) -> None:
@@ -160,9 +161,38 @@ async def test_as_many_running_tasks_are_named_as_a_message_holds(count: int, le
     book = Book()
     running = tuple(RunningTask(task_id=str(number) * length) for number in range(count))
 
-    await Progress(book).waiting(Waiting("slot", running))
+    progress = Progress(book)
+    await anyio.sleep(1)
+    await progress.waiting(Waiting("slot", running))
 
     assert book.messages == [expected]
+
+
+async def test_of_what_happens_within_a_second_the_last_is_told() -> None:
+    book = Book()
+    progress = Progress(book)
+
+    async with progress.kept_alive():
+        await progress.say("first")
+        await progress.say("second")
+        await anyio.sleep(1.1)
+        await progress.task(Task(task_id="t", status="PENDING"))
+        await progress.task(Task(task_id="t", status="RUNNING"))
+        await anyio.sleep(0.9)
+        assert book.messages == ["second"]
+        await anyio.sleep(0.2)
+
+    assert book.messages == ["second", "Task t: running"]
+
+
+async def test_a_task_that_is_known_at_once_is_named_at_once() -> None:
+    book = Book()
+    progress = Progress(book)
+
+    await progress.say("checking the clip")
+    await progress.task(Task(task_id="t", status="PENDING"))
+
+    assert book.messages == ["Task t: queued"]
 
 
 async def test_a_silent_call_repeats_its_last_message() -> None:

@@ -68,8 +68,19 @@ async def test_a_person_who_says_nothing_does_not_hold_the_call_beyond_its_wait(
         data = await desk.extend(desk.clip)
 
         assert data["error"]["kind"] == "declined"
+        assert "did not answer in time" in data["summary"]
+        assert data["next_step"]["arguments"]["dry_run"] is True
         assert desk.took <= 46
         assert desk.posts == 0
+
+
+async def test_a_person_has_time_to_answer_however_short_the_wait_is(tmp_path: Path, mode: str) -> None:
+    person = Asked(after=15)
+    async with desk_with(person, a_world(), tmp_path, mode, **ASKING) as desk:
+        data = await desk.extend(desk.clip, wait_seconds=0)
+
+        assert data["status"] in ("PENDING", "RUNNING")
+        assert (len(person.questions), desk.posts) == (1, 1)
 
 
 async def test_a_twin_costs_nothing_and_nobody_is_asked_about_it(tmp_path: Path, mode: str) -> None:

@@ -51,14 +51,15 @@ async def test_who_wants_to_hear_of_a_task_hears_each_change_under_his_own_spell
             assert set(heard) <= {uri, told["task_uri"]}
 
 
-async def test_the_list_of_tasks_is_news_when_one_appears_or_changes_its_status_but_not_its_progress(
-    tmp_path: Path, mode: str
-) -> None:
+async def test_the_list_of_tasks_is_news_whenever_one_of_them_appears_or_changes(tmp_path: Path, mode: str) -> None:
     async with lobby(a_world(pace=60), tmp_path) as place, hearing(place, mode, TASKS) as (desk, heard):
         await desk.extend(desk.clip, wait_seconds=0)
+        await anyio.sleep(100)
+        changes = heard.count(TASKS)
         await anyio.sleep(200)
 
-        assert sorted(heard) == sorted([LIST, TASKS, TASKS, TASKS])
+        assert heard.count(LIST) == 1
+        assert 4 <= changes == heard.count(TASKS)
 
 
 async def test_each_task_that_appears_changes_the_list_once_for_all_who_are_there(tmp_path: Path, mode: str) -> None:

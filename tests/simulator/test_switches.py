@@ -150,6 +150,7 @@ TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
     ({}, tasks, type, list),
     ({"task_list": "wrapped"}, tasks, list, ["tasks"]),
     ({"task_list": "object"}, tasks, lambda body: body["status"], "PENDING"),
+    ({"thin_ends": True}, tasks, lambda body: list(body[-1]["artifacts"][0]), ["assetId"]),
     ({"task_order": "newest"}, tasks, lambda body: [task["status"] for task in body], ["PENDING", "SUCCEEDED"]),
     ({"task_order": "oldest"}, tasks, lambda body: [task["status"] for task in body], ["SUCCEEDED", "PENDING"]),
     ({"reply_in_get": True}, read_at_once, lambda body: body["replyRef"], "r"),

@@ -52,6 +52,8 @@ BAD_OUTPUT = {"reason": "INTERNAL.BAD_OUTPUT.CODE01", "errorMessage": "An unexpe
         ({"status": "FAILED", "error": SAFETY}, "moderated", "unknown"),
         ({"status": "FAILED", "error": {"moderation_category": "violence"}}, "moderated", "unknown"),
         ({"status": "FAILED", "error": "Text prompt did not pass moderation"}, "moderated", "unknown"),
+        ({"status": "FAILED", "error": "Your prompt was moderated"}, "moderated", "unknown"),
+        ({"status": "FAILED", "error": "This violates our content policy"}, "moderated", "unknown"),
         ({"status": "FAILED", "error": BAD_OUTPUT}, "generation_failed", "unknown"),
         ({"status": "FAILED", "error": {"reason": "", "moderation_category": ""}}, "generation_failed", "unknown"),
         ({"status": "FAILED", "error": None}, "generation_failed", "unknown"),

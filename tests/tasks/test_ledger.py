@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runway_mcp.tasks.database import MIGRATIONS, LedgerError
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent, State, is_twin
 from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, long_id
@@ -94,12 +94,35 @@ async def test_an_end_is_written_and_told_once(ledger: Ledger) -> None:
 
     await ledger.observe(task_id, "SUCCEEDED", ended=NOW + 9, failure=None)
     await ledger.observe(task_id, "SUCCEEDED", ended=NOW + 99, failure=None)
-    await ledger.tell(task_id, now=NOW + 10)
-    await ledger.tell(task_id, now=NOW + 100)
+    await ledger.tell(task_id, "SUCCEEDED", now=NOW + 10, failure=None)
+    await ledger.tell(task_id, "FAILED", now=NOW + 100, failure=("moderated", "why"))
 
     ended = await ledger.of_task(task_id)
     assert ended is not None
     assert (ended.status, ended.ended, ended.told) == ("SUCCEEDED", NOW + 9, NOW + 10)
+
+
+async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(ledger: Ledger) -> None:
+    made = await claimed(ledger)
+    await ledger.keep_waiting(made.id, now=NOW, lease=NOW + 500)
+
+    assert await ledger.begin_post(made.id, now=NOW + 500, lease=NOW + 575)
+
+    posting = await ledger.get(made.id)
+    assert posting is not None
+    assert (posting.created, posting.lease) == (NOW + 500, NOW + 575)
+
+
+async def test_an_end_that_nobody_saw_is_written_when_it_is_told(ledger: Ledger) -> None:
+    made, task_id = await claimed(ledger), long_id("task", 5)
+    await ledger.accept(made.id, task_id, "PENDING", adopted=False)
+
+    await ledger.tell(task_id, "FAILED", now=NOW + 10, failure=("generation_failed", "why"))
+
+    ended = await ledger.of_task(task_id)
+    assert ended is not None
+    assert (ended.status, ended.ended, ended.failure_kind) == ("FAILED", NOW + 10, "generation_failed")
+    assert not is_twin(ended, now=NOW + 11)
 
 
 async def test_what_is_unfinished_is_what_a_restart_must_take_up(ledger: Ledger) -> None:

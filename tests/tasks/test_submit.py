@@ -161,7 +161,7 @@ async def test_a_finished_film_answers_its_request_until_two_minutes_after_it_wa
         first = await submit(room, wish(world))
         await anyio.sleep(3000)
         untold = await submit(room, wish(world))
-        await room.ledger.tell(first.task.task_id, now=untold.intent.created + 3000)
+        await room.ledger.tell(first.task.task_id, "SUCCEEDED", now=untold.intent.created + 3000, failure=None)
         told = await submit(room, wish(world))
         await anyio.sleep(130)
         later = await submit(room, wish(world))

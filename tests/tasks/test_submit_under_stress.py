@@ -118,7 +118,7 @@ async def test_an_older_word_does_not_undo_an_end_that_was_told(tmp_path: Path) 
     async with open_world(tmp_path) as (world, room):
         task_id = (await submit(room, wish(world))).task.task_id
         await room.ledger.observe(task_id, "SUCCEEDED", ended=wall_clock(), failure=None)
-        await room.ledger.tell(task_id, now=wall_clock())
+        await room.ledger.tell(task_id, "SUCCEEDED", now=wall_clock(), failure=None)
         await room.ledger.observe(task_id, "PENDING", ended=None, failure=None)
 
         assert (await submit(room, wish(world))).twin
@@ -152,6 +152,33 @@ async def test_a_task_in_a_long_list_is_found_whatever_its_order(tmp_path: Path,
         assert len(world.accepted) == 4
 
 
+async def test_a_moderated_task_that_the_list_shows_without_a_reason_is_adopted_as_moderated(tmp_path: Path) -> None:
+    async with open_world(tmp_path, pace=0.1) as (world, room):
+        world.switch(moderation="failed", thin_ends=True, late_in_lists=8.0, late_in_scheduler=900.0)
+        fault(world, **POST, kind="reset_after")
+        forbidden = wish(world, text_prompt="forbidden")
+
+        found = await submit(room, forbidden)
+        owner = await room.ledger.of_task(found.task.task_id)
+
+        assert found.task.status == "FAILED"
+        assert owner is not None
+        assert owner.failure_kind == "moderated"
+
+
+async def test_a_task_that_the_scheduler_gives_to_another_reference_is_left_to_that(tmp_path: Path) -> None:
+    async with open_world(tmp_path, pace=300.0) as (world, room):
+        fault(world, **POST, kind="reset")
+        fault(world, **POST, kind="delay_after", seconds=90)
+        await failure_of_submit(room, wish(world, seed=7, reply_ref="first"), wait=5)
+        await failure_of_submit(room, wish(world, seed=7, reply_ref="second"), wait=5)
+        await anyio.sleep(120)
+
+        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        assert owner is not None
+        assert owner.reply_ref == "second"
+
+
 def shown(made: Intent, **options: object) -> Task:
     """The task of an intent as upstream shows it, but for the given options."""
     told = {
@@ -179,11 +206,16 @@ UNSEEDED = intent(Wish(asset_id=clip().asset_id, text_prompt="dunes"))
         (SEEDED, {"seconds": 10}, False),
         (SEEDED, {"seed": 8}, False),
         (SEEDED, {"extended_from_task_id": long_id("task", 9)}, False),
+        (SEEDED, {"text_prompt": " dunes\n"}, True),
         (UNSEEDED, {"text_prompt": None, "seconds": None, "exploreMode": None}, True),
-        (UNSEEDED, {"text_prompt": "sea"}, False),
+        (UNSEEDED, {"text_prompt": "as Runway has reworded it"}, True),
+        (UNSEEDED, {"extended_from_task_id": None}, True),
+        (UNSEEDED, {"extended_from_task_id": long_id("task", 9)}, False),
     ],
 )
-def test_a_task_is_ours_only_if_all_that_it_tells_fits(made: Intent, options: dict[str, object], ours: bool) -> None:
+def test_a_task_is_ours_if_it_has_a_seed_of_our_own_or_else_fits_in_all_that_it_tells(
+    made: Intent, options: dict[str, object], ours: bool
+) -> None:
     assert is_ours(shown(made, **options), made) is ours
 
 
