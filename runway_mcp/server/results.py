@@ -30,7 +30,7 @@ def task_result(output: TaskOutput) -> CallToolResult:
             break
         cut = shorter(cut)
         structured = cut.wire()
-    return _result(task_text(output), structured, list(_links(output)), is_error=output.error is not None)
+    return _result(task_text(cut), structured, list(_links(output)), is_error=output.error is not None)
 
 
 def assets_result(output: AssetsOutput) -> CallToolResult:

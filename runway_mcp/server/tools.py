@@ -260,7 +260,8 @@ def _crash(call: Call) -> Failure:
 
 
 async def _plan(call: Call, arguments: ExtendVideo, deadline: float) -> Plan:
-    """The plan, in time to leave a submit the seconds that its answer needs."""
-    limit = max(deadline - call.arrived - ANSWER_PATIENCE, READING_SECONDS)
+    """The plan, in time to leave a submit, if there is one to be, the seconds that its answer needs."""
+    reserve = 0.0 if arguments.dry_run else ANSWER_PATIENCE
+    limit = max(deadline - call.arrived - reserve, READING_SECONDS)
     seconds = call.arrived + limit - anyio.current_time()
     return await plan_of(call.context.room.client, arguments, seconds=seconds, patience=limit / 3)

@@ -6,13 +6,14 @@ are asked for at the next turn, and then the part behind the largest page.
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.followed import Followed, told
+from runway_mcp.tasks.pace import Span
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,9 @@ _SMALLEST, _LARGEST, _GROWTH = 50, 1000, 4
 # In units of the poll interval: for how long a list that does not serve is left alone, and after how long without a
 # change a task is read by itself to check the list: soon while the list has not shown an end yet.
 _DISTRUST = 120.0
-_UNCHECKED, _UNCHECKED_PROVEN = 8.0, 20.0
+_UNCHECKED, _UNCHECKED_PROVEN = 8.0, 60.0
+# So many times older than such tasks get, a task is checked soon all the same.
+_OVERDUE = 1.25
 # How old, in the same units, a task is before the list should show it.
 _FRESH = 3.0
 # How often in a row the list may give no answer, or show next to nothing of what is followed.
@@ -102,17 +105,18 @@ class Listing:
             self._is_said = True
             _log.warning("the list of tasks does not serve (%s); tasks are read one by one", why)
 
-    def suspect(self, followed: Iterable[Followed]) -> Followed | None:
+    def suspect(self, followed: Iterable[Followed], usual: Callable[[Task], Span | None]) -> Followed | None:
         """The task whose single read should check the list now, because the list has told nothing else of it for long.
 
-        None while such a check is not due; it takes the place of a page.
+        `usual` tells when such a task usually ends. None while such a check is not due; it takes the place of a page.
         """
-        now = anyio.current_time()
-        unchecked = (_UNCHECKED_PROVEN if self._is_proven else _UNCHECKED) * self._poll
-        if now - self._checked < unchecked:
-            return None
         entry = min((entry for entry in followed if entry.listed), key=lambda entry: entry.turned, default=None)
-        if entry is None or now - entry.turned < unchecked:
+        if entry is None:
+            return None
+        now, span = anyio.current_time(), usual(entry.task)
+        is_overdue = span is not None and now - entry.outlook.began > _OVERDUE * span.late
+        unchecked = (_UNCHECKED_PROVEN if self._is_proven and not is_overdue else _UNCHECKED) * self._poll
+        if now - max(self._checked, entry.turned) < unchecked:
             return None
         self._checked = now
         return entry

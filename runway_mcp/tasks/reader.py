@@ -21,7 +21,8 @@ from runway_mcp.tasks.pages import Listing
 
 _log = logging.getLogger(__name__)
 
-# A fresh task may be unknown to upstream for a moment; one that stays unknown for so long was deleted, in seconds.
+# For so long a fresh task may be unknown to upstream, in seconds; one that stays so for so much longer was deleted.
+_FRESH_SECONDS = 60.0
 _GONE_SECONDS = 600.0
 # The pause after a failed read, in units of the poll interval: at first, and at most.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 2.0, 12.0
@@ -107,26 +108,33 @@ class Reader:
         `patience` is the client's.
         """
         async with self._one_at_a_time:
-            may_read = not entry.is_told or anyio.current_time() >= self._allowed(entry)
-            if may_read and entry.is_told and len(self.followed) > 1:
+            may_read = anyio.current_time() >= self._allowed()
+            if entry.task.is_terminal:
+                return entry.task
+            if not entry.is_told or (may_read and len(self.followed) == 1):
+                return await self._told_alone(entry, patience)
+            if may_read:
                 await self._turn()
                 if self._failure is not None:
                     raise self._failure
-                may_read = False
-            if entry.unknown and not may_read:
+            if entry.unknown:
                 raise NotFound("Runway does not know this task.")
-            if entry.task.is_terminal or not may_read:
-                return entry.task
-            task = await self._client.task(entry.task.task_id, patience=patience)
-            self._pause, self._failure = 0.0, None
-            self._rest(self._poll)
-            await self._note(entry, task)
             return entry.task
 
-    def _allowed(self, entry: Followed) -> float:
-        """When a caller may have a task read; what upstream has told of it meanwhile is news enough."""
-        pause = max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
-        return max(self._listing.last_read + pause, entry.outlook.seen + self._poll)
+    async def _told_alone(self, entry: Followed, patience: float | None) -> Task:
+        try:
+            task = await self._client.task(entry.task.task_id, patience=patience)
+        finally:
+            self._listing.last_read = anyio.current_time()
+            self._earliest = max(self._earliest, self._listing.last_read + self._poll)
+        self._pause, self._failure = 0.0, None
+        self._rest(self._poll)
+        await self._note(entry, task)
+        return entry.task
+
+    def _allowed(self) -> float:
+        """When a caller may have a task read."""
+        return self._listing.last_read + max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
 
     def _rest(self, pause: float) -> None:
         """Counts from the answer, so that no delay on the way brings two reads closer together at upstream's door."""
@@ -181,7 +189,7 @@ class Reader:
             await self._look_into(claimed[0])
         elif not serves:
             await self._read_alone(self._neediest(entries))
-        elif not claimed and (suspect := self._listing.suspect(entries)):
+        elif not claimed and (suspect := self._listing.suspect(entries, self._usual)):
             await self._check(suspect)
         elif alone := self._better_alone(entries):
             await self._read_alone(self._neediest(alone))
@@ -245,10 +253,14 @@ class Reader:
         """Takes what a row of the list holds; if that is too little, the task is to be read by itself."""
         if row.status == "UNKNOWN":
             entry.listed, entry.swept = False, True
-        elif _hides_its_end(row) and not entry.unknown:
+        elif _hides_its_end(row) and not self._is_lost(entry):
             entry.urgent = True
         else:
             await self._note(entry, merged(entry.task, row))
+
+    def _is_lost(self, entry: Followed) -> bool:
+        """Whether reads of the task alone have not found it for so long that the list's word has to do."""
+        return entry.unknown and anyio.current_time() - entry.known_at > _FRESH_SECONDS
 
     async def _note(self, entry: Followed, task: Task) -> None:
         now = anyio.current_time()

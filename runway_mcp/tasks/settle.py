@@ -39,9 +39,11 @@ class Settlements:
             return None
 
     async def settle(self, intent: Intent) -> bool:
-        """Looks once and adopts what it finds; tells whether it did."""
-        found = await self.find(intent)
-        return found is not None and await self._adopt(intent, found)
+        """Looks and adopts what it finds, unless another intent was quicker: then it looks on; tells whether it did."""
+        while (found := await self.find(intent)) is not None:
+            if await self._adopt(intent, found):
+                return True
+        return False
 
     def hurry(self, intent: Intent) -> None:
         """Looks once, in the background, since something tells that there may be a task."""

@@ -112,13 +112,27 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
 async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent, others: Collection[str]) -> Task | None:
     """The intent's task in the list of all; `others` are known to have another replyRef."""
     async for page in _pages(client, intent):
-        for task in page:
-            if task.task_id in others:
+        fitting = [task for task in page if task.task_id not in others and is_ours(task, intent)]
+        for task in sorted(fitting, key=lambda task: _distance(task, intent)):
+            if await _owned(ledger, task.task_id, intent) or await _fits_better(ledger, task, intent):
                 continue
-            if is_ours(task, intent) and not await _owned(ledger, task.task_id, intent):
-                # The list may hide why a task failed, or its film; who adopts it must not take that for the truth.
-                return await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
+            # The list may hide why a task failed, or its film; who adopts it must not take that for the truth.
+            return await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
     return None
+
+
+def _distance(task: Task, intent: Intent) -> float:
+    """How far apart task and intent were made, in seconds by two clocks."""
+    return abs(task.created.timestamp() - intent.created) if task.created else 0.0
+
+
+async def _fits_better(ledger: Ledger, task: Task, intent: Intent) -> bool:
+    """Whether a task that names no reference is nearer to another wish with the same seed of the caller's."""
+    if intent.own_seed or task.reply_ref is not None:
+        return False
+    mine = _distance(task, intent)
+    rivals = [other for other in await ledger.unfinished() if other.task_id is None and other.id != intent.id]
+    return any(is_ours(task, rival) and _distance(task, rival) < mine for rival in rivals)
 
 
 async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:

@@ -1,6 +1,7 @@
 """What went wrong once: late owners, held ledgers, half-told tasks. Each was found by playing faults at random."""
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -164,6 +165,23 @@ async def test_a_moderated_task_that_the_list_shows_without_a_reason_is_adopted_
         assert found.task.status == "FAILED"
         assert owner is not None
         assert owner.failure_kind == "moderated"
+
+
+async def test_of_tasks_that_fit_alike_each_intent_adopts_the_one_that_was_made_when_it_was(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        world.switch(late_in_lists=900.0, late_in_scheduler=900.0)
+        fault(world, **POST, kind="reset_after", times=2)
+        for name in ("first", "second"):
+            await failure_of_submit(room, wish(world, seed=7, reply_ref=name), wait=0)
+            await anyio.sleep(300)
+        world.switch(late_in_lists=0.0)
+        plans = [await make_plan(room.client, wish(world, seed=7, reply_ref=name)) for name in ("first", "second")]
+        async with anyio.create_task_group() as calls:
+            for plan in plans:
+                calls.start_soon(partial(room.submissions.submit, plan, deadline=anyio.current_time() + 5, say=quiet))
+
+        owners = [await room.ledger.of_task(world.task_id(made)) for made in world.accepted]
+        assert [owner and owner.reply_ref for owner in owners] == ["first", "second"]
 
 
 async def test_a_task_that_the_scheduler_gives_to_another_reference_is_left_to_that(tmp_path: Path) -> None:

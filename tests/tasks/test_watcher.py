@@ -225,6 +225,17 @@ async def test_a_task_that_upstream_lists_but_does_not_know_ends_as_its_row_says
     assert {task.status for task in ended.values()} == {status}
 
 
+async def test_a_row_without_a_reason_is_not_believed_while_its_task_is_too_fresh_to_be_read() -> None:
+    booth = Booth()
+    booth.listing = without_reasons
+    booth.single = lambda row: row if anyio.current_time() > 40 else httpx.Response(404, json={"error": "Not found."})
+    async with watching(booth) as watcher:
+        failed = booth.make(5.0, end="FAILED")
+        ended = await ends(watcher, booth, failed, booth.make(300.0), patience=60.0)
+
+    assert ended[failed.task_id].error is not None
+
+
 async def test_a_task_that_nobody_waits_for_is_read_less_often() -> None:
     booth = Booth()
     async with watching(booth) as watcher:
@@ -405,7 +416,7 @@ async def test_who_looks_at_all_tasks_has_them_read_as_if_he_waited(looked_at: s
 async def test_a_list_that_stands_still_after_it_has_proved_itself_is_found_out() -> None:
     booth = Booth()
     async with watching(booth) as watcher:
-        await ends(watcher, booth, booth.make(30.0), booth.make(40.0))
+        await ends(watcher, booth, *(booth.make(30.0 + number) for number in range(8)))
         courses = [booth.make(60.0, shows=nothing) for _ in range(3)]
         frozen: list[Row] = [course.row() for course in courses]
         booth.listing = lambda _: frozen
