@@ -33,6 +33,7 @@ _LINK_LOGIN = re.compile(r"(https?://)[^\s/?#\"'<>@]*@", re.IGNORECASE)
 _QUERY = re.compile(r"\?[\w.~-]+=[^\s\"'<>]*")
 _SECRETS = re.compile(
     r"user(?::|%3A)[^\s:%\"'<>-]+-(?!runwayml(?::|%3A))[^\s\"'<>,;)]+"  # an API token; ids go on with -runwayml:
+    r"|\bpassword[\"']?\s*[:=]\s*[\"']?[^\s\"'<>,;)]+"
     r"|\bBearer\s+[^\s\"'<>,;)]+"
     r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?",  # a JWT
     re.IGNORECASE,
@@ -42,7 +43,8 @@ _SECRETS = re.compile(
 def quoted(text: str, *, secret: str = "") -> str:
     """Put another's text in quotation marks, fit for a message: one line, no control characters, no secret, cut short.
 
-    Removed are `secret`, anything shaped like an API token or a JWT, and whatever follows the path of a link.
+    Removed are `secret`, anything shaped like an API token or a JWT or called a password, and whatever follows the path
+    of a link.
     """
     line = _one_line(text[:_READ_AT_MOST])
     for spelling in {secret, quote(secret), quote(secret, safe="")} - {""}:

@@ -33,6 +33,8 @@ def test_every_error_is_of_one_tree_and_has_a_kind_of_its_own(error: type[Runway
         ("token user:99-Another0Token, sorry", "token [removed], sorry"),
         ("token us\u200ber:99-Another0Token, sorry", "token [removed], sorry"),
         ("Authorization: Bearer abc.def", "Authorization: [removed]"),
+        ("login me@example.com, password: hunter2!, failed", "login me@example.com, [removed], failed"),
+        ('{"password": "hunter2"} and a password is needed', "{'[removed]'} and a password is needed"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2ln end", "jwt [removed] end"),
         (f"no task {TASK_ID}", f"no task {TASK_ID}"),
         ("x" * 200, "x" * 200),
