@@ -154,7 +154,7 @@ def _judge_doubles(case: Case) -> None:
         key = case.post_key(post)
         if key is None:
             case.find("wrong", f"POST {post.number} is nobody's request: {post.body}")
-        open_ones = _still_open(case, key, by_key.setdefault(key, []), post.departed or 0.0)
+        open_ones = _still_open(case, by_key.setdefault(key, []), post.departed or 0.0)
         where = f"POST {post.number} ({post.process})"
         if open_ones:
             case.find("repeated", f"{where} left after POST {open_ones[0].number}, still open: {post.body}")
@@ -164,20 +164,9 @@ def _judge_doubles(case: Case) -> None:
         by_key[key].append(post)
 
 
-def _still_open(case: Case, key: Key | None, posts: list[Post], at: float) -> list[Post]:
-    """Those of a request's POSTs whose outcome the request's caller does not know yet.
-
-    Where upstream cannot tell two requests apart, an end of the other's task that this one was told counts for one.
-    """
-    made = {case.world.task_id(post.task): post.task for post in posts if post.task}
-    open_ones = [post for post in posts if not (case.is_done(post.task, at) if post.task else post.clear)]
-    told = {
-        called.returned.task_id
-        for called in case.truth.calls
-        if called.returned and called.ended is not None and called.ended <= at and case.keys[called.request] == key
-    }
-    others = {case.world.task_id(task): task for _, task in case.taken if case.world.task_id(task) not in made}
-    return open_ones[sum(case.is_done(others[task_id], at) for task_id in told & others.keys()) :]
+def _still_open(case: Case, posts: list[Post], at: float) -> list[Post]:
+    """Those of a request's POSTs whose outcome the request's caller does not know yet."""
+    return [post for post in posts if not (case.is_done(post.task, at) if post.task else post.clear)]
 
 
 def _judge_harm(case: Case) -> None:
