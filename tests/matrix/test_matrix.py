@@ -50,6 +50,7 @@ async def test_a_clip_becomes_a_film_and_is_charged_once(seat: Seat) -> None:
 async def test_progress_arrives_during_the_call_and_not_at_its_end(seat: Seat, word: str, reads: str) -> None:
     """Upstream's reads are held until the client has heard the word: told at the end, there would be no end."""
     progress, clip, accepted = Progress(word), seat.clip(), len(seat.world.accepted)
+    seat.world.script_next(queue=0, duration=1.5)
 
     async def hold() -> None:
         if reads == "/assets" or len(seat.world.accepted) > accepted:
