@@ -243,8 +243,9 @@ def _judge_call(case: Case, called: Called) -> None:
     else:
         open_ones = [(post, task) for post, task in open_ones if (post.departed or 0.0) < called.ended]
     said = f"call {called.number} said {failure.kind} (charged {failure.charged}, retry_safe {failure.retry_safe})"
-    if failure.charged == "no" and called.submitting and open_ones:
-        case.find("lies", f"{said}, and POST {open_ones[0][0].number} was accepted")
+    spent = [post.number for post, task in open_ones if task.cost or failure.retry_safe]
+    if failure.charged == "no" and called.submitting and spent:
+        case.find("lies", f"{said}, and POST {spent[0]} was accepted")
     if failure.charged == "yes" and not any(task.cost for _, task in mine):
         case.find("lies", f"{said}, and nothing was charged")
     if failure.retry_safe and failure.kind in ("moderated", "generation_failed", "cancelled"):
