@@ -38,7 +38,7 @@ _DOCUMENTED: dict[int, tuple[type[errors.RunwayError], str]] = {
     425: (errors.Unavailable, "useapi.net put the request off (HTTP 425)."),
     ACCOUNT_IN_ERROR: (errors.AccountBroken, "The linked Runway account is in an error state; link it again."),
 }
-_MODERATION = re.compile(r"moderat|safety|content polic", re.IGNORECASE)
+_MODERATION = re.compile(r"\bmoderat|\bsafety|content polic", re.IGNORECASE)
 _BUSY_BY_USEAPI = re.compile(r"\bis busy executing\b", re.IGNORECASE)
 # Written by something on the way that may have handed the request on before it lost patience.
 _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
@@ -143,7 +143,7 @@ def seconds_to_wait(retry_after: str | None, now: Callable[[], float]) -> float 
 def _by_status(answer: Answer, said: str | None) -> errors.RunwayError:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return _busy(answer, said or "")
-    if answer.status == HTTPStatus.BAD_REQUEST and is_moderation(*_words(answer)):
+    if answer.status == HTTPStatus.BAD_REQUEST and _is_moderated(answer):
         return errors.Moderated(_MODERATED)
     if answer.status in _DOCUMENTED:
         error, message = _DOCUMENTED[answer.status]
@@ -190,19 +190,20 @@ def _said(answer: Answer) -> str | None:
     return next(filter(None, _fields(body)), None)
 
 
-def _words(answer: Answer) -> list[str | None]:
-    """Return all that an answer says of why it refused."""
+def _is_moderated(answer: Answer) -> bool:
+    """Return whether an answer names moderation as the reason of its refusal; any category is one."""
     try:
-        return _fields(_json_of(answer))
+        body = _json_of(answer)
     except errors.UnexpectedResponse:
-        return [_said(answer)]
+        return is_moderation(_said(answer))
+    error = mapping((mapping(body) or {}).get("error")) or {}
+    return bool(text(error.get("moderation_category"))) or is_moderation(*_fields(body))
 
 
 def _fields(body: object) -> list[str | None]:
     outer = mapping(body) or {}
     error = mapping(outer.get("error")) or {"message": outer.get("error")}
-    named = ("errorMessage", "message", "reason", "moderation_category")
-    return [*(text(error.get(name)) for name in named), text(outer.get("message"))]
+    return [*(text(error.get(name)) for name in ("errorMessage", "message", "reason")), text(outer.get("message"))]
 
 
 def _without_secret(answer: Answer, reader: Reader) -> Answer:

@@ -6,6 +6,7 @@ each, so they never pile up. Under 2026-07-28 news are published on a bus, from 
 stream; a stream with too much unread is ended, and its client listens again.
 """
 
+import math
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ MOST_STREAMS = 1000
 """The most listening streams of 2026-07-28; more are refused."""
 
 _UNREAD = 256
+_QUIET_SECONDS = 1.0
 _REMEMBERED = 1000
 
 
@@ -99,6 +101,7 @@ class Subscriptions:
         self._streams = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS, max_buffered_events=_UNREAD)
         self._spelled: dict[Address, Counter[str]] = {}
         self._seen: dict[str, str] = {}
+        self._listed_at = -math.inf
 
     @contextmanager
     def connected(self, session: ServerSession) -> Generator[Connection | None]:
@@ -149,12 +152,20 @@ class Subscriptions:
         except Exception as error:  # noqa: BLE001  whoever brings the news has more to do than to tell them
             log_crash("a change of a task", error)
 
+    def _is_due(self, task: Task, before: str | None) -> bool:
+        """Whether the list of tasks is news: at each status, and at progress once a second however many progress."""
+        now = anyio.current_time()
+        if task.status == before and now - self._listed_at < _QUIET_SECONDS:
+            return False
+        self._listed_at = now
+        return True
+
     async def _tell(self, task: Task) -> None:
         before = self._seen.pop(task.task_id, None)
         self._seen[task.task_id] = task.status
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        addresses = (Address("task", task.task_id), Address("tasks"))
+        addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before) else ()))
         for _, connection in self._connections.values():
             connection.hear(addresses, listed=before is None)
         if before is None:

@@ -89,8 +89,8 @@ class Reader:
             left = self._next() - anyio.current_time()
             if left <= 0:
                 async with self._one_at_a_time:
-                    # Somebody else may have read while this waited for its turn.
-                    if self._next() <= anyio.current_time():
+                    # Somebody else may have read while this waited for its turn, and so ended the last task.
+                    if self.followed and self._next() <= anyio.current_time():
                         await self._turn()
             else:
                 with anyio.move_on_after(left):
@@ -108,29 +108,36 @@ class Reader:
         `patience` is the client's.
         """
         async with self._one_at_a_time:
-            may_read = anyio.current_time() >= self._allowed()
             if entry.task.is_terminal:
                 return entry.task
-            if not entry.is_told or (may_read and len(self.followed) == 1):
-                return await self._told_alone(entry, patience)
-            if may_read:
-                await self._turn()
-                if self._failure is not None:
-                    raise self._failure
+            if anyio.current_time() >= self._allowed():
+                await self._ask_in_turn(entry, patience)
+            elif not entry.is_told and self._may_look_into(entry):
+                entry.looked_into = anyio.current_time()
+                if await self._read_alone(entry, patience):
+                    self._rest(self._poll)
             if entry.unknown:
                 raise NotFound("Runway does not know this task.")
             return entry.task
 
-    async def _told_alone(self, entry: Followed, patience: float | None) -> Task:
+    async def _ask_in_turn(self, entry: Followed, patience: float | None) -> None:
+        """A read for a caller, in place of the reader's next one; raises what it raises."""
+        if entry.is_told and len(self.followed) > 1 and self._listing.serves():
+            await self._turn()
+            if self._failure is not None:
+                raise self._failure
+            return
         try:
-            task = await self._client.task(entry.task.task_id, patience=patience)
+            await self._read_alone(entry, patience)
         finally:
             self._listing.last_read = anyio.current_time()
             self._earliest = max(self._earliest, self._listing.last_read + self._poll)
         self._pause, self._failure = 0.0, None
         self._rest(self._poll)
-        await self._note(entry, task)
-        return entry.task
+
+    def _may_look_into(self, entry: Followed) -> bool:
+        """Whether the last read of a task out of turn is a poll interval ago."""
+        return entry.looked_into is None or anyio.current_time() >= entry.looked_into + self._poll
 
     def _allowed(self) -> float:
         """When a caller may have a task read."""
@@ -179,7 +186,8 @@ class Reader:
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             self._pause = _LONGEST_BACKOFF * self._poll
             _log.exception("the reader of an account stumbled and goes on")
-        self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
+        finally:
+            self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
 
     async def _read(self) -> None:
         now, entries = anyio.current_time(), list(self.followed.values())
@@ -221,14 +229,14 @@ class Reader:
         await self._read_alone(entry)
         self._listing.doubt(listed, entry.task)
 
-    async def _read_alone(self, entry: Followed) -> bool:
+    async def _read_alone(self, entry: Followed, patience: float | None = 0) -> bool:
         """Reads one task by itself; False if upstream does not know it, raises whatever else the read raises."""
         try:
-            task = await self._client.task(entry.task.task_id, patience=0)
+            task = await self._client.task(entry.task.task_id, patience=patience)
         except NotFound:
             now = anyio.current_time()
             entry.outlook, entry.urgent, entry.unknown = replace(entry.outlook, seen=now), False, True
-            if now - entry.known_at > _GONE_SECONDS:
+            if now - entry.known_at > _GONE_SECONDS and self._follows(entry):
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
                 del self.followed[entry.task.task_id]
                 entry.give_up()

@@ -37,10 +37,8 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | N
     task = await among(client, ledger, intent, running)
     if task is None:
         task = await _listed(client, ledger, intent, _others(running, intent))
-        if task is not None and not intent.own_seed and task.reply_ref is None:
-            # It may have begun after the first look at what runs, and another's seed and prompt may be the same.
-            running = await client.scheduler(patience=_PATIENCE)
-            task = None if task.task_id in _others(running, intent) else task
+        if task is not None and await _is_anothers(client, task, intent):
+            task = None
     if task is None and failed is not None:
         raise failed
     return task
@@ -49,6 +47,15 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent) -> Task | N
 def _others(running: Iterable[RunningTask], intent: Intent) -> set[str]:
     """The running tasks that have another replyRef than the intent."""
     return {entry.task_id for entry in running if entry.reply_ref not in (None, intent.reply_ref)}
+
+
+async def _is_anothers(client: RunwayClient, task: Task, intent: Intent) -> bool:
+    """Whether a task that tells no reference runs under another one, having begun after the first look at what runs."""
+    if intent.own_seed or task.reply_ref is not None or task.is_terminal:
+        return False
+    with suppress(RunwayError):
+        return task.task_id in _others(await client.scheduler(patience=_PATIENCE), intent)
+    return False
 
 
 async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
@@ -116,8 +123,10 @@ async def _listed(client: RunwayClient, ledger: Ledger, intent: Intent, others: 
         for task in sorted(fitting, key=lambda task: _distance(task, intent)):
             if await _owned(ledger, task.task_id, intent) or await _fits_better(ledger, task, intent):
                 continue
-            # The list may hide why a task failed, or its film; who adopts it must not take that for the truth.
-            return await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
+            # The list may hide whose a task is, why it failed, or its film; who adopts it must not be misled.
+            whole = await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
+            if is_ours(whole, intent):
+                return whole
     return None
 
 

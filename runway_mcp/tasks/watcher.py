@@ -141,8 +141,12 @@ class Watcher:
         return reader
 
     async def _run(self, account: str | None, reader: Reader) -> None:
-        await reader.run()
-        del self._readers[account]
+        try:
+            await reader.run()
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("the reader of an account broke down; its tasks are followed again when they are asked for")
+        finally:
+            del self._readers[account]
 
     def _age(self, task: Task, oldest: float | None) -> float:
         """How old a task is by its own date, as far as that may be true: upstream's clock is not ours."""

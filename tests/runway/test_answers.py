@@ -23,7 +23,7 @@ DOCUMENTED: list[tuple[int, object, type[errors.RunwayError]]] = [
     (400, {"error": "Text prompt did not pass moderation", "code": 400}, errors.Moderated),
     (400, {"error": {"reason": "SAFETY.INPUT.TEXT"}}, errors.Moderated),
     (400, {"error": {"reason": "SAFETY.INPUT.TEXT", "message": "Not allowed"}}, errors.Moderated),
-    (400, {"error": {"moderation_category": "safety", "message": "Not allowed"}}, errors.Moderated),
+    (400, {"error": {"moderation_category": "VIOLENCE", "message": "Bad input"}}, errors.Moderated),
     (400, {"error": "This violates our content policy"}, errors.Moderated),
     (401, {"error": "Unauthorized", "code": 401}, errors.Unauthorized),
     (402, {"error": "Account has no subscription or subscription expired"}, errors.SubscriptionLapsed),

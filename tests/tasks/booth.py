@@ -68,7 +68,7 @@ class Booth(httpx.AsyncBaseTransport):
     """Answers GET /tasks/ and GET /tasks/{id}; `arrivals` has the time and the path of each.
 
     `listing` makes of all rows, newest first, what the list answers: JSON, or a response as it stands. `single` does so
-    for a task's own row.
+    for a task's own row. Each answer takes `seconds`.
     """
 
     def __init__(self) -> None:
@@ -77,6 +77,7 @@ class Booth(httpx.AsyncBaseTransport):
         self.listing: Callable[[list[Row]], Any] = list
         self.single: Callable[[Row], Any] = dict
         self.limits: list[int] = []
+        self.seconds = 0.0
 
     def make(self, seconds: float, *, account: str = ACCOUNT, queue: float = 0.0, **fields: Any) -> Course:
         """A task submitted now."""
@@ -108,6 +109,7 @@ class Booth(httpx.AsyncBaseTransport):
         """Answers."""
         path, query = request.url.path, request.url.params
         self.arrivals.append((anyio.current_time(), path))
+        await anyio.sleep(self.seconds)
         if path.endswith("/tasks/"):
             first, limit = int(query["offset"]), int(query["limit"])
             self.limits.append(limit)

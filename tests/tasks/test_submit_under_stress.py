@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
@@ -182,6 +182,31 @@ async def test_of_tasks_that_fit_alike_each_intent_adopts_the_one_that_was_made_
 
         owners = [await room.ledger.of_task(world.task_id(made)) for made in world.accepted]
         assert [owner and owner.reply_ref for owner in owners] == ["first", "second"]
+
+
+async def test_a_task_that_is_listed_is_adopted_though_the_scheduler_fails(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, room):
+        fault(world, **POST, kind="reset_after")
+        fault(world, method="GET", path_prefix="/scheduler", kind="status", status=503, times=None)
+
+        found = await submit(room, wish(world, seed=7))
+
+        assert found.task.task_id == world.task_id(world.accepted[0])
+
+
+async def test_a_task_that_names_another_reference_when_it_is_read_alone_is_left_to_that(tmp_path: Path) -> None:
+    async with open_world(tmp_path, pace=5) as (world, room):
+        world.switch(reply_in_get=True)
+        source = world.asset_id(world.assets[0])
+        await room.client.extend(
+            ExtendRequest(asset_id=source, text_prompt="the camera rises", seconds=5, seed=7, reply_ref="theirs")
+        )
+        await anyio.sleep(40)
+        fault(world, **POST, kind="reset")
+
+        failure = await failure_of_submit(room, wish(world, seed=7, reply_ref="mine"))
+
+        assert failure.kind == "submission_unknown"
 
 
 async def test_a_task_that_the_scheduler_gives_to_another_reference_is_left_to_that(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from runway_mcp.runway.errors import Unavailable
+from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.usual import Usual
@@ -422,6 +422,59 @@ async def test_a_list_that_stands_still_after_it_has_proved_itself_is_found_out(
         booth.listing = lambda _: frozen
 
         await ends(watcher, booth, *courses, patience=30 * POLL)
+
+
+@pytest.mark.parametrize("seconds", [5.2, 16.0])
+async def test_an_end_that_takes_long_to_write_down_breaks_no_reader(seconds: float) -> None:
+    booth = Booth()
+
+    async def written_slowly(task: Task) -> None:
+        if task.is_terminal:
+            await anyio.sleep(seconds)
+
+    async with watching(booth, on_change=written_slowly) as watcher:
+        course = booth.make(521.0, shows=nothing)
+        watcher.follow(booth.tell(course))
+        for _ in range(800):
+            await watcher.read(course.task_id)
+            await anyio.sleep(0.7)
+
+        assert watcher.known(course.task_id) is None
+        await ends(watcher, booth, booth.make(30.0))
+
+
+async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() -> None:
+    booth = Booth()
+    async with watching(booth) as watcher:
+        gone, other = booth.make(30.0), booth.make(30.0)
+        del booth.courses[gone.task_id]
+        watcher.follow(Task(task_id=gone.task_id, status="PENDING"))
+
+        async def ask() -> None:
+            while True:
+                with pytest.raises(NotFound):
+                    await watcher.read(gone.task_id)
+                await anyio.sleep(3)
+
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(ask)
+            await ends(watcher, booth, other, patience=3 * POLL)
+            asking.cancel_scope.cancel()
+
+
+async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_same() -> None:
+    booth = Booth()
+    async with watching(booth) as watcher:
+        courses = [booth.make(600.0) for _ in range(2)]
+        for course in courses:
+            watcher.follow(booth.tell(course))
+        booth.seconds = 20.0
+        for _ in range(200):
+            with anyio.move_on_after(0.2):
+                await watcher.read(courses[0].task_id)
+            await anyio.sleep(0.05)
+
+    assert booth.closest >= ALLOWED
 
 
 async def test_who_asks_again_and_again_counts_as_one_who_waits() -> None:
