@@ -112,7 +112,7 @@ class Reader:
                 return entry.task
             if anyio.current_time() >= self._allowed():
                 await self._ask_in_turn(entry, patience)
-            elif not entry.is_told and self._may_look_into(entry):
+            if not entry.is_told and self._may_look_into(entry):
                 entry.looked_into = anyio.current_time()
                 if await self._read_alone(entry, patience):
                     self._rest(self._poll)
@@ -121,12 +121,13 @@ class Reader:
             return entry.task
 
     async def _ask_in_turn(self, entry: Followed, patience: float | None) -> None:
-        """A read for a caller, in place of the reader's next one; raises what it raises."""
-        if entry.is_told and len(self.followed) > 1 and self._listing.serves():
+        """A read for a caller, unless the reader's next one is due, or serves him as well; raises what it raises."""
+        if len(self.followed) > 1 and (self._listing.serves() or self._next() <= anyio.current_time()):
             await self._turn()
             if self._failure is not None:
                 raise self._failure
             return
+        entry.looked_into = anyio.current_time()
         try:
             await self._read_alone(entry, patience)
         finally:

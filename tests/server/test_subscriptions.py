@@ -186,7 +186,7 @@ async def test_a_client_that_is_gone_is_forgotten_and_missed_by_nobody(tmp_path:
         async with hearing(place, mode, told["task_uri"]) as (_, heard):
             await anyio.sleep(100)
 
-            assert len(heard) > 5
+            assert len(heard) >= 3
         with ExitStack() as connections:
             # There is room for as many connections as if nobody had ever come.
             opened = [
