@@ -340,3 +340,18 @@ async def test_a_cancelled_call_leaves_its_task_running(tmp_path: Path, mode: st
         assert again["status"] == "SUCCEEDED"
         assert again["twin"] is True
         assert desk.posts == 1
+
+
+async def test_a_host_that_calls_again_every_minute_is_charged_once_and_ends_with_the_film(
+    tmp_path: Path, mode: str
+) -> None:
+    async with at_desk(a_world(pace=170), tmp_path, mode) as desk:
+        began, told = anyio.current_time(), list[dict[str, Any]]()
+        for second in (0, 60, 120, 180):
+            await anyio.sleep(began + second - anyio.current_time())
+            told.append(await desk.extend(desk.clip, text_prompt="over the dunes"))
+
+        assert desk.posts == 1
+        assert len({each["taskId"] for each in told}) == 1
+        assert [each["status"] for each in told[1:]] == ["RUNNING", "RUNNING", "SUCCEEDED"]
+        assert told[-1]["video"]["duration_seconds"] == 15
