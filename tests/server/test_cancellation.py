@@ -74,6 +74,8 @@ async def cancelled_at(moment: Moment, client: Client, world: World, prompt: str
         group.start_soon(extend, client, world, prompt, gate)
         await gate.reached.wait()
         group.cancel_scope.cancel()
+    # A call that is refused unasked: what the server reads after the cancellation, it answers after it.
+    await client.call_tool("get_task", {})
     gate.opened.set()
 
 
