@@ -74,7 +74,7 @@ async def test_an_answer_that_names_a_task_made_by_hand_is_not_believed(tmp_path
         assert stage.posts == 1
 
 
-async def test_two_answers_that_change_places_give_each_request_its_own_film(tmp_path: Path) -> None:
+async def test_two_requests_at_once_that_are_answered_with_other_tasks_get_their_own_films(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.world.faults += [
         Fault(method="POST", kind="delay_after", seconds=4),
