@@ -2,8 +2,8 @@
 
 One declaration per variable: a field of `Settings` carries its name, its meaning and the form that its value must have.
 The README's table and `server.json` are compared with these declarations by test. Empty and blank values count as
-unset; any other value that does not fit stops the start. The line that says so shows no value at all, since a secret
-may have been put into the wrong variable.
+unset, and so does a `${...}` that a host did not fill in; any other value that does not fit stops the start. The line
+that says so shows no value at all, since a secret may have been put into the wrong variable.
 """
 
 import os
@@ -92,6 +92,11 @@ def _host_names(value: object) -> object:
 def _threshold(value: object) -> object:
     """`never` and `always` are thresholds too: one that nothing is above, and one that every cost is above."""
     return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _flag(value: object) -> object:
+    """`true` and `false` in any case, and nothing else."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 _Secret = Annotated[SecretStr, AfterValidator(_visible)]
@@ -213,6 +218,17 @@ class Settings(BaseModel):
             secret=True,
         ),
     ] = None
+    resource_links: Annotated[
+        bool,
+        BeforeValidator(_flag),
+        Variable(
+            "RUNWAY_MCP_RESOURCE_LINKS",
+            "Whether results carry `resource_link` blocks beside the text, for hosts that show them, such as VS Code: "
+            "`true` or `false`. Several frameworks break on such blocks.",
+            "true or false",
+            "false",
+        ),
+    ] = False
     allowed_hosts: Annotated[
         tuple[str, ...],
         BeforeValidator(_host_names),
@@ -224,18 +240,20 @@ class Settings(BaseModel):
         ),
     ] = ()
 
+    token_unfilled: bool = False
+    """Whether the token's variable holds a placeholder that the host did not fill in."""
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Reads the variables, and takes the user's data folder where none is set; raises SettingsError."""
         given: dict[str, str | Path] = {"data_dir": platformdirs.user_data_path("useapi-runway-mcp", appauthor=False)}
         for field, variable in variables().items():
             value = environ.get(variable.name, "").strip()
-            if _PLACEHOLDER.search(value):
-                raise SettingsError(f"{variable.name} holds a ${{...}} that the host did not fill in: set or remove it")
-            if value:
+            if value and not _PLACEHOLDER.search(value):
                 given[field] = value
+        token = environ.get(variables()["token"].name, "")
         try:
-            return cls.model_validate(given)
+            return cls.model_validate({**given, "token_unfilled": bool(_PLACEHOLDER.search(token))})
         except ValidationError as error:
             variable = variables()[str(error.errors(include_input=False)[0]["loc"][0])]
         raise SettingsError(f"{variable.name} must be {variable.form}")

@@ -30,6 +30,7 @@ from runway_mcp.server.resources import list_resources, list_templates, read_res
 from runway_mcp.server.subscribing import listen, stay_in_touch, subscribe, unsubscribe
 from runway_mcp.server.subscriptions import Subscriptions
 from runway_mcp.server.tools import call_tool, list_tools
+from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.room import TasksRoom, open_tasks
 
@@ -76,7 +77,7 @@ def create_server(
             anyio.create_task_group() as background,
         ):
             attendance = Attendance(room, background, unfinished=subscriptions.unfinished)
-            yield ServerContext(settings, room, now, subscriptions, attendance)
+            yield ServerContext(settings, room, now, subscriptions, attendance, Waits(settings.wait_seconds))
             background.cancel_scope.cancel()
 
     server = _Server(

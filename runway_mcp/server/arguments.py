@@ -1,9 +1,9 @@
 """What the tools take: the models behind the input schemas, and the one way to read a call's arguments.
 
-Lenient where hosts are known to differ (digit strings, integral floats, "true", resource URIs for ids), strict in
-everything else: a null is no way to leave an argument out, since a `dry_run` of null must not spend. A refusal names
-the argument, what was wrong with it and what is accepted, and carries the next call; it shows neither a library's text
-nor more than a glimpse of a value.
+Lenient where hosts are known to differ (digit strings, integral floats, "true", resource URIs for ids; a null, a blank
+or a zero that is out of range for an optional argument that was left out), strict in everything else. A `dry_run` that
+is no boolean is a dry run, so that no filler of a host's can spend. A refusal names the argument, what was wrong with
+it and what is accepted, and carries the next call; it shows no library's text and at most a glimpse of a value.
 """
 
 import difflib
@@ -12,12 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from runway_mcp.runway.errors import InvalidRequest
-from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.runway.models import AssetId, ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seconds, Seed, TextPrompt
+from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed, TextPrompt
 from runway_mcp.server import next_steps
 from runway_mcp.server.outputs import NextStep
 from runway_mcp.server.schemas import Schema, wire_schema
@@ -26,38 +24,48 @@ from runway_mcp.server.uris import address_of
 MOST_WAIT = 600
 """The longest `wait_seconds` that the schema admits; the settings cap it further."""
 
+LONGEST_REFERENCE = 2048
+"""The longest name, id or link that a clip is looked for by."""
+
+_SECONDS = (5, 8, 10)
+_DRY_RUN = "dry_run"
 _GLIMPSE = 40
 _NAMED = 5
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _IDS = ("assetId", "taskId")
-_FORMS = {"replyUrl": "an absolute http or https URL of at most 1024 characters"}
+_FORMS = {
+    "replyUrl": "an absolute http or https URL of at most 1024 characters",
+    "seconds": "5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8)",
+}
 _SIMILARITY = 0.5
+# What was printed in place of a long prompt once; bought literally it is a film of nobody's wish.
+_PLACEHOLDERS = frozenset({"(as before)", "as before"})
 
 _Model = TypeVar("_Model", bound="Arguments")
 
 
-def _asset_id(value: str) -> str:
-    asset_id, address = _id(value, "assetId")
-    if address == "task" and kind_of(asset_id) != "task":
-        raise ValueError("assetId is the URI of a task, but what follows runway://tasks/ is no taskId.")
-    return asset_id
+def _reference(value: str) -> str:
+    """What names a clip or a task: the id alone, if a resource URI is around it."""
+    address = address_of(value.strip())
+    return address.id if address is not None and address.id else value.strip()
 
 
-def _task_id(value: str) -> str:
-    task_id, address = _id(value, "taskId")
-    if address == "asset" or kind_of(task_id) == "asset":
-        raise ValueError("taskId is the id of an asset; the taskId that made it stands beside it in list_assets.")
-    return task_id
+def _prompt(value: str) -> str:
+    if value.strip().casefold() in _PLACEHOLDERS:
+        raise ValueError(f"text_prompt {_shown(value)} stands for a prompt and is none: write the whole prompt out.")
+    return value
 
 
-def _id(value: str, name: str) -> tuple[str, str | None]:
-    """The id alone, and what the URI around it points at, if it is one."""
-    address = address_of(value)
-    try:
-        return checked_id(address.id if address and address.id else value, name), address.kind if address else None
-    except InvalidRequest as error:
-        raise ValueError(error.message) from None
+def _addable(value: int) -> int:
+    if value not in _SECONDS:
+        raise ValueError(f"seconds must be {_FORMS['seconds']}, not {value}.")
+    return value
+
+
+def _cut(value: object) -> object:
+    """A wait that is longer than any is the longest."""
+    return MOST_WAIT if isinstance(value, int) and value > MOST_WAIT else value
 
 
 def _email(value: str) -> str:
@@ -66,7 +74,10 @@ def _email(value: str) -> str:
     return value
 
 
-Wait = Annotated[int, Field(ge=0, le=MOST_WAIT)]
+Wait = Annotated[int, Field(ge=0, le=MOST_WAIT), BeforeValidator(_cut)]
+Prompt = Annotated[TextPrompt, AfterValidator(_prompt)]
+Addable = Annotated[int, Field(ge=5, le=10), AfterValidator(_addable)]
+Reference = Annotated[str, AfterValidator(_reference), Field(min_length=1, max_length=LONGEST_REFERENCE)]
 
 
 class Arguments(BaseModel):
@@ -74,37 +85,36 @@ class Arguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given(cls, value: object) -> object:
-        if value is None:
-            raise PydanticCustomError("null", "null")
-        return value
-
 
 class ExtendVideo(Arguments):
     """The arguments of `extend_video`: the body of upstream's request, how long to wait, and whether to spend."""
 
     asset_id: Annotated[
-        AssetId,
-        AfterValidator(_asset_id),
+        Reference,
         Field(
             alias="assetId",
             description=(
-                "Video to extend: an assetId of list_assets, its runway://assets/ URI, or a finished task's taskId."
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
+                "film, or the exact name of one clip."
             ),
         ),
     ]
     text_prompt: Annotated[
-        TextPrompt | None,
+        Prompt | None,
         Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
     ] = None
     seconds: Annotated[
-        Seconds | None, Field(description="Seconds to add: 5 (default) or 10. Leave out for Turbo clips, which gain 8.")
+        Addable | None,
+        Field(
+            description=(
+                "Seconds to add: 5 (default) or 10; Turbo clips always gain 8. Every step uses one of a clip's three "
+                "extensions, so 10 leads further."
+            ),
+        ),
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294; default: a random one. Another seed, another film."),
+        Field(description="Any number you choose, 1 to 4294967294; default: a random one. Another seed, another take."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
@@ -145,7 +155,7 @@ class ExtendVideo(Arguments):
         str | None,
         Field(
             max_length=64,
-            description="The id in a dry_run's quote, once the user agreed to it; needed where the server asks for it.",
+            description="The id in a dry_run's quote, once the user agreed; only if next_step holds it.",
         ),
     ] = None
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
@@ -155,12 +165,12 @@ class GetTask(Arguments):
     """The arguments of `get_task`."""
 
     task_id: Annotated[
-        str,
-        AfterValidator(_task_id),
+        Reference,
         Field(
             alias="taskId",
-            min_length=1,
-            description="Task to read: a taskId of extend_video or list_assets, or its runway://tasks/ URI.",
+            description=(
+                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+            ),
         ),
     ]
     wait_seconds: Annotated[
@@ -172,13 +182,34 @@ class GetTask(Arguments):
 class ListAssets(Arguments):
     """The arguments of `list_assets`."""
 
+    query: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description=(
+                "Words that must all stand in the clip's name, its prompt or the names of the clips it came from; "
+                "searches the newest 200 assets. Default: all."
+            ),
+        ),
+    ] = None
     media_type: Annotated[
         Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
     ] = "video"
+    extendable_only: Annotated[
+        bool, Field(description="True: list only videos that can be extended. Default: false.")
+    ] = False
+    links: Annotated[
+        bool, Field(description="True: with fresh links, previews, URIs and making tasks; long. Default: false.")
+    ] = False
     offset: Annotated[
-        int, Field(ge=0, le=1000, description="Assets to skip: the next_offset of the page before, 0 to 1000.")
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Assets (of a search: matches) to skip: next_offset of the page before, 0 to 1000.",
+        ),
     ] = 0
-    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50; 50 to look for a name.")] = 10
+    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
     email: Annotated[
         str | None,
         Field(
@@ -220,10 +251,26 @@ def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> 
 
 
 def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments in one spelling; nothing is checked."""
-    properties = wire_schema(model)["properties"]
-    kinds = {name: schema.get("type") for name, schema in properties.items()}
-    return {name: _lenient(value, kinds.get(name)) for name, value in given.items()}
+    """The arguments in one spelling, without those that only fill a place; nothing is checked."""
+    schema = wire_schema(model)
+    properties, required = schema["properties"], schema.get("required", ())
+    plain: dict[str, Any] = {}
+    for name, value in given.items():
+        kind = properties.get(name)
+        read = _lenient(value, kind.get("type") if kind else None)
+        if name == _DRY_RUN and kind is not None:
+            plain[name] = read if isinstance(read, bool) else True
+        elif kind is None or name in required or not _is_filler(read, kind):
+            plain[name] = read
+    return plain
+
+
+def _is_filler(value: Any, schema: Schema) -> bool:
+    """Whether a host that fills in every optional argument left this one out: null, a blank, a zero out of range."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
+    return is_zero and schema.get("type") == "integer" and schema.get("minimum", 0) > 0
 
 
 def _lenient(value: Any, wanted: str | None) -> Any:
@@ -262,12 +309,11 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
     name = str(problem["loc"][0])
     if problem["type"] == "missing" or (problem["input"] is None and name in _IDS):
         return f"{name} is missing. {properties[name]['description']}"
-    if problem["type"] == "string_too_short":
+    if name in _IDS and isinstance(problem["input"], str) and not problem["input"].strip():
         return f"{name} is empty. {properties[name]['description']}"
     if problem["type"] == "value_error":
         return str(problem.get("ctx", {}).get("error"))
-    leave_out = "; leave it out for the default" if problem["input"] is None else ""
-    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}{leave_out}."
+    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}."
 
 
 def _form(name: str, schema: Schema) -> str:

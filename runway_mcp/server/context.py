@@ -8,6 +8,7 @@ from mcp.server.context import ServerRequestContext
 from runway_mcp.server.attendance import Attendance
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.subscriptions import Subscriptions
+from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.room import TasksRoom
@@ -18,13 +19,15 @@ _NOT_CONFIGURED = (
     "how to get, and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
 )
 
+_UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "
+
 
 @dataclass(frozen=True)
 class ServerContext:
     """What the lifespan opens, one for all sessions, connections and requests of the process.
 
-    `open_room` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, and `attendance`
-    knows which tasks somebody looks at.
+    `open_room` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, `attendance` knows
+    which tasks somebody looks at, and `waits` how long hosts were seen to wait.
     """
 
     settings: Settings
@@ -32,12 +35,14 @@ class ServerContext:
     now: Callable[[], float]
     subscriptions: Subscriptions
     attendance: Attendance
+    waits: Waits
 
     @property
     def room(self) -> TasksRoom:
         """The room of tasks; raises the `not_configured` failure when there is no token."""
         if self.open_room is None:
-            raise Failure("not_configured", _NOT_CONFIGURED)
+            unfilled = _UNFILLED if self.settings.token_unfilled else ""
+            raise Failure("not_configured", f"{unfilled}{_NOT_CONFIGURED}")
         return self.open_room
 
     def reading(self, task_id: str) -> Asked:

@@ -14,35 +14,35 @@ from runway_mcp.server.schemas import Schema, wire_schema
 
 INSTRUCTIONS = """\
 Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
-1. list_assets finds the clip, says whether it can be extended, and gives fresh links to earlier films.
+1. list_assets finds the clip (query searches names, prompts and ancestors) and says how far it can be extended.
 2. extend_video with dry_run prices the extension, free; show the user the price and wait for a yes before spending.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
 4. If a call times out or fails, follow next_step. The same request is charged once, for good: repeated whenever, it \
 returns the same film; for another take give another seed.
-5. A text_prompt goes on from the last frame; repeat its words for camera and light in every extension of a film.
-6. Links to films die within two days; get_task and the runway:// resources give fresh ones."""
+5. A text_prompt goes on from the last frame; repeat the words for camera and light of the prompt before (get_task).
+6. Links to films die within two days; get_task gives fresh ones."""
 
 _EXTEND_VIDEO = (
     "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
-    "last frame. Use it when a clip should become longer; find the clip with list_assets first, and follow a task that "
-    "already runs with get_task instead. Spends credits (an estimated 10 per added second, 40 per Turbo extension, "
-    "none with exploreMode) and cannot be cancelled or undone, so show the user a dry_run before. A clip can be "
-    "extended three times, to 40 s at most (Turbo 34 s); prompts are moderated, and a generation takes one to five "
-    "minutes. If it is not ready in time, the result holds its taskId for get_task. The same request is charged once, "
-    "for good: repeated whenever, it returns the same film; for another take give another seed."
+    "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
+    "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
+    "second, 40 per Turbo step, none with exploreMode), cannot be undone, and uses up one of a clip's three "
+    "extensions, to 40 s at most (Turbo 34 s): show the user a dry_run first. Prompts are moderated; a generation "
+    "takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. The same "
+    "request is charged once, for good: repeated whenever, it returns the same film; for another take give another seed."
 )
 _GET_TASK = (
-    "Reads one Runway task and returns its status, progress and, once it has succeeded, its video with a fresh link. "
-    "Use it after extend_video, with wait_seconds to wait for the end in one call instead of polling, or to show an "
-    "earlier film again; to find clips or running tasks, use list_assets. Free, and changes nothing. A failed task is "
-    "an error that says if credits may be gone. A finished film can be extended again: pass its assetId to "
-    "extend_video."
+    "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has succeeded, "
+    "its video with a fresh link. Use it after extend_video, with wait_seconds to wait for the end in one call instead "
+    "of polling, or to show an earlier film again; to find clips or running tasks, use list_assets. Free, and changes "
+    "nothing. A failed task is an error that says if credits may be gone. A finished film can be extended again: pass "
+    "its assetId to extend_video."
 )
 _LIST_ASSETS = (
-    "Lists a page of the videos, images or audio files in your Runway account with links, lengths and, for each video, "
-    "whether it can be extended and why not. Use it to find the assetId for extend_video, the link to an earlier film "
-    "or the taskIds of running tasks; for one known task use get_task. Free, and changes nothing. While next_offset is "
-    "returned there may be more: call again with it as offset."
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, what "
+    "it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
+    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or a film's link, use "
+    "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
 )
 
 # Hosts load all definitions at once and a model pays for each character: `extend_video` alone has these written out.

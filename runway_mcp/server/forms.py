@@ -6,13 +6,11 @@ gives them. What nobody knows is left out.
 
 from typing import Any
 
-from runway_mcp.runway.models import Asset, Credits, Task
+from runway_mcp.runway.models import Credits, Task
 from runway_mcp.server import next_steps
-from runway_mcp.server.listing import Listed, Listing
+from runway_mcp.server.asset_forms import video
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import (
-    AssetDocument,
-    AssetOutput,
     AssetsOutput,
     Candidate,
     CreditsOutput,
@@ -20,18 +18,16 @@ from runway_mcp.server.outputs import (
     LineageOutput,
     NextStep,
     QuoteOutput,
-    RunningOutput,
     TaskOutput,
-    Video,
 )
-from runway_mcp.server.rendering import seconds, standing
-from runway_mcp.server.uris import asset_uri, task_uri
+from runway_mcp.server.rendering import first_sentence, seconds, standing
+from runway_mcp.server.uris import task_uri
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.recall import day
-from runway_mcp.tasks.terms import Quote, iso
+from runway_mcp.tasks.terms import Day, Quote, iso
 
 # The model of the clips whose seconds a caller may choose.
 _CHOOSER = MODELS["gen3a"]
@@ -42,8 +38,6 @@ _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _OTHER_TAKE = "For another take give another `seed`."
 _NAMED_TASKS = 3
 _CANDIDATES = 5
-# A listing of more assets than this shows one preview of each: links are long, and a model pays for each character.
-_FEW_ASSETS = 10
 
 
 def task_output(
@@ -60,9 +54,11 @@ def task_output(
     credits that the task does not tell, unless they may have come back.
     """
     failure = task_failure(task)
-    lineage = lineage_of(task, intent.source_asset_id if intent else None)
+    lineage = _lineage_of(task, intent)
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
-    cost = 0 if twin else _cost(task, intent)
+    # A clip that was made anew is no spend of this server's, and what failed may have cost nothing.
+    is_spend = failure is None and lineage is not None and lineage.extended_count > 0
+    cost = 0 if twin else _cost(task, intent) if is_spend or not task.is_terminal else None
     return TaskOutput(
         summary=_task_summary(task, failure, lineage, None if twin else cost, since=intent if twin else None),
         status=task.status,
@@ -105,7 +101,9 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
         summary=f"Nothing was submitted, and the real call would charge nothing: {_submitted_on(intent)} {_OTHER_TAKE}",
         status="DRY_RUN",
         **facts,
-        lineage=_lineage(None if count is None else Lineage(intent.source_asset_id, count, left, intent.seconds)),
+        lineage=_lineage(
+            None if count is None else Lineage(intent.source_asset_id, count, left, intent.seconds, intent.source_name)
+        ),
         credits=_credits(0, None),
         twin=True,
         next_step=step,
@@ -175,7 +173,7 @@ def failure_output(
         **_submitted_facts(failure.intent),
         task_id=submitted,
         task_uri=task_uri(submitted) if submitted else None,
-        credits=_credits(0 if failure.twin else cost, balance),
+        credits=_credits(0 if failure.twin else cost if failure.charged == "no" else None, balance),
         twin=failure.twin or None,
         candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
         error=_error(failure),
@@ -183,54 +181,21 @@ def failure_output(
     )
 
 
-def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
-    """A page of assets."""
-    able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
-    count = len(listing.assets)
-    what = f"{count} asset{'' if count == 1 else 's'}, {able} of them extendable" if count else "No assets here"
-    more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
-    running = f"{len(listing.running)} running" if listing.running else None
-    return AssetsOutput(
-        summary="; ".join(part for part in (what, more, running) if part) + ".",
-        assets=[_asset(listed, previews=None if count <= _FEW_ASSETS else 1) for listed in listing.assets],
-        next_offset=listing.next_offset,
-        running=[
-            RunningOutput(task_id=task.task_id, status=task.status, progress=task.progress) for task in listing.running
-        ],
-        next_step=next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None,
-    )
-
-
 def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> AssetsOutput:
     """A failure of `list_assets`; `step` as in `failure_output`."""
     return AssetsOutput(
-        summary=failure.message, error=_error(failure), next_step=step or next_steps.after_failure(failure, asked)
+        summary=first_sentence(failure.message),
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
     )
 
 
-def video(asset: Asset) -> Video:
-    """An artifact in the form of the contract."""
-    metadata = asset.metadata
-    return Video(
-        asset_id=asset.asset_id,
-        uri=asset_uri(asset.asset_id),
-        url=asset.url,
-        url_expires_at=asset.url_expires_at,
-        name=asset.name,
-        mime_type=asset.mime_type,
-        duration_seconds=metadata.duration if metadata else None,
-        width=metadata.width if metadata else None,
-        height=metadata.height if metadata else None,
-        size_bytes=asset.size_bytes,
-        preview_urls=list(asset.preview_urls) or None,
-    )
-
-
-def asset_output(asset: Asset) -> AssetDocument:
-    """What an asset's resource holds: the asset with a fresh link."""
-    return AssetDocument(
-        **dict(video(asset)), media_type=asset.media_type, created_at=asset.created_at, task_id=asset.task_id
-    )
+def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
+    """The same result with how the cap of a day stands, where there is one."""
+    if day is None:
+        return output
+    figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
+    return output.model_copy(update={"credits": (output.credits or CreditsOutput()).model_copy(update=figures)})
 
 
 def _task_summary(
@@ -252,7 +217,7 @@ def _submitted_on(intent: Intent) -> str:
 
 def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
     if failure is not None:
-        return failure.message
+        return first_sentence(failure.message)
     if not task.is_terminal:
         return f"The task is {standing(task)}."
     metadata = task.artifacts[0].metadata
@@ -261,7 +226,8 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
         return f"{_FILM_READY}{length}."
     count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
     price = f" for {_credits_in_words(cost)}" if cost is not None else ""
-    return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}."
+    end = " It is complete: no extension is left." if not lineage.extensions_left else ""
+    return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}.{end}"
 
 
 def _plan_summary(plan: Plan, remaining: int | None) -> str:
@@ -276,11 +242,26 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
 
 
 def _left(plan: Plan) -> str:
-    """What would be left afterwards, of the extensions and of the longest film."""
-    more = f"{plan.lineage.extensions_left} more extension{'' if plan.lineage.extensions_left == 1 else 's'}"
-    if plan.seconds_left is None:
-        return f"{more} would be left, up to {plan.model.max_seconds} s in all"
-    return f"{more} and {seconds(plan.seconds_left)} of {plan.model.max_seconds} s would be left"
+    """How the film would stand afterwards, and what could still be made of it."""
+    left, longest = plan.lineage.extensions_left, plan.lineage.longest
+    then = f"the film would then be {seconds(plan.length)} long" if plan.length else "the film would then be longer"
+    if not left:
+        return f"{then} and complete"
+    more = f"{then}, with {left} more extension{'' if left == 1 else 's'} left"
+    if longest is None or plan.length is None or longest.seconds <= plan.length:
+        return more
+    price = f" for about {longest.cost} credits more" if longest.cost else ""
+    return f"{more}, up to {seconds(longest.seconds)}{price}"
+
+
+def _lineage_of(task: Task, intent: Intent | None) -> Lineage | None:
+    measures = task.artifacts[0].metadata if task.artifacts else None
+    return lineage_of(
+        task,
+        intent.source_asset_id if intent else None,
+        intent.source_name if intent else None,
+        measures.duration if measures else None,
+    )
 
 
 def _credits_in_words(cost: int, remaining: int | None = None) -> str:
@@ -314,7 +295,7 @@ def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) ->
     left = f"The account has {remaining} credits left." if remaining is not None else None
     since = failure.intent if failure.twin and failure.kind not in ("not_found", "unavailable") else None
     before = f"Nothing new was submitted or charged: {_submitted_on(since)}" if since else None
-    return _sentences(before, failure.message, left, _named(failure), uncharged)
+    return _sentences(before, first_sentence(failure.message), left, _named(failure), uncharged)
 
 
 def _named(failure: Failure) -> str | None:
@@ -356,12 +337,15 @@ def _lineage(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput 
     if lineage is None or (failed and lineage.source_asset_id is None):
         return None
     if failed:
-        return LineageOutput(source_asset_id=lineage.source_asset_id)
+        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=lineage.source_name)
     return LineageOutput(
         source_asset_id=lineage.source_asset_id,
         extended_count=lineage.extended_count,
         extensions_left=lineage.extensions_left,
         added_seconds=lineage.added_seconds,
+        source_name=lineage.source_name,
+        longest_seconds=lineage.longest.seconds if lineage.longest else None,
+        cost_to_longest=lineage.longest.cost if lineage.longest else None,
     )
 
 
@@ -392,25 +376,4 @@ def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:
 def _candidate(task: Task) -> Candidate:
     return Candidate(
         task_id=task.task_id, task_uri=task_uri(task.task_id), status=task.status, created_at=task.created_at
-    )
-
-
-def _asset(listed: Listed, *, previews: int | None) -> AssetOutput:
-    asset, verdict = listed.asset, listed.verdict
-    metadata = asset.metadata
-    return AssetOutput(
-        asset_id=asset.asset_id,
-        uri=asset_uri(asset.asset_id),
-        name=asset.name,
-        media_type=asset.media_type,
-        created_at=asset.created_at,
-        duration_seconds=metadata.duration if metadata else None,
-        width=metadata.width if metadata else None,
-        height=metadata.height if metadata else None,
-        url=asset.url,
-        preview_urls=list(asset.preview_urls[:previews]) or None,
-        task_id=asset.task_id,
-        extendable=verdict.extendable,
-        reason=verdict.reason,
-        extended_count=verdict.extended_count,
     )

@@ -168,7 +168,9 @@ def _state(
         status = "cancelled" if task.status == "CANCELLED" else "completed"
     went = not task.is_terminal and context.attendance.has_left(task.task_id)
     created = _time(task.created_at) or iso(intent.created if intent else context.now())
-    result = task_result(output).model_dump(by_alias=True, mode="json", exclude_none=True)
+    result = task_result(output, links=context.settings.resource_links).model_dump(
+        by_alias=True, mode="json", exclude_none=True
+    )
     return TaskState(
         result_type=result_type,
         task_id=task.task_id,

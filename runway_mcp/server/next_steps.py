@@ -83,8 +83,8 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
-    if failure.about is not None:
-        return _without(failure.about, asked)
+    if failure.about is not None or failure.instead is not None:
+        return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead or "", asked)
     if failure.kind in ("not_found", "invalid_request"):
         return _elsewhere(failure.kind, asked)
     return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
@@ -117,6 +117,9 @@ def _patient(asked: Asked) -> dict[str, Any]:
 
 def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
     """Looking for what was not found; of an unknown account, for those that are linked."""
+    if asked.tool == "extend_video" and kind == "invalid_request":
+        reason = "Lists the clips that can be extended, with their assetIds."
+        return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
     if asked.tool != "list_assets":
         return find_clip()
     if kind != "not_found" or "email" not in asked.arguments:
@@ -134,6 +137,13 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.task.is_terminal:
         return _get(failure.task.task_id, "Reads it once more, free: the film may have turned up.", asked)
     return follow(failure.task.task_id, asked)
+
+
+def _instead(asset_id: str, asked: Asked) -> NextStep:
+    """The same extension of the film before, as a dry run: that one has an extension left."""
+    kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
+    reason = "Checks and prices another end for the film before this one, which has an extension left, free."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
 
 
 def _without(argument: str, asked: Asked) -> NextStep:

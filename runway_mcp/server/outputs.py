@@ -51,9 +51,12 @@ class LineageOutput(Output):
     """Where the resulting film stands in its chain of extensions."""
 
     source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
+    source_name: str | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     added_seconds: int | None = None
+    longest_seconds: Annotated[float | None, Field(description="What can be reached by further extensions.")] = None
+    cost_to_longest: Annotated[int | None, Field(description="Credits for that; estimate.")] = None
 
 
 class CreditsOutput(Output):
@@ -61,6 +64,9 @@ class CreditsOutput(Output):
 
     cost: Annotated[int | None, Field(description="Estimate.")] = None
     remaining: int | None = None
+    day_limit: int | None = None
+    day_left: int | None = None
+    day_frees_at: str | None = None
 
 
 class ErrorOutput(Output):
@@ -138,19 +144,26 @@ class AssetOutput(Output):
     """One asset of a listing."""
 
     asset_id: Annotated[str, Field(alias="assetId")]
-    uri: str
     name: str | None = None
-    media_type: Annotated[str | None, Field(alias="mediaType")] = None
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
     duration_seconds: float | None = None
     width: int | None = None
     height: int | None = None
-    url: Annotated[str | None, Field(description="Fresh signed link.")] = None
-    preview_urls: list[str] | None = None
-    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    text_prompt: str | None = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId", description="What it extended.")] = None
+    source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
     reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
     extended_count: int | None = None
+    extensions_left: int | None = None
+    longest_seconds: float | None = None
+    cost_to_longest: int | None = None
+    uri: str | None = None
+    url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
+    url_expires_at: str | None = None
+    preview_urls: list[str] | None = None
+    media_type: Annotated[str | None, Field(alias="mediaType")] = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
 
 
 class RunningOutput(Output):
@@ -159,6 +172,9 @@ class RunningOutput(Output):
     task_id: Annotated[str, Field(alias="taskId")]
     status: str
     progress: float | None = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
+    text_prompt: str | None = None
+    seconds: int | None = None
 
 
 class AssetsOutput(Output):

@@ -1,16 +1,21 @@
 """What a request asks of Runway beside its own deed, each in a bounded time."""
 
 import logging
+from dataclasses import replace
 
 import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
+from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
+from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import find_clip, find_task, is_id, nearest_clips, spelling_of
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
 from runway_mcp.tasks.room import write_down
 
@@ -39,11 +44,53 @@ def wish_of(arguments: ExtendVideo) -> Wish:
     )
 
 
-async def plan_of(client: RunwayClient, wish: Wish, *, seconds: float, patience: float) -> Plan:
-    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds."""
+async def earlier_of(context: ServerContext, wish: Wish) -> Intent | None:
+    """The intent that answers a wish whatever upstream says; none if the ledger fails, which a submit would say."""
+    try:
+        return await context.room.submissions.earlier(wish)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+
+
+async def resolved(context: ServerContext, wish: Wish) -> Wish:
+    """The wish with the long id of its clip, however that was named; raises `Failure`."""
+    if kind_of(wish.asset_id) is not None:
+        return wish
+    room, reference = context.room, wish.asset_id
+    try:
+        asset_id = await find_clip(room.client, room.ledger, reference, email=context.settings.email)
+    except LedgerError as error:
+        raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
+    return replace(wish, asset_id=asset_id, spelling=spelling_of(reference))
+
+
+async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patience: float) -> Plan:
+    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds.
+
+    An id that nothing has is answered with the clips whose ids are nearest.
+    """
+    client = context.room.client
     with anyio.move_on_after(seconds):
-        return await make_plan(client, wish, patience=patience)
+        try:
+            return await make_plan(client, wish, patience=patience)
+        except Failure as failure:
+            if failure.kind != "not_found":
+                raise
+            near = await nearest_clips(client, wish.asset_id, email=context.settings.email)
+            raise replace(failure, message=f"{failure.message} {near}".strip()) from failure
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
+
+
+async def task_id_of(context: ServerContext, reference: str) -> str:
+    """The taskId that a reference names; raises `Failure`."""
+    if kind_of(reference) == "task" or not (is_id(reference) or spelling_of(reference).startswith("link:")):
+        return checked_id(reference, "taskId")
+    room = context.room
+    try:
+        return await find_task(room.client, room.ledger, reference, email=context.settings.email)
+    except LedgerError as error:
+        raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
 
 
 async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:

@@ -1,6 +1,7 @@
 """Structured results as short text, for hosts and people that see nothing else: the same facts, fewer words."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from runway_mcp.runway import errors
@@ -8,9 +9,8 @@ from runway_mcp.runway.models import Task
 from runway_mcp.server.outputs import AssetOutput, AssetsOutput, ErrorOutput, NextStep, TaskOutput, Video
 
 _LONGEST_QUOTE = 60
-_LONGEST_ARGUMENT = 600
-_AS_BEFORE = "(as before)"
-_TIMES = {0: "not extended yet", 1: "extended once", 2: "extended twice"}
+_LISTED_PROMPT = 90
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
 def standing(task: Task) -> str:
@@ -31,9 +31,14 @@ def standing(task: Task) -> str:
     return f"{words} ({quoted(task.progress_text)})" if task.progress_text else words
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, longest: int = _LONGEST_QUOTE) -> str:
     """A stranger's words: one short line in quotation marks."""
-    return errors.quoted(text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…")
+    return errors.quoted(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+def first_sentence(message: str) -> str:
+    """What a message says first; the whole of it stands in the error."""
+    return _SENTENCE_END.split(message, maxsplit=1)[0]
 
 
 def one_line(text: str) -> str:
@@ -65,6 +70,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     """An id that the line about the next call shows is not shown twice: ids are long."""
     step = list(_next_lines(output.next_step))
     yield output.summary
+    yield from _error_lines(output.error, output.summary)
     if output.task_id and output.task_id not in "".join(step):
         yield f"taskId: {output.task_id}"
     for video in (output.video, *(output.more_videos or ())):
@@ -72,27 +78,53 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
             yield from _video_lines(video)
             if video.asset_id not in "".join(step):
                 yield f"assetId: {video.asset_id}"
+    yield from _origin_lines(output)
     if output.quote and output.quote.id not in "".join(step):
         yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
     yield from _money_lines(output)
     for candidate in output.candidates or ():
         yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
-    yield from _error_lines(output.error)
     yield from step
+
+
+def _origin_lines(output: TaskOutput) -> Iterator[str]:
+    """The prompt in full, since it is what the next one goes on from; the seed; the clip before, and what is left."""
+    step = output.next_step.arguments if output.next_step else {}
+    if output.text_prompt and step.get("text_prompt") != output.text_prompt:
+        yield f"text_prompt: {json.dumps(output.text_prompt, ensure_ascii=False)}"
+    if output.seed and "seed" not in step:
+        yield f"seed: {output.seed}"
+    lineage = output.lineage
+    if lineage is None:
+        return
+    if lineage.source_asset_id and lineage.source_asset_id not in step.values():
+        name = f"{quoted(lineage.source_name)}, " if lineage.source_name else ""
+        yield f"Extended from: {name}assetId {lineage.source_asset_id}"
+    if output.status != "DRY_RUN" and lineage.extensions_left:
+        way = ""
+        if lineage.longest_seconds:
+            price = f" for about {lineage.cost_to_longest} credits" if lineage.cost_to_longest else ""
+            way = f", up to {seconds(lineage.longest_seconds)}{price}"
+        yield f"Extensions left: {lineage.extensions_left}{way}."
 
 
 def _money_lines(output: TaskOutput) -> Iterator[str]:
     """Price and balance, as far as the summary does not tell them."""
     money = output.credits
-    if money is None or output.status == "DRY_RUN":
+    if money is None:
         return
     told: list[str] = []
+    if output.status == "DRY_RUN" or output.twin:
+        money = money.model_copy(update={"cost": None, "remaining": None})
     if money.cost is not None and not _summary_prices(output):
         told.append(f"about {money.cost} (an estimate)" if money.cost else "none to pay")
     if money.remaining is not None and output.error is None:
         told.append(f"{money.remaining} left")
     if told:
         yield f"Credits: {', '.join(told)}."
+    if money.day_limit is not None:
+        frees = f", more from {money.day_frees_at}" if money.day_frees_at else ""
+        yield f"This server's limit: {money.day_left} of {money.day_limit} credits left in 24 hours{frees}."
 
 
 def _summary_prices(output: TaskOutput) -> bool:
@@ -106,6 +138,8 @@ def _video_lines(video: Video) -> Iterator[str]:
     if video.url:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
         yield f"Link: {video.url}{until}"
+    if video.preview_urls:
+        yield f"Preview of its end: {video.preview_urls[-1]}"
 
 
 def _measures(item: Video | AssetOutput) -> Iterator[str]:
@@ -117,44 +151,58 @@ def _measures(item: Video | AssetOutput) -> Iterator[str]:
 
 def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield output.summary
+    yield from _error_lines(output.error, output.summary)
     for asset in output.assets or ():
-        made = f"made {one_line(asset.created_at)}" if asset.created_at else None
-        facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
-        name = quoted(asset.name) if asset.name else "unnamed"
-        yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}{_way_to(asset)}"
+        yield from _asset_lines(asset)
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
-        yield f"Running: taskId {task.task_id} ({task.status}{done})"
-    yield from _error_lines(output.error)
+        prompt = f", {quoted(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
+        source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
+        yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
     yield from _next_lines(output.next_step)
 
 
-def _way_to(asset: AssetOutput) -> str:
-    """Where its link is: with the task that made it, for links are long; else here."""
-    if asset.task_id:
-        return f", taskId {asset.task_id}"
-    return f", link {asset.url}" if asset.url else ""
+def _asset_lines(asset: AssetOutput) -> Iterator[str]:
+    made = f"made {one_line(asset.created_at)[:16]}" if asset.created_at else None
+    facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
+    name = quoted(asset.name) if asset.name else "unnamed"
+    yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
+    origin = [
+        f"from {quoted(asset.source_name)}" if asset.source_name else None,
+        f"prompt {quoted(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"taskId {asset.task_id}" if asset.task_id else None,
+        f"link {asset.url}" if asset.url else None,
+    ]
+    if any(origin):
+        yield f"  {', '.join(part for part in origin if part)}"
 
 
 def _extendability(asset: AssetOutput) -> str:
     if asset.extendable == "yes":
-        return f"extendable, {_TIMES.get(asset.extended_count or 0, f'extended {asset.extended_count} times')}"
+        left = asset.extensions_left or 0
+        words = f"extendable {left} time{'' if left == 1 else 's'}"
+        if asset.longest_seconds is None:
+            return words
+        return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits"
     words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
     return f"{words}: {asset.reason}" if asset.reason else words
 
 
-def _error_lines(error: ErrorOutput | None) -> Iterator[str]:
-    if error is not None:
-        pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
-        repeat = f"You may repeat the same call {error.retry}{pause}."
-        if error.retry == "after_change":
-            repeat = "Change the call before another try." if error.retry_safe else "Do not make the same call again."
-        yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
+def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
+    """What an error means, and all of its message that the summary does not hold."""
+    if error is None:
+        return
+    if error.message not in summary:
+        first = first_sentence(error.message)
+        yield error.message.removeprefix(first).strip() if first in summary else error.message
+    pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
+    repeat = f"You may repeat the same call {error.retry}{pause}."
+    if error.retry == "after_change":
+        repeat = "Change the call before another try." if error.retry_safe else "Do not make the same call again."
+    yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 
 def _next_lines(step: NextStep | None) -> Iterator[str]:
+    """The next call, every argument in full: what stands here is made as it stands."""
     if step is not None:
-        told = {
-            name: _AS_BEFORE if len(str(value)) > _LONGEST_ARGUMENT else value for name, value in step.arguments.items()
-        }
-        yield f"Next: {step.tool} {json.dumps(told, ensure_ascii=False)}. {step.reason}"
+        yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"

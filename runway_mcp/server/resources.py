@@ -24,8 +24,9 @@ from mcp_types import (
 from runway_mcp.runway.errors import InvalidRequest, NotFound
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Task
+from runway_mcp.server.asset_forms import asset_output
 from runway_mcp.server.context import RequestContext, ServerContext
-from runway_mcp.server.forms import asset_output, intent_output, task_output
+from runway_mcp.server.forms import intent_output, task_output
 from runway_mcp.server.known import Known, intent_of, known_tasks, more_tasks
 from runway_mcp.server.outputs import TaskOutput
 from runway_mcp.server.reads import task_of
@@ -142,7 +143,7 @@ def _entries(known: Iterable[Known]) -> Iterator[Resource]:
     for each in known:
         task = each if isinstance(each, Intent) else each.task
         if task.task_id is not None:
-            name = f"task {task.task_id.rpartition(':')[2]}"
+            name = f"task-{task.task_id.rpartition(':')[2]}"
             title = f"Runway task, {one_line(task.status or 'PENDING')}"
             yield Resource(uri=task_uri(task.task_id), name=name, title=title, mime_type=_JSON)
 

@@ -1,7 +1,7 @@
 """The one place where the form of the contract becomes a tool result.
 
-`structuredContent` is the whole truth, the text block the same facts in short, and a link block stands for each URI
-worth opening. An error is a result of the same form with `isError`.
+`structuredContent` is the whole truth, the text block the same facts in short. An error is a result of the same form
+with `isError`. Link blocks stand beside them only on wish: several frameworks break on them, with the credits spent.
 """
 
 import json
@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 
 from runway_mcp.server.outputs import AssetsOutput, TaskOutput, Video
 from runway_mcp.server.rendering import assets_text, one_line, task_text
+from runway_mcp.server.uris import asset_uri
 
 LONGEST_RESULT = 2500
 """Characters of a task's structured content; above it, what is told elsewhere is left out.
@@ -22,21 +23,26 @@ First previews and then the links of further films, which the resources of the a
 _LONGEST_PROMPT = 120
 
 
-def task_result(output: TaskOutput) -> CallToolResult:
-    """The result of a task, a dry run or a failure; an `error` in it makes it an error."""
+def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
+    """The result of a task, a dry run or a failure; an `error` in it makes it an error.
+
+    With `links` a block beside the text stands for each resource worth opening.
+    """
     cut, structured = output, output.wire()
     for shorter in _SHORTER:
         if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
             break
         cut = shorter(cut)
         structured = cut.wire()
-    return _result(task_text(cut), structured, list(_links(output)), is_error=output.error is not None)
+    blocks = list(_links(output)) if links else []
+    return _result(task_text(cut), structured, blocks, is_error=output.error is not None)
 
 
-def assets_result(output: AssetsOutput) -> CallToolResult:
-    """The result of a listing, or of its failure."""
-    links = [_link(asset.uri, asset.name or asset.asset_id) for asset in output.assets or ()]
-    return _result(assets_text(output), output.wire(), links, is_error=output.error is not None)
+def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
+    """The result of a listing, or of its failure; `links` as for a task."""
+    listed = output.assets or () if links else ()
+    blocks = [_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
+    return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
 
 
 def _result(text: str, structured: dict[str, object], links: list[ResourceLink], *, is_error: bool) -> CallToolResult:
@@ -73,8 +79,11 @@ def _with_one_link(output: TaskOutput) -> TaskOutput:
 
 
 def _with_short_prompt(output: TaskOutput) -> TaskOutput:
-    prompt = output.text_prompt or ""
-    return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"}) if prompt else output
+    """Without the end of a prompt that the next call's arguments hold in full."""
+    prompt, step = output.text_prompt or "", output.next_step
+    if len(prompt) <= _LONGEST_PROMPT or step is None or step.arguments.get("text_prompt") != prompt:
+        return output
+    return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"})
 
 
 _SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (

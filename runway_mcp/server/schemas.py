@@ -1,6 +1,7 @@
 """JSON Schemas for the wire, made from pydantic models.
 
-What hosts are known to choke on is left out: titles, `$schema`, null arms, top-level combinators and references. A
+What hosts are known to choke on is left out: titles, `$schema`, null arms, top-level combinators, references and
+`additionalProperties`; unknown arguments are refused by the server. A
 model's docstring is for its reader in Python and stays at home; only a field's own description travels. Inside nested
 objects nothing is required, so that they stay open.
 """
@@ -14,7 +15,7 @@ Schema = dict[str, Any]
 """A JSON Schema, or a part of one."""
 
 _NULL = {"type": "null"}
-_NOISE = (("default", None), ("additionalProperties", True))
+_NOISE = (("default", None), ("additionalProperties", True), ("additionalProperties", False))
 _VALUES = frozenset({"default", "enum", "const", "examples"})
 _REFERENCE = "#/$defs/"
 

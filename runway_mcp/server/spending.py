@@ -13,7 +13,7 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.submit import ANSWER_PATIENCE, Say, Submitted
-from runway_mcp.tasks.terms import Quote, Terms, TermsRefused, arguments_key, terms_failure
+from runway_mcp.tasks.terms import Day, Quote, Terms, TermsRefused, arguments_key, terms_failure
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +74,18 @@ async def spend(
         return await submit(terms=terms)
     except TermsRefused as refusal:
         raise terms_failure(refusal, plan, terms) from refusal
+
+
+async def day_of(context: ServerContext) -> Day | None:
+    """How the cap of a day stands; None where there is none, and where the ledger cannot tell."""
+    limit = context.settings.max_credits_per_day
+    if limit is None:
+        return None
+    try:
+        return await context.room.ledger.day(limit)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
 
 
 async def offer(context: ServerContext, plan: Plan) -> Quote | None:

@@ -18,6 +18,7 @@ import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from runway_mcp.server.eras import serve_either_era
 from runway_mcp.server.stopping import stop_signals
 
 _BLOCK = 65_536
@@ -31,7 +32,8 @@ async def serve_stdio(server: Server[Any]) -> None:
                 # A buffered print would otherwise be flushed onto the wire when the descriptor is put back.
                 with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as last:
                     last.callback(end)
-                    await server.run(read, write, server.create_initialization_options())
+                    async with server.lifespan(server) as state:
+                        await serve_either_era(server, read, write, state)
         except* BrokenPipeError:
             pass  # the host has stopped reading: an end like any other
 

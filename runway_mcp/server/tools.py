@@ -4,7 +4,6 @@ A call is bounded by its wait, counted from its arrival. What spends is begun on
 that ends, for whatever reason, leaves it running.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,17 +31,18 @@ from runway_mcp.server.arguments import (
     plain_arguments,
     read_arguments,
 )
+from runway_mcp.server.asset_forms import assets_output
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.consent import Person
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.definitions import TOOLS
 from runway_mcp.server.forms import (
     assets_failure,
-    assets_output,
     earlier_output,
     failure_output,
     plan_output,
     task_output,
+    with_day,
 )
 from runway_mcp.server.known import intent_of
 from runway_mcp.server.listing import Page, list_page
@@ -50,13 +50,23 @@ from runway_mcp.server.mcp_tasks import TaskState, declared, handed_over
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.reads import READING_SECONDS, balance_of, note_end, plan_of, read_task, wish_of
+from runway_mcp.server.reads import (
+    READING_SECONDS,
+    balance_of,
+    earlier_of,
+    note_end,
+    plan_of,
+    read_task,
+    resolved,
+    task_id_of,
+    wish_of,
+)
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
-from runway_mcp.server.spending import offer, refusal_of, spend
-from runway_mcp.tasks.database import LedgerError
+from runway_mcp.server.spending import day_of, offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.plan import Plan, Wish
 from runway_mcp.tasks.submit import ANSWER_PATIENCE, Submitted
 from runway_mcp.tasks.waiting import wait_for
@@ -69,8 +79,6 @@ _SILENCE = 10.0
 
 # Within so many seconds a call that named no wait hears of another call's POST.
 _ANSWERED_WITHIN = 3.0
-
-_log = logging.getLogger(__name__)
 
 _Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 
@@ -100,9 +108,10 @@ class Call:
     def deadline(self, wanted: int | None) -> float:
         """When the call must return for a wanted wait (None: the default); notes if that was cut."""
         most = self.context.settings.wait_seconds
+        asked = self.asked.arguments.get("wait_seconds")
         if wanted is not None and wanted > most:
-            self.remark(f"wait_seconds was cut from {wanted} to {most}, this server's limit.")
-        return self.arrived + (most if wanted is None else min(wanted, most))
+            self.remark(f"wait_seconds was cut from {asked} to {most}, this server's limit.")
+        return self.arrived + (self.asked.wait_seconds if wanted is None else min(wanted, most))
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
@@ -111,9 +120,9 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     Where the user's terms ask for it, the result may be a question to the person instead. A host that takes tasks gets
     one as soon as the task is known.
     """
-    wish, deadline = wish_of(arguments), call.deadline(arguments.wait_seconds)
+    deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    earlier = await _earlier(call, wish)
+    wish, earlier = await _found(call, wish_of(arguments))
     if earlier is not None and arguments.dry_run:
         return earlier_output(earlier, call.asked)
     if earlier is not None:
@@ -144,13 +153,22 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     return await _told(call, submitted, arguments, deadline)
 
 
-async def _earlier(call: Call, wish: Wish) -> Intent | None:
-    """The intent that answers the wish whatever upstream says; none if the ledger fails, which a submit would say."""
+async def _found(call: Call, wish: Wish) -> tuple[Wish, Intent | None]:
+    """The wish with its clip's long id, and the intent that answers it, if there is one.
+
+    The ledger is asked first, so that a paid film comes back although its clip is gone or upstream is away; a name may
+    belong to another clip today, so there upstream goes first.
+    """
+    if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish)) is not None:
+        return wish, earlier
     try:
-        return await call.context.room.submissions.earlier(wish)
-    except LedgerError as error:
-        _log.warning("%s", error)
-        return None
+        named = await resolved(call.context, wish)
+    except Failure:
+        earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)))
+        if earlier is None:
+            raise
+        return wish, earlier
+    return named, await earlier_of(call.context, named) if named is not wish else None
 
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
@@ -205,7 +223,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
     A request that was submitted before under another spelling of its clip is told as that.
     """
-    earlier = await _earlier(call, replace(plan.wish, asset_id=plan.source.asset_id))
+    earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id))
     if earlier is not None:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
@@ -224,7 +242,8 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
-    task = await read_task(context, arguments.task_id, wait=deadline - anyio.current_time())
+    task_id = await task_id_of(context, arguments.task_id)
+    task = await read_task(context, task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
@@ -235,10 +254,17 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
     """Reads a page of assets with the verdicts on them."""
-    settings = call.context.settings
-    page = Page(arguments.media_type, arguments.offset, arguments.limit, arguments.email or settings.email)
+    room, settings = call.context.room, call.context.settings
+    page = Page(
+        arguments.media_type,
+        arguments.offset,
+        arguments.limit,
+        arguments.email or settings.email,
+        arguments.query,
+        arguments.extendable_only,
+    )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
-    return assets_output(await list_page(call.context.room.client, page, seconds=seconds), call.asked)
+    return assets_output(await list_page(room.client, room.ledger, page, seconds=seconds), call.asked)
 
 
 _RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Answer]]]] = {
@@ -265,11 +291,18 @@ async def call_tool(
         raise MCPError(INVALID_PARAMS, f"Unknown tool {quoted(params.name)}. The tools are {', '.join(_RUN)}.")
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
-    asked = Asked(params.name, plain_arguments(model, params.arguments or {}), context.settings.wait_seconds)
+    arguments, granted = plain_arguments(model, params.arguments or {}), int(context.waits.default(ctx))
     progress = Progress(ctx.session.report_progress)
-    call = Call(context, Person(ctx, params), progress, arrived, asked, declared(ctx))
-    async with call.progress.kept_alive():
-        return await _answered(call)
+    call = Call(context, Person(ctx, params), progress, arrived, Asked(params.name, arguments, granted), declared(ctx))
+    try:
+        async with call.progress.kept_alive():
+            result = await _answered(call)
+    except anyio.get_cancelled_exc_class():
+        if call.asked.tool == "extend_video" and "wait_seconds" not in arguments:
+            context.waits.cut_off(ctx, anyio.current_time() - arrived)
+        raise
+    context.waits.answered(ctx, anyio.current_time() - arrived)
+    return result
 
 
 async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredResult:
@@ -278,27 +311,32 @@ async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredRes
     try:
         _ = call.context.room
         output = await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
-        return output if isinstance(output, (TaskState, InputRequiredResult)) else _result(output, call)
+        return output if isinstance(output, (TaskState, InputRequiredResult)) else await _result(output, call)
     except InvalidArguments as refusal:
-        return _failed(Failure("invalid_request", refusal.message), call, refusal.step)
+        return await _failed(Failure("invalid_request", refusal.message), call, refusal.step)
     except Failure as failure:
-        return _failed(failure, call)
+        return await _failed(failure, call)
     except RunwayError as error:
-        return _failed(failure_of(error), call)
+        return await _failed(failure_of(error), call)
     except Exception as error:  # noqa: BLE001  whatever it is, the host must hear what it means for the user's money
         log_crash(call.asked.tool, error)
-        return _failed(_crash(call), call)
+        return await _failed(_crash(call), call)
 
 
-def _failed(failure: Failure, call: Call, step: NextStep | None = None) -> CallToolResult:
+async def _failed(failure: Failure, call: Call, step: NextStep | None = None) -> CallToolResult:
     told = assets_failure if call.asked.tool == "list_assets" else failure_output
-    return _result(told(failure, call.asked, step=step), call)
+    return await _result(told(failure, call.asked, step=step), call)
 
 
-def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResult:
+async def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResult:
     if call.note:
         output = output.model_copy(update={"summary": f"{output.summary} {call.note}"})
-    return assets_result(output) if isinstance(output, AssetsOutput) else task_result(output)
+    if isinstance(output, TaskOutput) and call.context.open_room is not None:
+        output = with_day(output, await day_of(call.context))
+    links = call.context.settings.resource_links
+    if isinstance(output, AssetsOutput):
+        return assets_result(output, links=links)
+    return task_result(output, links=links)
 
 
 def _crash(call: Call) -> Failure:
@@ -320,4 +358,4 @@ async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
     reserve = 0.0 if dry else ANSWER_PATIENCE
     limit = max(deadline - call.arrived - reserve, READING_SECONDS)
     seconds = call.arrived + limit - anyio.current_time()
-    return await plan_of(call.context.room.client, wish, seconds=seconds, patience=limit / 3)
+    return await plan_of(call.context, wish, seconds=seconds, patience=limit / 3)

@@ -3,7 +3,7 @@
 import sqlite3
 
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.terms import DAY_SECONDS, Terms, TermsRefused
+from runway_mcp.tasks.terms import DAY_SECONDS, Day, Terms, TermsRefused
 
 
 def check_caps(
@@ -19,13 +19,7 @@ def check_caps(
         raise TermsRefused("per_call")
     if terms.per_day is None:
         return
-    spends = ledger.execute(
-        "SELECT created, cost FROM intents WHERE created > ? AND cost > 0 AND"
-        " (state IN ('posting', 'unclear', 'unknown', 'accepted')"
-        " OR (state = 'waiting' AND (lease >= ? OR (posts > 0 AND NOT looked)))) AND id IS NOT ?"
-        " ORDER BY created",
-        (now - DAY_SECONDS, now, apart_from.id if apart_from else None),
-    ).fetchall()
+    spends = _spends(ledger, now, apart_from=apart_from)
     spent = sum(spend["cost"] for spend in spends)
     excess, frees_at = spent + cost - terms.per_day, None
     if excess <= 0:
@@ -36,6 +30,24 @@ def check_caps(
             frees_at = spend["created"] + DAY_SECONDS
             break
     raise TermsRefused("per_day", spent=spent, frees_at=frees_at)
+
+
+def day(ledger: sqlite3.Connection, limit: int, now: float) -> Day:
+    """How the cap of a day stands now."""
+    spends = _spends(ledger, now)
+    frees = spends[0]["created"] + DAY_SECONDS if spends else None
+    return Day(limit, max(0, limit - sum(spend["cost"] for spend in spends)), frees)
+
+
+def _spends(ledger: sqlite3.Connection, now: float, *, apart_from: Intent | None = None) -> list[sqlite3.Row]:
+    """What was spent, or may have been, in the last 24 hours, oldest first."""
+    return ledger.execute(
+        "SELECT created, cost FROM intents WHERE created > ? AND cost > 0 AND"
+        " (state IN ('posting', 'unclear', 'unknown', 'accepted')"
+        " OR (state = 'waiting' AND (lease >= ? OR (posts > 0 AND NOT looked)))) AND id IS NOT ?"
+        " ORDER BY created",
+        (now - DAY_SECONDS, now, apart_from.id if apart_from else None),
+    ).fetchall()
 
 
 def check_quote(ledger: sqlite3.Connection, intent: Intent, terms: Terms, covers: str, now: float) -> None:

@@ -36,6 +36,7 @@ def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
         reply_ref_generated=wish.reply_ref is None,
         cost=plan.cost,
         extended_count=plan.lineage.extended_count,
+        source_name=plan.source.name,
         lease=0.0,
         claim="",
         callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not wish.reply_url else None,

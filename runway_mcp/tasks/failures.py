@@ -46,7 +46,8 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     `kind` is one of the contract's `error.kind`; `retry` is by its kind unless given; `retry_after` is in seconds;
     `running` names the tasks that hold the slots, `candidates` the tasks that may be ours, `addresses` the linked
     accounts, `task` the failed task, `about` the argument of the call that was refused, `intent` the submit that it is
-    about; `twin` tells that an earlier submit answers.
+    about; `twin` tells that an earlier submit answers, `instead` is the asset that could be extended in place of the
+    one that was refused.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     about: str | None = None
     intent: Intent | None = None
     twin: bool = False
+    instead: str | None = None
 
     def __str__(self) -> str:
         """The message alone, for logs."""

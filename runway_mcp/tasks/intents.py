@@ -84,6 +84,7 @@ class Intent:
     reply_ref_generated: bool
     cost: int
     extended_count: int | None
+    source_name: str | None
     lease: float
     claim: str
     posts: int = 0

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 import anyio
 
-from runway_mcp.tasks.caps import check_caps, check_quote
+from runway_mcp.tasks.caps import check_caps, check_quote, day
 from runway_mcp.tasks.database import LOCK_PATIENCE, LedgerError, connect, identity, immediate, is_busy, sentence
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
@@ -32,7 +32,7 @@ from runway_mcp.tasks.intents import (
     uuid_of,
 )
 from runway_mcp.tasks.rows import claimed, film_json, found_by_request, insert, intent_of, read, update
-from runway_mcp.tasks.terms import QUOTE_SECONDS, Quote, Terms
+from runway_mcp.tasks.terms import QUOTE_SECONDS, Day, Quote, Terms
 
 _T = TypeVar("_T")
 
@@ -109,6 +109,18 @@ class Ledger:
             return None
 
         return await self._transaction(work)
+
+    async def named(self, uuid: str) -> str | None:
+        """The asset that a uuid names, as a source or a film of ours, else the task of ours; None if none is known."""
+        asset = await self._value("SELECT asset_id FROM spellings WHERE spelling = ?", uuid)
+        return asset or await self.task_named(uuid)
+
+    async def task_named(self, uuid: str) -> str | None:
+        """The task of ours that a uuid names, else the one that made the film of ours that it names."""
+        task = await self._value("SELECT task_id FROM intents WHERE task_id LIKE '%-task:' || ?", uuid)
+        if task is not None:
+            return task
+        return await self._value("SELECT task_id FROM intents WHERE film LIKE '%-asset:' || ? || '\"%'", uuid)
 
     async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
         """Marks a waiting intent as posting; None if its lease is over or another holds it: then nothing may be posted.
@@ -236,12 +248,15 @@ class Ledger:
 
         def work(ledger: sqlite3.Connection) -> None:
             now = self._clock() if ended else None
-            ledger.execute(
+            written = ledger.execute(
                 "UPDATE intents SET status = ?, ended = coalesce(ended, ?), film = ?, failure_kind = ?,"
                 " failure_message = ? WHERE task_id = ? AND (ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)"
                 " OR ? IS NOT NULL AND status = 'SUCCEEDED' AND film IS NULL)",
                 (status, now, film_json(film), kind, message, task_id, status, now, film_json(film)),
             )
+            if film is not None and written.rowcount:
+                name = (uuid_of(film.asset_id), film.asset_id)
+                ledger.execute("INSERT OR IGNORE INTO spellings (spelling, asset_id) VALUES (?, ?)", name)
 
         await self._transaction(work)
 
@@ -257,6 +272,10 @@ class Ledger:
     async def check(self, cost: int, *, terms: Terms) -> None:
         """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
         await self._transaction(lambda ledger: check_caps(ledger, cost, terms, self._clock()))
+
+    async def day(self, limit: int) -> Day:
+        """How a cap of that many credits for a day stands."""
+        return await self._transaction(lambda ledger: day(ledger, limit, self._clock()))
 
     async def offer(self, covers: str) -> Quote:
         """Writes a quote for the arguments of that key, which a later claim may spend, and returns it."""
@@ -336,6 +355,10 @@ class Ledger:
         """The newest intents that are, or may be, tasks: refused and waiting ones are left out."""
         query = "SELECT * FROM intents WHERE state NOT IN ('refused', 'waiting') ORDER BY created DESC LIMIT ?"
         return await self._many(query, limit)
+
+    async def _value(self, query: str, *values: object) -> str | None:
+        row = await self._transaction(lambda ledger: ledger.execute(query, values).fetchone())
+        return row[0] if row else None
 
     async def _one(self, query: str, *values: object) -> Intent | None:
         found = await self._many(query, *values)

@@ -1,6 +1,7 @@
 """Which clips can be extended, how often and how far: Runway's limits on Gen-3 Alpha and Gen-3 Alpha Turbo."""
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Literal
 
 from runway_mcp.runway.models import Asset, Task
@@ -32,14 +33,41 @@ MODELS = {
 }
 
 
+# Clips are a few frames longer than their name says (10.542 s for 10 s), three times over.
+LENGTH_TOLERANCE = 1.5
+
+
 @dataclass(frozen=True)
 class Lineage:
-    """Where a film stands in its chain of extensions; `added_seconds` is what its last extension added."""
+    """Where a film stands in its chain of extensions; `added_seconds` is what its last extension added.
+
+    `longest` is what can still be made of it, None where its length or its model is not known.
+    """
 
     source_asset_id: str | None
     extended_count: int
     extensions_left: int
     added_seconds: int
+    source_name: str | None = None
+    longest: "Reach | None" = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The longest film that can be made of a clip, in seconds, and the estimated credits of the cheapest way there."""
+
+    seconds: float
+    cost: int
+
+
+def reach(model: FilmModel, length: float | None, left: int, *, explore: bool = False) -> Reach | None:
+    """How long a film of that length can become with so many extensions left; None without a length."""
+    if length is None:
+        return None
+    longest = round(max(length, min(model.max_seconds, length + left * max(model.seconds))), 1)
+    added = [sum(steps) for count in range(left + 1) for steps in combinations_with_replacement(model.seconds, count)]
+    fitting = max(each for each in added if not each or length + each <= model.max_seconds + LENGTH_TOLERANCE)
+    return Reach(longest, price(model, fitting, explore=explore))
 
 
 @dataclass(frozen=True)
@@ -87,14 +115,16 @@ def extended_count(task: Task) -> int:
     return max(counted, 1) if task.options.extended_from_task_id else counted
 
 
-def lineage_of(task: Task, source_asset_id: str | None = None) -> Lineage | None:
-    """The lineage of a task's film, or None for models that cannot be extended."""
+def lineage_of(
+    task: Task, source_asset_id: str | None = None, source_name: str | None = None, length: float | None = None
+) -> Lineage | None:
+    """The lineage of a task's film of that length, or None for models that cannot be extended."""
     model = MODELS.get(task.task_type or "")
     if model is None:
         return None
     count = extended_count(task)
-    added = int(task.options.seconds or model.seconds[-1]) if count else 0
-    return Lineage(source_asset_id, count, max(0, model.max_extensions - count), added)
+    added, left = int(task.options.seconds or model.seconds[-1]) if count else 0, max(0, model.max_extensions - count)
+    return Lineage(source_asset_id, count, left, added, source_name, reach(model, length, left))
 
 
 def price(model: FilmModel, seconds: float, *, explore: bool) -> int:

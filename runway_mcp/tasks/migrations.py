@@ -42,7 +42,7 @@ def _answers_for_good(connection: sqlite3.Connection) -> None:
             account TEXT, task_type TEXT NOT NULL, source_asset_id TEXT NOT NULL, parent_task_id TEXT NOT NULL,
             text_prompt TEXT, seconds INTEGER NOT NULL, explore_mode INTEGER NOT NULL, seed INTEGER NOT NULL,
             seed_generated INTEGER NOT NULL, reply_ref TEXT NOT NULL, reply_ref_generated INTEGER NOT NULL,
-            cost INTEGER NOT NULL, extended_count INTEGER, lease REAL NOT NULL, claim TEXT NOT NULL,
+            cost INTEGER NOT NULL, extended_count INTEGER, source_name TEXT, lease REAL NOT NULL, claim TEXT NOT NULL,
             posts INTEGER NOT NULL, posted REAL, looked INTEGER NOT NULL, task_id TEXT UNIQUE, status TEXT, ended REAL,
             film TEXT, closed REAL, failure_kind TEXT, failure_message TEXT, callback_token TEXT UNIQUE
         );
@@ -60,8 +60,8 @@ def _answers_for_good(connection: sqlite3.Connection) -> None:
         connection.execute(
             "INSERT INTO intents VALUES (:id, :idempotency_key, :state, :created, :account, :task_type,"
             " :source_asset_id, :parent_task_id, :text_prompt, :seconds, :explore_mode, :seed, :own_seed, :reply_ref,"
-            " :own_ref, :cost, NULL, :lease, :id, :posts, NULL, :looked, :task_id, :status, :ended, NULL, :closed,"
-            " :failure_kind, :failure_message, :callback_token)",
+            " :own_ref, :cost, NULL, NULL, :lease, :id, :posts, NULL, :looked, :task_id, :status, :ended, NULL,"
+            " :closed, :failure_kind, :failure_message, :callback_token)",
             row | _anew(row),
         )
     for parent, assets in sources.items():

@@ -8,10 +8,7 @@ from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
-from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, judge, price
-
-# Clips are a few frames longer than their name says (10.542 s for 10 s), three times over.
-_LENGTH_TOLERANCE = 1.5
+from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, MODELS, FilmModel, Lineage, judge, price, reach
 
 
 @dataclass(frozen=True)
@@ -19,6 +16,7 @@ class Wish:
     """An extension as the caller asked for it; `asset_id` may be a finished task's id, None means not given.
 
     The prompt is as it is compared and sent; a replyRef that we made for an earlier request counts as not given.
+    `spelling` is what named the clip where that was neither its id nor its task's.
     """
 
     asset_id: str
@@ -29,6 +27,7 @@ class Wish:
     reply_url: str | None = None
     reply_ref: str | None = None
     max_jobs: int | None = None
+    spelling: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text_prompt", normalized(self.text_prompt))
@@ -38,7 +37,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """A wish that can be submitted: `lineage` and `seconds_left` (of the longest film) as they would be afterwards.
+    """A wish that can be submitted: `lineage` and `length` (seconds) as they would be afterwards.
 
     `cost` is an estimate in credits; `account` is the e-mail of the Runway account that owns the clip; `spellings` are
     the ids that name the clip beside its own, as far as is known.
@@ -52,7 +51,7 @@ class Plan:
     cost: int
     lineage: Lineage
     account: str | None
-    seconds_left: float | None
+    length: float | None
     spellings: tuple[str, ...] = ()
 
     @property
@@ -86,11 +85,14 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         raise failure_of(error) from error
     verdict = judge(source, parent)
     if verdict.extendable != "yes" or verdict.model is None or parent is None:
-        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.")
+        instead = await _before(client, parent, patience) if verdict.model is not None else None
+        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.", instead=instead)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds = _seconds(wish, model)
     length = source.metadata.duration if source.metadata else None
     _check_length(model, length, seconds)
+    grown, left = None if length is None else length + seconds, model.max_extensions - count
+    longest = reach(model, grown, left, explore=wish.explore_mode)
     return Plan(
         wish=wish,
         source=source,
@@ -98,18 +100,18 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         model=model,
         seconds=seconds,
         cost=price(model, seconds, explore=wish.explore_mode),
-        lineage=Lineage(source.asset_id, count, model.max_extensions - count, seconds),
+        lineage=Lineage(source.asset_id, count, left, seconds, source.name, longest),
         account=account_of(source.asset_id),
-        seconds_left=None if length is None else max(0.0, model.max_seconds - length - seconds),
-        spellings=_spellings(source, parent, wish.asset_id),
+        length=grown,
+        spellings=_spellings(source, parent, wish),
     )
 
 
-def _spellings(source: Asset, parent: Task, reference: str) -> tuple[str, ...]:
+def _spellings(source: Asset, parent: Task, wish: Wish) -> tuple[str, ...]:
     """The task that made a clip names it as well, unless it is another one of that task's films."""
     first = parent.artifacts[0].asset_id if parent.artifacts else None
-    is_first = first == source.asset_id or kind_of(reference) == "task"
-    return (parent.task_id,) if is_first else ()
+    is_first = first == source.asset_id or kind_of(wish.asset_id) == "task"
+    return (*((parent.task_id,) if is_first else ()), *((wish.spelling,) if wish.spelling else ()))
 
 
 async def _source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:
@@ -123,6 +125,16 @@ async def _source(client: RunwayClient, reference: str, patience: float | None) 
         return asset, await client.task(asset.task_id, patience=patience)
     except NotFound:
         return asset, None
+
+
+async def _before(client: RunwayClient, task: Task | None, patience: float | None) -> str | None:
+    """The film from which a task's film was extended; None if it cannot be read."""
+    before = task.options.extended_from_task_id if task else None
+    try:
+        films = (await client.task(before, patience=patience)).artifacts if before else ()
+    except RunwayError:
+        return None
+    return films[0].asset_id if films else None
 
 
 def _film_of(task: Task) -> Asset:
@@ -139,7 +151,7 @@ def _film_of(task: Task) -> Asset:
 def _seconds(wish: Wish, model: FilmModel) -> int:
     if wish.seconds is None:
         return model.seconds[0]
-    if len(model.seconds) == 1:
+    if len(model.seconds) == 1 and wish.seconds not in model.seconds:
         message = f"seconds: a {model.title} clip always gains {model.seconds[0]} s; leave `seconds` out."
         raise Failure("invalid_request", message, about="seconds")
     if wish.seconds not in model.seconds:
@@ -149,9 +161,9 @@ def _seconds(wish: Wish, model: FilmModel) -> int:
 
 
 def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
-    if length is None or length + seconds <= model.max_seconds + _LENGTH_TOLERANCE:
+    if length is None or length + seconds <= model.max_seconds + LENGTH_TOLERANCE:
         return
-    fitting = [choice for choice in model.seconds if length + choice <= model.max_seconds + _LENGTH_TOLERANCE]
+    fitting = [choice for choice in model.seconds if length + choice <= model.max_seconds + LENGTH_TOLERANCE]
     way_on = f"ask for {max(fitting)} s" if fitting else "no extension fits any more"
     message = (
         f"seconds: the clip is {length:.1f} s long and {model.title} films end at {model.max_seconds} s, "

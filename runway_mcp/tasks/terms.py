@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.plan import Plan
 
 QUOTE_SECONDS = 900.0
@@ -27,6 +28,20 @@ class Terms:
     per_day: int | None = None
     confirm_above: float | None = None
     quote: str | None = None
+
+
+@dataclass(frozen=True)
+class Day:
+    """How the cap of a day stands: its `limit` in credits, what is `left`, and when more is free (Unix seconds)."""
+
+    limit: int
+    left: int
+    frees: float | None
+
+    @property
+    def frees_at(self) -> str | None:
+        """`frees` as ISO 8601 in UTC."""
+        return None if self.frees is None else iso(self.frees)
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ def iso(moment: float) -> str:
 
 def arguments_key(plan: Plan) -> str:
     """The same for two requests with the same arguments, the resolved asset standing for its spellings."""
-    asked = {**asdict(plan.wish), "asset_id": plan.source.asset_id, "seconds": plan.seconds}
+    asked = {**asdict(plan.wish), "asset_id": plan.source.asset_id, "seconds": plan.seconds, "spelling": None}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -73,13 +88,14 @@ def terms_failure(refusal: TermsRefused, plan: Plan, terms: Terms) -> Failure:
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
-            return Failure("spend_limit", f"{cost}, and this server allows {terms.per_call} for one call. {_WAYS_ON}")
+            ways = _ways_on(plan, terms.per_call)
+            return Failure("spend_limit", f"{cost}, and this server allows {terms.per_call} for one call. {ways}")
         case "per_day":
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {terms.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_WAYS_ON}"
+                f"allows. {_frees(refusal.frees_at)}{_ways_on(plan, (terms.per_day or 0) - refusal.spent)}"
             )
-            return Failure("spend_limit", message)
+            return Failure("spend_limit", message, retry="later" if refusal.frees_at is not None else None)
         case "unconfirmed":
             message = (
                 f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "
@@ -99,4 +115,8 @@ def _frees(frees_at: float | None) -> str:
     return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
 
 
-_WAYS_ON = "Ask for fewer seconds or exploreMode, or let the user raise the limit."
+def _ways_on(plan: Plan, most: int | None) -> str:
+    """What may help; fewer seconds only where some would fit."""
+    fitting = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= (most or 0)]
+    fewer = f"Ask for {max(fitting)} s, or for exploreMode" if fitting else "Ask for exploreMode"
+    return f"{fewer}, or let the user raise the limit."

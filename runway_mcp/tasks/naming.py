@@ -1,0 +1,174 @@
+"""What names a clip or a task: ids long and bare, links, exact names; resolved in the ledger and the newest assets."""
+
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import InvalidRequest, RunwayError, quoted
+from runway_mcp.runway.ids import checked_id, kind_of
+from runway_mcp.runway.models import Asset
+from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.intents import uuid_of
+from runway_mcp.tasks.ledger import Ledger
+
+NEWEST = 200
+"""Among how many of the newest assets a clip is looked for."""
+
+_PAGE = 50
+_PATIENCE = 3.0
+_ACCOUNTS = 5
+_NEAREST = 3
+_SIMILARITY = 0.3
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_log = logging.getLogger(__name__)
+
+
+def is_id(reference: str) -> bool:
+    """Whether a reference is a long id, or the uuid of one."""
+    return kind_of(reference) is not None or _UUID.fullmatch(reference) is not None
+
+
+def spelling_of(reference: str) -> str:
+    """A reference as the ledger remembers it: ids by their uuid, links without what dies, names as names."""
+    if is_id(reference):
+        return uuid_of(reference)
+    path = _path_of(reference)
+    return f"link:{path}" if path else f"name:{reference}"
+
+
+async def find_clip(client: RunwayClient, ledger: Ledger, reference: str, *, email: str | None) -> str:
+    """The long id of the asset that a reference names, or of the finished task that made it.
+
+    A uuid is an asset's first, then a task's. Raises `Failure`: `not_found` with the nearest clips, `invalid_request`
+    for a name that several assets have, and what a read ends in; and `LedgerError`.
+    """
+    if kind_of(reference) is not None:
+        return reference
+    if is_id(reference) and (known := await ledger.named(uuid_of(reference))) is not None:
+        return known
+    assets = await newest_assets(client, email)
+    named = [asset for asset in assets if _is_named(asset, reference)]
+    if not named and is_id(reference):
+        made = [asset for asset in assets if asset.task_id and uuid_of(asset.task_id) == uuid_of(reference)]
+        if made:
+            return made[0].task_id or made[0].asset_id
+    if len(named) == 1:
+        return named[0].asset_id
+    if named:
+        ids = "; ".join(f"{asset.asset_id} (made {asset.created_at or 'at an unknown time'})" for asset in named[:5])
+        raise Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
+    raise not_found("clip", reference, assets)
+
+
+async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, email: str | None) -> str:
+    """The long id of the task that a reference names, or that made the asset which it names; raises as `find_clip`."""
+    if kind_of(reference) == "task":
+        return reference
+    if kind_of(reference) == "asset":
+        return await _maker(client, reference)
+    if is_id(reference) and (known := await ledger.task_named(uuid_of(reference))) is not None:
+        return known
+    assets = await newest_assets(client, email)
+    made = [each.task_id for each in assets if each.task_id and uuid_of(each.task_id) == uuid_of(reference)]
+    named = [each for each in assets if _is_named(each, reference)]
+    if made:
+        return made[0]
+    if len(named) == 1:
+        return await _maker(client, named[0].asset_id)
+    raise not_found("task", reference, assets)
+
+
+async def newest_assets(client: RunwayClient, email: str | None, *, media_type: str | None = None) -> list[Asset]:
+    """The newest assets, page by page; of several linked accounts none of which is named, those of each.
+
+    Raises `Failure`.
+    """
+    try:
+        return await _assets_of(client, email, media_type)
+    except InvalidRequest as error:
+        if email is not None:
+            raise failure_of(error) from error
+    except RunwayError as error:
+        raise failure_of(error) from error
+    try:
+        accounts = await client.accounts(patience=_PATIENCE)
+        return [asset for each in accounts[:_ACCOUNTS] for asset in await _assets_of(client, each, media_type)]
+    except RunwayError as error:
+        raise failure_of(error) from error
+
+
+async def nearest_clips(client: RunwayClient, reference: str, *, email: str | None) -> str:
+    """A sentence that names the clips nearest to a reference that nothing has; empty if they cannot be read."""
+    try:
+        return _nearest(reference, await newest_assets(client, email))
+    except Failure as failure:
+        _log.info("the nearest clips could not be read: %s", failure)
+        return ""
+
+
+def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
+    """The failure of a reference that names nothing among the assets that were read."""
+    looked = (
+        f"No {kind} of that name, id or link is in the ledger or among the newest {max(NEWEST, len(assets))} assets."
+    )
+    return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
+
+
+async def _maker(client: RunwayClient, asset_id: str) -> str:
+    try:
+        asset = await client.asset(checked_id(asset_id, "taskId"), patience=_PATIENCE)
+    except RunwayError as error:
+        raise failure_of(error) from error
+    if asset.task_id is None:
+        raise Failure("not_found", "No task made this asset: it was uploaded.")
+    return asset.task_id
+
+
+async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
+    found: list[Asset] = []
+    for offset in range(0, NEWEST, _PAGE):
+        page = await client.assets(media_type=media_type, offset=offset, limit=_PAGE, email=email, patience=_PATIENCE)
+        found += page
+        if len(page) < _PAGE:
+            break
+    return found
+
+
+def _is_named(asset: Asset, reference: str) -> bool:
+    if is_id(reference):
+        return uuid_of(asset.asset_id) == uuid_of(reference)
+    path = _path_of(reference)
+    if path is None:
+        return asset.name is not None and asset.name.strip() == reference
+    return any(_path_of(link) == path for link in (asset.url, *asset.preview_urls) if link)
+
+
+def _path_of(link: str) -> str | None:
+    """Host and path of a web link, by which a film is known whatever its signature; None for what is no link."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return None
+    return f"{parts.netloc}{parts.path}" if parts.scheme in ("http", "https") and parts.path.strip("/") else None
+
+
+def _nearest(reference: str, assets: Sequence[Asset]) -> str:
+    """The clips whose name, or whose id, is most like the reference."""
+    wanted = uuid_of(reference).casefold()
+
+    def likeness(asset: Asset) -> float:
+        names = (uuid_of(asset.asset_id), (asset.name or "").casefold(), uuid_of(asset.task_id or ""))
+        return max(difflib.SequenceMatcher(None, wanted[:200], name[:200]).ratio() for name in names)
+
+    rated = sorted(((likeness(asset), asset) for asset in assets), key=lambda pair: pair[0], reverse=True)
+    near = [asset for ratio, asset in rated[:_NEAREST] if ratio >= _SIMILARITY] or [
+        asset for _, asset in rated[:_NEAREST]
+    ]
+    if not near:
+        return ""
+    told = "; ".join(f"{quoted(asset.name or 'unnamed')} {asset.asset_id}" for asset in near)
+    return f"The nearest are: {told}."
