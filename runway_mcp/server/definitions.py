@@ -29,7 +29,7 @@ _EXTEND_VIDEO = (
     "second, 40 per Turbo step, none with exploreMode), cannot be undone, and uses up one of a clip's three "
     "extensions, to 40 s at most (Turbo 34 s): show the user a dry_run first. Prompts are moderated; a generation "
     "takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. The same "
-    "request is charged once, for good: repeated whenever, it returns the same film; for another take give another seed."
+    "request is charged once, for good: repeated whenever, it returns the same film; another take needs another seed."
 )
 _GET_TASK = (
     "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has succeeded, "
