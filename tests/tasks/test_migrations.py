@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def write(path: Path) -> Write:
 
 async def answer(path: Path, **wished: Any) -> Intent | None:
     """The intent that answers a wish, a while after the rows were written."""
-    wish = Wish(**{"asset_id": FILM, "text_prompt": "the camera rises", **wished})
+    wish = replace(Wish(FILM, text_prompt="the camera rises"), **wished)
     with Ledger(path, Clock(NOW + 9000.0)) as ledger:
         return await ledger.earlier(wish.asset_id, partial(key_of, wish))
 
