@@ -13,7 +13,7 @@ from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, is_id, nearest_clips, spelling_of
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
@@ -91,6 +91,17 @@ async def task_id_of(context: ServerContext, reference: str) -> str:
         return await find_task(room.client, room.ledger, reference, email=context.settings.email)
     except LedgerError as error:
         raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
+
+
+async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Task:
+    """The task, as `read_task`; an id that nothing has is answered with the clips whose ids or names are nearest."""
+    try:
+        return await read_task(context, task_id, wait=wait)
+    except NotFound as error:
+        failure, near = failure_of(error), ""
+        with anyio.move_on_after(READING_SECONDS):
+            near = await nearest_clips(context.room.client, task_id, email=context.settings.email)
+        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
 
 
 async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:

@@ -56,7 +56,7 @@ from runway_mcp.server.reads import (
     earlier_of,
     note_end,
     plan_of,
-    read_task,
+    read_named,
     resolved,
     task_id_of,
     wish_of,
@@ -243,7 +243,7 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
     task_id = await task_id_of(context, arguments.task_id)
-    task = await read_task(context, task_id, wait=deadline - anyio.current_time())
+    task = await read_named(context, task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)

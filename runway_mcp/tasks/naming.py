@@ -21,7 +21,6 @@ _PAGE = 50
 _PATIENCE = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
-_SIMILARITY = 0.3
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _log = logging.getLogger(__name__)
@@ -157,17 +156,15 @@ def _path_of(link: str) -> str | None:
 
 
 def _nearest(reference: str, assets: Sequence[Asset]) -> str:
-    """The clips whose name, or whose id, is most like the reference."""
+    """The clips whose name, or whose id, is most like the reference, the likest first."""
     wanted = uuid_of(reference).casefold()
 
     def likeness(asset: Asset) -> float:
         names = (uuid_of(asset.asset_id), (asset.name or "").casefold(), uuid_of(asset.task_id or ""))
         return max(difflib.SequenceMatcher(None, wanted[:200], name[:200]).ratio() for name in names)
 
-    rated = sorted(((likeness(asset), asset) for asset in assets), key=lambda pair: pair[0], reverse=True)
-    near = [asset for ratio, asset in rated[:_NEAREST] if ratio >= _SIMILARITY] or [
-        asset for _, asset in rated[:_NEAREST]
-    ]
+    clips = [asset for asset in assets if asset.media_type in (None, "video")]
+    near = sorted(clips, key=likeness, reverse=True)[:_NEAREST]
     if not near:
         return ""
     told = "; ".join(f"{quoted(asset.name or 'unnamed')} {asset.asset_id}" for asset in near)
