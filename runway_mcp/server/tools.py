@@ -54,6 +54,7 @@ from runway_mcp.server.reads import (
     READING_SECONDS,
     balance_of,
     earlier_of,
+    extended_by,
     note_end,
     plan_of,
     read_named,
@@ -249,7 +250,8 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
         return handed_over(context, task, intent)
     task = await _waited(call, task, deadline)
     await note_end(context, task)
-    return task_output(task, call.asked, intent=intent)
+    source = None if intent else await extended_by(context, task)
+    return task_output(task, call.asked, intent=intent, source=source)
 
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:

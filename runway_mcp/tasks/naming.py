@@ -4,10 +4,11 @@ import difflib
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import InvalidRequest, RunwayError, quoted
+from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -68,7 +69,7 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     if kind_of(reference) == "task":
         return reference
     if kind_of(reference) == "asset":
-        return await _maker(client, reference)
+        return await _maker(client, reference, email)
     if is_id(reference) and (known := await ledger.task_named(uuid_of(reference))) is not None:
         return known
     assets = await newest_assets(client, email)
@@ -77,7 +78,7 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     if made:
         return made[0]
     if len(named) == 1:
-        return await _maker(client, named[0].asset_id)
+        return await _maker(client, named[0].asset_id, email)
     raise not_found("task", reference, assets)
 
 
@@ -117,9 +118,12 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
     return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
 
 
-async def _maker(client: RunwayClient, asset_id: str) -> str:
+async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
     try:
         asset = await client.asset(checked_id(asset_id, "taskId"), patience=_PATIENCE)
+    except NotFound as error:
+        failure, near = failure_of(error), await nearest_clips(client, asset_id, email=email)
+        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
     except RunwayError as error:
         raise failure_of(error) from error
     if asset.task_id is None:

@@ -34,7 +34,7 @@ def size(data: object) -> int:
 
 def without_links(data: Data) -> Data:
     """A film's result without the links in it."""
-    film = {name: value for name, value in data["video"].items() if name not in ("url", "preview_urls")}
+    film = {name: data["video"][name] for name in data["video"].keys() - {"url", "url_expires_at", "preview_urls"}}
     return data | {"video": film}
 
 
