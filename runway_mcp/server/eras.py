@@ -18,13 +18,14 @@ from mcp_types import JSONRPCRequest
 
 
 async def serve_either_era(server: Server[Any], read: Any, write: Any, state: Any) -> None:
-    """Serves until the stream ends; `state` is the open lifespan of the server."""
+    """Serves until the stream ends, and closes both; `state` is the open lifespan of the server."""
     opening: SessionMessage | None = None
-    while True:
-        async with _serving(server, write, state) as inbox:
-            opening = await _relayed(read, inbox, opening)
-        if opening is None:
-            return
+    async with write, read:
+        while True:
+            async with _serving(server, write, state) as inbox:
+                opening = await _relayed(read, inbox, opening)
+            if opening is None:
+                return
 
 
 @asynccontextmanager

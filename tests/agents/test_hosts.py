@@ -87,6 +87,7 @@ class Wire:
     """A host that writes lines of JSON and reads them."""
 
     def __init__(self, process: Process) -> None:
+        self._process = process
         assert process.stdin
         assert process.stdout
         self._write = process.stdin
@@ -95,6 +96,11 @@ class Wire:
 
     async def tell(self, message: Message) -> None:
         await self._write.send((json.dumps(message) + "\n").encode())
+
+    async def leave(self) -> int:
+        """Closes stdin and returns the exit code."""
+        await self._write.aclose()
+        return await self._process.wait()
 
     async def ask(self, message: Message) -> Message:
         """Sends a request and returns the answer to it."""
@@ -163,3 +169,14 @@ async def test_on_stdio_the_probe_and_the_handshake_may_come_without_waiting_for
 
         assert shaken["result"]["protocolVersion"] == "2025-11-25"
         assert len((await wire.ask({"method": "tools/list"}))["result"]["tools"]) == 3
+
+
+@pytest.mark.parametrize("opening", [LEGACY, PROBED, (DISCOVER,), ()])
+async def test_on_stdio_the_server_ends_when_its_host_leaves_however_that_began(
+    tmp_path: Path, opening: Sequence[Message]
+) -> None:
+    async with a_host(tmp_path) as (wire, _):
+        for message in opening:
+            await wire.ask(message)
+
+        assert await wire.leave() == 0
