@@ -14,7 +14,10 @@ LONGEST_ASSET = 600
 
 # At most so many characters of a prompt or a name stand in a listing, and at least so many if an asset gets too long.
 _LONGEST_PROMPT, _LONGEST_NAME = 200, 120
-_SHORTEST = (("text_prompt", 60), ("name", 40), ("source_name", 40), ("text_prompt", 20), ("name", 20), ("source_name", 20))
+_SHORTEST = (
+    *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
+    *(("text_prompt", 20), ("name", 20), ("source_name", 20)),
+)
 
 
 def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:

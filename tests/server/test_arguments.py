@@ -85,7 +85,7 @@ def test_ids_are_taken_bare_and_as_uris(uri: str) -> None:
         ("extend_video", {"assetId": "  "}, ["assetId is empty. Video to extend"]),
         ("extend_video", {"assetId": "x" * 2049}, ["assetId must be text of at most 2048 characters"]),
         ("extend_video", {"text_prompt": "(as before)"}, ['text_prompt "(as before)" stands for a prompt', "write the"]),
-        ("extend_video", {"assetId": 5}, ["assetId must be text, not 5."]),
+        ("extend_video", {"assetId": 5}, ["assetId must be text", "not 5."]),
         ("list_assets", {"mediaType": "film"}, ['mediaType must be video or image or audio, not "film".']),
         ("list_assets", {"limit": 51}, ["limit must be a whole number from 1 to 50, not 51."]),
         ("list_assets", {"offset": 1001}, ["offset must be a whole number from 0 to 1000, not 1001."]),
