@@ -152,4 +152,6 @@ def test_the_table_tells_the_default_that_the_code_has() -> None:
         default = Settings.model_fields[name].default
         if variable.default != "none" and name != "data_dir":
             assert Settings.from_environment({variable.name: variable.default}) == Settings.from_environment({})
-            assert str(default).removesuffix(".0").replace("None", "never").replace("False", "false") == variable.default
+            assert (
+                str(default).removesuffix(".0").replace("None", "never").replace("False", "false") == variable.default
+            )

@@ -1,20 +1,17 @@
 """Hosts that cut calls off: what their next calls find, and how long those wait."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
-from mcp import Client
+from mcp.client.client import Client
 
-from runway_mcp.server.app import create_server
-from runway_mcp.simulator.app import create_app
-from tests.server.bench import Desk, a_world, settings, structured, wall
-from tests.server.lobby import Lobby, lobby
-
-pytestmark = pytest.mark.virtual_time
+from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.run import running
+from tests.server.bench import Desk, a_world
+from tests.server.lobby import lobby
+from tests.server.processes import environment, listening
 
 
 async def cut_off(desk: Desk, after: float, tool: str = "extend_video", **arguments: Any) -> None:
@@ -32,6 +29,7 @@ async def waited(desk: Desk, seed: int) -> float:
     return round(desk.took, 1)
 
 
+@pytest.mark.virtual_time
 async def test_the_identical_repeat_of_a_call_that_was_cut_off_answers_at_once_with_the_task(
     tmp_path: Path, mode: str
 ) -> None:
@@ -47,6 +45,7 @@ async def test_the_identical_repeat_of_a_call_that_was_cut_off_answers_at_once_w
         assert desk.posts == 1
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(("cut", "granted"), [(5, 4.0), (3, 4.0), (10, 8.0), (30, 24.0)])
 async def test_a_call_that_was_cut_off_shortens_the_waits_of_its_connection(
     tmp_path: Path, mode: str, cut: float, granted: float
@@ -61,6 +60,7 @@ async def test_a_call_that_was_cut_off_shortens_the_waits_of_its_connection(
         assert desk.posts == 3
 
 
+@pytest.mark.virtual_time
 async def test_a_longer_call_that_was_answered_raises_the_wait_again(tmp_path: Path, mode: str) -> None:
     world = a_world(pace=9000)
     async with lobby(world, tmp_path) as place, place.client(mode) as desk:
@@ -76,6 +76,7 @@ async def test_a_longer_call_that_was_answered_raises_the_wait_again(tmp_path: P
     [(2.5, {}), (10, {"wait_seconds": 40})],
     ids=["cut off sooner", "named its wait"],
 )
+@pytest.mark.virtual_time
 async def test_what_tells_nothing_of_a_hosts_patience_leaves_the_wait_as_it_is(
     tmp_path: Path, mode: str, cut: float, arguments: dict[str, Any]
 ) -> None:
@@ -86,6 +87,7 @@ async def test_what_tells_nothing_of_a_hosts_patience_leaves_the_wait_as_it_is(
         assert await waited(desk, 2) == 45
 
 
+@pytest.mark.virtual_time
 async def test_an_answer_to_a_patient_host_changes_nothing(tmp_path: Path, mode: str) -> None:
     async with lobby(a_world(pace=9000), tmp_path) as place, place.client(mode) as desk:
         await desk.extend(desk.clip, wait_seconds=1)
@@ -93,6 +95,7 @@ async def test_an_answer_to_a_patient_host_changes_nothing(tmp_path: Path, mode:
         assert await waited(desk, 2) == 45
 
 
+@pytest.mark.virtual_time
 async def test_a_connection_learns_for_itself_alone(tmp_path: Path) -> None:
     world = a_world(pace=9000)
     async with lobby(world, tmp_path) as place, place.client("legacy") as desk, place.client("legacy") as other:
@@ -102,6 +105,7 @@ async def test_a_connection_learns_for_itself_alone(tmp_path: Path) -> None:
         assert await waited(desk, 3) == 4
 
 
+@pytest.mark.virtual_time
 async def test_after_the_wait_was_shortened_next_step_leads_to_the_film_by_short_calls(
     tmp_path: Path, mode: str
 ) -> None:
@@ -117,3 +121,17 @@ async def test_after_the_wait_was_shortened_next_step_leads_to_the_film_by_short
 
         assert calls <= 20
         assert desk.posts == 1
+
+
+async def test_requests_over_http_without_a_session_learn_nothing_of_one_another(tmp_path: Path) -> None:
+    world = small_world(pace=900)
+    with anyio.fail_after(60):
+        async with (
+            running(world) as url,
+            listening(environment(url, tmp_path, RUNWAY_MCP_WAIT_SECONDS="6")) as (origin, _),
+            Client(f"{origin}/mcp") as client,
+        ):
+            desk = Desk(client, world)
+            await cut_off(desk, 3.5, assetId=world.asset_id(desk.clip))
+
+            assert await waited(desk, 2) >= 5.9

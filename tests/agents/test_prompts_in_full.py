@@ -29,7 +29,9 @@ async def test_words_that_only_stand_for_a_prompt_are_refused_as_one(
 
 async def test_a_prompt_may_hold_those_words_beside_others(tmp_path: Path) -> None:
     async with at_desk(a_world(), tmp_path, "auto") as desk:
-        assert (await desk.extend(desk.clip, text_prompt="The waves roll as before.", dry_run=True))["status"] == "DRY_RUN"
+        assert (await desk.extend(desk.clip, text_prompt="The waves roll as before.", dry_run=True))[
+            "status"
+        ] == "DRY_RUN"
 
 
 async def test_a_prompt_of_5000_characters_stands_in_full_in_the_next_call_of_both_forms(

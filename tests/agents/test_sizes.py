@@ -83,7 +83,10 @@ async def test_the_result_of_a_film_is_short_but_for_its_links(tmp_path: Path, m
 
 async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tmp_path: Path, mode: str) -> None:
     async with at_desk(a_world(), tmp_path, mode) as desk:
-        tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await desk.client.list_tools()).tools]
+        tools = [
+            tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for tool in (await desk.client.list_tools()).tools
+        ]
 
         assert size({"tools": tools}) < 10_800
         assert [tool["name"] for tool in tools] == list(TOOLS)

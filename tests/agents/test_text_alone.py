@@ -59,9 +59,7 @@ async def test_the_text_of_a_running_task_carries_its_prompt_its_source_and_how_
         assert next_call(told)[0] == "get_task"
 
 
-async def test_by_text_alone_a_clip_is_found_priced_extended_and_followed_to_its_end(
-    tmp_path: Path, mode: str
-) -> None:
+async def test_by_text_alone_a_clip_is_found_priced_extended_and_followed_to_its_end(tmp_path: Path, mode: str) -> None:
     world = a_world(clips=2, pace=100)
     async with at_desk(world, tmp_path, mode) as desk:
         listing = text(await desk.call("list_assets", query="clip 1"))

@@ -53,7 +53,9 @@ def hurried(made: list[Made]) -> list[Made]:
     for each in waits:
         own.setdefault(films.get(str(each.arguments), str(each.arguments)), []).append(each)
     pairs = [pair for calls in own.values() for pair in pairwise(calls)]
-    return [later for before, later in pairs if before.is_unfinished and later.began < before.began + wait(before) - 0.5]
+    return [
+        later for before, later in pairs if before.is_unfinished and later.began < before.began + wait(before) - 0.5
+    ]
 
 
 def wait(made: Made) -> float:

@@ -63,9 +63,17 @@ def test_ids_are_taken_bare_and_as_uris(uri: str) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "names"),
     [
-        ("extend_video", {"seconds": 7}, ["seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not 7."]),
+        (
+            "extend_video",
+            {"seconds": 7},
+            ["seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not 7."],
+        ),
         ("list_assets", {"email": "a b@c.d"}, ["email must be the e-mail address"]),
-        ("extend_video", {"seconds": "ten"}, ['seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not "ten".']),
+        (
+            "extend_video",
+            {"seconds": "ten"},
+            ['seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not "ten".'],
+        ),
         ("extend_video", {"seconds": True}, ["seconds must be 5 or 10", "not true."]),
         ("extend_video", {"seconds": 5.5}, ["seconds must be 5 or 10", "not 5.5."]),
         ("extend_video", {"seed": 4294967295}, ["seed must be a whole number from 1 to 4294967294"]),
@@ -84,7 +92,11 @@ def test_ids_are_taken_bare_and_as_uris(uri: str) -> None:
         ("get_task", {"taskId": None}, ["taskId is missing. Task to read: a taskId of extend_video or list_assets"]),
         ("extend_video", {"assetId": "  "}, ["assetId is empty. Video to extend"]),
         ("extend_video", {"assetId": "x" * 2049}, ["assetId must be text of at most 2048 characters"]),
-        ("extend_video", {"text_prompt": "(as before)"}, ['text_prompt "(as before)" stands for a prompt', "write the"]),
+        (
+            "extend_video",
+            {"text_prompt": "(as before)"},
+            ['text_prompt "(as before)" stands for a prompt', "write the"],
+        ),
         ("extend_video", {"assetId": 5}, ["assetId must be text", "not 5."]),
         ("list_assets", {"mediaType": "film"}, ['mediaType must be video or image or audio, not "film".']),
         ("list_assets", {"limit": 51}, ["limit must be a whole number from 1 to 50, not 51."]),

@@ -173,7 +173,11 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
         (Failure("not_found", "."), "list_assets", {}),
         (Failure("invalid_request", "."), "list_assets", {"extendable_only": True}),
-        (Failure("invalid_request", ".", instead="b"), "extend_video", {**ASKED.arguments, "assetId": "b", "dry_run": True}),
+        (
+            Failure("invalid_request", ".", instead="b"),
+            "extend_video",
+            {**ASKED.arguments, "assetId": "b", "dry_run": True},
+        ),
         (Failure("invalid_request", ".", instead=""), None, None),
         (
             Failure("invalid_request", "seconds: 8.", about="seconds"),
