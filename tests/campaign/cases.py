@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.campaign.evidence import Called, Evidence, Finding, Limits, key_of, posts_of, rows_of
+from tests.campaign.evidence import Called, Evidence, Finding, Limits, key_of, posts_of, rows_of, short
 from tests.campaign.pipes import Gone, ServerProcess, StandIn
 
 # How soon a restarted server must know a task that upstream shows, in seconds.
@@ -101,8 +101,9 @@ class Case:
             if not wanted or result.get("taskId") in wanted:
                 return
         error = result.get("error") or {}
+        told = short(result["taskId"]) if "taskId" in result else None
         said = f"{error.get('kind')} (charged {error.get('charged')}): {result.get('summary')}"
-        self.find("lost", f"{what}, the identical call was answered with {result.get('taskId') or said}")
+        self.find("lost", f"{what}, the identical call was answered with {told or said}")
 
     def evidence(self) -> Evidence:
         """What the run is judged by."""

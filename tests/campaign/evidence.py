@@ -167,7 +167,7 @@ class Evidence:
                 found.append(("repeated", said))
             taken = [other for other in before if other.task_id]
             if taken and post.task_id:
-                found.append(("doubled", f"{post.task_id} was made beside {taken[0].task_id}: {post.body}"))
+                found.append(("doubled", f"{short(post.task_id)} was made beside {short(taken[0].task_id)}"))
             before.append(post)
         return found
 
@@ -232,6 +232,11 @@ class Evidence:
         return found
 
 
+def short(task_id: object) -> str:
+    """An id as a person tells it from others."""
+    return str(task_id)[-8:]
+
+
 def _fate(post: Post) -> str:
-    made = f"which made {post.task_id}" if post.task_id else "which made nothing"
+    made = f"which made {short(post.task_id)}" if post.task_id else "which made nothing"
     return f"{made} and was answered with {post.status}"

@@ -24,7 +24,8 @@ NOUGHT = ("doubled", "repeated", "lost", "wrong", "unsettled", "lies", "overspen
 # The ledger asks the disk to keep each write; where memory passes for a disk, that costs nothing.
 _MEMORY = Path("/dev/shm")  # noqa: S108  only the default, where it exists
 # So many findings of a run are printed.
-_SHOWN = 4
+_SHOWN = 3
+_WIDTH = 260
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Tally:
         lines = [f"{name:<10} {getattr(self, name):>7,}" for name in names]
         lines += ["", *(f"{count:>7,} {strike}" for strike, count in sorted(self.strikes.items()))]
         for seed, found in self.failed:
-            lines += [f"seed {seed} FAILED: {sentence}" for sentence in found[:_SHOWN]]
+            lines += [f"seed {seed} FAILED: {sentence[:_WIDTH]}" for sentence in found[:_SHOWN]]
         return "\n".join([*lines, f"{self.seconds:.0f} s of play"])
 
 
