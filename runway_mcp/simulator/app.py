@@ -1,16 +1,18 @@
 """The web application: the API under /v1/runwayml, the files behind signed links, and the control surface.
 
 Requests are counted when they arrive, then meet the scripted faults, then the endpoint.
+Every answer, a scripted one too, is dated by the world's wall clock.
 """
 
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
 import anyio
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,8 +20,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.simulator import callbacks, control, endpoints
-from runway_mcp.simulator.faults import ConnectionLost, Fault, drawn
+from runway_mcp.simulator.faults import drawn
 from runway_mcp.simulator.files import keep_making, serve_file
+from runway_mcp.simulator.trouble import met_by
 from runway_mcp.simulator.world import World
 
 BASE = "/v1/runwayml"
@@ -65,10 +68,29 @@ def create_app(world: World, *, send: callbacks.Send = callbacks.send_by_urllib)
 
     return Starlette(
         routes=_routes(world),
-        middleware=[Middleware(Verbatim), Middleware(Trouble, world=world)],
+        middleware=[Middleware(Dated, world=world), Middleware(Verbatim), Middleware(Trouble, world=world)],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
         lifespan=lifespan,
     )
+
+
+class Dated:
+    """Dates every answer that has no date of its own, unless the switch says otherwise."""
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self.app = app
+        self.world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and its answer back with a date."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start" and self.world.switches.date_header:
+                date = formatdate(self.world.wall_at(self.world.now()), usegmt=True)
+                MutableHeaders(scope=message).setdefault("Date", date)
+            await send(message)
+
+        await self.app(scope, receive, dated)
 
 
 class Verbatim:
@@ -100,93 +122,11 @@ class Trouble:
             return
         below = path.removeprefix(BASE)
         self.world.requests[f"{scope['method']} {_pattern(below)}"] += 1
-        met = drawn(self.world.faults, scope["method"], below)
-        if not met:
-            await self.app(scope, receive, send)
-            return
-        disconnect = receive
-        receive = await _read(receive)
-        for delay in [rule for rule in met if rule.kind == "delay"]:
-            await _wait(delay)
-        last = next((rule for rule in met if not rule.kind.startswith("delay")), None)
-        after = [rule for rule in met if rule.kind == "delay_after"]
-        if last is not None and last.kind == "reset":
-            await _drop(scope, disconnect, reset=True)
-        elif last is not None and not (last.handled or last.kind in {"reset_after", "cut"}):
-            await _scripted(last)(scope, receive, send)
+        rules = drawn(self.world.faults, scope["method"], below)
+        if rules:
+            await met_by(rules, self.world, self.app)(scope, receive, send)
         else:
-            answer = await self._answer(scope, receive)
-            for delay in after:
-                await _wait(delay)
-            await _spoilt(last, answer, scope, disconnect, send)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> list[Message]:
-        messages: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            messages.append(message)
-
-        await self.app(scope, receive, keep)
-        return messages
-
-
-async def _spoilt(rule: Fault | None, answer: list[Message], scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the answer as the rule leaves it."""
-    if rule is None:
-        for message in answer:
-            await send(message)
-    elif rule.kind == "reset_after":
-        await _drop(scope, receive, reset=True)
-    elif rule.kind == "cut":
-        start, *rest = answer
-        body = b"".join(message.get("body", b"") for message in rest)
-        await send(start)
-        await send({"type": "http.response.body", "body": body[: rule.after_bytes], "more_body": True})
-        await _drop(scope, receive, reset=False)
-    else:
-        await _scripted(rule)(scope, receive, send)
-
-
-async def _drop(scope: Scope, receive: Receive, *, reset: bool) -> None:
-    """Drop the connection: for real where `running` serves the stand-in, else by raising ConnectionLost."""
-    drop: Callable[..., None] | None = scope.get("state", {}).get("drop")
-    if drop is None:
-        raise ConnectionLost("The simulator dropped the connection.")
-    drop(reset=reset)
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _read(receive: Receive) -> Receive:
-    """Take in the whole request, so that it is handled even if the caller hangs up during a delay."""
-    messages: list[Message] = []
-    while not messages or messages[-1].get("more_body", False):
-        messages.append(await receive())
-    left = iter(messages)
-
-    async def replay() -> Message:
-        return next(left, None) or await receive()
-
-    return replay
-
-
-async def _wait(rule: Fault) -> None:
-    if rule.hold is not None:
-        await rule.hold()
-    await anyio.sleep(rule.seconds)
-
-
-def _scripted(rule: Fault) -> Response:
-    headers = dict(rule.headers or {})
-    if rule.retry_after is not None:
-        headers["Retry-After"] = f"{rule.retry_after:g}"
-    if rule.kind == "redirect":
-        return Response(status_code=302, headers=headers | {"Location": rule.location})
-    if rule.body is None or isinstance(rule.body, str):
-        text = rule.body or ""
-        guess = "text/html" if text.lstrip().startswith("<") else "text/plain"
-        return Response(text, rule.status, headers, rule.content_type or guess)
-    return Response(json.dumps(rule.body), rule.status, headers, rule.content_type or "application/json")
+            await self.app(scope, receive, send)
 
 
 def _pattern(path: str) -> str:

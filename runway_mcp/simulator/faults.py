@@ -8,7 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-FaultKind = Literal["status", "delay", "delay_after", "reset", "reset_after", "cut", "redirect"]
+FaultKind = Literal[
+    "status", "delay", "delay_after", "reset", "reset_after", "cut", "redirect", "foreign", "busy_after"
+]
+
+_POSTS_ONLY = frozenset({"foreign", "busy_after"})
+_HANDLED = frozenset({"reset_after", "cut", "busy_after"})
 
 
 class FaultError(ValueError):
@@ -25,11 +30,18 @@ class Fault:
 
     - `status` answers with `status`, `body` (JSON, or text if a string; None is empty), `content_type`, `headers` and
       `retry_after` instead of handling the request; with `handled` it is handled first, and its answer thrown away.
+      So `handled` with a 4xx is what a middle box that sends the request twice leaves: accepted, then refused.
     - `delay` and `delay_after` wait `seconds` before the request is handled, or before its answer is sent; a test in
       the same process may give `hold`, an awaited function, instead of seconds.
     - `reset` drops the connection before the request is handled, `reset_after` after it.
     - `cut` handles it, promises the whole answer, sends `after_bytes` of it and drops the connection.
     - `redirect` answers 302 to `location`.
+    - `foreign` (POST only) answers as the submit of another task was answered: the newest that the account had before;
+      with `handled` the request is handled first, as with `status`. Without such a task it does nothing.
+    - `busy_after` (POST only) handles the request and answers useapi's 429, which names the account's running tasks,
+      the new one included. Runway's own 429, which names nobody, is a `status` of 429 with `handled`.
+
+    `headers` and `retry_after` go with every answer that a rule makes up.
     """
 
     method: str = "*"
@@ -53,7 +65,13 @@ class Fault:
 
     def meets(self, method: str, path: str) -> bool:
         """Tell whether the rule still has a request of this kind to meet."""
-        return self.times != 0 and self.method in ("*", method) and path.startswith(self.path_prefix)
+        fits = method == "POST" or self.kind not in _POSTS_ONLY
+        return fits and self.times != 0 and self.method in ("*", method) and path.startswith(self.path_prefix)
+
+    @property
+    def handles(self) -> bool:
+        """Tell whether a request that meets the rule is handled before the rule spoils its answer."""
+        return self.handled or self.kind in _HANDLED
 
 
 def fault(described: dict[str, Any]) -> Fault:

@@ -137,7 +137,8 @@ def add_task(
 ) -> Task:
     """Add a task that somebody started by hand on the website `age` seconds ago; the rest are fields of `Script`.
 
-    It takes a slot, the scheduler does not follow it, and it makes no film.
+    It takes a slot, the scheduler does not follow it, and it makes no film. `options` replace what Runway would show,
+    `seconds` and `exploreMode` among them.
     """
     account = _account(world, email)
     task = _started(world, account, KINDS[model], world.now() - age, prompt=prompt, seed=seed, seconds=10)

@@ -65,6 +65,7 @@ async def running(served: World | Starlette, *, host: str = "127.0.0.1", port: i
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                date_header=False,
                 timeout_graceful_shutdown=1,
             )
         )

@@ -55,7 +55,7 @@ def _names(artifacts: Any) -> list[dict[str, Any]]:
 
 def callback_body(world: World, task: Task, moment: Moment) -> dict[str, Any]:
     """Return what a callback posts: the task at this moment, with replyUrl and replyRef at the top."""
-    return _task(world, world.origin, task, moment) | world.references(task)
+    return _task(world, world.origin, task, moment, at=moment.at) | world.references(task)
 
 
 def scheduler_body(world: World) -> list[dict[str, str]]:
@@ -159,7 +159,9 @@ def _flat_features(world: World, account: Account) -> dict[str, int]:
     }
 
 
-def _task(world: World, origin: str, task: Task, moment: Moment) -> dict[str, Any]:
+def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | None = None) -> dict[str, Any]:
+    """Return the task as this moment shows it, and its films as they show `at` this time, by default now."""
+    with_films = moment.last and (world.now() if at is None else at) >= moment.at + world.switches.late_films
     options = dict(task.options)
     if task.parent:
         options["init_video"] = _links(world, origin, task.parent)["url"]
@@ -178,7 +180,7 @@ def _task(world: World, origin: str, task: Task, moment: Moment) -> dict[str, An
         "progressText": None,
         "progressRatio": _ratio(world, moment),
         "estimatedTimeToStartSeconds": _estimate(world, task, moment),
-        "artifacts": [_artifact(world, origin, asset) for asset in task.artifacts] if moment.last else [],
+        "artifacts": [_artifact(world, origin, asset) for asset in task.artifacts] if with_films else [],
         "sharedAsset": None,
     }
     return _seasoned(world, body)

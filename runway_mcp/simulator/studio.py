@@ -11,6 +11,7 @@ from typing import Any
 from runway_mcp.simulator import refusals
 from runway_mcp.simulator.orders import MAX_SEED, Order
 from runway_mcp.simulator.records import MAX_EXTENSIONS, Account, Asset, Kind, Task, file_name
+from runway_mcp.simulator.refusals import Refusal
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import World
 
@@ -72,6 +73,15 @@ def delete(world: World, task: Task) -> None:
     world.stir()
 
 
+def busy(world: World, account: Account, cap: int) -> Refusal:
+    """Return useapi's own 429, which names the account's running tasks."""
+    entries = [
+        {"email": task.email, "taskId": world.task_id(task), "id": task.uuid, **world.references(task)}
+        for task in world.running(account.email)
+    ]
+    return refusals.busy(account.email, cap, entries, retry_after=world.switches.retry_after)
+
+
 def _source(world: World, order: Order) -> Asset:
     prefix = f"user:{world.user_id}-runwayml:"
     email, mark, bare = order.asset_id.removeprefix(prefix).rpartition("-asset:")
@@ -107,21 +117,15 @@ def _wrong(answer: str, sentence: str) -> str:
 
 def _admit(world: World, account: Account, max_jobs: int | None) -> None:
     """Refuse a task that the account has no room for."""
-    patience = world.switches.retry_after
-    running = world.running(account.email)
     cap = max_jobs or account.max_jobs
-    if len(running) >= cap:
-        entries = [
-            {"email": task.email, "taskId": world.task_id(task), "id": task.uuid, **world.references(task)}
-            for task in running
-        ]
-        raise refusals.busy(account.email, cap, entries, retry_after=patience)
+    if len(world.running(account.email)) >= cap:
+        raise busy(world, account, cap)
     limit = account.runway_limit
     if limit is None and world.switches.over_slots == "429":
         limit = account.slots
     now = world.now()
     if limit is not None and sum(t.email == account.email and not t.ended(now) for t in world.tasks) >= limit:
-        raise refusals.throttled(code=world.switches.code_in_429b, retry_after=patience)
+        raise refusals.throttled(code=world.switches.code_in_429b, retry_after=world.switches.retry_after)
 
 
 def _moderated(world: World, prompt: str, script: Script) -> Script:

@@ -38,6 +38,8 @@ class Switches:
     """`GET /tasks/{id}` has `code` and `features` as a submit has. The example does not (S)."""
     extra_fields: bool = False
     """Bodies carry fields that no document names. Upstream wraps a private API that changes at will (I)."""
+    date_header: bool = True
+    """Every answer has a `Date` header of the world's wall clock, as HTTP asks of a server that has a clock (I)."""
 
     code_in_412: bool = False
     """The body of 412 has `code`. The page leaves it out (S)."""
@@ -88,6 +90,9 @@ class Switches:
     refund_moderated: bool = False
     """Credits of a task that failed by moderation come back (U)."""
 
+    late_films: float = 0.0
+    """Seconds for which a task that has succeeded is told without its artifacts, which exist as assets all the same
+    (O, weak). A callback tells the task as it was at its moment, so it never has them."""
     result: Literal["whole", "tail"] = "whole"
     """The new asset is the whole longer film, or the added part alone (I: whole)."""
     metadata: Literal["own", "A", "B", "null"] = "own"

@@ -86,6 +86,17 @@ async def test_a_callback_is_the_task_with_what_the_caller_gave_on_top(
     assert body == task | {"replyUrl": HOOK, "replyRef": "r"}
 
 
+async def test_a_callback_knows_no_film_that_comes_late(api: httpx.AsyncClient, world: World, clock: HandClock) -> None:
+    world.switch(late_films=5)
+    inbox = Inbox()
+    await submitted(api, world)
+    clock.advance(60)
+
+    await deliver_due(world, inbox)
+
+    assert [(body["status"], body["artifacts"]) for body in inbox.bodies] == [("SUCCEEDED", [])]
+
+
 async def test_each_callback_is_delivered_once_and_the_next_one_has_its_time(
     api: httpx.AsyncClient, world: World, clock: HandClock
 ) -> None:

@@ -63,6 +63,41 @@ async def test_a_task_is_made_by_hand_from_outside(api: httpx.AsyncClient, world
     assert (second.json()["by_api"], second.json()["status"]) == (False, "PENDING")
 
 
+async def test_a_task_made_by_hand_looks_like_an_extension_that_nobody_follows(
+    api: httpx.AsyncClient, world: World, clock: HandClock
+) -> None:
+    mine = (await extend(api, clip(world), seed=5, text_prompt="rain", seconds=5, exploreMode=True)).json()
+    options = {"seconds": 5, "exploreMode": True}
+    described = {"parent": clip(world), "seed": 5, "prompt": "rain", "duration": 3, "queue": 1, "options": options}
+
+    theirs = (await control(api, "POST", "tasks", described)).json()["taskId"]
+
+    body = await read(api, theirs)
+    same = ["seed", "text_prompt", "seconds", "exploreMode", "extended_from_task_id", "extended_count", "name"]
+    assert {name: body["options"][name] for name in same} == {name: mine["options"][name] for name in same}
+    assert body["options"]["init_video"].partition("?")[0] == mine["options"]["init_video"].partition("?")[0]
+    assert [body[name] for name in ("createdAt", "taskType", "status")] == [mine["createdAt"], "gen3a", "PENDING"]
+    assert [task["taskId"] for task in (await api.get("/scheduler/")).json()] == [mine["taskId"]]
+    listed = (await api.get("/tasks/", params={"offset": 0, "limit": 2})).json()
+    assert [task["taskId"] for task in listed] == [theirs, mine["taskId"]]
+    clock.advance(4)
+    assert (await read(api, theirs))["status"] == "SUCCEEDED"
+    assert [world.task_id(task) for task in world.accepted] == [mine["taskId"]]
+
+
+async def test_what_befalls_a_submit_is_set_from_outside(api: httpx.AsyncClient, world: World) -> None:
+    await control(api, "PATCH", "switches", {"date_header": False, "late_films": 5})
+    rules = [{"kind": "foreign", "handled": True}, {"kind": "busy_after"}, {"status": 409, "handled": True}]
+    await control(api, "POST", "faults", rules)
+
+    answers = [await extend(api, clip(world)) for _ in rules]
+
+    assert [answer.status_code for answer in answers] == [200, 429, 409]
+    assert answers[0].json()["taskId"] == world.task_id(world.tasks[0])
+    assert len(world.accepted) == 3
+    assert "date" not in answers[0].headers
+
+
 @pytest.mark.parametrize(
     ("method", "noun", "body"),
     [

@@ -9,9 +9,11 @@ import pytest
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.callbacks import Send
 from runway_mcp.simulator.faults import ConnectionLost, Fault, FaultError, drawn, fault
+from runway_mcp.simulator.library import EMAIL, add_account, add_task
 from runway_mcp.simulator.run import running
+from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import clip, extend
+from tests.simulator.stage import API, clip, extend
 
 LIMIT = 10.0
 
@@ -186,6 +188,98 @@ async def test_a_caller_who_hangs_up_during_a_delay_is_served_all_the_same(world
             await handled.wait()
 
     assert len(world.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 412, 429])
+async def test_a_refusal_may_follow_an_acceptance_as_from_a_middle_box_that_repeats_the_request(
+    api: httpx.AsyncClient, world: World, status: int
+) -> None:
+    body = {"error": "No.", "code": status}
+    world.faults.append(Fault("POST", "/gen3/extend", status=status, body=body, handled=True))
+
+    refusal = await extend(api, clip(world), replyRef="r")
+    listed = (await api.get("/scheduler/")).json()
+
+    assert (refusal.status_code, refusal.json()) == (status, body)
+    assert listed == [{"taskId": world.task_id(world.accepted[0]), "replyRef": "r"}]
+    assert world.charged[EMAIL] == 50
+
+
+@pytest.mark.parametrize("handled", [False, True])
+async def test_a_foreign_answer_tells_of_the_newest_other_task(
+    api: httpx.AsyncClient, world: World, clock: HandClock, handled: bool
+) -> None:
+    other = (await extend(api, clip(world), seed=7, replyRef="theirs")).json()
+    clock.advance(3)
+    world.faults.append(Fault(path_prefix="/gen3", kind="foreign", handled=handled))
+
+    await api.get("/accounts")
+    answer = await extend(api, clip(world), seed=8, replyRef="mine")
+
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told.keys() == other.keys()
+    assert [told[name] for name in ("taskId", "status", "replyRef", "code")] == [
+        other["taskId"],
+        "PENDING",
+        "theirs",
+        200,
+    ]
+    assert [task.options["seed"] for task in world.accepted] == [7, 8][: 1 + handled]
+
+
+async def test_a_foreign_answer_stays_in_the_account_and_shows_what_was_made_by_hand(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    add_account(world, "other@example.com")
+    add_task(world, email="other@example.com")
+    by_hand, hidden = add_task(world), add_task(world)
+    hidden.hidden = True
+    world.switch(wrap_create=True)
+    world.faults.append(Fault(kind="foreign"))
+
+    answer = await extend(api, clip(world))
+
+    assert answer.json()["task"]["taskId"] == world.task_id(by_hand)
+
+
+async def test_without_another_task_there_is_no_foreign_answer(api: httpx.AsyncClient, world: World) -> None:
+    add_account(world, "other@example.com")
+    world.faults.append(Fault(kind="foreign"))
+
+    answer = await api.post(
+        "/assets/",
+        params={"name": "a.png", "email": "other@example.com"},
+        content=b"x",
+        headers={"Content-Type": "image/png"},
+    )
+
+    assert answer.json()["name"] == "a.png"
+
+
+async def test_a_busy_account_may_name_the_very_task_that_it_accepted(api: httpx.AsyncClient, world: World) -> None:
+    await extend(api, clip(world), replyRef="first")
+    world.faults.append(Fault(kind="busy_after", retry_after=3))
+
+    await api.get("/accounts")
+    answer = await extend(api, clip(world), replyRef="second")
+
+    body = answer.json()
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+    assert (body["error"], body["code"]) == (f"Account {EMAIL} is busy executing 2 tasks", 429)
+    assert [(each["taskId"], each["replyRef"]) for each in body["runningTasks"][EMAIL]] == [
+        (world.task_id(task), task.reply_ref) for task in world.accepted
+    ]
+    assert [task.reply_ref for task in world.accepted] == ["first", "second"]
+
+
+async def test_where_no_account_is_linked_none_is_busy() -> None:
+    world = World(seed=2)
+    world.faults.append(Fault(kind="busy_after"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(world)), base_url=API) as stranger:
+        answer = await extend(stranger, "x")
+
+    assert answer.status_code == 401
 
 
 async def test_files_and_control_meet_no_faults(api: httpx.AsyncClient, world: World) -> None:

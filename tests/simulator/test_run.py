@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 import runway_mcp.simulator
+from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import EMAIL, small_world
 from runway_mcp.simulator.run import running, simulate
 
@@ -69,6 +70,20 @@ async def test_simulate_serves_a_given_world_until_a_signal() -> None:
     assert json.loads(paper.getvalue()) == {"url": f"{world.origin}/v1/runwayml", "token": world.token}
     assert world.requests["GET /accounts"] == 1
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_an_answer_over_a_socket_has_the_world_s_date_and_no_other(on: bool) -> None:
+    world = small_world(wall=lambda: 0.0, clock=lambda: 60.0)
+    world.switch(date_header=on)
+    world.faults.append(Fault(headers={"Date": "Fri, 02 Jan 1970 00:00:00 GMT"}))
+
+    with anyio.fail_after(LIMIT):
+        async with running(world) as url, httpx.AsyncClient(base_url=url) as client:
+            scripted, usual = [await client.get("/accounts") for _ in range(2)]
+
+    assert scripted.headers.get_list("date") == ["Fri, 02 Jan 1970 00:00:00 GMT"]
+    assert usual.headers.get_list("date") == ["Thu, 01 Jan 1970 00:00:00 GMT"] * on
 
 
 async def test_what_is_raised_while_it_runs_comes_out_as_it_is() -> None:

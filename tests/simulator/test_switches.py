@@ -6,11 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import EMAIL, add_task, add_video
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import clip, extend, made_by
+from tests.simulator.stage import ORIGIN, clip, extend, made_by
 
 PAGE = {"offset": 0, "limit": 50}
 Pick = Callable[[Any], Any]
@@ -140,6 +141,26 @@ async def metadata(api: httpx.AsyncClient, world: World, clock: HandClock) -> An
     return [told and sorted(told) for told in (own, made)]
 
 
+async def films_told(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    body = await submitted(api, world, clock)
+    clock.advance(10)
+    counts: list[tuple[Any, ...]] = []
+    for seconds in (0, 2):
+        clock.advance(seconds)
+        alone = (await api.get(f"/tasks/{body['taskId']}")).json()
+        listed = (await api.get("/tasks/", params=PAGE)).json()[0]
+        assets = (await api.get("/assets/", params=PAGE)).json()
+        counts.append((alone["status"], len(alone["artifacts"]), len(listed["artifacts"]), len(assets)))
+    return counts
+
+
+async def dated(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+    clock.advance(61.5)
+    world.faults.append(Fault(path_prefix="/tasks"))
+    answers = [await api.get(path) for path in ("/accounts", "/tasks/", "/none", f"{ORIGIN}/simulator/state")]
+    return [answer.headers.get_list("date") for answer in answers]
+
+
 FORM_A = ["dimensions", "duration", "frameRate", "size"]
 FORM_B = ["duration", "frameRate", "hasAlphaChannel", "hasAudio", "height", "width"]
 
@@ -191,6 +212,10 @@ TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
     ({"refund_moderated": True}, spent, int, 0),
     ({}, result, tuple, (15, 15, 360)),
     ({"result": "tail"}, result, tuple, (5, 5, 120)),
+    ({}, films_told, list, [("SUCCEEDED", 1, 1, 2)] * 2),
+    ({"late_films": 2.0}, films_told, list, [("SUCCEEDED", 0, 0, 2), ("SUCCEEDED", 1, 1, 2)]),
+    ({}, dated, list, [["Sat, 25 Jul 2026 17:21:01 GMT"]] * 4),
+    ({"date_header": False}, dated, list, [[]] * 4),
     ({}, metadata, list, [FORM_B, FORM_A]),
     ({"metadata": "A"}, metadata, list, [FORM_A, FORM_A]),
     ({"metadata": "B"}, metadata, list, [FORM_B, FORM_B]),
