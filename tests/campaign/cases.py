@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.campaign.evidence import Called, Evidence, Finding, Limits, key_of, posts_of, rows_of, short
+from tests.campaign.evidence import (
+    Called,
+    Evidence,
+    Finding,
+    Limits,
+    film_told,
+    key_of,
+    posts_of,
+    refusal,
+    rows_of,
+    short,
+)
 from tests.campaign.pipes import Gone, ServerProcess, StandIn
 
 # How soon a restarted server must know a task that upstream shows, in seconds.
@@ -49,9 +60,7 @@ class Case:
     def start(self, *, whole: bool = False, **fields: Any) -> ServerProcess:
         """A server that has shaken hands; its clock has let pass what upstream's has."""
         ahead = fields.pop("ahead", 0.0) + self.passed
-        server = ServerProcess(
-            self.stand_in, self.world, self.data, whole=whole and not ahead, ahead=ahead, **fields
-        )
+        server = ServerProcess(self.stand_in, self.world, self.data, whole=whole and not ahead, ahead=ahead, **fields)
         self.servers.append(server)
         server.open()
         return server
@@ -92,18 +101,21 @@ class Case:
                 return
             time.sleep(_PAUSE)
 
-    def expect_same(self, server: ServerProcess, what: str, *, tries: int = 1, **changes: Any) -> None:
-        """The identical call must be answered with the task that was accepted, if one was."""
+    def expect_same(
+        self, server: ServerProcess, what: str, *, tries: int = 1, film: bool = False, **changes: Any
+    ) -> None:
+        """The identical call must be answered with the task that was accepted, if one was; or even with its film."""
         wanted = {post.task_id for post in posts_of(self.stand_in.truth()) if post.task_id}
         result: Mapping[str, Any] = {}
         for _ in range(tries):
             result = self.call(server, **changes).result or {}
             if not wanted or result.get("taskId") in wanted:
+                wrong = film_told(result) if film and wanted else None
+                if wrong:
+                    self.find("lies", f"{what}, {wrong}")
                 return
-        error = result.get("error") or {}
-        told = short(result["taskId"]) if "taskId" in result else None
-        said = f"{error.get('kind')} (charged {error.get('charged')}): {result.get('summary')}"
-        self.find("lost", f"{what}, the identical call was answered with {told or said}")
+        told = short(result["taskId"]) if "taskId" in result else refusal(result)
+        self.find("lost", f"{what}, the identical call was answered with {told}")
 
     def evidence(self) -> Evidence:
         """What the run is judged by."""

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 Row = dict[str, Any]
 """An intent as it stands in the ledger's file."""
@@ -21,12 +21,15 @@ Finding = tuple[str, str]
 
 DAY = 86_400.0
 FORBIDDEN = "forbidden"
-"""Upstream's moderation refuses a prompt with this word."""
+"""Upstream's moderation refuses a prompt with this word, which is not to be tried again."""
 
 _UNCLEAR_4XX = (408, 425)
+_MODERATED = 422
 _ACCOUNT_BROKEN = 596
 # Settled in this module's sense: the outcome of the submit is known to the ledger.
 _OPEN = ("posting", "unclear", "unknown")
+# No task of these runs ends so.
+_FAILED = ("generation_failed", "cancelled")
 # What a call may say for itself while another call of the same request is accepted.
 _OF_ITSELF = ("busy", "declined", "spend_limit", "unavailable")
 
@@ -161,7 +164,7 @@ class Evidence:
                 found.append(("wrong", f"POST {post.number} is nobody's request: {post.body}"))
                 continue
             before = earlier.setdefault(key, [])
-            standing = [other for other in before if not other.is_refused or FORBIDDEN in key.prompt]
+            standing = [other for other in before if not other.is_refused or other.status == _MODERATED]
             if standing:
                 said = f"POST {post.number} followed POST {standing[0].number} ({_fate(standing[0])}): {post.body}"
                 found.append(("repeated", said))
@@ -197,17 +200,20 @@ class Evidence:
         return found
 
     def _answer(self, called: Called, result: Mapping[str, Any], made: list[Post]) -> list[Finding]:
-        error, task_id = result.get("error") or {}, result.get("taskId")
+        error, task_id = part(result, "error"), result.get("taskId")
         if task_id and task_id not in {post.task_id for post in made}:
             return [("wrong", f"{called.key} was answered with {task_id}, which it did not make")]
         if not task_id and not error:
             return [("lies", f"a call returned neither a task nor an error: {dict(result)}")]
-        said = f"a call said {error.get('kind')} (charged {error.get('charged')}): {error.get('message')}"
+        said = f"a call said {refusal(result)}"
         if error.get("charged") == "no" and not task_id:
             known = [post for post in made if (post.ended or post.began) < called.began]
             during = [post for post in made if post.began < (called.ended or called.began)]
-            if known or (during and error.get("kind") not in _OF_ITSELF):
+            of_itself = error.get("kind") in _OF_ITSELF
+            if (known and not _is_locked_out(error)) or (during and not of_itself):
                 return [("lies", f"{said} {(known or during)[0].task_id} was accepted")]
+        if error.get("kind") in _FAILED:
+            return [("lies", f"{said} No task of this run fails")]
         if error.get("charged") == "yes" and not sum(post.cost for post in made):
             return [("lies", f"{said} Nothing was charged")]
         return []
@@ -230,6 +236,32 @@ class Evidence:
                 if not shown:
                     found.append(("overspent", f"{post.cost} credits that nobody confirmed: {post.body}"))
         return found
+
+
+def part(result: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object in a result; empty if it is not there."""
+    return cast("Mapping[str, Any]", result.get(name) or {})
+
+
+def refusal(result: Mapping[str, Any]) -> str:
+    """How a result without a task reads."""
+    error = part(result, "error")
+    return f"{error.get('kind')} (charged {error.get('charged')}): {error.get('message')}"
+
+
+def film_told(result: Mapping[str, Any]) -> str | None:
+    """What is wrong with how a film that was paid before is told; None if nothing is."""
+    cost = part(result, "credits").get("cost")
+    if result.get("status") != "SUCCEEDED" or not part(result, "video").get("url"):
+        return f"its film came back as {result.get('status')} without a link"
+    if result.get("twin") is not True or cost != 0:
+        return f"its film came back with twin {result.get('twin')} and cost {cost}"
+    return None
+
+
+def _is_locked_out(error: Mapping[str, Any]) -> bool:
+    """Whether a call says that it could not ask the ledger, and so speaks of itself alone."""
+    return error.get("kind") == "unavailable" and "ledger" in str(error.get("message"))
 
 
 def short(task_id: object) -> str:

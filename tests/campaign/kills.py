@@ -96,7 +96,11 @@ def draw(seed: int) -> Kill:
 
 def kill_many(seed: int, kills: int, folder: Path | None = None, /) -> Tally:
     """Does so many kills, one after the other."""
-    return play_many(lambda number, *given: kill_one(draw(number), *given), seed, kills, folder)
+    return play_many(_play_one, seed, kills, folder)
+
+
+def _play_one(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+    kill_one(draw(seed), stand_in, data, tally)
 
 
 def kill_one(kill: Kill, stand_in: StandIn, data: Path, tally: Tally) -> None:
@@ -186,10 +190,10 @@ def _repeat(kill: Kill, case: Case) -> None:
 def _repeat_later(kill: Kill, case: Case, server: ServerProcess) -> None:
     for seconds in kill.then:
         case.pass_time(seconds)
-        case.expect_same(server, f"{seconds:g} s after the film was told", wait_seconds=0)
+        case.expect_same(server, f"{seconds:g} s after the film was told", film=True, wait_seconds=0)
     if kill.deleted:
         case.stand_in.order("delete", assetId=case.world["assetId"])
-        case.expect_same(server, "With its source deleted", wait_seconds=0)
+        case.expect_same(server, "With its source deleted", film=True, wait_seconds=0)
 
 
 if __name__ == "__main__":

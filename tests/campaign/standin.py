@@ -27,7 +27,7 @@ from runway_mcp.simulator.world import World
 LONGEST_HOLD = 30.0
 
 # What no run can go on with once its troubles are over.
-CALM = {"late_in_lists": 0.0, "late_in_scheduler": 0.0, "brief_404": 0.0}
+CALM = {"late_in_lists": 0.0, "late_in_scheduler": 0.0, "brief_404": 0.0, "late_films": 0.0}
 
 
 @dataclass

@@ -5,7 +5,7 @@ this process puts a clock of its own in the place of `time.time`: each server re
 moved, so that a campaign can let hours pass, or move the clock of one process alone, without any part of the program
 knowing. Each order is one message on a Unix socket; a server that still runs when the socket ends is killed.
 """
-# ruff: noqa: E402, PLC0415 - the clock stands before the program is imported
+# ruff: noqa: PLC0415 - the clock stands before the program is imported
 
 import gc
 import importlib

@@ -108,7 +108,11 @@ def draw(seed: int) -> Stop:
 
 def stop_many(seed: int, stops: int, folder: Path | None = None, /) -> Tally:
     """Plays so many stops, one after the other."""
-    return play_many(lambda number, *given: stop_one(draw(number), *given), seed, stops, folder)
+    return play_many(_play_one, seed, stops, folder)
+
+
+def _play_one(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+    stop_one(draw(seed), stand_in, data, tally)
 
 
 def stop_one(stop: Stop, stand_in: StandIn, data: Path, tally: Tally) -> None:
@@ -199,9 +203,7 @@ def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitSt
 @contextlib.contextmanager
 def _ledger(data: Path) -> Generator[sqlite3.Connection]:
     """A connection of our own to the ledger, which the servers have made when they started."""
-    with contextlib.closing(
-        sqlite3.connect(data / "ledger.sqlite3", timeout=2, isolation_level=None)
-    ) as ledger:
+    with contextlib.closing(sqlite3.connect(data / "ledger.sqlite3", timeout=2, isolation_level=None)) as ledger:
         yield ledger
 
 
