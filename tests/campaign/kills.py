@@ -96,10 +96,11 @@ def draw(seed: int) -> Kill:
 
 def kill_many(seed: int, kills: int, folder: Path | None = None, /) -> Tally:
     """Does so many kills, one after the other."""
-    return play_many(_play_one, seed, kills, folder)
+    return play_many(play_seed, seed, kills, folder)
 
 
-def _play_one(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+    """Plays the kill of a seed on an empty data folder, and adds it to the tally."""
     kill_one(draw(seed), stand_in, data, tally)
 
 

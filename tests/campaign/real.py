@@ -48,10 +48,11 @@ AFTERWARDS = "Afterwards"
 
 def real_many(seed: int, runs: int, folder: Path | None = None, /) -> Tally:
     """Plays so many runs, one after the other."""
-    return play_many(_play_one, seed, runs, folder)
+    return play_many(play_seed, seed, runs, folder)
 
 
-def _play_one(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+    """Plays the run of a seed on an empty data folder, and adds it to the tally."""
     real_one(draw(seed), stand_in, data, tally)
 
 
@@ -200,10 +201,10 @@ class Talk:
         """A request as the host spells it now, with what it copied from a result."""
         clip = self._stage.world["clips"][act.request.clip]
         names = {"asset": clip["assetId"], "task": clip["taskId"], "uri": f"runway://assets/{clip['assetId']}"}
-        arguments = {"assetId": names[act.spelling], **act.request.arguments}
+        said = act.request.loose if act.loose else act.request.arguments
         heard = self._heard.get(act.request, {})
         copied = {name: heard[name] for name in act.copies if name in heard}
-        return {**copied, **arguments}
+        return {**dict(act.aside), **copied, "assetId": names[act.spelling], **said}
 
     def _note_quote(self, request: Request, told: Mapping[str, Any] | None) -> None:
         quote = (told or {}).get("quote")

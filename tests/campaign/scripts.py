@@ -1,5 +1,6 @@
 """What happens in one real run, drawn from its seed alone, as plain data: requests, hosts, limits and troubles."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
@@ -15,8 +16,8 @@ HOUR = 3600.0
 WAYS: tuple[Way, ...] = ("stdio", "http", "sse")
 ERAS: tuple[Era, ...] = ("2025-11-25", "2026-07-28")
 
-_FIVE, _TEN = 50, 100
-"""What five and ten seconds cost, in credits."""
+_SHORTEST = 5
+"""What a clip gains where nobody says how much."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,21 @@ class Request:
         given = {"text_prompt": self.prompt, "seconds": self.seconds, "seed": self.seed}
         return {name: value for name, value in given.items() if value is not None}
 
+    @property
+    def loose(self) -> dict[str, Any]:
+        """The same request as another program would spell it: decomposed letters, blanks around, the default said."""
+        prompt = None if self.prompt is None else f"  {unicodedata.normalize('NFD', self.prompt.strip())} "
+        given = {"text_prompt": prompt, "seconds": self.seconds or _SHORTEST, "seed": self.seed}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class Act:
     """One move of a host, after a `pause`; it gives up after so many seconds, and `leaves` as it does.
 
-    `copies` names what it takes over from an earlier result, `confirm` passes the quote of a dry run, that of another
-    request where `quote_of` names one; `away` is how long it stays away.
+    `loose` spells the same request otherwise, `aside` is what is no part of it, `copies` names what it takes over from
+    an earlier result, `confirm` passes the quote of a dry run, that of another request where `quote_of` names one;
+    `away` is how long it stays away.
     """
 
     verb: Verb
@@ -48,6 +57,8 @@ class Act:
     pause: float = 0.0
     wait: int = 2
     spelling: Spelling = "asset"
+    loose: bool = False
+    aside: tuple[tuple[str, Any], ...] = ()
     copies: tuple[str, ...] = ()
     confirm: bool = False
     quote_of: Request | None = None
@@ -183,6 +194,8 @@ def _extension(
         pause=rng.choice((0.0, rng.uniform(0, 0.3))),
         wait=rng.choice((0, 1, 2)),
         spelling=rng.choice(("asset", "asset", "task", "uri")),
+        loose=rng.random() < 0.25,
+        aside=rng.choice(((), (), (), (("replyRef", "mine"),), (("maxJobs", 4),))),
         copies=() if first else rng.choice(((), (), ("seed",), ("replyRef",), ("seed", "replyRef"))),
         confirm=limits[3] is not None and rng.random() < 0.8,
         quote_of=rng.choice(requests) if rng.random() < 0.2 else None,

@@ -108,10 +108,11 @@ def draw(seed: int) -> Stop:
 
 def stop_many(seed: int, stops: int, folder: Path | None = None, /) -> Tally:
     """Plays so many stops, one after the other."""
-    return play_many(_play_one, seed, stops, folder)
+    return play_many(play_seed, seed, stops, folder)
 
 
-def _play_one(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+    """Plays the stop of a seed on an empty data folder, and adds it to the tally."""
     stop_one(draw(seed), stand_in, data, tally)
 
 
