@@ -30,7 +30,8 @@ _REPLY = 60.0
 class Case:
     """A run under way, with one world and one request; to be used as a context, which ends all servers.
 
-    `made` are the arguments of its call but for `assetId`; `order` opens the world.
+    `made` are the arguments of its call but for `assetId`; `order` opens the world; servers are started with a clock
+    that is ahead of upstream's by `skew`.
     """
 
     def __init__(self, stand_in: StandIn, data: Path, made: Mapping[str, Any], order: Mapping[str, Any]) -> None:
@@ -43,6 +44,7 @@ class Case:
         self.servers: list[ServerProcess] = []
         self.found: list[Finding] = []
         self.passed = 0.0
+        self.skew = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -57,10 +59,10 @@ class Case:
         """Notes a finding."""
         self.found.append((kind, sentence))
 
-    def start(self, *, whole: bool = False, **fields: Any) -> ServerProcess:
+    def start(self, *, whole: bool = False) -> ServerProcess:
         """A server that has shaken hands; its clock has let pass what upstream's has."""
-        ahead = fields.pop("ahead", 0.0) + self.passed
-        server = ServerProcess(self.stand_in, self.world, self.data, whole=whole and not ahead, ahead=ahead, **fields)
+        ahead = self.skew + self.passed
+        server = ServerProcess(self.stand_in, self.world, self.data, whole=whole and not ahead, ahead=ahead)
         self.servers.append(server)
         server.open()
         return server
@@ -89,7 +91,7 @@ class Case:
         self.passed += seconds
         self.stand_in.order("later", seconds=seconds)
         for server in self.servers:
-            server.move_clock(self.passed)
+            server.move_clock(server.ahead + seconds)
 
     def settle(self, server: ServerProcess) -> None:
         """The server must soon know every task that was accepted."""

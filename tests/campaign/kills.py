@@ -27,10 +27,12 @@ Moment = Literal["any", "arrived", "accepted", "answered"]
 
 KillTally = Tally
 
+HOUR = 3600.0
 # How long the life of a call is that is struck at any moment, in seconds; and that of a restart.
 LIFE = 0.7
 RESTART = 0.6
-HOUR = 3600.0
+# By how much a machine's clock may be ahead of upstream's, in seconds.
+SKEWS = (0.0, 90.0, HOUR, -HOUR, 25 * HOUR)
 # One start in so many is the command itself, and not a fork.
 WHOLE_EVERY = 10
 
@@ -39,7 +41,8 @@ WHOLE_EVERY = 10
 class Kill:
     """One run: what strikes, when, and what the call asks for.
 
-    `again` strikes the restart, so many seconds after its start; `away` passes before the last restart, and `down`
+    `skew` is by how much the machine's clock is ahead before the strike and after it; `again` strikes the restart, so
+    many seconds after its start; `away` passes before the last restart, and `down`
     reads fail in it; `then` passes after the film was told, when its source may be deleted as well.
     """
 
@@ -52,6 +55,7 @@ class Kill:
     faults: tuple[dict[str, Any], ...]
     switches: dict[str, Any]
     again: tuple[Literal["SIGKILL", "SIGTERM"], float] | None = None
+    skew: tuple[float, float] = (0.0, 0.0)
     away: float = 0.0
     down: int = 0
     then: tuple[float, ...] = ()
@@ -87,6 +91,7 @@ def draw(seed: int) -> Kill:
         faults=tuple(faults),
         switches={"late_in_lists": late, "late_in_scheduler": late, "wrap_create": rng.random() < 0.5},
         again=again,
+        skew=(rng.choice(SKEWS), rng.choice(SKEWS)) if rng.random() < 0.4 else (0.0, 0.0),
         away=away,
         down=rng.choice((0, 0, 0, 2, 5)) if away else 0,
         then=rng.choice(((), (130.0,), (130.0,), (3 * HOUR,), (25 * HOUR,), (HOUR, 40 * 24 * HOUR))),
@@ -110,7 +115,9 @@ def kill_one(kill: Kill, stand_in: StandIn, data: Path, tally: Tally) -> None:
     order = {"pace": 0.5, "hold": hold, "faults": kill.faults, "switches": kill.switches}
     with Case(stand_in, data, kill.arguments, order) as case:
         try:
+            case.skew = kill.skew[0]
             _strike(kill, case, hold)
+            case.skew = kill.skew[1]
             _restart(kill, case)
             _repeat(kill, case)
         except (Gone, TimeoutError) as error:

@@ -253,6 +253,7 @@ class ServerProcess:
 
     def move_clock(self, seconds: float) -> None:
         """Puts its wall clock so many seconds ahead of the machine's."""
+        self.ahead = seconds
         CLOCK.pack_into(self._clock, 0, seconds)
 
     def signal(self, number: int) -> None:

@@ -86,7 +86,7 @@ class Stage:
         self.limits = Limits(run.per_call, run.per_day, run.confirm_above)
         self.servers: list[ServerProcess] = []
         self.passed = 0.0
-        self._shared: dict[Way, str] = {}
+        self._shared: dict[Way, ServerProcess] = {}
         self._turn = threading.Lock()
 
     def find(self, kind: str, sentence: str) -> None:
@@ -95,8 +95,9 @@ class Stage:
 
     def server(self, transport: Way) -> ServerProcess:
         """A fresh server."""
+        ahead, settings = self.run.skew + self.passed, self.run.settings
         server = ServerProcess(
-            self.stand_in, self.world, self.data, transport=transport, settings=self.run.settings, ahead=self.passed
+            self.stand_in, self.world, self.data, transport=transport, settings=settings, ahead=ahead
         )
         self.servers.append(server)
         return server
@@ -107,9 +108,16 @@ class Stage:
             return StdioDoor(self.server("stdio"), host.era)
         with self._turn:
             if host.way not in self._shared:
-                self._shared[host.way] = self.server(host.way).address()
-        origin = self._shared[host.way]
+                self._shared[host.way] = self.server(host.way)
+            origin = self._shared[host.way].address()
         return HttpDoor(origin, host.era) if host.way == "http" else SseDoor(origin, host.era)
+
+    def kill_shared(self, way: Way) -> None:
+        """Kills the server that is shared; who comes next finds a fresh one."""
+        with self._turn:
+            server = self._shared.pop(way, None)
+        if server is not None:
+            server.kill()
 
     def pass_time(self, seconds: float) -> None:
         """Lets time pass upstream and for every server."""
@@ -117,7 +125,7 @@ class Stage:
             self.passed += seconds
             self.stand_in.order("later", seconds=seconds)
             for server in self.servers:
-                server.move_clock(self.passed)
+                server.move_clock(server.ahead + seconds)
 
     def source(self, request: Request) -> str:
         """The assetId of a request's clip."""
@@ -221,6 +229,8 @@ class Talk:
             if act.gives_up is None:
                 raise
             self._door.leave(act.leaves)
+            if act.leaves == "killing" and self._host.way != "stdio":
+                self._stage.kill_shared(self._host.way)
             # What was left silently may still answer on the same pipe; the others need a new door.
             if act.leaves in ("dropping", "killing") or self._host.way == "sse":
                 self._door = None

@@ -78,7 +78,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Run:
-    """One run; `then` are the seconds that pass before each request is made once more, `strike` is its kind."""
+    """One run; `skew` is by how much the hosts' machine is ahead of upstream's clock, `then` are the seconds that pass before each request is made once more, `strike` is its kind."""
 
     seed: int
     strike: str
@@ -89,6 +89,7 @@ class Run:
     per_call: int | None = None
     per_day: int | None = None
     confirm_above: float | None = None
+    skew: float = 0.0
     then: tuple[float, ...] = ()
     deleted: bool = False
 
@@ -124,6 +125,7 @@ def draw(seed: int) -> Run:
         per_call=limits[1],
         per_day=limits[2],
         confirm_above=limits[3],
+        skew=rng.choice((0.0, 0.0, 0.0, 90.0, HOUR, -HOUR, 25 * HOUR)),
         then=rng.choice(((), (130.0,), (130.0,), (3 * HOUR,), (25 * HOUR,), (40 * 24 * HOUR,))),
         deleted=rng.random() < 0.2,
     )
@@ -174,7 +176,8 @@ def _acts(rng: Random, requests: tuple[Request, ...], way: Way, limits: _Limits,
     if rng.random() < 0.2 or (limits[3] is not None and rng.random() < 0.8):
         acts += [Act("dry", request) for request in requests]
     for number in range(rng.choice((1, 2, 2, 3))):
-        acts.append(_extension(rng, requests, favourite, way, limits, first=not number))
+        may_kill = alone or way == "stdio"
+        acts.append(_extension(rng, requests, favourite, limits, may_kill=may_kill, first=not number))
         if rng.random() < 0.25:
             acts.append(Act("get", favourite, wait=rng.choice((0, 2))))
         if alone and rng.random() < 0.4:
@@ -183,10 +186,10 @@ def _acts(rng: Random, requests: tuple[Request, ...], way: Way, limits: _Limits,
 
 
 def _extension(
-    rng: Random, requests: tuple[Request, ...], favourite: Request, way: Way, limits: _Limits, *, first: bool
+    rng: Random, requests: tuple[Request, ...], favourite: Request, limits: _Limits, *, may_kill: bool, first: bool
 ) -> Act:
     request = favourite if rng.random() < 0.75 else rng.choice(requests)
-    leaves: list[Leave] = ["silently", "saying so", "dropping", *(["killing"] if way == "stdio" else [])]  # pyright: ignore[reportAssignmentType]
+    leaves: list[Leave] = ["silently", "saying so", "dropping", *(["killing"] if may_kill else [])]  # pyright: ignore[reportAssignmentType]
     gives_up = rng.choice((None, None, rng.uniform(0.02, 0.4)))
     return Act(
         verb="extend",

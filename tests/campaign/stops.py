@@ -67,7 +67,8 @@ class Stop:
 
     `delay` is in seconds from the moment on; `rest` is how long both rest before the second call, `ahead` by how much
     the second server's clock is ahead for that call, `stays` whether it stays so. `early` lets a held POST go before
-    the second call. `late` is how long upstream's lists hide a task, `lost` loses the answer of a POST.
+    the second call. `late` is how long upstream's lists hide a task, `lost` loses the answer of a POST,
+    `kept` leaves the ledger locked during the second call, as a server would that was stopped in mid-transaction.
     """
 
     seed: int
@@ -80,6 +81,7 @@ class Stop:
     early: bool
     late: float
     lost: bool
+    kept: bool
 
 
 def draw(seed: int) -> Stop:
@@ -103,6 +105,7 @@ def draw(seed: int) -> Stop:
         early=rng.random() < 0.5,
         late=rng.choice((0.0, 0.0, 0.0, 1.0)),
         lost=rng.random() < 0.15,
+        kept=rng.random() < 0.05,
     )
 
 
@@ -147,7 +150,10 @@ def _play(stop: Stop, case: Case) -> str:
         case.stand_in.pipe.send({"op": "release"})
     time.sleep(stop.rest)
     second.move_clock(stop.ahead)
-    case.call(second, wait_seconds=2)
+    with contextlib.ExitStack() as lock:
+        if stop.kept:
+            lock.enter_context(_locked(lock.enter_context(_ledger(case.data))))
+        case.call(second, wait_seconds=2)
     if not stop.stays:
         second.move_clock(0.0)
     case.stand_in.pipe.send({"op": "release"})
@@ -162,7 +168,7 @@ def _play(stop: Stop, case: Case) -> str:
     case.expect_same(server, "After a restart", tries=2, wait_seconds=2)
     server.close()
     ahead = f", an hour {'ahead' if stop.ahead > 0 else 'back'}" if stop.ahead else ""
-    return f"{stop.moment} ({state}){ahead}"
+    return f"{stop.moment} ({state}){ahead}{', ledger locked' if stop.kept else ''}"
 
 
 def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitStack) -> tuple[int, Called]:
