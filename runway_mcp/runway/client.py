@@ -6,7 +6,7 @@ The token is in no message, no `repr` and no chained exception. Cancellation pas
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -84,6 +84,11 @@ class RunwayClient:
         path = "/gen3turbo/extend" if turbo else "/gen3/extend"
         task = submitted(await self._connections.post(self._url + path, request.body()), self._reader)
         return self._late_films.told(task)
+
+    def expect_no_film(self, task_ids: Iterable[str]) -> None:
+        """Tell successes that were told to have no film before as such at once; a film that turns up is told."""
+        for task_id in task_ids:
+            self._late_films.absent(task_id)
 
     def upstream_time(self) -> float | None:
         """Return upstream's own time in Unix seconds, at most a second behind it; None before any answer told one."""

@@ -1,5 +1,7 @@
 """Successes whose film is not there yet: upstream tells SUCCEEDED a moment before the artifacts."""
 
+import math
+
 import anyio
 
 from runway_mcp.runway.models import Task
@@ -15,6 +17,10 @@ class LateFilms:
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
+
+    def absent(self, task_id: str) -> None:
+        """Notes a task that was told to have no film before, which is not waited for again."""
+        self._since[task_id] = -math.inf
 
     def told(self, task: Task) -> Task:
         """The task as it is to be told: RUNNING while its film may still turn up, else as upstream tells it."""

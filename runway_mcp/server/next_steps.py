@@ -87,16 +87,17 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return _without(failure.about, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return _elsewhere(failure.kind, asked)
-    if failure.kind not in _SAME_CALL or not failure.retry_safe:
-        return None
+    return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
+
+
+def _again(failure: Failure, asked: Asked) -> NextStep:
+    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer.
+
+    Where it is good for nothing any more, a look at the newest films.
+    """
     if failure.repeat == "after_change":
         return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
-    return _again(failure.kind, asked)
-
-
-def _again(kind: str, asked: Asked) -> NextStep:
-    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer."""
-    arguments, reason = asked.arguments, _SAME_CALL[kind]
+    kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
     if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":

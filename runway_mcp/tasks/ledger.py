@@ -291,6 +291,11 @@ class Ledger:
             " ORDER BY created"
         )
 
+    async def without_film(self) -> list[str]:
+        """The newest tasks that ended in success and were told to have no film."""
+        query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND failure_kind IS NOT NULL ORDER BY created DESC"
+        return [intent.task_id or "" for intent in await self._many(f"{query} LIMIT 100")]
+
     async def orphans(self) -> list[Intent]:
         """Unclear intents, and those left with a POST of unknown outcome, which are unclear from here on.
 

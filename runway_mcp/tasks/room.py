@@ -81,7 +81,7 @@ async def open_tasks(
         posts = Posts(ground, settlements)
         submissions = Submissions(ground, settlements, posts, watcher, callbacks=callbacks)
         called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
-        background.start_soon(_take_up, book, submissions, usual)
+        background.start_soon(_take_up, client, book, submissions, usual)
         background.start_soon(settlements.sweep)
         try:
             yield TasksRoom(client, book, watcher, submissions, called)
@@ -108,9 +108,10 @@ async def _intent_of(book: Ledger, task: Task) -> Intent | None:
         return None
 
 
-async def _take_up(book: Ledger, submissions: Submissions, usual: Usual) -> None:
+async def _take_up(client: RunwayClient, book: Ledger, submissions: Submissions, usual: Usual) -> None:
     """Takes up what earlier processes left, and learns from what they saw."""
     try:
+        client.expect_no_film(await book.without_film())
         await submissions.resume()
         for sort, took in (await book.durations()).items():
             usual.learn(sort, took)

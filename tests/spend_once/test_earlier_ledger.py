@@ -71,7 +71,9 @@ async def test_a_film_of_a_turbo_clip_answers_its_request(tmp_path: Path) -> Non
         assert (stage.posts, stage.charged) == (0, 1)
 
 
-@pytest.mark.parametrize("spelling", ["{asset}", "runway://assets/{asset}", "{task}", "runway://tasks/{task}", "{uuid}"])
+@pytest.mark.parametrize(
+    "spelling", ["{asset}", "runway://assets/{asset}", "{task}", "runway://tasks/{task}", "{uuid}"]
+)
 async def test_it_answers_too_when_the_source_is_gone(tmp_path: Path, spelling: str) -> None:
     stage, ledger = an_old_folder(tmp_path)
     await ledger.write_accepted()

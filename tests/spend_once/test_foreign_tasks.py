@@ -82,9 +82,7 @@ async def test_two_requests_at_once_that_are_answered_with_other_tasks_get_their
         Fault(method="POST", kind="foreign", handled=True),
     ]
     async with stage.server() as desk, anyio.create_task_group() as group:
-        group.start_soon(
-            partial(desk.client.call_tool, "extend_video", {"assetId": stage.world.asset_id(stage.clip)})
-        )
+        group.start_soon(partial(desk.client.call_tool, "extend_video", {"assetId": stage.world.asset_id(stage.clip)}))
         await anyio.sleep(1)
         second = await desk.extend(stage.clip, text_prompt="another film")
         await anyio.sleep(HOUR)

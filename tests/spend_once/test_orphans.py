@@ -106,14 +106,13 @@ def repeats(step: dict[str, Any] | None) -> bool:
 
 async def test_without_any_look_for_a_day_it_is_closed_saying_that_nobody_could_look(tmp_path: Path) -> None:
     stage, other = Stage(tmp_path / "one"), Stage(tmp_path / "other")
-    for each in (stage, other):
-        fault(each.world, **POST, kind="reset")
+    fault(other.world, **POST, kind="reset")
     async with other.server() as desk:
         await desk.extend(other.clip, text_prompt=PROMPT)
         await anyio.sleep(15 * MINUTE)
         seen = (await desk.extend(other.clip, text_prompt=PROMPT))["error"]["message"]
     async with stage.server() as desk:
-        stage.at_next_post(stage.cut_off)
+        stage.at_next_post(stage.cut_off, kind="reset")
         await desk.extend(stage.clip, text_prompt=PROMPT)
         await anyio.sleep(20 * MINUTE)
         assert stage.states() == ["unclear"]
