@@ -42,8 +42,8 @@ class Kill:
     """One run: what strikes, when, and what the call asks for.
 
     `skew` is by how much the machine's clock is ahead before the strike and after it; `again` strikes the restart, so
-    many seconds after its start; `away` passes before the last restart, and `down`
-    reads fail in it; `then` passes after the film was told, when its source may be deleted as well.
+    many seconds after its start; `away` passes before the last restart, and `down` reads fail in it; `then` passes
+    after the film was told, when its source may be deleted as well.
     """
 
     seed: int

@@ -78,7 +78,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Run:
-    """One run; `skew` is by how much the hosts' machine is ahead of upstream's clock, `then` are the seconds that pass before each request is made once more, `strike` is its kind."""
+    """One run, of the kind `strike`; `skew` is by how much the hosts' machine is ahead of upstream's clock.
+
+    `then` are the seconds that pass before each request is made once more; its source may be `deleted` by then.
+    """
 
     seed: int
     strike: str
