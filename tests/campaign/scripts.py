@@ -1,7 +1,7 @@
 """What happens in one real run, drawn from its seed alone, as plain data: requests, hosts, limits and troubles."""
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
@@ -28,18 +28,22 @@ class Request:
     prompt: str | None
     seconds: int | None = None
     seed: int | None = None
+    explore: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the call, without the source."""
-        given = {"text_prompt": self.prompt, "seconds": self.seconds, "seed": self.seed}
-        return {name: value for name, value in given.items() if value is not None}
+        return self._given(self.prompt, self.seconds)
 
     @property
     def loose(self) -> dict[str, Any]:
         """The same request as another program would spell it: decomposed letters, blanks around, the default said."""
         prompt = None if self.prompt is None else f"  {unicodedata.normalize('NFD', self.prompt.strip())} "
-        given = {"text_prompt": prompt, "seconds": self.seconds or _SHORTEST, "seed": self.seed}
+        return self._given(prompt, self.seconds or _SHORTEST)
+
+    def _given(self, prompt: str | None, seconds: int | None) -> dict[str, Any]:
+        explore = self.explore or None
+        given = {"text_prompt": prompt, "seconds": seconds, "seed": self.seed, "exploreMode": explore}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -112,6 +116,7 @@ def draw(seed: int) -> Run:
     rng = Random(f"real {seed}")  # noqa: S311  the same seed must give the same run
     trouble = rng.choices(list(_TROUBLES), [weight for weight, _ in _TROUBLES.values()])[0]
     faults, switches = _TROUBLES[trouble][1](rng)
+    is_down = trouble != _CALM and rng.random() < 0.2
     requests = _requests(rng)
     limits = _limits(rng)
     shared: Way = rng.choice(("http", "sse"))
@@ -120,10 +125,10 @@ def draw(seed: int) -> Run:
     hosts = tuple(Host(way, rng.choice(ERAS), _acts(rng, requests, way, limits, alone=alone)) for way in ways)
     return Run(
         seed=seed,
-        strike=f"{trouble}, {limits[0]}, {' and '.join(sorted(set(ways)))}",
+        strike=f"{trouble}{', reads fail' if is_down else ''}, {limits[0]}, {' and '.join(sorted(set(ways)))}",
         pace=rng.choice((0.3, 0.3, 1.0)),
         hosts=hosts,
-        faults=faults,
+        faults=(*faults, *(_down(rng) if is_down else ())),
         switches={"wrap_create": rng.random() < 0.5, "reply_in_list": rng.random() < 0.3, **switches},
         per_call=limits[1],
         per_day=limits[2],
@@ -140,18 +145,22 @@ def _requests(rng: Random) -> tuple[Request, ...]:
         prompt=rng.choice((f"the camera rises {rng.randrange(1000)}", f" caf\u00e9 {rng.randrange(1000)}", None)),
         seconds=rng.choice((None, None, 5, 10)),
         seed=rng.choice((None, None, None, 7)),
+        explore=rng.random() < 0.1,
     )
     if rng.random() < 0.05:
         first = Request(first.clip, f"{FORBIDDEN} {rng.randrange(1000)}")
     if rng.random() < 0.5:
         return (first,)
-    changes: tuple[Request, ...] = (
-        Request(first.clip, first.prompt, first.seconds, 8),
-        Request(1 - first.clip, first.prompt, first.seconds, first.seed),
-        Request(first.clip, f"the sea {rng.randrange(1000)}", first.seconds, first.seed),
-        Request(first.clip, first.prompt, 10 if first.seconds in (None, 5) else 5, first.seed),
+    changes: dict[str, Any] = rng.choice(
+        (
+            {"seed": 8},
+            {"clip": 1 - first.clip},
+            {"prompt": f"the sea {rng.randrange(1000)}"},
+            {"seconds": 5 if first.seconds == 10 else 10},
+            {"explore": not first.explore},
+        )
     )
-    return first, rng.choice(changes)
+    return first, replace(first, **changes)
 
 
 _Limits = tuple[str, int | None, int | None, float | None]
@@ -279,8 +288,16 @@ def _late_lists(rng: Random, seconds: tuple[float, ...]) -> dict[str, Any]:
     return {"late_in_lists": rng.choice(seconds), "late_in_scheduler": rng.choice(seconds)}
 
 
+def _down(rng: Random) -> tuple[dict[str, Any], ...]:
+    """What looking reads cannot be read at first."""
+    kind, times = rng.choice(("reset", "status")), rng.choice((1, 3, 6))
+    paths = rng.choice((("/scheduler",), ("/tasks",), ("/scheduler", "/tasks")))
+    return tuple({"method": "GET", "path_prefix": path, "kind": kind, "times": times} for path in paths)
+
+
+_CALM = "no trouble"
 _TROUBLES: dict[str, tuple[int, Any]] = {
-    "no trouble": (5, _none),
+    _CALM: (5, _none),
     "lost": (4, _lost),
     "unclear": (2, _unclear),
     "late": (2, _late),
