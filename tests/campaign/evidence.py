@@ -231,7 +231,10 @@ class Evidence:
                 shown = [
                     called
                     for called in self.calls
-                    if called.key == key and called.confirm and limits.quotes.get(called.confirm) == key
+                    if called.key == key
+                    and called.began <= post.began
+                    and called.confirm
+                    and limits.quotes.get(called.confirm) == key
                 ]
                 if not shown:
                     found.append(("overspent", f"{post.cost} credits that nobody confirmed: {post.body}"))

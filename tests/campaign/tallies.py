@@ -102,11 +102,13 @@ class PlayMany(Protocol):
 
 
 def play_many(play_one: PlayOne, seed: int, runs: int, folder: Path | None) -> Tally:
-    """Plays so many runs, one after the other, each on a folder of its own; one that crashes is `broken`."""
-    began = time.monotonic()
+    """Plays so many runs, one after the other, each on a folder of its own; ends early once its parent is gone."""
+    began, parent = time.monotonic(), os.getppid()
     tally = Tally()
     with closing(StandIn()) as stand_in:
         for number in range(seed, seed + runs):
+            if os.getppid() != parent:
+                break
             place = Path(tempfile.mkdtemp(dir=folder))
             try:
                 play_one(number, stand_in, place, tally)

@@ -13,6 +13,7 @@ from tests.campaign.tallies import PlayOne, Tally
 KEY = Key("clip", "the camera rises", 5, explore=False, seed=None)
 BODY = {"assetId": "clip", "text_prompt": "the camera rises", "seconds": 5, "seed": 99, "replyRef": "ours"}
 PLAYS: dict[str, PlayOne] = {"kill": kills.play_seed, "stop": stops.play_seed, "real": real.play_seed}
+QUOTED = Limits(confirm_above=0.0, quotes={"q": KEY})
 DENIED = {"error": {"kind": "invalid_request", "message": "No.", "charged": "no"}}
 
 
@@ -103,6 +104,7 @@ def test_a_copied_seed_is_nobodys_choice_and_a_chosen_one_is_another_request() -
         (Evidence([post()], [called()], [row()], Limits(per_day=40)), "overspent"),
         (Evidence([post()], [called()], [row()], Limits(confirm_above=0.0)), "overspent"),
         (Evidence([post()], [called(confirm="q")], [row()], Limits(confirm_above=0.0)), "overspent"),
+        (Evidence([post()], [called(), called(confirm="q", began=2.0)], [row()], QUOTED), "overspent"),
     ],
 )
 def test_each_fault_is_counted_under_its_name(evidence: Evidence, kind: str) -> None:
