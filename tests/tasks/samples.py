@@ -46,7 +46,7 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
         parent=task(),
         model=model,
         seconds=seconds,
-        cost=seconds * model.credits_per_second,
+        cost=0 if wish.explore_mode else seconds * model.credits_per_second,
         lineage=Lineage(clip().asset_id, 1, 2, seconds),
         account=ACCOUNT,
         seconds_left=25.0,
