@@ -77,11 +77,11 @@ class Stop:
     arguments: dict[str, Any]
     rest: float
     ahead: float
-    stays: bool
-    early: bool
-    late: float
-    lost: bool
-    kept: bool
+    stays: bool = False
+    early: bool = False
+    late: float = 0.0
+    lost: bool = False
+    kept: bool = False
 
 
 def draw(seed: int) -> Stop:
@@ -152,7 +152,9 @@ def _play(stop: Stop, case: Case) -> str:
     second.move_clock(stop.ahead)
     with contextlib.ExitStack() as lock:
         if stop.kept:
-            lock.enter_context(_locked(lock.enter_context(_ledger(case.data))))
+            # It may be locked already: by the server that was stopped.
+            with contextlib.suppress(sqlite3.OperationalError):
+                lock.enter_context(_locked(lock.enter_context(_ledger(case.data))))
         case.call(second, wait_seconds=2)
     if not stop.stays:
         second.move_clock(0.0)
