@@ -62,15 +62,17 @@ def real_one(run: Run, stand_in: StandIn, data: Path, tally: Tally) -> None:
     world = stand_in.open(**order)
     stage = Stage(run, stand_in, world, data)
     try:
-        _converse(stage)
-        _afterwards(stage)
-    except (Gone, TimeoutError, Unheard) as error:
-        stage.find("broken", f"{type(error).__name__}: {error} {stage.said()}")
+        try:
+            _converse(stage)
+            _afterwards(stage)
+        except (Gone, TimeoutError, Unheard) as error:
+            stage.find("broken", f"{type(error).__name__}: {error} {stage.said()}")
+        finally:
+            stage.close()
+        evidence = stage.evidence()
+        tally.add(run.seed, run.strike, evidence, [*stage.found, *evidence.findings()])
     finally:
-        stage.close()
-    evidence = stage.evidence()
-    stand_in.pipe.send({"op": "close"})
-    tally.add(run.seed, run.strike, evidence, [*stage.found, *evidence.findings()])
+        stand_in.pipe.send({"op": "close"})
 
 
 class Stage:

@@ -78,6 +78,8 @@ class Witness:
         messages: list[Message] = [await receive()]
         while messages[-1].get("more_body"):
             messages.append(await receive())
+        if messages[-1]["type"] != "http.request":
+            return  # its sender died before all of it had left
         body = b"".join(message.get("body", b"") for message in messages)
         wall = self._world.wall_at(self._world.now())
         post = Post(len(self._posts) + 1, json.loads(body or b"null"), began, wall)

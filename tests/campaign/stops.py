@@ -69,6 +69,7 @@ class Stop:
     the second server's clock is ahead for that call, `stays` whether it stays so. `early` lets a held POST go before
     the second call. `late` is how long upstream's lists hide a task, `lost` loses the answer of a POST,
     `kept` leaves the ledger locked during the second call, as a server would that was stopped in mid-transaction.
+    `refusals` are the POSTs that find no slot, where the moment is about one.
     """
 
     seed: int
@@ -82,6 +83,7 @@ class Stop:
     late: float = 0.0
     lost: bool = False
     kept: bool = False
+    refusals: int = 1
 
 
 def draw(seed: int) -> Stop:
@@ -106,6 +108,7 @@ def draw(seed: int) -> Stop:
         late=rng.choice((0.0, 0.0, 0.0, 1.0)),
         lost=rng.random() < 0.15,
         kept=rng.random() < 0.05,
+        refusals=rng.choice((1, 1, 2, 3)),
     )
 
 
@@ -123,7 +126,8 @@ def stop_one(stop: Stop, stand_in: StandIn, data: Path, tally: Tally) -> None:
     """Plays one stop on an empty data folder, and adds it to the tally."""
     faults: list[dict[str, Any]] = []
     if stop.moment in ("slot", "lock after the slot"):
-        faults.append({"method": "POST", "path_prefix": "", "kind": "status", "status": 429, "retry_after": SLOT})
+        busy = {"method": "POST", "path_prefix": "", "kind": "status", "status": 429, "retry_after": SLOT}
+        faults.append({**busy, "times": stop.refusals})
     if stop.lost:
         faults.append({"method": "POST", "path_prefix": "", "kind": "reset_after"})
     switches = {"late_in_lists": stop.late, "late_in_scheduler": stop.late}

@@ -102,7 +102,10 @@ class PlayMany(Protocol):
 
 
 def play_many(play_one: PlayOne, seed: int, runs: int, folder: Path | None) -> Tally:
-    """Plays so many runs, one after the other, each on a folder of its own; ends early once its parent is gone."""
+    """Plays so many runs, one after the other, each on a folder of its own; ends early once its parent is gone.
+
+    A run that cannot be played to its end counts as broken, and the others go on.
+    """
     began, parent = time.monotonic(), os.getppid()
     tally = Tally()
     with closing(StandIn()) as stand_in:
@@ -112,6 +115,10 @@ def play_many(play_one: PlayOne, seed: int, runs: int, folder: Path | None) -> T
             place = Path(tempfile.mkdtemp(dir=folder))
             try:
                 play_one(number, stand_in, place, tally)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
+                tally.runs += 1
+                tally.broken += 1
+                tally.failed.append((number, [f"broken: the run ended in {type(error).__name__}: {error}"]))
             finally:
                 shutil.rmtree(place, ignore_errors=True)
     tally.seconds = time.monotonic() - began
