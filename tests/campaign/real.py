@@ -42,6 +42,8 @@ _PATIENCE = 60.0
 # How soon a fresh server must have settled what upstream shows.
 _SETTLING = 15.0
 _PAUSE = 0.1
+MADE_UP = "no-quote"
+"""What a host passes as the quote that it does not have."""
 AFTERWARDS = "Afterwards"
 """When troubles are just over: the one time at which a request may still be made for the first time."""
 
@@ -195,7 +197,7 @@ class Talk:
     def _extend(self, act: Act) -> None:
         stage, request = self._stage, act.request
         arguments = {**self._arguments(act), "wait_seconds": act.wait}
-        confirm = self._quotes.get(act.quote_of or request) if act.confirm else None
+        confirm = self._quotes.get(act.quote_of or request, MADE_UP) if act.confirm else None
         if confirm:
             arguments["confirm"] = confirm
         key = key_of({**request.arguments}, stage.source(request))

@@ -52,8 +52,8 @@ class Act:
     """One move of a host, after a `pause`; it gives up after so many seconds, and `leaves` as it does.
 
     `loose` spells the same request otherwise, `aside` is what is no part of it, `copies` names what it takes over from
-    an earlier result, `confirm` passes the quote of a dry run, that of another request where `quote_of` names one;
-    `away` is how long it stays away.
+    an earlier result. `confirm` passes the quote of a dry run, that of another request where `quote_of` names one, or a
+    made-up one without any. `away` is how long it stays away.
     """
 
     verb: Verb
@@ -173,7 +173,7 @@ def _limits(rng: Random) -> _Limits:
             ("no limit", None, None, None),
             ("a cap per call", 60, None, None),
             ("a cap per day", None, rng.choice((60, 110)), None),
-            ("quotes", None, None, rng.choice((0.0, 60.0))),
+            ("quotes", None, None, rng.choice((0.0, 0.0, 60.0))),
         ),
         (6, 1, 1, 2),
     )[0]
@@ -212,8 +212,8 @@ def _extension(
         loose=rng.random() < 0.25,
         aside=rng.choice(((), (), (), (("replyRef", "mine"),), (("maxJobs", 4),))),
         copies=() if first else rng.choice(((), (), ("seed",), ("replyRef",), ("seed", "replyRef"))),
-        confirm=limits[3] is not None and rng.random() < 0.8,
-        quote_of=rng.choice(requests) if rng.random() < 0.2 else None,
+        confirm=limits[3] is not None and rng.random() < 0.7,
+        quote_of=rng.choice(requests) if rng.random() < 0.3 else None,
         gives_up=gives_up,
         leaves=rng.choice(leaves),
     )
