@@ -142,7 +142,7 @@ def draw(seed: int) -> Run:
 def _requests(rng: Random) -> tuple[Request, ...]:
     first = Request(
         clip=rng.randrange(2),
-        prompt=rng.choice((f"the camera rises {rng.randrange(1000)}", f" caf\u00e9 {rng.randrange(1000)}", None)),
+        prompt=rng.choice((f"the camera rises {rng.randrange(1000)}", f" \u00e9t\u00e9 {rng.randrange(1000)}", None)),
         seconds=rng.choice((None, None, 5, 10)),
         seed=rng.choice((None, None, None, 7)),
         explore=rng.random() < 0.1,
