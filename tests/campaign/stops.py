@@ -166,6 +166,7 @@ def _play(stop: Stop, case: Case) -> str:
     first.signal(signal.SIGCONT)
     case.end(first, begun)
     second.move_clock(0.0)
+    time.sleep(stop.late)  # what upstream hides for so long nobody can find sooner
     for server in (first, second):
         case.expect_same(server, "Once both go on", tries=3, wait_seconds=2)
         server.close()
