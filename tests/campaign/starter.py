@@ -3,7 +3,7 @@
 A fork takes a hundredth of the time of a fresh interpreter, so that kills can be many. Before it imports the program,
 this process puts a clock of its own in the place of `time.time`: each server reads there how far its wall clock is
 moved, so that a campaign can let hours pass, or move the clock of one process alone, without any part of the program
-knowing. Each order is one message on a Unix socket; a server that still runs when the socket ends is killed.
+knowing. Each order is one message on a Unix socket; a server that still runs when the socket ends, or this process, is killed.
 """
 # ruff: noqa: PLC0415 - the clock stands before the program is imported
 
@@ -50,14 +50,14 @@ def main() -> None:
         importlib.import_module(f"runway_mcp.{name}")
     gc.freeze()
     running: set[int] = set()
-    with socket.socket(fileno=int(sys.argv[1])) as orders:
-        while True:
-            message, descriptors, _, _ = socket.recv_fds(orders, _LONGEST, 4)
-            if not message:
-                break
-            orders.send(json.dumps(_obey(json.loads(message), descriptors, wall, running)).encode())
-    for pid in running:
-        os.kill(pid, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with socket.socket(fileno=int(sys.argv[1])) as orders:
+            while message := (received := socket.recv_fds(orders, _LONGEST, 4))[0]:
+                orders.send(json.dumps(_obey(json.loads(message), received[1], wall, running)).encode())
+    finally:
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
 
 
 def _obey(order: dict[str, Any], descriptors: list[int], wall: Wall, running: set[int]) -> dict[str, Any]:
@@ -67,6 +67,7 @@ def _obey(order: dict[str, Any], descriptors: list[int], wall: Wall, running: se
         return {"code": os.waitstatus_to_exitcode(status) if pid else None}
     pid = os.fork()
     if not pid:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _become(order["arguments"], order["environment"], descriptors, wall)
     for descriptor in descriptors:
         os.close(descriptor)
