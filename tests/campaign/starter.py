@@ -3,7 +3,7 @@
 A fork takes a hundredth of the time of a fresh interpreter, so that kills can be many. Before it imports the program,
 this process puts a clock of its own in the place of `time.time`: each server reads there how far its wall clock is
 moved, so that a campaign can let hours pass, or move the clock of one process alone, without any part of the program
-knowing. Each order is one message on a Unix socket; a server that still runs when the socket ends, or this process, is killed.
+knowing. Each order is one message on a Unix socket. A server that still runs when this process ends is killed.
 """
 # ruff: noqa: PLC0415 - the clock stands before the program is imported
 
@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+from types import FrameType
 from typing import Any
 
 CLOCK = struct.Struct("d")
@@ -50,7 +51,7 @@ def main() -> None:
         importlib.import_module(f"runway_mcp.{name}")
     gc.freeze()
     running: set[int] = set()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end)
     try:
         with socket.socket(fileno=int(sys.argv[1])) as orders:
             while message := (received := socket.recv_fds(orders, _LONGEST, 4))[0]:
@@ -58,6 +59,10 @@ def main() -> None:
     finally:
         for pid in running:
             os.kill(pid, signal.SIGKILL)
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _obey(order: dict[str, Any], descriptors: list[int], wall: Wall, running: set[int]) -> dict[str, Any]:
