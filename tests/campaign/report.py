@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from tests.campaign.kills import KillTally
-from tests.campaign.many import NOUGHT, Tally
+from tests.campaign.facts import NOUGHT
+from tests.campaign.many import Tally
 
 _OF_THESE = "of these"
 _MEANING = {
