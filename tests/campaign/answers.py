@@ -102,9 +102,9 @@ def _judge_end(case: _Case, asked: Asked) -> None:
     name = _name(asked)
     if asked.end == "crashed":
         case.verdict.find("broken", f"{name} crashed: {asked.trouble}")
-    if asked.patient or not (case.facts.prompt or asked.last):
+    if asked.patient or asked.trouble or not (case.facts.prompt or asked.last):
         return
-    if asked.end == "open" and not asked.trouble:
+    if asked.end == "open":
         case.verdict.find("broken", f"{name} never ended")
     if asked.ended is None or asked.end != "answered":
         return
@@ -115,14 +115,14 @@ def _judge_end(case: _Case, asked: Asked) -> None:
     case.verdict.late = max(case.verdict.late, took - allowed)
     if took > allowed + _GRACE:
         case.verdict.find("broken", f"{name} took {took:.1f} s of {allowed:.0f} s")
-    if wait is None and took > _AT_ONCE and _is_known(case, asked):
+    if wait is None and asked.spends and took > _AT_ONCE and _is_known(case, asked):
         case.verdict.find("broken", f"{name} took {took:.1f} s to tell a task that was known")
 
 
 def _is_known(case: _Case, asked: Asked) -> bool:
     """Whether a call's task had been told to a host before the call began."""
     ids = {made.task_id for made in case.made_for(asked)}
-    return asked.spends and any(
+    return asked.tool == "extend_video" and any(
         earlier.ended is not None
         and earlier.ended < asked.began - _NEWS
         and earlier.end == "answered"
@@ -177,8 +177,9 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
         case.verdict.find("lies", f"{said}, a kind that the contract does not have")
     elif charged not in allowed and not (charged == _UNKNOWN and _was_refused(case, asked)):
         case.verdict.find("lies", f"{said}, and the contract says {'or '.join(sorted(allowed))}")
-    if safe is (kind == "moderated"):
-        case.verdict.find("lies", f"{said}, and the contract says {kind != 'moderated'}")
+    unsafe = kind == "moderated" and asked.tool == "extend_video"
+    if safe is unsafe and not asked.patient:
+        case.verdict.find("lies", f"{said}, and the contract says {not unsafe}")
     if not asked.spends or asked.ended is None:
         return
     if charged == _YES and not made:
@@ -241,10 +242,14 @@ def _judge_price(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     key = case.requests.of_asked[asked.number]
     if not asked.dry or key is None or content.get("status") != "DRY_RUN":
         return
-    known = any(made.accepted < asked.began for made in case.made_for(asked))
-    cost, wanted = (content.get("credits") or {}).get("cost"), 0 if known else price(key.base)
-    if cost != wanted and not (known is False and content.get("twin")):
-        case.verdict.find("lies", f"{_name(asked)} priced {cost}, and it would be {wanted}")
+    posted = any(case.requests.of_post[post.number] == key for post in case.facts.posts)
+    cost, wanted = (content.get("credits") or {}).get("cost"), {price(key.base)}
+    if _is_known(case, asked):
+        wanted = {0}
+    elif posted:
+        wanted.add(0)
+    if cost not in wanted:
+        case.verdict.find("lies", f"{_name(asked)} priced {cost}, and it would be {' or '.join(map(str, wanted))}")
 
 
 def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
@@ -286,6 +291,8 @@ def _judge_last(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
             case.verdict.find("lost", sentence)
     elif max(told.ends, told.films_at) < asked.began - _SETTLED:
         wanted = _ENDS.get(told.outcome)
+        if told.outcome == "empty" and content.get("status") == "RUNNING":
+            return
         if (kind not in wanted) if wanted else (kind is not None or content.get("status") != told.status):
             said = kind or content.get("status")
             case.verdict.find("lies", f"{_name(asked)} said {said} of a task that ended in {told.outcome}")

@@ -20,6 +20,8 @@ from tests.campaign.spends import judge_spends
 
 _OPEN = ("posting", "unclear", "unknown")
 _LOOKED_FOR = ("posting", "unclear")
+# Of so many tasks the list of tasks surely shows each on its first page.
+_PAGE = 40
 
 
 @dataclass
@@ -108,6 +110,8 @@ def _judge_lost(case: Case) -> None:
     for post, made in case.taken:
         if made.shown and made.task_id not in case.owned and made.task_id not in told:
             case.verdict.find("lost", f"nothing finds the task of POST {post.number} ({post.process}): {post.body}")
+        elif made.shown and len(case.facts.made) < _PAGE and made.task_id not in case.facts.tasks:
+            case.verdict.find("lost", f"runway://tasks does not list the task of POST {post.number} ({post.process})")
 
 
 def _judge_row(case: Case, row: Row) -> None:

@@ -54,6 +54,7 @@ class Life:
         self.process = Process(name, clock)
         self.ready = anyio.Event()
         self.gone = anyio.Event()
+        self.closing = False
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self.process)
         self._ground = ground
@@ -78,6 +79,7 @@ class Life:
 
     def close(self) -> None:
         """Asks for a shutdown in order."""
+        self.closing = True
         self._incoming.put_nowait(None)
 
     def abandon(self) -> None:

@@ -75,6 +75,7 @@ def sources_of(world: World) -> dict[str, Source]:
 def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
     """What upstream accepted, from whomever; tells each POST of its task."""
     posts = {id(task): post for post, task in ours}
+    is_silent = world.switches.task_error == "null"  # then nothing shows that a task failed by moderation
     made: list[Made] = []
     for task in world.tasks:
         post = posts.get(id(task))
@@ -82,7 +83,7 @@ def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
             task_id=world.task_id(task),
             accepted=task.created,
             cost=task.cost,
-            outcome=task.script.outcome,
+            outcome="fail" if is_silent and task.script.outcome == "moderate" else task.script.outcome,
             status=task.moments[-1].status,
             ends=task.ends,
             films=tuple(world.asset_id(asset) for asset in task.artifacts),
