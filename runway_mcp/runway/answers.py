@@ -51,6 +51,7 @@ class Answer:
     status: int
     body: bytes | None = field(repr=False)
     retry_after: str | None = None
+    date: str | None = None
     flaw: str = "the answer broke off"
 
 
@@ -85,7 +86,8 @@ def body_of(outcome: Answer | Lost, reader: Reader) -> object:
 def submitted(outcome: Answer | Lost, reader: Reader) -> Task:
     """Return the task that a submit started; raise its refusal, or `SubmitUnclear` for all that is neither.
 
-    Refused are a request of which no byte went out, a 4xx other than 408 and 425, and 596.
+    Refused are a request of which no byte went out, a 4xx other than 408 and 425, and 596; something on the way may
+    have repeated the request, so that a refusal which an HTTP answer told is yet to be confirmed by looking.
     """
     if isinstance(outcome, Lost):
         if outcome.sent:

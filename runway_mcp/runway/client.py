@@ -6,7 +6,7 @@ The token is in no message, no `repr` and no chained exception. Cancellation pas
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,6 +20,7 @@ from runway_mcp.runway.download import save
 from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, ExtendRequest, RunningTask, Task
 
 PATIENCE_SECONDS = 20.0
@@ -56,6 +57,7 @@ class RunwayClient:
         self._reader = Reader(secret=token, now=now)
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
+        self._late_films = LateFilms()
 
     def __repr__(self) -> str:
         return f"RunwayClient(url={self._url!r})"
@@ -80,11 +82,22 @@ class RunwayClient:
         if turbo and request.seconds is not None:
             raise InvalidRequest("seconds cannot be chosen for a Gen-3 Alpha Turbo video: it always gains 8 s.")
         path = "/gen3turbo/extend" if turbo else "/gen3/extend"
-        return submitted(await self._connections.post(self._url + path, request.body()), self._reader)
+        task = submitted(await self._connections.post(self._url + path, request.body()), self._reader)
+        return self._late_films.told(task)
+
+    def expect_no_film(self, task_ids: Iterable[str]) -> None:
+        """Tell successes that were told to have no film before as such at once; a film that turns up is told."""
+        for task_id in task_ids:
+            self._late_films.absent(task_id)
+
+    def upstream_time(self) -> float | None:
+        """Return upstream's own time in Unix seconds, at most a second behind it; None before any answer told one."""
+        return self._connections.clock.now()
 
     async def task(self, task_id: str, *, patience: float | None = None) -> Task:
-        """Read one task (GET /tasks/{taskId})."""
-        return await self._read(f"/tasks/{checked_id(task_id, 'taskId')}", {}, wire.parse_task, patience)
+        """Read one task (GET /tasks/{taskId}); a success whose film is not there yet runs for a minute more."""
+        task = await self._read(f"/tasks/{checked_id(task_id, 'taskId')}", {}, wire.parse_task, patience)
+        return self._late_films.told(task)
 
     async def tasks(
         self,

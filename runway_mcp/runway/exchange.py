@@ -14,6 +14,7 @@ import anyio
 import httpx
 
 from runway_mcp.runway.answers import Answer, Lost
+from runway_mcp.runway.clock import UpstreamClock
 from runway_mcp.runway.errors import Unavailable, quoted
 from runway_mcp.runway.fields import whole
 
@@ -69,15 +70,17 @@ class Link:
 class Connections:
     """Connections to useapi.net, to be entered before use: kept alive for reads, fresh for every submit.
 
-    Downloads have connections of their own, which never carry the token.
+    Downloads have connections of their own, which never carry the token. `clock` is upstream's, by its answers.
     """
 
+    clock: UpstreamClock
     _reads: httpx.AsyncClient
     _submits: httpx.AsyncClient
     _links: httpx.AsyncClient
     _open: AsyncExitStack
 
     def __init__(self, *, token: str, transport: Transport | None = None) -> None:
+        self.clock = UpstreamClock()
         self._token = token
         self._transport = transport
 
@@ -109,12 +112,19 @@ class Connections:
     async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
         """Read once."""
         request = self._reads.build_request("GET", url, params=query)
-        return await _exchange(self._reads, request, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
+        return self._noted(
+            await _exchange(self._reads, request, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
+        )
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submit once, on a connection of its own; whatever goes wrong after it began is an outcome, never raised."""
         request = self._submits.build_request("POST", url, json=body)
-        return await _exchange(self._submits, request, seconds=SUBMIT_SECONDS, failures=(Exception,))
+        return self._noted(await _exchange(self._submits, request, seconds=SUBMIT_SECONDS, failures=(Exception,)))
+
+    def _noted(self, outcome: Answer | Lost) -> Answer | Lost:
+        if isinstance(outcome, Answer):
+            self.clock.note(outcome.date)
+        return outcome
 
     @asynccontextmanager
     async def link(self, url: str) -> AsyncGenerator[Link, None]:
@@ -156,8 +166,8 @@ async def _exchange(
     with anyio.move_on_after(seconds):
         try:
             async with aclosing(await client.send(request, stream=True)) as response:
-                retry_after = response.headers.get("retry-after")
-                outcome = Answer(status=response.status_code, body=None, retry_after=retry_after)
+                retry_after, date = response.headers.get("retry-after"), response.headers.get("date")
+                outcome = Answer(status=response.status_code, body=None, retry_after=retry_after, date=date)
                 outcome = replace(outcome, body=await response.aread())
         except failures as error:
             if isinstance(outcome, Lost):

@@ -17,7 +17,8 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 1. list_assets finds the clip, says whether it can be extended, and gives fresh links to earlier films.
 2. extend_video with dry_run prices the extension, free; show the user the price and wait for a yes before spending.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
-4. If a call times out or fails, follow next_step; repeating the identical call never charges twice while it runs.
+4. If a call times out or fails, follow next_step. The same request is charged once, for good: repeated whenever, it \
+returns the same film; for another take give another seed.
 5. A text_prompt goes on from the last frame; repeat its words for camera and light in every extension of a film.
 6. Links to films die within two days; get_task and the runway:// resources give fresh ones."""
 
@@ -27,8 +28,8 @@ _EXTEND_VIDEO = (
     "already runs with get_task instead. Spends credits (an estimated 10 per added second, 40 per Turbo extension, "
     "none with exploreMode) and cannot be cancelled or undone, so show the user a dry_run before. A clip can be "
     "extended three times, to 40 s at most (Turbo 34 s); prompts are moderated, and a generation takes one to five "
-    "minutes. If it is not ready in time, the result holds its taskId for get_task; the identical call, repeated "
-    "meanwhile, returns the same task instead of charging again."
+    "minutes. If it is not ready in time, the result holds its taskId for get_task. The same request is charged once, "
+    "for good: repeated whenever, it returns the same film; for another take give another seed."
 )
 _GET_TASK = (
     "Reads one Runway task and returns its status, progress and, once it has succeeded, its video with a fresh link. "
@@ -73,7 +74,7 @@ def _tool(
             title=title,
             read_only_hint=not spends,
             destructive_hint=False,
-            idempotent_hint=not spends,
+            idempotent_hint=True,
             open_world_hint=True,
         ),
     )

@@ -26,10 +26,11 @@ from runway_mcp.server.outputs import (
 )
 from runway_mcp.server.rendering import seconds, standing
 from runway_mcp.server.uris import asset_uri, task_uri
-from runway_mcp.tasks.failures import Failure, task_failure
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.failures import Failure, failed, task_failure
+from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.plan import Plan
+from runway_mcp.tasks.recall import day
 from runway_mcp.tasks.terms import Quote, iso
 
 # The model of the clips whose seconds a caller may choose.
@@ -37,6 +38,8 @@ _CHOOSER = MODELS["gen3a"]
 _UNCLEAR = (
     "This submit has had no clear answer: its task may run and be charged for. It is never submitted again by itself."
 )
+_FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
+_OTHER_TAKE = "For another take give another `seed`."
 _NAMED_TASKS = 3
 _CANDIDATES = 5
 # A listing of more assets than this shows one preview of each: links are long, and a model pays for each character.
@@ -59,9 +62,9 @@ def task_output(
     failure = task_failure(task)
     lineage = lineage_of(task, intent.source_asset_id if intent else None)
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
-    twin_note = "It is an earlier submit of the same request; nothing was submitted again." if twin else None
+    cost = 0 if twin else _cost(task, intent)
     return TaskOutput(
-        summary=_sentences(_task_summary(task, failure, lineage, _cost(task, intent)), twin_note),
+        summary=_task_summary(task, failure, lineage, None if twin else cost, since=intent if twin else None),
         status=task.status,
         task_id=task.task_id,
         task_uri=task_uri(task.task_id),
@@ -75,10 +78,37 @@ def task_output(
         video=films[0] if films else None,
         more_videos=films[1:] or None,
         lineage=_lineage(lineage, failed=failure is not None),
-        credits=_credits(_cost(task, intent), task.features or (None if failure else balance)),
+        credits=_credits(cost, task.features or (None if failure else balance)),
         twin=twin or None,
-        error=_error(failure) if failure else None,
+        # Reading a task can do no harm, whatever its end.
+        error=_error(failure, harmless=asked.tool == "get_task") if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
+    )
+
+
+def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
+    """A dry run of a request that was submitted before: nothing would be submitted or charged.
+
+    Raises `Failure` for one that moderation refused.
+    """
+    if intent.state is State.REFUSED:
+        raise failed(intent.failure_kind or "moderated", intent.failure_message or "", twin=True)
+    model = MODELS.get(intent.task_type)
+    count = intent.extended_count
+    left = max(0, model.max_extensions - count) if model and count is not None else 0
+    facts = _submitted_facts(intent) | {"created_at": None}
+    if intent.task_id is not None:
+        step = next_steps.earlier_task(intent.task_id, asked)
+    else:
+        step = next_steps.earlier_submit(asked)
+    return TaskOutput(
+        summary=f"Nothing was submitted, and the real call would charge nothing: {_submitted_on(intent)} {_OTHER_TAKE}",
+        status="DRY_RUN",
+        **facts,
+        lineage=_lineage(None if count is None else Lineage(intent.source_asset_id, count, left, intent.seconds)),
+        credits=_credits(0, None),
+        twin=True,
+        next_step=step,
     )
 
 
@@ -137,12 +167,15 @@ def failure_output(
     if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
         step = step or _shorter(_CHOOSER, asked.arguments, asked.arguments.get("seconds") or 0, balance.remaining)
     submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
+    if submitted is None and failure.twin and failure.intent is not None:
+        submitted = failure.intent.task_id
+    cost = failure.intent.cost if failure.intent else None
     return TaskOutput(
         summary=_failure_summary(failure, asked, balance),
         **_submitted_facts(failure.intent),
         task_id=submitted,
         task_uri=task_uri(submitted) if submitted else None,
-        credits=_credits(failure.intent.cost if failure.intent else None, balance),
+        credits=_credits(0 if failure.twin else cost, balance),
         twin=failure.twin or None,
         candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
         error=_error(failure),
@@ -200,7 +233,24 @@ def asset_output(asset: Asset) -> AssetDocument:
     )
 
 
-def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
+def _task_summary(
+    task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None, *, since: Intent | None
+) -> str:
+    """Where the task stands; `since` is the earlier intent that answers the call."""
+    if since is None:
+        return _standing_summary(task, failure, lineage, cost)
+    if failure is None and task.is_terminal:
+        film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
+        return f"Nothing new was made or charged: this is the film of {day(since)}{film} {_OTHER_TAKE}"
+    told = _standing_summary(task, failure, lineage, cost)
+    return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
+
+
+def _submitted_on(intent: Intent) -> str:
+    return f"this request was submitted before, on {day(intent)}."
+
+
+def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
     if failure is not None:
         return failure.message
     if not task.is_terminal:
@@ -208,10 +258,10 @@ def _task_summary(task: Task, failure: Failure | None, lineage: Lineage | None, 
     metadata = task.artifacts[0].metadata
     length = f", {seconds(metadata.duration)} long" if metadata and metadata.duration else ""
     if lineage is None or not lineage.extended_count:
-        return f"The film is ready{length}."
+        return f"{_FILM_READY}{length}."
     count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
     price = f" for {_credits_in_words(cost)}" if cost is not None else ""
-    return f"The longer film is ready{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}."
+    return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}."
 
 
 def _plan_summary(plan: Plan, remaining: int | None) -> str:
@@ -258,10 +308,13 @@ def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
 
 
 def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:
-    uncharged = "Nothing was charged." if failure.charged == "no" and asked.tool == "extend_video" else None
+    tells_charge = asked.tool == "extend_video" and not failure.twin
+    uncharged = "Nothing was charged." if failure.charged == "no" and tells_charge else None
     remaining = balance.remaining if balance else None
     left = f"The account has {remaining} credits left." if remaining is not None else None
-    return _sentences(failure.message, left, _named(failure), uncharged)
+    since = failure.intent if failure.twin and failure.kind not in ("not_found", "unavailable") else None
+    before = f"Nothing new was submitted or charged: {_submitted_on(since)}" if since else None
+    return _sentences(before, failure.message, left, _named(failure), uncharged)
 
 
 def _named(failure: Failure) -> str | None:
@@ -287,12 +340,13 @@ def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, ask
     return None
 
 
-def _error(failure: Failure) -> ErrorOutput:
+def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
     return ErrorOutput(
         kind=failure.kind,
         message=failure.message,
         charged=failure.charged,
-        retry_safe=failure.retry_safe,
+        retry_safe=failure.retry_safe or harmless,
+        retry=failure.repeat,
         retry_after_seconds=failure.retry_after,
     )
 
@@ -317,15 +371,15 @@ def _cost(task: Task, intent: Intent | None) -> int | None:
 
 
 def _arguments(intent: Intent) -> dict[str, Any]:
-    """The call that an intent came from, as far as it decides what a twin is."""
+    """The call that an intent came from, as far as it is remembered."""
     model = MODELS.get(intent.task_type)
     given = {
         "assetId": intent.source_asset_id,
         "text_prompt": intent.text_prompt,
         "seconds": None if model is None or model.turbo else intent.seconds,
-        "seed": None if intent.own_seed else intent.seed,
+        "seed": None if intent.seed_generated else intent.seed,
         "exploreMode": intent.explore_mode or None,
-        "replyRef": None if intent.own_ref else intent.reply_ref,
+        "replyRef": None if intent.reply_ref_generated else intent.reply_ref,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -31,7 +31,7 @@ from runway_mcp.server.boundary import guarded
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.forms import task_output
 from runway_mcp.server.known import intent_of
-from runway_mcp.server.reads import task_of, tell_end
+from runway_mcp.server.reads import note_end, task_of
 from runway_mcp.server.results import task_result
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.terms import iso
@@ -118,7 +118,7 @@ async def get(ctx: RequestContext, params: TaskParams) -> TaskState:
     intent = await intent_of(context.room, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
-    await tell_end(context, task)
+    await note_end(context, task)
     return _state(context, task, intent, "complete")
 
 

@@ -39,11 +39,23 @@ def extend_further(asset_id: str) -> NextStep:
 
 def submit(asked: Asked, cost: int, quote: str | None) -> NextStep:
     """Doing what a dry run has shown; with its quote where the server spends only what was confirmed."""
-    arguments = {name: value for name, value in asked.arguments.items() if name not in ("dry_run", "confirm")}
+    arguments = {name: value for name, value in asked.arguments.items() if name != "confirm"} | {"dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
     price = f"it spends about {cost} credits" if cost else "it spends no credits"
     return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
+
+
+def earlier_task(task_id: str, asked: Asked) -> NextStep:
+    """Reading the task of a request that was submitted before."""
+    return _get(task_id, "Reads the task that this request made, free.", asked)
+
+
+def earlier_submit(asked: Asked) -> NextStep:
+    """Asking what became of a request that was submitted before and has no task yet."""
+    arguments = asked.arguments | {"dry_run": False}
+    reason = "Looks for the task of the earlier submit; it never submits a second one."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
 def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
@@ -75,14 +87,17 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return _without(failure.about, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return _elsewhere(failure.kind, asked)
-    if failure.retry_safe and failure.kind in _SAME_CALL:
-        return _again(failure.kind, asked)
-    return None
+    return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
 
 
-def _again(kind: str, asked: Asked) -> NextStep:
-    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer."""
-    arguments, reason = asked.arguments, _SAME_CALL[kind]
+def _again(failure: Failure, asked: Asked) -> NextStep:
+    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer.
+
+    Where it is good for nothing any more, a look at the newest films.
+    """
+    if failure.repeat == "after_change":
+        return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
+    kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
     if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":
@@ -117,8 +132,7 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
         return None
     if failure.task.is_terminal:
-        reason = "Lists the newest films, free, in case this one is among them."
-        return NextStep(tool="list_assets", arguments={}, reason=reason)
+        return _get(failure.task.task_id, "Reads it once more, free: the film may have turned up.", asked)
     return follow(failure.task.task_id, asked)
 
 

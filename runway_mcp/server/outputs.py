@@ -70,6 +70,7 @@ class ErrorOutput(Output):
     message: str
     charged: Literal["no", "yes", "unknown"]
     retry_safe: Annotated[bool, Field(description="Whether the identical call can do no harm.")]
+    retry: Annotated[str, Field(description="What repeating it is good for: now, later, after_change (only).")]
     retry_after_seconds: float | None = None
 
 

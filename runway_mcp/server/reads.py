@@ -10,9 +10,9 @@ from runway_mcp.runway.models import Credits, Task
 from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
-from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure, failure_words
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
+from runway_mcp.tasks.room import write_down
 
 READING_SECONDS = 5.0
 """What reads get however short the wait is."""
@@ -25,9 +25,9 @@ _BALANCE_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-async def plan_of(client: RunwayClient, arguments: ExtendVideo, *, seconds: float, patience: float) -> Plan:
-    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds."""
-    wish = Wish(
+def wish_of(arguments: ExtendVideo) -> Wish:
+    """The extension that a call asks for."""
+    return Wish(
         asset_id=arguments.asset_id,
         text_prompt=arguments.text_prompt or None,
         seconds=arguments.seconds,
@@ -37,6 +37,10 @@ async def plan_of(client: RunwayClient, arguments: ExtendVideo, *, seconds: floa
         reply_ref=arguments.reply_ref or None,
         max_jobs=arguments.max_jobs,
     )
+
+
+async def plan_of(client: RunwayClient, wish: Wish, *, seconds: float, patience: float) -> Plan:
+    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds."""
     with anyio.move_on_after(seconds):
         return await make_plan(client, wish, patience=patience)
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
@@ -64,7 +68,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
             return await room.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
             intent = await intent_of(room, task_id)
-            if intent is None or intent.ended is not None or context.now() - intent.created > FRESH_SECONDS:
+            if intent is None or intent.ended is not None or room.ledger.now() - intent.created > FRESH_SECONDS:
                 raise
             return Task(task_id=task_id, status=intent.status or "PENDING")
     raise Failure("unavailable", "Runway did not tell of the task in time.")
@@ -80,11 +84,7 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
     return None
 
 
-async def tell_end(context: ServerContext, task: Task) -> None:
-    """Writes down the end of a task and that it is being returned, if it has ended; a failing ledger costs no film."""
+async def note_end(context: ServerContext, task: Task) -> None:
+    """Writes down the end of a task that is being returned; a failing ledger costs no film."""
     if task.is_terminal:
-        try:
-            told = failure_words(task)
-            await context.room.ledger.tell(task.task_id, task.status, now=context.now(), failure=told)
-        except LedgerError as error:
-            _log.warning("%s", error)
+        await write_down(context.room.ledger, task)

@@ -145,9 +145,11 @@ def _extendability(asset: AssetOutput) -> str:
 
 def _error_lines(error: ErrorOutput | None) -> Iterator[str]:
     if error is not None:
-        safe = "yes" if error.retry_safe else "no"
         pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
-        yield f"Error: {error.kind}. Charged: {error.charged}. Safe to repeat the same call: {safe}{pause}."
+        repeat = f"You may repeat the same call {error.retry}{pause}."
+        if error.retry == "after_change":
+            repeat = "Change the call before another try." if error.retry_safe else "Do not make the same call again."
+        yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 
 def _next_lines(step: NextStep | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 from mcp_types import InputRequiredResult
 
@@ -12,7 +13,7 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.submit import ANSWER_PATIENCE, Say, Submitted
-from runway_mcp.tasks.terms import Quote, Terms, TermsRefused, quote_of, terms_failure
+from runway_mcp.tasks.terms import Quote, Terms, TermsRefused, arguments_key, terms_failure
 
 _log = logging.getLogger(__name__)
 
@@ -34,18 +35,27 @@ def terms_of(settings: Settings, quote: str | None = None) -> Terms:
 
 
 async def spend(
-    context: ServerContext, person: Person, plan: Plan, *, confirm: str | None, deadline: float, say: Say
+    context: ServerContext,
+    person: Person,
+    plan: Plan,
+    *,
+    confirm: str | None,
+    deadline: float,
+    say: Say,
+    patience: float | None,
 ) -> Submitted | InputRequiredResult:
     """Submits a plan within the terms, or returns the question that the host must put to the person first.
 
-    Raises `Failure`: `spend_limit`, `declined`, and what a submit ends in.
+    `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and what a
+    submit ends in.
     """
     earlier, submissions = person.answered(), context.room.submissions
     if earlier is not None and not earlier.agreed:
         raise Failure("declined", _SAID_NO)
     terms = terms_of(context.settings, earlier.quote if earlier else confirm)
+    submit = partial(submissions.submit, plan, deadline=deadline, say=say, patience=patience)
     try:
-        return await submissions.submit(plan, deadline=deadline, say=say, terms=terms)
+        return await submit(terms=terms)
     except TermsRefused as refusal:
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
@@ -61,27 +71,25 @@ async def spend(
         raise Failure("declined", _SAID_NO)
     terms = replace(terms, quote=quote.id)
     try:
-        return await submissions.submit(plan, deadline=deadline, say=say, terms=terms)
+        return await submit(terms=terms)
     except TermsRefused as refusal:
         raise terms_failure(refusal, plan, terms) from refusal
 
 
 async def offer(context: ServerContext, plan: Plan) -> Quote | None:
     """A quote for a plan, in the ledger; None if the ledger cannot take it, which a submit would say as well."""
-    quote = quote_of(plan, now=context.now())
     try:
-        await context.room.ledger.offer(quote)
+        return await context.room.ledger.offer(arguments_key(plan))
     except LedgerError as error:
         _log.warning("%s", error)
         return None
-    return quote
 
 
 async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
     """Why the caps, or a ledger that cannot be used, would refuse a plan now, for a dry run; None if they would not."""
     terms = terms_of(context.settings)
     try:
-        await context.room.ledger.check(plan.cost, now=context.now(), terms=terms)
+        await context.room.ledger.check(plan.cost, terms=terms)
     except TermsRefused as refusal:
         return terms_failure(refusal, plan, terms)
     except LedgerError as error:

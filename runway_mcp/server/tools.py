@@ -4,8 +4,9 @@ A call is bounded by its wait, counted from its arrival. What spends is begun on
 that ends, for whatever reason, leaves it running.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -35,20 +36,29 @@ from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.consent import Person
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.definitions import TOOLS
-from runway_mcp.server.forms import assets_failure, assets_output, failure_output, plan_output, task_output
+from runway_mcp.server.forms import (
+    assets_failure,
+    assets_output,
+    earlier_output,
+    failure_output,
+    plan_output,
+    task_output,
+)
 from runway_mcp.server.known import intent_of
 from runway_mcp.server.listing import Page, list_page
 from runway_mcp.server.mcp_tasks import TaskState, declared, handed_over
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.reads import READING_SECONDS, balance_of, plan_of, read_task, tell_end
+from runway_mcp.server.reads import READING_SECONDS, balance_of, note_end, plan_of, read_task, wish_of
 from runway_mcp.server.rendering import quoted
 from runway_mcp.server.results import assets_result, task_result
 from runway_mcp.server.spending import offer, refusal_of, spend
+from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.plan import Plan
-from runway_mcp.tasks.submit import ANSWER_PATIENCE
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.plan import Plan, Wish
+from runway_mcp.tasks.submit import ANSWER_PATIENCE, Submitted
 from runway_mcp.tasks.waiting import wait_for
 
 # What a listing gets however long the wait may be, in seconds.
@@ -56,6 +66,11 @@ LISTING_SECONDS = 40.0
 
 # After so many seconds without upstream's word on a task, since reads fail, the result says so.
 _SILENCE = 10.0
+
+# Within so many seconds a call that named no wait hears of another call's POST.
+_ANSWERED_WITHIN = 3.0
+
+_log = logging.getLogger(__name__)
 
 _Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 
@@ -91,15 +106,21 @@ class Call:
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
-    """Plans the extension; then tells the plan, or submits it once and waits for the film.
+    """Answers a request that was submitted before; else plans it, and tells the plan or submits it once and waits.
 
     Where the user's terms ask for it, the result may be a question to the person instead. A host that takes tasks gets
     one as soon as the task is known.
     """
-    room = call.context.room
-    deadline = call.deadline(arguments.wait_seconds)
+    wish, deadline = wish_of(arguments), call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    plan = await _plan(call, arguments, deadline)
+    earlier = await _earlier(call, wish)
+    if earlier is not None and arguments.dry_run:
+        return earlier_output(earlier, call.asked)
+    if earlier is not None:
+        submitted = await _answered_before(call, earlier, arguments, deadline)
+        if submitted is not None:
+            return await _told(call, submitted, arguments, deadline)
+    plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
         return await _told_plan(call, plan)
     call.spending = True
@@ -111,20 +132,49 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
             confirm=arguments.confirm,
             deadline=deadline,
             say=call.progress.waiting,
+            patience=_patience(arguments),
         )
     except Failure as failure:
         if failure.kind != "insufficient_credits":
             raise
-        return failure_output(failure, call.asked, balance=await balance_of(room.client, plan.account))
+        balance = await balance_of(call.context.room.client, plan.account)
+        return failure_output(failure, call.asked, balance=balance)
     if isinstance(submitted, InputRequiredResult):
         return submitted
+    return await _told(call, submitted, arguments, deadline)
+
+
+async def _earlier(call: Call, wish: Wish) -> Intent | None:
+    """The intent that answers the wish whatever upstream says; none if the ledger fails, which a submit would say."""
+    try:
+        return await call.context.room.submissions.earlier(wish)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+
+
+async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
+    call.spending = True
+    return await call.context.room.submissions.answer(
+        earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
+    )
+
+
+def _patience(arguments: ExtendVideo) -> float | None:
+    """For how long a call waits for the outcome of another call's POST: briefly, unless it named a wait."""
+    return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
+
+
+async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> TaskOutput | TaskState:
+    """The film at the end of the wait, or where the task stands; an earlier submit is told at once by default."""
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
         if call.takes_tasks:
             return handed_over(call.context, submitted.task, submitted.intent)
         await call.progress.task(submitted.task)
-    task = await _waited(call, submitted.task, deadline)
-    await tell_end(call.context, task)
+    at_once = submitted.twin and arguments.wait_seconds is None
+    task = submitted.task if at_once else await _waited(call, submitted.task, deadline)
+    await note_end(call.context, task)
     balance = submitted.task.features
     return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
 
@@ -151,7 +201,13 @@ async def _waited(call: Call, task: Task, deadline: float) -> Task:
 
 
 async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
-    """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with."""
+    """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with.
+
+    A request that was submitted before under another spelling of its clip is told as that.
+    """
+    earlier = await _earlier(call, replace(plan.wish, asset_id=plan.source.asset_id))
+    if earlier is not None:
+        return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
         call.remark(refusal.message)
@@ -173,7 +229,7 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await _waited(call, task, deadline)
-    await tell_end(context, task)
+    await note_end(context, task)
     return task_output(task, call.asked, intent=intent)
 
 
@@ -259,9 +315,9 @@ def _crash(call: Call) -> Failure:
     return Failure("unexpected_response", CRASHED)
 
 
-async def _plan(call: Call, arguments: ExtendVideo, deadline: float) -> Plan:
+async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
     """The plan, in time to leave a submit, if there is one to be, the seconds that its answer needs."""
-    reserve = 0.0 if arguments.dry_run else ANSWER_PATIENCE
+    reserve = 0.0 if dry else ANSWER_PATIENCE
     limit = max(deadline - call.arrived - reserve, READING_SECONDS)
     seconds = call.arrived + limit - anyio.current_time()
-    return await plan_of(call.context.room.client, arguments, seconds=seconds, patience=limit / 3)
+    return await plan_of(call.context.room.client, wish, seconds=seconds, patience=limit / 3)

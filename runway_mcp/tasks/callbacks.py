@@ -16,7 +16,7 @@ import anyio
 
 from runway_mcp.runway.fields import mapping, text
 from runway_mcp.runway.models import TERMINAL
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.posting import Posts
 from runway_mcp.tasks.settle import Settlements
@@ -26,7 +26,6 @@ PATH = "/callbacks/"
 """Where callbacks arrive; a token follows."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_UNSETTLED = frozenset({State.POSTING, State.UNCLEAR, State.UNKNOWN})
 
 
 def address(public_url: str) -> str:
@@ -60,7 +59,7 @@ class Callbacks:
         if intent.task_id is not None:
             if (ended := _claims_end(body, intent.task_id)) is not None:
                 self._watcher.cue(intent.task_id, ended=ended)
-        elif intent.state in _UNSETTLED:
+        elif intent.state in OPEN:
             self._look(intent)
         return True
 

@@ -10,27 +10,10 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runway_mcp.tasks.migrations import MIGRATIONS
+
 # How long another process may hold the file before it counts as locked, in seconds.
 LOCK_PATIENCE = 5.0
-
-MIGRATIONS = (
-    """
-    CREATE TABLE intents (
-        id TEXT PRIMARY KEY, twin_key TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, account TEXT,
-        task_type TEXT NOT NULL, source_asset_id TEXT NOT NULL, parent_task_id TEXT NOT NULL, text_prompt TEXT,
-        seconds INTEGER NOT NULL, explore_mode INTEGER NOT NULL, seed INTEGER NOT NULL, own_seed INTEGER NOT NULL,
-        reply_ref TEXT NOT NULL, own_ref INTEGER NOT NULL, cost INTEGER NOT NULL, lease REAL NOT NULL,
-        task_id TEXT UNIQUE, status TEXT, ended REAL, told REAL, failure_kind TEXT, failure_message TEXT,
-        callback_token TEXT UNIQUE
-    );
-    CREATE INDEX intents_by_twin ON intents (twin_key, created);
-    CREATE INDEX intents_by_time ON intents (created);
-    CREATE INDEX intents_by_state ON intents (state, ended);
-    CREATE TABLE quotes (id TEXT PRIMARY KEY, covers TEXT NOT NULL, expires REAL NOT NULL, intent_id TEXT);
-    """,
-)
-"""One script for each version of the file; `PRAGMA user_version` counts those that have run."""
-
 
 _DAMAGED = (
     "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
@@ -42,20 +25,23 @@ class LedgerError(Exception):
     """The ledger cannot be read or written; the message says why and what to do."""
 
 
+class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
+    """Another process is making the file; it is there in a moment, or else it is damaged."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, which is made for its owner alone if it is missing.
 
-    Raises `LedgerError` for a later format and for an empty file, else what sqlite3 and the file system raise, which
-    `sentence` words.
+    Raises `LedgerError` for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise;
+    `sentence` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _create(path)
-    elif not path.stat().st_size:
-        raise LedgerError(_DAMAGED.format(path=path))
+    if not path.stat().st_size:
+        raise BeingMade
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
-        connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection, path)
@@ -87,22 +73,40 @@ def _create(path: Path) -> None:
             _migrate(connection, path)
         finally:
             connection.close()
-        _name(whole, path)
+        _publish(whole, path)
     finally:
         whole.unlink(missing_ok=True)
 
 
-def _name(whole: Path, path: Path) -> None:
+def _publish(whole: Path, path: Path) -> None:
+    """Gives the file its name without ever replacing another that has it."""
     try:
         os.link(whole, path)
     except FileExistsError:
         return
-    except OSError:  # a file system without hard links
-        if not path.exists():
-            whole.rename(path)
+    except OSError:
+        _create_in_place(path)
+
+
+def _create_in_place(path: Path) -> None:
+    """Makes the file under its name, on a file system without hard links, where a rename would replace another's.
+
+    Whoever comes meanwhile finds it empty and waits. A crash at this moment leaves an empty file, which is told as
+    damaged and holds nothing.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        _migrate(connection, path)
+    finally:
+        connection.close()
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.row_factory = sqlite3.Row
     if _version(connection) == len(MIGRATIONS):
         return
     with immediate(connection):
@@ -110,9 +114,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if version > len(MIGRATIONS):
             found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
             raise LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
-        for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
-                connection.execute(statement)
+        for migrate in MIGRATIONS[version:]:
+            migrate(connection)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
@@ -134,7 +137,9 @@ def immediate(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another process holds the file, so that trying again may help."""
+    """Whether another process holds or makes the file, so that trying again may help."""
+    if isinstance(error, BeingMade):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -142,6 +147,8 @@ def is_busy(error: Exception) -> bool:
 def sentence(path: Path, error: Exception) -> str:
     """What is wrong with the file, for one who has never heard of SQLite."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if isinstance(error, BeingMade):
+        return _DAMAGED.format(path=path)
     if is_busy(error):
         return f"The ledger {path} has been locked by another program for {LOCK_PATIENCE:.0f} s."
     if code == sqlite3.SQLITE_FULL:

@@ -1,50 +1,59 @@
-"""Why a call failed, whether money was spent, and whether the same call may be made again.
+"""Why a call failed, whether money was spent, and what a repeat of it is good for.
 
-`charged` and `retry_safe` are decided here and nowhere else. `retry_safe` means that the identical call can neither
-charge twice nor harm the account.
+`charged`, `retry_safe` and `retry` are decided here and nowhere else. `retry_safe` means that the identical call can
+neither charge again nor harm the account; `retry` says when it is worth making: `now`, `later`, or only `after_change`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from runway_mcp.runway.answers import is_moderation
 from runway_mcp.runway.errors import Busy, RunwayError, quoted
 from runway_mcp.runway.models import RunningTask, Task
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import Film, Intent
 from runway_mcp.tasks.lineage import cost_of
 
 Charged = Literal["no", "yes", "unknown"]
+Retry = Literal["now", "later", "after_change"]
 
 # What upstream asks for after a 429 that names no time: 10 to 30 seconds.
 _SLOT_SECONDS = 15.0
 
+_RETRY: dict[str, Retry] = {
+    "busy": "later",
+    "unavailable": "later",
+    "unexpected_response": "later",
+    "submission_unknown": "now",
+}
 _ADVICE = {
     "unauthorized": "Set USEAPI_TOKEN to the whole token, from `user:` to its end, and restart the server.",
     "subscription": "Renew the useapi.net subscription, then make the same call again.",
     "account": "Link the Runway account again on useapi.net, then make the same call again.",
     "insufficient_credits": "Add credits on Runway, ask for fewer seconds, or set exploreMode on an Unlimited plan.",
     "moderated": (
-        "Reword text_prompt before another try and do not repeat it unchanged: repeated moderation can suspend the "
-        "Runway account."
+        "Reword text_prompt before another try, and do not try another seed: refusals by moderation add up and can "
+        "suspend the Runway account."
     ),
     "unavailable": "Make the same call again in a moment.",
 }
+_ANOTHER_SEED = "To try again, which may cost again, give another `seed`; let the user decide."
 
 
 @dataclass(eq=False)
 class Failure(Exception):  # noqa: N818  a failure is what the contract calls an error result
-    """An end without a film: what happened, whether it was charged, whether the same call is safe.
+    """An end without a film: what happened, whether it was charged, what the same call is good for.
 
-    `kind` is one of the contract's `error.kind`; `retry_after` is in seconds; `running` names the tasks that hold the
-    slots, `candidates` the tasks that may be ours, `addresses` the linked accounts, `task` the failed task, `about` the
-    argument of the call that was refused, `intent` the submit that it is about; `twin` tells that an earlier submit
-    answers.
+    `kind` is one of the contract's `error.kind`; `retry` is by its kind unless given; `retry_after` is in seconds;
+    `running` names the tasks that hold the slots, `candidates` the tasks that may be ours, `addresses` the linked
+    accounts, `task` the failed task, `about` the argument of the call that was refused, `intent` the submit that it is
+    about; `twin` tells that an earlier submit answers.
     """
 
     kind: str
     message: str
     charged: Charged = "no"
     retry_safe: bool = True
+    retry: Retry | None = None
     retry_after: float | None = None
     running: tuple[RunningTask, ...] = ()
     candidates: tuple[Task, ...] = ()
@@ -58,6 +67,11 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
         """The message alone, for logs."""
         return self.message
 
+    @property
+    def repeat(self) -> Retry:
+        """What a repeat of the identical call is good for."""
+        return self.retry or _RETRY.get(self.kind, "after_change")
+
 
 def failure_of(error: RunwayError) -> Failure:
     """The failure that a read, or a refused submit, ends in: nothing was charged.
@@ -65,13 +79,17 @@ def failure_of(error: RunwayError) -> Failure:
     A submit whose end is unclear is not told here: `submission_unknown` in `settle` knows the intent.
     """
     advice = _ADVICE.get(error.kind)
-    return Failure(
-        kind=error.kind,
-        message=f"{error.message} {advice}" if advice else error.message,
-        retry_safe=error.kind != "moderated",
+    return failed(
+        error.kind,
+        f"{error.message} {advice}" if advice else error.message,
         retry_after=error.retry_after or (_SLOT_SECONDS if isinstance(error, Busy) else None),
         running=error.running if isinstance(error, Busy) else (),
     )
+
+
+def failed(kind: str, message: str, **facts: Any) -> Failure:
+    """A failure of that kind with its message as it was told before; `facts` are further fields of `Failure`."""
+    return Failure(kind, message, retry_safe=kind != "moderated", **facts)
 
 
 def task_failure(task: Task) -> Failure | None:
@@ -81,16 +99,16 @@ def task_failure(task: Task) -> Failure | None:
     if task.status == "SUCCEEDED":
         return None if task.artifacts else _without_film(task)
     if task.status == "CANCELLED":
-        message = "The task was cancelled on Runway's side. Whether its credits came back is unknown."
-        return Failure("cancelled", message, charged="unknown", retry_safe=False, task=task)
+        message = f"The task was cancelled on Runway's side. Whether its credits came back is unknown. {_ANOTHER_SEED}"
+        return failed("cancelled", message, charged="unknown", task=task)
     if _is_moderated(task):
         message = f"Runway's moderation stopped the task{_reason(task)}. {_ADVICE['moderated']}"
-        return Failure("moderated", message, charged="unknown", retry_safe=False, task=task)
+        return failed("moderated", message, charged="unknown", task=task)
     message = (
-        f"Runway failed to generate the film{_reason(task)}. Runway usually returns the credits within minutes; "
-        "another try may cost again, so let the user decide."
+        f"Runway failed to generate the film{_reason(task)}. Runway usually returns the credits within minutes. "
+        f"{_ANOTHER_SEED}"
     )
-    return Failure("generation_failed", message, charged="unknown", retry_safe=False, task=task)
+    return failed("generation_failed", message, charged="unknown", task=task)
 
 
 def failure_words(task: Task) -> tuple[str, str] | None:
@@ -99,10 +117,30 @@ def failure_words(task: Task) -> tuple[str, str] | None:
     return (failure.kind, failure.message) if failure else None
 
 
+def film_of(task: Task) -> Film | None:
+    """The film of a task that has ended, as the ledger keeps it; None while there is none."""
+    if task.status != "SUCCEEDED" or not task.artifacts:
+        return None
+    film = task.artifacts[0]
+    measures = film.metadata
+    return Film(
+        asset_id=film.asset_id,
+        name=film.name,
+        duration=measures.duration if measures else None,
+        width=measures.width if measures else None,
+        height=measures.height if measures else None,
+        size_bytes=film.size_bytes,
+    )
+
+
 def _without_film(task: Task) -> Failure:
     spent = "" if cost_of(task) == 0 else " The credits are spent."
-    message = f"Runway reports success but names no film.{spent} Look at the task on Runway's site before another try."
-    return Failure("generation_failed", message, charged="yes" if spent else "no", retry_safe=False, task=task)
+    message = (
+        f"Runway reports success but names no film.{spent} Make the same call later, free: the film may still turn up. "
+        "It may also be on Runway's site."
+    )
+    charged: Charged = "yes" if spent else "no"
+    return failed("generation_failed", message, charged=charged, retry="later", task=task)
 
 
 def _is_moderated(task: Task) -> bool:

@@ -14,11 +14,10 @@ from runway_mcp.tasks.ledger import Ledger
 class Ground:
     """Upstream, the ledger, and the task group in which whatever outlives a call runs.
 
-    `accepted` is awaited with each task that becomes ours; `now` gives Unix seconds.
+    `accepted` is awaited with each task that becomes ours.
     """
 
     client: RunwayClient
     ledger: Ledger
     background: TaskGroup
     accepted: Callable[[Task], Awaitable[None]]
-    now: Callable[[], float]

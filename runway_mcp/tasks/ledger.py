@@ -1,39 +1,54 @@
-"""The ledger: one SQLite file that remembers every wish to spend, from before the POST to the task's told end.
+"""The ledger: one SQLite file that remembers every wish to spend, from before its POST to the end of its task.
 
 Statements run on the event loop, without threads: each is a few microseconds, and a transaction that another process
-holds is waited for with `anyio.sleep`, so that nothing blocks. Whatever keeps the file from being written ends in
-`LedgerError` before anything is spent.
+holds is waited for with `anyio.sleep`, so that nothing blocks. The time is the ledger's own, read inside the
+transaction that uses it. Whatever keeps the file from being written ends in `LedgerError` before anything is spent.
 """
 
 import random
+import secrets
 import sqlite3
-from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 
+from runway_mcp.tasks.caps import check_caps, check_quote
 from runway_mcp.tasks.database import LOCK_PATIENCE, LedgerError, connect, identity, immediate, is_busy, sentence
-from runway_mcp.tasks.intents import Intent, State, is_twin
-from runway_mcp.tasks.terms import DAY_SECONDS, QUOTE_SECONDS, Quote, Terms, TermsRefused
+from runway_mcp.tasks.intents import (
+    BLIND_SECONDS,
+    LOOKING_SECONDS,
+    OPEN,
+    POSTING_LEASE,
+    WAITING_LEASE,
+    Film,
+    Intent,
+    RequestKey,
+    State,
+    answers,
+    uuid_of,
+)
+from runway_mcp.tasks.rows import claimed, film_json, found_by_request, insert, intent_of, read, update
+from runway_mcp.tasks.terms import QUOTE_SECONDS, Quote, Terms
 
 _T = TypeVar("_T")
 
 FREE = Terms()
 """No caps, no confirmation."""
 
-_COLUMNS = tuple(field.name for field in fields(Intent))
-
 
 class Ledger:
     """Intents on disk, safe with several processes at once: every change is one immediate transaction.
 
-    The file is opened at the first use. Every method raises `LedgerError`.
+    The file is opened at the first use; `clock` gives Unix seconds. Every method raises `LedgerError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
+        self._clock = clock
         self._open: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
@@ -43,138 +58,214 @@ class Ledger:
             self._open.close()
             self._open = None
 
-    async def claim(self, intent: Intent, *, now: float, terms: Terms = FREE, covers: str = "") -> tuple[Intent, bool]:
-        """Writes the intent unless a twin of it stands already; returns the one that counts, and whether it is a twin.
+    def now(self) -> float:
+        """The ledger's time, to judge by what it told; what is written takes its own."""
+        return self._clock()
 
-        Of two calls at the same moment, in one process or two, one writes and the other gets its twin. A twin costs
-        nothing and is returned whatever the terms; else `TermsRefused` is raised if they do not allow the intent.
-        `covers` is the key of the arguments, which the terms' quote must be for; the quote is spent here.
+    async def claim(
+        self, intent: Intent, key: RequestKey, *, terms: Terms = FREE, covers: str = "", spellings: Iterable[str] = ()
+    ) -> tuple[Intent, bool]:
+        """Writes the intent unless an earlier one answers its request; returns the one that counts, and whether it is.
+
+        Of two calls at the same moment, in one process or two, one writes and the other gets that. What was refused, or
+        was left waiting for longer than its lease, is claimed again under its own seed and replyRef; whoever held it
+        before can post for it no more. An answer costs nothing and is given whatever the terms; else `TermsRefused` is
+        raised if they do not allow the intent. `covers` is the key of the arguments, which the terms' quote must be
+        for; the quote is spent here. `spellings` are further names of the source.
         """
 
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
-            query = "SELECT * FROM intents WHERE twin_key = ? ORDER BY created DESC"
-            for row in ledger.execute(query, (intent.twin_key,)):
-                standing = _intent(row)
-                if is_twin(standing, now=now):
-                    return standing, True
-            _check_caps(ledger, intent.cost, terms, now)
-            _check_quote(ledger, intent, terms, covers, now)
-            _insert(ledger, intent)
-            return intent, False
+            now = self._clock()
+            found = found_by_request(ledger, key, now=now)
+            if found is not None and answers(found, now=now):
+                return found, True
+            check_caps(ledger, intent.cost, terms, now, apart_from=found)
+            held = claimed(intent, found, now=now)
+            check_quote(ledger, held, terms, covers, now)
+            (insert if found is None else update)(ledger, held)
+            names = {uuid_of(name) for name in (intent.source_asset_id, *spellings)}
+            rows = [(name, intent.source_asset_id) for name in names]
+            ledger.executemany("INSERT OR REPLACE INTO spellings (spelling, asset_id) VALUES (?, ?)", rows)
+            return held, False
 
         return await self._transaction(work)
 
-    async def change(self, intent_id: str, change: Callable[[Intent], Intent]) -> Intent:
-        """Replaces an intent by what `change` makes of it as it stands in the file, and returns that."""
+    async def earlier(self, spelling: str, key_of: Callable[[str, str], RequestKey]) -> Intent | None:
+        """The intent that answers a request for a source named by any of its known spellings; None if there is none.
 
-        def work(ledger: sqlite3.Connection) -> Intent:
-            changed = change(_intent(ledger.execute("SELECT * FROM intents WHERE id = ?", (intent_id,)).fetchone()))
-            _update(ledger, changed)
+        `key_of` gives the key of the request for a source's assetId and its model.
+        """
+
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            now = self._clock()
+            query = (
+                "SELECT DISTINCT source_asset_id, task_type FROM intents"
+                " WHERE source_asset_id = ? OR source_asset_id IN (SELECT asset_id FROM spellings WHERE spelling = ?)"
+            )
+            for source in ledger.execute(query, (spelling, uuid_of(spelling))).fetchall():
+                found = found_by_request(ledger, key_of(source["source_asset_id"], source["task_type"]), now=now)
+                if found is not None and answers(found, now=now):
+                    return found
+            return None
+
+        return await self._transaction(work)
+
+    async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
+        """Marks a waiting intent as posting; None if its lease is over or another holds it: then nothing may be posted.
+
+        The intent counts as made now: what it may have started is no older, however long it waited for a slot.
+        `upstream` is the time on upstream's clock, if that is known.
+        """
+
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            now = self._clock()
+            begin = (
+                "UPDATE intents SET state = 'posting', created = ?, lease = ?, posts = posts + 1, looked = 0,"
+                " posted = CASE posts WHEN 0 THEN ? ELSE posted END, failure_kind = NULL, failure_message = NULL"
+                " WHERE id = ? AND claim = ? AND state = 'waiting' AND lease >= ?"
+            )
+            values = (now, now + POSTING_LEASE, upstream, intent_id, claim, now)
+            return read(ledger, intent_id) if ledger.execute(begin, values).rowcount == 1 else None
+
+        return await self._transaction(work)
+
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        """Prolongs the lease of a waiting intent by a pause; refuses (False) as `begin_post` does."""
+
+        def work(ledger: sqlite3.Connection) -> bool:
+            now = self._clock()
+            keep = "UPDATE intents SET lease = ? WHERE id = ? AND claim = ? AND state = 'waiting' AND lease >= ?"
+            return ledger.execute(keep, (now + seconds + WAITING_LEASE, intent_id, claim, now)).rowcount == 1
+
+        return await self._transaction(work)
+
+    async def answered(
+        self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
+    ) -> Intent | None:
+        """Writes what the answer to an intent's POST means where that is no task, and returns the intent as it stands.
+
+        Only the holder of the claim may, and only while nobody has found the task; `looked` tells that a complete look
+        after the POST found none. Waiting, it has a new lease.
+        """
+
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            standing = read(ledger, intent_id)
+            if standing is None or standing.claim != claim or standing.state not in OPEN:
+                return standing
+            kind, message = failure or (None, None)
+            changed = replace(
+                standing,
+                state=state,
+                looked=looked,
+                lease=self._clock() + WAITING_LEASE if state is State.WAITING else standing.lease,
+                closed=None,
+                failure_kind=kind,
+                failure_message=message,
+            )
+            update(ledger, changed)
             return changed
 
         return await self._transaction(work)
 
-    async def withdraw(self, intent_id: str) -> None:
-        """Refuses an intent that has posted nothing; any other stays as it is."""
+    async def withdraw(self, intent_id: str, claim: str) -> None:
+        """Lets go of a waiting intent: refused if surely nothing was accepted for it, else still to be looked for."""
 
         def work(ledger: sqlite3.Connection) -> None:
-            refuse = "UPDATE intents SET state = 'refused', failure_kind = 'busy' WHERE id = ? AND state = 'waiting'"
-            ledger.execute(refuse, (intent_id,))
+            ledger.execute(
+                "UPDATE intents SET state = CASE WHEN posts = 0 OR looked THEN 'refused' ELSE 'unclear' END,"
+                " failure_kind = coalesce(failure_kind, 'busy') WHERE id = ? AND claim = ? AND state = 'waiting'",
+                (intent_id, claim),
+            )
 
         await self._transaction(work)
 
-    async def begin_post(self, intent_id: str, *, now: float, lease: float) -> bool:
-        """Marks a waiting intent as posting until `lease`; refuses (False) one whose own lease is over.
+    async def looked(self, intent_id: str, *, complete: bool) -> Intent | None:
+        """Writes that a look found no task, closes the intent if its time is over, and returns it as it stands.
 
-        Whoever was away for longer than that may have been replaced by a second intent, and must not post any more. The
-        intent counts as made now: what it may have started is no older, however long it waited for a slot.
+        `complete` tells that the look could read all that upstream shows. A refusal is confirmed by the first such
+        look; else the first one after ten minutes closes the intent as unknown, and a day without any does as well.
         """
 
-        def work(ledger: sqlite3.Connection) -> bool:
-            begin = (
-                "UPDATE intents SET state = 'posting', created = ?, lease = ?"
-                " WHERE id = ? AND state = 'waiting' AND lease >= ?"
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            standing, now = read(ledger, intent_id), self._clock()
+            if standing is None or standing.state not in OPEN:
+                return standing
+            changed, age = standing, now - standing.created
+            if complete and standing.state is not State.POSTING:
+                changed = replace(changed, looked=True)
+            if changed.looked and standing.failure_kind is not None:
+                changed = replace(changed, state=State.REFUSED, closed=None)
+            elif standing.state is not State.UNKNOWN and age >= (LOOKING_SECONDS if complete else BLIND_SECONDS):
+                changed = replace(changed, state=State.UNKNOWN, looked=complete, closed=now)
+            if changed != standing:
+                update(ledger, changed)
+            return changed
+
+        return await self._transaction(work)
+
+    async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
+        """Writes the task of an intent and returns the intent; None if another one owns the task.
+
+        An intent that has a task already keeps it.
+        """
+
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            taken = ledger.execute("SELECT 1 FROM intents WHERE task_id = ? AND id != ?", (task_id, intent_id))
+            mine = read(ledger, intent_id)
+            if mine is None or taken.fetchone() is not None:
+                return None
+            if mine.task_id is not None:
+                return mine
+            changed = replace(
+                mine, state=State.ACCEPTED, task_id=task_id, status=status, failure_kind=None, failure_message=None
             )
-            return ledger.execute(begin, (now, lease, intent_id, now)).rowcount == 1
+            update(ledger, changed)
+            return changed
 
         return await self._transaction(work)
 
-    async def keep_waiting(self, intent_id: str, *, now: float, lease: float) -> bool:
-        """Prolongs the lease of a waiting intent; refuses (False) one whose lease is over, as `begin_post` does."""
-
-        def work(ledger: sqlite3.Connection) -> bool:
-            keep = "UPDATE intents SET lease = ? WHERE id = ? AND state = 'waiting' AND lease >= ?"
-            return ledger.execute(keep, (lease, intent_id, now)).rowcount == 1
-
-        return await self._transaction(work)
-
-    async def accept(self, intent_id: str, task_id: str, status: str, *, adopted: bool) -> bool:
-        """Writes the task of an intent; refuses (False) to adopt one that another intent owns.
-
-        An answer to the intent's own POST (`adopted` false) outweighs an adoption: the other intent is unclear again.
-        """
-
-        def work(ledger: sqlite3.Connection) -> bool:
-            row = ledger.execute("SELECT * FROM intents WHERE task_id = ? AND id != ?", (task_id, intent_id)).fetchone()
-            if row is not None:
-                if adopted:
-                    return False
-                _update(ledger, replace(_intent(row), state=State.UNCLEAR, task_id=None, status=None, ended=None))
-            mine = _intent(ledger.execute("SELECT * FROM intents WHERE id = ?", (intent_id,)).fetchone())
-            if mine.task_id != task_id or mine.state is not State.ACCEPTED:
-                _update(ledger, replace(mine, state=State.ACCEPTED, task_id=task_id, status=status, failure_kind=None))
-            return True
-
-        return await self._transaction(work)
-
-    async def observe(self, task_id: str, status: str, *, ended: float | None, failure: tuple[str, str] | None) -> None:
+    async def observe(
+        self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
+    ) -> None:
         """Writes what upstream tells of a task, if an intent owns it.
 
-        An end is final: what an older read says after it changes nothing.
+        An end is final, whatever an older read says after it; only a film that turns up takes the place of a success
+        without one.
         """
         kind, message = failure or (None, None)
 
         def work(ledger: sqlite3.Connection) -> None:
+            now = self._clock() if ended else None
             ledger.execute(
-                "UPDATE intents SET status = ?, ended = ?, failure_kind = ?, failure_message = ?"
-                " WHERE task_id = ? AND ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)",
-                (status, ended, kind, message, task_id, status, ended),
+                "UPDATE intents SET status = ?, ended = coalesce(ended, ?), film = ?, failure_kind = ?,"
+                " failure_message = ? WHERE task_id = ? AND (ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)"
+                " OR ? IS NOT NULL AND status = 'SUCCEEDED' AND film IS NULL)",
+                (status, now, film_json(film), kind, message, task_id, status, now, film_json(film)),
             )
 
         await self._transaction(work)
 
-    async def tell(self, task_id: str, status: str, *, now: float, failure: tuple[str, str] | None) -> None:
-        """Writes that a call has returned the task's end, and the end if it is not known yet; the first time counts."""
-        kind, message = failure or (None, None)
-
-        def work(ledger: sqlite3.Connection) -> None:
-            ledger.execute(
-                "UPDATE intents SET status = ?, ended = ?, failure_kind = ?, failure_message = ?"
-                " WHERE task_id = ? AND ended IS NULL",
-                (status, now, kind, message, task_id),
-            )
-            ledger.execute("UPDATE intents SET told = coalesce(told, ?) WHERE task_id = ?", (now, task_id))
-
-        await self._transaction(work)
-
-    async def check(self, cost: int, *, now: float, terms: Terms) -> None:
+    async def check(self, cost: int, *, terms: Terms) -> None:
         """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
-        await self._transaction(lambda ledger: _check_caps(ledger, cost, terms, now))
+        await self._transaction(lambda ledger: check_caps(ledger, cost, terms, self._clock()))
 
-    async def offer(self, quote: Quote) -> None:
-        """Writes a quote that a later claim may spend."""
+    async def offer(self, covers: str) -> Quote:
+        """Writes a quote for the arguments of that key, which a later claim may spend, and returns it."""
 
-        def work(ledger: sqlite3.Connection) -> None:
-            ledger.execute("DELETE FROM quotes WHERE expires < ?", (quote.expires - 2 * QUOTE_SECONDS,))
+        def work(ledger: sqlite3.Connection) -> Quote:
+            now = self._clock()
+            quote = Quote(id=secrets.token_urlsafe(9), covers=covers, expires=now + QUOTE_SECONDS)
+            ledger.execute("DELETE FROM quotes WHERE expires < ?", (now - QUOTE_SECONDS,))
             ledger.execute(
-                "INSERT INTO quotes (id, covers, expires) VALUES (?, ?, ?)", (quote.id, quote.covers, quote.expires)
+                "INSERT INTO quotes (id, covers, expires) VALUES (?, ?, ?)", (quote.id, covers, quote.expires)
             )
+            return quote
 
-        await self._transaction(work)
+        return await self._transaction(work)
 
     async def get(self, intent_id: str) -> Intent | None:
         """The intent of that id."""
-        return await self._one("SELECT * FROM intents WHERE id = ?", intent_id)
+        return await self._transaction(lambda ledger: read(ledger, intent_id))
 
     async def of_task(self, task_id: str) -> Intent | None:
         """The intent that owns a task."""
@@ -200,6 +291,38 @@ class Ledger:
             " ORDER BY created"
         )
 
+    async def without_film(self) -> list[str]:
+        """The newest tasks that ended in success and were told to have no film."""
+        query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND failure_kind IS NOT NULL ORDER BY created DESC"
+        return [intent.task_id or "" for intent in await self._many(f"{query} LIMIT 100")]
+
+    async def orphans(self) -> list[Intent]:
+        """Unclear intents, and those left with a POST of unknown outcome, which are unclear from here on.
+
+        Nothing is posted for them again, whatever became of their holder, whose answer may still be written.
+        """
+
+        def work(ledger: sqlite3.Connection) -> list[Intent]:
+            now = self._clock()
+            ledger.execute("UPDATE intents SET state = 'unclear' WHERE state = 'posting' AND lease < ?", (now,))
+            ledger.execute(
+                "UPDATE intents SET state = 'unclear', failure_kind = 'busy'"
+                " WHERE state = 'waiting' AND lease < ? AND posts > 0 AND NOT looked",
+                (now,),
+            )
+            return [intent_of(row) for row in ledger.execute("SELECT * FROM intents WHERE state = 'unclear'")]
+
+        return await self._transaction(work)
+
+    async def closed_lately(self) -> list[Intent]:
+        """Intents that were closed as unknown in the last 24 hours."""
+
+        def work(ledger: sqlite3.Connection) -> list[Intent]:
+            query = "SELECT * FROM intents WHERE state = 'unknown' AND closed > ?"
+            return [intent_of(row) for row in ledger.execute(query, (self._clock() - BLIND_SECONDS,))]
+
+        return await self._transaction(work)
+
     async def recent(self, limit: int) -> list[Intent]:
         """The newest intents that are, or may be, tasks: refused and waiting ones are left out."""
         query = "SELECT * FROM intents WHERE state NOT IN ('refused', 'waiting') ORDER BY created DESC LIMIT ?"
@@ -210,7 +333,7 @@ class Ledger:
         return found[0] if found else None
 
     async def _many(self, query: str, *values: object) -> list[Intent]:
-        return await self._transaction(lambda ledger: [_intent(row) for row in ledger.execute(query, values)])
+        return await self._transaction(lambda ledger: [intent_of(row) for row in ledger.execute(query, values)])
 
     async def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         give_up = anyio.current_time() + LOCK_PATIENCE
@@ -239,66 +362,3 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _check_caps(ledger: sqlite3.Connection, cost: int, terms: Terms, now: float) -> None:
-    """Raises `TermsRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes."""
-    if not cost:
-        return
-    if terms.per_call is not None and cost > terms.per_call:
-        raise TermsRefused("per_call")
-    if terms.per_day is None:
-        return
-    spends = ledger.execute(
-        "SELECT created, cost FROM intents WHERE created > ? AND cost > 0 AND"
-        " (state IN ('posting', 'unclear', 'unknown', 'accepted') OR (state = 'waiting' AND lease >= ?))"
-        " ORDER BY created",
-        (now - DAY_SECONDS, now),
-    ).fetchall()
-    spent = sum(spend["cost"] for spend in spends)
-    excess, frees_at = spent + cost - terms.per_day, None
-    if excess <= 0:
-        return
-    for spend in spends if cost <= terms.per_day else ():
-        excess -= spend["cost"]
-        if excess <= 0:
-            frees_at = spend["created"] + DAY_SECONDS
-            break
-    raise TermsRefused("per_day", spent=spent, frees_at=frees_at)
-
-
-def _check_quote(ledger: sqlite3.Connection, intent: Intent, terms: Terms, covers: str, now: float) -> None:
-    """Spends the quote that was given; raises `TermsRefused` if it does not hold, or if one is needed and missing."""
-    if terms.quote is None:
-        if intent.cost and terms.confirm_above is not None and intent.cost > terms.confirm_above:
-            raise TermsRefused("unconfirmed")
-        return
-    spent = ledger.execute(
-        "UPDATE quotes SET intent_id = ? WHERE id = ? AND covers = ? AND expires >= ?"
-        " AND (intent_id IS NULL OR intent_id IN (SELECT id FROM intents WHERE state = 'refused'))",
-        (intent.id, terms.quote, covers, now),
-    )
-    if spent.rowcount != 1:
-        raise TermsRefused("quote")
-
-
-def _insert(connection: sqlite3.Connection, intent: Intent) -> None:
-    marks = ", ".join("?" for _ in _COLUMNS)
-    connection.execute(f"INSERT INTO intents ({', '.join(_COLUMNS)}) VALUES ({marks})", _values(intent))  # noqa: S608  own column names
-
-
-def _update(connection: sqlite3.Connection, intent: Intent) -> None:
-    marks = ", ".join(f"{column} = ?" for column in _COLUMNS)
-    connection.execute(f"UPDATE intents SET {marks} WHERE id = ?", (*_values(intent), intent.id))  # noqa: S608  own column names
-
-
-def _values(intent: Intent) -> tuple[Any, ...]:
-    return tuple(asdict(intent).values())
-
-
-def _intent(row: sqlite3.Row) -> Intent:
-    stored = {column: row[column] for column in _COLUMNS}
-    stored["state"] = State(stored["state"])
-    for flag in ("explore_mode", "own_seed", "own_ref"):
-        stored[flag] = bool(stored[flag])
-    return Intent(**stored)

@@ -7,7 +7,8 @@ from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
-from runway_mcp.tasks.lineage import FilmModel, Lineage, judge, price
+from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
+from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, judge, price
 
 # Clips are a few frames longer than their name says (10.542 s for 10 s), three times over.
 _LENGTH_TOLERANCE = 1.5
@@ -15,7 +16,10 @@ _LENGTH_TOLERANCE = 1.5
 
 @dataclass(frozen=True)
 class Wish:
-    """An extension as the caller asked for it; `asset_id` may be a finished task's id, None means not given."""
+    """An extension as the caller asked for it; `asset_id` may be a finished task's id, None means not given.
+
+    The prompt is as it is compared and sent; a replyRef that we made for an earlier request counts as not given.
+    """
 
     asset_id: str
     text_prompt: str | None = None
@@ -26,12 +30,18 @@ class Wish:
     reply_ref: str | None = None
     max_jobs: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text_prompt", normalized(self.text_prompt))
+        if (self.reply_ref or "").startswith(GENERATED_REFERENCE):
+            object.__setattr__(self, "reply_ref", None)
+
 
 @dataclass(frozen=True)
 class Plan:
     """A wish that can be submitted: `lineage` and `seconds_left` (of the longest film) as they would be afterwards.
 
-    `cost` is an estimate in credits; `account` is the e-mail of the Runway account that owns the clip.
+    `cost` is an estimate in credits; `account` is the e-mail of the Runway account that owns the clip; `spellings` are
+    the ids that name the clip beside its own, as far as is known.
     """
 
     wish: Wish
@@ -43,6 +53,25 @@ class Plan:
     lineage: Lineage
     account: str | None
     seconds_left: float | None
+    spellings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> RequestKey:
+        """What makes another request the same as this one."""
+        return key_of(self.wish, self.source.asset_id, self.model.task_type)
+
+
+def key_of(wish: Wish, source_asset_id: str, model: str) -> RequestKey:
+    """The key of a wish for a clip of that model (a task's type)."""
+    known = MODELS.get(model)
+    return request_key(
+        source_asset_id=source_asset_id,
+        text_prompt=wish.text_prompt,
+        seconds=wish.seconds or (known.seconds[0] if known else 0),
+        model=model,
+        explore_mode=wish.explore_mode,
+        seed=wish.seed,
+    )
 
 
 async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None = None) -> Plan:
@@ -72,7 +101,15 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         lineage=Lineage(source.asset_id, count, model.max_extensions - count, seconds),
         account=account_of(source.asset_id),
         seconds_left=None if length is None else max(0.0, model.max_seconds - length - seconds),
+        spellings=_spellings(source, parent, wish.asset_id),
     )
+
+
+def _spellings(source: Asset, parent: Task, reference: str) -> tuple[str, ...]:
+    """The task that made a clip names it as well, unless it is another one of that task's films."""
+    first = parent.artifacts[0].asset_id if parent.artifacts else None
+    is_first = first == source.asset_id or kind_of(reference) == "task"
+    return (parent.task_id,) if is_first else ()
 
 
 async def _source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:

@@ -1,11 +1,10 @@
-"""Sends one POST for each intent, at most once, whatever becomes of the call that asked for it.
+"""Sends one POST for each claim of an intent, whatever becomes of the call that asked for it.
 
-A POST belongs to the process: its answer is awaited and written down, and an unclear one is looked for.
+A POST belongs to the process: its answer is awaited, confirmed and written down, and an unclear one is looked for.
 """
 
 import logging
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 
 import anyio
 
@@ -14,18 +13,33 @@ from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.ground import Ground
-from runway_mcp.tasks.intents import LOOKING_SECONDS, POSTING_LEASE, WAITING_LEASE, Intent, State
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.traces import contradicts
 
 _log = logging.getLogger(__name__)
 
 # An unanswered POST is looked for after so many seconds, and again after as many more.
 _LOOK_AFTER = 10.0
 _LOOK_AGAIN = 5.0
+# A refusal is confirmed by a look at once and by one after so many seconds: a middle box may have repeated the POST.
+_CONFIRMING = (0.0, 2.0)
+_LOOK_SECONDS = 10.0
 
 
 class Late:
-    """The outcome of an intent whose lease was over before its POST: another may replace it, so none went out."""
+    """The outcome of an intent that another has claimed before its POST: none went out."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The outcome of a POST that was refused; `confirmed` if a look that could read both lists found no task."""
+
+    error: RunwayError
+    confirmed: bool
+
+
+Outcome = Task | Refused | SubmitUnclear | LedgerError | Late
 
 
 class Post:
@@ -35,7 +49,7 @@ class Post:
         self.done = anyio.Event()
         self.hurried = anyio.Event()
         self.scope = anyio.CancelScope(shield=True)
-        self.outcome: Task | RunwayError | LedgerError | Late | None = None
+        self.outcome: Outcome | None = None
 
 
 class Posts:
@@ -51,7 +65,7 @@ class Posts:
         return self._out.get(intent.id)
 
     def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
-        """Sends the POST of an intent that waits, unless its lease is over; the caller may go away."""
+        """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
         post = self._out[intent.id] = Post()
         self._ground.background.start_soon(self._post, post, intent, request, turbo)
         return post
@@ -70,17 +84,19 @@ class Posts:
         for post in self._out.values():
             post.scope.cancel()
 
-    async def _post(self, post: Post, intent: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
+    async def _post(self, post: Post, claimed: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
+        intent, ground = claimed, self._ground
         with post.scope:
             try:
-                now = self._ground.now()
-                lease = now + POSTING_LEASE
-                if not await self._ground.ledger.begin_post(intent.id, now=now, lease=lease):
+                begun = await ground.ledger.begin_post(
+                    claimed.id, claimed.claim, upstream=ground.client.upstream_time()
+                )
+                if begun is None:
                     post.outcome = Late()
                     return
-                intent = replace(intent, created=now)
-                outcome = post.outcome = await self._answer(post, intent, request, turbo=turbo)
-                await self._write_at_last(intent, lease, outcome)
+                intent = begun
+                outcome = await self._confirmed(intent, await self._answer(post, intent, request, turbo=turbo))
+                post.outcome = await self._written(intent, outcome)
             except LedgerError as error:
                 post.outcome = error
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -98,7 +114,8 @@ class Posts:
         async def send() -> None:
             nonlocal answer
             try:
-                answer = await self._ground.client.extend(request, turbo=turbo)
+                told = await self._ground.client.extend(request, turbo=turbo)
+                answer = SubmitUnclear("an answer that tells of another task") if contradicts(told, intent) else told
             except RunwayError as error:
                 answer = error
             race.cancel_scope.cancel()
@@ -107,9 +124,9 @@ class Posts:
             nonlocal answer
             with anyio.move_on_after(_LOOK_AFTER):
                 await post.hurried.wait()
-            while (found := await self._settlements.find(intent)) is None:  # noqa: ASYNC110  nothing tells when to look
+            while (sight := await self._settlements.look(intent)).task is None:  # noqa: ASYNC110  nothing tells when to look
                 await anyio.sleep(_LOOK_AGAIN)
-            answer = found
+            answer = sight.task
             race.cancel_scope.cancel()
 
         async with anyio.create_task_group() as race:
@@ -117,42 +134,74 @@ class Posts:
             race.start_soon(search)
         return answer or SubmitUnclear("it was cut short")
 
-    async def _write_at_last(self, intent: Intent, lease: float, outcome: Task | RunwayError) -> None:
+    async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
+        """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
+
+        What never left needs no look. A 429 is looked after once; the next POST is preceded by another look.
+        """
+        if isinstance(answer, Task | SubmitUnclear):
+            return answer
+        if answer.status is None:
+            return Refused(answer, confirmed=True)
+        confirmed = False
+        for pause in _CONFIRMING[:1] if isinstance(answer, Busy) else _CONFIRMING:
+            await anyio.sleep(pause)
+            named = answer.running if isinstance(answer, Busy) else ()
+            sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
+            if sight.task is not None:
+                return sight.task
+            confirmed = confirmed or sight.complete
+        return Refused(answer, confirmed=confirmed)
+
+    async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Outcome:
         """Writes an outcome, or leaves that to the background where the ledger cannot take it now."""
         try:
-            await self._write(intent, lease, outcome)
+            outcome = await self._write(intent, outcome)
         except LedgerError as error:
             _log.warning("%s", error)
-            self._ground.background.start_soon(self._write_later, intent, lease, outcome)
-        if isinstance(outcome, Busy | SubmitUnclear):
-            await self._settlements.notice(outcome.running)
+            self._ground.background.start_soon(self._write_later, intent, outcome)
+        running = outcome.error if isinstance(outcome, Refused) else outcome
+        if isinstance(running, Busy | SubmitUnclear):
+            await self._settlements.notice(running.running)
+        return outcome
 
-    async def _write_later(self, intent: Intent, lease: float, outcome: Task | RunwayError) -> None:
-        while self._ground.now() - intent.created < LOOKING_SECONDS:
+    async def _write_later(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> None:
+        give_up = anyio.current_time() + LOOKING_SECONDS
+        while anyio.current_time() < give_up:
             await anyio.sleep(_LOOK_AGAIN)
-            with suppress(LedgerError):
-                await self._write(intent, lease, outcome)
-                return
+            try:
+                await self._write(intent, outcome)
+            except LedgerError:
+                continue
+            return
 
-    async def _write(self, intent: Intent, lease: float, outcome: Task | RunwayError) -> None:
-        """Writes the outcome of the POST that `lease` names; whatever has moved on since then stays as it is."""
+    async def _write(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Task | Refused | SubmitUnclear:
+        """Writes the outcome of a POST; a task that another intent owns makes it unclear."""
+        ledger = self._ground.ledger
         if isinstance(outcome, Task):
             try:
-                await self._ground.ledger.accept(intent.id, outcome.task_id, outcome.status, adopted=False)
-            finally:
+                adopted = await self._settlements.adopt(intent, outcome)
+            except LedgerError:
                 await self._ground.accepted(outcome)
-            return
+                raise
+            if adopted is not None and adopted.task_id == outcome.task_id:
+                return outcome
+            outcome = SubmitUnclear("an answer that tells of another request's task")
         if isinstance(outcome, SubmitUnclear):
-            fields = {"state": State.UNCLEAR}
-        elif isinstance(outcome, Busy):
-            fields = {"state": State.WAITING, "lease": self._ground.now() + WAITING_LEASE}
+            written = await ledger.answered(intent.id, intent.claim, State.UNCLEAR, looked=False)
         else:
-            failure = failure_of(outcome)
-            fields = {"state": State.REFUSED, "failure_kind": failure.kind, "failure_message": failure.message}
-
-        def move_on(it: Intent) -> Intent:
-            return replace(it, **fields) if it.state is State.POSTING and it.lease == lease else it
-
-        written = await self._ground.ledger.change(intent.id, move_on)
-        if written.state is State.UNCLEAR:
+            written = await self._write_refusal(intent, outcome)
+        if written is not None and written.state is State.UNCLEAR:
             self._settlements.keep_looking(written)
+        return outcome
+
+    async def _write_refusal(self, intent: Intent, refused: Refused) -> Intent | None:
+        if isinstance(refused.error, Busy):
+            state, failure = State.WAITING, None
+        else:
+            state = State.REFUSED if refused.confirmed else State.UNCLEAR
+            told = failure_of(refused.error)
+            failure = told.kind, told.message
+        return await self._ground.ledger.answered(
+            intent.id, intent.claim, state, looked=refused.confirmed, failure=failure
+        )

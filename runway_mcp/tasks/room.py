@@ -13,7 +13,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import failure_words
+from runway_mcp.tasks.failures import failure_words, film_of
 from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
@@ -60,11 +60,11 @@ async def open_tasks(
     ledger that cannot be used does not stop the start: each submit then says why it is refused. `public_url` is where
     upstream reaches this process over HTTP; with it, submits without a replyUrl ask to be called back.
     """
-    book, usual = Ledger(ledger), Usual()
+    book, usual = Ledger(ledger, now), Usual()
     callbacks = address(public_url) if public_url else None
 
     async def note(task: Task) -> None:
-        await _write_down(book, task, now())
+        await write_down(book, task)
         await on_change(task)
 
     async with anyio.create_task_group() as background:
@@ -74,14 +74,15 @@ async def open_tasks(
             await note(task)
             intent = await _intent_of(book, task)
             calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=now() - intent.created if intent else None)
+            watcher.follow(task, calls_back=calls_back, oldest=book.now() - intent.created if intent else None)
 
-        ground = Ground(client, book, background, accepted, now)
+        ground = Ground(client, book, background, accepted)
         settlements = Settlements(ground)
         posts = Posts(ground, settlements)
         submissions = Submissions(ground, settlements, posts, watcher, callbacks=callbacks)
         called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
-        background.start_soon(_take_up, book, submissions, usual)
+        background.start_soon(_take_up, client, book, submissions, usual)
+        background.start_soon(settlements.sweep)
         try:
             yield TasksRoom(client, book, watcher, submissions, called)
         finally:
@@ -90,11 +91,12 @@ async def open_tasks(
             book.close()
 
 
-async def _write_down(book: Ledger, task: Task, now: float) -> None:
+async def write_down(book: Ledger, task: Task) -> None:
     """Writes what upstream tells of a task; a ledger that fails keeps nobody from hearing it."""
-    ended = now if task.is_terminal else None
     try:
-        await book.observe(task.task_id, task.status, ended=ended, failure=failure_words(task))
+        await book.observe(
+            task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
+        )
     except LedgerError:
         _log.exception("the ledger could not be told of a task's state")
 
@@ -106,9 +108,10 @@ async def _intent_of(book: Ledger, task: Task) -> Intent | None:
         return None
 
 
-async def _take_up(book: Ledger, submissions: Submissions, usual: Usual) -> None:
+async def _take_up(client: RunwayClient, book: Ledger, submissions: Submissions, usual: Usual) -> None:
     """Takes up what earlier processes left, and learns from what they saw."""
     try:
+        client.expect_no_film(await book.without_film())
         await submissions.resume()
         for sort, took in (await book.durations()).items():
             usual.learn(sort, took)

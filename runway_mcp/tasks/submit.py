@@ -1,7 +1,7 @@
-"""Spends once: a request becomes one intent on disk and one POST, or the twin of an earlier one.
+"""Spends once: a request becomes one intent on disk and one POST, or is answered by its earlier intent.
 
 What a call does here is claim, wait and tell; the POST itself belongs to the process (`posting`), so that a call that
-is cancelled or out of time leaves it running. An unclear answer is settled by looking (`settle`).
+is cancelled or out of time leaves it running. An unknown outcome is settled by looking (`settle`).
 """
 
 import logging
@@ -9,21 +9,23 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import anyio
 
-from runway_mcp.runway.errors import Busy, NotFound, RunwayError, SubmitUnclear
+from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
+from runway_mcp.tasks.answers import Answers, Submitted
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.drafts import draft, request_of
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.ground import Ground
-from runway_mcp.tasks.intents import LOOKING_SECONDS, WAITING_LEASE, Intent, State
+from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.ledger import FREE
-from runway_mcp.tasks.plan import Plan
-from runway_mcp.tasks.posting import Late, Post, Posts
+from runway_mcp.tasks.plan import Plan, Wish, key_of
+from runway_mcp.tasks.posting import Late, Post, Posts, Refused
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.terms import Terms, arguments_key
 from runway_mcp.tasks.watcher import Watcher
@@ -39,8 +41,10 @@ _LOOK_AGAIN = 5.0
 # What upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
 _HEARTBEAT = 8.0
-# How long a call reads a task that it was returned, in seconds.
+# How long the running tasks of a full account are read, in seconds.
 _READING = 2.0
+# How long a look before a POST may take, in seconds.
+_LOOK_PATIENCE = 15.0
 # How often the ledger is asked for what another process does.
 _LEDGER_PAUSE = 0.5
 
@@ -56,17 +60,8 @@ class Waiting:
 Say = Callable[[Waiting], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """A task that an intent owns; `twin` tells that an earlier submit was returned instead of a second one."""
-
-    task: Task
-    intent: Intent
-    twin: bool
-
-
 class Submissions:
-    """The submits that calls ask for, each a POST of its own or the twin of an earlier one.
+    """The submits that calls ask for, each a POST of its own or answered by an earlier one.
 
     `callbacks` is the address of our own callbacks, None if upstream cannot reach us.
     """
@@ -77,31 +72,48 @@ class Submissions:
         self._ground = ground
         self._settlements = settlements
         self._posts = posts
-        self._watcher = watcher
+        self._answers = Answers(ground.client, ground.ledger, watcher)
         self._callbacks = callbacks
 
-    async def submit(self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE) -> Submitted:
-        """Submits a plan once, or returns its twin, at the latest at `deadline` (in the event loop's time).
+    async def earlier(self, wish: Wish) -> Intent | None:
+        """The intent that answers a wish, found without asking upstream, or None; raises `LedgerError`."""
+        return await self._ground.ledger.earlier(wish.asset_id, partial(key_of, wish))
+
+    async def answer(
+        self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None
+    ) -> Submitted | None:
+        """What the intent of an earlier submit answers, at the latest at `deadline`; None if it came to nothing.
+
+        With a `patience` an unknown outcome is awaited for so many seconds only. Raises `Failure` as `submit` does.
+        """
+        try:
+            return await self._answers.told(await self._join(intent, deadline, _sparing(say), patience), twin=True)
+        except LedgerError as error:
+            raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+
+    async def submit(
+        self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE, patience: float | None = None
+    ) -> Submitted:
+        """Submits a plan once, or answers with its earlier submit, at `deadline` at the latest (event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even if the deadline
-        is nearer. `say` is awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted,
-        `submission_unknown` if no answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
+        is nearer; of another call's POST, an unknown outcome is awaited for `patience` seconds only, if given. `say` is
+        awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted, `submission_unknown` if no
+        answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
         """
-        say = _sparing(say)
+        say, covers = _sparing(say), arguments_key(plan)
         while True:
             try:
-                now, covers = self._ground.now(), arguments_key(plan)
-                wanted = draft(plan, now=now, calls_back=self._callbacks is not None)
-                intent, twin = await self._ground.ledger.claim(wanted, now=now, terms=terms, covers=covers)
+                wanted = draft(plan, calls_back=self._callbacks is not None)
+                intent, is_earlier = await self._ground.ledger.claim(
+                    wanted, plan.key, terms=terms, covers=covers, spellings=plan.spellings
+                )
             except LedgerError as error:
                 raise _not_submitted(error) from error
-            try:
-                if twin:
-                    submitted = await self._told(await self._join(intent, deadline, say), twin=True)
-                else:
-                    submitted = await self._spend(plan, intent, deadline, say)
-            except LedgerError as error:
-                raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+            if is_earlier:
+                submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience)
+            else:
+                submitted = await self._spend(plan, intent, deadline, say)
             if submitted is not None:
                 return submitted
 
@@ -112,45 +124,81 @@ class Submissions:
                 self._settlements.keep_looking(intent)
             else:
                 await self._ground.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+        await self._settlements.look_again()
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say) -> Submitted | None:
         """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again."""
         request = request_of(plan, intent, callbacks=self._callbacks)
         try:
-            while True:
-                post = self._posts.begin(intent, request, turbo=plan.model.turbo)
-                patience = max(deadline, anyio.current_time() + ANSWER_PATIENCE)
-                await _await(post.done, patience, say, Waiting("answer"))
-                outcome = post.outcome
-                if isinstance(outcome, Task):
-                    return Submitted(outcome, intent, twin=False)
-                if outcome is None or isinstance(outcome, SubmitUnclear):
-                    return await self._told(await self._join(intent, deadline, say), twin=False)
-                if isinstance(outcome, Late):
-                    return None
-                if isinstance(outcome, LedgerError):
-                    raise _not_submitted(outcome) from outcome
-                if not isinstance(outcome, Busy):
-                    raise failure_of(outcome) from outcome
-                if not await self._wait_for_slot(intent, outcome, deadline, say):
-                    return None
+            return await self._posted(intent, request, turbo=plan.model.turbo, deadline=deadline, say=say)
+        except LedgerError as error:
+            raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
         finally:
             if self._posts.of(intent) is None:
                 await self._withdraw(intent)
 
-    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say) -> bool:
+    async def _posted(
+        self, intent: Intent, request: ExtendRequest, *, turbo: bool, deadline: float, say: Say
+    ) -> Submitted | None:
+        """Posts, and posts again while the slots are busy; every POST but the first follows a look that found none."""
+        is_first = intent.posts == 0
+        while True:
+            if not is_first and (found := await self._looked_for(intent, say)) is not None:
+                return await self._answers.told(found, twin=False)
+            is_first = False
+            post = self._posts.begin(intent, request, turbo=turbo)
+            await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
+            match post.outcome:
+                case Task() as task:
+                    return Submitted(task, intent, twin=False)
+                case None | SubmitUnclear():
+                    return await self._answers.told(await self._join(intent, deadline, say), twin=False)
+                case Late():
+                    return None
+                case LedgerError() as error:
+                    raise _not_submitted(error) from error
+                case Refused(error=Busy() as busy, confirmed=confirmed):
+                    if not await self._wait_for_slot(intent, busy, deadline, say, confirmed=confirmed):
+                        return None
+                case Refused() as refused:
+                    return await self._refused(intent, refused)
+
+    async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
+        """Raises the refusal: surely nothing was charged, or nobody could confirm that yet."""
+        if not refused.confirmed:
+            standing = await self._ground.ledger.get(intent.id) or intent
+            if not standing.is_settled:
+                raise await self._settlements.failure(standing)
+            if standing.task_id is not None:
+                return await self._answers.told(standing, twin=False)
+        raise failure_of(refused.error) from refused.error
+
+    async def _looked_for(self, intent: Intent, say: Say) -> Intent | None:
+        """The intent with the task that an earlier POST of it made after all; raises `Failure` if nobody can look.
+
+        None if there is surely none: then another POST may leave.
+        """
+        await say(Waiting("trace"))
+        while (sight := await self._settlements.look(intent, seconds=_LOOK_PATIENCE)).task is not None:
+            adopted = await self._settlements.adopt(intent, sight.task)
+            if adopted is not None:
+                return adopted
+        if sight.complete:
+            return None
+        raise Failure("unavailable", _CANNOT_LOOK, charged="no" if intent.is_verified else "unknown")
+
+    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, confirmed: bool) -> bool:
         """Waits as long as upstream asks for; raises `busy` if the deadline comes before.
 
-        Returns False if the intent's lease was over already, so that another may stand in its place.
+        Returns False if another has claimed the intent.
         """
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         running = busy.running or await self._running(intent)
         if pause > left:
-            raise replace(failure_of(busy), running=running) from busy
-        now = self._ground.now()
-        if not await self._ground.ledger.keep_waiting(intent.id, now=now, lease=now + pause + WAITING_LEASE):
+            raise replace(failure_of(busy), running=running, charged="no" if confirmed else "unknown") from busy
+        if not await self._ground.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
             return False
         await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
         return True
@@ -162,28 +210,31 @@ class Submissions:
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
 
-    async def _join(self, intent: Intent, deadline: float, say: Say) -> Intent:
+    async def _join(self, intent: Intent, deadline: float, say: Say, patience: float | None = None) -> Intent:
         """Waits until an intent is settled or was withdrawn; raises `Failure` at the deadline.
 
-        Its owner may be another call or another process, living or dead; looking harms none of them.
+        Its holder may be another call or another process, living or dead; looking harms none of them.
         """
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
+        soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
             standing = await self._ground.ledger.get(intent.id)
             if standing is None or standing.is_settled:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()
+            limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
-                if standing.lease < self._ground.now():
+                if standing.lease < self._ground.ledger.now():
                     return standing
             elif post is None and now >= next_look:
                 next_look = now + _LOOK_AGAIN
-                with anyio.move_on_after(max(0.0, deadline - now)):
-                    if await self._settlements.settle(standing):
-                        continue
-            if standing.state is State.UNKNOWN or anyio.current_time() >= deadline:
+                with anyio.move_on_after(max(0.0, limit - now)):
+                    standing = await self._settlements.settle(standing)
+                    if standing.is_settled:
+                        return standing
+            if standing.state is State.UNKNOWN or anyio.current_time() >= limit:
                 raise await self._out_of_time(standing)
-            until = min(deadline, anyio.current_time() + _LEDGER_PAUSE)
+            until = min(limit, anyio.current_time() + _LEDGER_PAUSE)
             await _await(post.done if post else anyio.Event(), until, say, _reason(standing, post))
 
     async def _out_of_time(self, intent: Intent) -> Failure:
@@ -196,37 +247,15 @@ class Submissions:
         """Leaves nothing behind of an intent that posted nothing."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._ground.ledger.withdraw(intent.id)
+                await self._ground.ledger.withdraw(intent.id, intent.claim)
             except LedgerError:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 
-    async def _told(self, intent: Intent, *, twin: bool) -> Submitted | None:
-        """What a settled intent is told as; None for one that was refused and may be tried again."""
-        if intent.task_id is not None:
-            return Submitted(await self._task(intent, intent.task_id), intent, twin=twin)
-        if intent.failure_kind == "moderated":
-            raise Failure("moderated", intent.failure_message or "", retry_safe=False, twin=True)
-        return None
 
-    async def _task(self, intent: Intent, task_id: str) -> Task:
-        """The task as upstream tells it; if that cannot be read soon, one whose end is open: no end by hearsay."""
-        with anyio.move_on_after(_READING), suppress(RunwayError):
-            try:
-                return await self._watcher.read(task_id, patience=_READING)
-            except NotFound:
-                if self._ground.now() - intent.created > LOOKING_SECONDS:
-                    raise _gone(task_id) from None
-        return Task(task_id=task_id, status="UNKNOWN" if intent.ended else intent.status or "PENDING")
-
-
-def _gone(task_id: str) -> Failure:
-    message = (
-        f"This request was submitted before, as {task_id}, and Runway does not know that task any more: probably it "
-        "was deleted. To submit it once more on purpose, give a `seed` of your own choice."
-    )
-    return Failure("not_found", message, charged="unknown", twin=True)
-
-
+_CANNOT_LOOK = (
+    "An earlier try of this request was refused. Before it is submitted again Runway's lists have to show that it made "
+    "no task, and they cannot be read now; this call submitted nothing. Make the same call later."
+)
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 
 

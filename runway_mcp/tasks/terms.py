@@ -6,7 +6,6 @@ in the transaction that writes its intent, and covers one set of arguments for a
 
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -47,11 +46,6 @@ class Quote:
 def iso(moment: float) -> str:
     """A Unix time as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def quote_of(plan: Plan, *, now: float) -> Quote:
-    """A quote for exactly the arguments of a plan."""
-    return Quote(id=secrets.token_urlsafe(9), covers=arguments_key(plan), expires=now + QUOTE_SECONDS)
 
 
 def arguments_key(plan: Plan) -> str:

@@ -1,10 +1,11 @@
 """Clips, tasks and plans to test with, as upstream tells them."""
 
+from dataclasses import replace
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.drafts import draft
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import WAITING_LEASE, Intent
 from runway_mcp.tasks.lineage import MODELS, Lineage
 from runway_mcp.tasks.plan import Plan, Wish
 
@@ -45,7 +46,7 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
         parent=task(),
         model=model,
         seconds=seconds,
-        cost=seconds * model.credits_per_second,
+        cost=0 if wish.explore_mode else seconds * model.credits_per_second,
         lineage=Lineage(clip().asset_id, 1, 2, seconds),
         account=ACCOUNT,
         seconds_left=25.0,
@@ -53,5 +54,5 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
 
 
 def intent(wish: Wish | None = None, *, now: float = NOW) -> Intent:
-    """A drafted intent."""
-    return draft(plan(wish), now=now)
+    """A drafted intent, as its claim at that time leaves it."""
+    return replace(draft(plan(wish)), created=now, lease=now + WAITING_LEASE, claim="holder")

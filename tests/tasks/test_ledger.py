@@ -1,16 +1,25 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runway_mcp.tasks.database import MIGRATIONS, LedgerError
-from runway_mcp.tasks.intents import Intent, State, is_twin
+from runway_mcp.tasks.database import LedgerError
+from runway_mcp.tasks.intents import (
+    BLIND_SECONDS,
+    LOOKING_SECONDS,
+    POSTING_LEASE,
+    WAITING_LEASE,
+    Film,
+    Intent,
+    State,
+)
 from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.migrations import MIGRATIONS
 from runway_mcp.tasks.plan import Wish
-from tests.tasks.samples import NOW, clip, intent, long_id
+from tests.tasks.clock import Clock, claim
+from tests.tasks.samples import NOW, clip, long_id
 
 pytestmark = pytest.mark.virtual_time
 
@@ -21,15 +30,36 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger(path) as book:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(path: Path, clock: Clock) -> Iterator[Ledger]:
+    with Ledger(path, clock) as book:
         yield book
 
 
+OTHER = Wish(asset_id=clip().asset_id, seed=7)
+
+
 async def claimed(ledger: Ledger, wish: Wish | None = None) -> Intent:
-    made, twin = await ledger.claim(intent(wish), now=NOW)
-    assert not twin
+    made, is_earlier = await claim(ledger, wish)
+    assert not is_earlier
     return made
+
+
+async def posted(ledger: Ledger, wish: Wish | None = None) -> Intent:
+    made = await claimed(ledger, wish)
+    posting = await ledger.begin_post(made.id, made.claim, upstream=NOW)
+    assert posting is not None
+    return posting
+
+
+async def state_of(ledger: Ledger, made: Intent) -> State:
+    standing = await ledger.get(made.id)
+    assert standing is not None
+    return standing.state
 
 
 async def test_an_intent_outlives_the_process_word_for_word(ledger: Ledger, path: Path) -> None:
@@ -40,107 +70,212 @@ async def test_an_intent_outlives_the_process_word_for_word(ledger: Ledger, path
         assert await later.get(written.id) == written
 
 
-async def test_the_same_request_from_two_processes_is_written_once(ledger: Ledger, path: Path) -> None:
-    with Ledger(path) as other:
-        first, first_is_twin = await ledger.claim(intent(), now=NOW)
-        second, second_is_twin = await other.claim(intent(), now=NOW)
+async def test_the_same_request_from_two_processes_is_written_once(ledger: Ledger, path: Path, clock: Clock) -> None:
+    with Ledger(path, clock) as other:
+        first, first_is_earlier = await claim(ledger)
+        second, second_is_earlier = await claim(other)
 
-    assert (first_is_twin, second_is_twin) == (False, True)
+    assert (first_is_earlier, second_is_earlier) == (False, True)
     assert second.id == first.id
 
 
-async def test_a_refused_intent_makes_room_for_another_try(ledger: Ledger) -> None:
-    refused = await claimed(ledger)
-    await ledger.change(refused.id, lambda it: replace(it, state=State.REFUSED, failure_kind="not_found"))
+async def test_a_refused_intent_is_claimed_again_under_its_own_seed_and_reference(ledger: Ledger) -> None:
+    first = await posted(ledger)
+    await ledger.answered(first.id, first.claim, State.REFUSED, looked=True, failure=("not_found", "why"))
 
-    await claimed(ledger)
+    again = await claimed(ledger)
 
-
-async def test_withdrawing_touches_only_what_has_posted_nothing(ledger: Ledger) -> None:
-    waiting, posting = await claimed(ledger), await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
-    await ledger.change(posting.id, lambda it: replace(it, state=State.POSTING))
-
-    await ledger.withdraw(waiting.id)
-    await ledger.withdraw(posting.id)
-
-    states = [found.state for made in (waiting, posting) if (found := await ledger.get(made.id))]
-    assert states == [State.REFUSED, State.POSTING]
+    assert (again.id, again.seed, again.reply_ref, again.posts) == (first.id, first.seed, first.reply_ref, 1)
+    assert again.failure_kind is None
 
 
-async def test_a_task_is_adopted_by_one_intent_only(ledger: Ledger) -> None:
-    one, other = await claimed(ledger), await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
+async def test_whoever_was_replaced_at_an_intent_can_neither_post_nor_wait_nor_withdraw(
+    ledger: Ledger, clock: Clock
+) -> None:
+    late = await claimed(ledger)
+    clock.now += WAITING_LEASE + 1
+    holder = await claimed(ledger)
+    clock.now -= 3600
 
-    assert await ledger.accept(one.id, long_id("task", 5), "RUNNING", adopted=True)
-    assert not await ledger.accept(other.id, long_id("task", 5), "RUNNING", adopted=True)
-
-
-async def test_the_answer_to_a_post_outweighs_an_adoption(ledger: Ledger) -> None:
-    adopter, owner = await claimed(ledger), await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
-    await ledger.accept(adopter.id, long_id("task", 5), "RUNNING", adopted=True)
-
-    assert await ledger.accept(owner.id, long_id("task", 5), "RUNNING", adopted=False)
-
-    unclear = await ledger.get(adopter.id)
-    found = await ledger.of_task(long_id("task", 5))
-    assert unclear is not None
-    assert unclear.state is State.UNCLEAR
-    assert found is not None
-    assert found.id == owner.id
+    assert await ledger.begin_post(late.id, late.claim, upstream=None) is None
+    assert not await ledger.keep_waiting(late.id, late.claim, seconds=9)
+    await ledger.withdraw(late.id, late.claim)
+    assert await state_of(ledger, holder) is State.WAITING
+    assert await ledger.begin_post(holder.id, holder.claim, upstream=None) is not None
 
 
-async def test_an_end_is_written_and_told_once(ledger: Ledger) -> None:
-    made, task_id = await claimed(ledger), long_id("task", 5)
-    await ledger.accept(made.id, task_id, "PENDING", adopted=False)
+async def test_a_lease_that_is_over_posts_nothing_although_nobody_came_in_between(ledger: Ledger, clock: Clock) -> None:
+    late = await claimed(ledger)
+    clock.now += WAITING_LEASE + 1
 
-    await ledger.observe(task_id, "SUCCEEDED", ended=NOW + 9, failure=None)
-    await ledger.observe(task_id, "SUCCEEDED", ended=NOW + 99, failure=None)
-    await ledger.tell(task_id, "SUCCEEDED", now=NOW + 10, failure=None)
-    await ledger.tell(task_id, "FAILED", now=NOW + 100, failure=("moderated", "why"))
-
-    ended = await ledger.of_task(task_id)
-    assert ended is not None
-    assert (ended.status, ended.ended, ended.told) == ("SUCCEEDED", NOW + 9, NOW + 10)
+    assert await ledger.begin_post(late.id, late.claim, upstream=None) is None
 
 
-async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(ledger: Ledger) -> None:
+async def test_a_post_that_is_out_is_never_claimed_again_however_old_it_is(ledger: Ledger, clock: Clock) -> None:
+    out = await posted(ledger)
+    clock.now += 1e9
+
+    standing, is_earlier = await claim(ledger)
+
+    assert (standing.id, is_earlier) == (out.id, True)
+
+
+async def test_withdrawing_touches_only_what_waits(ledger: Ledger) -> None:
+    waiting, posting = await claimed(ledger), await posted(ledger, OTHER)
+
+    await ledger.withdraw(waiting.id, waiting.claim)
+    await ledger.withdraw(posting.id, posting.claim)
+
+    assert [await state_of(ledger, made) for made in (waiting, posting)] == [State.REFUSED, State.POSTING]
+
+
+async def test_what_waits_after_an_unconfirmed_refusal_is_still_looked_for_when_it_is_withdrawn(ledger: Ledger) -> None:
+    made = await posted(ledger)
+    await ledger.answered(made.id, made.claim, State.WAITING, looked=False)
+
+    await ledger.withdraw(made.id, made.claim)
+
+    assert await state_of(ledger, made) is State.UNCLEAR
+    assert (await claim(ledger))[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "closed"),
+    [
+        (State.UNCLEAR, None, State.UNCLEAR),
+        (State.UNCLEAR, ("not_found", "why"), State.REFUSED),
+    ],
+)
+async def test_a_complete_look_confirms_a_refusal_and_nothing_else_at_once(
+    ledger: Ledger, state: State, failure: tuple[str, str] | None, closed: State
+) -> None:
+    made = await posted(ledger)
+    await ledger.answered(made.id, made.claim, state, looked=False, failure=failure)
+
+    await ledger.looked(made.id, complete=False)
+    assert await state_of(ledger, made) is state
+    await ledger.looked(made.id, complete=True)
+    assert await state_of(ledger, made) is closed
+
+
+@pytest.mark.parametrize(
+    ("after", "complete", "state"),
+    [
+        (LOOKING_SECONDS - 1, True, State.UNCLEAR),
+        (LOOKING_SECONDS, True, State.UNKNOWN),
+        (LOOKING_SECONDS, False, State.UNCLEAR),
+        (BLIND_SECONDS - 1, False, State.UNCLEAR),
+        (BLIND_SECONDS, False, State.UNKNOWN),
+    ],
+)
+async def test_looking_is_closed_by_a_complete_look_after_ten_minutes_or_after_a_day_without_one(
+    ledger: Ledger, clock: Clock, after: float, state: State, *, complete: bool
+) -> None:
+    made = await posted(ledger)
+    await ledger.answered(made.id, made.claim, State.UNCLEAR, looked=False)
+    clock.now += after
+
+    standing = await ledger.looked(made.id, complete=complete)
+
+    assert standing is not None
+    assert (standing.state, standing.looked) == (state, complete)
+    assert (await ledger.closed_lately() == [standing]) is (state is State.UNKNOWN)
+
+
+async def test_only_what_was_posted_can_become_unknown(ledger: Ledger, clock: Clock) -> None:
     made = await claimed(ledger)
-    await ledger.keep_waiting(made.id, now=NOW, lease=NOW + 500)
+    clock.now += BLIND_SECONDS
 
-    assert await ledger.begin_post(made.id, now=NOW + 500, lease=NOW + 575)
+    await ledger.looked(made.id, complete=True)
 
-    posting = await ledger.get(made.id)
-    assert posting is not None
-    assert (posting.created, posting.lease) == (NOW + 500, NOW + 575)
+    assert await state_of(ledger, made) is State.WAITING
 
 
-async def test_an_end_that_nobody_saw_is_written_when_it_is_told(ledger: Ledger) -> None:
-    made, task_id = await claimed(ledger), long_id("task", 5)
-    await ledger.accept(made.id, task_id, "PENDING", adopted=False)
+async def test_what_a_dead_process_left_posting_is_an_orphan_once_its_lease_is_over(
+    ledger: Ledger, clock: Clock
+) -> None:
+    made = await posted(ledger)
+    assert await ledger.orphans() == []
+    clock.now += POSTING_LEASE + 1
 
-    await ledger.tell(task_id, "FAILED", now=NOW + 10, failure=("generation_failed", "why"))
+    assert [orphan.id for orphan in await ledger.orphans()] == [made.id]
+    assert await state_of(ledger, made) is State.UNCLEAR
+
+
+async def test_the_answer_of_a_post_that_others_took_for_lost_still_counts(ledger: Ledger, clock: Clock) -> None:
+    made = await posted(ledger)
+    clock.now += POSTING_LEASE + 1
+    await ledger.orphans()
+
+    await ledger.answered(made.id, made.claim, State.REFUSED, looked=True, failure=("not_found", "why"))
+
+    assert await state_of(ledger, made) is State.REFUSED
+
+
+async def test_a_task_belongs_to_the_first_intent_that_it_was_written_to(ledger: Ledger) -> None:
+    one, other = await posted(ledger), await posted(ledger, OTHER)
+
+    owner = await ledger.accept(one.id, long_id("task", 5), "RUNNING")
+    assert owner is not None
+    assert await ledger.accept(other.id, long_id("task", 5), "RUNNING") is None
+    kept = await ledger.accept(one.id, long_id("task", 6), "RUNNING")
+    assert kept == owner
+
+
+async def test_an_end_is_final_and_a_film_that_turns_up_takes_the_place_of_none(ledger: Ledger, clock: Clock) -> None:
+    made, task_id, film = await posted(ledger), long_id("task", 5), Film(long_id("asset", 5), name="dunes")
+    await ledger.accept(made.id, task_id, "PENDING")
+
+    empty = ("generation_failed", "no film")
+    await ledger.observe(task_id, "SUCCEEDED", ended=True, film=None, failure=empty)
+    clock.now += 90
+    await ledger.observe(task_id, "RUNNING", ended=False, film=None, failure=None)
+    assert await ledger.without_film() == [task_id]
+    await ledger.observe(task_id, "SUCCEEDED", ended=True, film=film, failure=None)
+    await ledger.observe(task_id, "FAILED", ended=True, film=None, failure=("moderated", "why"))
 
     ended = await ledger.of_task(task_id)
     assert ended is not None
-    assert (ended.status, ended.ended, ended.failure_kind) == ("FAILED", NOW + 10, "generation_failed")
-    assert not is_twin(ended, now=NOW + 11)
+    assert (ended.status, ended.ended, ended.film, ended.failure_kind) == ("SUCCEEDED", NOW, film, None)
+
+
+async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(ledger: Ledger, clock: Clock) -> None:
+    made = await claimed(ledger)
+    await ledger.keep_waiting(made.id, made.claim, seconds=500)
+    clock.now += 500
+
+    posting = await ledger.begin_post(made.id, made.claim, upstream=NOW + 99)
+
+    assert posting is not None
+    assert (posting.created, posting.posted, posting.lease) == (NOW + 500, NOW + 99, NOW + 500 + POSTING_LEASE)
+
+
+async def test_the_time_of_the_first_post_is_kept_through_later_ones(ledger: Ledger) -> None:
+    made = await posted(ledger)
+    await ledger.answered(made.id, made.claim, State.WAITING, looked=True)
+
+    again = await ledger.begin_post(made.id, made.claim, upstream=NOW + 60)
+
+    assert again is not None
+    assert (again.posted, again.posts, again.looked) == (NOW, 2, False)
 
 
 async def test_what_is_unfinished_is_what_a_restart_must_take_up(ledger: Ledger) -> None:
-    made = {
-        state: await claimed(ledger, Wish(asset_id=clip().asset_id, seed=seed))
-        for seed, state in enumerate([*State, "ended"], start=1)
-    }
-    for state, written in made.items():
-        if state != "ended":
-            await ledger.change(written.id, lambda it, state=state: replace(it, state=state))
-    await ledger.accept(made["ended"].id, long_id("task", 5), "RUNNING", adopted=False)
-    await ledger.observe(long_id("task", 5), "FAILED", ended=NOW, failure=("moderated", "why"))
+    wishes = iter(Wish(asset_id=clip().asset_id, seed=seed) for seed in range(1, 9))
+    waiting, posting = await claimed(ledger, next(wishes)), await posted(ledger, next(wishes))
+    refused, unclear, unknown, running, ended = [await posted(ledger, next(wishes)) for _ in range(5)]
+    for made, state in ((refused, State.REFUSED), (unclear, State.UNCLEAR), (unknown, State.UNKNOWN)):
+        await ledger.answered(made.id, made.claim, state, looked=True)
+    for number, made in enumerate((running, ended)):
+        await ledger.accept(made.id, long_id("task", number), "RUNNING")
+    await ledger.observe(long_id("task", 1), "FAILED", ended=True, film=None, failure=("moderated", "why"))
 
     unfinished = {found.id for found in await ledger.unfinished()}
     recent = {found.id for found in await ledger.recent(50)}
 
-    assert unfinished == {made[state].id for state in (State.POSTING, State.UNCLEAR, State.ACCEPTED)}
-    assert recent == {found.id for state, found in made.items() if state not in (State.WAITING, State.REFUSED)}
+    assert unfinished == {posting.id, unclear.id, running.id}
+    assert recent == unfinished | {unknown.id, ended.id}
+    assert waiting.id not in recent
 
 
 async def test_only_the_owner_can_read_the_file(ledger: Ledger, path: Path) -> None:
@@ -157,11 +292,11 @@ async def test_a_ledger_held_for_long_ends_in_a_sentence_and_comes_back(ledger: 
     holder.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(LedgerError, match="locked by another program"):
-        await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
+        await claimed(ledger, OTHER)
 
     holder.execute("ROLLBACK")
     holder.close()
-    await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
+    await claimed(ledger, OTHER)
 
 
 @pytest.mark.parametrize("content", [b"", b"this was a ledger once" * 500])
@@ -221,4 +356,4 @@ async def test_a_ledger_that_is_removed_under_the_server_takes_no_further_intent
     path.unlink()
 
     with pytest.raises(LedgerError, match="removed or replaced"):
-        await claimed(ledger, Wish(asset_id=clip().asset_id, seed=7))
+        await claimed(ledger, OTHER)

@@ -1,0 +1,94 @@
+"""What a settled intent answers: its task as upstream tells it now, its film, or the memory of its end."""
+
+import logging
+from dataclasses import dataclass
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.models import Task
+from runway_mcp.tasks.failures import Failure, failed
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent
+from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.recall import deleted, gone, remembered_failure, remembered_task
+from runway_mcp.tasks.watcher import Watcher
+
+_log = logging.getLogger(__name__)
+
+# How long a task is read for its answer, in seconds.
+_READING = 2.0
+# For so long after its end a film is believed to be there, in seconds.
+_FRESH = 60.0
+_CANNOT_READ = "Runway cannot be asked for it now; nothing was submitted again. Make the same call later, free."
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task that an intent owns; `twin` tells that an earlier submit was returned instead of a second one."""
+
+    task: Task
+    intent: Intent
+    twin: bool
+
+
+class Answers:
+    """Answers requests from intents that are settled; reads upstream, never posts."""
+
+    def __init__(self, client: RunwayClient, ledger: Ledger, watcher: Watcher) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._watcher = watcher
+
+    async def told(self, intent: Intent, *, twin: bool) -> Submitted | None:
+        """What a settled intent is told as; None for one that was refused and may be tried again."""
+        if intent.task_id is not None:
+            return Submitted(await self._task(intent, intent.task_id), intent, twin=twin)
+        if intent.failure_kind == "moderated":
+            raise failed("moderated", intent.failure_message or "", twin=twin)
+        return None
+
+    async def _task(self, intent: Intent, task_id: str) -> Task:
+        """The task as upstream tells it, or as it was last told where that cannot be read soon.
+
+        Raises `Failure` for a film that is there no more, and for an end of which too little is remembered.
+        """
+        with anyio.move_on_after(_READING):
+            try:
+                return await self._with_film(intent, await self._watcher.read(task_id, patience=_READING))
+            except NotFound:
+                return await self._without_task(intent, task_id)
+            except RunwayError as error:
+                _log.info("a task that answers a request could not be read: %s", error)
+        if (failure := remembered_failure(intent)) is not None:
+            raise failure
+        if intent.status == "SUCCEEDED" and intent.film is None:
+            message = f"This request was submitted before, as {task_id}, and made a film. {_CANNOT_READ}"
+            raise Failure("unavailable", message, intent=intent, twin=True)
+        return remembered_task(intent, task_id)
+
+    async def _with_film(self, intent: Intent, task: Task) -> Task:
+        """The task, if its film is still there; raises `Failure` if it was deleted. A fresh one is believed."""
+        if not task.artifacts or intent.ended is None or self._ledger.now() - intent.ended < _FRESH:
+            return task
+        try:
+            await self._client.asset(task.artifacts[0].asset_id, patience=0)
+        except NotFound:
+            raise deleted(intent) from None
+        except RunwayError as error:
+            _log.info("a film that answers a request could not be read: %s", error)
+        return task
+
+    async def _without_task(self, intent: Intent, task_id: str) -> Task:
+        """What is left of a task that upstream does not know: its film, or the memory of its end."""
+        if intent.film is not None:
+            try:
+                film = await self._client.asset(intent.film.asset_id, patience=0)
+            except NotFound:
+                raise deleted(intent) from None
+            return remembered_task(intent, task_id).model_copy(update={"artifacts": (film,)})
+        if intent.ended is not None:
+            raise remembered_failure(intent) or deleted(intent)
+        if self._ledger.now() - intent.created > LOOKING_SECONDS:
+            raise gone(intent)
+        return remembered_task(intent, task_id)

@@ -1,0 +1,72 @@
+"""What the ledger remembers of a task, for when upstream cannot be asked or does not know the task any more."""
+
+from runway_mcp.runway.models import Asset, Metadata, Task, TaskOptions
+from runway_mcp.tasks.failures import Charged, Failure, failed
+from runway_mcp.tasks.intents import Film, Intent
+from runway_mcp.tasks.terms import iso
+
+
+def remembered_task(intent: Intent, task_id: str) -> Task:
+    """The task as it was last told: without links, and without its film where none is remembered."""
+    options = TaskOptions(
+        text_prompt=intent.text_prompt,
+        seed=intent.seed,
+        seconds=intent.seconds,
+        explore_mode=intent.explore_mode,
+        extended_from_task_id=intent.parent_task_id,
+        extended_count=intent.extended_count,
+    )
+    return Task(
+        task_id=task_id,
+        status=intent.status or "PENDING",
+        created_at=iso(intent.created),
+        task_type=intent.task_type,
+        options=options,
+        reply_ref=intent.reply_ref,
+        artifacts=(_asset(intent.film, task_id),) if intent.film else (),
+    )
+
+
+def remembered_failure(intent: Intent) -> Failure | None:
+    """The failure that the intent's task ended in, as it was told then; None if it has a film or runs."""
+    if intent.failure_kind is None or intent.ended is None:
+        return None
+    charged: Charged = "unknown"
+    if intent.status == "SUCCEEDED":
+        charged = "yes" if intent.cost else "no"
+    retry = "later" if intent.status == "SUCCEEDED" else None
+    message = intent.failure_message or "The task failed."
+    return failed(intent.failure_kind, message, charged=charged, retry=retry, intent=intent, twin=True)
+
+
+def deleted(intent: Intent) -> Failure:
+    """The failure of a request whose film was made, and is there no more."""
+    message = (
+        f"This request was submitted before, on {day(intent)}, and its film was deleted on Runway's side. To make and "
+        "pay another one, give another `seed`."
+    )
+    return Failure("not_found", message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
+
+
+def gone(intent: Intent) -> Failure:
+    """The failure of a request whose task vanished before its end was seen."""
+    message = (
+        f"This request was submitted before, on {day(intent)}, as {intent.task_id}, and Runway does not know that task "
+        "any more: probably it was deleted. To submit once more on purpose, give another `seed`."
+    )
+    return Failure("not_found", message, charged="unknown", intent=intent, twin=True)
+
+
+def day(intent: Intent) -> str:
+    """When the intent was submitted, in words."""
+    return f"{iso(intent.created)[:16].replace('T', ' ')} UTC"
+
+
+def _asset(film: Film, task_id: str) -> Asset:
+    return Asset(
+        asset_id=film.asset_id,
+        name=film.name,
+        size_bytes=film.size_bytes,
+        task_id=task_id,
+        metadata=Metadata(duration=film.duration, width=film.width, height=film.height),
+    )

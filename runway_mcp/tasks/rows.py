@@ -1,0 +1,76 @@
+"""Intents as rows of the ledger's table: found by their request, read and written whole, inside a transaction."""
+
+import json
+import secrets
+import sqlite3
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from runway_mcp.tasks.intents import WAITING_LEASE, Film, Intent, RequestKey, State, answers
+
+_COLUMNS = tuple(field.name for field in fields(Intent))
+_FLAGS = ("explore_mode", "seed_generated", "reply_ref_generated", "looked")
+
+
+def found_by_request(ledger: sqlite3.Connection, key: RequestKey, *, now: float) -> Intent | None:
+    """The intent of a request: one that answers it, a film before all others; else one that may be claimed again."""
+    query = (
+        "SELECT * FROM intents WHERE idempotency_key = ? OR (idempotency_key = ? AND seed = ?) ORDER BY created DESC"
+    )
+    intents = [intent_of(row) for row in ledger.execute(query, (key.given, key.unseeded, key.seed))]
+    return min(intents, key=lambda each: _rank(each, now), default=None)
+
+
+def _rank(intent: Intent, now: float) -> int:
+    if not answers(intent, now=now):
+        return 3
+    if intent.state is State.ACCEPTED and intent.failure_kind is None:
+        return 0 if intent.ended is not None else 1
+    return 2
+
+
+def claimed(wanted: Intent, found: Intent | None, *, now: float) -> Intent:
+    """The intent as its new holder has it; one that is claimed again keeps its seed and its replyRef."""
+    intent = wanted
+    if found is not None:
+        token = found.callback_token or wanted.callback_token
+        again = {"cost": wanted.cost, "callback_token": token, "failure_kind": None, "failure_message": None}
+        intent = replace(found, state=State.WAITING, **again)
+    return replace(intent, created=now, lease=now + WAITING_LEASE, claim=secrets.token_hex(8))
+
+
+def read(ledger: sqlite3.Connection, intent_id: str) -> Intent | None:
+    """The intent of that id."""
+    row = ledger.execute("SELECT * FROM intents WHERE id = ?", (intent_id,)).fetchone()
+    return intent_of(row) if row else None
+
+
+def insert(connection: sqlite3.Connection, intent: Intent) -> None:
+    """Writes a new intent."""
+    marks = ", ".join("?" for _ in _COLUMNS)
+    connection.execute(f"INSERT INTO intents ({', '.join(_COLUMNS)}) VALUES ({marks})", _values(intent))  # noqa: S608  own column names
+
+
+def update(connection: sqlite3.Connection, intent: Intent) -> None:
+    """Writes an intent over the one of its id."""
+    marks = ", ".join(f"{column} = ?" for column in _COLUMNS)
+    connection.execute(f"UPDATE intents SET {marks} WHERE id = ?", (*_values(intent), intent.id))  # noqa: S608  own column names
+
+
+def _values(intent: Intent) -> tuple[Any, ...]:
+    return tuple(film_json(intent.film) if name == "film" else getattr(intent, name) for name in _COLUMNS)
+
+
+def film_json(film: Film | None) -> str | None:
+    """A film as its column holds it."""
+    return json.dumps(asdict(film)) if film else None
+
+
+def intent_of(row: sqlite3.Row) -> Intent:
+    """The intent of a row."""
+    stored = {column: row[column] for column in _COLUMNS}
+    stored["state"] = State(stored["state"])
+    stored["film"] = Film(**json.loads(stored["film"])) if stored["film"] else None
+    for flag in _FLAGS:
+        stored[flag] = bool(stored[flag])
+    return Intent(**stored)

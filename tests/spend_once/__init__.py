@@ -1,0 +1,1 @@
+"""The contract of "spend once", held through tool calls alone."""

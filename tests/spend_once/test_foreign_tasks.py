@@ -1,0 +1,156 @@
+"""Tasks that are not ours are neither believed nor adopted."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.library import add_task
+from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Stage
+from tests.upstream import fault
+
+pytestmark = pytest.mark.virtual_time
+
+UNKNOWN = ("submission_unknown", "unknown", True)
+
+
+def verdict(data: dict[str, Any]) -> tuple[str, str, bool]:
+    """What an error result says of money and of repeating."""
+    return data["error"]["kind"], data["error"]["charged"], data["error"]["retry_safe"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"text_prompt": "another film"}),
+        ({"seed": 7}, {"seed": 8}),
+        ({"seed": 7}, {"seed": 7, "text_prompt": "another film"}),
+        ({"seed": 7, "replyRef": "batch"}, {"seed": 7, "replyRef": "batch", "seconds": 10}),
+        ({}, {"seconds": 10}),
+    ],
+)
+@pytest.mark.parametrize("finished", [False, True])
+async def test_an_answer_that_names_the_task_of_another_request_is_not_believed(
+    tmp_path: Path, one: dict[str, Any], other: dict[str, Any], finished: bool
+) -> None:
+    stage = Stage(tmp_path)
+    one, other = {"text_prompt": PROMPT, **one}, {"text_prompt": PROMPT, **other}
+    async with stage.server() as desk:
+        await desk.extend(stage.clip, **one, **({} if finished else {"wait_seconds": 0}))
+        fault(stage.world, **POST, kind="foreign", handled=True)
+        second = await desk.extend(stage.clip, **other)
+        await anyio.sleep(HOUR)
+
+        assert (second["status"], second["taskId"]) == ("SUCCEEDED", stage.task_id(1))
+        await stage.check_film_again(await desk.extend(stage.clip, **one), 0)
+        await stage.check_film_again(await desk.extend(stage.clip, **other), 1)
+        assert (stage.posts, stage.charged) == (2, 2)
+
+
+async def test_an_answer_that_names_another_task_proves_no_submit(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    async with stage.server() as desk:
+        await desk.extend(stage.clip, text_prompt=PROMPT)
+        fault(stage.world, **POST, kind="foreign")
+        second = await desk.extend(stage.clip, text_prompt="another film")
+        await anyio.sleep(20 * MINUTE)
+        again = await desk.extend(stage.clip, text_prompt="another film")
+
+        assert verdict(second) == verdict(again) == UNKNOWN
+        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT), 0)
+        assert (stage.posts, stage.charged) == (2, 1)
+
+
+async def test_an_answer_that_names_a_task_made_by_hand_is_not_believed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, kind="foreign", handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert (first["status"], first["taskId"]) == ("SUCCEEDED", stage.task_id())
+        assert stage.posts == 1
+
+
+async def test_two_requests_at_once_that_are_answered_with_other_tasks_get_their_own_films(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.world.faults += [
+        Fault(method="POST", kind="delay_after", seconds=4),
+        Fault(method="POST", kind="foreign", handled=True),
+        Fault(method="POST", kind="foreign", handled=True),
+    ]
+    async with stage.server() as desk, anyio.create_task_group() as group:
+        group.start_soon(partial(desk.client.call_tool, "extend_video", {"assetId": stage.world.asset_id(stage.clip)}))
+        await anyio.sleep(1)
+        second = await desk.extend(stage.clip, text_prompt="another film")
+        await anyio.sleep(HOUR)
+
+        assert second["taskId"] == stage.task_id(1)
+        await stage.check_film_again(await desk.extend(stage.clip), 0)
+        await stage.check_film_again(await desk.extend(stage.clip, text_prompt="another film"), 1)
+        assert (stage.posts, stage.charged) == (2, 2)
+
+
+def make_by_hand(stage: Stage, **fields: Any) -> None:
+    """Starts the same film by hand: same source, prompt, length and the caller's seed."""
+    add_task(stage.world, parent=stage.clip, prompt=PROMPT, seed=7, options={"seconds": 5}, **fields)
+
+
+@pytest.mark.parametrize("given", [{"seed": 7}, {"seed": 7, "replyRef": "my-film-1"}])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_unfinished_task_made_by_hand_is_not_taken_for_a_submit_that_never_arrived(
+    tmp_path: Path, given: dict[str, Any], restarted: bool
+) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(partial(make_by_hand, stage, duration=3 * HOUR), kind="reset")
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+        assert verdict(first) == UNKNOWN
+        await anyio.sleep(5 * MINUTE)
+        if not restarted:
+            assert verdict(await desk.extend(stage.clip, text_prompt=PROMPT, **given)) == UNKNOWN
+            await anyio.sleep(20 * MINUTE)
+            closed = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+    if restarted:
+        await anyio.sleep(20 * MINUTE)
+        async with stage.server() as desk:
+            await anyio.sleep(2 * MINUTE)
+            closed = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+    assert verdict(closed) == UNKNOWN
+    assert "taskId" not in closed
+    assert stage.rows()[0]["task_id"] is None
+    assert stage.posts == 1
+
+
+async def test_of_a_lost_answer_and_a_task_made_by_hand_at_that_moment_ours_is_told(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(partial(make_by_hand, stage, duration=3 * HOUR), kind="reset_after")
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
+
+        assert (first["status"], first["taskId"]) == ("SUCCEEDED", stage.task_id())
+        assert stage.posts == 1
+
+
+async def test_a_reference_that_the_caller_uses_twice_does_not_give_one_film_to_two_requests(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, pace=600)
+    async with stage.server() as desk:
+        await desk.extend(stage.clip, text_prompt=PROMPT, replyRef="batch", wait_seconds=0)
+        fault(stage.world, **POST, kind="reset")
+        second = await desk.extend(stage.clip, text_prompt="another film", replyRef="batch")
+
+        assert verdict(second) == UNKNOWN
+        assert (stage.posts, stage.charged) == (2, 1)
+
+
+async def test_what_is_not_ours_is_named_as_a_candidate_when_the_search_is_closed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(partial(make_by_hand, stage, duration=3 * HOUR), kind="reset")
+    async with stage.server() as desk:
+        await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
+        await anyio.sleep(20 * MINUTE)
+        closed = await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
+
+        assert [each["taskId"] for each in closed["candidates"]] == [stage.world.task_id(stage.world.tasks[-1])]

@@ -1,0 +1,210 @@
+"""A refusal is believed only when looks at upstream do not show the task."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.server.bench import Desk
+from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Stage
+from tests.upstream import fault
+
+pytestmark = pytest.mark.virtual_time
+
+ANSWERS: dict[int, tuple[str, str]] = {
+    400: ("The request is not valid.", "invalid_request"),
+    404: ("Not found.", "not_found"),
+    409: ("Conflict.", "invalid_request"),
+    412: ("You do not have enough credits to run this task.", "insufficient_credits"),
+    422: ("Text prompt did not pass moderation", "moderated"),
+    596: ("Account director@example.com is in an error state (login). Please re-add it.", "account"),
+}
+"""What each status says, and the kind of error that it is."""
+
+
+def refusal(status: int) -> dict[str, Any]:
+    """A fault that answers with this refusal."""
+    return {"kind": "status", "status": status, "body": {"error": ANSWERS[status][0], "code": status}}
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+@pytest.mark.parametrize("given", [{}, {"seed": 7}, {"replyRef": "my-film-1"}, {"seed": 7, "replyRef": "my-film-1"}])
+async def test_a_refusal_of_a_submit_that_was_accepted_is_told_as_its_task(
+    tmp_path: Path, status: int, given: dict[str, Any]
+) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, **refusal(status), handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+        await anyio.sleep(HOUR)
+        again = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+
+        assert (first["status"], first["taskId"]) == ("SUCCEEDED", stage.task_id())
+        await stage.check_film_again(again)
+        assert (stage.posts, stage.charged) == (1, 1)
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+async def test_a_task_that_only_the_list_of_all_tasks_shows_is_found_too(tmp_path: Path, status: int) -> None:
+    stage = Stage(tmp_path)
+    stage.world.switch(late_in_scheduler=10 * HOUR)
+    fault(stage.world, **POST, **refusal(status), handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert (first["status"], first["taskId"]) == ("SUCCEEDED", stage.task_id())
+        assert stage.posts == 1
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+async def test_a_task_that_is_shown_a_second_late_is_found_by_the_second_look(tmp_path: Path, status: int) -> None:
+    stage = Stage(tmp_path)
+    stage.world.switch(late_in_scheduler=1.0, late_in_lists=1.0)
+    fault(stage.world, **POST, **refusal(status), handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert (first["status"], first["taskId"]) == ("SUCCEEDED", stage.task_id())
+        assert stage.posts == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 412, 596])
+async def test_a_task_that_is_shown_only_after_the_refusal_was_told_is_found_before_a_second_post(
+    tmp_path: Path, status: int
+) -> None:
+    stage = Stage(tmp_path)
+    stage.world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(stage.world, **POST, **refusal(status), handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT)
+        assert first["error"]["kind"] == ANSWERS[status][1]
+        await anyio.sleep(2 * MINUTE)
+        again = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert again["taskId"] == stage.task_id()
+        assert (stage.posts, stage.charged) == (1, 1)
+
+
+def check_refused(data: dict[str, Any], status: int, charged: str) -> None:
+    error, kind = data["error"], ANSWERS[status][1]
+    assert (error["kind"], error["charged"], error["retry_safe"]) == (kind, charged, kind != "moderated")
+    assert "taskId" not in data
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 412, 596])
+@pytest.mark.parametrize("given", [{}, {"seed": 7, "replyRef": "my-film-1"}])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_after_a_genuine_refusal_the_same_call_looks_and_posts_with_the_same_seed_and_reference(
+    tmp_path: Path, status: int, given: dict[str, Any], restarted: bool
+) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, **refusal(status))
+    async with stage.server() as desk:
+        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT, **given), status, "no")
+        assert stage.charged == 0
+        await anyio.sleep(HOUR)
+        if not restarted:
+            await check_posted_again(stage, desk, given)
+    if restarted:
+        async with stage.server() as desk:
+            await check_posted_again(stage, desk, given)
+
+
+async def check_posted_again(stage: Stage, desk: Desk, given: dict[str, Any]) -> None:
+    before, at_post = looks(stage), list[int]()
+    stage.at_next_post(lambda: at_post.append(looks(stage)))
+    film = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+
+    assert film["status"] == "SUCCEEDED"
+    assert "twin" not in film
+    assert stage.charged == 1
+    assert at_post[0] > before
+    names = ("seed", "replyRef")
+    assert [[body[name] for name in names] for body in stage.sent] == [[film[name] for name in names]] * 2
+
+
+def looks(stage: Stage) -> int:
+    """How often the scheduler or the list of tasks was read."""
+    return stage.world.requests["GET /scheduler"] + stage.world.requests["GET /tasks"]
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_refusal_that_nobody_can_check_may_have_been_charged_and_is_not_posted_again(
+    tmp_path: Path, status: int, arrived: bool
+) -> None:
+    stage = Stage(tmp_path, pace=600)
+    stage.at_next_post(stage.blind, **refusal(status), handled=arrived)
+    async with stage.server() as desk:
+        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT), status, "unknown")
+        for pause in (0.0, 30.0, HOUR):
+            await anyio.sleep(pause)
+            again = await desk.extend(stage.clip, text_prompt=PROMPT)
+            assert again["error"]["kind"] in (ANSWERS[status][1], "submission_unknown")
+            assert again["error"]["charged"] == "unknown"
+            assert stage.posts == 1
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_first_look_that_succeeds_finds_what_was_refused_after_acceptance(
+    tmp_path: Path, status: int, restarted: bool
+) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(stage.blind, **refusal(status), handled=True)
+    async with stage.server() as desk:
+        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT), status, "unknown")
+        await anyio.sleep(5 * MINUTE)
+        stage.connect()
+        await anyio.sleep(2 * MINUTE)
+        if not restarted:
+            await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
+    if restarted:
+        async with stage.server() as desk:
+            await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
+    assert (stage.posts, stage.charged) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 412, 596])
+async def test_the_first_look_that_succeeds_lets_a_genuine_refusal_be_posted_again(tmp_path: Path, status: int) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(stage.blind, **refusal(status))
+    async with stage.server() as desk:
+        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT), status, "unknown")
+        await anyio.sleep(5 * MINUTE)
+        stage.connect()
+        await anyio.sleep(2 * MINUTE)
+        film = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert film["status"] == "SUCCEEDED"
+        assert stage.charged == 1
+        assert stage.sent[0] == stage.sent[1]
+
+
+async def test_the_first_look_that_succeeds_keeps_a_genuine_moderation_from_being_posted_again(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(stage.blind, **refusal(422))
+    async with stage.server() as desk:
+        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT), 422, "unknown")
+        await anyio.sleep(5 * MINUTE)
+        stage.connect()
+        await anyio.sleep(2 * MINUTE)
+        again = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        check_refused(again, 422, "no")
+        assert (stage.posts, stage.charged) == (1, 0)
+
+
+@pytest.mark.parametrize("failing", ["/tasks", "/scheduler"])
+async def test_a_look_that_can_read_one_of_the_two_lists_finds_the_task_there(tmp_path: Path, failing: str) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(lambda: stage.cut_off(method="GET", path_prefix=failing), **refusal(400), handled=True)
+    async with stage.server() as desk:
+        first = await desk.extend(stage.clip, text_prompt=PROMPT, wait_seconds=15)
+        assert first["taskId"] == stage.task_id()
+        stage.connect()
+        await anyio.sleep(MINUTE)
+
+        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
+        assert stage.posts == 1

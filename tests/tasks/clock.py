@@ -1,0 +1,23 @@
+"""A ledger's clock that a test sets."""
+
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.ledger import FREE, Ledger
+from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.terms import Terms, arguments_key
+from tests.tasks.samples import NOW, intent, plan
+
+
+class Clock:
+    """Unix seconds that pass when a test says so."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def claim(ledger: Ledger, wish: Wish | None = None, *, terms: Terms = FREE) -> tuple[Intent, bool]:
+    """Claims the plan of a wish, as a submit does."""
+    asked = plan(wish)
+    return await ledger.claim(intent(wish), asked.key, terms=terms, covers=arguments_key(asked))
