@@ -30,7 +30,10 @@ def draw(seed: int) -> Scenario:
     rng = Random(seed)  # noqa: S311  the same seed must give the same run
     scenario = _plain(rng, seed)
     theme = rng.choices(tuple(THEMES), [weight for weight, _ in THEMES.values()])[0]
-    return replace(THEMES[theme][1](rng, scenario), theme=theme)
+    drawn = THEMES[theme][1](rng, scenario)
+    # An answer about a task that somebody made by hand with the caller's own seed contradicts nothing that was sent.
+    foreign = any(rule["kind"] == "foreign" for rule in drawn.rules)
+    return replace(drawn, theme=theme, hands=() if foreign else drawn.hands)
 
 
 def _plain(rng: Random, seed: int) -> Scenario:

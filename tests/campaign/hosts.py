@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 import anyio
 from anyio.abc import TaskGroup
 from mcp.client.client import Client
+from mcp.client.extension import ClaimContext, ResultClaim
 from mcp_types import (
     CallToolRequest,
     CallToolRequestParams,
@@ -26,7 +27,7 @@ from tests.campaign.scenario import Act, HostPlan, Request
 from tests.campaign.servers import Life, Server, describe
 from tests.campaign.spelling import spelled
 from tests.campaign.worlds import source_of
-from tests.server.tasked import TakesTasks
+from tests.server.tasked import Handle, TakesTasks, Told, ask
 
 # What a host waits for beyond the wait of its call before it calls that a fault, in seconds.
 _PATIENCE = 240.0
@@ -49,6 +50,24 @@ class Stage:
     confirms: bool
     asked: list[Asked] = field(default_factory=list[Asked])
     results: dict[Request, list[dict[str, Any]]] = field(default_factory=dict[Request, list[dict[str, Any]]])
+
+
+class FollowsTasks(TakesTasks):
+    """Follows a task of the protocol to its end, also to one without a result."""
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        return [ResultClaim(result_type="task", model=Handle, resolve=_followed)]
+
+
+async def _followed(handle: Handle, context: ClaimContext) -> CallToolResult:
+    told: Handle = handle
+    while told.status == "working":
+        await anyio.sleep(told.poll_interval_ms / 1000)
+        told = await ask(context.session, "tasks/get", handle.task_id)
+    if isinstance(told, Told) and told.result:
+        return told.result
+    end = {"summary": told.status_message, "taskId": handle.task_id, "status": told.status.upper()}
+    return CallToolResult(content=[], structured_content=end)
 
 
 class Connection:
@@ -260,7 +279,7 @@ class Host:
         assert self._background
         connection = self._connections.get(life.process.name)
         if connection is None or connection.dropped:
-            extra: dict[str, Any] = {"extensions": [TakesTasks()]} if self._plan.takes_tasks else {}
+            extra: dict[str, Any] = {"extensions": [FollowsTasks()]} if self._plan.takes_tasks else {}
             if self._plan.person != "none":
                 extra["elicitation_callback"] = self._answer
             connection = Connection(life, Client(life.wire(), mode=self._plan.mode, cache=None, **extra))

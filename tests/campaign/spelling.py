@@ -14,13 +14,11 @@ def spelled(world: World, act: Act, earlier: Sequence[dict[str, Any]]) -> dict[s
     request, way = act.request, act.spelling
     clip = clip_of(world, request.clip)
     turbo = clip.task is not None and clip.task.kind.task_type == "gen3a_turbo"
-    seconds = request.seconds
-    if seconds is None and way.default_seconds:
-        seconds = 8 if turbo else 5
+    seconds = 5 if request.seconds is None and way.default_seconds else request.seconds
     given: dict[str, Any] = {
         "assetId": _named(world, act),
         "text_prompt": _worded(request.prompt, way),
-        "seconds": None if turbo and not way.default_seconds else seconds,
+        "seconds": None if turbo else seconds,
         "seed": request.seed,
         "exploreMode": True if request.explore else (False if way.explicit_explore else None),
         "replyRef": way.reply_ref,
