@@ -45,24 +45,22 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {
     "no cap is checked": Fault(
-        (
-            Change("tasks/ledger.py", "    if not cost:\n        return\n", "    return\n"),
-        ),
+        (Change("tasks/caps.py", "    if not cost:\n        return\n", "    return\n"),),
         kinds=("overspent",),
     ),
     "no quote is checked": Fault(
-        (Change("tasks/ledger.py", "    if spent.rowcount != 1:\n", "    if spent.rowcount > 1:\n"),),
+        (Change("tasks/caps.py", "    if spent.rowcount != 1:\n", "    if spent.rowcount > 1:\n"),),
         kinds=("overspent",),
     ),
     "a POST is repeated when its answer is lost": Fault(
         (
             Change(
                 "tasks/posting.py",
-                "                answer = await self._ground.client.extend(request, turbo=turbo)\n",
+                "                told = await self._ground.client.extend(request, turbo=turbo)\n",
                 "                try:\n"
-                "                    answer = await self._ground.client.extend(request, turbo=turbo)\n"
+                "                    told = await self._ground.client.extend(request, turbo=turbo)\n"
                 "                except SubmitUnclear:\n"
-                "                    answer = await self._ground.client.extend(request, turbo=turbo)\n",
+                "                    told = await self._ground.client.extend(request, turbo=turbo)\n",
             ),
         ),
         kinds=("repeated",),

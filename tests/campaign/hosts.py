@@ -36,6 +36,10 @@ _LONG_PATIENCE = 7200.0
 # How long a host tries to connect.
 _CONNECTING = 300.0
 _STALE = 1000.0
+# While every host is away for longer than this, the servers are shut down, as a host does that is not in use. What a
+# server does at leisure costs virtual time nothing, but the campaign much.
+_AWAY = 10_000.0
+_GOING = 1800.0
 
 
 @dataclass
@@ -50,6 +54,34 @@ class Stage:
     confirms: bool
     asked: list[Asked] = field(default_factory=list[Asked])
     results: dict[Request, list[dict[str, Any]]] = field(default_factory=dict[Request, list[dict[str, Any]]])
+    present: int = 0
+    away: int = 0
+
+    async def pause(self, seconds: float) -> None:
+        """Lets a host be away for so long."""
+        if seconds <= _AWAY:
+            await anyio.sleep(seconds)
+            return
+        await anyio.sleep(_GOING)
+        self.away += 1
+        self.leave()
+        await anyio.sleep(seconds - _GOING)
+        self.away -= 1
+        self.come()
+
+    def come(self) -> None:
+        """A host is here."""
+        self.present += 1
+        for server in self.servers:
+            server.wake()
+
+    def leave(self) -> None:
+        """A host is away, or done; with the last one here the servers go until somebody comes back."""
+        self.present -= 1
+        if self.present == 0 and self.away:
+            self.log("all hosts are away")
+            for server in self.servers:
+                server.rest()
 
 
 class FollowsTasks(TakesTasks):
@@ -132,7 +164,7 @@ class Host:
         """Makes its moves, one after the other."""
         async with anyio.create_task_group() as self._background:
             for act in self._plan.acts:
-                await anyio.sleep(act.pause)
+                await self._stage.pause(act.pause)
                 async with anyio.create_task_group() as calls:
                     for copy in range(act.copies):
                         calls.start_soon(self._act, act, copy)

@@ -114,7 +114,7 @@ class _Run:
                     troubles.start_soon(self._delete, number, at)
                 async with anyio.create_task_group() as hosts:
                     for number, plan in enumerate(self.scenario.hosts):
-                        hosts.start_soon(Host(f"host {number}", plan, self.stage).play)
+                        hosts.start_soon(self._host, f"host {number}", plan)
                 troubles.cancel_scope.cancel()
             await self._settle()
             early_rows = self._rows()
@@ -123,6 +123,11 @@ class _Run:
         for row in self._rows():
             self.log(f"ledger: {row}")
         return self._facts(early_rows, tasks), self._met()
+
+    async def _host(self, name: str, plan: HostPlan) -> None:
+        self.stage.come()
+        await Host(name, plan, self.stage).play()
+        self.stage.leave()
 
     async def _settle(self) -> None:
         """Upstream is well, every server is up, every clock is right, and there is time to look."""
@@ -133,6 +138,7 @@ class _Run:
         heal(self.world)
         for server in self.servers:
             server.clock.ahead = 0.0
+            server.wake()
             server.hasten()
         await anyio.sleep(self.scenario.last_pause + QUIET)
 

@@ -135,6 +135,7 @@ class Server:
         self._ground = ground
         self._up = anyio.Event()
         self._hurry = anyio.Event()
+        self._night: anyio.Event | None = None
 
     @property
     def life(self) -> Life | None:
@@ -150,6 +151,8 @@ class Server:
             self._up.set()
             await life.gone.wait()
             self._up = anyio.Event()
+            if self._night is not None:
+                await self._night.wait()
             with anyio.move_on_after(self.down):
                 await self._hurry.wait()
             self.down = 0.0
@@ -166,6 +169,18 @@ class Server:
         await life.gone.wait()
         await anyio.sleep(0.01)
         return await self.reached()
+
+    def rest(self) -> None:
+        """Closes the process in order, and starts no other until it is woken."""
+        if self._night is None and (life := self.life) is not None:
+            self._night = anyio.Event()
+            life.close()
+
+    def wake(self) -> None:
+        """Ends a rest."""
+        if self._night is not None:
+            self._night.set()
+            self._night = None
 
     def hasten(self) -> None:
         """Ends the time between two lives, now and from now on."""
