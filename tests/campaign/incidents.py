@@ -151,16 +151,17 @@ class Incidents:
                 return True
             return False
 
-        life = await server.reached() if incident.trigger in ("steps", "commit") else server.life
-        if incident.trigger == "time" or life is None:
-            strike()
-            return victims[0] if victims else None
-        if incident.trigger == "steps":
-            life.process.fuse = Fuse(incident.steps, strike)
-        elif incident.trigger == "commit":
-            self._counting.append(Commits(self.ledger, life.process, incident.steps, strike))
-        else:
-            self.traps.append(trap)
+        match incident.trigger:
+            case "time":
+                strike()
+                return victims[0] if victims else None
+            case "steps":
+                (await server.reached()).process.fuse = Fuse(incident.steps, strike)
+            case "commit":
+                process = (await server.reached()).process
+                self._counting.append(Commits(self.ledger, process, incident.steps, strike))
+            case _:
+                self.traps.append(trap)
         await struck.wait()
         return victims[0]
 
