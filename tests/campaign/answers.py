@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.campaign.facts import Asked, Facts, Made, Post, Verdict
+from tests.campaign.facts import Asked, Facts, Made, Post, Verdict, part
 from tests.campaign.requests import Key, Requests, price
 
 _TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -229,14 +229,16 @@ def _judge_twin(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     post = case.post_of(made) if made else None
     if not asked.spends or asked.patient or key is None or post is None or "error" in content:
         return
-    name, twin, cost = _name(asked), bool(content.get("twin")), (content.get("credits") or {}).get("cost")
+    name, twin, cost = _name(asked), bool(content.get("twin")), part(content, "credits").get("cost")
     departed = post.departed or 0.0
     if departed < asked.began and not twin:
         case.verdict.find("lies", f"{name} did not say twin of a task made {asked.began - departed:.0f} s before")
     elif departed >= asked.began and twin and _is_alone(case, asked):
         case.verdict.find("lies", f"{name} said twin of a task that it made")
     if cost is not None and cost != (0 if twin else price(key.base)):
-        case.verdict.find("lies", f"{name} said that it costs {cost} (twin {twin}), and upstream took {made and made.cost}")
+        case.verdict.find(
+            "lies", f"{name} said that it costs {cost} (twin {twin}), and upstream took {made and made.cost}"
+        )
 
 
 def _judge_price(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
@@ -245,7 +247,7 @@ def _judge_price(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     if not asked.dry or key is None or content.get("status") != "DRY_RUN":
         return
     posted = any(case.requests.of_post[post.number] == key for post in case.facts.posts)
-    cost, wanted = (content.get("credits") or {}).get("cost"), {price(key.base)}
+    cost, wanted = part(content, "credits").get("cost"), {price(key.base)}
     if _is_known(case, asked):
         wanted = {0}
     elif posted:
@@ -256,7 +258,7 @@ def _judge_price(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
 
 def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     """A next step must lead to what is there, and not to what failed for good."""
-    step, error = content.get("next_step"), content.get("error") or {}
+    step, error = content.get("next_step"), part(content, "error")
     if step is None:
         return
     name, arguments = _name(asked), step["arguments"]
@@ -285,7 +287,7 @@ def _judge_last(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     made = [it for it in case.made_for(asked) if it.shown and it.accepted < asked.began - _SETTLED]
     if not asked.last or not asked.spends or not made:
         return
-    kind = (content.get("error") or {}).get("kind")
+    kind = part(content, "error").get("kind")
     told = next((it for it in made if it.task_id == content.get("taskId")), None)
     if told is None:
         if not any(kind in _ENDS.get(it.outcome, ()) for it in made):

@@ -144,9 +144,7 @@ def host(rng: Random, requests: tuple[Request, ...], servers: int, terms: dict[s
     )
 
 
-def _acts(
-    rng: Random, requests: tuple[Request, ...], servers: int, terms: dict[str, Any]
-) -> tuple[Act, ...]:
+def _acts(rng: Random, requests: tuple[Request, ...], servers: int, terms: dict[str, Any]) -> tuple[Act, ...]:
     favourite = rng.choice(requests)
     return tuple(
         act(rng, favourite if rng.random() < 0.7 else rng.choice(requests), servers, terms)

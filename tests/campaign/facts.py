@@ -18,6 +18,11 @@ NOUGHT = ("doubled", "repeated", "lost", "wrong", "unsettled", "lies", "harmful"
 """The counts that fail a campaign."""
 
 
+def part(content: dict[str, Any] | None, name: str) -> dict[str, Any]:
+    """An object within a result, such as its error; empty if there is none."""
+    return (content or {}).get(name) or {}
+
+
 @dataclass(frozen=True)
 class Source:
     """A film that can be extended: its asset's id, the type of the task that made it."""

@@ -98,7 +98,7 @@ def found(name: str, *, most: int, seed: int) -> Found:
         planted(FAULTS[name], Path(place))
         path = os.pathsep.join([place, str(ROOT)])
         command = [sys.executable, "-m", "tests.campaign.faults", "--play", name, "--most", str(most)]
-        played = subprocess.run(
+        played = subprocess.run(  # noqa: S603  our own interpreter and arguments
             [*command, "--seed", str(seed)],
             env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
             cwd=place,
@@ -112,9 +112,8 @@ def found(name: str, *, most: int, seed: int) -> Found:
 
 def _play(name: str, *, most: int, seed: int) -> None:
     """Plays in this interpreter, whose package has the fault, and says when it was found."""
-    from tests.campaign.many import RUNS_PER_SEED, play_one, rare_collections, silence  # noqa: PLC0415  the parent process must not import the package
-
     import runway_mcp  # noqa: PLC0415  likewise
+    from tests.campaign.many import RUNS_PER_SEED, play_one, rare_collections, silence  # noqa: PLC0415  the parent process must not import the package
 
     if ROOT in Path(str(runway_mcp.__file__)).parents:
         raise RuntimeError(f"the package under test is {runway_mcp.__file__}, and not the copy with the fault")

@@ -21,7 +21,7 @@ from mcp_types import (
 )
 
 from runway_mcp.simulator.world import World
-from tests.campaign.facts import Asked
+from tests.campaign.facts import Asked, part
 from tests.campaign.processes import CampaignLoop, Fuse
 from tests.campaign.scenario import Act, HostPlan, Request
 from tests.campaign.servers import Life, Server, describe
@@ -220,7 +220,7 @@ class Host:
 
     async def _quote(self, server: Server, arguments: dict[str, Any]) -> str | None:
         content = await self._call(server, "extend_video", arguments | {"dry_run": True}, Leaving())
-        return ((content or {}).get("quote") or {}).get("id")
+        return part(content, "quote").get("id")
 
     async def _call(
         self, server: Server, tool: str, arguments: dict[str, Any], leaving: Leaving, request: Request | None = None
@@ -236,7 +236,7 @@ class Host:
         finally:
             self._open.remove(asked)
         told = asked.content or {}
-        error = told.get("error") or {}
+        error = part(told, "error")
         stage.log(
             f"{self.name}: call {asked.number} {asked.end} {told.get('status')} {told.get('taskId', '')[-8:]} "
             f"{error.get('kind', '')} {error.get('charged', '')} {asked.trouble}"

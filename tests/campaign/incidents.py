@@ -34,9 +34,7 @@ class Lock:
         """Takes the lock; false if there is no ledger, or somebody else holds it."""
         if not self._ledger.exists():
             return False
-        connection = self._open.enter_context(
-            closing(sqlite3.connect(self._ledger, timeout=0, isolation_level=None))
-        )
+        connection = self._open.enter_context(closing(sqlite3.connect(self._ledger, timeout=0, isolation_level=None)))
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -100,6 +98,7 @@ class Incidents:
     locked: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     held_up: bool = False
     _counting: list[Commits] = field(default_factory=list[Commits])
+    _barred: dict[str, Lock] = field(default_factory=dict[str, Lock])
 
     def spring(self, process: Process, moment: str, post: Post) -> None:
         """Hears of a moment of a POST."""
@@ -181,7 +180,7 @@ class Incidents:
         if not lock.take():
             life.process.freeze()
             return
-        self._lock = lock
+        self._barred[life.process.name] = lock
 
         def met(seconds: float) -> None:
             shortest, longest = _RETRY_SECONDS
@@ -194,10 +193,10 @@ class Incidents:
 
     async def _stand_still_at_the_lock(self, life: Life, seconds: float) -> None:
         began = anyio.current_time()
-        lock: Lock | None = getattr(self, "_lock", None)
+        lock = self._barred.pop(life.process.name, None)
         try:
             with anyio.move_on_after(_LONGEST_LOCK):
-                while not life.process.frozen:
+                while not life.process.frozen:  # noqa: ASYNC110  no event tells that a step was a process's last
                     await anyio.sleep(0.01)
         finally:
             life.process.on_timer = None

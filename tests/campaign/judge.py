@@ -14,7 +14,7 @@ Imports nothing of the program. Its definitions are its own, written from sectio
 from dataclasses import dataclass, field
 
 from tests.campaign.answers import judge_answers
-from tests.campaign.facts import Facts, Made, Post, Row, Verdict
+from tests.campaign.facts import Facts, Made, Post, Row, Verdict, part
 from tests.campaign.requests import Key, Requests
 from tests.campaign.spends import judge_spends
 
@@ -69,7 +69,7 @@ def _count(case: Case) -> None:
     verdict.credits = sum(made.cost for _, made in case.taken)
     verdict.found = sum(made.task_id in case.owned for _, made in case.taken)
     for asked in case.facts.asked:
-        error = (asked.content or {}).get("error") or {}
+        error = part(asked.content, "error")
         verdict.kinds[error.get("kind") or (asked.content or {}).get("status") or asked.end] += 1
 
 

@@ -102,6 +102,8 @@ class _Run:
                 await self._clean_up()
 
     async def _played(self) -> tuple[Facts, dict[str, int]]:
+        early_rows: list[Row] = []
+        tasks: list[str] = []
         async with anyio.create_task_group() as supervision:
             for server in self.servers:
                 supervision.start_soon(server.keep_up)

@@ -84,6 +84,7 @@ class Process:
 PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 """The process that the running code belongs to; None is the world outside."""
 
+
 class Spinning(BaseException):
     """The run goes round without an end."""
 

@@ -1,6 +1,6 @@
 """Judges what was spent against the user's terms: caps, and a confirmation where one is asked for."""
 
-from tests.campaign.facts import Asked, Facts, Post, Verdict
+from tests.campaign.facts import Asked, Facts, Post, Verdict, part
 from tests.campaign.requests import Key, Requests, price
 
 # A quote holds for a quarter of an hour.
@@ -40,13 +40,14 @@ def _confirms(facts: Facts, requests: Requests, asked: Asked, departed: float) -
     if quote is None or asked.began > departed:
         return False
     return any(
-        _is_quote(offer, quote) and _covers(facts, requests, offer, asked) for offer in facts.asked if offer is not asked
+        _is_quote(offer, quote) and _covers(facts, requests, offer, asked)
+        for offer in facts.asked
+        if offer is not asked
     )
 
 
 def _is_quote(offer: Asked, quote: str) -> bool:
-    told = (offer.content or {}).get("quote") or {}
-    return offer.dry and told.get("id") == quote
+    return offer.dry and part(offer.content, "quote").get("id") == quote
 
 
 def _covers(facts: Facts, requests: Requests, offer: Asked, asked: Asked) -> bool:

@@ -77,7 +77,7 @@ def test_a_run_without_troubles_is_one_call_one_post_and_one_charge(tmp_path: Pa
 @pytest.mark.parametrize("pause", [60.0, 130.0, 3_600.0, 90_000.0, 3_456_000.0])
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_a_host_that_comes_back_another_way_is_answered_by_its_first_call(
-    tmp_path: Path, pause: float, mode: str
+    tmp_path: Path, pause: float, mode: Any
 ) -> None:
     again = call(pause, spelling=Spelling("task uri", blanks=True, copied=("seed", "replyRef")))
 
@@ -161,7 +161,9 @@ def test_the_same_seed_plays_the_same(tmp_path: Path) -> None:
         play_one(5, tmp_path, log=log.append)
 
     # The seeds, references, quotes and ids that the server chooses itself are nobody's to repeat.
-    first, second = ([re.sub(r"'(seed|replyRef|confirm)': [^,}]+", "", line) for line in log if "ledger" not in line] for log in logs)
+    first, second = (
+        [re.sub(r"'(seed|replyRef|confirm)': [^,}]+", "", line) for line in log if "ledger" not in line] for log in logs
+    )
     assert first == second
 
 

@@ -132,7 +132,9 @@ def _at_the_lock(rng: Random, scenario: Scenario) -> Scenario:
     """Two servers asked for one film, one of which stands still at a boundary of its transactions meanwhile."""
     asked = replace(scenario.requests[0], explore=False)
     fate = rng.choice(("stall at the lock", "stall at the lock", "stall"))
-    stop = Incident(0.0, fate, 0, rng.choice((rng.uniform(10, 60), rng.uniform(10, 200))), "commit", rng.randrange(1, 5))
+    stop = Incident(
+        0.0, fate, 0, rng.choice((rng.uniform(10, 60), rng.uniform(10, 200))), "commit", rng.randrange(1, 5)
+    )
     jump = Incident(rng.uniform(0, 5), "jump", 0, rng.uniform(5, 120), jump=rng.choice((-HOUR, HOUR, 90.0)))
     second = Act(rng.uniform(8, 60), asked, 1, wait=rng.choice((0, 45)))
     hosts = (
@@ -170,7 +172,7 @@ def _refused_after(rng: Random, scenario: Scenario) -> Scenario:
 
 
 def _look_alike(rng: Random, scenario: Scenario) -> Scenario:
-    """Somebody starts the same film by hand on Runway's site just then, with the caller's own seed, and ours is lost."""
+    """Somebody starts the same film by hand just then, with the caller's own seed, and our answer is lost."""
     asked = replace(scenario.requests[0], seed=7, explore=False)
     lost = {"method": "POST", "kind": rng.choice(("reset", "reset_after", "cut")), "times": rng.choice((1, 1, 2))}
     hand = Hand(0.0, asked, "look-alike", on_departure=True)

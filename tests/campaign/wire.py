@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 import anyio
 import httpx

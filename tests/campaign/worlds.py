@@ -67,9 +67,7 @@ def source_of(world: World, arguments: Mapping[str, Any]) -> str | None:
 def sources_of(world: World) -> dict[str, Source]:
     """Every film that a call may have meant."""
     films = [(asset, asset.task) for asset in world.assets]
-    return {
-        world.asset_id(asset): Source(world.asset_id(asset), task.kind.task_type) for asset, task in films if task
-    }
+    return {world.asset_id(asset): Source(world.asset_id(asset), task.kind.task_type) for asset, task in films if task}
 
 
 def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
