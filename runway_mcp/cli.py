@@ -158,8 +158,14 @@ def _serve_stdio(settings: "Settings") -> None:
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
+    _say_where(settings)
     # Nothing can call back a server that listens nowhere.
     anyio.run(serve_stdio, create_server(settings.model_copy(update={"public_url": None})))
+
+
+def _say_where(settings: "Settings") -> None:
+    """Names the folder on which it rests that nothing is charged twice."""
+    _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
 
 
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
@@ -190,6 +196,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     def tell() -> None:
         for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
             _say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
+        _say_where(settings)
 
     async def serve() -> None:
         await listen(app, listener, ready=tell)

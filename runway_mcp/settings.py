@@ -158,7 +158,8 @@ class Settings(BaseModel):
         AfterValidator(_folder),
         Variable(
             "RUNWAY_MCP_DATA_DIR",
-            "The folder of the ledger, which remembers what was submitted, and of whatever else must last.",
+            "The folder of the ledger, which remembers what was submitted, and of whatever else must last. One for an "
+            "account and machine, on a local disk: two folders can pay twice.",
             "a folder that can be written to",
             "the user's data folder",
         ),

@@ -4,6 +4,7 @@ A POST belongs to the process: its answer is awaited, confirmed and written down
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -14,7 +15,7 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.settle import CONFIRMING_PAUSE, Settlements
 from runway_mcp.tasks.traces import contradicts
 
 _log = logging.getLogger(__name__)
@@ -22,8 +23,7 @@ _log = logging.getLogger(__name__)
 # An unanswered POST is looked for after so many seconds, and again after as many more.
 _LOOK_AFTER = 10.0
 _LOOK_AGAIN = 5.0
-# A refusal is confirmed by a look at once and by one after so many seconds: a middle box may have repeated the POST.
-_CONFIRMING = (0.0, 2.0)
+# How long a look that confirms a refusal may take, in seconds.
 _LOOK_SECONDS = 10.0
 
 
@@ -137,16 +137,18 @@ class Posts:
     async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
         """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
 
-        What never left needs no look. A 429 is looked after once; the next POST is preceded by another look.
+        What never left needs no look. A 429 is looked after once; the next POST is preceded by another look. Until then
+        the ledger holds it as unconfirmed, so that a crash in between loses nothing.
         """
         if isinstance(answer, Task | SubmitUnclear):
             return answer
         if answer.status is None:
             return Refused(answer, confirmed=True)
-        confirmed = False
-        for pause in _CONFIRMING[:1] if isinstance(answer, Busy) else _CONFIRMING:
+        with suppress(LedgerError):
+            await self._write_refusal(intent, Refused(answer, confirmed=False))
+        confirmed, named = False, answer.running if isinstance(answer, Busy) else ()
+        for pause in (0.0,) if isinstance(answer, Busy) else (0.0, CONFIRMING_PAUSE):
             await anyio.sleep(pause)
-            named = answer.running if isinstance(answer, Busy) else ()
             sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
             if sight.task is not None:
                 return sight.task
@@ -160,9 +162,9 @@ class Posts:
         except LedgerError as error:
             _log.warning("%s", error)
             self._ground.background.start_soon(self._write_later, intent, outcome)
-        running = outcome.error if isinstance(outcome, Refused) else outcome
-        if isinstance(running, Busy | SubmitUnclear):
-            await self._settlements.notice(running.running)
+        answer = outcome.error if isinstance(outcome, Refused) else outcome
+        if isinstance(answer, Busy | SubmitUnclear):
+            await self._settlements.notice(answer.running)
         return outcome
 
     async def _write_later(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> None:
@@ -196,12 +198,13 @@ class Posts:
         return outcome
 
     async def _write_refusal(self, intent: Intent, refused: Refused) -> Intent | None:
-        if isinstance(refused.error, Busy):
+        """Writes a refusal: for good once it is confirmed, but a full account's is waited out."""
+        told = failure_of(refused.error)
+        state, failure = State.UNCLEAR, (told.kind, told.message)
+        if isinstance(refused.error, Busy) and refused.confirmed:
             state, failure = State.WAITING, None
-        else:
-            state = State.REFUSED if refused.confirmed else State.UNCLEAR
-            told = failure_of(refused.error)
-            failure = told.kind, told.message
+        elif refused.confirmed:
+            state = State.REFUSED
         return await self._ground.ledger.answered(
             intent.id, intent.claim, state, looked=refused.confirmed, failure=failure
         )

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 LONGEST_LOOK = 120.0
 """How long a look may take, in seconds; it may read several pages of a slow upstream."""
 
+CONFIRMING_PAUSE = 2.0
+"""Seconds between the two looks that confirm a refusal: something on the way may have repeated the POST."""
+
 # Seconds between two looks in the background: soon at first, since most tasks turn up at once.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 _LAST_PAUSE = 30.0
@@ -55,15 +58,20 @@ class Settlements:
         return adopted
 
     async def settle(self, intent: Intent) -> Intent:
-        """Looks once, adopts what it finds or writes what the look came to, and returns the intent as it stands.
+        """Looks, adopts what it finds or writes what the look came to, and returns the intent as it stands.
 
-        A task that another intent was quicker to adopt is looked past.
+        A refusal that is not confirmed yet needs two looks, a moment apart. A task that another intent was quicker to
+        adopt is looked past.
         """
-        while (sight := await self.look(intent)).task is not None:
-            adopted = await self.adopt(intent, sight.task)
-            if adopted is not None:
-                return adopted
-        return await self._ground.ledger.looked(intent.id, complete=sight.complete) or intent
+        complete = False
+        for pause in (0.0,) if intent.failure_kind is None else (0.0, CONFIRMING_PAUSE):
+            await sleep(pause)
+            while (sight := await self.look(intent)).task is not None:
+                adopted = await self.adopt(intent, sight.task)
+                if adopted is not None:
+                    return adopted
+            complete = sight.complete
+        return await self._ground.ledger.looked(intent.id, complete=complete) or intent
 
     def hurry(self, intent: Intent) -> None:
         """Looks once, in the background, since something tells that there may be a task."""

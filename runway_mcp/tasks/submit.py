@@ -141,9 +141,9 @@ class Submissions:
         self, intent: Intent, request: ExtendRequest, *, turbo: bool, deadline: float, say: Say
     ) -> Submitted | None:
         """Posts, and posts again while the slots are busy; every POST but the first follows a look that found none."""
-        is_first = intent.posts == 0
+        is_first, is_sure = intent.posts == 0, intent.is_verified
         while True:
-            if not is_first and (found := await self._looked_for(intent, say)) is not None:
+            if not is_first and (found := await self._looked_for(intent, say, is_sure=is_sure)) is not None:
                 return await self._answers.told(found, twin=False)
             is_first = False
             post = self._posts.begin(intent, request, turbo=turbo)
@@ -157,8 +157,8 @@ class Submissions:
                     return None
                 case LedgerError() as error:
                     raise _not_submitted(error) from error
-                case Refused(error=Busy() as busy, confirmed=confirmed):
-                    if not await self._wait_for_slot(intent, busy, deadline, say, confirmed=confirmed):
+                case Refused(error=Busy() as busy, confirmed=is_sure):
+                    if not await self._wait_for_slot(intent, busy, deadline, say, is_sure=is_sure):
                         return None
                 case Refused() as refused:
                     return await self._refused(intent, refused)
@@ -173,21 +173,25 @@ class Submissions:
                 return await self._answers.told(standing, twin=False)
         raise failure_of(refused.error) from refused.error
 
-    async def _looked_for(self, intent: Intent, say: Say) -> Intent | None:
-        """The intent with the task that an earlier POST of it made after all; raises `Failure` if nobody can look.
+    async def _looked_for(self, intent: Intent, say: Say, *, is_sure: bool) -> Intent | None:
+        """The intent with the task that an earlier POST of it made after all, or as another holder has it.
 
-        None if there is surely none: then another POST may leave.
+        None if there is surely no task: then another POST may leave. Raises `Failure` if nobody can look; `is_sure`
+        tells that an earlier look found none.
         """
         await say(Waiting("trace"))
+        ledger = self._ground.ledger
+        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
+            return await ledger.get(intent.id)
         while (sight := await self._settlements.look(intent, seconds=_LOOK_PATIENCE)).task is not None:
             adopted = await self._settlements.adopt(intent, sight.task)
             if adopted is not None:
                 return adopted
         if sight.complete:
             return None
-        raise Failure("unavailable", _CANNOT_LOOK, charged="no" if intent.is_verified else "unknown")
+        raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
 
-    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, confirmed: bool) -> bool:
+    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, is_sure: bool) -> bool:
         """Waits as long as upstream asks for; raises `busy` if the deadline comes before.
 
         Returns False if another has claimed the intent.
@@ -197,7 +201,7 @@ class Submissions:
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         running = busy.running or await self._running(intent)
         if pause > left:
-            raise replace(failure_of(busy), running=running, charged="no" if confirmed else "unknown") from busy
+            raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
         if not await self._ground.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
             return False
         await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))

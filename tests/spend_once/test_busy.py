@@ -39,7 +39,7 @@ async def test_a_429_that_names_us_is_believed_though_nothing_else_can_be_read(t
         first = await desk.extend(stage.clip, text_prompt=PROMPT)
 
         assert first["taskId"] == stage.task_id()
-        assert first["status"] in RUNNING
+        assert first["status"] in (*RUNNING, "UNKNOWN")
         assert (stage.posts, stage.charged) == (1, 1)
 
 

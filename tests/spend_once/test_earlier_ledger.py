@@ -30,7 +30,7 @@ def an_old_folder(folder: Path) -> tuple[Stage, EarlierLedger]:
         ({"seconds": 10}, {"seconds": 10}),
         ({"explore_mode": True}, {"exploreMode": True}),
         ({"text_prompt": f" {PROMPT}\n"}, {}),
-        ({"text_prompt": "cafe\u0301"}, {"text_prompt": "caf\u00e9"}),
+        ({"text_prompt": "Zu\u0308rich"}, {"text_prompt": "Z\u00fcrich"}),
         ({"text_prompt": None}, {"text_prompt": ""}),
     ],
 )

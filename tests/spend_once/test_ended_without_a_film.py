@@ -27,20 +27,15 @@ async def test_a_failure_answers_the_same_request_and_another_seed_tries_again(
 ) -> None:
     stage = Stage(tmp_path)
     stage.world.script_next(outcome=outcome)
-    async with stage.server() as desk:
-        first = await desk.extend(stage.clip, text_prompt=PROMPT)
+    async with stage.visits(restarted=restarted) as visit:
+        first = await (await visit()).extend(stage.clip, text_prompt=PROMPT)
         assert verdict(first) == (kind, "unknown", True)
         await anyio.sleep(pause)
-        if not restarted:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    if restarted:
-        async with stage.server() as desk:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    assert verdict(again) == (kind, "unknown", True)
-    assert again["twin"] is True
-    assert stage.posts == 1
-    async with stage.server() as desk:
-        other = await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
+        again = await (await visit()).extend(stage.clip, text_prompt=PROMPT)
+        assert verdict(again) == (kind, "unknown", True)
+        assert again["twin"] is True
+        assert stage.posts == 1
+        other = await (await visit()).extend(stage.clip, text_prompt=PROMPT, seed=7)
 
         assert other["status"] == "SUCCEEDED"
         assert stage.posts == 2
@@ -65,17 +60,13 @@ async def test_a_request_that_was_moderated_at_submit_is_never_sent_again(
 ) -> None:
     stage = Stage(tmp_path)
     stage.world.switch(moderation=answer)
-    async with stage.server() as desk:
-        first = await desk.extend(stage.clip, text_prompt="forbidden dunes")
-        assert verdict(first) == ("moderated", "no", False)
+    async with stage.visits(restarted=restarted) as visit:
+        first = await (await visit()).extend(stage.clip, text_prompt="forbidden dunes")
         stage.leap(pause)
-        if not restarted:
-            again = await desk.extend(stage.clip, text_prompt="forbidden dunes")
-    if restarted:
-        async with stage.server() as desk:
-            again = await desk.extend(stage.clip, text_prompt="forbidden dunes")
-    assert verdict(again) == ("moderated", "no", False)
-    assert (stage.posts, stage.charged) == (1, 0)
+        again = await (await visit()).extend(stage.clip, text_prompt="forbidden dunes")
+
+        assert verdict(first) == verdict(again) == ("moderated", "no", False)
+        assert (stage.posts, stage.charged) == (1, 0)
 
 
 @pytest.mark.parametrize("pause", [0.0, 3 * MINUTE, 40 * DAY])
@@ -85,17 +76,13 @@ async def test_a_request_whose_task_was_moderated_is_never_sent_again(
 ) -> None:
     stage = Stage(tmp_path)
     stage.world.script_next(outcome="moderate")
-    async with stage.server() as desk:
-        first = await desk.extend(stage.clip, text_prompt=PROMPT)
-        assert verdict(first) == ("moderated", "unknown", False)
+    async with stage.visits(restarted=restarted) as visit:
+        first = await (await visit()).extend(stage.clip, text_prompt=PROMPT)
         stage.leap(pause)
-        if not restarted:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    if restarted:
-        async with stage.server() as desk:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    assert verdict(again) == ("moderated", "unknown", False)
-    assert stage.posts == 1
+        again = await (await visit()).extend(stage.clip, text_prompt=PROMPT)
+
+        assert verdict(first) == verdict(again) == ("moderated", "unknown", False)
+        assert stage.posts == 1
 
 
 @pytest.mark.parametrize("moderation", ["422", "failed"])
@@ -127,19 +114,16 @@ async def test_a_film_that_was_deleted_is_not_found_and_was_charged(
     tmp_path: Path, restarted: bool, task_too: bool
 ) -> None:
     stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
+    async with stage.visits(restarted=restarted) as visit:
+        await (await visit()).extend(stage.clip, text_prompt=PROMPT)
         task = stage.world.accepted[0]
         task.hidden, task.artifacts[0].deleted = task_too, True
         await anyio.sleep(HOUR)
-        if not restarted:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    if restarted:
-        async with stage.server() as desk:
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    assert verdict(again) == ("not_found", "yes", True)
-    assert again["twin"] is True
-    assert (stage.posts, stage.charged) == (1, 1)
+        again = await (await visit()).extend(stage.clip, text_prompt=PROMPT)
+
+        assert verdict(again) == ("not_found", "yes", True)
+        assert again["twin"] is True
+        assert (stage.posts, stage.charged) == (1, 1)
 
 
 async def test_another_seed_makes_a_deleted_film_anew(tmp_path: Path) -> None:

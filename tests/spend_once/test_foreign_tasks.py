@@ -105,23 +105,17 @@ async def test_an_unfinished_task_made_by_hand_is_not_taken_for_a_submit_that_ne
 ) -> None:
     stage = Stage(tmp_path)
     stage.at_next_post(partial(make_by_hand, stage, duration=3 * HOUR), kind="reset")
-    async with stage.server() as desk:
-        first = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+    async with stage.visits(restarted=restarted) as visit:
+        first = await (await visit()).extend(stage.clip, text_prompt=PROMPT, **given)
         assert verdict(first) == UNKNOWN
-        await anyio.sleep(5 * MINUTE)
-        if not restarted:
-            assert verdict(await desk.extend(stage.clip, text_prompt=PROMPT, **given)) == UNKNOWN
-            await anyio.sleep(20 * MINUTE)
-            closed = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
-    if restarted:
-        await anyio.sleep(20 * MINUTE)
-        async with stage.server() as desk:
-            await anyio.sleep(2 * MINUTE)
-            closed = await desk.extend(stage.clip, text_prompt=PROMPT, **given)
-    assert verdict(closed) == UNKNOWN
-    assert "taskId" not in closed
-    assert stage.rows()[0]["task_id"] is None
-    assert stage.posts == 1
+        for pause in (5 * MINUTE, 20 * MINUTE):
+            await anyio.sleep(pause)
+            told = await (await visit()).extend(stage.clip, text_prompt=PROMPT, **given)
+
+            assert verdict(told) == UNKNOWN
+            assert "taskId" not in told
+            assert stage.rows()[0]["task_id"] is None
+        assert stage.posts == 1
 
 
 async def test_of_a_lost_answer_and_a_task_made_by_hand_at_that_moment_ours_is_told(tmp_path: Path) -> None:

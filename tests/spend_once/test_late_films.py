@@ -59,17 +59,15 @@ async def test_a_film_that_does_not_come_within_a_minute_is_a_failure_that_was_c
     tmp_path: Path, restarted: bool
 ) -> None:
     stage = late(tmp_path, 10 * HOUR)
-    async with stage.server() as desk:
+    async with stage.visits(restarted=restarted) as visit:
+        desk = await visit()
         early = await desk.extend(stage.clip, text_prompt=PROMPT, wait_seconds=40)
         assert early["status"] == "RUNNING"
         await anyio.sleep(MINUTE)
         check_empty(await desk.data("get_task", taskId=stage.task_id(), wait_seconds=10))
-        if not restarted:
-            check_empty(await desk.extend(stage.clip, text_prompt=PROMPT))
-    if restarted:
-        async with stage.server() as desk:
-            check_empty(await desk.extend(stage.clip, text_prompt=PROMPT))
-    assert stage.posts == 1
+
+        check_empty(await (await visit()).extend(stage.clip, text_prompt=PROMPT))
+        assert stage.posts == 1
 
 
 async def test_a_success_without_any_film_is_told_so_after_a_minute_and_never_paid_again(tmp_path: Path) -> None:
@@ -91,22 +89,19 @@ async def test_a_film_that_turns_up_after_its_absence_was_told_is_told_all_the_s
     tmp_path: Path, tool: str, restarted: bool
 ) -> None:
     stage = late(tmp_path, 2 * HOUR)
-    async with stage.server() as desk:
+    async with stage.visits(restarted=restarted) as visit:
+        desk = await visit()
         await desk.extend(stage.clip, text_prompt=PROMPT)
         await anyio.sleep(2 * MINUTE)
         check_empty(await desk.extend(stage.clip, text_prompt=PROMPT))
         await anyio.sleep(3 * HOUR)
-        if not restarted:
-            film = await desk.data(tool, **named(stage, tool))
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    if restarted:
-        async with stage.server() as desk:
-            film = await desk.data(tool, **named(stage, tool))
-            again = await desk.extend(stage.clip, text_prompt=PROMPT)
-    assert film["status"] == "SUCCEEDED"
-    assert film["video"]["assetId"] == stage.film_id()
-    await stage.check_film_again(again)
-    assert stage.posts == 1
+        desk = await visit()
+        film = await desk.data(tool, **named(stage, tool))
+
+        assert film["status"] == "SUCCEEDED"
+        assert film["video"]["assetId"] == stage.film_id()
+        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
+        assert stage.posts == 1
 
 
 def named(stage: Stage, tool: str) -> dict[str, str]:

@@ -100,15 +100,11 @@ async def test_after_a_genuine_refusal_the_same_call_looks_and_posts_with_the_sa
 ) -> None:
     stage = Stage(tmp_path)
     fault(stage.world, **POST, **refusal(status))
-    async with stage.server() as desk:
-        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT, **given), status, "no")
+    async with stage.visits(restarted=restarted) as visit:
+        check_refused(await (await visit()).extend(stage.clip, text_prompt=PROMPT, **given), status, "no")
         assert stage.charged == 0
         await anyio.sleep(HOUR)
-        if not restarted:
-            await check_posted_again(stage, desk, given)
-    if restarted:
-        async with stage.server() as desk:
-            await check_posted_again(stage, desk, given)
+        await check_posted_again(stage, await visit(), given)
 
 
 async def check_posted_again(stage: Stage, desk: Desk, given: dict[str, Any]) -> None:
@@ -153,17 +149,14 @@ async def test_the_first_look_that_succeeds_finds_what_was_refused_after_accepta
 ) -> None:
     stage = Stage(tmp_path)
     stage.at_next_post(stage.blind, **refusal(status), handled=True)
-    async with stage.server() as desk:
-        check_refused(await desk.extend(stage.clip, text_prompt=PROMPT), status, "unknown")
+    async with stage.visits(restarted=restarted) as visit:
+        check_refused(await (await visit()).extend(stage.clip, text_prompt=PROMPT), status, "unknown")
         await anyio.sleep(5 * MINUTE)
         stage.connect()
         await anyio.sleep(2 * MINUTE)
-        if not restarted:
-            await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
-    if restarted:
-        async with stage.server() as desk:
-            await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
-    assert (stage.posts, stage.charged) == (1, 1)
+
+        await stage.check_film_again(await (await visit()).extend(stage.clip, text_prompt=PROMPT))
+        assert (stage.posts, stage.charged) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 412, 596])
@@ -207,4 +200,29 @@ async def test_a_look_that_can_read_one_of_the_two_lists_finds_the_task_there(tm
         await anyio.sleep(MINUTE)
 
         await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
+        assert stage.posts == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 405, 410, 413, 418, 451])
+async def test_every_other_4xx_is_a_refusal_once_looks_show_no_task(tmp_path: Path, status: int) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, kind="status", status=status, body={"error": "No."})
+    async with stage.server() as desk:
+        error = (await desk.extend(stage.clip, text_prompt=PROMPT))["error"]
+        assert (error["charged"], error["retry_safe"]) == ("no", True)
+        film = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert film["status"] == "SUCCEEDED"
+        assert (stage.posts, stage.charged) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [301, 408, 425, 500, 502, 503])
+async def test_every_answer_that_is_no_refusal_is_unclear_and_never_posted_again(tmp_path: Path, status: int) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, kind="status", status=status, body={"error": "Later."})
+    async with stage.server() as desk:
+        for pause in (0.0, MINUTE, HOUR):
+            await anyio.sleep(pause)
+            error = (await desk.extend(stage.clip, text_prompt=PROMPT))["error"]
+            assert (error["kind"], error["charged"]) == ("submission_unknown", "unknown")
         assert stage.posts == 1

@@ -33,27 +33,24 @@ def bare_uuid(stage: Stage) -> str:
 
 
 Spelling = Callable[[Stage], str]
-FIRST = [asset_id, asset_uri, task_id, task_uri]
-EVERY = [*FIRST, bare_uuid]
+EVERY = [asset_id, asset_uri, task_id, task_uri, bare_uuid]
 
 
 @pytest.mark.parametrize("again", EVERY)
-@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("first", [asset_id, task_uri])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_paid_film_comes_back_when_its_source_was_deleted_however_that_is_named(
     tmp_path: Path, first: Spelling, again: Spelling, restarted: bool
 ) -> None:
     stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.data("extend_video", assetId=first(stage), text_prompt=PROMPT)
+    async with stage.visits(restarted=restarted) as visit:
+        await (await visit()).data("extend_video", assetId=first(stage), text_prompt=PROMPT)
         stage.forget_source()
         await anyio.sleep(HOUR)
-        if not restarted:
-            await stage.check_film_again(await desk.data("extend_video", assetId=again(stage), text_prompt=PROMPT))
-    if restarted:
-        async with stage.server() as desk:
-            await stage.check_film_again(await desk.data("extend_video", assetId=again(stage), text_prompt=PROMPT))
-    assert (stage.posts, stage.charged) == (1, 1)
+        told = await (await visit()).data("extend_video", assetId=again(stage), text_prompt=PROMPT)
+
+        await stage.check_film_again(told)
+        assert (stage.posts, stage.charged) == (1, 1)
 
 
 @pytest.mark.parametrize("spelling", EVERY)
@@ -62,18 +59,15 @@ async def test_while_upstream_is_away_a_paid_film_is_told_without_a_link(
     tmp_path: Path, mode: str, spelling: Spelling, restarted: bool
 ) -> None:
     stage = Stage(tmp_path, mode)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
+    async with stage.visits(restarted=restarted) as visit:
+        await (await visit()).extend(stage.clip, text_prompt=PROMPT)
         await anyio.sleep(HOUR)
         stage.cut_off()
-        if not restarted:
-            data = await desk.data("extend_video", assetId=spelling(stage), text_prompt=PROMPT)
-            check_without_link(stage, data, desk.took)
-    if restarted:
-        async with stage.server() as desk:
-            data = await desk.data("extend_video", assetId=spelling(stage), text_prompt=PROMPT)
-            check_without_link(stage, data, desk.took)
-    assert (stage.posts, stage.charged) == (1, 1)
+        desk = await visit()
+        data = await desk.data("extend_video", assetId=spelling(stage), text_prompt=PROMPT)
+
+        check_without_link(stage, data, desk.took)
+        assert (stage.posts, stage.charged) == (1, 1)
 
 
 def check_without_link(stage: Stage, data: dict[str, object], took: float) -> None:
@@ -93,15 +87,13 @@ async def test_a_film_that_ended_while_nobody_asked_is_told_without_a_link_while
     tmp_path: Path, restarted: bool
 ) -> None:
     stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT, wait_seconds=0)
+    async with stage.visits(restarted=restarted) as visit:
+        await (await visit()).extend(stage.clip, text_prompt=PROMPT, wait_seconds=0)
         await anyio.sleep(HOUR)
         stage.cut_off()
-        if not restarted:
-            check_without_link(stage, await desk.extend(stage.clip, text_prompt=PROMPT), desk.took)
-    if restarted:
-        async with stage.server() as desk:
-            check_without_link(stage, await desk.extend(stage.clip, text_prompt=PROMPT), desk.took)
+        desk = await visit()
+
+        check_without_link(stage, await desk.extend(stage.clip, text_prompt=PROMPT), desk.took)
 
 
 @pytest.mark.parametrize("spelling", EVERY)
