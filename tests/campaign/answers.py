@@ -175,7 +175,7 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     made = case.made_for(asked)
     if allowed is None:
         case.verdict.find("lies", f"{said}, a kind that the contract does not have")
-    elif charged not in allowed and not (charged == _UNKNOWN and _was_refused(case, asked)):
+    elif charged not in allowed and not _is_excused(case, asked, kind, charged):
         case.verdict.find("lies", f"{said}, and the contract says {'or '.join(sorted(allowed))}")
     unsafe = kind == "moderated" and asked.tool == "extend_video"
     if safe is unsafe and not asked.patient:
@@ -188,16 +188,23 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
         case.verdict.find("lies", f"{said}, and nothing was charged")
     if charged == _NO and not _speaks_of_itself(case, asked, kind):
         known = asked.ended - _NEWS if case.facts.prompt and kind == "busy" else asked.began
-        own = [it for it in made if _left_during(case, it, asked)]
-        before = [it for it in made if it.accepted < known]
+        own = [it for it in made if _left_during(case, it, asked) and it.cost]
+        before = [it for it in made if it.accepted < known and it.cost]
         if before or (own and _is_alone(case, asked)):
             case.verdict.find("lies", f"{said}, and POST {(before or own)[0].post} was accepted")
 
 
-def _was_refused(case: _Case, asked: Asked) -> bool:
-    """Whether a POST of the call's request was refused, which is told with charged unknown until a look succeeds."""
+def _is_excused(case: _Case, asked: Asked, kind: str, charged: str) -> bool:
+    """Whether a word on money is true although the contract's table has another.
+
+    What explore mode makes is charged to nobody; a refusal is told with charged unknown until a look succeeds.
+    """
     key = case.requests.of_asked[asked.number]
-    return any(post.refused and case.requests.of_post[post.number] == key for post in case.facts.posts)
+    if charged == _NO:
+        return kind == "generation_failed" and all(made.cost == 0 for made in case.made_for(asked))
+    return charged == _UNKNOWN and any(
+        post.refused and case.requests.of_post[post.number] == key for post in case.facts.posts
+    )
 
 
 def _speaks_of_itself(case: _Case, asked: Asked, kind: str) -> bool:
