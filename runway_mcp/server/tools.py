@@ -113,7 +113,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     """
     wish, deadline = wish_of(arguments), call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    earlier = await _earlier(call, wish)
+    earlier = await _earlier(call, wish, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return earlier_output(earlier, call.asked)
     if earlier is not None:
@@ -144,11 +144,16 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     return await _told(call, submitted, arguments, deadline)
 
 
-async def _earlier(call: Call, wish: Wish) -> Intent | None:
-    """The intent that answers the wish whatever upstream says; none if the ledger fails, which a submit would say."""
+async def _earlier(call: Call, wish: Wish, *, dry: bool) -> Intent | None:
+    """The intent that answers the wish whatever upstream says.
+
+    Raises `Failure` if the ledger fails: nothing can be submitted then. A dry run goes on and says so at its end.
+    """
     try:
         return await call.context.room.submissions.earlier(wish)
     except LedgerError as error:
+        if not dry:
+            raise Failure("unavailable", f"{error} This call submitted nothing.") from error
         _log.warning("%s", error)
         return None
 
@@ -205,7 +210,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
     A request that was submitted before under another spelling of its clip is told as that.
     """
-    earlier = await _earlier(call, replace(plan.wish, asset_id=plan.source.asset_id))
+    earlier = await _earlier(call, replace(plan.wish, asset_id=plan.source.asset_id), dry=True)
     if earlier is not None:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
