@@ -9,24 +9,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from tests.campaign.many import Tally, play_many, play_one, pool_of, silence
+from tests.campaign.many import REAL, Tally, play_many, play_one, pool_of, real_runs, silence
 from tests.campaign.report import Report
 
 # The ledger asks the disk to keep each write; where memory passes for a disk, that costs nothing.
 _MEMORY = Path("/dev/shm")  # noqa: S108  only the default, where it exists
-
-REAL = {
-    "kill": ("tests.campaign.kills", "kill_many"),
-    "stop": ("tests.campaign.stops", "stop_many"),
-    "real": ("tests.campaign.real", "real_many"),
-}
-"""What runs with real processes are played by: a module, and its function of a seed, how many, and a folder."""
 
 
 def main() -> int:
@@ -70,13 +60,6 @@ def campaign(
     options = "".join(f" --{name if name == 'real' else f'{name}s'} {count}" for name, count in wanted.items())
     command = f"python -m tests.campaign --runs {runs} --seed {seed}{options}"
     return Report(command, tally, time.monotonic() - began, played)
-
-
-def real_runs(name: str, seed: int, count: int, folder: Path | None) -> Any:
-    """The tally of so many runs with real processes."""
-    module, function = REAL[name]
-    many: Callable[[int, int, Path | None], Any] = getattr(import_module(module), function)
-    return many(seed, count, folder)
 
 
 def _replay(seed: int, folder: Path | None) -> int:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from tests.campaign.draw import draw
 from tests.campaign.facts import NOUGHT, Verdict
@@ -28,6 +30,14 @@ _LOOK_SECONDS = 3.0
 
 Tell = Callable[["Tally", float], None]
 """Hears how far a campaign has come, with the seconds that passed."""
+
+
+REAL = {
+    "kill": ("tests.campaign.kills", "kill_many"),
+    "stop": ("tests.campaign.stops", "stop_many"),
+    "real": ("tests.campaign.real", "real_many"),
+}
+"""What runs with real processes are played by: a module, and its function of a seed, how many, and a folder."""
 
 
 @dataclass
@@ -116,6 +126,13 @@ def rare_collections() -> Generator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def real_runs(name: str, seed: int, count: int, folder: Path | None) -> Any:
+    """The tally of so many runs with real processes."""
+    module, function = REAL[name]
+    many: Callable[[int, int, Path | None], Any] = getattr(import_module(module), function)
+    return many(seed, count, folder)
 
 
 def play_many(seed: int, runs: int, *, workers: int, folder: Path | None, tell: Tell) -> Tally:
