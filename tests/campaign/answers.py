@@ -271,7 +271,7 @@ def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     name, arguments = _name(asked), step["arguments"]
     made = case.by_id.get(content.get("taskId", ""))
     if step["tool"] == "get_task":
-        near = {content.get("taskId"), *(it["taskId"] for it in content.get("candidates", ()))}
+        near = {content.get("taskId"), asked.arguments.get("taskId"), *(it["taskId"] for it in content.get("candidates", ()))}
         own = {it.task_id for it in case.made_for(asked)}
         if arguments.get("taskId") not in near | own:
             case.verdict.find("lies", f"{name} leads to {arguments.get('taskId')}, which is not about it")
@@ -297,7 +297,9 @@ def _judge_last(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     kind = part(content, "error").get("kind")
     told = next((it for it in made if it.task_id == content.get("taskId")), None)
     if told is None:
-        if not any(kind in _ENDS.get(it.outcome, ()) for it in made):
+        key, candidates = case.requests.of_asked[asked.number], [it["taskId"] for it in content.get("candidates", ())]
+        named = [it for it in made if it.task_id in candidates and not it.named and key and key.seed is not None]
+        if not named and not any(kind in _ENDS.get(it.outcome, ()) for it in made):
             sentence = f"{_name(asked)} does not find the task of POST {made[0].post} at the end: {kind}"
             case.verdict.find("lost", sentence)
     elif max(told.ends, told.films_at) < asked.began - _SETTLED:
