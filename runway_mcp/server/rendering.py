@@ -10,6 +10,7 @@ from runway_mcp.server.outputs import AssetOutput, AssetsOutput, ErrorOutput, Ne
 _LONGEST_QUOTE = 60
 _LONGEST_ARGUMENT = 600
 _AS_BEFORE = "(as before)"
+_SAME_END = "As things stand, the same call would end the same way."
 _TIMES = {0: "not extended yet", 1: "extended once", 2: "extended twice"}
 
 
@@ -145,10 +146,10 @@ def _extendability(asset: AssetOutput) -> str:
 
 def _error_lines(error: ErrorOutput | None) -> Iterator[str]:
     if error is not None:
-        pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
-        repeat = f"You may repeat the same call {error.retry}{pause}."
+        when = f"after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else error.retry
+        repeat = f"You may repeat the same call {when}."
         if error.retry == "after_change":
-            repeat = "Change the call before another try." if error.retry_safe else "Do not make the same call again."
+            repeat = _SAME_END if error.retry_safe else "Do not make the same call again."
         yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 

@@ -44,6 +44,161 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {
+    "1: a told film makes room for another after two minutes": Fault(
+        (
+            Change(
+                "tasks/intents.py",
+                '            return intent.failure_kind == "moderated"\n        case _:\n',
+                '            return intent.failure_kind == "moderated"\n'
+                "        case State.ACCEPTED if intent.ended is not None:\n"
+                "            return now - intent.ended < 120\n"
+                "        case _:\n",
+            ),
+        ),
+    ),
+    "1: a moderated request is submitted again": Fault(
+        (
+            Change(
+                "tasks/intents.py",
+                '            return intent.failure_kind == "moderated"\n        case _:\n',
+                "            return False\n        case _:\n",
+            ),
+        ),
+    ),
+    "2: a lapsed intent is left waiting, and its holder may still post": Fault(
+        (
+            Change(
+                "tasks/ledger.py", "held = claimed(intent, found, now=now)\n", "held = claimed(intent, None, now=now)\n"
+            ),
+            Change(
+                "tasks/ledger.py", "(insert if found is None else update)(ledger, held)\n", "insert(ledger, held)\n"
+            ),
+            Change(
+                "tasks/ledger.py",
+                "AND claim = ? AND state = 'waiting' AND lease >= ?\"\n            )\n            values",
+                "AND claim = ? AND state = 'waiting' AND 0 < ?\"\n            )\n            values",
+            ),
+        ),
+    ),
+    "3: a 429 is believed, and posted after without a look": Fault(
+        (
+            Change(
+                "tasks/posting.py",
+                "        if answer.status is None:\n",
+                "        if answer.status is None or isinstance(answer, Busy):\n",
+            ),
+            Change(
+                "tasks/submit.py", "            if not is_first and (", "            if not is_first and False and ("
+            ),
+        ),
+    ),
+    "4: a success without its film is told at once": Fault(
+        (Change("runway/late_films.py", "GRACE_SECONDS = 60.0\n", "GRACE_SECONDS = 0.0\n"),),
+    ),
+    "5: a seed of ours that is given back makes another request": Fault(
+        (Change("tasks/rows.py", "(idempotency_key = ? AND seed = ?)", "(idempotency_key = ? AND seed = -?)"),),
+    ),
+    "6: a refusal is believed without a look": Fault(
+        (
+            Change("tasks/posting.py", "        if answer.status is None:\n", "        if True:\n"),
+            Change(
+                "tasks/submit.py", "            if not is_first and (", "            if not is_first and False and ("
+            ),
+        ),
+    ),
+    "7: what is dated by upstream is compared with our own clock": Fault(
+        (
+            Change(
+                "tasks/traces.py",
+                "    if options.seed != intent.seed or _is_from_another(task, intent):\n",
+                "    if options.seed != intent.seed or _is_from_another(task, intent) or _is_older(task, intent):\n",
+            ),
+            Change(
+                "tasks/traces.py",
+                "    if intent.reply_ref_generated and reference == intent.reply_ref:\n        return True\n",
+                "    if intent.reply_ref_generated and reference == intent.reply_ref:\n"
+                "        return not _is_older(task, intent)\n",
+            ),
+            Change(
+                "tasks/traces.py",
+                "        if intent.reply_ref_generated or is_ours(",
+                "        if is_ours(",
+            ),
+            Change(
+                "tasks/traces.py",
+                "(intent.created - _CLOCK_SKEW if intent.posted is None else intent.posted - _BLUR)",
+                "intent.created - _CLOCK_SKEW",
+            ),
+        ),
+    ),
+    "8: looking is closed although no look could read": Fault(
+        (
+            Change(
+                "tasks/ledger.py",
+                "(LOOKING_SECONDS if complete else BLIND_SECONDS)",
+                "(LOOKING_SECONDS if complete else LOOKING_SECONDS)",
+            ),
+            Change(
+                "tasks/settle.py",
+                "        for intent in await self._ground.ledger.closed_lately():\n",
+                "        for intent in ():\n",
+            ),
+        ),
+    ),
+    "9: an answer that names another task is believed": Fault(
+        (
+            Change(
+                "tasks/posting.py",
+                "if contradicts(told, intent) else told",
+                "if False and contradicts(told, intent) else told",
+            ),
+        ),
+    ),
+    "10: a running task with the caller's seed is taken although the scheduler does not list it": Fault(
+        (
+            Change(
+                "tasks/traces.py",
+                "    return _fits(task, intent) and (task.is_terminal or task.task_id in running)\n",
+                "    return _fits(task, intent)\n",
+            ),
+        ),
+    ),
+    "11: what a dead process left posting is looked for only at a start": Fault(
+        (
+            Change(
+                "tasks/settle.py",
+                "                for intent in await self._ground.ledger.orphans():\n",
+                "                for intent in ():\n",
+            ),
+        ),
+    ),
+    "11: the clip is read before the ledger is asked": Fault(
+        (
+            Change(
+                "server/tools.py",
+                "    if earlier is not None:\n        submitted = await _answered_before(",
+                "    if earlier is not None and await _plan(call, wish, deadline, dry=arguments.dry_run):\n"
+                "        submitted = await _answered_before(",
+            ),
+        ),
+    ),
+    "11: a task that another intent owns can be taken": Fault(
+        (
+            Change(
+                "tasks/ledger.py",
+                "            if mine is None or taken.fetchone() is not None:\n                return None\n",
+                "            if mine is None:\n                return None\n"
+                "            if taken.fetchone() is not None:\n"
+                '                ledger.execute("UPDATE intents SET task_id = NULL WHERE task_id = ?", (task_id,))\n',
+            ),
+            Change("tasks/traces.py", "    return owner is not None and owner.id != intent.id\n", "    return False\n"),
+            Change(
+                "tasks/posting.py",
+                "if contradicts(told, intent) else told",
+                "if False and contradicts(told, intent) else told",
+            ),
+        ),
+    ),
     "no cap is checked": Fault(
         (Change("tasks/caps.py", "    if not cost:\n        return\n", "    return\n"),),
         kinds=("overspent",),
