@@ -271,7 +271,11 @@ def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     name, arguments = _name(asked), step["arguments"]
     made = case.by_id.get(content.get("taskId", ""))
     if step["tool"] == "get_task":
-        near = {content.get("taskId"), asked.arguments.get("taskId"), *(it["taskId"] for it in content.get("candidates", ()))}
+        near = {
+            content.get("taskId"),
+            asked.arguments.get("taskId"),
+            *(it["taskId"] for it in content.get("candidates", ())),
+        }
         own = {it.task_id for it in case.made_for(asked)}
         if arguments.get("taskId") not in near | own:
             case.verdict.find("lies", f"{name} leads to {arguments.get('taskId')}, which is not about it")

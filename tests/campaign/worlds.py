@@ -76,7 +76,7 @@ def made_in(world: World, ours: Iterable[tuple[Post, Task]], *, late_in_schedule
     `late_in_scheduler` is how late the scheduler showed tasks while upstream was not well.
     """
     posts = {id(task): post for post, task in ours}
-    lists = world.switches.reply_in_list or world.switches.reply_in_get
+    lists = world.switches.reply_in_list
     is_silent = world.switches.task_error == "null"  # then nothing shows that a task failed by moderation
     made: list[Made] = []
     for task in world.tasks:
