@@ -59,6 +59,8 @@ _PERSON = 30.0
 _AT_ONCE = 12.0
 # How long the same news takes from one process to another.
 _NEWS = 1.0
+# How late upstream may show what it refused, or asked to wait for, and accepted all the same; and a look after that.
+_SHOWN = 3.0
 # After so many seconds on a healthy upstream every end is known.
 _SETTLED = 90.0
 
@@ -187,8 +189,8 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     if charged == _YES and not made:
         case.verdict.find("lies", f"{said}, and nothing was charged")
     if charged == _NO and not _speaks_of_itself(case, asked, kind):
-        known = asked.ended - _NEWS if case.facts.prompt and kind == "busy" else asked.began
-        own = [it for it in made if _left_during(case, it, asked) and it.cost]
+        known = asked.ended - _SHOWN if case.facts.prompt and kind == "busy" else asked.began
+        own = [it for it in made if _left_during(case, it, asked) and it.cost and it.accepted < asked.ended - _SHOWN]
         before = [it for it in made if it.accepted < known and it.cost]
         if before or (own and _is_alone(case, asked)):
             case.verdict.find("lies", f"{said}, and POST {(before or own)[0].post} was accepted")

@@ -73,7 +73,8 @@ class Requests:
                 first[base, seed] = min(at, first.get((base, seed), at))
 
         for post in facts.posts:
-            note(self._post_base(post), post.body.get("seed"), post.departed or 0.0)
+            if post.departed is not None:
+                note(self._post_base(post), post.body.get("seed"), post.departed)
         for asked in facts.asked:
             base = self._bases[asked.number]
             if base is not None and asked.content is not None and asked.arguments.get("seed") is None:
