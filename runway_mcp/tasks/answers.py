@@ -9,9 +9,9 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.recall import deleted, gone, remembered_failure, remembered_task
+from runway_mcp.tasks.recall import deleted, remembered_failure, remembered_task
 from runway_mcp.tasks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class Answers:
             return remembered_task(intent, task_id).model_copy(update={"artifacts": (film,)})
         if intent.ended is not None:
             raise remembered_failure(intent) or deleted(intent)
-        if self._ledger.now() - intent.created > LOOKING_SECONDS:
-            raise gone(intent)
-        return remembered_task(intent, task_id)
+        # It may be too fresh for upstream; whoever follows it finds out if it is gone.
+        remembered = remembered_task(intent, task_id)
+        self._watcher.follow(remembered)
+        return remembered

@@ -230,7 +230,7 @@ class Ledger:
         """Writes what upstream tells of a task, if an intent owns it.
 
         An end is final, whatever an older read says after it; only a film that turns up takes the place of a success
-        without one.
+        without one, or of a task that was gone.
         """
         kind, message = failure or (None, None)
 
@@ -239,7 +239,7 @@ class Ledger:
             ledger.execute(
                 "UPDATE intents SET status = ?, ended = coalesce(ended, ?), film = ?, failure_kind = ?,"
                 " failure_message = ? WHERE task_id = ? AND (ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)"
-                " OR ? IS NOT NULL AND status = 'SUCCEEDED' AND film IS NULL)",
+                " OR ? IS NOT NULL AND film IS NULL AND (status = 'SUCCEEDED' OR failure_kind = 'not_found'))",
                 (status, now, film_json(film), kind, message, task_id, status, now, film_json(film)),
             )
 

@@ -346,5 +346,5 @@ async def test_a_request_whose_task_was_deleted_is_not_told_as_if_it_still_ran(t
         failure = await failure_of_submit(room, wish(world))
 
         assert not at_once.task.is_terminal
-        assert (failure.kind, failure.charged, failure.twin) == ("not_found", "unknown", True)
+        assert (failure.kind, failure.charged, failure.twin) == ("not_found", "yes", True)
         assert len(world.accepted) == 1
