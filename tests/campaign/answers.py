@@ -61,6 +61,8 @@ _AT_ONCE = 12.0
 _NEWS = 1.0
 # How late upstream may show what it refused, or asked to wait for, and accepted all the same; and a look after that.
 _SHOWN = 3.0
+# Among more tasks than this, no page of them must hold a certain one.
+_CROWD = 40
 # After so many seconds on a healthy upstream every end is known.
 _SETTLED = 90.0
 
@@ -304,7 +306,9 @@ def _judge_last(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     told = next((it for it in made if it.task_id == content.get("taskId")), None)
     if told is None:
         key, candidates = case.requests.of_asked[asked.number], [it["taskId"] for it in content.get("candidates", ())]
-        named = [it for it in made if it.task_id in candidates and not it.named and key and key.seed is not None]
+        crowded = len(case.facts.made) > _CROWD
+        unnamed = [it for it in made if not it.named and key and key.seed is not None]
+        named = [it for it in unnamed if crowded or it.task_id in candidates]
         if not named and not any(kind in _ENDS.get(it.outcome, ()) for it in made):
             sentence = f"{_name(asked)} does not find the task of POST {made[0].post} at the end: {kind}"
             case.verdict.find("lost", sentence)
