@@ -245,15 +245,6 @@ class Ledger:
 
         await self._transaction(work)
 
-    async def note_hand_made(self, task_id: str) -> None:
-        """Writes that a task was started by hand and not through the API, so that it can never be taken for ours."""
-        await self._transaction(lambda ledger: ledger.execute("INSERT OR IGNORE INTO hand_made VALUES (?)", (task_id,)))
-
-    async def is_hand_made(self, task_id: str) -> bool:
-        """Whether a task is known to have been started by hand."""
-        query = "SELECT 1 FROM hand_made WHERE task_id = ?"
-        return await self._transaction(lambda ledger: ledger.execute(query, (task_id,)).fetchone() is not None)
-
     async def check(self, cost: int, *, terms: Terms) -> None:
         """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
         await self._transaction(lambda ledger: check_caps(ledger, cost, terms, self._clock()))

@@ -10,7 +10,7 @@ GONE = "not_found"
 
 
 def remembered_task(intent: Intent, task_id: str) -> Task:
-    """The task as it was last told: without links, and without its film where none is remembered."""
+    """The task as it was last told, without links; a success whose film is not remembered has an open end."""
     options = TaskOptions(
         text_prompt=intent.text_prompt,
         seed=intent.seed,
@@ -19,9 +19,10 @@ def remembered_task(intent: Intent, task_id: str) -> Task:
         extended_from_task_id=intent.parent_task_id,
         extended_count=intent.extended_count,
     )
+    is_open = intent.status == "SUCCEEDED" and intent.film is None
     return Task(
         task_id=task_id,
-        status=intent.status or "PENDING",
+        status="UNKNOWN" if is_open else intent.status or "PENDING",
         created_at=iso(intent.created),
         task_type=intent.task_type,
         options=options,
