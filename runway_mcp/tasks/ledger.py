@@ -242,7 +242,7 @@ class Ledger:
         """Writes what upstream tells of a task, if an intent owns it.
 
         An end is final, whatever an older read says after it; only a film that turns up takes the place of a success
-        without one.
+        without one, or of a task that was gone.
         """
         kind, message = failure or (None, None)
 
@@ -251,7 +251,7 @@ class Ledger:
             written = ledger.execute(
                 "UPDATE intents SET status = ?, ended = coalesce(ended, ?), film = ?, failure_kind = ?,"
                 " failure_message = ? WHERE task_id = ? AND (ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)"
-                " OR ? IS NOT NULL AND status = 'SUCCEEDED' AND film IS NULL)",
+                " OR ? IS NOT NULL AND film IS NULL AND (status = 'SUCCEEDED' OR failure_kind = 'not_found'))",
                 (status, now, film_json(film), kind, message, task_id, status, now, film_json(film)),
             )
             if film is not None and written.rowcount:
@@ -259,15 +259,6 @@ class Ledger:
                 ledger.execute("INSERT OR IGNORE INTO spellings (spelling, asset_id) VALUES (?, ?)", name)
 
         await self._transaction(work)
-
-    async def note_hand_made(self, task_id: str) -> None:
-        """Writes that a task was started by hand and not through the API, so that it can never be taken for ours."""
-        await self._transaction(lambda ledger: ledger.execute("INSERT OR IGNORE INTO hand_made VALUES (?)", (task_id,)))
-
-    async def is_hand_made(self, task_id: str) -> bool:
-        """Whether a task is known to have been started by hand."""
-        query = "SELECT 1 FROM hand_made WHERE task_id = ?"
-        return await self._transaction(lambda ledger: ledger.execute(query, (task_id,)).fetchone() is not None)
 
     async def check(self, cost: int, *, terms: Terms) -> None:
         """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
