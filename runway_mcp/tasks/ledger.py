@@ -191,21 +191,22 @@ class Ledger:
 
         await self._transaction(work)
 
-    async def looked(self, intent_id: str, *, complete: bool) -> Intent | None:
+    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
         """Writes that a look found no task, closes the intent if its time is over, and returns it as it stands.
 
-        `complete` tells that the look could read all that upstream shows. A refusal is confirmed by the first such
-        look; else the first one after ten minutes closes the intent as unknown, and a day without any does as well.
+        `intent` is as it stood when the look began: what was posted or answered since then, the look says nothing of.
+        `complete` tells that it could read all that upstream shows. A refusal is confirmed by such a look; else the
+        first one after ten minutes closes the intent as unknown, and a day without any does as well.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
-            standing, now = read(ledger, intent_id), self._clock()
-            if standing is None or standing.state not in OPEN:
+            standing, now = read(ledger, intent.id), self._clock()
+            if standing is None or standing.state not in OPEN or standing.posts != intent.posts:
                 return standing
             changed, age = standing, now - standing.created
-            if complete and standing.state is not State.POSTING:
+            if complete and State.POSTING not in (intent.state, standing.state):
                 changed = replace(changed, looked=True)
-            if changed.looked and standing.failure_kind is not None:
+            if changed.looked and intent.failure_kind is not None:
                 changed = replace(changed, state=State.REFUSED, closed=None)
             elif standing.state is not State.UNKNOWN and age >= (LOOKING_SECONDS if complete else BLIND_SECONDS):
                 changed = replace(changed, state=State.UNKNOWN, looked=complete, closed=now)
