@@ -14,6 +14,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.followed import Followed
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, is_id, nearest_clips, spelling_of
 from runway_mcp.tasks.plan import Plan, Wish, make_plan, source_of
@@ -45,11 +46,16 @@ def wish_of(arguments: ExtendVideo) -> Wish:
     )
 
 
-async def earlier_of(context: ServerContext, wish: Wish) -> Intent | None:
-    """The intent that answers a wish whatever upstream says; none if the ledger fails, which a submit would say."""
+async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:
+    """The intent that answers a wish whatever upstream says.
+
+    Raises `Failure` if the ledger fails: nothing can be submitted then. A dry run goes on and says so at its end.
+    """
     try:
         return await context.room.submissions.earlier(wish)
     except LedgerError as error:
+        if not dry:
+            raise Failure("unavailable", f"{error} This call submitted nothing.") from error
         _log.warning("%s", error)
         return None
 
@@ -127,10 +133,22 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
             return await room.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
             intent = await intent_of(room, task_id)
-            if intent is None or intent.ended is not None or room.ledger.now() - intent.created > FRESH_SECONDS:
+            if intent is None or intent.ended is not None or not _may_be_fresh(room.watcher.known(task_id)):
                 raise
-            return Task(task_id=task_id, status=intent.status or "PENDING")
+            task = Task(task_id=task_id, status=intent.status or "PENDING")
+            room.watcher.follow(task)
+            return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+def _may_be_fresh(followed: Followed | None) -> bool:
+    """Whether upstream may not know a task of ours yet: it has told nothing of it, or it was submitted only just now.
+
+    By the event loop's clock: by the machine's, which may jump, a task of this moment can look old.
+    """
+    if followed is None or not followed.is_told:
+        return True
+    return anyio.current_time() - followed.outlook.began <= FRESH_SECONDS
 
 
 async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:

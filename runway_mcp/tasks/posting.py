@@ -53,7 +53,7 @@ class Post:
 
 
 class Posts:
-    """The POSTs of this process that are out."""
+    """The POSTs of this process that are out, by the claim that they are sent for."""
 
     def __init__(self, ground: Ground, settlements: Settlements) -> None:
         self._ground = ground
@@ -62,11 +62,11 @@ class Posts:
 
     def of(self, intent: Intent) -> Post | None:
         """The intent's POST while it is out."""
-        return self._out.get(intent.id)
+        return self._out.get(intent.claim)
 
     def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
         """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
-        post = self._out[intent.id] = Post()
+        post = self._out[intent.claim] = Post()
         self._ground.background.start_soon(self._post, post, intent, request, turbo)
         return post
 
@@ -104,7 +104,7 @@ class Posts:
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
                 self._settlements.keep_looking(intent)
             finally:
-                del self._out[intent.id]
+                del self._out[claimed.claim]
                 post.done.set()
 
     async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
@@ -137,8 +137,8 @@ class Posts:
     async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
         """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
 
-        What never left needs no look. A 429 is looked after once; the next POST is preceded by another look. Until then
-        the ledger holds it as unconfirmed, so that a crash in between loses nothing.
+        What never left needs no look. Until it is confirmed the ledger holds it as open, so that a crash in between
+        loses nothing.
         """
         if isinstance(answer, Task | SubmitUnclear):
             return answer
@@ -147,7 +147,7 @@ class Posts:
         with suppress(LedgerError):
             await self._write_refusal(intent, Refused(answer, confirmed=False))
         confirmed, named = False, answer.running if isinstance(answer, Busy) else ()
-        for pause in (0.0,) if isinstance(answer, Busy) else (0.0, CONFIRMING_PAUSE):
+        for pause in (0.0, CONFIRMING_PAUSE):
             await anyio.sleep(pause)
             sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
             if sight.task is not None:
