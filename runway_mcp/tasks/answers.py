@@ -78,11 +78,15 @@ class Answers:
     async def _without_task(self, intent: Intent, task_id: str) -> Task:
         """What is left of a task that upstream does not know: its film, or the memory of its end."""
         if intent.film is not None:
+            remembered = remembered_task(intent, task_id)
             try:
                 film = await self._client.asset(intent.film.asset_id, patience=0)
             except NotFound:
                 raise deleted(intent) from None
-            return remembered_task(intent, task_id).model_copy(update={"artifacts": (film,)})
+            except RunwayError as error:
+                _log.info("a film that answers a request could not be read: %s", error)
+                return remembered
+            return remembered.model_copy(update={"artifacts": (film,)})
         if intent.ended is not None:
             raise remembered_failure(intent) or deleted(intent)
         # It may be too fresh for upstream; whoever follows it finds out if it is gone.

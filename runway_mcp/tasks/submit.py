@@ -217,6 +217,9 @@ class Submissions:
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         running = busy.running or await self._running(intent)
         if pause > left:
+            standing = await self._ground.ledger.get(intent.id)
+            if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
+                return False
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
         if not await self._ground.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
             return False
