@@ -1,0 +1,164 @@
+"""Drives a client over each transport at once, against servers and a stand-in of its own, and reads what it tells."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.hosts.clients import Client, Transport
+from tests.hosts.environments import Installed, node_home
+from tests.suites.processes import OURS, ROOT, StandIn, environment, serve, server, settings, stand_in
+
+STEPS = ("list", "price", "extend", "follow", "read", "error")
+GENERATION_SECONDS = 6
+"""Longer than the five seconds after which several clients give a call up."""
+
+PATIENCE_SECONDS = 60
+SECONDS = 150
+LAUNCHER = Path(sys.executable).parent / ("useapi-runway-mcp.exe" if sys.platform == "win32" else "useapi-runway-mcp")
+
+# What clients would report elsewhere, look up elsewhere or fetch; what does not heed these meets a proxy that is dead.
+_QUIET = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
+    "DO_NOT_TRACK": "1",
+    "OTEL_SDK_DISABLED": "true",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    "MASTRA_TELEMETRY_DISABLED": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "NO_COLOR": "1",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a client told of one step: `ok` is None where it cannot do it."""
+
+    ok: bool | None
+    saw: str
+    cut: int = 0
+    """How many calls the client had cut off by then."""
+
+    raised: str = ""
+    """The exception as which a wrong argument came, if it came as one."""
+
+
+@dataclass
+class Row:
+    """A client's line of the table: what it told on each transport, and what went wrong beside that."""
+
+    client: Client
+    told: dict[Transport, dict[str, Told]] = field(default_factory=dict[Transport, dict[str, Told]])
+    fault: str = ""
+
+    def faults(self) -> list[str]:
+        """What failed and is not excused, in sentences."""
+        found = [f"{self.client.name}: {self.fault}"] if self.fault else []
+        for transport, steps in self.told.items():
+            for step, told in steps.items():
+                if told.ok is False and not self.client.excuse(transport, step):
+                    found.append(f"{self.client.name} over {transport} fails at {step}: {told.saw}")
+        return found
+
+
+def driven(client: Client, program: Installed, folder: Path) -> Row:
+    """Runs the client's conversation over all of its transports; nothing that it does can hang."""
+    row = Row(client)
+    with ExitStack() as open_programs:
+        upstream = open_programs.enter_context(stand_in(pace=GENERATION_SECONDS))
+        places: dict[Transport, str] = {}
+        for transport in client.transports:
+            if transport != "stdio":
+                env = settings(upstream, folder / f"data-{transport}")
+                served = open_programs.enter_context(server(serve(transport), env))
+                places[transport] = served.mcp if transport == "http" else served.sse
+        pool = open_programs.enter_context(ThreadPoolExecutor())
+        running = {
+            transport: pool.submit(_driven, client, program, upstream, folder, transport, places.get(transport))
+            for transport in client.transports
+        }
+        row.told = {transport: future.result() for transport, future in running.items()}
+        paid: list[str] = upstream.state()["accepted"]
+    wanted = sum(steps.get("extend", Told(None, "")).ok is True for steps in row.told.values())
+    if len(paid) != wanted:
+        row.fault = f"{wanted} extensions were told, and {len(paid)} were charged"
+    return row
+
+
+def _driven(
+    client: Client, program: Installed, upstream: StandIn, folder: Path, transport: Transport, url: str | None
+) -> dict[str, Told]:
+    home = folder / f"home-{transport}"
+    home.mkdir(parents=True)
+    own = settings(upstream, folder / "data-stdio")
+    asked = {
+        "transport": transport,
+        "url": url,
+        "command": [str(LAUNCHER), "serve"],
+        "env": {name: value for name, value in own.items() if name.startswith((*OURS, "PATH", "HOME"))},
+        "folder": str(program.folder),
+        "prompt": f"the waves of {client.name} over {transport}",
+        "patience": PATIENCE_SECONDS,
+    }
+    inherited = environment(**_QUIET, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"))
+    inherited["PATH"] = f"{node_home() / 'bin'}{os.pathsep}{inherited['PATH']}"
+    del inherited["PYTHONPATH"]
+    # Drivers of commands are modules of ours and run from the checkout; the others may leave files where they run.
+    place = ROOT if client.kind == "command" else home
+    told, ended = _told([*program.command, json.dumps(asked)], inherited, place)
+    steps = {step: told.get(step, Told(ok=False, saw=ended)) for step in STEPS}
+    return {"connect": told["connect"]} if "connect" in told else steps
+
+
+def _told(command: list[str], env: Mapping[str, str], place: Path) -> tuple[dict[str, Told], str]:
+    """The steps that a driver told, and how it ended: with all that it started, if it takes too long."""
+    with subprocess.Popen(  # noqa: S603 - our own commands
+        command,
+        cwd=place,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+            ended = f"the driver ended with {process.returncode}: {err[-700:]}"
+        except subprocess.TimeoutExpired:
+            out, err, ended = "", "", f"the driver had not ended after {SECONDS} s"
+        finally:
+            _end(process)
+        if not out:
+            out, err = process.communicate()
+    lines = [_line(line) for line in out.splitlines() if line.startswith('{"step"')]
+    return {name: told for name, told in lines if name}, ended
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends what a driver leaves behind, since some clients do not end their server."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _line(line: str) -> tuple[str, Told]:
+    found: dict[str, Any] = json.loads(line)
+    return found["step"], Told(found["ok"], found["saw"], found.get("cut", 0), found.get("raised", ""))
