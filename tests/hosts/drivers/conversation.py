@@ -1,7 +1,7 @@
 """The conversation that every Python client has with the server, told step by step as lines of JSON.
 
-It goes on by text alone, since that is all that several hosts show a model: the ids come from what `list_assets` said,
-the next call from the line that begins with `Next:`. It runs in environments that have the client and nothing of ours.
+It goes on by what the client shows a model alone, be that the text or the structured content: the ids come from what
+`list_assets` said, the next call from `Next:` or `next_step`. It runs in environments that have nothing of ours.
 """
 
 import json
@@ -22,7 +22,8 @@ TOOLS = {"extend_video", "get_task", "list_assets"}
 SHOWN = 700
 _CLIP = re.compile(r'"Gen-3 Alpha \d+, a quiet beach at dusk[^"]*" .*assetId (\S+)')
 _NEXT = re.compile(r"^Next: (\w+) (\{.*\})\.", re.MULTILINE)
-_TIMES_OUT = re.compile(r"time[d -]*out|cancel", re.IGNORECASE)
+# The last one is what OpenAI Agents tells a model of a call that it has given up.
+_TIMES_OUT = re.compile(r"time[d -]*out|cancel|An error occurred while running the tool", re.IGNORECASE)
 
 
 async def play(tools: Callable[[], Awaitable[Iterable[str]]], call: Call, read: Read | None = None) -> None:
@@ -82,10 +83,8 @@ class _Talk:
         missing = [name for name in TOOLS if not any(listed.endswith(name) for listed in names)]
         _hold(not missing, f"{missing} not in {sorted(names)}")
         text = await self._call("list_assets", {})
-        found = _CLIP.search(text)
-        _hold(found is not None, f"no clip in: {text}")
-        assert found
-        self._clip = found[1]
+        self._clip = _clip(text)
+        _hold(bool(self._clip), f"no clip in: {text}")
         return text, {}
 
     async def prices(self) -> tuple[str, Json]:
@@ -101,11 +100,10 @@ class _Talk:
     async def follows(self) -> tuple[str, Json]:
         until = time.monotonic() + ASKED["patience"]
         while "film is ready" not in self._text:
-            step = _NEXT.search(self._text)
-            _hold(step is not None, f"no next call in: {self._text}")
+            step = _next(self._text)
+            _hold(bool(step), f"no next call in: {self._text}")
             _hold(time.monotonic() < until, f"no end after {ASKED['patience']} s: {self._text}")
-            assert step
-            self._text = await self._patiently(step[1], json.loads(step[2]))
+            self._text = await self._patiently(*step)
         return self._text, {"cut": self._cut}
 
     async def reads(self, read: Read) -> tuple[str, Json]:
@@ -141,6 +139,23 @@ class _Talk:
                 return text
             _hold(time.monotonic() < until, f"cut off {self._cut} times: {text}")
             self._cut += 1
+
+
+def _clip(said: str) -> str:
+    """The id of the clip that is extended, from a listing in either form; blank without one."""
+    if said.startswith("{"):
+        return next((one["assetId"] for one in json.loads(said)["assets"] if "quiet beach" in one["name"]), "")
+    found = _CLIP.search(said)
+    return found[1] if found else ""
+
+
+def _next(said: str) -> tuple[str, Json] | tuple[()]:
+    """The next call of a result in either form, if it names one."""
+    if said.startswith("{"):
+        step = json.loads(said).get("next_step")
+        return (step["tool"], step["arguments"]) if step else ()
+    found = _NEXT.search(said)
+    return (found[1], json.loads(found[2])) if found else ()
 
 
 def _hold(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion does

@@ -34,7 +34,9 @@ async def main() -> None:
                 ),
                 history,
             )
-            return str(history.messages[-1].items[0].result)
+            history.messages[-1].to_dict()  # what a model would be sent, which is a list's spelling in Python
+            result = history.messages[-1].items[0].result
+            return "\n".join(part.text for part in result) if isinstance(result, list) else str(result)
 
         async def read(uri: str) -> str:
             return (await runway.session.read_resource(uri)).contents[0].text
