@@ -22,6 +22,9 @@ GENERATION_SECONDS = 6
 
 PATIENCE_SECONDS = 60
 SECONDS = 150
+PAGES = ("README.md", "docs/hosts.md")
+"""Where users are told what to write into their host."""
+
 LAUNCHER = Path(sys.executable).parent / ("useapi-runway-mcp.exe" if sys.platform == "win32" else "useapi-runway-mcp")
 
 # What clients would report elsewhere, look up elsewhere or fetch; what does not heed these meets a proxy that is dead.
@@ -113,17 +116,17 @@ def _driven(
         "command": [str(LAUNCHER), "serve"],
         "env": {name: value for name, value in own.items() if name.startswith((*OURS, "PATH", "HOME"))},
         "folder": str(program.folder),
+        "pages": [str(ROOT / page) for page in PAGES],
         "prompt": f"the waves of {client.name} over {transport}",
         "patience": PATIENCE_SECONDS,
     }
     inherited = environment(**_QUIET, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"))
     inherited["PATH"] = f"{node_home() / 'bin'}{os.pathsep}{inherited['PATH']}"
     del inherited["PYTHONPATH"]
-    # Drivers of commands are modules of ours and run from the checkout; the others may leave files where they run.
-    place = ROOT if client.kind == "command" else home
-    told, ended = _told([*program.command, json.dumps(asked)], inherited, place)
-    steps = {step: told.get(step, Told(ok=False, saw=ended)) for step in STEPS}
-    return {"connect": told["connect"]} if "connect" in told else steps
+    told, ended = _told([*program.command, json.dumps(asked)], inherited, home)
+    if client.connects_only:
+        return {"connect": told.get("connect", Told(ok=False, saw=ended))}
+    return {step: told.get(step, Told(ok=False, saw=ended)) for step in STEPS}
 
 
 def _told(command: list[str], env: Mapping[str, str], place: Path) -> tuple[dict[str, Told], str]:

@@ -51,14 +51,13 @@ def installed(client: Client, cache: Path) -> Installed:
         stamp.write_text(wanted, encoding="utf-8")
     match client.kind:
         case "python":
-            # -P would hide the drivers' common module; they are no package of the client's environment.
             return Installed(folder, (str(_python(folder)), str(DRIVERS / client.driver)))
         case "node":
             for source in DRIVERS.glob("*.mjs"):  # Node looks for packages from where the script lies
                 shutil.copy(source, folder)
             return Installed(folder, (str(node_home() / "bin" / "node"), str(folder / client.driver)))
         case "command":
-            return Installed(folder, (sys.executable, "-m", f"tests.hosts.drivers.{client.driver.removesuffix('.py')}"))
+            return Installed(folder, (sys.executable, str(DRIVERS / client.driver)))
 
 
 def _python(folder: Path) -> Path:
