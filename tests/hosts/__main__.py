@@ -42,7 +42,7 @@ def _row(client: Client, cache: Path, folder: Path) -> Row:
         program = installed(client, cache)
         ready = time.monotonic()
         row = driven(client, program, folder)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         return Row(client, fault=str(error))
     _say(f"{client.name} {client.version}: set up in {ready - begun:.0f} s, run in {time.monotonic() - ready:.0f} s")
     return row

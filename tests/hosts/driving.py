@@ -22,6 +22,7 @@ GENERATION_SECONDS = 6
 
 PATIENCE_SECONDS = 60
 SECONDS = 150
+ERROR_SHOWN = 700
 PAGES = ("README.md", "docs/hosts.md")
 """Where users are told what to write into their host."""
 
@@ -92,11 +93,11 @@ def driven(client: Client, program: Installed, folder: Path) -> Row:
                 served = open_programs.enter_context(server(serve(transport), env))
                 places[transport] = served.mcp if transport == "http" else served.sse
         pool = open_programs.enter_context(ThreadPoolExecutor())
-        running = {
-            transport: pool.submit(_driven, client, program, upstream, folder, transport, places.get(transport))
+        running = [
+            pool.submit(_driven, client, program, upstream, folder, transport, places.get(transport))
             for transport in client.transports
-        }
-        row.told = {transport: future.result() for transport, future in running.items()}
+        ]
+        row.told = {transport: one.result() for transport, one in zip(client.transports, running, strict=True)}
         paid: list[str] = upstream.state()["accepted"]
     wanted = sum(steps.get("extend", Told(None, "")).ok is True for steps in row.told.values())
     if len(paid) != wanted:
@@ -143,13 +144,13 @@ def _told(command: list[str], env: Mapping[str, str], place: Path) -> tuple[dict
     ) as process:
         try:
             out, err = process.communicate(timeout=SECONDS)
-            ended = f"the driver ended with {process.returncode}: {err[-700:]}"
+            ended = f"the driver ended with {process.returncode}: {err[-ERROR_SHOWN:]}"
         except subprocess.TimeoutExpired:
-            out, err, ended = "", "", f"the driver had not ended after {SECONDS} s"
+            _end(process)
+            out, err = process.communicate()
+            ended = f"the driver had not ended after {SECONDS} s: {err[-ERROR_SHOWN:]}"
         finally:
             _end(process)
-        if not out:
-            out, err = process.communicate()
     lines = [_line(line) for line in out.splitlines() if line.startswith('{"step"')]
     return {name: told for name, told in lines if name}, ended
 

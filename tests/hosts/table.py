@@ -56,8 +56,8 @@ def _notes(row: Row, transport: str, told: dict[str, Told]) -> str:
         for step, each in told.items()
         if each.ok is False and (reason := row.client.excuse(transport, step)) is not None
     ]
-    if any(each.cut for each in told.values()):
-        notes.append("gives calls up early; the same call goes on")
+    if cut := max(each.cut for each in told.values()):
+        notes.append(f"gave up {cut} {'call' if cut == 1 else 'calls'} of a film's; the same call went on")
     if raised := next((each.raised for each in told.values() if each.raised), None):
-        notes.append(f"an error comes as `{raised}` with its text")
+        notes.append(f"an error is raised as `{raised}`, with its text")
     return "; ".join(dict.fromkeys(notes))

@@ -40,7 +40,7 @@ async def play(tools: Callable[[], Awaitable[Iterable[str]]], call: Call, read: 
     await _told("error", talk.errs())
 
 
-def tell(step: str, ok: bool | None, saw: str, **more: Any) -> None:  # noqa: FBT001 - the three are one line of a table
+def tell(step: str, ok: bool | None, saw: str, **more: Any) -> None:
     """One line about one step: `ok` is null where the client cannot do it."""
     line = {"step": step, "ok": ok, "saw": saw[:SHOWN], **more}
     sys.stdout.write(f"{json.dumps(line)}\n")
@@ -158,6 +158,6 @@ def _next(said: str) -> tuple[str, Json] | tuple[()]:
     return (found[1], json.loads(found[2])) if found else ()
 
 
-def _hold(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion does
+def _hold(holds: bool, otherwise: str) -> None:
     if not holds:
         raise AssertionError(otherwise)

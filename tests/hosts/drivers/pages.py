@@ -8,7 +8,7 @@ from typing import Any
 
 from conversation import ASKED
 
-_TOKEN = "user:1234-..."  # noqa: S105 - what stands in the pages
+_TOKEN = "user:1234-..."
 
 
 def block(title: str) -> str:

@@ -21,9 +21,7 @@ from mcp import StdioServerParameters
 def connection() -> Any:
     if ASKED["transport"] == "stdio":
         command, *args = ASKED["command"]
-        return StdioConnectionParams(
-            server_params=StdioServerParameters(command=command, args=args, env=ASKED["env"])
-        )
+        return StdioConnectionParams(server_params=StdioServerParameters(command=command, args=args, env=ASKED["env"]))
     kind = {"http": StreamableHTTPConnectionParams, "sse": SseConnectionParams}[ASKED["transport"]]
     return kind(url=ASKED["url"])
 
