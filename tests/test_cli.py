@@ -42,13 +42,16 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
 
 @contextmanager
 def listening(*arguments: str, data: Path, **ours: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """A server that listens, with the lines in which it says where; killed at the end if it still runs."""
+    """A server that listens, with the lines in which it says where, and where its ledger is.
+
+    It is killed at the end if it still runs.
+    """
     with subprocess.Popen(  # noqa: S603 - our own program
         [*PROGRAM, "serve", *arguments, "--port", "0"], env=environment(data, **ours), stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr
         try:
-            yield process, [process.stderr.readline().strip() for _ in range(2 if "sse" in arguments else 1)]
+            yield process, [process.stderr.readline().strip() for _ in range(3 if "sse" in arguments else 2)]
         finally:
             process.kill()
 
@@ -133,7 +136,8 @@ def test_it_says_where_it_listens_answers_there_and_stops_in_order(
 ) -> None:
     with listening("--transport", transport, data=tmp_path) as (process, lines):
         url = lines[0].split()[-1].removesuffix("/mcp")
-        assert lines == [f"useapi-runway-mcp listening on {url}{path}" for path in paths]
+        listens = [f"useapi-runway-mcp listening on {url}{path}" for path in paths]
+        assert lines == [*listens, f"useapi-runway-mcp keeps its ledger in {tmp_path}"]
         assert url.startswith("http://127.0.0.1:")
         assert get(f"{url}/healthz") == (200, {"status": "ok", "version": __version__})
 
@@ -178,12 +182,22 @@ def test_a_person_at_a_terminal_is_told_what_it_waits_for_and_can_end_it(tmp_pat
     ) as process:
         assert process.stderr
         assert "waits for an MCP host on stdin" in process.stderr.readline()
+        assert process.stderr.readline() == f"useapi-runway-mcp keeps its ledger in {tmp_path}\n"
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=10)
     os.close(terminal)
     os.close(stdin)
 
     assert (process.returncode, told) == (0, "")
+
+
+def test_on_stdio_it_names_the_folder_of_its_ledger_on_stderr_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "of its own"
+
+    served = run("serve", data=folder)
+
+    assert (served.returncode, served.stdout) == (0, "")
+    assert served.stderr == f"useapi-runway-mcp keeps its ledger in {folder}\n"
 
 
 def test_the_simulator_tells_its_url_and_token_and_stops_in_order(tmp_path: Path) -> None:

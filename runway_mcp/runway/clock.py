@@ -1,5 +1,6 @@
 """Upstream's clock, as the `Date` of its answers tells it: what upstream dates is compared with it, not with ours."""
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import anyio
@@ -16,10 +17,12 @@ class UpstreamClock:
         if date is None:
             return
         try:
-            told = parsedate_to_datetime(date).timestamp()
+            told = parsedate_to_datetime(date)
+            # HTTP dates are GMT; one that names no zone must not be read as the machine's.
+            moment = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError, OSError):
             return
-        self._ahead = told - anyio.current_time()
+        self._ahead = moment - anyio.current_time()
 
     def now(self) -> float | None:
         """Unix seconds at upstream, at most a second behind it; None until an answer told a date."""

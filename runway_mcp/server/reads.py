@@ -44,11 +44,16 @@ def wish_of(arguments: ExtendVideo) -> Wish:
     )
 
 
-async def earlier_of(context: ServerContext, wish: Wish) -> Intent | None:
-    """The intent that answers a wish whatever upstream says; none if the ledger fails, which a submit would say."""
+async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:
+    """The intent that answers a wish whatever upstream says.
+
+    Raises `Failure` if the ledger fails: nothing can be submitted then. A dry run goes on and says so at its end.
+    """
     try:
         return await context.room.submissions.earlier(wish)
     except LedgerError as error:
+        if not dry:
+            raise Failure("unavailable", f"{error} This call submitted nothing.") from error
         _log.warning("%s", error)
         return None
 

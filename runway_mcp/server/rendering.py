@@ -11,6 +11,7 @@ from runway_mcp.server.outputs import AssetOutput, AssetsOutput, ErrorOutput, Ne
 _LONGEST_QUOTE = 60
 _LISTED_PROMPT = 90
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+_SAME_END = "As things stand, the same call would end the same way."
 
 
 def standing(task: Task) -> str:
@@ -195,10 +196,10 @@ def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
     if error.message not in summary:
         first = first_sentence(error.message)
         yield error.message.removeprefix(first).strip() if first in summary else error.message
-    pause = f", after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else ""
-    repeat = f"You may repeat the same call {error.retry}{pause}."
+    when = f"after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else error.retry
+    repeat = f"You may repeat the same call {when}."
     if error.retry == "after_change":
-        repeat = "Change the call before another try." if error.retry_safe else "Do not make the same call again."
+        repeat = _SAME_END if error.retry_safe else "Do not make the same call again."
     yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 

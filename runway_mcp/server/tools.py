@@ -122,7 +122,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    wish, earlier = await _found(call, wish_of(arguments))
+    wish, earlier = await _found(call, wish_of(arguments), dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return earlier_output(earlier, call.asked)
     if earlier is not None:
@@ -153,22 +153,22 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     return await _told(call, submitted, arguments, deadline)
 
 
-async def _found(call: Call, wish: Wish) -> tuple[Wish, Intent | None]:
+async def _found(call: Call, wish: Wish, *, dry: bool) -> tuple[Wish, Intent | None]:
     """The wish with its clip's long id, and the intent that answers it, if there is one.
 
     The ledger is asked first, so that a paid film comes back although its clip is gone or upstream is away; a name may
     belong to another clip today, so there upstream goes first.
     """
-    if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish)) is not None:
+    if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish, dry=dry)) is not None:
         return wish, earlier
     try:
         named = await resolved(call.context, wish)
     except Failure:
-        earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)))
+        earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)), dry=dry)
         if earlier is None:
             raise
         return wish, earlier
-    return named, await earlier_of(call.context, named) if named is not wish else None
+    return named, await earlier_of(call.context, named, dry=dry) if named is not wish else None
 
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
@@ -223,7 +223,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
     A request that was submitted before under another spelling of its clip is told as that.
     """
-    earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id))
+    earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id), dry=True)
     if earlier is not None:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)

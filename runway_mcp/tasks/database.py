@@ -6,7 +6,7 @@ A damaged or unknown file is never replaced, since it may remember tasks that we
 import os
 import sqlite3
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,15 +29,16 @@ class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
     """Another process is making the file; it is there in a moment, or else it is damaged."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
     """A connection to the file, which is made for its owner alone if it is missing.
 
-    Raises `LedgerError` for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise;
-    `sentence` words them all.
+    `link` gives a file a second name, as a hard link, and fails where the file system has none. Raises `LedgerError`
+    for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
+    them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        _create(path)
+        _create(path, link)
     if not path.stat().st_size:
         raise BeingMade
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -60,7 +61,7 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, link: Callable[[Path, Path], None]) -> None:
     """Makes the file whole before it has its name, so that an empty one is always a damaged one.
 
     Of two processes that make it at once, one's file stays.
@@ -73,15 +74,15 @@ def _create(path: Path) -> None:
             _migrate(connection, path)
         finally:
             connection.close()
-        _publish(whole, path)
+        _publish(whole, path, link)
     finally:
         whole.unlink(missing_ok=True)
 
 
-def _publish(whole: Path, path: Path) -> None:
+def _publish(whole: Path, path: Path, link: Callable[[Path, Path], None]) -> None:
     """Gives the file its name without ever replacing another that has it."""
     try:
-        os.link(whole, path)
+        link(whole, path)
     except FileExistsError:
         return
     except OSError:

@@ -27,8 +27,8 @@ _RETRY: dict[str, Retry] = {
 }
 _ADVICE = {
     "unauthorized": "Set USEAPI_TOKEN to the whole token, from `user:` to its end, and restart the server.",
-    "subscription": "Renew the useapi.net subscription, then make the same call again.",
-    "account": "Link the Runway account again on useapi.net, then make the same call again.",
+    "subscription": "The user has to renew the useapi.net subscription first.",
+    "account": "The user has to link the Runway account again on useapi.net first.",
     "insufficient_credits": "Add credits on Runway, ask for fewer seconds, or set exploreMode on an Unlimited plan.",
     "moderated": (
         "Reword text_prompt before another try, and do not try another seed: refusals by moderation add up and can "

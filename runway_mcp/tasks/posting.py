@@ -53,7 +53,7 @@ class Post:
 
 
 class Posts:
-    """The POSTs of this process that are out."""
+    """The POSTs of this process that are out, by the claim that they are sent for."""
 
     def __init__(self, ground: Ground, settlements: Settlements) -> None:
         self._ground = ground
@@ -62,11 +62,11 @@ class Posts:
 
     def of(self, intent: Intent) -> Post | None:
         """The intent's POST while it is out."""
-        return self._out.get(intent.id)
+        return self._out.get(intent.claim)
 
     def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
         """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
-        post = self._out[intent.id] = Post()
+        post = self._out[intent.claim] = Post()
         self._ground.background.start_soon(self._post, post, intent, request, turbo)
         return post
 
@@ -104,7 +104,7 @@ class Posts:
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
                 self._settlements.keep_looking(intent)
             finally:
-                del self._out[intent.id]
+                del self._out[claimed.claim]
                 post.done.set()
 
     async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:

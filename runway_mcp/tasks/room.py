@@ -117,3 +117,5 @@ async def _take_up(client: RunwayClient, book: Ledger, submissions: Submissions,
             usual.learn(sort, took)
     except LedgerError as error:
         _log.warning("%s Nothing can be submitted until that is mended.", error)
+    except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+        _log.exception("what earlier processes left could not all be taken up")

@@ -1,6 +1,7 @@
 """The campaign as a command: `python -m tests.campaign --runs 10000 --seed 1`; exits with 1 if anything was found.
 
-`--only SEED` replays one run alone, with a log of its events; `--only-kill SEED` one kill.
+`--only SEED` replays one run alone, with a log of its events; `--only-kill SEED`, `--only-stop SEED` and
+`--only-real SEED` one of the runs with real processes.
 """
 
 import argparse
@@ -11,8 +12,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.campaign.kills import KillTally, kill_many
-from tests.campaign.many import Tally, play_many, play_one, pool_of, silence
+from tests.campaign.many import REAL, Tally, play_many, play_one, pool_of, real_runs, silence
 from tests.campaign.report import Report
 
 # The ledger asks the disk to keep each write; where memory passes for a disk, that costs nothing.
@@ -24,14 +24,16 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.only is not None:
         return _replay(arguments.only, arguments.folder)
-    if arguments.only_kill is not None:
-        tally = kill_many(arguments.only_kill, 1, arguments.folder)
-        _say(str(tally))
-        return bool(tally.failed)
+    for name in REAL:
+        alone = getattr(arguments, f"only_{name}")
+        if alone is not None:
+            tally = real_runs(name, alone, 1, arguments.folder)
+            _say(str(tally))
+            return bool(tally.failed)
     report = campaign(
         runs=arguments.runs,
         seed=arguments.seed,
-        kills=arguments.runs // 100 if arguments.kills is None else arguments.kills,
+        real={name: getattr(arguments, f"{name}s" if name != "real" else name) for name in REAL},
         workers=arguments.workers,
         folder=arguments.folder,
         quiet=arguments.markdown,
@@ -40,18 +42,24 @@ def main() -> int:
     return not report.is_clean
 
 
-def campaign(*, runs: int, seed: int, kills: int, workers: int, folder: Path | None, quiet: bool = True) -> Report:
-    """Plays so many runs and kills, the kills in a process of their own beside the first runs."""
+def campaign(
+    *, runs: int, seed: int, real: dict[str, int], workers: int, folder: Path | None, quiet: bool = True
+) -> Report:
+    """Plays so many runs, and beside them, in a process of their own, those with real processes."""
     began = time.monotonic()
+    wanted = {name: count for name, count in real.items() if count}
     with ExitStack() as stack:
-        killing = None
-        if kills:
-            pool = stack.enter_context(pool_of(1))
-            killing = pool.submit(kill_many, seed * 100_000, kills, folder)
+        pool = stack.enter_context(pool_of(1)) if wanted else None
+        playing = [
+            (name, pool.submit(real_runs, name, seed * 100_000, count, folder))
+            for name, count in wanted.items()
+            if pool is not None
+        ]
         tally = play_many(seed, runs, workers=workers, folder=folder, tell=_silent if quiet else _tell)
-        killed = killing.result() if killing else KillTally()
-    command = f"python -m tests.campaign --runs {runs} --seed {seed} --kills {kills}"
-    return Report(command, tally, killed, time.monotonic() - began)
+        played = {name: each.result() for name, each in playing}
+    options = "".join(f" --{name if name == 'real' else f'{name}s'} {count}" for name, count in wanted.items())
+    command = f"python -m tests.campaign --runs {runs} --seed {seed}{options}"
+    return Report(command, tally, time.monotonic() - began, played)
 
 
 def _replay(seed: int, folder: Path | None) -> int:
@@ -76,15 +84,18 @@ def _tell(tally: Tally, seconds: float) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
-    parser.add_argument("--runs", type=int, default=1000, help="how many runs in one process (default: 1000)")
+    parser.add_argument("--runs", type=int, default=1000, help="how many runs on virtual time (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="what all is drawn from (default: 1)")
-    parser.add_argument("--kills", type=int, help="how many kills of the real server (default: one for 100 runs)")
+    parser.add_argument("--kills", type=int, default=0, help="how many kills of the real server (default: none)")
+    parser.add_argument("--stops", type=int, default=0, help="how many stops of the real server (default: none)")
+    parser.add_argument("--real", type=int, default=0, help="how many runs over real pipes and sockets (default: none)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes to play in")
     folder = _MEMORY if _MEMORY.is_dir() else None
     parser.add_argument("--folder", type=Path, default=folder, help="where ledgers are written (default: memory)")
     parser.add_argument("--markdown", action="store_true", help="print the summary as Markdown")
     parser.add_argument("--only", type=int, metavar="SEED", help="replay this run alone, with a log of its events")
-    parser.add_argument("--only-kill", type=int, metavar="SEED", help="replay this kill alone")
+    for name in REAL:
+        parser.add_argument(f"--only-{name}", type=int, metavar="SEED", help=f"replay this {name} alone")
     return parser
 
 

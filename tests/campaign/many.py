@@ -7,18 +7,19 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from tests.campaign.judge import Verdict
+from tests.campaign.draw import draw
+from tests.campaign.facts import NOUGHT, Verdict
 from tests.campaign.play import play
-from tests.campaign.scenario import draw
 
 # The runs of a seed are numbered from this multiple of it on.
 RUNS_PER_SEED = 1_000_000
@@ -30,8 +31,13 @@ _LOOK_SECONDS = 3.0
 Tell = Callable[["Tally", float], None]
 """Hears how far a campaign has come, with the seconds that passed."""
 
-NOUGHT = ("doubled", "repeated", "lost", "wrong", "unsettled", "lies", "harmful", "broken")
-"""The counts that fail a campaign."""
+
+REAL = {
+    "kill": ("tests.campaign.kills", "kill_many"),
+    "stop": ("tests.campaign.stops", "stop_many"),
+    "real": ("tests.campaign.real", "real_many"),
+}
+"""What runs with real processes are played by: a module, and its function of a seed, how many, and a folder."""
 
 
 @dataclass
@@ -45,32 +51,20 @@ class Tally:
     def add(self, seed: int, verdict: Verdict) -> None:
         """Adds one run."""
         self.runs += 1
-        add_up(self.total, verdict)
+        self.total.add(verdict)
         if verdict.findings:
             self.failed.append((seed, verdict.findings))
 
     def join(self, other: "Tally") -> None:
         """Adds what another process played."""
         self.runs += other.runs
-        add_up(self.total, other.total)
+        self.total.add(other.total)
         self.failed += other.failed
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was found."""
         return not self.failed and not any(getattr(self.total, name) for name in NOUGHT)
-
-
-def add_up(total: Verdict, verdict: Verdict) -> None:
-    """Adds a verdict to a total."""
-    for each in fields(Verdict):
-        value = getattr(verdict, each.name)
-        if each.name == "late":
-            total.late = max(total.late, verdict.late)
-        elif isinstance(value, Counter):
-            total.faults.update(verdict.faults)
-        elif each.name != "findings":
-            setattr(total, each.name, getattr(total, each.name) + value)
 
 
 def play_one(seed: int, folder: Path | None, log: Callable[[str], None] = lambda _: None) -> Verdict:
@@ -132,6 +126,13 @@ def rare_collections() -> Generator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def real_runs(name: str, seed: int, count: int, folder: Path | None) -> Any:
+    """The tally of so many runs with real processes."""
+    module, function = REAL[name]
+    many: Callable[[int, int, Path | None], Any] = getattr(import_module(module), function)
+    return many(seed, count, folder)
 
 
 def play_many(seed: int, runs: int, *, workers: int, folder: Path | None, tell: Tell) -> Tally:

@@ -1,28 +1,35 @@
 """Child processes and what is said to them over pipes, one line of JSON at a time; every wait is bounded.
 
-The server is the real program. It is started by forking this process, which has imported it already, and by calling
-the very entry that the command calls; that takes a hundredth of the time of a fresh interpreter, so that kills can be
-many. One start in ten is the command itself, `python -m runway_mcp serve --transport stdio`.
+The server is the real program, started by `starter` through the very entry that the command calls; some starts are the
+command itself, `python -m runway_mcp serve`. Nothing of the caller's settings reaches it.
 """
 
 import contextlib
-import importlib
 import json
+import mmap
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from runway_mcp.cli import main
-from runway_mcp.settings import variables
+from tests.campaign.starter import CLOCK
 
-COMMAND = (sys.executable, "-m", "runway_mcp", "serve", "--transport", "stdio")
+COMMAND = (sys.executable, "-m", "runway_mcp")
 PATIENCE = 20.0
+# How long a fresh interpreter may take to start, on a machine that is busy with much else.
+STARTING = 60.0
+
+_OURS = ("USEAPI_", "RUNWAY_MCP_")
+_PAUSE = 0.005
+_SAYS = " listening on "
 
 
 class Gone(Exception):  # noqa: N818  an end, expected or not
@@ -79,10 +86,43 @@ class Pipe:
             self._back = -1
 
 
-class StandIn:
-    """The stand-in's process."""
+class Starter:
+    """The process that starts servers; to be used from any thread."""
 
     def __init__(self) -> None:
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._turn = threading.Lock()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  our own module
+                [sys.executable, "-m", "tests.campaign.starter", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def start(self, arguments: list[str], environment: Mapping[str, str], descriptors: list[int]) -> int:
+        """Starts a server on these descriptors (stdin, stdout, stderr, clock); returns its process id."""
+        return self._ask({"arguments": arguments, "environment": dict(environment)}, descriptors)["pid"]
+
+    def ended(self, pid: int) -> int | None:
+        """The exit status of a server that has ended, negative for a signal; to be asked once more at most."""
+        return self._ask({"ended": pid}, [])["code"]
+
+    def close(self) -> None:
+        """Ends the process, and the servers that still run."""
+        self._orders.close()
+        self._process.wait(PATIENCE)
+
+    def _ask(self, order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        with self._turn:
+            socket.send_fds(self._orders, [json.dumps(order).encode()], descriptors)
+            return json.loads(self._orders.recv(65536) or b'{"pid": -1, "code": 70}')
+
+
+class StandIn:
+    """The stand-in's process, with the one that starts servers for it."""
+
+    def __init__(self) -> None:
+        self.starter = Starter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.campaign.standin"],
             stdin=subprocess.PIPE,
@@ -99,8 +139,21 @@ class StandIn:
         self.pipe.send(order)
         return self.pipe.hear(lambda message: answer in message)
 
+    def open(self, **order: Any) -> dict[str, Any]:
+        """Opens a world and returns how to reach it, and its clips."""
+        return self.ask({"op": "open", **order}, "url")
+
+    def truth(self) -> list[dict[str, Any]]:
+        """Every POST that arrived, with what was made of it."""
+        return self.ask({"op": "truth"}, "posts")["posts"]
+
+    def order(self, op: str, **order: Any) -> None:
+        """Orders something, and returns when it is done."""
+        self.ask({"op": op, **order}, "done")
+
     def close(self) -> None:
-        """Ends the process."""
+        """Ends both processes."""
+        self.starter.close()
         self.pipe.close()
         try:
             self._process.wait(PATIENCE)
@@ -112,41 +165,67 @@ class StandIn:
 
 
 class ServerProcess:
-    """One server process on a data folder; `whole` starts the command itself instead of a fork."""
+    """One server process on a data folder; `whole` starts the command itself, whose clock cannot be moved.
 
-    def __init__(self, url: str, token: str, data: Path, *, whole: bool) -> None:
-        self._replies = 1
+    `ahead` is by how many seconds its wall clock is ahead; `settings` are further variables of its environment.
+    """
+
+    def __init__(
+        self,
+        stand_in: StandIn,
+        world: Mapping[str, Any],
+        data: Path,
+        *,
+        transport: str = "stdio",
+        whole: bool = False,
+        ahead: float = 0.0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         ours = {
-            "USEAPI_TOKEN": token,
-            "USEAPI_URL": url,
+            "USEAPI_TOKEN": world["token"],
+            "USEAPI_URL": world["url"],
             "RUNWAY_MCP_DATA_DIR": str(data),
             "RUNWAY_MCP_POLL_SECONDS": "0.1",
         }
-        names = {variable.name for variable in variables().values()}
-        environment = {name: value for name, value in os.environ.items() if name not in names} | ours
+        kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_OURS)}
+        environment = kept | ours | dict(settings or {})
+        arguments = ["serve", "--transport", transport, *([] if transport == "stdio" else ["--port", "0"])]
         inward, to = os.pipe()
         back, outward = os.pipe()
-        errors = os.open(data / "stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        start = _start_whole if whole else _fork
-        try:
-            self.pid = start(environment, inward, outward, errors)
-        finally:
-            for descriptor in (inward, outward, errors):
-                os.close(descriptor)
-        self.pipe = Pipe(to, back)
+        handle, self.said = tempfile.mkstemp(prefix="stderr-", suffix=".txt", dir=data)
+        self._handled = 1
         self._ended: int | None = None
+        with tempfile.TemporaryFile() as clock:
+            clock.truncate(CLOCK.size)
+            self._clock = mmap.mmap(clock.fileno(), CLOCK.size)
+            self.move_clock(ahead)
+            try:
+                if whole:
+                    process = subprocess.Popen(  # noqa: S603  our own program
+                        [*COMMAND, *arguments], stdin=inward, stdout=outward, stderr=handle, env=environment
+                    )
+                    self.pid, self._poll = process.pid, process.poll
+                else:
+                    starter = stand_in.starter
+                    pid = starter.start(arguments, environment, [inward, outward, handle, clock.fileno()])
+                    self.pid, self._poll = pid, lambda: starter.ended(pid)
+            finally:
+                for descriptor in (inward, outward, handle):
+                    os.close(descriptor)
+        self.pipe = Pipe(to, back)
 
     def open(self) -> None:
         """Shakes hands as a host of the 2025 era does."""
         client = {"name": "campaign", "version": "0"}
-        self.request("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
+        self.reply(self.begin("initialize", hello), STARTING)
         self.pipe.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def begin(self, method: str, params: dict[str, Any]) -> int:
         """Sends a request and does not wait; returns its number."""
-        self._replies += 1
-        self.pipe.send({"jsonrpc": "2.0", "id": self._replies, "method": method, "params": params})
-        return self._replies
+        self._handled += 1
+        self.pipe.send({"jsonrpc": "2.0", "id": self._handled, "method": method, "params": params})
+        return self._handled
 
     def reply(self, number: int, seconds: float = PATIENCE) -> dict[str, Any]:
         """The result of a request that was sent."""
@@ -157,22 +236,48 @@ class ServerProcess:
         """Sends a request and returns its result."""
         return self.reply(self.begin(method, params))
 
+    def address(self) -> str:
+        """Where a server on HTTP says that it listens, without the path; raises `TimeoutError` and `Gone`."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            for line in self.stderr().splitlines():
+                _, found, url = line.partition(_SAYS)
+                if found:
+                    return url.strip().removesuffix("/mcp").removesuffix("/sse")
+            if self.has_ended():
+                raise Gone
+            if time.monotonic() > until:
+                raise TimeoutError("the server does not say where it listens")
+            time.sleep(_PAUSE)
+
+    def stderr(self) -> str:
+        """What it has written to stderr so far."""
+        return Path(self.said).read_text(encoding="utf-8", errors="replace")
+
+    def move_clock(self, seconds: float) -> None:
+        """Puts its wall clock so many seconds ahead of the machine's."""
+        self.ahead = seconds
+        CLOCK.pack_into(self._clock, 0, seconds)
+
     def signal(self, number: int) -> None:
         """Sends a signal."""
         if self._ended is None:
             os.kill(self.pid, number)
 
+    def has_ended(self) -> bool:
+        """Whether the process is over."""
+        if self._ended is None:
+            self._ended = self._poll()
+        return self._ended is not None
+
     def wait(self, seconds: float = PATIENCE) -> int:
         """The exit status (negative for a signal); raises `TimeoutError`."""
         until = time.monotonic() + seconds
-        while self._ended is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._ended = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > until:
+        while not self.has_ended():
+            if time.monotonic() > until:
                 raise TimeoutError(f"the server did not end within {seconds:g} s")
-            else:
-                time.sleep(0.002)
+            time.sleep(_PAUSE)
+        assert self._ended is not None
         return self._ended
 
     def close(self) -> int:
@@ -181,36 +286,14 @@ class ServerProcess:
         try:
             return self.wait(10.0)
         except TimeoutError:
-            self.signal(signal.SIGKILL)
-            return self.wait()
+            return self.kill()
         finally:
             self.pipe.close()
 
-
-def _start_whole(environment: dict[str, str], inward: int, outward: int, errors: int) -> int:
-    process = subprocess.Popen(  # noqa: S603  our own program
-        COMMAND, stdin=inward, stdout=outward, stderr=errors, env=environment
-    )
-    process.returncode = 0  # it is waited for by its id
-    return process.pid
-
-
-def _fork(environment: dict[str, str], inward: int, outward: int, errors: int) -> int:
-    for name in ("app", "stdio"):
-        importlib.import_module(f"runway_mcp.server.{name}")  # so that the child finds them imported
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
-        for number, descriptor in enumerate((inward, outward, errors)):
-            os.dup2(descriptor, number)
-        os.closerange(3, 256)
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
-        code = main(["serve", "--transport", "stdio"])
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    def kill(self) -> int:
+        """Ends it at once; returns the exit status."""
+        self.signal(signal.SIGKILL)
+        try:
+            return self.wait()
+        finally:
+            self.pipe.close()

@@ -2,7 +2,7 @@
 
 Whatever begins in the context of a `Process` belongs to it, the tasks that it begins included. A frozen process runs
 nothing at all: no `finally`, no timer, no answer that arrives. That is a SIGSTOP while it may still be thawed, and a
-SIGKILL once nobody thaws it before the judgement.
+SIGKILL once nobody thaws it before the judgement. Each process has a wall clock of its own.
 """
 
 from asyncio import Handle, TimerHandle
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
+from tests.upstream import wall_clock
 from tests.virtual_time import VirtualTimeLoop
 
 # More steps than any run needs: a run that takes them spins.
-MOST_STEPS = 3_000_000
+MOST_STEPS = 6_000_000
 
 
 class Fuse:
@@ -31,13 +32,30 @@ class Fuse:
             self._action()
 
 
-class Process:
-    """One process: `fuse` counts its steps; frozen, it keeps what would run until it is thawed."""
+class Clock:
+    """The wall clock of a machine, `ahead` of upstream's by so many seconds; it may be set while it runs."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
+
+    def __call__(self) -> float:
+        """Unix seconds, as the machine believes them to be."""
+        return wall_clock() + self.ahead
+
+
+class Process:
+    """One process: `fuse` counts its steps; frozen, it keeps what would run until it is thawed.
+
+    `after_step` is called after each of its steps, `on_timer` with the seconds of each timer that it sets.
+    """
+
+    def __init__(self, name: str, clock: Clock | None = None) -> None:
         self.name = name
+        self.clock = clock or Clock()
         self.frozen = False
         self.fuse: Fuse | None = None
+        self.after_step: Callable[[], None] | None = None
+        self.on_timer: Callable[[float], None] | None = None
         self._kept: deque[tuple[Context, Callable[..., object], tuple[Any, ...]]] = deque()
 
     def freeze(self) -> None:
@@ -59,19 +77,12 @@ class Process:
         callback(*args)
         if self.fuse is not None:
             self.fuse.burn()
-        fuse = CALL_FUSE.get()
-        if fuse is not None:
-            fuse.burn()
+        if self.after_step is not None:
+            self.after_step()
 
 
 PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 """The process that the running code belongs to; None is the world outside."""
-
-CALL_FUSE: ContextVar[Fuse | None] = ContextVar("CALL_FUSE", default=None)
-"""Counts the steps of one call."""
-
-CALL: ContextVar[int | None] = ContextVar("CALL", default=None)
-"""The number of the call that the running code was begun by."""
 
 
 class Spinning(BaseException):
@@ -79,17 +90,20 @@ class Spinning(BaseException):
 
 
 class CampaignLoop(VirtualTimeLoop):
-    """Virtual time, and every step goes through the process that it belongs to."""
+    """Virtual time, and every step goes through the process that it belongs to; `fuses` count the steps of all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.steps = 0
+        self.fuses: list[Fuse] = []
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
         """Schedules a step, as asyncio does."""
         self.steps += 1
         if self.steps > MOST_STEPS:
             raise Spinning
+        for fuse in self.fuses:
+            fuse.burn()
         context = copy_context() if context is None else context
         process = context.get(PROCESS)
         if process is None:
@@ -104,4 +118,6 @@ class CampaignLoop(VirtualTimeLoop):
         process = context.get(PROCESS)
         if process is None:
             return super().call_at(when, callback, *args, context=context)
+        if process.on_timer is not None:
+            process.on_timer(when - self.time())
         return super().call_at(when, process.step, context, callback, args, context=context)

@@ -1,54 +1,65 @@
 """What a campaign came to, as a table for people: plain, or in Markdown for the documentation."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from tests.campaign.kills import KillTally
-from tests.campaign.many import NOUGHT, Tally
+from tests.campaign.facts import NOUGHT
+from tests.campaign.many import Tally
 
 _OF_THESE = "of these"
 _MEANING = {
-    "doubled": "tasks that were accepted although an earlier one of the same request was not done",
-    "repeated": "POSTs that left before the last one of the same request was surely refused or its end told",
-    "lost": "accepted tasks that no intent owns although upstream shows them",
+    "doubled": "second tasks that were accepted for one request, whatever the time between",
+    "repeated": "POSTs that left although an earlier one of the same request was not surely refused",
+    "lost": "accepted tasks that upstream shows and that no intent owns or the same call does not find",
     "wrong": "intents or calls with a task that their request did not make",
     "unsettled": "intents without an end although upstream shows their task",
-    "lies": "errors whose `charged` or `retry_safe` is untrue, and ends that are not the task's",
+    "lies": "words on money, repeats, ends, films or next steps that upstream's facts contradict",
     "harmful": "requests posted again after moderation had refused them",
-    "broken": "rooms and calls that crashed, runs that did not end",
+    "overspent": "POSTs over a cap, or without the confirmation that the settings ask for",
+    "broken": "servers and calls that crashed, never ended or overstayed what they may take",
+}
+_REAL = {
+    "kill": "kills of the real server",
+    "stop": "stops of the real server",
+    "real": "runs over real pipes and sockets",
 }
 
 
 @dataclass(frozen=True)
 class Report:
-    """A campaign that is over: `command` repeats it, `seconds` is how long it took."""
+    """A campaign that is over: `command` repeats it, `seconds` is how long it took.
+
+    `real` are the tallies of real processes by the option that asked for them: counts by the names of `NOUGHT`, `runs`,
+    `calls`, `posts`, `accepted`, `found`, `strikes` by kind, and `failed`.
+    """
 
     command: str
     tally: Tally
-    kills: KillTally
     seconds: float
+    real: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was found."""
-        return self.tally.is_clean and not self.kills.failed
+        return self.tally.is_clean and not any(each.failed for each in self.real.values())
 
     def rows(self) -> list[tuple[str, str]]:
         """Names and figures, in the order in which they are read."""
-        total, kills = self.tally.total, self.kills
-        counted = [(name, getattr(total, name) + getattr(kills, name, 0)) for name in NOUGHT]
+        total = self.tally.total
+        faults = sum(count for name, count in total.faults.items() if _OF_THESE not in name and _is_fault(name))
         return [
-            ("runs", f"{self.tally.runs:,}"),
-            ("kills of the real server", f"{kills.runs:,}"),
-            ("faults met", f"{sum(count for name, count in total.faults.items() if _OF_THESE not in name):,}"),
-            ("calls", f"{total.calls + kills.calls:,}"),
-            ("POSTs sent", f"{total.posts + kills.posts:,}"),
-            ("tasks accepted", f"{total.accepted + kills.accepted:,}"),
+            ("runs through tool calls, on virtual time", f"{self.tally.runs:,}"),
+            *((_REAL[name], f"{each.runs:,}") for name, each in self.real.items()),
+            ("faults met", f"{faults:,}"),
+            ("calls", f"{self._sum('calls'):,}"),
+            ("POSTs sent", f"{self._sum('posts'):,}"),
+            ("tasks accepted", f"{self._sum('accepted'):,}"),
             ("credits charged", f"{total.credits:,}"),
-            ("tasks found and owned", f"{total.found + kills.found:,}"),
-            *((name, f"{count:,}") for name, count in counted),
+            ("tasks found and owned", f"{self._sum('found'):,}"),
+            *((name, f"{self._sum(name):,}") for name in NOUGHT),
             ("unclear, and upstream has nothing", f"{total.unclear:,}"),
-            ("of these, never sent or surely refused, which was not written in time", f"{total.groundless:,}"),
-            ("the longest that a call overstayed its wait", f"{total.late:.1f} s"),
+            ("the longest that a call overstayed its wait", f"{max(0.0, total.late):.1f} s"),
             ("wall time", f"{self.seconds:.0f} s"),
         ]
 
@@ -59,8 +70,8 @@ class Report:
         lines = [f"{name:<{width}}  {figure:>12}" for name, figure in rows]
         lines += ["", f"  {'submits':>9}  {'reads':>9}  faults by kind"]
         lines += [f"  {posts:>9,}  {reads:>9,}  {name}" for name, posts, reads in self._faults()]
-        kills = sorted(self.kills.strikes.items())
-        lines += ["", "kills by kind", *(f"  {count:>9,}  {name}" for name, count in kills)]
+        for title, counts in self._others():
+            lines += ["", f"  {title}", *(f"  {count:>9,}  {name}" for name, count in counts)]
         return "\n".join([*lines, "", *self._failures(), f"repeat with: {self.command}"])
 
     def markdown(self) -> str:
@@ -71,22 +82,46 @@ class Report:
             lines.append(f"| {name}{meaning} | {figure} |")
         lines += ["", "| fault | on submits | on reads |", "|---|---:|---:|"]
         lines += [f"| {name} | {posts:,} | {reads:,} |" for name, posts, reads in self._faults()]
-        lines += ["", "| kill | times |", "|---|---:|"]
-        lines += [f"| {name} | {count:,} |" for name, count in sorted(self.kills.strikes.items())]
+        for title, counts in self._others():
+            lines += ["", f"| {title} | times |", "|---|---:|"]
+            lines += [f"| {name} | {count:,} |" for name, count in counts]
         return "\n".join([*lines, *self._failures()])
+
+    def _sum(self, name: str) -> int:
+        return getattr(self.tally.total, name) + sum(getattr(each, name, 0) for each in self.real.values())
 
     def _faults(self) -> list[tuple[str, int, int]]:
         """Each kind of fault, with how often submits and reads met it."""
         met = self.tally.total.faults
-        kinds = sorted({name.partition(": ")[2] for name, count in met.items() if count}, key=_place)
+        kinds = sorted({name.partition(": ")[2] for name in met if _is_fault(name) and met[name]}, key=_place)
         return [(kind, met[f"POST: {kind}"], met[f"read: {kind}"]) for kind in kinds]
+
+    def _others(self) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+        """What befell processes, what runs were drawn for, what calls were told, and what struck real processes."""
+        met = self.tally.total.faults
+        for title, mark in (("processes", "process: "), ("runs drawn for", "run: ")):
+            counts = [(name.removeprefix(mark), count) for name, count in met.items() if name.startswith(mark)]
+            yield title, sorted(counts)
+        yield "answers to calls", self.tally.total.kinds.most_common()
+        for name, each in self.real.items():
+            yield _REAL[name], sorted(each.strikes.items())
 
     def _failures(self) -> list[str]:
         lines = [f"run {seed} FAILED: {finding}" for seed, found in self.tally.failed for finding in found[:3]]
-        lines += [f"kill {seed} FAILED: {finding}" for seed, found in self.kills.failed for finding in found[:3]]
-        for failed, option in ((self.tally.failed, "--only"), (self.kills.failed, "--only-kill")):
-            lines += [f"replay with: python -m tests.campaign {option} {seed}" for seed, _ in failed[:1]]
+        lines += [
+            f"{name} {seed} FAILED: {finding}"
+            for name, each in self.real.items()
+            for seed, found in each.failed
+            for finding in found[:3]
+        ]
+        lines += [f"replay with: python -m tests.campaign --only {seed}" for seed, _ in self.tally.failed[:1]]
+        for name, each in self.real.items():
+            lines += [f"replay with: python -m tests.campaign --only-{name} {seed}" for seed, _ in each.failed[:1]]
         return lines
+
+
+def _is_fault(name: str) -> bool:
+    return name.startswith(("POST: ", "read: "))
 
 
 def _place(kind: str) -> tuple[bool, bool, str]:

@@ -1,217 +1,141 @@
-"""A server process of a run: rooms of tasks on the shared ledger, one life after the other, and the calls made in them.
+"""A server process of a run: the real server with its lifespan open, one life after the other on one data folder.
 
-A call does what `extend_video` does, without MCP around it: plan, submit, wait, tell.
+Hosts reach it over wires, pairs of pipes that hold whatever was written: a process that stands still reads nothing, and
+one that is gone closes its ends.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, cast
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server.lowlevel import Server as McpServer
+from mcp.server.runner import serve_dual_era_loop
+from mcp.shared.message import SessionMessage
+from pydantic import SecretStr
 
-from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.models import Task
-from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure, failure_words, task_failure
-from runway_mcp.tasks.plan import Wish, make_plan
-from runway_mcp.tasks.room import TasksRoom, open_tasks
-from runway_mcp.tasks.submit import Waiting
-from runway_mcp.tasks.waiting import wait_for
-from tests.campaign.processes import CALL, CALL_FUSE, PROCESS, CampaignLoop, Fuse, Process
-from tests.campaign.scenario import Request
+from runway_mcp.server.app import create_server
+from runway_mcp.settings import Settings
+from tests.campaign.processes import PROCESS, CampaignLoop, Clock, Process
 from tests.campaign.wire import Traffic, Wire
-from tests.upstream import URL, wall_clock
+from tests.server.bench import URL
 
-POLL_SECONDS = 5.0
-
-OpenRoom = Callable[[RunwayClient, Path], AbstractAsyncContextManager[TasksRoom]]
-"""Opens the room that is put to the test."""
-
-
-def open_ours(client: RunwayClient, ledger: Path) -> AbstractAsyncContextManager[TasksRoom]:
-    """The room as the server opens it."""
-    return open_tasks(client, ledger=ledger, poll_seconds=POLL_SECONDS, now=wall_clock)
-
-
-@dataclass(eq=False)
-class Called:
-    """One call: what it asked, when it began and ended (seconds of the run), and how.
-
-    `submitting` tells that it came past its plan, `returned` is the task that it returned, `failure` the error that it
-    returned with or without a task.
-    """
-
-    number: int
-    request: Request
-    wish: Wish
-    wait: float
-    began: float
-    fuse: int | None = None
-    ended: float | None = None
-    end: Literal["open", "answered", "cancelled", "died"] = "open"
-    submitting: bool = False
-    twin: bool = False
-    returned: Task | None = None
-    failure: Failure | None = None
-    crash: Exception | None = None
-    done: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-
-    def finish(self, end: Literal["answered", "cancelled", "died"]) -> None:
-        """Notes the end of the call, once."""
-        if self.end == "open":
-            self.end, self.ended = end, anyio.current_time()
-            self.done.set()
+Reading = MemoryObjectReceiveStream[SessionMessage | Exception]
+Writing = MemoryObjectSendStream[SessionMessage | Exception]
+Ends = tuple[Reading, Writing]
+"""One end of a wire: what is received, what is sent."""
 
 
 @dataclass
-class Truth:
-    """What the run saw of its calls: all of them, when each task's end was first told, and what broke in a room.
+class Ground:
+    """What all processes of a run stand on: the data folder, the network, the settings for spending, what broke."""
 
-    `held_up` tells that a process stood still, the ledger was locked or a host was slow to listen: then no call can
-    keep to its wait.
-    """
+    folder: Path
+    traffic: Traffic
+    terms: dict[str, Any]
+    crashes: list[str] = field(default_factory=list[str])
 
-    calls: list[Called] = field(default_factory=list[Called])
-    told: dict[str, float] = field(default_factory=dict[str, float])
-    broken: list[str] = field(default_factory=list[str])
-    held_up: bool = False
+    def settings(self) -> Settings:
+        """The settings of every process."""
+        token = SecretStr(self.traffic.world.token)
+        return Settings.model_validate({"token": token, "url": URL, "data_dir": self.folder, **self.terms})
 
 
 class Life:
     """One life of a server process, from its start until it is closed or dies."""
 
-    def __init__(
-        self, name: str, traffic: Traffic, ledger: Path, *, open_room: OpenRoom, truth: Truth, slow: float
-    ) -> None:
-        self.process = Process(name)
+    def __init__(self, name: str, clock: Clock, ground: Ground) -> None:
+        self.process = Process(name, clock)
         self.ready = anyio.Event()
         self.gone = anyio.Event()
+        self.closing = False
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self.process)
-        self._traffic, self._ledger, self._open_room, self._truth, self._slow = traffic, ledger, open_room, truth, slow
-        self._asked: asyncio.Queue[Called | None] = asyncio.Queue()
-        self._open: list[Called] = []
+        self._ground = ground
+        self._incoming: asyncio.Queue[Ends | None] = asyncio.Queue()
+        self._hosts: list[Ends] = []
         self._scope = anyio.CancelScope()
         self._root = asyncio.get_running_loop().create_task(self._live(), context=self.context)
 
-    def ask(self, called: Called) -> None:
-        """Makes a call; one that comes too late is lost with the process."""
-        self._open.append(called)
-        self._asked.put_nowait(called)
+    @asynccontextmanager
+    async def wire(self) -> AsyncGenerator[Any]:
+        """A wire to the server, and a host's end of it."""
+        ours, theirs = _pipes()
+        self._hosts.append(theirs)
         if self.gone.is_set():
-            called.finish("died")
+            theirs[1].close()
+        self._incoming.put_nowait(theirs)
+        try:
+            yield ours
+        finally:
+            ours[1].close()
+            ours[0].close()
 
     def close(self) -> None:
         """Asks for a shutdown in order."""
-        self._asked.put_nowait(None)
+        self.closing = True
+        self._incoming.put_nowait(None)
 
     def abandon(self) -> None:
         """Stops the process for good: nothing of it acts until the run is judged."""
         self.process.freeze()
-        self._leave("died")
-
-    def give_up(self, called: Called, seconds: float) -> None:
-        """Cancels a call after so many seconds, as its host would."""
-        asyncio.get_running_loop().call_later(seconds, called.scope.cancel, context=self.context)
+        self._leave()
 
     async def bury(self, loop: CampaignLoop) -> None:
         """Ends whatever is left, once the run is judged."""
         if not self._root.done():
-            self.process.fuse = None
+            self.process.fuse = self.process.after_step = self.process.on_timer = None
             self.process.thaw(loop)
             loop.call_soon(self._scope.cancel, context=self.context)
             await asyncio.wait({self._root})
+        for end in self._hosts:
+            end[0].close()
 
-    def _leave(self, how: Literal["cancelled", "died"]) -> None:
-        for called in self._open:
-            called.finish(how)
+    def _leave(self) -> None:
+        for end in self._hosts:
+            end[1].close()
         self.ready.set()
         self.gone.set()
 
     async def _live(self) -> None:
-        client = RunwayClient(
-            url=URL, token=self._traffic.world.token, transport=Wire(self._traffic, self.process), now=wall_clock
-        )
         try:
             with self._scope:
-                async with client, self._open_room(client, self._ledger) as room, anyio.create_task_group() as calls:
+                transport = Wire(self._ground.traffic, self.process)
+                server = create_server(self._ground.settings(), transport=transport, now=self.process.clock)
+                async with server.lifespan(server) as state, anyio.create_task_group() as connections:
                     self.ready.set()
-                    while called := await self._asked.get():
-                        calls.start_soon(self._serve, room, called)
-                    calls.cancel_scope.cancel()
-        except Exception as error:  # noqa: BLE001  a room that dies of itself is a finding
+                    while end := await self._incoming.get():
+                        connections.start_soon(self._serve, server, state, end)
+                    connections.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001  a server that dies of itself is a finding
             if not self.gone.is_set():
-                self._truth.broken.append(f"the room of {self.process.name} died: {describe(error)}")
+                self._ground.crashes.append(f"{self.process.name} died: {describe(error)}")
         finally:
-            self._leave("cancelled")
+            self._leave()
 
-    async def _serve(self, room: TasksRoom, called: Called) -> None:
-        CALL.set(called.number)
-        if called.fuse is not None:
-            CALL_FUSE.set(Fuse(called.fuse, called.scope.cancel))
-        try:
-            with called.scope:
-                await self._extend(room, called)
-                called.finish("answered")
-        except Failure as failure:
-            called.failure = failure
-            called.finish("answered")
-        except Exception as error:  # noqa: BLE001  a call that crashes is a finding
-            called.crash = error
-            self._truth.broken.append(f"call {called.number} crashed: {describe(error)}")
-            called.finish("died")
-        finally:
-            called.finish("cancelled")
-
-    async def _extend(self, room: TasksRoom, called: Called) -> None:
-        deadline = called.began + called.wait
-        limit = max(called.wait - 5.0, 10.0)
-        plan = None
-        with anyio.move_on_after(called.began + limit - anyio.current_time()):
-            plan = await make_plan(room.client, called.wish, patience=limit / 3)
-        if plan is None:
-            raise Failure("unavailable", "the plan took too long; nothing was submitted")
-        called.submitting = True
-        submitted = await room.submissions.submit(plan, deadline=deadline, say=self._say)
-        called.twin = submitted.twin
-        task = await wait_for(room.watcher, submitted.task, deadline=deadline, tell=self._tell)
-        if task.is_terminal:
-            try:
-                told = failure_words(task)
-                await room.ledger.tell(task.task_id, task.status, now=wall_clock(), failure=told)
-            except LedgerError:
-                pass
-            else:
-                self._truth.told.setdefault(task.task_id, anyio.current_time())
-        called.returned, called.failure = task, task_failure(task)
-
-    async def _say(self, _: Waiting) -> None:
-        await self._listen()
-
-    async def _tell(self, _: Task) -> None:
-        await self._listen()
-
-    async def _listen(self) -> None:
-        """A host that takes its time over a word of progress."""
-        if self._slow and self._traffic.rng.random() < self._slow:
-            await anyio.sleep(self._traffic.rng.uniform(0, 40))
+    @staticmethod
+    async def _serve(server: McpServer[Any], state: Any, end: Ends) -> None:
+        await serve_dual_era_loop(server, *end, lifespan_state=state)
 
 
 class Server:
     """A server process that is started again whenever it has gone."""
 
-    def __init__(self, name: str, begin: Callable[[str], Life]) -> None:
+    def __init__(self, name: str, clock: Clock, ground: Ground) -> None:
         self.name = name
+        self.clock = clock
         self.lives: list[Life] = []
         self.down = 0.0
-        self._begin = begin
+        self._ground = ground
         self._up = anyio.Event()
         self._hurry = anyio.Event()
+        self._night: anyio.Event | None = None
 
     @property
     def life(self) -> Life | None:
@@ -221,12 +145,14 @@ class Server:
     async def keep_up(self) -> None:
         """Starts life after life, `down` seconds after the last one has gone."""
         while True:
-            life = self._begin(f"{self.name}.{len(self.lives)}")
+            life = Life(f"{self.name}.{len(self.lives)}", self.clock, self._ground)
             self.lives.append(life)
             await life.ready.wait()
             self._up.set()
             await life.gone.wait()
             self._up = anyio.Event()
+            if self._night is not None:
+                await self._night.wait()
             with anyio.move_on_after(self.down):
                 await self._hurry.wait()
             self.down = 0.0
@@ -236,9 +162,36 @@ class Server:
         await self._up.wait()
         return self.lives[-1]
 
+    async def renewed(self) -> Life:
+        """A fresh life, after the last one was closed in order."""
+        life = await self.reached()
+        life.close()
+        await life.gone.wait()
+        await anyio.sleep(0.01)
+        return await self.reached()
+
+    def rest(self) -> None:
+        """Closes the process in order, and starts no other until it is woken."""
+        if self._night is None and (life := self.life) is not None:
+            self._night = anyio.Event()
+            life.close()
+
+    def wake(self) -> None:
+        """Ends a rest."""
+        if self._night is not None:
+            self._night.set()
+            self._night = None
+
     def hasten(self) -> None:
         """Ends the time between two lives, now and from now on."""
         self._hurry.set()
+
+
+def _pipes() -> tuple[Ends, Ends]:
+    """The two ends of a wire; what is written waits for as long as nobody reads."""
+    there: tuple[Writing, Reading] = anyio.create_memory_object_stream[SessionMessage | Exception](inf)
+    back: tuple[Writing, Reading] = anyio.create_memory_object_stream[SessionMessage | Exception](inf)
+    return (back[1], there[0]), (there[1], back[0])
 
 
 def describe(error: BaseException) -> str:

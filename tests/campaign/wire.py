@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 import anyio
 import httpx
@@ -23,27 +22,10 @@ from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.faults import ConnectionLost
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.world import World
-from tests.campaign.processes import CALL, Process
+from tests.campaign.facts import Post
+from tests.campaign.processes import Process
 
 _BUSY = 429
-
-
-@dataclass
-class Post:
-    """One POST of ours: when it left which process, for which call, and the task that the world made of it, if it did.
-
-    `departed` is in seconds of the run, None if it never left; `clear` tells that a refusal reached the process,
-    `moderated` that it was one for the prompt's sake.
-    """
-
-    number: int
-    process: str
-    call: int | None
-    body: dict[str, Any]
-    departed: float | None = None
-    task: Task | None = None
-    clear: bool = False
-    moderated: bool = False
 
 
 POST: ContextVar[Post | None] = ContextVar("POST", default=None)
@@ -51,13 +33,17 @@ POST: ContextVar[Post | None] = ContextVar("POST", default=None)
 
 
 class Accepted(list[Task]):
-    """The world's list of accepted tasks, which tells each POST of its task."""
+    """The world's list of accepted tasks, which tells `made` which POST of ours made which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[Post, Task]] = []
 
     def append(self, task: Task, /) -> None:
         super().append(task)
         post = POST.get()
         if post is not None:
-            post.task = task
+            self.made.append((post, task))
 
 
 class Broken(httpx.AsyncByteStream):
@@ -75,9 +61,13 @@ class Broken(httpx.AsyncByteStream):
 
 @dataclass(frozen=True)
 class Trouble:
-    """What befalls one request: on its way there (`before`), or on the way back, after so many seconds."""
+    """What befalls one request: on its way there (`before`), or on the way back, after so many seconds.
+
+    `unsent` tells that not a byte left.
+    """
 
     name: str
+    unsent: bool = False
     before: Callable[[], Exception] | None = None
     after: Callable[[], Exception] | None = None
     cut: bool = False
@@ -105,7 +95,7 @@ def drawn(rng: Random) -> Trouble:
     lost = rng.choice(_LOST)
     return rng.choice(
         (
-            Trouble(name, before=unsent),
+            Trouble(name, unsent=True, before=unsent),
             Trouble("reset before it arrived", before=lost),
             Trouble("reset after it was handled", after=lost),
             Trouble("answer cut", cut=True),
@@ -168,10 +158,10 @@ class Traffic:
     posts: list[Post] = field(default_factory=list["Post"])
     met: Counter[str] = field(default_factory=Counter[str])
     under_way: set[asyncio.Task[Answer]] = field(default_factory=set["asyncio.Task[Answer]"])
-    trap: Callable[[Process, str], None] = lambda _process, _moment: None
+    trap: Callable[[Process, str, Post], None] = lambda _process, _moment, _post: None
 
     def __post_init__(self) -> None:
-        self.world.accepted = Accepted()
+        self.accepted = self.world.accepted = Accepted()
         self.upstream = create_app(self.world)
 
     def send(self, request: httpx.Request, there: float, post: Post | None) -> asyncio.Task[Answer]:
@@ -221,21 +211,23 @@ class Wire(httpx.AsyncBaseTransport):
         traffic, rng = self._traffic, self._traffic.rng
         await anyio.sleep(rng.choice((0.0, 0.001, 0.05, 0.3)))
         if trouble.before is not None:
+            if post and not trouble.unsent:
+                post.departed = anyio.current_time()
             raise trouble.before()
         answer = traffic.send(request, trouble.there, post)
         if post:
             post.departed = anyio.current_time()
             traffic.log(f"{self._process.name}: POST {post.number} leaves ({trouble.name}): {post.body}")
-            await self._moment("departure")
+            await self._moment("departure", post)
         response = await self._answer(request, answer)
         if post:
             traffic.log(f"{self._process.name}: POST {post.number} was answered {response.status}")
-            await self._moment("acceptance")
+            await self._moment("acceptance", post)
         await self._silence(request, trouble.back or rng.choice((0.0, 0.001, 0.05, 0.3)))
         if trouble.after is not None:
             raise trouble.after()
         if post:
-            await self._moment("answer")
+            await self._moment("answer", post)
         return self._spoilt(response, trouble, post)
 
     async def _answer(self, request: httpx.Request, answer: asyncio.Task[Answer]) -> Answer:
@@ -259,7 +251,7 @@ class Wire(httpx.AsyncBaseTransport):
             whose = (" by useapi.net" if b"busy executing" in body else " by Runway") if status == _BUSY else ""
             self._traffic.met[f"{'POST' if post else 'read'}: HTTP {status}{whose}"] += 1
         if post:
-            post.clear = is_refusal(status)
+            post.refused = is_refusal(status)
             post.moderated = status == 422 or (status == 400 and whole and b"moderation" in body)
         if whole:
             return httpx.Response(status, headers=answer.headers, content=body)
@@ -274,18 +266,18 @@ class Wire(httpx.AsyncBaseTransport):
 
     def _post(self, request: httpx.Request) -> Post:
         traffic = self._traffic
-        post = Post(len(traffic.posts), self._process.name, CALL.get(), json.loads(request.content))
+        post = Post(len(traffic.posts), self._process.name, request.url.path, json.loads(request.content))
         traffic.posts.append(post)
         return post
 
-    async def _moment(self, name: str) -> None:
+    async def _moment(self, name: str, post: Post) -> None:
         """Where a process may be struck; the await lets a frozen one stop here."""
-        self._traffic.trap(self._process, name)
+        self._traffic.trap(self._process, name, post)
         await checkpoint()
 
 
 def is_refusal(status: int) -> bool:
-    """Whether the contract counts a submit's answer as a clear no."""
+    """Whether a submit's answer is a no, if no task shows up; a 429 is one that asks to wait."""
     return status == 596 or (400 <= status < 500 and status not in (408, 425))
 
 

@@ -1,22 +1,26 @@
-"""The world of a scenario, and what others do in it beside us."""
+"""The world of a scenario, what others do in it beside us, and what it tells the judge in the end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import anyio
 
 from runway_mcp.simulator.library import EMAIL, add_task, add_video, small_world
 from runway_mcp.simulator.orders import Order
-from runway_mcp.simulator.records import Asset
+from runway_mcp.simulator.records import Asset, Task
 from runway_mcp.simulator.refusals import Refusal
 from runway_mcp.simulator.studio import extend
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.world import World
-from runway_mcp.tasks.plan import Wish
+from tests.campaign.facts import Made, Post, Source
 from tests.campaign.scenario import CLIPS, Hand, Request, Scenario
 from tests.upstream import wall_clock
 
 OTHER = "director-1@example.com"
+
+# A task by hand that resembles ours in everything runs for longer than any run: a finished one nobody could tell apart.
+_FOR_EVER = 365 * 86_400.0
 
 
 def build(scenario: Scenario) -> World:
@@ -50,19 +54,51 @@ def clip_of(world: World, number: int) -> Asset:
     return world.assets[number]
 
 
-def wish_of(world: World, request: Request) -> Wish:
-    """The request as the room takes it."""
-    clip = clip_of(world, request.clip)
-    maker = clip.task
-    return Wish(
-        asset_id=world.task_id(maker) if request.by_task and maker else world.asset_id(clip),
-        text_prompt=request.prompt,
-        seconds=request.seconds,
-        seed=request.seed,
-        explore_mode=request.explore,
-        reply_ref=request.reply_ref,
-        max_jobs=request.max_jobs,
-    )
+def source_of(world: World, arguments: Mapping[str, Any]) -> str | None:
+    """The film that a call means, as the world knows it; None for a name that leads to none."""
+    named = str(arguments.get("assetId", "")).rpartition("/")[2]
+    for asset in world.assets:
+        if named in (world.asset_id(asset), asset.uuid):
+            return world.asset_id(asset)
+    made = next((task for task in world.tasks if named in (world.task_id(task), task.uuid)), None)
+    return world.asset_id(made.artifacts[0]) if made and made.artifacts else None
+
+
+def sources_of(world: World) -> dict[str, Source]:
+    """Every film that a call may have meant."""
+    films = [(asset, asset.task) for asset in world.assets]
+    return {world.asset_id(asset): Source(world.asset_id(asset), task.kind.task_type) for asset, task in films if task}
+
+
+def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
+    """What upstream accepted, from whomever; tells each POST of its task."""
+    posts = {id(task): post for post, task in ours}
+    is_silent = world.switches.task_error == "null"  # then nothing shows that a task failed by moderation
+    made: list[Made] = []
+    for task in world.tasks:
+        post = posts.get(id(task))
+        each = Made(
+            task_id=world.task_id(task),
+            accepted=task.created,
+            cost=task.cost,
+            outcome="fail" if is_silent and task.script.outcome == "moderate" else task.script.outcome,
+            status=task.moments[-1].status,
+            ends=task.ends,
+            films=tuple(world.asset_id(asset) for asset in task.artifacts),
+            films_at=task.ends + world.switches.late_films,
+            post=post.number if post else None,
+            shown=not task.hidden,
+        )
+        made.append(each)
+        if post:
+            post.made = each
+    return made
+
+
+def delete_clip(world: World, number: int) -> None:
+    """Somebody deletes a clip; the task that made it stays."""
+    clip_of(world, number).deleted = True
+    world.stir()
 
 
 def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
@@ -72,12 +108,11 @@ def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
     if clip.task is None:
         return
     if hand.differs == "stranger's ref":
-        order = Order(world.asset_id(clip), text_prompt="a stranger's", seed=request.seed, reply_ref=request.reply_ref)
+        order = Order(world.asset_id(clip), text_prompt="a stranger's", seed=request.seed, reply_ref="film-1")
         with suppress(Refusal):
             extend(world, order, clip.task.kind)
         return
     number = (request.clip + 1) % CLIPS if hand.differs == "other parent" else request.clip
-    parent = clip_of(world, number)
     prompt = "by hand" if hand.differs == "other prompt" else request.prompt or ""
     seed = 99 if hand.differs == "other seed" else request.seed or 98
     seconds = effective_seconds(world, request)
@@ -87,8 +122,9 @@ def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
     alike = looks in [
         (other.clip, other.prompt or "", other.seed, effective_seconds(world, other)) for other in requests
     ]
-    if alike and hand.differs != "older":
+    if alike and hand.differs not in ("older", "look-alike"):
         return
+    parent = clip_of(world, number)
     add_task(
         world,
         email=parent.email,
@@ -98,7 +134,7 @@ def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
         parent=parent,
         age=1000.0 if hand.differs == "older" else 0.0,
         options={"seconds": seconds},
-        duration=20.0,
+        duration=_FOR_EVER if hand.differs == "look-alike" else 20.0,
     )
 
 

@@ -46,14 +46,18 @@ async def test_every_conversation_is_charged_once_for_each_film_and_never_hurrie
 
 
 def hurried(made: list[Made]) -> list[Made]:
-    """Calls that went on waiting for a film sooner than one wait after the call before."""
+    """Calls that went on waiting for a film sooner than one wait after the call before.
+
+    What was submitted before is told at once, so that it is no hurry to go on from there.
+    """
     waits = [each for each in made if each.tool == "get_task" or each.spends]
     films = {str(each.arguments): each.result["taskId"] for each in waits if each.result and "taskId" in each.result}
     own: dict[str, list[Made]] = {}
     for each in waits:
         own.setdefault(films.get(str(each.arguments), str(each.arguments)), []).append(each)
     pairs = [pair for calls in own.values() for pair in pairwise(calls)]
-    return [later for before, later in pairs if before.is_unfinished and later.began < before.began + WAIT - 0.5]
+    waited = [pair for pair in pairs if pair[0].is_unfinished and not (pair[0].result or {}).get("twin")]
+    return [later for before, later in waited if later.began < before.began + WAIT - 0.5]
 
 
 async def test_a_clip_among_sixty_is_found_by_a_misspelt_name_and_extended_in_three_calls(

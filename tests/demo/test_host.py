@@ -155,7 +155,13 @@ async def test_a_task_is_followed_for_as_long_as_each_answer_names_the_next_call
         (
             {
                 "summary": "Moderated.",
-                "error": {"kind": "moderated", "message": "", "charged": "no", "retry_safe": False},
+                "error": {
+                    "kind": "moderated",
+                    "message": "",
+                    "charged": "no",
+                    "retry_safe": False,
+                    "retry": "after_change",
+                },
             },
             "extend_video failed: Moderated.",
         ),

@@ -119,7 +119,7 @@ def test_every_tool_has_a_title_and_says_all_four_hints(name: str) -> None:
     assert re.fullmatch(r"[a-z]+_[a-z]+", name)
     assert tool.title
     assert (hints.read_only_hint, hints.destructive_hint) == (not spends, False)
-    assert (hints.idempotent_hint, hints.open_world_hint) == (not spends, True)
+    assert (hints.idempotent_hint, hints.open_world_hint) == (True, True)
 
 
 @pytest.mark.parametrize("name", TOOLS)

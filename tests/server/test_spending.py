@@ -132,11 +132,14 @@ async def test_a_quote_covers_exactly_its_arguments_and_once(tmp_path: Path, mod
         made = await desk.extend(desk.clip, confirm=quote, seed=1)
         await anyio.sleep(200)
         again = await desk.extend(desk.clip, confirm=quote, seed=1)
+        used = await desk.extend(desk.clip, confirm=quote, seed=2)
         invented = await desk.extend(desk.clip, confirm="yes", seed=3)
 
         assert made["status"] == "SUCCEEDED"
-        assert {each["error"]["kind"] for each in (other, again, invented)} == {"declined"}
-        assert "confirm" not in again["next_step"]["arguments"]
+        assert {each["error"]["kind"] for each in (other, used, invented)} == {"declined"}
+        assert "confirm" not in used["next_step"]["arguments"]
+        # What was paid before is answered, and a quote neither needed nor spent for it.
+        assert (again["taskId"], again["twin"]) == (made["taskId"], True)
         assert desk.posts == 1
 
 
@@ -155,6 +158,7 @@ async def test_a_spend_above_the_cap_of_a_call_is_refused_and_its_dry_run_says_s
         small = await desk.extend(desk.clip, seconds=5)
 
         assert (refused["error"]["kind"], refused["error"]["charged"]) == ("spend_limit", "no")
+        assert refused["error"]["retry"] == "after_change"
         assert "allows 50 for one call" in priced["summary"]
         assert "next_step" not in priced
         assert small["status"] == "SUCCEEDED"
@@ -169,7 +173,7 @@ async def test_the_cap_of_a_day_counts_what_every_server_on_the_data_folder_spen
         refused = await desk.extend(desk.clip, seconds=5)
         free = await desk.extend(desk.clip, exploreMode=True)
 
-        assert refused["error"]["kind"] == "spend_limit"
+        assert (refused["error"]["kind"], refused["error"]["retry"]) == ("spend_limit", "later")
         assert "100 were spent in the last 24 hours" in refused["error"]["message"]
         assert "2027-01-16T08:" in refused["error"]["message"]
         assert free["status"] == "SUCCEEDED"

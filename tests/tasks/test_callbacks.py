@@ -16,11 +16,10 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.plan import Wish, make_plan
 from runway_mcp.tasks.room import TasksRoom, open_tasks
-from runway_mcp.tasks.submit import Waiting
 from runway_mcp.tasks.waiting import wait_for
 from tests.tasks.booth import silent
-from tests.tasks.samples import intent, long_id
-from tests.tasks.test_submit import POST, submit, wish
+from tests.tasks.samples import intent, long_id, plan
+from tests.tasks.test_submit import POST, quiet, submit, wish
 from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
 
 pytestmark = pytest.mark.virtual_time
@@ -297,7 +296,7 @@ async def _fails(room: TasksRoom, asked: Wish) -> None:
 async def test_a_call_about_a_submit_that_started_nothing_leads_to_nothing(tmp_path: Path, state: State) -> None:
     token = "a" * 32
     async with reachable(tmp_path) as (world, room):
-        await room.ledger.claim(replace(intent(), state=state, callback_token=token), now=wall_clock())
+        await room.ledger.claim(replace(intent(), state=state, callback_token=token), plan().key)
         before = world.requests.total()
 
         assert await post(room, token, b'{"status": "SUCCEEDED"}')
@@ -322,19 +321,15 @@ async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp
 
 async def test_the_same_request_again_and_again_costs_no_more_reads_than_one_waiter(tmp_path: Path) -> None:
     async with reachable(tmp_path, pace=600.0) as (world, room):
-        plan = await make_plan(room.client, wish(world))
+        asked = await make_plan(room.client, wish(world))
         before = reads(world)
         for _ in range(100):
-            again = await room.submissions.submit(plan, deadline=anyio.current_time(), say=_quiet)
+            again = await room.submissions.submit(asked, deadline=anyio.current_time(), say=quiet)
             assert again.task.task_id == world.task_id(world.accepted[0])
             await anyio.sleep(0.5)
 
         assert len(world.accepted) == 1
         assert reads(world) - before <= 50.0 / POLL
-
-
-async def _quiet(_: Waiting) -> None:
-    return
 
 
 async def test_many_calls_at_once_are_looked_into_with_few_reads(tmp_path: Path) -> None:

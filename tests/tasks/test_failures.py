@@ -20,26 +20,27 @@ from tests.tasks.samples import clip, task
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "retry_safe"),
+    ("error", "kind", "retry"),
     [
-        (InvalidRequest("x"), "invalid_request", True),
-        (Moderated("x"), "moderated", False),
-        (Unauthorized("x"), "unauthorized", True),
-        (SubscriptionLapsed("x"), "subscription", True),
-        (NotFound("x"), "not_found", True),
-        (InsufficientCredits("x"), "insufficient_credits", True),
-        (Busy("x"), "busy", True),
-        (AccountBroken("x"), "account", True),
-        (Unavailable("x"), "unavailable", True),
-        (UnexpectedResponse("x"), "unexpected_response", True),
+        (InvalidRequest("x"), "invalid_request", "after_change"),
+        (Moderated("x"), "moderated", "after_change"),
+        (Unauthorized("x"), "unauthorized", "after_change"),
+        (SubscriptionLapsed("x"), "subscription", "after_change"),
+        (NotFound("x"), "not_found", "after_change"),
+        (InsufficientCredits("x"), "insufficient_credits", "after_change"),
+        (Busy("x"), "busy", "later"),
+        (AccountBroken("x"), "account", "after_change"),
+        (Unavailable("x"), "unavailable", "later"),
+        (UnexpectedResponse("x"), "unexpected_response", "later"),
     ],
 )
-def test_a_refusal_charges_nothing_and_may_be_repeated_unless_it_was_moderation(
-    error: RunwayError, kind: str, retry_safe: bool
+def test_a_refusal_charges_nothing_and_a_repeat_is_safe_unless_it_was_moderation(
+    error: RunwayError, kind: str, retry: str
 ) -> None:
     failure = failure_of(error)
 
-    assert (failure.kind, failure.charged, failure.retry_safe) == (kind, "no", retry_safe)
+    assert (failure.kind, failure.charged, failure.retry_safe) == (kind, "no", kind != "moderated")
+    assert failure.repeat == retry
 
 
 SAFETY = {"reason": "SAFETY.INPUT.TEXT", "message": "refused"}
@@ -61,13 +62,41 @@ BAD_OUTPUT = {"reason": "INTERNAL.BAD_OUTPUT.CODE01", "errorMessage": "An unexpe
         ({"status": "SUCCEEDED", "artifacts": []}, "generation_failed", "yes"),
     ],
 )
-def test_a_task_that_ends_without_a_film_is_never_safe_to_repeat(
+def test_a_repeat_of_what_ended_without_a_film_is_safe_unless_moderation_stopped_it(
     fields: dict[str, Any], kind: str, charged: str
 ) -> None:
     failure = task_failure(task(**fields))
 
     assert failure is not None
-    assert (failure.kind, failure.charged, failure.retry_safe) == (kind, charged, False)
+    assert (failure.kind, failure.charged, failure.retry_safe) == (kind, charged, kind != "moderated")
+
+
+@pytest.mark.parametrize(
+    ("fields", "retry", "advice"),
+    [
+        ({"status": "FAILED", "error": BAD_OUTPUT}, "after_change", "another `seed`"),
+        ({"status": "CANCELLED"}, "after_change", "another `seed`"),
+        ({"status": "FAILED", "error": SAFETY}, "after_change", "Reword text_prompt"),
+        ({"status": "SUCCEEDED", "artifacts": []}, "later", "the same call later, free"),
+    ],
+)
+def test_only_a_film_that_may_still_turn_up_is_worth_the_same_call(
+    fields: dict[str, Any], retry: str, advice: str
+) -> None:
+    failure = task_failure(task(**fields))
+
+    assert failure is not None
+    assert failure.repeat == retry
+    assert advice in failure.message
+    assert ("same call" in failure.message) is (retry == "later")
+
+
+def test_credits_that_explore_mode_did_not_take_are_not_told_as_spent() -> None:
+    failure = task_failure(task(status="SUCCEEDED", artifacts=[], options={"exploreMode": True, "seconds": 5}))
+
+    assert failure is not None
+    assert failure.charged == "no"
+    assert "spent" not in failure.message
 
 
 @pytest.mark.parametrize("status", ["PENDING", "THROTTLED", "RUNNING", "DREAMING"])

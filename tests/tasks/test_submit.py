@@ -156,20 +156,6 @@ async def test_the_same_request_twice_at_once_is_one_submit(tmp_path: Path) -> N
         assert len({each.task.task_id for each in found}) == 1
 
 
-async def test_a_finished_film_answers_its_request_until_two_minutes_after_it_was_told(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
-        first = await submit(room, wish(world))
-        await anyio.sleep(3000)
-        untold = await submit(room, wish(world))
-        await room.ledger.tell(first.task.task_id, "SUCCEEDED", now=untold.intent.created + 3000, failure=None)
-        told = await submit(room, wish(world))
-        await anyio.sleep(130)
-        later = await submit(room, wish(world))
-
-        assert [each.twin for each in (untold, told, later)] == [True, True, False]
-        assert len(world.accepted) == 2
-
-
 async def test_two_films_under_one_reused_reference_are_each_adopted_as_what_they_are(tmp_path: Path) -> None:
     async with open_world(tmp_path) as (world, room):
         fault(world, **POST, kind="reset_after", times=2)
@@ -220,7 +206,6 @@ async def test_a_retry_after_of_upstream_is_kept_to(tmp_path: Path) -> None:
     [
         ("forbidden", {"moderation": "422"}, "moderated", False),
         ("forbidden", {"moderation": "400"}, "moderated", False),
-        ("fine", {"lapsed": True}, "subscription", True),
         ("fine", {"gen3_gone": True}, "invalid_request", True),
     ],
 )
@@ -240,6 +225,23 @@ async def test_a_refusal_costs_nothing_and_says_so(
 
 async def quiet(_: Waiting) -> None:
     return
+
+
+async def test_a_refusal_that_keeps_everybody_from_looking_may_have_been_charged_and_is_settled_by_the_first_look(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as (world, room):
+        plan = await make_plan(room.client, wish(world))
+        world.switch(lapsed=True)
+
+        with pytest.raises(Failure) as caught:
+            await room.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+        world.switch(lapsed=False)
+        submitted = await submit(room, wish(world))
+
+        assert (caught.value.kind, caught.value.charged, caught.value.repeat) == ("subscription", "unknown", "later")
+        assert not submitted.twin
+        assert len(world.accepted) == 1
 
 
 async def test_a_moderated_request_is_answered_again_without_asking_runway(tmp_path: Path) -> None:
