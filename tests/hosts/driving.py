@@ -22,7 +22,7 @@ GENERATION_SECONDS = 6
 
 PATIENCE_SECONDS = 60
 SECONDS = 150
-ERROR_SHOWN = 700
+_SHOWN = 400
 PAGES = ("README.md", "docs/hosts.md")
 """Where users are told what to write into their host."""
 
@@ -72,12 +72,17 @@ class Row:
     fault: str = ""
 
     def faults(self) -> list[str]:
-        """What failed and is not excused, in sentences."""
+        """What failed and is not excused, in sentences: the first of each transport, on which the rest depends."""
         found = [f"{self.client.name}: {self.fault}"] if self.fault else []
         for transport, steps in self.told.items():
-            for step, told in steps.items():
-                if told.ok is False and not self.client.excuse(transport, step):
-                    found.append(f"{self.client.name} over {transport} fails at {step}: {told.saw}")
+            failed = {
+                step: " ".join(told.saw.split())
+                for step, told in steps.items()
+                if told.ok is False and not self.client.excuse(transport, step)
+            }
+            for first, saw in list(failed.items())[:1]:
+                more = f" (and at {', '.join(list(failed)[1:])})" if len(failed) > 1 else ""
+                found.append(f"{self.client.name} over {transport} fails at {first}{more}: {saw}")
         return found
 
 
@@ -144,15 +149,20 @@ def _told(command: list[str], env: Mapping[str, str], place: Path) -> tuple[dict
     ) as process:
         try:
             out, err = process.communicate(timeout=SECONDS)
-            ended = f"the driver ended with {process.returncode}: {err[-ERROR_SHOWN:]}"
+            ended = f"the driver ended with {process.returncode}: {_shortened(err)}"
         except subprocess.TimeoutExpired:
             _end(process)
             out, err = process.communicate()
-            ended = f"the driver had not ended after {SECONDS} s: {err[-ERROR_SHOWN:]}"
+            ended = f"the driver had not ended after {SECONDS} s: {_shortened(err)}"
         finally:
             _end(process)
     lines = [_line(line) for line in out.splitlines() if line.startswith('{"step"')]
     return {name: told for name, told in lines if name}, ended
+
+
+def _shortened(text: str) -> str:
+    """Both ends of a traceback, since Python says last what went wrong, and Node first."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"
 
 
 def _end(process: subprocess.Popen[str]) -> None:

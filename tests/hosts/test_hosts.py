@@ -58,6 +58,12 @@ def test_a_step_that_fails_is_a_fault_unless_it_is_not_ours() -> None:
     assert excused.faults() == []
 
 
+def test_failures_that_follow_from_the_first_are_named_beside_it() -> None:
+    row = Row(a_client(), {"stdio": told(list=Told(ok=False, saw="no\nclip"), price=Told(ok=False, saw="no clip"))})
+
+    assert row.faults() == ["a-client over stdio fails at list (and at price): no clip"]
+
+
 def test_what_a_client_cannot_do_is_no_fault() -> None:
     row = Row(a_client(), {"stdio": told(read=Told(ok=None, saw=""))})
 
