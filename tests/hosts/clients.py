@@ -81,6 +81,9 @@ CLIENTS: tuple[Client, ...] = (
     python("semantic-kernel", "Semantic Kernel", "semantic-kernel[mcp]==1.45.0"),
     # autogen-ext bounds mcp from below alone, and cannot work with the second generation that it would get.
     python("autogen", "AutoGen (autogen-ext)", "autogen-ext[mcp]==0.7.5", "mcp==1.30.0"),
+    python("agno", "Agno, and its conversion for Gemini", "agno==3.1.10", "fastmcp==4.2.3", "google-genai==3.6.1"),
+    python("llama-index", "LlamaIndex (llama-index-tools-mcp)", "llama-index-tools-mcp==0.6.0"),
+    python("mcp-use", "mcp-use, its adapter for LangChain", "mcp-use==1.7.1"),
     node("vercel-ai", "Vercel AI SDK (@ai-sdk/mcp)", "@ai-sdk/mcp@2.0.99", "ai@7.0.173"),
     node(
         "mastra",
