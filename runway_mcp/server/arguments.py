@@ -107,7 +107,7 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10; Turbo clips always gain 8. Every step uses one of a clip's three "
+                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
                 "extensions, so 10 leads further."
             ),
         ),
@@ -187,7 +187,7 @@ class ListAssets(Arguments):
         Field(
             max_length=200,
             description=(
-                "Words that must all stand in the clip's name, its prompt or the names of the clips it came from; "
+                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
                 "searches the newest 200 assets. Default: all."
             ),
         ),

@@ -1,5 +1,7 @@
 """Listings and assets in the form of the contract; what nobody knows is left out."""
 
+import json
+
 from runway_mcp.runway.models import Asset
 from runway_mcp.server import next_steps
 from runway_mcp.server.listing import Listed, Listing, Running
@@ -7,8 +9,15 @@ from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.outputs import AssetDocument, AssetOutput, AssetsOutput, RunningOutput, Video
 from runway_mcp.server.uris import asset_uri
 
-# At most so many characters of a prompt or a name stand in a listing.
+LONGEST_ASSET = 600
+"""Characters of an asset's structured form in a listing without links."""
+
+# At most so many characters of a prompt or a name stand in a listing, and at least so many if an asset gets too long.
 _LONGEST_PROMPT, _LONGEST_NAME = 200, 120
+_SHORTEST = (
+    *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
+    *(("text_prompt", 20), ("name", 20), ("source_name", 20)),
+)
 
 
 def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
@@ -84,6 +93,7 @@ def _asset(listed: Listed, *, links: bool) -> AssetOutput:
         longest_seconds=longest.seconds if longest else None,
         cost_to_longest=longest.cost if longest else None,
     )
+    told = _fitted(told)
     if not links:
         return told
     more = {
@@ -95,6 +105,23 @@ def _asset(listed: Listed, *, links: bool) -> AssetOutput:
         "task_id": asset.task_id,
     }
     return told.model_copy(update=more)
+
+
+def _fitted(asset: AssetOutput) -> AssetOutput:
+    """The same within `LONGEST_ASSET`: the prompt is cut first, then its name, then the name of its source.
+
+    Runway's names begin with model and seed and end with the prompt: of the source, whose prompt is not told, the end
+    of the name is kept.
+    """
+    for field, shortest in _SHORTEST:
+        while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
+            words: str = getattr(asset, field) or ""
+            if len(words) <= shortest:
+                break
+            kept = max(shortest, len(words) - over)
+            cut = f"…{words[1 - kept :]}" if field == "source_name" else _cut(words, kept)
+            asset = asset.model_copy(update={field: cut})
+    return asset
 
 
 def _running(running: Running) -> RunningOutput:

@@ -14,9 +14,10 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.room import TasksRoom
 
 _NOT_CONFIGURED = (
-    "No useapi.net API token is set, so nothing was asked of Runway. Set the environment variable USEAPI_TOKEN (in the "
-    "host's configuration of this server, under `env`) to the token that https://useapi.net/docs/start-here explains "
-    "how to get, and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
+    "No useapi.net API token is set in USEAPI_TOKEN, so nothing was asked of Runway. Set this environment variable (in "
+    "the host's configuration of this server, under `env`) to the token that https://useapi.net/docs/start-here "
+    "explains how to get, and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a "
+    "terminal."
 )
 
 _UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "

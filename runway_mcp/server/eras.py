@@ -4,6 +4,7 @@ The SDK ties a connection to the era of its first request. A host may ask `serve
 answer, and send `initialize`: that is a host of the older era, whatever it asked before.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,13 +19,14 @@ from mcp_types import JSONRPCRequest
 
 
 async def serve_either_era(server: Server[Any], read: Any, write: Any, state: Any) -> None:
-    """Serves until the stream ends; `state` is the open lifespan of the server."""
+    """Serves until the stream ends, and closes both; `state` is the open lifespan of the server."""
     opening: SessionMessage | None = None
-    while True:
-        async with _serving(server, write, state) as inbox:
-            opening = await _relayed(read, inbox, opening)
-        if opening is None:
-            return
+    async with write, read:
+        while True:
+            async with _serving(server, write, state) as inbox:
+                opening = await _relayed(read, inbox, opening)
+            if opening is None:
+                return
 
 
 @asynccontextmanager
@@ -38,7 +40,9 @@ async def _serving(
     async def forward() -> None:
         async with written:
             async for message in written:
-                await write.send(message)
+                # A host that has stopped reading ends the transport, and by that this.
+                with contextlib.suppress(anyio.BrokenResourceError):
+                    await write.send(message)
 
     async with anyio.create_task_group() as group:
         group.start_soon(forward)

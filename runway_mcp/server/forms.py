@@ -6,7 +6,7 @@ gives them. What nobody knows is left out.
 
 from typing import Any
 
-from runway_mcp.runway.models import Credits, Task
+from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server import next_steps
 from runway_mcp.server.asset_forms import video
 from runway_mcp.server.next_steps import Asked
@@ -45,16 +45,17 @@ def task_output(
     asked: Asked,
     *,
     intent: Intent | None = None,
+    source: Asset | None = None,
     balance: Credits | None = None,
     twin: bool = False,
 ) -> TaskOutput:
     """A task in the form of the contract, with its film, its failure or the call that waits for its end.
 
-    The intent, if the task is ours, tells what upstream leaves out; `balance`, from before the end, stands in for
-    credits that the task does not tell, unless they may have come back.
+    The intent, if the task is ours, tells what upstream leaves out; `source` is what another's task extends;
+    `balance`, from before the end, stands in for credits that the task does not tell, unless they may have come back.
     """
     failure = task_failure(task)
-    lineage = _lineage_of(task, intent)
+    lineage = _lineage_of(task, intent, source)
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
     # A clip that was made anew is no spend of this server's, and what failed may have cost nothing.
     is_spend = failure is None and lineage is not None and lineage.extended_count > 0
@@ -254,12 +255,12 @@ def _left(plan: Plan) -> str:
     return f"{more}, up to {seconds(longest.seconds)}{price}"
 
 
-def _lineage_of(task: Task, intent: Intent | None) -> Lineage | None:
+def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
     measures = task.artifacts[0].metadata if task.artifacts else None
     return lineage_of(
         task,
-        intent.source_asset_id if intent else None,
-        intent.source_name if intent else None,
+        intent.source_asset_id if intent else source.asset_id if source else None,
+        intent.source_name if intent else source.name if source else None,
         measures.duration if measures else None,
     )
 

@@ -25,6 +25,7 @@ from mcp_types import (
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import guarded
@@ -33,7 +34,9 @@ from runway_mcp.server.forms import task_output
 from runway_mcp.server.known import intent_of
 from runway_mcp.server.reads import note_end, task_of
 from runway_mcp.server.results import task_result
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.recall import remembered_task
 from runway_mcp.tasks.terms import iso
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -52,6 +55,8 @@ SHORTEST_POLL_MS = 1000
 _EXPECTED_INTERVALS = 3
 _EXPECTED_SECONDS = 30.0
 
+# What ends by itself: the host had better ask again.
+_PASSING = frozenset({"unavailable", "busy", "unexpected_response"})
 _GOES_ON = "Runway cannot stop a task: this one goes on and may be charged."
 
 
@@ -147,7 +152,23 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
         raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
     task_id = checked_id(params.task_id, "taskId")
     context = ctx.lifespan_context
-    return context.attendance.latest(task_id) or await task_of(context, task_id)
+    return context.attendance.latest(task_id) or await _read(context, task_id)
+
+
+async def _read(context: ServerContext, task_id: str) -> Task:
+    """The task as upstream tells it; one of ours, while upstream cannot tell, as the ledger remembers it.
+
+    An error here would end the host's call, and with it whoever waits for the film.
+    """
+    try:
+        return await task_of(context, task_id)
+    except (Failure, RunwayError) as error:
+        if error.kind not in _PASSING:
+            raise
+        intent = await intent_of(context.room, task_id)
+        if intent is None or intent.failure_kind is not None:
+            raise
+        return remembered_task(intent, task_id)
 
 
 def _expect(context: ServerContext, task: Task) -> None:

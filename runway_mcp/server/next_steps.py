@@ -84,7 +84,7 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
     if failure.about is not None or failure.instead is not None:
-        return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead or "", asked)
+        return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return _elsewhere(failure.kind, asked)
     return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
@@ -139,8 +139,10 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
     return follow(failure.task.task_id, asked)
 
 
-def _instead(asset_id: str, asked: Asked) -> NextStep:
-    """The same extension of the film before, as a dry run: that one has an extension left."""
+def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
+    """The same extension of the film before, as a dry run: that one has an extension left. None if it is gone."""
+    if not asset_id:
+        return None
     kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
     reason = "Checks and prices another end for the film before this one, which has an extension left, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)

@@ -8,15 +8,16 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.runway.models import Credits, Task
+from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.known import intent_of
 from runway_mcp.tasks.database import LedgerError
-from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.followed import Followed
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, is_id, nearest_clips, spelling_of
-from runway_mcp.tasks.plan import Plan, Wish, make_plan
+from runway_mcp.tasks.plan import Plan, Wish, make_plan, source_of
 from runway_mcp.tasks.room import write_down
 
 READING_SECONDS = 5.0
@@ -26,6 +27,7 @@ FRESH_SECONDS = 60.0
 """For so long a task of ours that upstream does not know may still be too fresh for it."""
 
 _BALANCE_SECONDS = 3.0
+_SOURCE_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +100,17 @@ async def task_id_of(context: ServerContext, reference: str) -> str:
         raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
 
 
+async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Task:
+    """The task, as `read_task`; an id that nothing has is answered with the clips whose ids or names are nearest."""
+    try:
+        return await read_task(context, task_id, wait=wait)
+    except NotFound as error:
+        failure, near = failure_of(error), ""
+        with anyio.move_on_after(READING_SECONDS):
+            near = await nearest_clips(context.room.client, task_id, email=context.settings.email)
+        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
+
+
 async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:
     """The task for a caller who is going to wait for so many seconds, if any; that goes on while reads fail."""
     if wait <= 0:
@@ -120,10 +133,22 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
             return await room.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
             intent = await intent_of(room, task_id)
-            if intent is None or intent.ended is not None or room.ledger.now() - intent.created > FRESH_SECONDS:
+            if intent is None or intent.ended is not None or not _may_be_fresh(room.watcher.known(task_id)):
                 raise
-            return Task(task_id=task_id, status=intent.status or "PENDING")
+            task = Task(task_id=task_id, status=intent.status or "PENDING")
+            room.watcher.follow(task)
+            return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+def _may_be_fresh(followed: Followed | None) -> bool:
+    """Whether upstream may not know a task of ours yet: it has told nothing of it, or it was submitted only just now.
+
+    By the event loop's clock: by the machine's, which may jump, a task of this moment can look old.
+    """
+    if followed is None or not followed.is_told:
+        return True
+    return anyio.current_time() - followed.outlook.began <= FRESH_SECONDS
 
 
 async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:
@@ -133,6 +158,13 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
             return await client.credits(account, patience=0.0)
         except RunwayError as error:
             _log.info("the balance could not be read: %s", error)
+    return None
+
+
+async def extended_by(context: ServerContext, task: Task) -> Asset | None:
+    """The film that a task of others extends; None if it extends none, or if that cannot be told soon."""
+    with anyio.move_on_after(_SOURCE_SECONDS):
+        return await source_of(context.room.client, task, patience=0.0)
     return None
 
 

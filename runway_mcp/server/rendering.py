@@ -10,7 +10,8 @@ from runway_mcp.server.outputs import AssetOutput, AssetsOutput, ErrorOutput, Ne
 
 _LONGEST_QUOTE = 60
 _LISTED_PROMPT = 90
-_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+# Not within a quotation, and not before the words of Runway that a sentence announces.
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
 _SAME_END = "As things stand, the same call would end the same way."
 
 
@@ -39,7 +40,8 @@ def quoted(text: str, longest: int = _LONGEST_QUOTE) -> str:
 
 def first_sentence(message: str) -> str:
     """What a message says first; the whole of it stands in the error."""
-    return _SENTENCE_END.split(message, maxsplit=1)[0]
+    ends = (end.start() for end in _SENTENCE_END.finditer(message))
+    return message[: next((end for end in ends if message.count('"', 0, end) % 2 == 0), len(message))]
 
 
 def one_line(text: str) -> str:

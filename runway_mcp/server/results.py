@@ -13,6 +13,7 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from runway_mcp.server.outputs import AssetsOutput, TaskOutput, Video
 from runway_mcp.server.rendering import assets_text, one_line, task_text
 from runway_mcp.server.uris import asset_uri
+from runway_mcp.tasks.intents import normalized
 
 LONGEST_RESULT = 2500
 """Characters of a task's structured content; above it, what is told elsewhere is left out.
@@ -81,7 +82,7 @@ def _with_one_link(output: TaskOutput) -> TaskOutput:
 def _with_short_prompt(output: TaskOutput) -> TaskOutput:
     """Without the end of a prompt that the next call's arguments hold in full."""
     prompt, step = output.text_prompt or "", output.next_step
-    if len(prompt) <= _LONGEST_PROMPT or step is None or step.arguments.get("text_prompt") != prompt:
+    if len(prompt) <= _LONGEST_PROMPT or step is None or normalized(step.arguments.get("text_prompt")) != prompt:
         return output
     return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"})
 

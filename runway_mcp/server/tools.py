@@ -54,9 +54,10 @@ from runway_mcp.server.reads import (
     READING_SECONDS,
     balance_of,
     earlier_of,
+    extended_by,
     note_end,
     plan_of,
-    read_task,
+    read_named,
     resolved,
     task_id_of,
     wish_of,
@@ -243,13 +244,14 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
     task_id = await task_id_of(context, arguments.task_id)
-    task = await read_task(context, task_id, wait=deadline - anyio.current_time())
+    task = await read_named(context, task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await _waited(call, task, deadline)
     await note_end(context, task)
-    return task_output(task, call.asked, intent=intent)
+    source = None if intent else await extended_by(context, task)
+    return task_output(task, call.asked, intent=intent, source=source)
 
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:

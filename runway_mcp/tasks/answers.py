@@ -8,10 +8,10 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent
+from runway_mcp.tasks.failures import failed
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.recall import deleted, gone, remembered_failure, remembered_task
+from runway_mcp.tasks.recall import deleted, remembered_failure, remembered_task
 from runway_mcp.tasks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 _READING = 2.0
 # For so long after its end a film is believed to be there, in seconds.
 _FRESH = 60.0
-_CANNOT_READ = "Runway cannot be asked for it now; nothing was submitted again. Make the same call later, free."
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Answers:
     async def _task(self, intent: Intent, task_id: str) -> Task:
         """The task as upstream tells it, or as it was last told where that cannot be read soon.
 
-        Raises `Failure` for a film that is there no more, and for an end of which too little is remembered.
+        Raises `Failure` for a film that is there no more, and for an end without one.
         """
         with anyio.move_on_after(_READING):
             try:
@@ -62,9 +61,6 @@ class Answers:
                 _log.info("a task that answers a request could not be read: %s", error)
         if (failure := remembered_failure(intent)) is not None:
             raise failure
-        if intent.status == "SUCCEEDED" and intent.film is None:
-            message = f"This request was submitted before, as {task_id}, and made a film. {_CANNOT_READ}"
-            raise Failure("unavailable", message, intent=intent, twin=True)
         return remembered_task(intent, task_id)
 
     async def _with_film(self, intent: Intent, task: Task) -> Task:
@@ -89,6 +85,7 @@ class Answers:
             return remembered_task(intent, task_id).model_copy(update={"artifacts": (film,)})
         if intent.ended is not None:
             raise remembered_failure(intent) or deleted(intent)
-        if self._ledger.now() - intent.created > LOOKING_SECONDS:
-            raise gone(intent)
-        return remembered_task(intent, task_id)
+        # It may be too fresh for upstream; whoever follows it finds out if it is gone.
+        remembered = remembered_task(intent, task_id)
+        self._watcher.follow(remembered)
+        return remembered

@@ -29,7 +29,7 @@ _ADVICE = {
     "unauthorized": "Set USEAPI_TOKEN to the whole token, from `user:` to its end, and restart the server.",
     "subscription": "The user has to renew the useapi.net subscription first.",
     "account": "The user has to link the Runway account again on useapi.net first.",
-    "insufficient_credits": "Add credits on Runway, ask for fewer seconds, or set exploreMode on an Unlimited plan.",
+    "insufficient_credits": "Add credits on Runway, or set exploreMode on an Unlimited plan.",
     "moderated": (
         "Reword text_prompt before another try, and do not try another seed: refusals by moderation add up and can "
         "suspend the Runway account."
@@ -47,7 +47,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     `running` names the tasks that hold the slots, `candidates` the tasks that may be ours, `addresses` the linked
     accounts, `task` the failed task, `about` the argument of the call that was refused, `intent` the submit that it is
     about; `twin` tells that an earlier submit answers, `instead` is the asset that could be extended in place of the
-    one that was refused.
+    one that was refused, empty if none of its chain can.
     """
 
     kind: str

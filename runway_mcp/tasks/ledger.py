@@ -191,21 +191,22 @@ class Ledger:
 
         await self._transaction(work)
 
-    async def looked(self, intent_id: str, *, complete: bool) -> Intent | None:
+    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
         """Writes that a look found no task, closes the intent if its time is over, and returns it as it stands.
 
-        `complete` tells that the look could read all that upstream shows. A refusal is confirmed by the first such
-        look; else the first one after ten minutes closes the intent as unknown, and a day without any does as well.
+        `intent` is as it stood when the look began: what was posted or answered since then, the look says nothing of.
+        `complete` tells that it could read all that upstream shows. A refusal is confirmed by such a look; else the
+        first one after ten minutes closes the intent as unknown, and a day without any does as well.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
-            standing, now = read(ledger, intent_id), self._clock()
-            if standing is None or standing.state not in OPEN:
+            standing, now = read(ledger, intent.id), self._clock()
+            if standing is None or standing.state not in OPEN or standing.posts != intent.posts:
                 return standing
             changed, age = standing, now - standing.created
-            if complete and standing.state is not State.POSTING:
+            if complete and State.POSTING not in (intent.state, standing.state):
                 changed = replace(changed, looked=True)
-            if changed.looked and standing.failure_kind is not None:
+            if changed.looked and intent.failure_kind is not None:
                 changed = replace(changed, state=State.REFUSED, closed=None)
             elif standing.state is not State.UNKNOWN and age >= (LOOKING_SECONDS if complete else BLIND_SECONDS):
                 changed = replace(changed, state=State.UNKNOWN, looked=complete, closed=now)
@@ -242,7 +243,7 @@ class Ledger:
         """Writes what upstream tells of a task, if an intent owns it.
 
         An end is final, whatever an older read says after it; only a film that turns up takes the place of a success
-        without one.
+        without one, or of a task that was gone.
         """
         kind, message = failure or (None, None)
 
@@ -251,7 +252,7 @@ class Ledger:
             written = ledger.execute(
                 "UPDATE intents SET status = ?, ended = coalesce(ended, ?), film = ?, failure_kind = ?,"
                 " failure_message = ? WHERE task_id = ? AND (ended IS NULL AND (status IS NOT ? OR ? IS NOT NULL)"
-                " OR ? IS NOT NULL AND status = 'SUCCEEDED' AND film IS NULL)",
+                " OR ? IS NOT NULL AND film IS NULL AND (status = 'SUCCEEDED' OR failure_kind = 'not_found'))",
                 (status, now, film_json(film), kind, message, task_id, status, now, film_json(film)),
             )
             if film is not None and written.rowcount:
@@ -259,15 +260,6 @@ class Ledger:
                 ledger.execute("INSERT OR IGNORE INTO spellings (spelling, asset_id) VALUES (?, ?)", name)
 
         await self._transaction(work)
-
-    async def note_hand_made(self, task_id: str) -> None:
-        """Writes that a task was started by hand and not through the API, so that it can never be taken for ours."""
-        await self._transaction(lambda ledger: ledger.execute("INSERT OR IGNORE INTO hand_made VALUES (?)", (task_id,)))
-
-    async def is_hand_made(self, task_id: str) -> bool:
-        """Whether a task is known to have been started by hand."""
-        query = "SELECT 1 FROM hand_made WHERE task_id = ?"
-        return await self._transaction(lambda ledger: ledger.execute(query, (task_id,)).fetchone() is not None)
 
     async def check(self, cost: int, *, terms: Terms) -> None:
         """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""

@@ -51,7 +51,6 @@ def _answers_for_good(connection: sqlite3.Connection) -> None:
         CREATE INDEX intents_by_time ON intents (created);
         CREATE INDEX intents_by_state ON intents (state, ended);
         CREATE TABLE spellings (spelling TEXT PRIMARY KEY, asset_id TEXT NOT NULL);
-        CREATE TABLE hand_made (task_id TEXT PRIMARY KEY);
         """,
     )
     sources: dict[str, set[str]] = {}

@@ -4,10 +4,11 @@ import difflib
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import InvalidRequest, RunwayError, quoted
+from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -21,7 +22,6 @@ _PAGE = 50
 _PATIENCE = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
-_SIMILARITY = 0.3
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     if kind_of(reference) == "task":
         return reference
     if kind_of(reference) == "asset":
-        return await _maker(client, reference)
+        return await _maker(client, reference, email)
     if is_id(reference) and (known := await ledger.task_named(uuid_of(reference))) is not None:
         return known
     assets = await newest_assets(client, email)
@@ -78,7 +78,7 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     if made:
         return made[0]
     if len(named) == 1:
-        return await _maker(client, named[0].asset_id)
+        return await _maker(client, named[0].asset_id, email)
     raise not_found("task", reference, assets)
 
 
@@ -118,9 +118,12 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
     return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
 
 
-async def _maker(client: RunwayClient, asset_id: str) -> str:
+async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
     try:
         asset = await client.asset(checked_id(asset_id, "taskId"), patience=_PATIENCE)
+    except NotFound as error:
+        failure, near = failure_of(error), await nearest_clips(client, asset_id, email=email)
+        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
     except RunwayError as error:
         raise failure_of(error) from error
     if asset.task_id is None:
@@ -157,17 +160,15 @@ def _path_of(link: str) -> str | None:
 
 
 def _nearest(reference: str, assets: Sequence[Asset]) -> str:
-    """The clips whose name, or whose id, is most like the reference."""
+    """The clips whose name, or whose id, is most like the reference, the likest first."""
     wanted = uuid_of(reference).casefold()
 
     def likeness(asset: Asset) -> float:
         names = (uuid_of(asset.asset_id), (asset.name or "").casefold(), uuid_of(asset.task_id or ""))
         return max(difflib.SequenceMatcher(None, wanted[:200], name[:200]).ratio() for name in names)
 
-    rated = sorted(((likeness(asset), asset) for asset in assets), key=lambda pair: pair[0], reverse=True)
-    near = [asset for ratio, asset in rated[:_NEAREST] if ratio >= _SIMILARITY] or [
-        asset for _, asset in rated[:_NEAREST]
-    ]
+    clips = [asset for asset in assets if asset.media_type in (None, "video")]
+    near = sorted(clips, key=likeness, reverse=True)[:_NEAREST]
     if not near:
         return ""
     told = "; ".join(f"{quoted(asset.name or 'unnamed')} {asset.asset_id}" for asset in near)

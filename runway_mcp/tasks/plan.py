@@ -85,7 +85,8 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         raise failure_of(error) from error
     verdict = judge(source, parent)
     if verdict.extendable != "yes" or verdict.model is None or parent is None:
-        instead = await _before(client, parent, patience) if verdict.model is not None else None
+        # A film that was extended to the end of its chain has films before it; no other clip has.
+        instead = None if verdict.model is None else await _living_before(client, parent, patience)
         raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.", instead=instead)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds = _seconds(wish, model)
@@ -127,14 +128,35 @@ async def _source(client: RunwayClient, reference: str, patience: float | None) 
         return asset, None
 
 
-async def _before(client: RunwayClient, task: Task | None, patience: float | None) -> str | None:
-    """The film from which a task's film was extended; None if it cannot be read."""
+async def source_of(client: RunwayClient, task: Task | None, *, patience: float | None) -> Asset | None:
+    """The film from which a task's film was extended, as its own task tells it; None if that cannot be read."""
     before = task.options.extended_from_task_id if task else None
     try:
         films = (await client.task(before, patience=patience)).artifacts if before else ()
     except RunwayError:
         return None
-    return films[0].asset_id if films else None
+    if not films:
+        return None
+    return films[0] if films[0].task_id else films[0].model_copy(update={"task_id": before})
+
+
+async def _living_before(client: RunwayClient, task: Task | None, patience: float | None) -> str:
+    """The nearest film before a task's film that is still there; empty if none is, or if it cannot be read."""
+    for _ in range(max(model.max_extensions for model in MODELS.values())):
+        film = await source_of(client, task, patience=patience)
+        if film is None:
+            break
+        try:
+            return (await client.asset(film.asset_id, patience=patience)).asset_id
+        except NotFound:
+            pass
+        except RunwayError:
+            break
+        try:
+            task = await client.task(film.task_id or "", patience=patience)
+        except RunwayError:
+            break
+    return ""
 
 
 def _film_of(task: Task) -> Asset:

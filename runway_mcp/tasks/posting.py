@@ -137,8 +137,8 @@ class Posts:
     async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
         """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
 
-        What never left needs no look. A 429 is looked after once; the next POST is preceded by another look. Until then
-        the ledger holds it as unconfirmed, so that a crash in between loses nothing.
+        What never left needs no look. Until it is confirmed the ledger holds it as open, so that a crash in between
+        loses nothing.
         """
         if isinstance(answer, Task | SubmitUnclear):
             return answer
@@ -147,7 +147,7 @@ class Posts:
         with suppress(LedgerError):
             await self._write_refusal(intent, Refused(answer, confirmed=False))
         confirmed, named = False, answer.running if isinstance(answer, Busy) else ()
-        for pause in (0.0,) if isinstance(answer, Busy) else (0.0, CONFIRMING_PAUSE):
+        for pause in (0.0, CONFIRMING_PAUSE):
             await anyio.sleep(pause)
             sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
             if sight.task is not None:

@@ -36,8 +36,9 @@ class Reader:
     """The reads of one account for as long as it has unfinished tasks.
 
     `poll` is the shortest time between two reads in seconds. `on_change` is awaited with each changed task before its
-    waiters are woken; `usual` tells when such a task usually ends; `callbacks_come` whether those that were asked for
-    can be expected to tell the end, `is_overlooked` whether somebody looks at all tasks at once.
+    waiters are woken, `on_gone` with each that upstream has not known for ten minutes; `usual` tells when such a task
+    usually ends; `callbacks_come` whether those that were asked for can be expected to tell the end, `is_overlooked`
+    whether somebody looks at all tasks at once.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Reader:
         *,
         poll: float,
         on_change: Callable[[Followed, Task], Awaitable[None]],
+        on_gone: Callable[[Task], Awaitable[None]],
         usual: Callable[[Task], Span | None],
         callbacks_come: Callable[[], bool],
         is_overlooked: Callable[[], bool],
@@ -58,6 +60,7 @@ class Reader:
         self._listing = listing
         self._poll = poll
         self._on_change = on_change
+        self._on_gone = on_gone
         self._usual = usual
         self._callbacks_come = callbacks_come
         self._is_overlooked = is_overlooked
@@ -241,6 +244,7 @@ class Reader:
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
                 del self.followed[entry.task.task_id]
                 entry.give_up()
+                await self._on_gone(entry.task)
             return False
         self._listing.outdone(task)
         await self._note(entry, task)

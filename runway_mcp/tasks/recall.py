@@ -5,9 +5,12 @@ from runway_mcp.tasks.failures import Charged, Failure, failed
 from runway_mcp.tasks.intents import Film, Intent
 from runway_mcp.tasks.terms import iso
 
+GONE = "not_found"
+"""The kind of failure of a task or a film that was deleted."""
+
 
 def remembered_task(intent: Intent, task_id: str) -> Task:
-    """The task as it was last told: without links, and without its film where none is remembered."""
+    """The task as it was last told, without links; a success whose film is not remembered has an open end."""
     options = TaskOptions(
         text_prompt=intent.text_prompt,
         seed=intent.seed,
@@ -16,9 +19,10 @@ def remembered_task(intent: Intent, task_id: str) -> Task:
         extended_from_task_id=intent.parent_task_id,
         extended_count=intent.extended_count,
     )
+    is_open = intent.status == "SUCCEEDED" and intent.film is None
     return Task(
         task_id=task_id,
-        status=intent.status or "PENDING",
+        status="UNKNOWN" if is_open else intent.status or "PENDING",
         created_at=iso(intent.created),
         task_type=intent.task_type,
         options=options,
@@ -32,9 +36,9 @@ def remembered_failure(intent: Intent) -> Failure | None:
     if intent.failure_kind is None or intent.ended is None:
         return None
     charged: Charged = "unknown"
-    if intent.status == "SUCCEEDED":
+    if intent.status == "SUCCEEDED" or intent.failure_kind == GONE:
         charged = "yes" if intent.cost else "no"
-    retry = "later" if intent.status == "SUCCEEDED" else None
+    retry = "later" if intent.status == "SUCCEEDED" and intent.failure_kind != GONE else None
     message = intent.failure_message or "The task failed."
     return failed(intent.failure_kind, message, charged=charged, retry=retry, intent=intent, twin=True)
 
@@ -45,16 +49,15 @@ def deleted(intent: Intent) -> Failure:
         f"This request was submitted before, on {day(intent)}, and its film was deleted on Runway's side. To make and "
         "pay another one, give another `seed`."
     )
-    return Failure("not_found", message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
+    return Failure(GONE, message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
 
 
-def gone(intent: Intent) -> Failure:
-    """The failure of a request whose task vanished before its end was seen."""
-    message = (
-        f"This request was submitted before, on {day(intent)}, as {intent.task_id}, and Runway does not know that task "
-        "any more: probably it was deleted. To submit once more on purpose, give another `seed`."
+def gone_words(task_id: str) -> tuple[str, str]:
+    """The kind and the message of a task that vanished before its end was seen, as the ledger keeps them."""
+    return GONE, (
+        f"Runway does not know this request's task, {task_id}, any more: probably it was deleted. To submit once more "
+        "on purpose, give another `seed`."
     )
-    return Failure("not_found", message, charged="unknown", intent=intent, twin=True)
 
 
 def day(intent: Intent) -> str:

@@ -18,6 +18,7 @@ from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
 from runway_mcp.tasks.posting import Posts
+from runway_mcp.tasks.recall import gone_words
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.submit import Submissions
 from runway_mcp.tasks.usual import Usual
@@ -67,8 +68,13 @@ async def open_tasks(
         await write_down(book, task)
         await on_change(task)
 
+    async def note_gone(task: Task) -> None:
+        await book.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
+
     async with anyio.create_task_group() as background:
-        watcher = Watcher(client, background, poll_seconds=poll_seconds, on_change=note, usual=usual, now=now)
+        watcher = Watcher(
+            client, background, poll_seconds=poll_seconds, on_change=note, on_gone=note_gone, usual=usual, now=now
+        )
 
         async def accepted(task: Task) -> None:
             await note(task)

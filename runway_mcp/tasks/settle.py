@@ -71,7 +71,7 @@ class Settlements:
                 if adopted is not None:
                     return adopted
             complete = sight.complete
-        return await self._ground.ledger.looked(intent.id, complete=complete) or intent
+        return await self._ground.ledger.looked(intent, complete=complete) or intent
 
     def hurry(self, intent: Intent) -> None:
         """Looks once, in the background, since something tells that there may be a task."""

@@ -25,7 +25,7 @@ from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.ledger import FREE
 from runway_mcp.tasks.plan import Plan, Wish, key_of
-from runway_mcp.tasks.posting import Late, Post, Posts, Refused
+from runway_mcp.tasks.posting import Late, Outcome, Post, Posts, Refused
 from runway_mcp.tasks.settle import Settlements
 from runway_mcp.tasks.terms import Terms, arguments_key
 from runway_mcp.tasks.watcher import Watcher
@@ -80,14 +80,15 @@ class Submissions:
         return await self._ground.ledger.earlier(wish.asset_id, partial(key_of, wish))
 
     async def answer(
-        self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None
+        self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
     ) -> Submitted | None:
         """What the intent of an earlier submit answers, at the latest at `deadline`; None if it came to nothing.
 
-        With a `patience` an unknown outcome is awaited for so many seconds only. Raises `Failure` as `submit` does.
+        With a `patience` an unknown outcome is awaited for so many seconds only. `twin` is False for a submit of this
+        very call. Raises `Failure` as `submit` does.
         """
         try:
-            return await self._answers.told(await self._join(intent, deadline, _sparing(say), patience), twin=True)
+            return await self._answers.told(await self._join(intent, deadline, _sparing(say), patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
@@ -102,6 +103,7 @@ class Submissions:
         answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
         """
         say, covers = _sparing(say), arguments_key(plan)
+        posted: set[str] = set()
         while True:
             try:
                 wanted = draft(plan, calls_back=self._callbacks is not None)
@@ -111,9 +113,10 @@ class Submissions:
             except LedgerError as error:
                 raise _not_submitted(error) from error
             if is_earlier:
-                submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience)
+                twin = intent.id not in posted
+                submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
             else:
-                submitted = await self._spend(plan, intent, deadline, say)
+                submitted = await self._spend(plan, intent, deadline, say, posted)
             if submitted is not None:
                 return submitted
 
@@ -126,11 +129,14 @@ class Submissions:
                 await self._ground.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
         await self._settlements.look_again()
 
-    async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say) -> Submitted | None:
-        """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again."""
+    async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say, posted: set[str]) -> Submitted | None:
+        """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again.
+
+        `posted` takes the id of an intent that this call has sent a POST for.
+        """
         request = request_of(plan, intent, callbacks=self._callbacks)
         try:
-            return await self._posted(intent, request, turbo=plan.model.turbo, deadline=deadline, say=say)
+            return await self._posted(intent, request, posted, turbo=plan.model.turbo, deadline=deadline, say=say)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
         finally:
@@ -138,17 +144,16 @@ class Submissions:
                 await self._withdraw(intent)
 
     async def _posted(
-        self, intent: Intent, request: ExtendRequest, *, turbo: bool, deadline: float, say: Say
+        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
     ) -> Submitted | None:
         """Posts, and posts again while the slots are busy; every POST but the first follows a look that found none."""
         is_first, is_sure = intent.posts == 0, intent.is_verified
         while True:
-            if not is_first and (found := await self._looked_for(intent, say, is_sure=is_sure)) is not None:
-                return await self._answers.told(found, twin=False)
+            if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
+                return await self._answers.told(found, twin=found.id not in posted)
             is_first = False
-            post = self._posts.begin(intent, request, turbo=turbo)
-            await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
-            match post.outcome:
+            outcome = await self._sent(intent, request, posted, turbo=turbo, deadline=deadline, say=say)
+            match outcome:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
@@ -163,6 +168,16 @@ class Submissions:
                 case Refused() as refused:
                     return await self._refused(intent, refused)
 
+    async def _sent(
+        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
+    ) -> Outcome | None:
+        """What a POST comes to; None if that is not known in time, which is five seconds at least."""
+        post = self._posts.begin(intent, request, turbo=turbo)
+        await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
+        if not isinstance(post.outcome, Late):
+            posted.add(intent.id)
+        return post.outcome
+
     async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
         """Raises the refusal: surely nothing was charged, or nobody could confirm that yet."""
         if not refused.confirmed:
@@ -173,7 +188,7 @@ class Submissions:
                 return await self._answers.told(standing, twin=False)
         raise failure_of(refused.error) from refused.error
 
-    async def _looked_for(self, intent: Intent, say: Say, *, is_sure: bool) -> Intent | None:
+    async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
         """The intent with the task that an earlier POST of it made after all, or as another holder has it.
 
         None if there is surely no task: then another POST may leave. Raises `Failure` if nobody can look; `is_sure`
@@ -183,7 +198,8 @@ class Submissions:
         ledger = self._ground.ledger
         if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
             return await ledger.get(intent.id)
-        while (sight := await self._settlements.look(intent, seconds=_LOOK_PATIENCE)).task is not None:
+        seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
+        while (sight := await self._settlements.look(intent, seconds=seconds)).task is not None:
             adopted = await self._settlements.adopt(intent, sight.task)
             if adopted is not None:
                 return adopted

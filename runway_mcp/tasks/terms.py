@@ -95,7 +95,7 @@ def terms_failure(refusal: TermsRefused, plan: Plan, terms: Terms) -> Failure:
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {terms.per_day} that this server "
                 f"allows. {_frees(refusal.frees_at)}{_ways_on(plan, (terms.per_day or 0) - refusal.spent)}"
             )
-            return Failure("spend_limit", message, retry="later" if refusal.frees_at is not None else None)
+            return Failure("spend_limit", message, retry="later")
         case "unconfirmed":
             message = (
                 f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "

@@ -21,8 +21,6 @@ from runway_mcp.tasks.ledger import Ledger
 
 # How much earlier than the POST a task may be dated: on upstream's own clock, and where only ours is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
-# Within so many seconds of its start the scheduler should list a task that was started through the API.
-_LISTED_WITHIN = 15.0
 # Offset and length of the pages that are looked through: together all that upstream lists, the newest soonest.
 _PAGES = ((0, 100), (100, 900), (1000, 1000))
 _PATIENCE = 3.0
@@ -155,31 +153,15 @@ async def _listed(
     """The intent's task in the list of all."""
     references = {entry.task_id: entry.reply_ref for entry in running or ()}
     async for page in _pages(client, intent):
-        if running is not None:
-            await _tell_hand_made(client, ledger, intent, [task for task in page if task.task_id not in references])
         fitting = [task for task in page if is_ours(task, intent, references)]
         for task in sorted(fitting, key=lambda task: _distance(task, intent)):
-            if await _owned(ledger, task.task_id, intent) or await ledger.is_hand_made(task.task_id):
+            if await _owned(ledger, task.task_id, intent):
                 continue
             # The list may hide whose a task is, why it failed, or its film; who adopts it must not be misled.
             whole = await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
             if is_ours(whole, intent, {task.task_id: None} | references):
                 return whole
     return None
-
-
-async def _tell_hand_made(client: RunwayClient, ledger: Ledger, intent: Intent, unlisted: Iterable[Task]) -> None:
-    """Writes down which tasks that look like the intent's run without the scheduler listing them: its own end hides it.
-
-    A task that began only just now may not be listed yet.
-    """
-    now = client.upstream_time()
-    if now is None or intent.seed_generated:
-        return
-    for task in unlisted:
-        is_listed_late = task.created is None or now - task.created.timestamp() <= _LISTED_WITHIN
-        if not (task.is_terminal or is_listed_late) and _fits(task, intent):
-            await ledger.note_hand_made(task.task_id)
 
 
 def _distance(task: Task, intent: Intent) -> float:

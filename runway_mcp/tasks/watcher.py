@@ -33,8 +33,9 @@ _OLDEST = 86_400.0
 class Watcher:
     """Reads followed tasks until they end, never more often than `poll_seconds` per account.
 
-    `on_change` is awaited with each changed task before its waiters are woken. `usual` is what earlier tasks taught of
-    how long they take; the watcher goes on learning. `now` gives Unix seconds.
+    `on_change` is awaited with each changed task before its waiters are woken, `on_gone` with each that upstream has
+    not known for ten minutes, which nobody reads any more. `usual` is what earlier tasks taught of how long they take;
+    the watcher goes on learning. `now` gives Unix seconds.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Watcher:
         *,
         poll_seconds: float,
         on_change: Callable[[Task], Awaitable[None]],
+        on_gone: Callable[[Task], Awaitable[None]] | None = None,
         usual: Usual | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -51,6 +53,7 @@ class Watcher:
         self._background = readers
         self._poll = poll_seconds
         self._on_change = on_change
+        self._on_gone = on_gone
         self._usual = usual or Usual()
         self._now = now
         self._readers: dict[str | None, Reader] = {}
@@ -133,6 +136,7 @@ class Watcher:
             listing,
             poll=self._poll,
             on_change=self._changed,
+            on_gone=self._gone,
             usual=self._usual.span,
             callbacks_come=lambda: self._missed < _MISSED,
             is_overlooked=lambda: self._onlookers > 0,
@@ -165,6 +169,13 @@ class Watcher:
             await self._on_change(task)
         except Exception:  # noqa: BLE001  whoever waits must hear of the change all the same
             _log.exception("a change of a task could not be passed on")
+
+    async def _gone(self, task: Task) -> None:
+        try:
+            if self._on_gone is not None:
+                await self._on_gone(task)
+        except Exception:  # noqa: BLE001  a crash here would end the reader of the account
+            _log.exception("a task that is gone could not be passed on")
 
 
 class _Desk:

@@ -59,6 +59,10 @@ _PERSON = 30.0
 _AT_ONCE = 12.0
 # How long the same news takes from one process to another.
 _NEWS = 1.0
+# How late upstream may show what it refused, or asked to wait for, and accepted all the same; and a look after that.
+_SHOWN = 3.0
+# Among more tasks than this, no page of them must hold a certain one.
+_CROWD = 40
 # After so many seconds on a healthy upstream every end is known.
 _SETTLED = 90.0
 
@@ -187,8 +191,8 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     if charged == _YES and not made:
         case.verdict.find("lies", f"{said}, and nothing was charged")
     if charged == _NO and not _speaks_of_itself(case, asked, kind):
-        known = asked.ended - _NEWS if case.facts.prompt and kind == "busy" else asked.began
-        own = [it for it in made if _left_during(case, it, asked) and it.cost]
+        known = asked.ended - _SHOWN if case.facts.prompt and kind == "busy" else asked.began
+        own = [it for it in made if _left_during(case, it, asked) and it.cost and it.accepted < asked.ended - _SHOWN]
         before = [it for it in made if it.accepted < known and it.cost]
         if before or (own and _is_alone(case, asked)):
             case.verdict.find("lies", f"{said}, and POST {(before or own)[0].post} was accepted")
@@ -271,7 +275,11 @@ def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     name, arguments = _name(asked), step["arguments"]
     made = case.by_id.get(content.get("taskId", ""))
     if step["tool"] == "get_task":
-        near = {content.get("taskId"), *(it["taskId"] for it in content.get("candidates", ()))}
+        near = {
+            content.get("taskId"),
+            asked.arguments.get("taskId"),
+            *(it["taskId"] for it in content.get("candidates", ())),
+        }
         own = {it.task_id for it in case.made_for(asked)}
         if arguments.get("taskId") not in near | own:
             case.verdict.find("lies", f"{name} leads to {arguments.get('taskId')}, which is not about it")
@@ -297,7 +305,11 @@ def _judge_last(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
     kind = part(content, "error").get("kind")
     told = next((it for it in made if it.task_id == content.get("taskId")), None)
     if told is None:
-        if not any(kind in _ENDS.get(it.outcome, ()) for it in made):
+        key, candidates = case.requests.of_asked[asked.number], [it["taskId"] for it in content.get("candidates", ())]
+        crowded = len(case.facts.made) > _CROWD
+        unnamed = [it for it in made if not it.named and key and key.seed is not None]
+        named = [it for it in unnamed if crowded or it.task_id in candidates]
+        if not named and not any(kind in _ENDS.get(it.outcome, ()) for it in made):
             sentence = f"{_name(asked)} does not find the task of POST {made[0].post} at the end: {kind}"
             case.verdict.find("lost", sentence)
     elif max(told.ends, told.films_at) < asked.began - _SETTLED:

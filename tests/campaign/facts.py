@@ -36,7 +36,8 @@ class Made:
     """A task of upstream's: when it was accepted, what it cost, how it ends, and what of it can be seen.
 
     `films` are the assets that it makes, `films_at` from when on upstream names them; `post` is the number of the POST
-    of ours that made it, None for one that others began. `shown` tells whether upstream still knows it.
+    of ours that made it, None for one that others began. `shown` tells whether upstream still knows it, `named` whether
+    upstream tells its reference: in its lists, or in the scheduler from its beginning on.
     """
 
     task_id: str
@@ -49,6 +50,7 @@ class Made:
     films_at: float = 0.0
     post: int | None = None
     shown: bool = True
+    named: bool = True
 
 
 @dataclass

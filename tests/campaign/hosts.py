@@ -11,7 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 from mcp.client.client import Client
 from mcp.client.extension import ClaimContext, ResultClaim
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    CONNECTION_CLOSED,
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
@@ -95,7 +97,11 @@ async def _followed(handle: Handle, context: ClaimContext) -> CallToolResult:
     told: Handle = handle
     while told.status == "working":
         await anyio.sleep(told.poll_interval_ms / 1000)
-        told = await ask(context.session, "tasks/get", handle.task_id)
+        try:
+            told = await ask(context.session, "tasks/get", handle.task_id)
+        except MCPError as error:  # upstream is away: the next poll may tell
+            if error.code == CONNECTION_CLOSED:
+                raise
     if isinstance(told, Told) and told.result:
         return told.result
     end = {"summary": told.status_message, "taskId": handle.task_id, "status": told.status.upper()}

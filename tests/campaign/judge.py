@@ -4,7 +4,8 @@ Imports nothing of the program. Its definitions are its own, written from sectio
 
 - *doubled*: a second task accepted for a request, whatever the time between;
 - *repeated*: a POST that left although an earlier one of the same request was not surely refused;
-- *lost*: an accepted task that upstream shows, and neither the ledger owns nor the same call finds at the end;
+- *lost*: an accepted task that upstream shows to be ours, and neither the ledger owns nor the same call finds at the
+  end; where upstream does not show whose it is, the same call must name it as a candidate;
 - *wrong*: a call or a row with a task that its request did not make;
 - *unsettled*: a row without an end although upstream shows its task;
 - *harmful*: a request posted again after moderation had refused it;
@@ -30,6 +31,13 @@ class Case:
 
     facts: Facts
     verdict: Verdict = field(default_factory=Verdict)
+
+    def is_ours(self, post: Post, made: Made) -> bool:
+        """Whether upstream shows a task, and shows that it is ours.
+
+        A seed of the caller's stands behind tasks made by hand as well: it proves nothing without the reference.
+        """
+        return made.shown and (made.named or self.requests.of_post[post.number].seed is None)
 
     def __post_init__(self) -> None:
         self.requests = Requests(self.facts)
@@ -108,7 +116,7 @@ def _judge_harm(case: Case) -> None:
 def _judge_lost(case: Case) -> None:
     told = {asked.content.get("taskId") for asked in case.facts.asked if asked.last and asked.content}
     for post, made in case.taken:
-        if made.shown and made.task_id not in case.owned and made.task_id not in told:
+        if case.is_ours(post, made) and made.task_id not in case.owned and made.task_id not in told:
             case.verdict.find("lost", f"nothing finds the task of POST {post.number} ({post.process}): {post.body}")
         elif made.shown and len(case.facts.made) < _PAGE and made.task_id not in case.facts.tasks:
             case.verdict.find("lost", f"runway://tasks does not list the task of POST {post.number} ({post.process})")
@@ -140,7 +148,11 @@ def _judge_early(case: Case, row: Row) -> None:
 
 def _free(case: Case, row: Row) -> list[Post]:
     """The POSTs of an intent whose tasks upstream shows and which no intent owns."""
-    return [post for post, made in case.taken if made.shown and made.task_id not in case.owned and _is_of(post, row)]
+    return [
+        post
+        for post, made in case.taken
+        if case.is_ours(post, made) and made.task_id not in case.owned and _is_of(post, row)
+    ]
 
 
 def _is_of(post: Post, row: Row) -> bool:

@@ -216,7 +216,8 @@ class _Run:
 
     def _facts(self, early_rows: list[Row], tasks: list[str]) -> Facts:
         scenario, terms = self.scenario, self.scenario.terms
-        made = made_in(self.world, self.traffic.accepted.made)
+        late = float(scenario.switches.get("late_in_scheduler", 0.0))
+        made = made_in(self.world, self.traffic.accepted.made, late_in_scheduler=late)
         return Facts(
             sources=sources_of(self.world),
             made=made,

@@ -6,6 +6,7 @@ seed that is one which the program had made for an otherwise same request counts
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tests.campaign.facts import Asked, Facts, Post, Source
@@ -67,22 +68,24 @@ class Requests:
             if base is not None and seed is not None:
                 given[base, seed] = min(asked.began, given.get((base, seed), asked.began))
         first: dict[tuple[Base, int], float] = {}
-
-        def note(base: Base, seed: Any, at: float) -> None:
-            if isinstance(seed, int):
-                first[base, seed] = min(at, first.get((base, seed), at))
-
-        for post in facts.posts:
-            note(self._post_base(post), post.body.get("seed"), post.departed or 0.0)
-        for asked in facts.asked:
-            base = self._bases[asked.number]
-            if base is not None and asked.content is not None and asked.arguments.get("seed") is None:
-                note(base, asked.content.get("seed"), asked.ended or asked.began)
+        for base, seed, at in self._sent_or_told(facts):
+            first[base, seed] = min(at, first.get((base, seed), at))
         made: dict[Base, set[int | None]] = defaultdict(lambda: {None})
         for (base, seed), at in first.items():
             if at < given.get((base, seed), float("inf")):
                 made[base].add(seed)
         return made
+
+    def _sent_or_told(self, facts: Facts) -> Iterator[tuple[Base, int, float]]:
+        """The seeds that the program sent, and those that it told of without having been given one, with when."""
+        for post in facts.posts:
+            seed = post.body.get("seed")
+            if post.departed is not None and seed is not None:
+                yield self._post_base(post), seed, post.departed
+        for asked in facts.asked:
+            base, seed = self._bases[asked.number], (asked.content or {}).get("seed")
+            if base is not None and seed is not None and asked.arguments.get("seed") is None:
+                yield base, seed, asked.ended or asked.began
 
 
 def base_of(source: Source, arguments: dict[str, Any]) -> Base:

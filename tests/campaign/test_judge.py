@@ -262,6 +262,19 @@ def test_another_seed_of_the_caller_is_another_request() -> None:
     assert judge(facts).findings == []
 
 
+def test_a_post_that_never_left_makes_no_seed_of_the_program() -> None:
+    facts = good()
+    facts.posts.append(replace(post(1, seed=7), departed=None))
+    task = made(task_id="task:second", accepted=30 * DAY + 2, ends=30 * DAY + 12, post=2)
+    facts.made.append(task)
+    facts.tasks.append("task:second")
+    facts.posts.append(post(2, departed=30 * DAY + 1, task=task, seed=7, replyRef="runway-mcp-2"))
+    facts.rows.append(row(id="2", task_id="task:second", seed=7, reply_ref="runway-mcp-2"))
+    facts.asked[1] = asked(1, 30 * DAY, content=TOLD | {"taskId": "task:second", "seed": 7}, arguments={"seed": 7})
+
+    assert judge(facts).findings == []
+
+
 def test_a_refused_post_may_be_repeated() -> None:
     facts = good()
     task = facts.posts[0].made

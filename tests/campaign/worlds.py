@@ -70,9 +70,13 @@ def sources_of(world: World) -> dict[str, Source]:
     return {world.asset_id(asset): Source(world.asset_id(asset), task.kind.task_type) for asset, task in films if task}
 
 
-def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
-    """What upstream accepted, from whomever; tells each POST of its task."""
+def made_in(world: World, ours: Iterable[tuple[Post, Task]], *, late_in_scheduler: float) -> list[Made]:
+    """What upstream accepted, from whomever; tells each POST of its task.
+
+    `late_in_scheduler` is how late the scheduler showed tasks while upstream was not well.
+    """
     posts = {id(task): post for post, task in ours}
+    lists = world.switches.reply_in_list
     is_silent = world.switches.task_error == "null"  # then nothing shows that a task failed by moderation
     made: list[Made] = []
     for task in world.tasks:
@@ -88,6 +92,7 @@ def made_in(world: World, ours: Iterable[tuple[Post, Task]]) -> list[Made]:
             films_at=task.ends + world.switches.late_films,
             post=post.number if post else None,
             shown=not task.hidden,
+            named=lists or late_in_scheduler == 0.0,
         )
         made.append(each)
         if post:

@@ -1,16 +1,19 @@
-"""Prints how many calls and characters each conversation takes: `python -m tests.conversations`."""
+"""Prints how many calls and characters each conversation and wish takes: `python -m tests.conversations`."""
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from tests.conversations.stories import STORIES, Scene, Story
+from tests.conversations.wishes import WISHES, Agent, played
 from tests.virtual_time import VirtualTimeLoop
 
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 
+_WISHES = "{:<26}{:<12}{:>6}{:>12}"
 _COLUMNS = "{:<16}{:<12}{:>6}{:>9}{:>8}{:>9}{:>7}{:>9}"
 
 
@@ -36,6 +39,24 @@ def table() -> Iterator[str]:
             )
 
 
+def wishes() -> Iterator[str]:
+    """Every wish, read as structured content and as text: calls, and characters written and read."""
+    yield _WISHES.format("wish", "read as", "calls", "characters")
+
+    async def in_a_folder(name: str, *, by_text: bool) -> Agent:
+        with tempfile.TemporaryDirectory() as folder:
+            return await played(name, Path(folder), "auto", by_text=by_text)
+
+    for name in WISHES:
+        for by_text in (False, True):
+            agent = anyio.run(
+                partial(in_a_folder, name, by_text=by_text),
+                backend="asyncio",
+                backend_options={"loop_factory": VirtualTimeLoop},
+            )
+            yield _WISHES.format(name, "text" if by_text else "structured", agent.calls, agent.characters)
+
+
 if __name__ == "__main__":
-    for line in table():
+    for line in (*table(), "", *wishes()):
         print(line)  # noqa: T201  this is its output

@@ -36,11 +36,14 @@ async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_p
             "extended_count": 1,
             "extensions_left": 2,
             "added_seconds": 10,
+            "source_name": desk.clip.name,
+            "longest_seconds": 40,
+            "cost_to_longest": 200,
         }
         assert data["credits"] == {"cost": 100, "remaining": 2150}
         assert data["next_step"]["tool"] == "extend_video"
         assert data["next_step"]["arguments"] == {"assetId": film, "dry_run": True}
-        assert links(result) == [f"runway://assets/{film}", f"runway://tasks/{task_id}"]
+        assert links(result) == []
         assert data["video"]["url"] in text(result)
         assert "null" not in str(data)
         assert desk.posts == 1
@@ -119,7 +122,6 @@ async def test_a_task_that_outlasts_the_wait_is_no_error_and_names_the_next_call
         assert data["next_step"]["arguments"] == {"taskId": task_id, "wait_seconds": 45}
         assert 0 < data["progress"] < 1
         assert f"{data['progress'] * 100:.0f} %" in data["summary"]
-        assert links(result) == [f"runway://tasks/{task_id}"]
         assert task_id in text(result)
 
 
@@ -211,7 +213,7 @@ async def test_the_third_extension_is_the_last_and_the_fourth_is_refused_free_of
         assert "next_step" not in third
         assert fourth["error"]["kind"] == "invalid_request"
         assert fourth["error"]["charged"] == "no"
-        assert fourth["next_step"]["tool"] == "list_assets"
+        assert fourth["next_step"]["arguments"] == {"assetId": world.asset_id(clip), "dry_run": True}
         assert desk.posts == 1
 
 
@@ -243,7 +245,7 @@ async def test_a_turbo_clip_gains_eight_seconds_and_takes_no_other_wish(tmp_path
 async def test_a_task_with_several_films_gives_them_all(tmp_path: Path) -> None:
     world = a_world()
     world.script_next(outcome="several")
-    async with at_desk(world, tmp_path, "auto") as desk:
+    async with at_desk(world, tmp_path, "auto", resource_links=True) as desk:
         result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip))
 
         data = structured(result)

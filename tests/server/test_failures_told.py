@@ -135,7 +135,7 @@ async def test_without_a_token_a_call_says_what_to_set_and_how_to_try_without(
         assert data["error"]["kind"] == "not_configured"
         assert (data["error"]["charged"], data["error"]["retry_safe"]) == ("no", True)
         assert "USEAPI_TOKEN" in data["summary"]
-        assert "useapi-runway-mcp demo" in data["summary"]
+        assert "useapi-runway-mcp demo" in data["error"]["message"]
         assert not desk.world.requests
         assert not (tmp_path / LEDGER).exists()
 
@@ -144,14 +144,14 @@ async def test_arguments_that_are_wrong_are_an_error_result_before_anything_is_a
     tmp_path: Path, mode: str
 ) -> None:
     async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId="a/../b", prompt="on")
+        result = await desk.call("extend_video", assetId=5, prompt="on")
 
         data = structured(result)
         assert result.is_error
         assert data["error"]["kind"] == "invalid_request"
         assert (data["error"]["charged"], data["error"]["retry_safe"]) == ("no", True)
         assert "did you mean text_prompt?" in data["summary"]
-        assert "assetId" in data["summary"]
+        assert "assetId" in data["error"]["message"]
         assert data["next_step"]["tool"] == "list_assets"
         assert not desk.world.requests
 
@@ -276,7 +276,7 @@ async def test_a_crash_after_the_acceptance_names_the_task_that_goes_on(tmp_path
     data, task_id = structured(result), world.task_id(world.accepted[0])
     assert data["error"]["kind"] == "unexpected_response"
     assert data["error"]["charged"] == "unknown"
-    assert task_id in data["summary"]
+    assert task_id in data["error"]["message"]
     assert data["next_step"]["arguments"]["taskId"] == task_id
 
 

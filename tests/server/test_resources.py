@@ -150,7 +150,7 @@ async def test_the_tasks_are_listed_page_by_page(tmp_path: Path, mode: str) -> N
         assert (first.resources[0].uri, first.resources[0].mime_type) == ("runway://tasks", "application/json")
         assert uris[1:] == [f"runway://tasks/{world.task_id(task)}" for task in made] + uris[-1:]
         assert first.resources[1].title == "Runway task, CANCELLED"
-        assert first.resources[1].name == f"task {made[0].uuid}"
+        assert first.resources[1].name == f"task-{made[0].uuid}"
 
 
 async def test_an_unclear_submit_is_no_resource_of_its_own(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
 from runway_mcp.server.forms import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.next_steps import Asked, after_failure, submit
-from runway_mcp.server.rendering import seconds, standing
+from runway_mcp.server.rendering import first_sentence, seconds, standing
 from runway_mcp.server.results import LONGEST_RESULT, task_result
 from runway_mcp.tasks.drafts import draft
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import Lineage
+from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.plan import Wish
 from tests.server.bench import structured
 from tests.tasks.samples import clip, intent, long_id, plan, task
@@ -172,7 +172,13 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
         (Failure("unexpected_response", "."), "extend_video", ASKED.arguments),
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
         (Failure("not_found", "."), "list_assets", {}),
-        (Failure("invalid_request", "."), "list_assets", {}),
+        (Failure("invalid_request", "."), "list_assets", {"extendable_only": True}),
+        (
+            Failure("invalid_request", ".", instead="b"),
+            "extend_video",
+            {**ASKED.arguments, "assetId": "b", "dry_run": True},
+        ),
+        (Failure("invalid_request", ".", instead=""), None, None),
         (
             Failure("invalid_request", "seconds: 8.", about="seconds"),
             "extend_video",
@@ -254,25 +260,47 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "left", "says"),
+    ("length", "lineage", "says"),
     [
-        (10.0, 20.0, "be extension 1 of 3; 2 more extensions and 20 s of 40 s would be left."),
-        (None, None, "be extension 1 of 3; 2 more extensions would be left, up to 40 s in all."),
+        (
+            20.0,
+            Lineage("a", 1, 2, 10, longest=Reach(40, 200)),
+            "1 of 3; the film would then be 20 s long, with 2 more extensions left, up to 40 s for about 200 credits",
+        ),
+        (
+            15.0,
+            Lineage("a", 2, 1, 5, longest=Reach(25, 0)),
+            "2 of 3; the film would then be 15 s long, with 1 more extension left, up to 25 s.",
+        ),
+        (None, Lineage("a", 1, 2, 10), "1 of 3; the film would then be longer, with 2 more extensions left."),
+        (40.0, Lineage("a", 3, 0, 10), "3 of 3; the film would then be 40 s long and complete."),
+        (
+            40.0,
+            Lineage("a", 2, 1, 10, longest=Reach(40, 0)),
+            "2 of 3; the film would then be 40 s long, with 1 more extension left.",
+        ),
     ],
 )
-def test_a_dry_run_tells_what_would_be_left_of_the_extensions_and_of_the_longest_film(
-    length: float | None, left: float | None, says: str
+def test_a_dry_run_tells_how_the_film_would_stand_and_what_could_still_be_made_of_it(
+    length: float | None, lineage: Lineage, says: str
 ) -> None:
-    source = Asset.model_validate({"assetId": "a", "metadata": {"duration": length}})
-    priced = plan_output(replace(plan(Wish("a", seconds=10)), source=source, seconds_left=left), None)
+    priced = plan_output(replace(plan(Wish("a", seconds=10)), length=length, lineage=lineage), None)
 
-    assert says in priced.summary
+    assert f"be extension {says}" in priced.summary
 
 
-def test_the_last_but_one_extension_leaves_one() -> None:
-    third = replace(plan(Wish("a")), lineage=Lineage("a", 2, 1, 5))
-
-    assert "; 1 more extension and 25 s of 40 s would be left." in plan_output(third, None).summary
+@pytest.mark.parametrize(
+    ("message", "first"),
+    [
+        ("One. Two.", "One."),
+        ('It failed ("a. B. C."). More.', 'It failed ("a. B. C.").'),
+        ('Refused (HTTP 400). It said: "Odd. Very." Change it.', 'Refused (HTTP 400). It said: "Odd. Very."'),
+        ("No end", "No end"),
+        ("v1.2 is no end. This is.", "v1.2 is no end."),
+    ],
+)
+def test_the_first_sentence_ends_outside_of_what_is_quoted(message: str, first: str) -> None:
+    assert first_sentence(message) == first
 
 
 def test_a_film_tells_its_price_as_the_estimate_that_it_is() -> None:

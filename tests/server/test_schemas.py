@@ -70,10 +70,10 @@ def test_every_schema_is_valid_flat_at_the_top_and_free_of_noise(name: str) -> N
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_inputs_are_closed_and_flat_and_say_what_every_property_is(name: str) -> None:
+def test_inputs_are_flat_and_open_for_hosts_and_say_what_every_property_is(name: str) -> None:
     schema = TOOLS[name].input_schema
 
-    assert schema["additionalProperties"] is False
+    assert "additionalProperties" not in schema
     for part in schema["properties"].values():
         assert part["type"] in ("string", "integer", "boolean")
         assert len(part["description"]) > 10

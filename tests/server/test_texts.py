@@ -1,14 +1,16 @@
+import json
 from typing import Any
 
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits
-from runway_mcp.server.forms import assets_output, failure_output, task_output
-from runway_mcp.server.listing import Listed, Listing
+from runway_mcp.server.asset_forms import assets_output
+from runway_mcp.server.forms import failure_output, task_output
+from runway_mcp.server.listing import Listed, Listing, Origin
 from runway_mcp.server.next_steps import Asked
 from runway_mcp.server.results import assets_result, task_result
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import Verdict
+from runway_mcp.tasks.lineage import MODELS, Verdict
 from tests.server.bench import structured, text
 from tests.server.test_results import ASKED, LINK
 from tests.tasks.samples import clip, task
@@ -59,29 +61,23 @@ def test_the_text_of_an_error_speaks_of_a_repeat_only_where_one_is_worth_making(
     assert ("repeat" in told) is (failure.repeat != "after_change")
 
 
-@pytest.mark.parametrize(("count", "kept"), [(10, 2), (11, 1)])
-def test_a_long_listing_shows_one_preview_of_each_asset(count: int, kept: int) -> None:
-    assets = tuple(
-        Listed(clip(number, previewUrls=[LINK, LINK]), Verdict("yes", None, number)) for number in range(count)
-    )
-
-    output = assets_output(Listing(assets, (), None), Asked("list_assets", {}, 45))
-
-    assert {len(asset.preview_urls or ()) for asset in output.assets or ()} == {kept}
-
-
-def test_the_text_of_a_listing_leads_to_every_file() -> None:
+def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
     named = clip(1, name="beach.mp4", createdAt="2027-01-15T07:00:00Z", url=LINK)
     uploads = [Asset.model_validate({"assetId": f"a{number}", "url": link}) for number, link in ((2, LINK), (3, None))]
-    verdicts = [Verdict("yes", None, count) for count in (0, 1, 3)]
-    listing = Listing(tuple(map(Listed, [named, *uploads], verdicts)), (), None)
+    verdicts = [Verdict("yes", None, count, MODELS["gen3a"]) for count in (0, 1)]
+    listed = [Listed(*pair, Origin()) for pair in zip([named, *uploads], [*verdicts, Verdict("unknown")], strict=True)]
+    asked = Asked("list_assets", {"links": True}, 45)
 
-    _, first, second, third = text(assets_result(assets_output(listing, Asked("list_assets", {}, 45)))).splitlines()
+    _, *lines = text(assets_result(assets_output(Listing(tuple(listed), (), None), asked))).splitlines()
 
-    made = "made 2027-01-15T07:00:00Z, extendable, not extended yet"
-    assert first == f'- "beach.mp4" (video, 10 s, 1280x768, {made}): assetId {named.asset_id}, taskId {named.task_id}'
-    assert second == f"- unnamed (extendable, extended once): assetId a2, link {LINK}"
-    assert third == "- unnamed (extendable, extended 3 times): assetId a3"
+    able = "extendable 3 times, to 40 s for about 300 credits"
+    assert lines == [
+        f'- "beach.mp4" (video, 10 s, 1280x768, made 2027-01-15T07:00, {able}): assetId {named.asset_id}',
+        f"  taskId {named.task_id}, link {LINK}",
+        "- unnamed (extendable 2 times): assetId a2",
+        f"  link {LINK}",
+        "- unnamed (extendable: unknown): assetId a3",
+    ]
 
 
 def test_of_many_candidates_five_are_named() -> None:
@@ -93,10 +89,10 @@ def test_of_many_candidates_five_are_named() -> None:
     assert len(output.candidates) == 5
 
 
-def test_the_text_leaves_out_an_argument_that_would_fill_it_and_the_structured_content_does_not() -> None:
+def test_the_text_holds_every_argument_of_the_next_call_in_full() -> None:
     asked = Asked("extend_video", {"assetId": "a", "text_prompt": "long " * 200}, 45)
 
     result = task_result(failure_output(Failure("unavailable", "Later."), asked))
 
-    assert '"text_prompt": "(as before)"' in text(result)
+    assert f"Next: extend_video {json.dumps(structured(result)['next_step']['arguments'])}. " in text(result)
     assert structured(result)["next_step"]["arguments"] == asked.arguments

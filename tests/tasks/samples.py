@@ -49,7 +49,7 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
         cost=0 if wish.explore_mode else seconds * model.credits_per_second,
         lineage=Lineage(clip().asset_id, 1, 2, seconds),
         account=ACCOUNT,
-        seconds_left=25.0,
+        length=15.0,
     )
 
 

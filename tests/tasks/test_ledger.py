@@ -56,10 +56,14 @@ async def posted(ledger: Ledger, wish: Wish | None = None) -> Intent:
     return posting
 
 
-async def state_of(ledger: Ledger, made: Intent) -> State:
+async def standing_of(ledger: Ledger, made: Intent) -> Intent:
     standing = await ledger.get(made.id)
     assert standing is not None
-    return standing.state
+    return standing
+
+
+async def state_of(ledger: Ledger, made: Intent) -> State:
+    return (await standing_of(ledger, made)).state
 
 
 async def test_an_intent_outlives_the_process_word_for_word(ledger: Ledger, path: Path) -> None:
@@ -152,9 +156,9 @@ async def test_a_complete_look_confirms_a_refusal_and_nothing_else_at_once(
     made = await posted(ledger)
     await ledger.answered(made.id, made.claim, state, looked=False, failure=failure)
 
-    await ledger.looked(made.id, complete=False)
+    await ledger.looked(await standing_of(ledger, made), complete=False)
     assert await state_of(ledger, made) is state
-    await ledger.looked(made.id, complete=True)
+    await ledger.looked(await standing_of(ledger, made), complete=True)
     assert await state_of(ledger, made) is closed
 
 
@@ -175,18 +179,33 @@ async def test_looking_is_closed_by_a_complete_look_after_ten_minutes_or_after_a
     await ledger.answered(made.id, made.claim, State.UNCLEAR, looked=False)
     clock.now += after
 
-    standing = await ledger.looked(made.id, complete=complete)
+    standing = await ledger.looked(await standing_of(ledger, made), complete=complete)
 
     assert standing is not None
     assert (standing.state, standing.looked) == (state, complete)
     assert (await ledger.closed_lately() == [standing]) is (state is State.UNKNOWN)
 
 
+async def test_a_look_says_nothing_of_what_was_answered_or_posted_after_it_began(ledger: Ledger) -> None:
+    before = await posted(ledger)
+    await ledger.answered(before.id, before.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    refused = await standing_of(ledger, before)
+    await ledger.looked(before, complete=True)
+    assert await state_of(ledger, before) is State.UNCLEAR
+
+    await ledger.answered(before.id, before.claim, State.WAITING, looked=True)
+    again = await ledger.begin_post(before.id, before.claim, upstream=None)
+    assert again is not None
+    await ledger.answered(again.id, again.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    await ledger.looked(refused, complete=True)
+    assert await state_of(ledger, before) is State.UNCLEAR
+
+
 async def test_only_what_was_posted_can_become_unknown(ledger: Ledger, clock: Clock) -> None:
     made = await claimed(ledger)
     clock.now += BLIND_SECONDS
 
-    await ledger.looked(made.id, complete=True)
+    await ledger.looked(await standing_of(ledger, made), complete=True)
 
     assert await state_of(ledger, made) is State.WAITING
 

@@ -6,7 +6,7 @@ from runway_mcp.simulator.library import add_image, add_task, add_upload, add_vi
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import Lineage
+from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.plan import Plan, Wish, make_plan
 from runway_mcp.tasks.room import TasksRoom
 from tests.upstream import fault, open_world
@@ -26,24 +26,24 @@ async def refusal(world: World, room: TasksRoom, asset: Asset, **fields: object)
 
 
 @pytest.mark.parametrize(
-    ("model", "fields", "seconds", "cost", "left"),
+    ("model", "fields", "seconds", "cost", "longest"),
     [
-        ("gen3a", {}, 5, 50, 25),
-        ("gen3a", {"seconds": 10}, 10, 100, 20),
-        ("gen3a", {"seconds": 10, "explore_mode": True}, 10, 0, 20),
-        ("gen3a_turbo", {}, 8, 40, 16),
+        ("gen3a", {}, 5, 50, Reach(35, 200)),
+        ("gen3a", {"seconds": 10}, 10, 100, Reach(40, 200)),
+        ("gen3a", {"seconds": 10, "explore_mode": True}, 10, 0, Reach(40, 0)),
+        ("gen3a_turbo", {}, 8, 40, Reach(34, 80)),
     ],
 )
 async def test_a_plan_tells_price_and_what_is_left_before_anything_is_spent(
-    tmp_path: Path, model: str, fields: dict[str, object], seconds: int, cost: int, left: float
+    tmp_path: Path, model: str, fields: dict[str, object], seconds: int, cost: int, longest: Reach
 ) -> None:
     async with open_world(tmp_path) as (world, room):
         clip = add_video(world, model=model)
 
         plan = await planned(world, room, clip, **fields)
 
-        assert (plan.seconds, plan.cost, plan.seconds_left) == (seconds, cost, left)
-        assert plan.lineage == Lineage(world.asset_id(clip), 1, 2, seconds)
+        assert (plan.seconds, plan.cost, plan.length) == (seconds, cost, 10 + seconds)
+        assert plan.lineage == Lineage(world.asset_id(clip), 1, 2, seconds, clip.name, longest)
         assert plan.account == clip.email
         assert not world.accepted
 

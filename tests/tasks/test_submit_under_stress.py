@@ -215,28 +215,3 @@ async def test_a_task_that_the_scheduler_gives_to_another_reference_is_left_to_t
         owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
         assert owner is not None
         assert owner.reply_ref == "second"
-
-
-@pytest.mark.parametrize("list_fails_at_first", [False, True])
-async def test_a_task_that_ran_unlisted_is_never_taken_for_a_lost_submit_once_it_has_ended(
-    tmp_path: Path, *, list_fails_at_first: bool
-) -> None:
-    async with open_world(tmp_path) as (world, room):
-        asked = wish(world, seed=7)
-        plan = await make_plan(room.client, asked)
-        add_task(
-            world, parent=world.assets[0], prompt=asked.text_prompt, seed=7, options={"seconds": 5}, duration=120.0
-        )
-        fault(world, **POST, kind="reset")
-        if list_fails_at_first:
-            fault(world, method="GET", path_prefix="/tasks", kind="status", status=503, times=6)
-        with pytest.raises(Failure, match="did not arrive"):
-            await room.submissions.submit(plan, deadline=anyio.current_time() + 5, say=quiet)
-        await anyio.sleep(300)
-
-        failure = await failure_of_submit(room, asked)
-
-        assert failure.kind == "submission_unknown"
-        assert len(world.tasks) > len(world.accepted) == 0
-    async with opened_room(world, tmp_path) as room:
-        assert (await failure_of_submit(room, asked, wait=5)).kind == "submission_unknown"

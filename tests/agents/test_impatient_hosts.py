@@ -1,0 +1,137 @@
+"""Hosts that cut calls off: what their next calls find, and how long those wait."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client.client import Client
+
+from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.run import running
+from tests.server.bench import Desk, a_world
+from tests.server.lobby import lobby
+from tests.server.processes import environment, listening
+
+
+async def cut_off(desk: Desk, after: float, tool: str = "extend_video", **arguments: Any) -> None:
+    """Makes a call and cancels it after so many seconds."""
+    with anyio.move_on_after(after) as scope:
+        await desk.client.call_tool(tool, arguments)
+    assert scope.cancelled_caught
+    await desk.client.call_tool("get_task", {})
+
+
+async def waited(desk: Desk, seed: int) -> float:
+    """How long another extension of the clip waits that names no wait."""
+    data = await desk.extend(desk.clip, seed=seed)
+    assert data["status"] in ("PENDING", "THROTTLED", "RUNNING")
+    return round(desk.took, 1)
+
+
+@pytest.mark.virtual_time
+async def test_the_identical_repeat_of_a_call_that_was_cut_off_answers_at_once_with_the_task(
+    tmp_path: Path, mode: str
+) -> None:
+    world = a_world(pace=900)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        await cut_off(desk, 5, assetId=world.asset_id(desk.clip), text_prompt="on")
+        data = await desk.extend(desk.clip, text_prompt="on")
+
+        assert data["taskId"] == world.task_id(desk.last_task())
+        assert (data["twin"], data["credits"]["cost"]) == (True, 0)
+        assert data["next_step"]["tool"] == "get_task"
+        assert desk.took < 1
+        assert desk.posts == 1
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("cut", "granted"), [(5, 4.0), (3, 4.0), (10, 8.0), (30, 24.0)])
+async def test_a_call_that_was_cut_off_shortens_the_waits_of_its_connection(
+    tmp_path: Path, mode: str, cut: float, granted: float
+) -> None:
+    world = a_world(pace=9000)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        await cut_off(desk, cut, assetId=world.asset_id(desk.clip))
+
+        assert await waited(desk, 2) == granted
+        step = (await desk.extend(desk.clip, seed=3, wait_seconds=0))["next_step"]
+        assert step["arguments"]["wait_seconds"] <= granted
+        assert desk.posts == 3
+
+
+@pytest.mark.virtual_time
+async def test_a_longer_call_that_was_answered_raises_the_wait_again(tmp_path: Path, mode: str) -> None:
+    world = a_world(pace=9000)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
+        await desk.extend(desk.clip, seed=2, wait_seconds=20)
+
+        assert await waited(desk, 3) == 20
+        assert await waited(desk, 4) == 20
+
+
+@pytest.mark.parametrize(
+    ("cut", "arguments"),
+    [(2.5, {}), (10, {"wait_seconds": 40})],
+    ids=["cut off sooner", "named its wait"],
+)
+@pytest.mark.virtual_time
+async def test_what_tells_nothing_of_a_hosts_patience_leaves_the_wait_as_it_is(
+    tmp_path: Path, mode: str, cut: float, arguments: dict[str, Any]
+) -> None:
+    world = a_world(pace=9000)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        await cut_off(desk, cut, assetId=world.asset_id(desk.clip), **arguments)
+
+        assert await waited(desk, 2) == 45
+
+
+@pytest.mark.virtual_time
+async def test_an_answer_to_a_patient_host_changes_nothing(tmp_path: Path, mode: str) -> None:
+    async with lobby(a_world(pace=9000), tmp_path) as place, place.client(mode) as desk:
+        await desk.extend(desk.clip, wait_seconds=1)
+
+        assert await waited(desk, 2) == 45
+
+
+@pytest.mark.virtual_time
+async def test_a_connection_learns_for_itself_alone(tmp_path: Path) -> None:
+    world = a_world(pace=9000)
+    async with lobby(world, tmp_path) as place, place.client("legacy") as desk, place.client("legacy") as other:
+        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
+
+        assert await waited(other, 2) == 45
+        assert await waited(desk, 3) == 4
+
+
+@pytest.mark.virtual_time
+async def test_after_the_wait_was_shortened_next_step_leads_to_the_film_by_short_calls(
+    tmp_path: Path, mode: str
+) -> None:
+    world = a_world(pace=60)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
+        data = await desk.extend(desk.clip)
+        calls = 0
+        while data["status"] != "SUCCEEDED":
+            data = await desk.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
+            assert desk.took <= 5
+            calls += 1
+
+        assert calls <= 20
+        assert desk.posts == 1
+
+
+async def test_requests_over_http_without_a_session_learn_nothing_of_one_another(tmp_path: Path) -> None:
+    world = small_world(pace=900)
+    with anyio.fail_after(60):
+        async with (
+            running(world) as url,
+            listening(environment(url, tmp_path, RUNWAY_MCP_WAIT_SECONDS="6")) as (origin, _),
+            Client(f"{origin}/mcp") as client,
+        ):
+            desk = Desk(client, world)
+            await cut_off(desk, 3.5, assetId=world.asset_id(desk.clip))
+
+            assert await waited(desk, 2) >= 5.9

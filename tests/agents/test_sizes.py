@@ -1,0 +1,117 @@
+"""What an agent pays in characters: lists, films, definitions."""
+
+from pathlib import Path
+
+import pytest
+
+from runway_mcp.server.definitions import TOOLS
+from runway_mcp.simulator.library import add_upload, add_video
+from runway_mcp.simulator.world import World
+from tests.agents.reading import chain, size, without_links
+from tests.server.bench import a_world, at_desk, structured, text
+
+pytestmark = pytest.mark.virtual_time
+
+PROMPT = (
+    "The camera rises slowly over the dunes while warm evening light falls on the grass; two gulls cross the frame "
+    "from left to right, the sea glitters far behind, and a lone lighthouse comes into view at the end of it all."
+)[:200]
+
+
+def a_full_library() -> World:
+    """Ten assets as people have them: chains, Turbo and Gen-4 clips, an upload; all with long prompts."""
+    world = a_world(clips=0)
+    chain(world, *(f"{number} {PROMPT}" for number in range(4)))
+    chain(world, *(f"{number} {PROMPT}" for number in range(3)), model="gen3a_turbo", step=8)
+    add_video(world, prompt=PROMPT, age=90)
+    add_video(world, model="gen4", prompt=PROMPT, age=80)
+    add_upload(world, name="holiday by the sea, second morning, first take.mp4", age=70)
+    return world
+
+
+async def test_a_listing_of_ten_clips_is_short_in_both_forms(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_full_library(), tmp_path, mode) as desk:
+        result = await desk.call("list_assets")
+
+        data = structured(result)
+        assert len(data["assets"]) == 10
+        assert size(data) <= 6500
+        assert len(text(result)) <= 4000
+        assert max(size(asset) for asset in data["assets"]) <= 600
+
+
+async def test_ten_films_of_this_server_are_short_in_both_forms(tmp_path: Path, mode: str) -> None:
+    world = a_world(clips=0)
+    films = [chain(world, PROMPT, f"{number} {PROMPT}", f"{number} {PROMPT}")[-1] for number in range(10)]
+    async with at_desk(world, tmp_path, mode) as desk:
+        for number, film in enumerate(films):
+            await desk.extend(film, text_prompt=f"{number} {PROMPT}"[:200])
+        result = await desk.call("list_assets")
+
+        data = structured(result)
+        assert {each["extended_count"] for each in data["assets"]} == {3}
+        assert size(data) <= 6500
+        assert len(text(result)) <= 4000
+        assert max(size(asset) for asset in data["assets"]) <= 600
+
+
+@pytest.mark.parametrize("name", ["n" * 300, '"' * 300, "\u6d77" * 300])
+async def test_no_name_makes_an_asset_of_a_listing_long(tmp_path: Path, name: str) -> None:
+    world = a_world(clips=0)
+    films = chain(world, PROMPT, PROMPT)
+    for film in films:
+        film.name = name
+    async with at_desk(world, tmp_path, "auto") as desk:
+        assert max(size(asset) for asset in (await desk.data("list_assets"))["assets"]) <= 600
+
+
+async def test_the_result_of_a_film_is_short_but_for_its_links(tmp_path: Path, mode: str) -> None:
+    world = a_world(clips=0)
+    clip = chain(world, PROMPT, PROMPT)[-1]
+    prompt = "The camera rises slowly over the dunes, warm evening light."
+    async with at_desk(world, tmp_path, mode) as desk:
+        film = await desk.extend(clip, text_prompt=prompt, seconds=10)
+        again = await desk.extend(clip, text_prompt=prompt, seconds=10)
+        read = await desk.data("get_task", taskId=film["taskId"])
+
+        assert size(without_links(film)) <= 1500
+        assert size(without_links(read)) <= 1500
+        # Told again, it says more of what was paid when: the URIs are links as well.
+        uris = size(again["task_uri"]) + size(again["video"]["uri"])
+        assert size(without_links(again)) - uris <= 1500
+
+
+async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        tools = [
+            tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for tool in (await desk.client.list_tools()).tools
+        ]
+
+        assert size({"tools": tools}) < 10_800
+        assert [tool["name"] for tool in tools] == list(TOOLS)
+        for tool in tools:
+            properties = tool["inputSchema"]["properties"].values()
+            assert not {"anyOf", "oneOf", "allOf", "additionalProperties"} & tool["inputSchema"].keys()
+            assert all(isinstance(kind["type"], str) for kind in properties)
+            assert not [kind for kind in properties if "enum" in kind and kind["type"] == "integer"]
+            assert not [kind for kind in properties if {"anyOf", "oneOf", "allOf", "not", "$ref"} & kind.keys()]
+            assert all(kind["description"] for kind in properties)
+            assert "additionalProperties" not in str(tool["inputSchema"])
+            assert "null" not in str(tool["inputSchema"])
+            assert tool["outputSchema"]["required"] == ["summary"]
+
+
+async def test_each_tool_has_all_four_hints(tmp_path: Path, mode: str) -> None:
+    async with at_desk(a_world(), tmp_path, mode) as desk:
+        hints = {
+            tool.name: tool.annotations and tool.annotations.model_dump(exclude={"title"})
+            for tool in (await desk.client.list_tools()).tools
+        }
+
+        reads = {"read_only_hint": True, "destructive_hint": False, "idempotent_hint": True, "open_world_hint": True}
+        assert hints == {
+            "extend_video": reads | {"read_only_hint": False},
+            "get_task": reads,
+            "list_assets": reads,
+        }
