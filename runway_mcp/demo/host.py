@@ -57,7 +57,7 @@ class Extended:
 
 async def find_clip(client: Client) -> AssetOutput:
     """The first Gen-3 Alpha clip of ten seconds in the account that was never extended and can be."""
-    listing = await _called(client, "list_assets", {"limit": 50}, AssetsOutput)
+    listing = await _called(client, "list_assets", {"limit": 50, "links": True}, AssetsOutput)
     videos = listing.assets or []
     for clip in filter(_fits, videos):
         # A turbo clip refuses to be asked what five or ten seconds cost, so the model is asked for first.

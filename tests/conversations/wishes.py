@@ -109,7 +109,7 @@ async def beach_longer(agent: Agent) -> None:
 
 
 async def which_and_how_far(agent: Agent) -> None:
-    """Which of my clips can be extended, and for how much to the longest."""
+    """Tell me which of my clips can be extended, and for how much to the longest."""
     await agent.call("list_assets", extendable_only=True)
 
 
