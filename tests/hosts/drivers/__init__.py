@@ -1,0 +1,1 @@
+"""One program a client, each run by the Python or Node of that client's own environment."""
