@@ -59,9 +59,9 @@ def earlier_submit(asked: Asked) -> NextStep:
 
 
 def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
-    """Pricing the same extension with fewer seconds, which the account can pay."""
+    """Pricing the same extension with fewer seconds, which the account and the limits allow."""
     fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
-    reason = f"Checks and prices {seconds} s instead, which the credits suffice for, free."
+    reason = f"Checks and prices {seconds} s instead, which would fit, free."
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
 
 
@@ -83,6 +83,8 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
+    if failure.fewer is not None:
+        return shorter(asked.arguments, failure.fewer)
     if failure.about is not None or failure.instead is not None:
         return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
     if failure.kind in ("not_found", "invalid_request"):

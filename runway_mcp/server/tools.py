@@ -88,8 +88,9 @@ _Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 class Call:
     """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
 
-    `takes_tasks` tells that its host follows a task of the protocol by itself instead of waiting for the result; `note`
-    is one more sentence for its result, whatever that will be.
+    `takes_tasks` tells that its host follows a task of the protocol by itself instead of waiting for the result;
+    `default_wait` and `longest_wait` are how many seconds it waits if it names no wait, and at most; `note` is one more
+    sentence for its result, whatever that will be.
     """
 
     context: ServerContext
@@ -98,6 +99,8 @@ class Call:
     arrived: float
     asked: Asked
     takes_tasks: bool
+    default_wait: float
+    longest_wait: int
     note: str | None = None
     spending: bool = False
     accepted: Task | None = None
@@ -108,11 +111,14 @@ class Call:
 
     def deadline(self, wanted: int | None) -> float:
         """When the call must return for a wanted wait (None: the default); notes if that was cut."""
-        most = self.context.settings.wait_seconds
-        asked = self.asked.arguments.get("wait_seconds")
-        if wanted is not None and wanted > most:
-            self.remark(f"wait_seconds was cut from {asked} to {most}, this server's limit.")
-        return self.arrived + (self.asked.wait_seconds if wanted is None else min(wanted, most))
+        most, granted = self.context.settings.wait_seconds, self.longest_wait
+        if wanted is None:
+            return self.arrived + self.default_wait
+        if wanted > granted:
+            why = "this server's limit" if granted >= most else "since this host ended longer calls"
+            asked = self.asked.arguments.get("wait_seconds")
+            self.remark(f"wait_seconds was cut from {asked} to {granted}, {why}.")
+        return self.arrived + min(wanted, granted)
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
@@ -230,7 +236,8 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
         call.remark(refusal.message)
-        return plan_output(plan, await balance_of(call.context.room.client, plan.account))
+        step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
+        return plan_output(plan, await balance_of(call.context.room.client, plan.account), step=step)
     if call.context.settings.public_url and plan.wish.reply_url is None:
         call.remark(_CALLED_BACK)
     quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
@@ -293,17 +300,25 @@ async def call_tool(
         raise MCPError(INVALID_PARAMS, f"Unknown tool {quoted(params.name)}. The tools are {', '.join(_RUN)}.")
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
-    arguments, granted = plain_arguments(model, params.arguments or {}), int(context.waits.default(ctx))
-    progress = Progress(ctx.session.report_progress)
-    call = Call(context, Person(ctx, params), progress, arrived, Asked(params.name, arguments, granted), declared(ctx))
+    arguments, waits = plain_arguments(model, params.arguments or {}), context.waits
+    call = Call(
+        context,
+        Person(ctx, params),
+        Progress(ctx.session.report_progress),
+        arrived,
+        Asked(params.name, arguments, waits.suggested(ctx)),
+        takes_tasks=declared(ctx),
+        default_wait=waits.default(ctx),
+        longest_wait=waits.longest(ctx),
+    )
     try:
         async with call.progress.kept_alive():
             result = await _answered(call)
     except anyio.get_cancelled_exc_class():
-        if call.asked.tool == "extend_video" and "wait_seconds" not in arguments:
-            context.waits.cut_off(ctx, anyio.current_time() - arrived)
+        by_default = call.asked.tool == "extend_video" and "wait_seconds" not in arguments
+        waits.cut_off(ctx, anyio.current_time() - arrived, by_default=by_default)
         raise
-    context.waits.answered(ctx, anyio.current_time() - arrived)
+    waits.answered(ctx, anyio.current_time() - arrived)
     return result
 
 

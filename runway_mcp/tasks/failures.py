@@ -64,6 +64,7 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
     intent: Intent | None = None
     twin: bool = False
     instead: str | None = None
+    fewer: int | None = None
 
     def __str__(self) -> str:
         """The message alone, for logs."""

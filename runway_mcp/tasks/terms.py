@@ -88,14 +88,16 @@ def terms_failure(refusal: TermsRefused, plan: Plan, terms: Terms) -> Failure:
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
-            ways = _ways_on(plan, terms.per_call)
-            return Failure("spend_limit", f"{cost}, and this server allows {terms.per_call} for one call. {ways}")
+            fewer = _fewer(plan, terms.per_call or 0)
+            message = f"{cost}, and this server allows {terms.per_call} for one call. {_ways_on(fewer)}"
+            return Failure("spend_limit", message, fewer=fewer)
         case "per_day":
+            fewer = _fewer(plan, (terms.per_day or 0) - refusal.spent)
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {terms.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_ways_on(plan, (terms.per_day or 0) - refusal.spent)}"
+                f"allows. {_frees(refusal.frees_at)}{_ways_on(fewer)}"
             )
-            return Failure("spend_limit", message, retry="later")
+            return Failure("spend_limit", message, retry="later", fewer=fewer)
         case "unconfirmed":
             message = (
                 f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "
@@ -115,8 +117,13 @@ def _frees(frees_at: float | None) -> str:
     return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
 
 
-def _ways_on(plan: Plan, most: int | None) -> str:
+def _fewer(plan: Plan, most: int) -> int | None:
+    """The most seconds that so many credits pay, if those are fewer than were asked for; None if none are paid."""
+    paid = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= most]
+    return max((each for each in paid if each < plan.seconds), default=None)
+
+
+def _ways_on(fewer: int | None) -> str:
     """What may help; fewer seconds only where some would fit."""
-    fitting = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= (most or 0)]
-    fewer = f"Ask for {max(fitting)} s, or for exploreMode" if fitting else "Ask for exploreMode"
-    return f"{fewer}, or let the user raise the limit."
+    ask = f"Ask for {fewer} s, or for exploreMode" if fewer else "Ask for exploreMode"
+    return f"{ask}, or let the user raise the limit."

@@ -135,3 +135,39 @@ async def test_requests_over_http_without_a_session_learn_nothing_of_one_another
             await cut_off(desk, 3.5, assetId=world.asset_id(desk.clip))
 
             assert await waited(desk, 2) >= 5.9
+
+
+@pytest.mark.virtual_time
+async def test_a_host_that_cuts_two_calls_in_a_row_is_answered_within_its_limit_whatever_wait_is_named(
+    tmp_path: Path, mode: str
+) -> None:
+    world = a_world(pace=60)
+    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+        with anyio.move_on_after(2):
+            await desk.client.call_tool("extend_video", {"assetId": world.asset_id(desk.clip)})
+        task_id = world.task_id(desk.last_task())
+        with anyio.move_on_after(2):
+            await desk.client.call_tool("get_task", {"taskId": task_id, "wait_seconds": 45})
+
+        told = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+
+        assert desk.took < 2
+        assert "cut from 45 to 1, since this host ended longer calls" in told["summary"]
+        assert told["next_step"]["arguments"]["wait_seconds"] == 1
+
+
+@pytest.mark.virtual_time
+async def test_waits_grow_again_as_far_as_they_are_answered(tmp_path: Path) -> None:
+    world = a_world(pace=9000)
+    async with lobby(world, tmp_path) as place, place.client("legacy") as desk:
+        for seed in (1, 2):
+            with anyio.move_on_after(5):
+                await desk.client.call_tool("extend_video", {"assetId": world.asset_id(desk.clip), "seed": seed})
+        task_id = world.task_id(desk.last_task())
+        waits: list[float] = []
+        for _ in range(4):
+            await desk.data("get_task", taskId=task_id, wait_seconds=45)
+            waits.append(round(desk.took))
+
+        assert waits == sorted(waits)
+        assert waits[0] == 4 < waits[-1]

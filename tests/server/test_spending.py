@@ -160,7 +160,7 @@ async def test_a_spend_above_the_cap_of_a_call_is_refused_and_its_dry_run_says_s
         assert (refused["error"]["kind"], refused["error"]["charged"]) == ("spend_limit", "no")
         assert refused["error"]["retry"] == "after_change"
         assert "allows 50 for one call" in priced["summary"]
-        assert "next_step" not in priced
+        assert (priced["next_step"]["arguments"]["seconds"], priced["next_step"]["arguments"]["dry_run"]) == (5, True)
         assert small["status"] == "SUCCEEDED"
         assert desk.posts == 1
 
