@@ -162,7 +162,8 @@ async def test_waits_grow_again_as_far_as_they_are_answered(tmp_path: Path) -> N
     async with lobby(world, tmp_path) as place, place.client("legacy") as desk:
         for seed in (1, 2):
             with anyio.move_on_after(5):
-                await desk.client.call_tool("extend_video", {"assetId": world.asset_id(desk.clip), "seed": seed})
+                asked = {"assetId": world.asset_id(desk.clip), "seed": seed, "wait_seconds": 45}
+                await desk.client.call_tool("extend_video", asked)
         task_id = world.task_id(desk.last_task())
         waits: list[float] = []
         for _ in range(4):
