@@ -19,9 +19,10 @@ from runway_mcp.runway.answers import Reader, body_of, submitted
 from runway_mcp.runway.download import save
 from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
 from runway_mcp.runway.exchange import Connections, Transport, usable
-from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, ExtendRequest, RunningTask, Task
+from runway_mcp.runway.wire import Entries
 
 PATIENCE_SECONDS = 20.0
 """How long a read is tried again, unless the caller says otherwise."""
@@ -85,6 +86,10 @@ class RunwayClient:
         task = submitted(await self._connections.post(self._url + path, request.body()), self._reader)
         return self._late_films.told(task)
 
+    def as_told(self, task: Task) -> Task:
+        """Tell a listed task as a read of it alone does: a success whose film is not there yet runs for a minute."""
+        return self._late_films.told(task)
+
     def expect_no_film(self, task_ids: Iterable[str]) -> None:
         """Tell successes that were told to have no film before as such at once; a film that turns up is told."""
         for task_id in task_ids:
@@ -97,6 +102,8 @@ class RunwayClient:
     async def task(self, task_id: str, *, patience: float | None = None) -> Task:
         """Read one task (GET /tasks/{taskId}); a success whose film is not there yet runs for a minute more."""
         task = await self._read(f"/tasks/{checked_id(task_id, 'taskId')}", {}, wire.parse_task, patience)
+        if not is_same(task.task_id, task_id):
+            raise UnexpectedResponse("useapi.net told of another task than the one that was asked for.")
         return self._late_films.told(task)
 
     async def tasks(
@@ -107,7 +114,7 @@ class RunwayClient:
         limit: int = 100,
         statuses: Sequence[str] = (),
         patience: float | None = None,
-    ) -> tuple[Task, ...]:
+    ) -> Entries[Task]:
         """Read a page of an account's tasks, in an order that is not documented (GET /tasks/).
 
         `offset` is 0 to 1000, `limit` 1 to 1000; `email` is needed when several accounts are linked; no `statuses`
@@ -118,7 +125,10 @@ class RunwayClient:
 
     async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
         """Read one asset, with a fresh link (GET /assets/{assetId})."""
-        return await self._read(f"/assets/{checked_id(asset_id, 'assetId')}", {}, wire.parse_asset, patience)
+        asset = await self._read(f"/assets/{checked_id(asset_id, 'assetId')}", {}, wire.parse_asset, patience)
+        if not is_same(asset.asset_id, asset_id):
+            raise UnexpectedResponse("useapi.net told of another asset than the one that was asked for.")
+        return asset
 
     async def assets(
         self,
@@ -128,7 +138,7 @@ class RunwayClient:
         limit: int = 10,
         email: str | None = None,
         patience: float | None = None,
-    ) -> tuple[Asset, ...]:
+    ) -> Entries[Asset]:
         """Read a page of an account's assets (GET /assets/).
 
         `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50; `email` as in `tasks`.
@@ -136,7 +146,7 @@ class RunwayClient:
         query = {"offset": offset, "limit": limit, "mediaType": media_type, "email": email}
         return await self._read("/assets/", query, wire.parse_assets, patience)
 
-    async def scheduler(self, *, patience: float | None = None) -> tuple[RunningTask, ...]:
+    async def scheduler(self, *, patience: float | None = None) -> Entries[RunningTask]:
         """Read which tasks that were started through the API run now (GET /scheduler/)."""
         return await self._read("/scheduler/", {}, wire.parse_running, patience)
 

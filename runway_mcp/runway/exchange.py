@@ -112,19 +112,13 @@ class Connections:
     async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
         """Read once."""
         request = self._reads.build_request("GET", url, params=query)
-        return self._noted(
-            await _exchange(self._reads, request, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
-        )
+        failures = (httpx.HTTPError,)
+        return await _exchange(self._reads, request, self.clock, seconds=WHOLE_READ_SECONDS, failures=failures)
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submit once, on a connection of its own; whatever goes wrong after it began is an outcome, never raised."""
         request = self._submits.build_request("POST", url, json=body)
-        return self._noted(await _exchange(self._submits, request, seconds=SUBMIT_SECONDS, failures=(Exception,)))
-
-    def _noted(self, outcome: Answer | Lost) -> Answer | Lost:
-        if isinstance(outcome, Answer):
-            self.clock.note(outcome.date)
-        return outcome
+        return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
     @asynccontextmanager
     async def link(self, url: str) -> AsyncGenerator[Link, None]:
@@ -159,14 +153,15 @@ def _silence(seconds: float) -> httpx.Timeout:
 
 
 async def _exchange(
-    client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, failures: _Failures
+    client: httpx.AsyncClient, request: httpx.Request, clock: UpstreamClock, *, seconds: float, failures: _Failures
 ) -> Answer | Lost:
-    """Send once and gather what comes back within `seconds`, as far as it comes."""
+    """Send once and gather what comes back within `seconds`, as far as it comes; tells the clock what time it is."""
     outcome: Answer | Lost = Lost(cause=f"no answer came within {seconds:.0f} seconds", sent=True)
     with anyio.move_on_after(seconds):
         try:
             async with aclosing(await client.send(request, stream=True)) as response:
                 retry_after, date = response.headers.get("retry-after"), response.headers.get("date")
+                clock.note(date)
                 outcome = Answer(status=response.status_code, body=None, retry_after=retry_after, date=date)
                 outcome = replace(outcome, body=await response.aread())
         except failures as error:

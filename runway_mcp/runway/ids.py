@@ -44,3 +44,8 @@ def kind_of(long_id: str) -> Literal["task", "asset"] | None:
     if match is None:
         return None
     return "task" if match["kind"] == "task" else "asset"
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two ids, each long or bare, end in the same uuid."""
+    return one.rpartition(":")[2].lower() == other.rpartition(":")[2].lower()

@@ -1,7 +1,8 @@
 """From a JSON body to what it tells: each function takes every shape that useapi.net has been seen or said to send.
 
 All raise `UnexpectedResponse` for a body that tells nothing of the kind. Entries of a list that cannot be read are
-skipped, unless none can be: an empty list must mean that there is nothing. No message shows any part of a body.
+skipped and counted, unless none can be: an empty list must mean that there is nothing. No message shows any part of a
+body.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,13 @@ from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
 
 R = TypeVar("R", bound=Record)
 
+
+class Entries(tuple[R, ...]):  # noqa: SLOT001  a tuple that varies in length can have no slots but empty ones
+    """The entries of a list that could be read; `skipped` counts those that could not."""
+
+    skipped: int = 0
+
+
 # What useapi.net adds to Runway's task: around it in a wrapped body, in it in a flat one.
 _BESIDE_THE_TASK = ("features", "replyUrl", "replyRef")
 
@@ -24,7 +32,7 @@ def parse_task(body: object) -> Task:
     return _one(Task, _unwrapped(body), "a task")
 
 
-def parse_tasks(body: object) -> tuple[Task, ...]:
+def parse_tasks(body: object) -> Entries[Task]:
     """Read a list of tasks, bare or under `tasks`, or a single one."""
     return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")), "tasks")
 
@@ -35,21 +43,20 @@ def parse_asset(body: object) -> Asset:
     return _one(Asset, mapping(outer.get("asset")) or outer, "an asset")
 
 
-def parse_assets(body: object) -> tuple[Asset, ...]:
+def parse_assets(body: object) -> Entries[Asset]:
     """Read a list of assets, bare or under `assets`, or a single one."""
     return _all(Asset, _entries(body, "assets", "assetId"), "assets")
 
 
-def parse_running(body: object) -> tuple[RunningTask, ...]:
+def parse_running(body: object) -> Entries[RunningTask]:
     """Read the scheduler's list, or the `runningTasks` of a 429: lists by the e-mail of their account."""
     by_account = mapping(body)
     if by_account is None:
         return _all(RunningTask, _entries(body), "running tasks")
     entries = [
-        {"email": email, **entry}
+        {"email": email, **(entry or {})}
         for email, listed in by_account.items()
         for entry in map(mapping, _entries(listed))
-        if entry is not None
     ]
     return _all(RunningTask, entries, "running tasks")
 
@@ -90,17 +97,19 @@ def _entries(body: object, name: str = "", *marks_of_one: str) -> Sequence[objec
     raise _without("a list")
 
 
-def _all(model: type[R], entries: Iterable[object], what: str) -> tuple[R, ...]:
+def _all(model: type[R], entries: Iterable[object], what: str) -> Entries[R]:
     read: list[R] = []
-    unreadable = False
+    skipped = 0
     for entry in entries:
         try:
             read.append(_one(model, mapping(entry), what))
         except UnexpectedResponse:
-            unreadable = True
-    if unreadable and not read:
+            skipped += 1
+    if skipped and not read:
         raise _without(what)
-    return tuple(read)
+    found = Entries(read)
+    found.skipped = skipped
+    return found
 
 
 def _one(model: type[R], entry: Mapping[str, object] | None, what: str) -> R:

@@ -19,7 +19,7 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
 4. If a call times out or fails, follow next_step. The same request is charged once, for good: repeated whenever, it \
 returns the same film; for another take give another seed.
-5. A text_prompt goes on from the last frame; repeat the words for camera and light of the prompt before (get_task).
+5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (list_assets).
 6. Links to films die within two days; get_task gives fresh ones."""
 
 _EXTEND_VIDEO = (

@@ -27,13 +27,11 @@ from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.plan import Plan
 from runway_mcp.tasks.recall import day
+from runway_mcp.tasks.settle import outcome_failure
 from runway_mcp.tasks.terms import Day, Quote, iso
 
 # The model of the clips whose seconds a caller may choose.
 _CHOOSER = MODELS["gen3a"]
-_UNCLEAR = (
-    "This submit has had no clear answer: its task may run and be charged for. It is never submitted again by itself."
-)
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _OTHER_TAKE = "For another take give another `seed`."
 _NAMED_TASKS = 3
@@ -114,14 +112,14 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
 def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     """A submit of ours as the ledger remembers it: its task as it was last seen, or that its outcome is unclear."""
     asked = Asked("extend_video", _arguments(intent), wait_seconds)
-    unclear = Failure("submission_unknown", _UNCLEAR, charged="unknown")
+    unclear = outcome_failure(intent)
     remembered = TaskOutput(
-        summary=unclear.message,
+        summary=first_sentence(unclear.message),
         status=intent.status,
         **_submitted_facts(intent),
         credits=_credits(intent.cost, None),
         error=_error(unclear),
-        next_step=next_steps.after_failure(unclear, asked),
+        next_step=next_steps.after_failure(unclear, asked) if intent.is_final else None,
     )
     if intent.task_id is None:
         return remembered
@@ -296,7 +294,9 @@ def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) ->
     left = f"The account has {remaining} credits left." if remaining is not None else None
     since = failure.intent if failure.twin and failure.kind not in ("not_found", "unavailable") else None
     before = f"Nothing new was submitted or charged: {_submitted_on(since)}" if since else None
-    return _sentences(before, first_sentence(failure.message), left, _named(failure), uncharged)
+    own_cap = asked.arguments.get("maxJobs") if failure.kind == "busy" else None
+    capped = f"This call asked to be refused while {own_cap} run (maxJobs)." if own_cap else None
+    return _sentences(before, first_sentence(failure.message), capped, left, _named(failure), uncharged)
 
 
 def _named(failure: Failure) -> str | None:

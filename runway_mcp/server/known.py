@@ -52,14 +52,15 @@ async def known_tasks(room: TasksRoom, email: str | None) -> tuple[list[Known], 
     intents = await _recent(room)
     with anyio.move_on_after(_SECONDS):
         listed, following = await _listed(room.client, email, intents)
-        return _merged(listed, intents if following is None else _due(intents, listed)), following
+        told = [room.client.as_told(task) for task in listed]
+        return _merged(told, intents if following is None else _due(intents, listed)), following
     return _merged((), intents), None
 
 
 async def more_tasks(room: TasksRoom, email: str | None, offset: int) -> tuple[list[Known], int | None]:
     """A later page of upstream's, as `known_tasks` gives the first one; raises `RunwayError`."""
     listed = await room.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PATIENCE)
-    return _merged(listed, ()), _following(listed, offset)
+    return _merged([room.client.as_told(task) for task in listed], ()), _following(listed, offset)
 
 
 async def intent_of(room: TasksRoom, task_id: str) -> Intent | None:

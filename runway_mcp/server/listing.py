@@ -177,7 +177,9 @@ async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
         return Listing(tuple(listed[: page.limit]), running, following if more else None)
-    matches = [each for each in listed if _matches(each, makers, page)]
+    matches = sorted(
+        (each for each in listed if _matches(each, makers, page)), key=lambda each: _is_by_ancestors(each, page)
+    )
     return Listing(
         assets=tuple(matches[page.offset : following]),
         running=running,
@@ -194,6 +196,12 @@ def _matches(listed: Listed, makers: _Makers, page: Page) -> bool:
     return all(word in words for word in (page.query or "").casefold().split())
 
 
+def _is_by_ancestors(listed: Listed, page: Page) -> bool:
+    """Whether a match is found only by what it came from: those that match by themselves come first."""
+    own = f"{listed.asset.name or ''} {listed.origin.text_prompt or ''}".casefold()
+    return not all(word in own for word in (page.query or "").casefold().split())
+
+
 async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:
     """The assets of the page, or of all the pages that a search looks through."""
     windows = [(page.offset, page.limit)]
@@ -207,10 +215,15 @@ async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[
                     media_type=page.media_type, offset=offset, limit=limit, email=page.email, patience=seconds / 2
                 )
                 found += read
-                if len(read) < limit:
+                if len(read) + read.skipped < limit:
                     break
         except RunwayError as error:
+            if found:
+                _log.info("a further page of assets could not be read: %s", error)
+                return tuple(found)
             raise await _unlistable(client, error, page.email) from error
+        return tuple(found)
+    if found:
         return tuple(found)
     raise Failure("unavailable", "Runway did not list the assets in time.")
 
@@ -242,7 +255,8 @@ async def _intents(ledger: Ledger) -> dict[str, Intent]:
 async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:
     limit = _TASKS_OF_A_SEARCH if page.searches else _TASKS
     try:
-        makers.page = await client.tasks(email=page.email, limit=limit, patience=_MAKERS_PATIENCE)
+        listed = await client.tasks(email=page.email, limit=limit, patience=_MAKERS_PATIENCE)
+        makers.page = tuple(client.as_told(task) for task in listed)
     except RunwayError as error:
         _log.info("the tasks beside a listing could not be read: %s", error)
     makers.read |= {task.task_id: task for task in makers.page}

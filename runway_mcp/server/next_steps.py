@@ -32,14 +32,15 @@ def follow(task_id: str, asked: Asked) -> NextStep:
 
 
 def extend_further(asset_id: str) -> NextStep:
-    """Looking at the next extension of a film, at no cost."""
-    arguments = {"assetId": asset_id, "dry_run": True}
-    return NextStep(tool="extend_video", arguments=arguments, reason="Checks and prices the next extension, free.")
+    """Pricing the next extension of a film, at no cost."""
+    reason = "Only if the user wants it longer still: prices the next extension, free; add a text_prompt."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
-def submit(asked: Asked, cost: int, quote: str | None) -> NextStep:
-    """Doing what a dry run has shown; with its quote where the server spends only what was confirmed."""
-    arguments = {name: value for name, value in asked.arguments.items() if name != "confirm"} | {"dry_run": False}
+def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:
+    """Doing what a dry run has shown, of the clip itself; with its quote where only what was confirmed is spent."""
+    kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
+    arguments = kept | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
     price = f"it spends about {cost} credits" if cost else "it spends no credits"
@@ -81,15 +82,23 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.addresses:
         arguments = asked.arguments | {"email": failure.addresses[0]}
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
+    if failure.intent is not None and failure.intent.is_unconfirmed and failure.retry_safe:
+        reason = "The same call later: it looks first, and submits only if there is no task."
+        return NextStep(tool=asked.tool, arguments=asked.arguments, reason=reason)
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
-    if failure.fewer is not None:
-        return shorter(asked.arguments, failure.fewer)
-    if failure.about is not None or failure.instead is not None:
-        return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
+    if failure.fewer is not None or failure.about is not None or failure.instead is not None:
+        return _changed(failure, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return _elsewhere(failure.kind, asked)
     return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
+
+
+def _changed(failure: Failure, asked: Asked) -> NextStep | None:
+    """Another extension in place of the one that was refused."""
+    if failure.fewer is not None:
+        return shorter(asked.arguments, failure.fewer)
+    return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
 
 
 def _again(failure: Failure, asked: Asked) -> NextStep:
@@ -142,11 +151,15 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
-    """The same extension of the film before, as a dry run: that one has an extension left. None if it is gone."""
+    """Another extension of the film before, as a dry run: that one has an extension left. None if it is gone.
+
+    The words and the seed stay behind: with those of this film's own last extension it would be the same request.
+    """
     if not asset_id:
         return None
-    kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
-    reason = "Checks and prices another end for the film before this one, which has an extension left, free."
+    gone = ("assetId", "confirm", "text_prompt", "seed")
+    kept = {name: value for name, value in asked.arguments.items() if name not in gone}
+    reason = "Prices another end for the film before this one, free: it has an extension left. Add other words."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
 
 

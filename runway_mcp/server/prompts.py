@@ -37,10 +37,10 @@ move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (get_task with its taskId shows it) and repeat them word for word unless the change is wanted."""
+of the film before (list_assets shows it) and repeat them word for word unless the change is wanted."""
 
 _FOLLOWING = """\
-If a result has the status PENDING, THROTTLED or RUNNING, make the call in its next_step until the film is there. The \
+If a result has the status PENDING, THROTTLED or RUNNING, make the get_task call in its next_step until the film is there. The \
 same request is charged once, for good: if a call is cut off or its outcome is unclear, make the identical call; for \
 another take of a film give another seed. \
 If a result has an error, tell me its message and whether credits were charged, and do what its next_step names; \
@@ -88,7 +88,7 @@ dry_run true. It is free; its lineage.cost_to_longest is about what the further 
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call in the dry run's next_step, once; show me the film. For the next beat \
-take the assetId of that film's `video`, adjust its prompt to what the last frame really shows, price it with dry_run, \
+take that new film's assetId, adjust its prompt to what the last frame really shows, price it with dry_run, \
 and ask me again unless I agreed to all and the price is as shown.
 7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
 

@@ -16,9 +16,10 @@ from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.followed import Followed
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import find_clip, find_task, is_id, nearest_clips, spelling_of
+from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
 from runway_mcp.tasks.plan import Plan, Wish, make_plan, source_of
-from runway_mcp.tasks.room import write_down
+from runway_mcp.tasks.room import TasksRoom, write_down
+from runway_mcp.tasks.submit import Waiting
 
 READING_SECONDS = 5.0
 """What reads get however short the wait is."""
@@ -28,6 +29,11 @@ FRESH_SECONDS = 60.0
 
 _BALANCE_SECONDS = 3.0
 _SOURCE_SECONDS = 3.0
+
+_SLOW_LISTS = (
+    "Runway's lists, in which the {kind} was looked for, could not be read in time; nothing was submitted. By its "
+    "whole {id} it can be named without them."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -49,27 +55,31 @@ def wish_of(arguments: ExtendVideo) -> Wish:
 async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:
     """The intent that answers a wish whatever upstream says.
 
-    Raises `Failure` if the ledger fails: nothing can be submitted then. A dry run goes on and says so at its end.
+    For a dry run it is one whose request is surely never posted again. Raises `Failure` if the ledger fails: nothing
+    can be submitted then. A dry run goes on and says so at its end.
     """
     try:
-        return await context.room.submissions.earlier(wish)
+        earlier = await context.room.submissions.earlier(wish)
     except LedgerError as error:
         if not dry:
             raise Failure("unavailable", f"{error} This call submitted nothing.") from error
         _log.warning("%s", error)
         return None
+    return None if earlier is None or (dry and not earlier.is_final) else earlier
 
 
-async def resolved(context: ServerContext, wish: Wish) -> Wish:
-    """The wish with the long id of its clip, however that was named; raises `Failure`."""
+async def resolved(context: ServerContext, wish: Wish, *, seconds: float) -> Wish:
+    """The wish with the long id of its clip, however that was named, within so many seconds; raises `Failure`."""
     if kind_of(wish.asset_id) is not None:
         return wish
     room, reference = context.room, wish.asset_id
-    try:
-        asset_id = await find_clip(room.client, room.ledger, reference, email=context.settings.email)
-    except LedgerError as error:
-        raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
-    return replace(wish, asset_id=asset_id, spelling=spelling_of(reference))
+    with anyio.move_on_after(seconds):
+        try:
+            asset_id = await find_clip(room.client, room.ledger, reference, email=context.settings.email)
+        except LedgerError as error:
+            raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
+        return replace(wish, asset_id=asset_id, spelling=spelling_of(reference))
+    raise Failure("unavailable", _SLOW_LISTS.format(kind="clip", id="assetId"))
 
 
 async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patience: float) -> Plan:
@@ -84,20 +94,24 @@ async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patienc
         except Failure as failure:
             if failure.kind != "not_found":
                 raise
-            near = await nearest_clips(client, wish.asset_id, email=context.settings.email)
+            near = ""
+            with anyio.move_on_after(seconds / 2):
+                near = await nearest_clips(client, wish.asset_id, email=context.settings.email)
             raise replace(failure, message=f"{failure.message} {near}".strip()) from failure
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
 
 
-async def task_id_of(context: ServerContext, reference: str) -> str:
-    """The taskId that a reference names; raises `Failure`."""
-    if kind_of(reference) == "task" or not (is_id(reference) or spelling_of(reference).startswith("link:")):
+async def task_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
+    """The taskId that a reference names, within so many seconds; raises `Failure`."""
+    if kind_of(reference) == "task":
         return checked_id(reference, "taskId")
     room = context.room
-    try:
-        return await find_task(room.client, room.ledger, reference, email=context.settings.email)
-    except LedgerError as error:
-        raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
+    with anyio.move_on_after(seconds):
+        try:
+            return await find_task(room.client, room.ledger, reference, email=context.settings.email)
+        except LedgerError as error:
+            raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
+    raise Failure("unavailable", _SLOW_LISTS.format(kind="task", id="taskId"))
 
 
 async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Task:
@@ -133,12 +147,26 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
             return await room.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
             intent = await intent_of(room, task_id)
-            if intent is None or intent.ended is not None or not _may_be_fresh(room.watcher.known(task_id)):
+            if intent is not None and intent.ended is not None:
+                return await _remembered(room, intent)
+            if intent is None or not _may_be_fresh(room.watcher.known(task_id)):
                 raise
             task = Task(task_id=task_id, status=intent.status or "PENDING")
             room.watcher.follow(task)
             return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+async def _remembered(room: TasksRoom, intent: Intent) -> Task:
+    """What is left of a task of ours that was deleted after its end; raises `Failure`, charged, if that is nothing."""
+
+    async def quiet(_: Waiting) -> None:
+        pass
+
+    told = await room.submissions.answer(intent, deadline=anyio.current_time(), say=quiet)
+    if told is None:
+        raise Failure("not_found", "Runway does not know this task any more.")
+    return told.task
 
 
 def _may_be_fresh(followed: Followed | None) -> bool:

@@ -79,10 +79,8 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     for video in (output.video, *(output.more_videos or ())):
         if video is not None:
             yield from _video_lines(video)
-            if video.asset_id not in "".join(step):
-                yield f"assetId: {video.asset_id}"
     yield from _origin_lines(output)
-    if output.quote and output.quote.id not in "".join(step):
+    if output.quote:
         yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
     yield from _money_lines(output)
     for candidate in output.candidates or ():
@@ -108,7 +106,8 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
         if lineage.longest_seconds:
             price = f" for about {lineage.cost_to_longest} credits" if lineage.cost_to_longest else ""
             way = f", up to {seconds(lineage.longest_seconds)}{price}"
-        yield f"Extensions left: {lineage.extensions_left}{way}."
+        whose = "The film has" if output.status == "SUCCEEDED" else "The film will have"
+        yield f"{whose} {lineage.extensions_left} extension{'s' * (lineage.extensions_left > 1)} left{way}."
 
 
 def _money_lines(output: TaskOutput) -> Iterator[str]:
@@ -137,7 +136,7 @@ def _summary_prices(output: TaskOutput) -> bool:
 
 def _video_lines(video: Video) -> Iterator[str]:
     facts = [quoted(video.name) if video.name else None, *_measures(video)]
-    yield f"Film: {', '.join(fact for fact in facts if fact)}"
+    yield f"Film: {', '.join(fact for fact in (*facts, f'assetId {video.asset_id}') if fact)}"
     if video.url:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
         yield f"Link: {video.url}{until}"

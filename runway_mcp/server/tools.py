@@ -129,7 +129,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    wish, earlier = await _found(call, wish_of(arguments), dry=arguments.dry_run)
+    wish, earlier = await _found(call, wish_of(arguments), deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return earlier_output(earlier, call.asked)
     if earlier is not None:
@@ -160,7 +160,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     return await _told(call, submitted, arguments, deadline)
 
 
-async def _found(call: Call, wish: Wish, *, dry: bool) -> tuple[Wish, Intent | None]:
+async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:
     """The wish with its clip's long id, and the intent that answers it, if there is one.
 
     The ledger is asked first, so that a paid film comes back although its clip is gone or upstream is away; a name may
@@ -169,8 +169,10 @@ async def _found(call: Call, wish: Wish, *, dry: bool) -> tuple[Wish, Intent | N
     if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish, dry=dry)) is not None:
         return wish, earlier
     try:
-        named = await resolved(call.context, wish)
-    except Failure:
+        named = await resolved(call.context, wish, seconds=_reading(call, deadline, dry=dry))
+    except Failure as failure:
+        if failure.kind not in ("not_found", "unavailable"):
+            raise
         earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)), dry=dry)
         if earlier is None:
             raise
@@ -180,9 +182,11 @@ async def _found(call: Call, wish: Wish, *, dry: bool) -> tuple[Wish, Intent | N
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
     call.spending = True
-    return await call.context.room.submissions.answer(
+    submitted = await call.context.room.submissions.answer(
         earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
     )
+    call.spending = submitted is not None
+    return submitted
 
 
 def _patience(arguments: ExtendVideo) -> float | None:
@@ -208,6 +212,7 @@ _SILENT = (
     "Runway's answers have failed for {silence:.0f} s, so this is how the task stood before; it goes on there, and it "
     "is still being followed."
 )
+_REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
 _CALLED_BACK = (
     "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
     "not be."
@@ -235,14 +240,15 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
-        call.remark(refusal.message)
         step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
-        return plan_output(plan, await balance_of(call.context.room.client, plan.account), step=step)
+        output = plan_output(plan, await balance_of(call.context.room.client, plan.account), step=step)
+        return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.wish.reply_url is None:
         call.remark(_CALLED_BACK)
-    quote, threshold = await offer(call.context, plan), call.context.settings.confirm_above
-    needed = threshold is not None and plan.cost > threshold
-    step = next_steps.submit(call.asked, plan.cost, quote.id if quote and needed else None)
+    threshold = call.context.settings.confirm_above
+    is_needed = threshold is not None and plan.cost > threshold
+    quote = await offer(call.context, plan) if is_needed else None
+    step = next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quote.id if quote else None)
     return plan_output(plan, await balance_of(call.context.room.client, plan.account), quote=quote, step=step)
 
 
@@ -250,7 +256,8 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
-    task_id = await task_id_of(context, arguments.task_id)
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
     task = await read_named(context, task_id, wait=deadline - anyio.current_time())
     intent = await intent_of(context.room, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
@@ -371,8 +378,12 @@ def _crash(call: Call) -> Failure:
 
 
 async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
-    """The plan, in time to leave a submit, if there is one to be, the seconds that its answer needs."""
+    """The plan of an extension, as far as there is time to read."""
+    seconds = _reading(call, deadline, dry=dry)
+    return await plan_of(call.context, wish, seconds=seconds, patience=seconds / 3)
+
+
+def _reading(call: Call, deadline: float, *, dry: bool) -> float:
+    """How many seconds are left to read in, so that a submit, if there is one to be, has those that it needs."""
     reserve = 0.0 if dry else ANSWER_PATIENCE
-    limit = max(deadline - call.arrived - reserve, READING_SECONDS)
-    seconds = call.arrived + limit - anyio.current_time()
-    return await plan_of(call.context, wish, seconds=seconds, patience=limit / 3)
+    return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()

@@ -18,6 +18,9 @@ BLIND_SECONDS = 86_400.0
 GENERATED_REFERENCE = "runway-mcp-"
 """How every replyRef begins that we make; one that a caller gives back counts as not given."""
 
+NAME_MARKS = ("name:", "link:")
+"""How spellings begin that are no ids."""
+
 
 class State(StrEnum):
     """Where an intent stands."""
@@ -109,6 +112,18 @@ class Intent:
         """Whether nothing was accepted so far, surely: no POST has left, or a look after the last one found none."""
         return self.posts == 0 or self.looked
 
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it was refused, and no look has confirmed yet that there is no task."""
+        return self.state is State.UNCLEAR and self.failure_kind is not None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same request is surely never posted again, whatever the outcome turns out to be."""
+        if self.task_id is not None or self.failure_kind == "moderated":
+            return True
+        return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
+
 
 def answers(intent: Intent, *, now: float) -> bool:
     """Whether the same request is answered by this intent, and not by a POST.
@@ -175,6 +190,11 @@ def request_key(
 def normalized(text_prompt: str | None) -> str | None:
     """A prompt as it is compared and sent: NFC, without blanks at its ends; None for an empty one."""
     return unicodedata.normalize("NFC", text_prompt).strip() or None if text_prompt else None
+
+
+def spelling_key(spelling: str) -> str:
+    """What the ledger finds a spelling of a source by: the uuid of an id; marked names and links as they are."""
+    return spelling if spelling.startswith(NAME_MARKS) else uuid_of(spelling)
 
 
 def uuid_of(long_id: str) -> str:

@@ -1,8 +1,9 @@
 """The ledger: one SQLite file that remembers every wish to spend, from before its POST to the end of its task.
 
-Statements run on the event loop, without threads: each is a few microseconds, and a transaction that another process
-holds is waited for with `anyio.sleep`, so that nothing blocks. The time is the ledger's own, read inside the
-transaction that uses it. Whatever keeps the file from being written ends in `LedgerError` before anything is spent.
+Statements run on the event loop, without threads: each takes a few milliseconds at most on a healthy disk, and a
+transaction that another process holds is waited for with `anyio.sleep`, so that nothing blocks. The time is the
+ledger's own, read inside the transaction that uses it. Whatever keeps the file from being written ends in
+`LedgerError` before anything is spent.
 """
 
 import random
@@ -29,6 +30,7 @@ from runway_mcp.tasks.intents import (
     RequestKey,
     State,
     answers,
+    spelling_key,
     uuid_of,
 )
 from runway_mcp.tasks.rows import claimed, film_json, found_by_request, insert, intent_of, read, update
@@ -50,7 +52,7 @@ class Ledger:
         self._path = path
         self._clock = clock
         self._open: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._files: list[tuple[int, int] | None] = []
 
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
@@ -83,7 +85,7 @@ class Ledger:
             held = claimed(intent, found, now=now)
             check_quote(ledger, held, terms, covers, now)
             (insert if found is None else update)(ledger, held)
-            names = {uuid_of(name) for name in (intent.source_asset_id, *spellings)}
+            names = {spelling_key(name) for name in (intent.source_asset_id, *spellings)}
             rows = [(name, intent.source_asset_id) for name in names]
             ledger.executemany("INSERT OR REPLACE INTO spellings (spelling, asset_id) VALUES (?, ?)", rows)
             return held, False
@@ -102,7 +104,7 @@ class Ledger:
                 "SELECT DISTINCT source_asset_id, task_type FROM intents"
                 " WHERE source_asset_id = ? OR source_asset_id IN (SELECT asset_id FROM spellings WHERE spelling = ?)"
             )
-            for source in ledger.execute(query, (spelling, uuid_of(spelling))).fetchall():
+            for source in ledger.execute(query, (spelling, spelling_key(spelling))).fetchall():
                 found = found_by_request(ledger, key_of(source["source_asset_id"], source["task_type"]), now=now)
                 if found is not None and answers(found, now=now):
                     return found
@@ -370,14 +372,19 @@ class Ledger:
                     raise LedgerError(sentence(self._path, error)) from error
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  spreads processes that wait for one file
 
+    def _identities(self) -> list[tuple[int, int] | None]:
+        """What tells the ledger's file, and that of what was written last, from others of the same names."""
+        return [identity(self._path), identity(self._path.with_name(f"{self._path.name}-wal"))]
+
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
             self._open = connect(self._path)
-            self._file = identity(self._path)
-        elif identity(self._path) != self._file:
+            self._files = self._identities()
+        elif self._identities() != self._files:
             raise LedgerError(
                 f"The ledger {self._path} was removed or replaced while this server runs, so what is written now would "
-                "be lost. Put it back, or restart the server."
+                "be lost. Put it back: a server that is restarted without it has forgotten what was paid, and would "
+                "submit and charge the same request once more."
             )
         return self._open
 

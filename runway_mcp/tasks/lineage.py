@@ -109,9 +109,13 @@ def _judge_maker(maker: Task) -> Verdict:
     return Verdict("yes", None, count, model)
 
 
+# No chain is longer; what tells of more tells nonsense.
+_MOST_COUNTED = 100
+
+
 def extended_count(task: Task) -> int:
     """How many extensions the film of a task has behind it, its own included."""
-    counted = task.options.extended_count or 0
+    counted = min(max(task.options.extended_count or 0, 0), _MOST_COUNTED)
     return max(counted, 1) if task.options.extended_from_task_id else counted
 
 
@@ -123,7 +127,7 @@ def lineage_of(
     if model is None:
         return None
     count = extended_count(task)
-    added, left = int(task.options.seconds or model.seconds[-1]) if count else 0, max(0, model.max_extensions - count)
+    added, left = int(_seconds(task, model)) if count else 0, max(0, model.max_extensions - count)
     return Lineage(source_asset_id, count, left, added, source_name, reach(model, length, left))
 
 
@@ -137,8 +141,13 @@ def cost_of(task: Task) -> int | None:
     model = MODELS.get(task.task_type or "")
     if model is None:
         return None
-    seconds = task.options.seconds or model.seconds[-1]
-    return price(model, seconds, explore=bool(task.options.explore_mode))
+    return price(model, _seconds(task, model), explore=bool(task.options.explore_mode))
+
+
+def _seconds(task: Task, model: FilmModel) -> float:
+    """The seconds that a task adds, where it tells a number that can be true."""
+    told = task.options.seconds
+    return told if told is not None and 0 < told <= model.max_seconds else model.seconds[-1]
 
 
 def _article(media_type: str | None) -> str:

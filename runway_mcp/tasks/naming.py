@@ -22,6 +22,7 @@ _PAGE = 50
 _PATIENCE = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _log = logging.getLogger(__name__)
@@ -59,8 +60,7 @@ async def find_clip(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     if len(named) == 1:
         return named[0].asset_id
     if named:
-        ids = "; ".join(f"{asset.asset_id} (made {asset.created_at or 'at an unknown time'})" for asset in named[:5])
-        raise Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
+        raise _ambiguous(named)
     raise not_found("clip", reference, assets)
 
 
@@ -68,10 +68,10 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
     """The long id of the task that a reference names, or that made the asset which it names; raises as `find_clip`."""
     if kind_of(reference) == "task":
         return reference
-    if kind_of(reference) == "asset":
-        return await _maker(client, reference, email)
     if is_id(reference) and (known := await ledger.task_named(uuid_of(reference))) is not None:
         return known
+    if kind_of(reference) == "asset":
+        return await _maker(client, reference, email)
     assets = await newest_assets(client, email)
     made = [each.task_id for each in assets if each.task_id and uuid_of(each.task_id) == uuid_of(reference)]
     named = [each for each in assets if _is_named(each, reference)]
@@ -79,6 +79,8 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
         return made[0]
     if len(named) == 1:
         return await _maker(client, named[0].asset_id, email)
+    if named:
+        raise _ambiguous(named)
     raise not_found("task", reference, assets)
 
 
@@ -118,6 +120,11 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
     return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
 
 
+def _ambiguous(named: Sequence[Asset]) -> Failure:
+    ids = "; ".join(f"{asset.asset_id} (made {asset.created_at or 'at an unknown time'})" for asset in named[:5])
+    return Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
+
+
 async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
     try:
         asset = await client.asset(checked_id(asset_id, "taskId"), patience=_PATIENCE)
@@ -136,7 +143,7 @@ async def _assets_of(client: RunwayClient, email: str | None, media_type: str | 
     for offset in range(0, NEWEST, _PAGE):
         page = await client.assets(media_type=media_type, offset=offset, limit=_PAGE, email=email, patience=_PATIENCE)
         found += page
-        if len(page) < _PAGE:
+        if len(page) + page.skipped < _PAGE:
             break
     return found
 
@@ -146,7 +153,8 @@ def _is_named(asset: Asset, reference: str) -> bool:
         return uuid_of(asset.asset_id) == uuid_of(reference)
     path = _path_of(reference)
     if path is None:
-        return asset.name is not None and asset.name.strip() == reference
+        name = (asset.name or "").strip()
+        return name == reference or (reference.endswith("…") and len(reference) > 1 and name.startswith(reference[:-1]))
     return any(_path_of(link) == path for link in (asset.url, *asset.preview_urls) if link)
 
 
@@ -156,16 +164,22 @@ def _path_of(link: str) -> str | None:
         parts = urlsplit(link)
     except ValueError:
         return None
-    return f"{parts.netloc}{parts.path}" if parts.scheme in ("http", "https") and parts.path.strip("/") else None
+    return (
+        f"{parts.netloc.lower()}{parts.path}" if parts.scheme in ("http", "https") and parts.path.strip("/") else None
+    )
 
 
 def _nearest(reference: str, assets: Sequence[Asset]) -> str:
     """The clips whose name, or whose id, is most like the reference, the likest first."""
     wanted = uuid_of(reference).casefold()
 
-    def likeness(asset: Asset) -> float:
-        names = (uuid_of(asset.asset_id), (asset.name or "").casefold(), uuid_of(asset.task_id or ""))
-        return max(difflib.SequenceMatcher(None, wanted[:200], name[:200]).ratio() for name in names)
+    words = set(_WORD.findall(wanted))
+
+    def likeness(asset: Asset) -> tuple[int, float]:
+        name = (asset.name or "").casefold()
+        names = (uuid_of(asset.asset_id), name, uuid_of(asset.task_id or ""))
+        ratio = max(difflib.SequenceMatcher(None, wanted[:200], each[:200]).ratio() for each in names)
+        return len(words.intersection(_WORD.findall(name))), ratio
 
     clips = [asset for asset in assets if asset.media_type in (None, "video")]
     near = sorted(clips, key=likeness, reverse=True)[:_NEAREST]

@@ -1,4 +1,4 @@
-"""Sends one POST for each claim of an intent, whatever becomes of the call that asked for it.
+"""Sends the POSTs of an intent, one at a time, whatever becomes of the call that asked for it.
 
 A POST belongs to the process: its answer is awaited, confirmed and written down, and an unclear one is looked for.
 """

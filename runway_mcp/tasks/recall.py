@@ -55,8 +55,9 @@ def deleted(intent: Intent) -> Failure:
 def gone_words(task_id: str) -> tuple[str, str]:
     """The kind and the message of a task that vanished before its end was seen, as the ledger keeps them."""
     return GONE, (
-        f"Runway does not know this request's task, {task_id}, any more: probably it was deleted. To submit once more "
-        "on purpose, give another `seed`."
+        f"Runway does not know this request's task, {task_id}, any more: probably it was deleted. Its film may be "
+        "there all the same, among the newest clips of list_assets. To submit once more on purpose, give another "
+        "`seed`."
     )
 
 

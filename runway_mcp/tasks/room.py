@@ -103,8 +103,8 @@ async def write_down(book: Ledger, task: Task) -> None:
         await book.observe(
             task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
         )
-    except LedgerError:
-        _log.exception("the ledger could not be told of a task's state")
+    except LedgerError as error:
+        _log.warning("the ledger could not be told of a task's state: %s", error)
 
 
 async def _intent_of(book: Ledger, task: Task) -> Intent | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 from anyio import sleep
@@ -52,10 +53,12 @@ class Settlements:
 
     async def adopt(self, intent: Intent, task: Task) -> Intent | None:
         """Makes a task the intent's own; None if another intent owns it."""
-        adopted = await self._ground.ledger.accept(intent.id, task.task_id, task.status)
-        if adopted is not None and adopted.task_id == task.task_id:
-            await self._ground.accepted(task)
-        return adopted
+        # Cut in between, the task would be owned and not followed.
+        with anyio.CancelScope(shield=True):
+            adopted = await self._ground.ledger.accept(intent.id, task.task_id, task.status)
+            if adopted is not None and adopted.task_id == task.task_id:
+                await self._ground.accepted(task)
+            return adopted
 
     async def settle(self, intent: Intent) -> Intent:
         """Looks, adopts what it finds or writes what the look came to, and returns the intent as it stands.
@@ -106,26 +109,15 @@ class Settlements:
                     self.keep_looking(intent)
             except LedgerError as error:
                 _log.warning("%s", error)
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("looking for what others left stumbled")
 
     async def failure(self, intent: Intent) -> Failure:
         """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
-        if intent.state is State.UNKNOWN:
-            found = await candidates(self._ground.client, self._ground.ledger, intent)
-            words = (_CLOSED if intent.looked else _BLIND).format(facts=_facts(intent))
-            return Failure(
-                "submission_unknown",
-                words,
-                charged="unknown",
-                retry="after_change",
-                candidates=found,
-                intent=intent,
-            )
-        if intent.failure_kind is not None:
-            moderated = intent.failure_kind == "moderated"
-            message = f"{intent.failure_message or _BUSY} {_UNCONFIRMED}{'' if moderated else _LOOKS_FIRST}"
-            return failed(intent.failure_kind, message, charged="unknown", retry="later", intent=intent)
-        message = _LOOKING.format(facts=_facts(intent))
-        return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
+        failure = outcome_failure(intent)
+        if intent.state is not State.UNKNOWN:
+            return failure
+        return replace(failure, candidates=await candidates(self._ground.client, self._ground.ledger, intent))
 
     async def _settle_safely(self, intent: Intent) -> Intent | None:
         """As `settle`, in the background, where a failure must end nothing else: it is None."""
@@ -150,6 +142,24 @@ class Settlements:
             self._looking.discard(intent.id)
 
 
+def outcome_failure(intent: Intent) -> Failure:
+    """The failure that an intent without a task stands for, by what the ledger remembers alone."""
+    if intent.state is State.WAITING:
+        return failed("busy", _WAITING, retry_after=10.0, intent=intent)
+    if intent.state is State.REFUSED:
+        return failed(intent.failure_kind or "unavailable", intent.failure_message or _BUSY, intent=intent)
+    if intent.state is State.UNKNOWN:
+        words = (_CLOSED if intent.looked else _BLIND).format(facts=_facts(intent))
+        return Failure("submission_unknown", words, charged="unknown", retry="after_change", intent=intent)
+    if intent.failure_kind is not None:
+        moderated = intent.failure_kind == "moderated"
+        message = f"{intent.failure_message or _BUSY} {_UNCONFIRMED}{'' if moderated else _LOOKS_FIRST}"
+        retry = None if moderated else "later"
+        return failed(intent.failure_kind, message, charged="unknown", retry=retry, intent=intent)
+    message = _LOOKING.format(facts=_facts(intent))
+    return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
+
+
 def _facts(intent: Intent) -> str:
     """How a person knows the task on Runway's site."""
     return f"On Runway's site it would be a task of seed {intent.seed}, begun at about {iso(intent.created)}."
@@ -168,6 +178,7 @@ _BLIND = (
     "For a day nobody could look for the task of this submit, since Runway's lists could not be read, so it is unknown "
     f"whether Runway accepted and charged it. {_ON_PURPOSE}more on purpose, give another `seed`."
 )
+_WAITING = "All slots of the account are busy, and the same request is already waiting for one."
 _BUSY = "All slots of the account were busy."
 _UNCONFIRMED = (
     "That answer could not be confirmed, since Runway's lists cannot be read: a task may have been started and charged "

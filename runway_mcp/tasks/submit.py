@@ -1,7 +1,8 @@
-"""Spends once: a request becomes one intent on disk and one POST, or is answered by its earlier intent.
+"""Spends once: a request becomes one intent on disk, or is answered by its earlier one.
 
-What a call does here is claim, wait and tell; the POST itself belongs to the process (`posting`), so that a call that
-is cancelled or out of time leaves it running. An unknown outcome is settled by looking (`settle`).
+What a call does here is claim, wait and tell. It posts once, and once more after each answer that the slots are busy,
+when a look has found no task. The POST itself belongs to the process (`posting`), so that a call that is cancelled or
+out of time leaves it running. An unknown outcome is settled by looking (`settle`).
 """
 
 import logging
@@ -20,13 +21,13 @@ from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
 from runway_mcp.tasks.answers import Answers, Submitted
 from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.drafts import draft, request_of
-from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.ground import Ground
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.ledger import FREE
 from runway_mcp.tasks.plan import Plan, Wish, key_of
 from runway_mcp.tasks.posting import Late, Outcome, Post, Posts, Refused
-from runway_mcp.tasks.settle import Settlements
+from runway_mcp.tasks.settle import Settlements, outcome_failure
 from runway_mcp.tasks.terms import Terms, arguments_key
 from runway_mcp.tasks.watcher import Watcher
 
@@ -157,7 +158,7 @@ class Submissions:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
-                    return await self._answers.told(await self._join(intent, deadline, say), twin=False)
+                    return await self._settled(await self._join(intent, deadline, say))
                 case Late():
                     return None
                 case LedgerError() as error:
@@ -167,6 +168,13 @@ class Submissions:
                         return None
                 case Refused() as refused:
                     return await self._refused(intent, refused)
+
+    async def _settled(self, intent: Intent) -> Submitted | None:
+        """What this call's own POST came to; raises `Failure` for a refusal, which this call does not try again."""
+        submitted = await self._answers.told(intent, twin=False)
+        if submitted is None and intent.state is State.REFUSED and intent.failure_kind is not None:
+            raise failed(intent.failure_kind, intent.failure_message or "", intent=intent)
+        return submitted
 
     async def _sent(
         self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
@@ -262,8 +270,7 @@ class Submissions:
 
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
-            message = "All slots of the account are busy, and the same request is already waiting for one."
-            return Failure("busy", message, retry_after=_SLOT_PAUSE[0])
+            return replace(outcome_failure(intent), intent=None)
         return await self._settlements.failure(intent)
 
     async def _withdraw(self, intent: Intent) -> None:

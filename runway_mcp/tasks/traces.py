@@ -13,16 +13,17 @@ from dataclasses import dataclass
 import anyio
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import RunwayError
-from runway_mcp.runway.ids import account_of
+from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
+from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import RunningTask, Task
-from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, uuid_of
+from runway_mcp.runway.wire import Entries
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.ledger import Ledger
 
 # How much earlier than the POST a task may be dated: on upstream's own clock, and where only ours is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
-# Offset and length of the pages that are looked through: together all that upstream lists, the newest soonest.
-_PAGES = ((0, 100), (100, 900), (1000, 1000))
+# The length of the first page that is looked through, and of each further one; the last offset that upstream takes.
+_FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, 1000, 1000
 _PATIENCE = 3.0
 
 
@@ -40,17 +41,21 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iter
     `named` are running tasks that an answer told of, beside those that the scheduler lists.
     """
     running = await _running(client)
-    task = await among(client, ledger, intent, (*named, *(running or ())))
+    complete = running is not None and not running.skipped
+    try:
+        task = await among(client, ledger, intent, (*named, *(running or ())))
+    except RunwayError:
+        task, complete = None, False
     if task is not None:
         return Sight(task, complete=True)
     try:
         task = await _listed(client, ledger, intent, running)
     except RunwayError:
         return Sight(None, complete=False)
-    return Sight(task, complete=running is not None)
+    return Sight(task, complete=complete)
 
 
-async def _running(client: RunwayClient) -> tuple[RunningTask, ...] | None:
+async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
     """The tasks that run; None if they cannot be read."""
     try:
         return await client.scheduler(patience=_PATIENCE)
@@ -59,13 +64,18 @@ async def _running(client: RunwayClient) -> tuple[RunningTask, ...] | None:
 
 
 async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
-    """The intent's task among running ones, as the scheduler or the body of a 429 names them."""
+    """The intent's task among running ones, as the scheduler or the body of a 429 names them.
+
+    Our own reference proves it whether the task can be read or not; with a caller's, a read that fails raises.
+    """
     for entry in running:
         if entry.reply_ref != intent.reply_ref or await _owned(ledger, entry.task_id, intent):
             continue
         try:
             task = await client.task(entry.task_id, patience=_PATIENCE)
         except RunwayError:
+            if not intent.reply_ref_generated:
+                raise
             task = Task(task_id=entry.task_id, status="PENDING", reply_ref=entry.reply_ref)
         if intent.reply_ref_generated or is_ours(task, intent, {entry.task_id: entry.reply_ref}):
             return task
@@ -75,14 +85,18 @@ async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: I
 def contradicts(task: Task, intent: Intent) -> bool:
     """Whether an answer to the intent's POST tells of another task; what it leaves out contradicts nothing.
 
-    Our own reference in it outweighs the rest.
+    Our own reference in it outweighs the rest. A task that has ended already is believed only if it says what it is.
     """
+    if kind_of(task.task_id) != "task":
+        return True
     if task.reply_ref is not None:
         if task.reply_ref != intent.reply_ref:
             return True
         if intent.reply_ref_generated:
             return False
     if uuid_of(task.task_id) == uuid_of(intent.parent_task_id):
+        return True
+    if task.is_terminal and task.options.seed is None and task.options.extended_from_task_id is None:
         return True
     return task.options.seed not in (None, intent.seed) or _is_from_another(task, intent)
 
@@ -113,7 +127,7 @@ def _fits(task: Task, intent: Intent) -> bool:
         and not _is_from_another(task, intent)
         and options.seconds in (None, intent.seconds)
         and options.explore_mode in (None, intent.explore_mode)
-        and _words(options.text_prompt) == _words(intent.text_prompt)
+        and _reads_as(options.text_prompt, intent.text_prompt)
         and task.created is not None
         and not _is_older(task, intent)
     )
@@ -125,16 +139,17 @@ def _is_from_another(task: Task, intent: Intent) -> bool:
     return source is not None and uuid_of(source) != uuid_of(intent.parent_task_id)
 
 
-def _words(prompt: str | None) -> list[str]:
-    """A prompt as upstream may have tidied it."""
-    return (prompt or "").split()
+def _reads_as(told: str | None, asked: str | None) -> bool:
+    """Whether a task's prompt is the one that was asked for, as it was or with its blanks tidied by upstream."""
+    told, asked = normalized(told) or "", normalized(asked) or ""
+    return told in (asked, " ".join(asked.split()))
 
 
 async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
     """The same account's tasks of the minutes after the POST that no intent owns; none if the read fails."""
     page: tuple[Task, ...] = ()
     with anyio.move_on_after(_PATIENCE), suppress(RunwayError):
-        page = await client.tasks(email=intent.account, limit=_PAGES[0][1], patience=_PATIENCE)
+        page = await client.tasks(email=intent.account, limit=_FIRST_PAGE, patience=_PATIENCE)
     latest = (intent.created if intent.posted is None else intent.posted) + LOOKING_SECONDS
     near = [task for task in page if task.created and not _is_older(task, intent)]
     near = [task for task in near if intent.account is None or account_of(task.task_id) in (None, intent.account)]
@@ -171,16 +186,29 @@ def _distance(task: Task, intent: Intent) -> float:
 
 
 async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:
-    """Pages of the task list until one is short, or reaches behind the POST in a list that is newest first."""
-    for offset, limit in _PAGES:
+    """Pages of the task list until one brings nothing new, or reaches behind the POST in a list that is newest first.
+
+    Raises `UnexpectedResponse` at its end if an entry could not be read: that may have been the task. A page may be
+    shorter than was asked for without being the last one.
+    """
+    offset, limit, skipped = 0, _FIRST_PAGE, 0
+    seen: set[str] = set()
+    while offset <= _LAST_OFFSET:
         page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_PATIENCE)
+        skipped += page.skipped
+        new = {task.task_id for task in page} - seen
+        if not new:
+            break
         yield page
-        if len(page) < limit:
-            return
         dates = [task.created_at or "" for task in page]
         newest_first = dates[0] > dates[-1] and dates == sorted(dates, reverse=True)
         if newest_first and intent.posted is not None and _is_older(page[-1], intent):
-            return
+            break
+        seen |= new
+        offset += len(page) + page.skipped
+        limit = min(_PAGE, _LAST_OFFSET - offset) or _PAGE
+    if skipped:
+        raise UnexpectedResponse("An entry in the list of tasks could not be read.")
 
 
 def _is_older(task: Task, intent: Intent) -> bool:

@@ -25,14 +25,15 @@ from runway_mcp.runway.client import RunwayClient
 
 async def ask() -> None:
     async with RunwayClient(url=sys.argv[1], token="t", patience=0) as client:
-        print((await client.task("a-task")).task_id)
+        print((await client.task(sys.argv[2])).task_id)
 
 asyncio.run(ask())
 """
 
 
 async def test_an_id_stands_in_the_path_as_it_is() -> None:
-    async with api([OK] * 2) as it, RunwayClient(url=it.url, token=TOKEN) as client:
+    marked = as_http(200, TASK | {"taskId": EVERY_MARK})
+    async with api([OK, marked]) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         await client.task(TASK_ID)
         await client.task(EVERY_MARK)
 
@@ -158,7 +159,7 @@ async def test_a_proxy_that_refuses_the_way_is_a_refusal() -> None:
 async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(host: str) -> None:
     async with api([as_http(200, SHORT)]) as it, api([]) as proxy:
         env = {**os.environ, "HTTP_PROXY": proxy.url, "ALL_PROXY": proxy.url, "NO_PROXY": ""}
-        command = [sys.executable, "-c", ASK, it.url.replace("127.0.0.1", host)]
+        command = [sys.executable, "-c", ASK, it.url.replace("127.0.0.1", host), TASK_ID]
         with anyio.fail_after(30):
             done = await anyio.run_process(command, env=env, check=False)
 

@@ -11,6 +11,7 @@ from runway_mcp.server.rendering import first_sentence, seconds, standing
 from runway_mcp.server.results import LONGEST_RESULT, task_result
 from runway_mcp.tasks.drafts import draft
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.plan import Wish
 from tests.server.bench import structured
@@ -83,7 +84,8 @@ def test_the_intent_fills_in_what_upstream_leaves_out_of_a_task_of_ours() -> Non
 def test_an_unclear_submit_names_the_call_that_is_its_twin(
     wish: Wish, task_type: str, expected: dict[str, Any]
 ) -> None:
-    output = intent_output(draft(plan(wish, task_type=task_type)), 45)
+    unclear = replace(draft(plan(wish, task_type=task_type)), state=State.UNCLEAR)
+    output = intent_output(unclear, 45)
 
     assert output.error is not None
     assert (output.error.kind, output.error.charged, output.error.retry_safe) == ("submission_unknown", "unknown", True)
@@ -104,7 +106,7 @@ def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
     asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45)
     priced = plan(Wish(long_id("asset", 1), text_prompt=prompt))
 
-    data = structured(task_result(plan_output(priced, None, step=submit(asked, 50, "q" * 12))))
+    data = structured(task_result(plan_output(priced, None, step=submit(asked, long_id("asset", 1), 50, "q" * 12))))
 
     assert len(json.dumps(data, ensure_ascii=False)) <= LONGEST_RESULT
     assert data["text_prompt"].endswith("…")
@@ -176,7 +178,7 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
         (
             Failure("invalid_request", ".", instead="b"),
             "extend_video",
-            {**ASKED.arguments, "assetId": "b", "dry_run": True},
+            {"assetId": "b", "dry_run": True},
         ),
         (Failure("invalid_request", ".", instead=""), None, None),
         (
@@ -243,7 +245,7 @@ def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
     wanted = {"assetId": "a", "seconds": seconds, "confirm": "q"}
     balance = Credits(permitted=remaining, used=0)
     refusal = Failure("insufficient_credits", ".")
-    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), 100, "q")
+    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), "a", 100, "q")
     priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
     refused = failure_output(refusal, Asked("extend_video", wanted, 45), balance=balance).next_step
 

@@ -143,11 +143,11 @@ async def test_a_quote_covers_exactly_its_arguments_and_once(tmp_path: Path, mod
         assert desk.posts == 1
 
 
-async def test_a_quote_is_given_but_not_asked_for_where_nothing_needs_confirmation(tmp_path: Path, mode: str) -> None:
+async def test_no_quote_is_given_where_nothing_needs_confirmation(tmp_path: Path, mode: str) -> None:
     async with at_desk(a_world(), tmp_path, mode) as desk:
         priced = await desk.extend(desk.clip, dry_run=True)
 
-        assert "quote" in priced
+        assert "quote" not in priced
         assert "confirm" not in priced["next_step"]["arguments"]
 
 
