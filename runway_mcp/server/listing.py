@@ -177,9 +177,7 @@ async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
         return Listing(tuple(listed[: page.limit]), running, following if more else None)
-    matches = sorted(
-        (each for each in listed if _matches(each, makers, page)), key=lambda each: _is_by_ancestors(each, page)
-    )
+    matches = [each for each in listed if _matches(each, makers, page)]
     return Listing(
         assets=tuple(matches[page.offset : following]),
         running=running,
@@ -194,12 +192,6 @@ def _matches(listed: Listed, makers: _Makers, page: Page) -> bool:
         return False
     words = makers.words(listed)
     return all(word in words for word in (page.query or "").casefold().split())
-
-
-def _is_by_ancestors(listed: Listed, page: Page) -> bool:
-    """Whether a match is found only by what it came from: those that match by themselves come first."""
-    own = f"{listed.asset.name or ''} {listed.origin.text_prompt or ''}".casefold()
-    return not all(word in own for word in (page.query or "").casefold().split())
 
 
 async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:

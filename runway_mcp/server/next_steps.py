@@ -33,7 +33,7 @@ def follow(task_id: str, asked: Asked) -> NextStep:
 
 def extend_further(asset_id: str) -> NextStep:
     """Pricing the next extension of a film, at no cost."""
-    reason = "Only if the user wants it longer still: prices the next extension, free; add a text_prompt."
+    reason = "Only if wanted: prices the next extension, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
@@ -151,15 +151,11 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
-    """Another extension of the film before, as a dry run: that one has an extension left. None if it is gone.
-
-    The words and the seed stay behind: with those of this film's own last extension it would be the same request.
-    """
+    """The same extension of the film before, as a dry run: that one has an extension left. None if it is gone."""
     if not asset_id:
         return None
-    gone = ("assetId", "confirm", "text_prompt", "seed")
-    kept = {name: value for name, value in asked.arguments.items() if name not in gone}
-    reason = "Prices another end for the film before this one, free: it has an extension left. Add other words."
+    kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
+    reason = "Prices another end for the film before this one, free: it has an extension left."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
 
 

@@ -157,7 +157,7 @@ class AssetOutput(Output):
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits, by the longest steps; estimate.")] = None
+    cost_to_longest: Annotated[int | None, Field(description="Estimate, by longest steps.")] = None
     uri: str | None = None
     url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
     url_expires_at: str | None = None

@@ -40,9 +40,9 @@ move, then the light.
 of the film before (list_assets shows it) and repeat them word for word unless the change is wanted."""
 
 _FOLLOWING = """\
-If a result has the status PENDING, THROTTLED or RUNNING, make the get_task call in its next_step until the film is there. The \
-same request is charged once, for good: if a call is cut off or its outcome is unclear, make the identical call; for \
-another take of a film give another seed. \
+If a result has the status PENDING, THROTTLED or RUNNING, make the get_task call in its next_step until the film is \
+there. The same request is charged once, for good: if a call is cut off or its outcome is unclear, make the identical \
+call; for another take of a film give another seed. \
 If a result has an error, tell me its message and whether credits were charged, and do what its next_step names; \
 where it has none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words for it."""
 

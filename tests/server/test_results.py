@@ -178,7 +178,7 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
         (
             Failure("invalid_request", ".", instead="b"),
             "extend_video",
-            {"assetId": "b", "dry_run": True},
+            {**ASKED.arguments, "assetId": "b", "dry_run": True},
         ),
         (Failure("invalid_request", ".", instead=""), None, None),
         (

@@ -33,23 +33,37 @@ RUNNING = ("PENDING", "THROTTLED", "RUNNING")
 POST = {"method": "POST", "path_prefix": "/gen3"}
 
 
-class Recorded(Upstream):
-    """Carries requests to a world and keeps the bodies of the submits, accepted or not."""
+Spoil = Callable[[Any], Any]
+"""What is done to the body of an answer on its way."""
 
-    def __init__(self, world: World, sent: list[dict[str, Any]]) -> None:
+
+class Recorded(Upstream):
+    """Carries requests to a world, keeps the bodies of the submits, accepted or not, and spoils answers to reads.
+
+    `spoils` are by the beginning of the path that they are for.
+    """
+
+    def __init__(self, world: World, sent: list[dict[str, Any]], spoils: dict[str, Spoil]) -> None:
         super().__init__(world)
         self._sent = sent
+        self._spoils = spoils
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             self._sent.append(json.loads(await request.aread()))
-        return await super().handle_async_request(request)
+        response = await super().handle_async_request(request)
+        for prefix, spoil in self._spoils.items():
+            if request.method == "GET" and prefix in request.url.path:
+                body = json.dumps(spoil(json.loads(await response.aread()))).encode()
+                return httpx.Response(response.status_code, content=body, headers={"content-type": "application/json"})
+        return response
 
 
 class Stage:
     """Upstream with one Gen-3 Alpha clip, and the folder of one user.
 
-    `clock_ahead` is how far the user's machine is ahead of upstream, in seconds; `sent` are the bodies of all submits.
+    `clock_ahead` is how far the user's machine is ahead of upstream, in seconds; `sent` are the bodies of all submits,
+    `spoils` what happens to answers of reads on their way.
     """
 
     def __init__(self, folder: Path, mode: str = "auto", *, pace: float = 20.0, **account: Any) -> None:
@@ -57,6 +71,7 @@ class Stage:
         self.mode = mode
         self.clock_ahead = 0.0
         self.sent: list[dict[str, Any]] = []
+        self.spoils: dict[str, Spoil] = {}
         self._leapt = 0.0
         self.world = small_world(clock=self._clock, wall=self.upstream_time, pace=pace, **account)
 
@@ -78,7 +93,7 @@ class Stage:
     @asynccontextmanager
     async def server(self, **fields: Any) -> AsyncGenerator[Desk]:
         """A client at a new server process on this folder; `fields` are the server's settings."""
-        transport = Recorded(self.world, self.sent)
+        transport = Recorded(self.world, self.sent, self.spoils)
         server = create_server(settings(self.folder, **fields), transport=transport, now=self.machine_time)
         async with Client(server, mode=self.mode) as client:
             yield Desk(client, self.world)

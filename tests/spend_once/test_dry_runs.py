@@ -1,5 +1,6 @@
 """A dry run tells whether the request was submitted before, and spends nothing either way."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,32 @@ async def test_a_dry_run_is_no_submit_that_a_later_call_could_find(tmp_path: Pat
 
         assert film["status"] == "SUCCEEDED"
         assert "twin" not in film
+
+
+async def test_a_dry_run_of_a_refusal_that_nobody_could_confirm_promises_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.at_next_post(stage.blind, kind="status", status=400)
+    async with stage.server() as desk:
+        refused = await desk.extend(stage.clip, text_prompt=PROMPT)
+        stage.connect()
+        priced = await desk.extend(stage.clip, text_prompt=PROMPT, dry_run=True)
+        await desk.data("extend_video", **priced["next_step"]["arguments"])
+
+        assert (refused["error"]["charged"], refused["error"]["retry"]) == ("unknown", "later")
+        assert refused["next_step"]["arguments"]["text_prompt"] == PROMPT
+        assert "charge nothing" not in priced["summary"]
+        assert (priced["credits"]["cost"], stage.charged) == (50, 1)
+
+
+async def test_a_dry_run_of_a_request_that_waits_for_a_slot_prices_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, max_jobs=1, pace=300)
+    async with stage.server() as desk, stage.server() as other, anyio.create_task_group() as group:
+        await desk.extend(stage.clip, text_prompt="the slot is taken", wait_seconds=0)
+        group.start_soon(partial(desk.extend, stage.clip, text_prompt=PROMPT, wait_seconds=30))
+        await anyio.sleep(12)
+        priced = await other.extend(stage.clip, text_prompt=PROMPT, dry_run=True)
+
+        assert stage.states() == ["accepted", "waiting"]
+        assert "twin" not in priced
+        assert priced["credits"]["cost"] == 50
+        group.cancel_scope.cancel()

@@ -148,3 +148,30 @@ async def test_what_is_not_ours_is_named_as_a_candidate_when_the_search_is_close
         closed = await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
 
         assert [each["taskId"] for each in closed["candidates"]] == [stage.world.task_id(stage.world.tasks[-1])]
+
+
+@pytest.mark.parametrize("path", ["/assets/", "/tasks/"])
+async def test_an_answer_that_tells_of_another_id_than_was_asked_for_is_not_believed(tmp_path: Path, path: str) -> None:
+    stage = Stage(tmp_path)
+    other = f"user:1-runwayml:other@example.com-{path[1:-2]}:00000000-0000-4000-8000-000000000001"
+    name = {"/assets/": "assetId", "/tasks/": "taskId"}[path]
+    stage.spoils[path] = lambda body: body | {name: other} if name in body else body
+    async with stage.server() as desk:
+        refused = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert (refused["error"]["kind"], refused["error"]["charged"]) == ("unexpected_response", "no")
+        assert stage.posts == 0
+
+
+async def test_requests_that_differ_in_inner_blanks_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, kind="reset")
+    fault(stage.world, **POST, kind="delay_after", seconds=7)
+    async with stage.server() as desk, anyio.create_task_group() as group:
+        group.start_soon(partial(desk.extend, stage.clip, text_prompt="the camera rises", seed=7, wait_seconds=20))
+        await anyio.sleep(1.5)
+        film = await desk.extend(stage.clip, text_prompt="the camera  rises", seed=7, wait_seconds=40)
+
+        assert film["status"] == "SUCCEEDED"
+        assert film["taskId"] == stage.task_id()
+        assert stage.charged == 1

@@ -1,13 +1,14 @@
 """A refusal is believed only when looks at upstream do not show the task."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
+from runway_mcp.simulator.library import add_task
 from tests.server.bench import Desk
-from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Stage
+from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Spoil, Stage
 from tests.upstream import fault
 
 pytestmark = pytest.mark.virtual_time
@@ -226,3 +227,49 @@ async def test_every_answer_that_is_no_refusal_is_unclear_and_never_posted_again
             error = (await desk.extend(stage.clip, text_prompt=PROMPT))["error"]
             assert (error["kind"], error["charged"]) == ("submission_unknown", "unknown")
         assert stage.posts == 1
+
+
+@pytest.mark.parametrize("answered", [2.0, 2.5, 2.9, 3.2, 4.0])
+async def test_a_refusal_that_comes_late_is_told_once_and_not_posted_again(tmp_path: Path, answered: float) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, **POST, kind="delay", seconds=answered, times=None)
+    fault(stage.world, **POST, **refusal(412), times=None)
+    fault(stage.world, method="GET", path_prefix="/tasks", kind="delay", seconds=0.2, times=None)
+    async with stage.server() as desk:
+        refused = await desk.extend(stage.clip, text_prompt=PROMPT, wait_seconds=0)
+
+        assert refused["error"]["kind"] in ("insufficient_credits", "submission_unknown")
+        assert desk.took < 15
+        assert stage.posts == 1
+
+
+def with_an_odd_entry(body: Any) -> Any:
+    """A list of tasks with one more entry that tells no task."""
+    return [{"taskId": None}, *cast("list[Any]", body)] if isinstance(body, list) else body
+
+
+def short_pages(body: Any) -> Any:
+    """A list that holds at most 50 entries, however many were asked for."""
+    return cast("list[Any]", body)[:50] if isinstance(body, list) else body
+
+
+@pytest.mark.parametrize(("spoil", "charged"), [(with_an_odd_entry, "unknown"), (short_pages, None)])
+async def test_a_list_that_could_not_be_read_whole_confirms_no_refusal(
+    tmp_path: Path, spoil: Spoil, charged: str | None
+) -> None:
+    stage = Stage(tmp_path)
+    for number in range(120):
+        add_task(stage.world, seed=number + 1, age=5000.0, duration=1.0, queue=0.0)
+    stage.world.switch(task_order="oldest", late_in_scheduler=10_000.0)
+    stage.spoils["/tasks/"] = spoil
+    fault(stage.world, **POST, **refusal(400))
+    async with stage.server() as desk:
+        refused = await desk.extend(stage.clip, text_prompt=PROMPT)
+
+        assert refused["error"]["charged"] == (charged or "no")
+        stage.spoils.clear()
+        fault(stage.world, **POST, **refusal(400), handled=True)
+        stage.spoils["/tasks/"] = spoil
+        film = await desk.extend(stage.clip, text_prompt="another request")
+        assert film["taskId"] == stage.task_id()
+        assert stage.charged == 1

@@ -11,6 +11,7 @@ import pytest
 
 from runway_mcp.simulator.library import add_video
 from tests.spend_once.stage import HOUR, MINUTE, PROMPT, RUNNING, Stage, together
+from tests.upstream import fault
 
 pytestmark = pytest.mark.virtual_time
 
@@ -235,3 +236,16 @@ async def test_the_list_of_tasks_tells_a_repeated_request_once(tmp_path: Path) -
         listed = [task["taskId"] for task in json.loads(contents.text)["tasks"]]
         assert listed.count(stage.task_id()) == 1
         assert stage.charged == 1
+
+
+@pytest.mark.parametrize("tool", ["extend_video", "get_task"])
+async def test_a_name_that_takes_long_to_look_up_does_not_outlast_the_wait(tmp_path: Path, tool: str) -> None:
+    stage = Stage(tmp_path)
+    fault(stage.world, method="GET", path_prefix="/assets", kind="delay", seconds=25, times=None)
+    named = {"extend_video": "assetId", "get_task": "taskId"}[tool]
+    async with stage.server() as desk:
+        late = await desk.data(tool, **{named: "a name that no clip has", "wait_seconds": 6})
+
+        assert late["error"]["kind"] == "unavailable"
+        assert desk.took <= 6.5
+        assert stage.posts == 0

@@ -159,3 +159,18 @@ async def test_a_film_whose_task_was_deleted_still_comes_back(tmp_path: Path) ->
         assert data["video"]["assetId"] == stage.film_id()
         assert await stage.opens(data["video"]["url"])
         assert stage.posts == 1
+
+
+async def test_a_deleted_task_of_ours_is_told_by_its_film_and_then_as_paid(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    async with stage.server() as desk:
+        film = await desk.extend(stage.clip, text_prompt=PROMPT)
+        stage.world.accepted[0].hidden = True
+        by_task = await desk.data("get_task", taskId=film["taskId"])
+        by_film = await desk.data("get_task", taskId=film["video"]["assetId"])
+        stage.world.accepted[0].artifacts[0].deleted = True
+        await anyio.sleep(HOUR)
+        gone = await desk.data("get_task", taskId=film["taskId"])
+
+        assert by_task["video"]["assetId"] == by_film["video"]["assetId"] == film["video"]["assetId"]
+        assert (gone["error"]["kind"], gone["error"]["charged"]) == ("not_found", "yes")
