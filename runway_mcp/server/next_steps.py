@@ -33,7 +33,7 @@ def follow(task_id: str, asked: Asked) -> NextStep:
 
 def extend_further(asset_id: str) -> NextStep:
     """Pricing the next extension of a film, at no cost."""
-    reason = "Only if wanted: prices the next extension, free."
+    reason = "If wanted: prices the next extension, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 

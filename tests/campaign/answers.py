@@ -186,7 +186,7 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
         case.verdict.find("lies", f"{said}, and the contract says {not unsafe}")
     if not asked.spends or asked.ended is None:
         return
-    if kind == "not_found" and any(it.shown and it.accepted < asked.began for it in made):
+    if kind == "not_found" and charged == "no" and any(it.shown and it.accepted < asked.began for it in made):
         case.verdict.find("lies", f"{said}, and upstream has its task")
     if charged == _YES and not made:
         case.verdict.find("lies", f"{said}, and nothing was charged")
@@ -287,7 +287,7 @@ def _judge_step(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
         if content.get("status") == "SUCCEEDED" and made is not None:
             if arguments.get("assetId") not in made.films or not arguments.get("dry_run"):
                 case.verdict.find("lies", f"{name} leads on to {arguments} after its film")
-        elif error.get("kind") in _FOR_GOOD and _is_same(arguments, asked.arguments):
+        elif error.get("kind") in _FOR_GOOD and error.get("retry") != "later" and _is_same(arguments, asked.arguments):
             case.verdict.find("lies", f"{name} said {error['kind']} and leads to the same call")
 
 
