@@ -96,7 +96,8 @@ def contradicts(task: Task, intent: Intent) -> bool:
             return False
     if uuid_of(task.task_id) == uuid_of(intent.parent_task_id):
         return True
-    if task.is_terminal and task.options.seed is None and task.options.extended_from_task_id is None:
+    told = (task.reply_ref, task.options.seed, task.options.extended_from_task_id)
+    if task.is_terminal and not any(told):
         return True
     return task.options.seed not in (None, intent.seed) or _is_from_another(task, intent)
 

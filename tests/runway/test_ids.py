@@ -1,7 +1,7 @@
 import pytest
 
 from runway_mcp.runway.errors import InvalidRequest
-from runway_mcp.runway.ids import account_of, checked_id, kind_of
+from runway_mcp.runway.ids import account_of, checked_id, is_same, kind_of
 from tests.runway.samples import ASSET_ID, EMAIL, TASK_ID, UUID
 
 
@@ -66,3 +66,16 @@ def test_the_account_is_read_from_the_right_of_a_long_id(long_id: str, email: st
 )
 def test_a_long_id_tells_what_it_names(long_id: str, kind: str | None) -> None:
     assert kind_of(long_id) == kind
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("user:1-runwayml:a@example.com-task:AB", True),
+        ("ab", True),
+        ("user:1-runwayml:a@example.com-task:ac", False),
+        ("", False),
+    ],
+)
+def test_ids_are_the_same_by_their_uuid(other: str, *, same: bool) -> None:
+    assert is_same("user:1-runwayml:a@example.com-task:ab", other) is same

@@ -125,3 +125,10 @@ def test_no_error_shows_a_part_of_a_body() -> None:
         assert "hunter2" not in repr(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_entries_that_cannot_be_read_are_counted() -> None:
+    listed = wire.parse_tasks([{"taskId": None}, {"taskId": "a", "status": "PENDING"}, 7])
+
+    assert [task.task_id for task in listed] == ["a"]
+    assert listed.skipped == 2

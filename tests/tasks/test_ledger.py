@@ -370,9 +370,12 @@ async def test_a_folder_that_cannot_be_made_ends_in_a_sentence(tmp_path: Path) -
         await claimed(ledger)
 
 
-async def test_a_ledger_that_is_removed_under_the_server_takes_no_further_intent(ledger: Ledger, path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_ledger_that_is_removed_under_the_server_takes_no_further_intent(
+    ledger: Ledger, path: Path, suffix: str
+) -> None:
     await claimed(ledger)
-    path.unlink()
+    path.with_name(f"{path.name}{suffix}").unlink()
 
     with pytest.raises(LedgerError, match="removed or replaced"):
         await claimed(ledger, OTHER)

@@ -71,3 +71,18 @@ def test_the_price_is_the_published_rate_per_second_and_nothing_in_explore_mode(
     task_type: str, options: dict[str, object], cost: int
 ) -> None:
     assert cost_of(task(taskType=task_type, options=options)) == cost
+
+
+@pytest.mark.parametrize("told", [-1000, -(10**30), 10**30])
+def test_a_count_that_cannot_be_true_is_bounded(told: int) -> None:
+    made = task(options={"extended_count": told})
+
+    lineage = lineage_of(made, length=10.0)
+
+    assert lineage is not None
+    assert 0 <= lineage.extensions_left <= 3
+
+
+@pytest.mark.parametrize("told", [1e308, -5.0, 0.0])
+def test_seconds_that_cannot_be_true_are_those_of_the_model(told: float) -> None:
+    assert cost_of(task(options={"extended_from_task_id": PARENT, "seconds": told})) == 100

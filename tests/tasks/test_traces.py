@@ -182,3 +182,18 @@ def test_our_own_reference_in_an_answer_outweighs_the_rest(options: dict[str, An
 @pytest.mark.parametrize("made", [GIVEN, MADE])
 def test_an_answer_that_names_the_task_which_made_the_source_contradicts(made: Intent, parent: str) -> None:
     assert contradicts(answered(parent), made)
+
+
+@pytest.mark.parametrize("task_id", ["x", "a\nb", clip().asset_id])
+def test_an_answer_without_a_task_id_of_the_known_form_contradicts(task_id: str) -> None:
+    assert contradicts(answered(task_id), MADE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "contradicting"),
+    [({}, True), ({"options": {"seed": 7}}, False), ({"replyRef": "mine"}, False)],
+)
+def test_an_answer_that_tells_of_an_end_at_once_has_to_say_whose(
+    fields: dict[str, Any], *, contradicting: bool
+) -> None:
+    assert contradicts(answered(status="FAILED", **fields), GIVEN) is contradicting
