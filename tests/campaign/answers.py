@@ -186,7 +186,7 @@ def _judge_error(case: _Case, asked: Asked, content: dict[str, Any]) -> None:
         case.verdict.find("lies", f"{said}, and the contract says {not unsafe}")
     if not asked.spends or asked.ended is None:
         return
-    if kind == "not_found" and charged == "no" and any(it.shown and it.accepted < asked.began for it in made):
+    if kind == "not_found" and charged != "unknown" and any(it.shown and it.accepted < asked.began for it in made):
         case.verdict.find("lies", f"{said}, and upstream has its task")
     if charged == _YES and not made:
         case.verdict.find("lies", f"{said}, and nothing was charged")
