@@ -103,6 +103,10 @@ def _says(word: str) -> Callable[[Json], bool]:
     return lambda result: word in str(result["messages"])
 
 
+# The one line that a server on stdio says when it starts.
+_STARTED = "useapi-runway-mcp keeps its ledger in "
+
+
 def _faults(node: Node, target: Target, era: str, look: Look) -> list[str]:
     """What is wrong with one look, in sentences."""
     given = [word for name, value in target.env.items() for word in ("-e", f"{name}={value}")]
@@ -113,8 +117,9 @@ def _faults(node: Node, target: Target, era: str, look: Look) -> list[str]:
     name = f"{' '.join(look.arguments)} ({target.transport}, {era})"
     if ended.returncode != look.code:
         return [f"{name} exited with {ended.returncode}: {ended.stdout[:300]}{ended.stderr[:300]}"]
-    if ended.stderr and not look.code:
-        return [f"{name} said: {ended.stderr[:300]}"]
+    said = "".join(line for line in ended.stderr.splitlines(keepends=True) if not line.startswith(_STARTED))
+    if said and not look.code:
+        return [f"{name} said: {said[:300]}"]
     if not look.shows(json.loads(ended.stdout)["result"]):
         return [f"{name} showed: {ended.stdout[:300]}"]
     return []

@@ -158,13 +158,19 @@ def _wrong(tool: Tool, known: Ids) -> Iterator[tuple[str, Json]]:
     for name in required:
         yield name, {other: value for other, value in required.items() if other != name}
     for name, schema in properties.items():
-        for value in _broken(schema):
+        for value in _broken(name, schema):
             yield name, required | {name: value}
     yield "no_such_argument", required | {"no_such_argument": 1}
 
 
-def _broken(schema: Json) -> Iterator[Any]:
-    """Values that a property does not take."""
+def _broken(name: str, schema: Json) -> Iterator[Any]:
+    """Values that a property does not take.
+
+    0 stands for an optional number that was left out, a wait that is too long is cut, and a `dry_run` of any other form
+    is one, so that nothing is spent.
+    """
+    if name == "dry_run":
+        return
     yield ["a list"]
     yield {"an": "object"}
     match schema:
@@ -175,8 +181,9 @@ def _broken(schema: Json) -> Iterator[Any]:
             yield "perhaps"
             yield 7
         case {"type": "integer"}:
-            yield schema["minimum"] - 1
-            yield schema["maximum"] + 1
+            yield min(schema["minimum"], 0) - 1
+            if name != "wait_seconds":
+                yield schema["maximum"] + 1
             yield schema["minimum"] + 0.5
             yield "many"
         case {"maxLength": longest}:
