@@ -7,7 +7,7 @@ import anyio
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import failed
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.ledger import Ledger
@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 _READING = 2.0
 # For so long after its end a film is believed to be there, in seconds.
 _FRESH = 60.0
+# How long after a first read that found no film a second one has to agree, in seconds.
+_SURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -67,29 +69,30 @@ class Answers:
         """The task, if its film is still there; raises `Failure` if it was deleted. A fresh one is believed."""
         if not task.artifacts or intent.ended is None or self._ledger.now() - intent.ended < _FRESH:
             return task
-        try:
-            await self._client.asset(task.artifacts[0].asset_id, patience=0)
-        except NotFound:
-            raise deleted(intent) from None
-        except RunwayError as error:
-            _log.info("a film that answers a request could not be read: %s", error)
+        await self._film(intent, task.artifacts[0].asset_id)
         return task
 
     async def _without_task(self, intent: Intent, task_id: str) -> Task:
         """What is left of a task that upstream does not know: its film, or the memory of its end."""
         if intent.film is not None:
-            remembered = remembered_task(intent, task_id)
-            try:
-                film = await self._client.asset(intent.film.asset_id, patience=0)
-            except NotFound:
-                raise deleted(intent) from None
-            except RunwayError as error:
-                _log.info("a film that answers a request could not be read: %s", error)
-                return remembered
-            return remembered.model_copy(update={"artifacts": (film,)})
+            film, remembered = await self._film(intent, intent.film.asset_id), remembered_task(intent, task_id)
+            return remembered if film is None else remembered.model_copy(update={"artifacts": (film,)})
         if intent.ended is not None:
             raise remembered_failure(intent) or deleted(intent)
         # It may be too fresh for upstream; whoever follows it finds out if it is gone.
         remembered = remembered_task(intent, task_id)
         self._watcher.follow(remembered)
         return remembered
+
+    async def _film(self, intent: Intent, asset_id: str) -> Asset | None:
+        """The film, None if it cannot be read; raises `Failure` if it was deleted, which two reads have to say."""
+        for pause in (0.0, _SURE):
+            await anyio.sleep(pause)
+            try:
+                return await self._client.asset(asset_id, patience=0)
+            except NotFound:
+                continue
+            except RunwayError as error:
+                _log.info("a film that answers a request could not be read: %s", error)
+                return None
+        raise deleted(intent)

@@ -253,6 +253,9 @@ class Submissions:
             if standing is None or standing.is_settled:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()
+            if standing.state is State.WAITING:
+                # Its next POST has as long to be answered as one that is out already.
+                soon = deadline if patience is None else min(deadline, now + patience)
             limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
                 if standing.lease < self._ground.ledger.now():
