@@ -21,8 +21,7 @@ from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, Unexpect
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
-from runway_mcp.runway.models import Asset, Credits, ExtendRequest, RunningTask, Task
-from runway_mcp.runway.wire import Entries
+from runway_mcp.runway.models import Asset, Credits, Entries, ExtendRequest, RunningTask, Task
 
 PATIENCE_SECONDS = 20.0
 """How long a read is tried again, unless the caller says otherwise."""

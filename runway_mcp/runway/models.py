@@ -7,7 +7,7 @@ Links and callback addresses are kept out of `repr`, so that no log shows them.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,6 +29,8 @@ from runway_mcp.runway.fields import (
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.links import expiry_of, mime_type_of
 from runway_mcp.runway.running import RunningTask
+
+_R = TypeVar("_R", bound=Record)
 
 __all__ = [
     "TERMINAL",
@@ -289,3 +291,9 @@ class Task(Record):
         except ValueError:
             return None
         return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+class Entries(tuple[_R, ...]):  # noqa: SLOT001  a tuple that varies in length can have no slots but empty ones
+    """The entries of a list that could be read; `skipped` counts those that could not."""
+
+    skipped: int = 0

@@ -12,16 +12,9 @@ from pydantic import ValidationError
 
 from runway_mcp.runway.errors import UnexpectedResponse
 from runway_mcp.runway.fields import Record, mapping
-from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
+from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Task
 
 R = TypeVar("R", bound=Record)
-
-
-class Entries(tuple[R, ...]):  # noqa: SLOT001  a tuple that varies in length can have no slots but empty ones
-    """The entries of a list that could be read; `skipped` counts those that could not."""
-
-    skipped: int = 0
-
 
 # What useapi.net adds to Runway's task: around it in a wrapped body, in it in a flat one.
 _BESIDE_THE_TASK = ("features", "replyUrl", "replyRef")

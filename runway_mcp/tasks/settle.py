@@ -143,11 +143,9 @@ class Settlements:
 
 
 def outcome_failure(intent: Intent) -> Failure:
-    """The failure that an intent without a task stands for, by what the ledger remembers alone."""
+    """The failure that an unsettled intent stands for, by what the ledger remembers alone."""
     if intent.state is State.WAITING:
         return failed("busy", _WAITING, retry_after=10.0, intent=intent)
-    if intent.state is State.REFUSED:
-        return failed(intent.failure_kind or "unavailable", intent.failure_message or _BUSY, intent=intent)
     if intent.state is State.UNKNOWN:
         words = (_CLOSED if intent.looked else _BLIND).format(facts=_facts(intent))
         return Failure("submission_unknown", words, charged="unknown", retry="after_change", intent=intent)

@@ -15,8 +15,7 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
-from runway_mcp.runway.models import RunningTask, Task
-from runway_mcp.runway.wire import Entries
+from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.ledger import Ledger
 
