@@ -46,7 +46,10 @@ _GOING = 1800.0
 
 @dataclass
 class Stage:
-    """What hosts share: the world, the servers, what they asked, and the results by request."""
+    """What hosts share: the world, the servers, what they asked, and the results by request.
+
+    `unclear` are the next steps that hosts took without learning whether they were charged.
+    """
 
     world: World
     servers: list[Server]
@@ -56,6 +59,7 @@ class Stage:
     confirms: bool
     asked: list[Asked] = field(default_factory=list[Asked])
     results: dict[Request, list[dict[str, Any]]] = field(default_factory=dict[Request, list[dict[str, Any]]])
+    unclear: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     present: int = 0
     away: int = 0
 
@@ -177,6 +181,14 @@ class Host:
             for connection in self._connections.values():
                 connection.leave()
 
+    async def repeat(self, server: Server, steps: Sequence[dict[str, Any]]) -> None:
+        """Makes calls as results named them, one after the other; to be asked while the host plays nothing."""
+        async with anyio.create_task_group() as self._background:
+            for step in steps:
+                await self._call(server, step["tool"], step["arguments"], Leaving())
+            for connection in self._connections.values():
+                connection.leave()
+
     async def tasks(self, server: Server) -> list[str]:
         """The tasks that `runway://tasks` lists; to be asked while the host plays nothing."""
         async with anyio.create_task_group() as self._background:
@@ -192,8 +204,9 @@ class Host:
         return []
 
     async def _act(self, act: Act, copy: int) -> None:
-        server = self._stage.servers[(act.server + copy) % len(self._stage.servers)]
-        earlier = self._stage.results.setdefault(act.request, [])
+        stage = self._stage
+        server = stage.servers[(act.server + copy) % len(stage.servers)]
+        earlier = stage.results.setdefault(act.request, [])
         arguments = spelled(self._stage.world, act, earlier)
         leaving = Leaving(act.give_up, act.give_up_steps, act.leaving == "drop")
         if not act.dry:
@@ -204,6 +217,8 @@ class Host:
             if step is None:
                 return
             content = await self._call(server, step["tool"], step["arguments"], Leaving())
+            if (content is None or part(content, "error").get("charged") == "unknown") and step not in stage.unclear:
+                stage.unclear.append(step)
 
     async def _confirmed(self, act: Act, arguments: dict[str, Any], server: Server) -> dict[str, Any]:
         """The arguments with the confirmation that the act wants, valid or not."""

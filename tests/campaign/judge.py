@@ -140,18 +140,22 @@ def _judge_row(case: Case, row: Row) -> None:
 
 
 def _judge_early(case: Case, row: Row) -> None:
-    """What is still looked for a quarter of an hour after upstream is well has been forgotten."""
-    if not row["task_id"] and row["state"] in _LOOKED_FOR and (free := _free(case, row)):
+    """What is still looked for a quarter of an hour after upstream is well has been forgotten.
+
+    That the last calls find it later excuses nothing.
+    """
+    if not row["task_id"] and row["state"] in _LOOKED_FOR and (free := _free(case, row, found_since=row["id"])):
         sentence = f"the intent {row['id']} is {row['state']} without a call, and upstream shows POST {free[0].number}"
         case.verdict.find("unsettled", sentence)
 
 
-def _free(case: Case, row: Row) -> list[Post]:
-    """The POSTs of an intent whose tasks upstream shows and which no intent owns."""
+def _free(case: Case, row: Row, *, found_since: str | None = None) -> list[Post]:
+    """The POSTs of an intent whose tasks upstream shows and which no intent owns, but for that one."""
+    owned = {it["task_id"] for it in case.facts.rows if it["task_id"] and it["id"] != found_since}
     return [
         post
         for post, made in case.taken
-        if case.is_ours(post, made) and made.task_id not in case.owned and _is_of(post, row)
+        if case.is_ours(post, made) and made.task_id not in owned and _is_of(post, row)
     ]
 
 

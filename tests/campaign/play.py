@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from random import Random
 
@@ -132,7 +133,7 @@ class _Run:
         self.stage.leave()
 
     async def _settle(self) -> None:
-        """Upstream is well, every server is up, every clock is right, and there is time to look."""
+        """Upstream is well, every server is up that is not gone for good, every clock is right: time to look."""
         self.log("upstream is well from here on")
         self.is_healthy = True
         self.healed = anyio.current_time()
@@ -141,12 +142,17 @@ class _Run:
         for server in self.servers:
             server.clock.ahead = 0.0
             server.wake()
-            server.hasten()
+            if server.down != inf:
+                server.hasten()
         await anyio.sleep(self.scenario.last_pause + QUIET)
 
     async def _ask_at_last(self) -> list[str]:
-        """Asks for every request once more, at servers started afresh, and reads the list of tasks."""
+        """Asks for every request once more, at servers started afresh, and reads the list of tasks.
+
+        A next step that stayed unclear is taken once more as well: nothing else asks for its request.
+        """
         for server in self.servers:
+            server.hasten()
             await server.renewed()
         await anyio.sleep(5.0)
         acts = list(self._last_acts())
@@ -155,6 +161,9 @@ class _Run:
             for number, act in enumerate(acts):
                 plan = HostPlan((act,), mode="legacy", person=person)
                 hosts.start_soon(Host(f"last {number}", plan, self.stage, last=True).play)
+        steps = tuple(self.stage.unclear)
+        plan = HostPlan((), mode="legacy", person=person)
+        await Host("last of steps", plan, self.stage, last=True).repeat(self.servers[0], steps)
         return await Host("reader", HostPlan((), mode="auto"), self.stage, last=True).tasks(self.servers[0])
 
     def _last_acts(self) -> list[Act]:

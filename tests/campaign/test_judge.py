@@ -126,6 +126,10 @@ def without_row(facts: Facts) -> None:
     facts.asked[2].content = error("submission_unknown", "unknown")
 
 
+def found_by_the_last_calls_alone(facts: Facts) -> None:
+    facts.early_rows[:] = [row(state="posting", task_id=None)]
+
+
 def open_row(state: str, *, early: bool = False) -> Callable[[Facts], None]:
     def change(facts: Facts) -> None:
         open_one = row(state=state, task_id=None)
@@ -195,6 +199,7 @@ def test_a_good_run_is_clean() -> None:
         ("wrong", posted(body=BODY | {"text_prompt": "nobody's"})),
         ("unsettled", open_row("unknown")),
         ("unsettled", open_row("posting", early=True)),
+        ("unsettled", found_by_the_last_calls_alone),
         ("harmful", moderated_twice),
         ("lies", answered(1, error("spend_limit", "no"))),
         ("lies", answered(1, error("not_found", "yes"))),

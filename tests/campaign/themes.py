@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from random import Random
 from typing import Any
 
@@ -202,6 +203,21 @@ def _crowded(rng: Random, scenario: Scenario) -> Scenario:
     return replace(scenario, crowd=250, posts=0.0, rules=(lost,), switches={**scenario.switches, **shown})
 
 
+def _left_posting(rng: Random, scenario: Scenario) -> Scenario:
+    """A process dies over its POST for good; nobody asks again, and only one that was there all along can look."""
+    asked = replace(scenario.requests[0], explore=False)
+    death = Incident(0.0, "crash", 0, inf, rng.choice(("departure", "acceptance")))
+    return replace(
+        scenario,
+        **{**_CALM, "incidents": (death,), "reads": scenario.reads},
+        account={**scenario.account, "permitted": 2250, "max_jobs": 5},
+        ahead=(0.0, 0.0),
+        terms={},
+        hosts=(HostPlan((Act(0.0, asked, 0, wait=rng.choice((0, 45))),)),),
+        requests=(asked,),
+    )
+
+
 def _queueing(rng: Random, scenario: Scenario) -> Scenario:
     """One slot, which another film holds, and two servers that are asked for the same film and held up meanwhile."""
     asked = replace(scenario.requests[0], explore=False)
@@ -230,7 +246,7 @@ def _queueing(rng: Random, scenario: Scenario) -> Scenario:
 
 
 THEMES: dict[str, tuple[int, Callable[[Random, Scenario], Scenario]]] = {
-    "any": (40, _any),
+    "any": (38, _any),
     "back": (18, _back),
     "spending": (14, _spending),
     "at the lock": (8, _at_the_lock),
@@ -238,5 +254,6 @@ THEMES: dict[str, tuple[int, Callable[[Random, Scenario], Scenario]]] = {
     "look-alike": (4, _look_alike),
     "queueing": (5, _queueing),
     "crowded": (1, _crowded),
+    "left posting": (2, _left_posting),
 }
 """Each with how often it is drawn, of a hundred."""

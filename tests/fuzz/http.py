@@ -22,6 +22,9 @@ AT_ONCE: Final = 4
 PATIENCE: Final = 10.0
 EVERY: Final = 50
 ERRORS_OF_SERVER: Final = 500
+LONGEST_HEAD: Final = 65_536
+"""Bytes of headers that the server reads. Longer ones are refused while they arrive, and the reset of the connection
+can overtake the refusal."""
 
 LIST: dict[str, Any] = {"jsonrpc": "2.0", "id": "valid", "method": "tools/list"}
 OLD = {"accept": ACCEPT, "mcp-protocol-version": "2025-11-25"}
@@ -101,7 +104,8 @@ async def _made(port: Port, exchange: Exchange, limit: anyio.Semaphore) -> None:
 async def _one(port: Port, exchange: Exchange) -> None:
     since = anyio.current_time()
     answer = await _sent(port, exchange.request, leaves=exchange.leaves)
-    if exchange.leaves or exchange.kind == "cancelled":
+    head = exchange.request.partition(b"\r\n\r\n")[0]
+    if exchange.leaves or exchange.kind == "cancelled" or len(head) > LONGEST_HEAD:
         port.figures.silent += not answer
     else:
         port.figures.slowest = max(port.figures.slowest, anyio.current_time() - since)
