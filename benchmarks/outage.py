@@ -12,8 +12,8 @@ from benchmarks.scenes import TRIP, Scene, under_way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
 from benchmarks.ways import POLL, TOKEN, silent
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.tasks.waiting import wait_for
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.waiting import wait_for
+from runway_mcp.tasks.follow.watcher import Watcher
 from tests.virtual_time import VirtualTimeLoop
 
 DOWN_FROM, DOWN_UNTIL, PLAYED = 20.0, 620.0, 900.0

@@ -14,8 +14,8 @@ from benchmarks.scenes import TRIP, Notice, Scene, Way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import TERMINAL, Task
-from runway_mcp.tasks.waiting import wait_for
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.waiting import wait_for
+from runway_mcp.tasks.follow.watcher import Watcher
 
 POLL = 5.0
 """The poll interval: RUNWAY_MCP_POLL_SECONDS."""

@@ -18,8 +18,8 @@ from benchmarks.scenes import Scene, under_way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
 from benchmarks.ways import POLL, TOKEN, silent
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.tasks.waiting import wait_for
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.waiting import wait_for
+from runway_mcp.tasks.follow.watcher import Watcher
 
 _TICK = 0.005
 _SETTLING = 2 * POLL

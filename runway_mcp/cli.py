@@ -154,7 +154,7 @@ def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
     from runway_mcp.server.app import create_server
-    from runway_mcp.server.stdio import serve_stdio
+    from runway_mcp.server.transport.stdio import serve_stdio
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
@@ -172,9 +172,9 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     import anyio
 
     from runway_mcp.server.app import create_server
-    from runway_mcp.server.http import create_app
-    from runway_mcp.server.listening import bind, listen, url_of
-    from runway_mcp.server.security import refusal_to_listen
+    from runway_mcp.server.transport.http import create_app
+    from runway_mcp.server.transport.security import refusal_to_listen
+    from runway_mcp.server.transport.serving import bind, listen, url_of
 
     host: str = arguments.host or "127.0.0.1"
     port: int = 8000 if arguments.port is None else arguments.port

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from runway_mcp.server.definitions import tools_table
+from runway_mcp.server.tools.definitions import tools_table
 from runway_mcp.settings import settings_table
 
 README = Path(__file__).parent.parent / "README.md"

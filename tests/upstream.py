@@ -13,7 +13,7 @@ from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.faults import ConnectionLost, Fault
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.world import World
-from runway_mcp.tasks.room import TasksRoom, open_tasks
+from runway_mcp.tasks.service import TasksRoom, open_tasks
 
 URL = "http://upstream.test/v1/runwayml"
 EPOCH = 1_800_000_000.0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.demo.screen import Bar, Screen
-from runway_mcp.server.outputs import (
+from runway_mcp.server.contract.outputs import (
     AssetOutput,
     AssetsOutput,
     CreditsOutput,

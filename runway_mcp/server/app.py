@@ -19,20 +19,20 @@ from runway_mcp import __version__
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
-from runway_mcp.server import mcp_tasks
-from runway_mcp.server.attendance import Attendance
+from runway_mcp.server import protocol_tasks as mcp_tasks
 from runway_mcp.server.boundary import guarded
 from runway_mcp.server.completion import Completions
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.definitions import INSTRUCTIONS, input_schema
 from runway_mcp.server.prompts import get_prompt, list_prompts
-from runway_mcp.server.resources import list_resources, list_templates, read_resource
-from runway_mcp.server.subscribing import listen, stay_in_touch, subscribe, unsubscribe
-from runway_mcp.server.subscriptions import Subscriptions
-from runway_mcp.server.tools import call_tool, list_tools
+from runway_mcp.server.resources.handlers import list_resources, list_templates, read_resource
+from runway_mcp.server.resources.subscribing import listen, stay_in_touch, subscribe, unsubscribe
+from runway_mcp.server.tools.call import call_tool, list_tools
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, input_schema
+from runway_mcp.server.updates.observers import Attendance
+from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.room import TasksRoom, open_tasks
+from runway_mcp.tasks.service import TasksRoom, open_tasks
 
 LEDGER = "ledger.sqlite3"
 """The ledger's file in the data folder."""

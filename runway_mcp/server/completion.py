@@ -19,13 +19,13 @@ from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Com
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.context import RequestContext
+from runway_mcp.server.contract.text import one_line
+from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, bare_id
 from runway_mcp.server.prompts import SECONDS, prompt_named
-from runway_mcp.server.rendering import one_line
-from runway_mcp.server.uris import ASSET_TEMPLATE, TASK_TEMPLATE, bare_id
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.store.database import LedgerError
 
 MOST_VALUES = 100
 """How many values the protocol lets one answer hold."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from mcp.server.context import ServerRequestContext
 
-from runway_mcp.server.attendance import Attendance
-from runway_mcp.server.next_steps import Asked
-from runway_mcp.server.subscriptions import Subscriptions
+from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.updates.observers import Attendance
+from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.service import TasksRoom
 
 _NOT_CONFIGURED = (
     "No useapi.net API token is set in USEAPI_TOKEN, so nothing was asked of Runway. Set this environment variable (in "

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import anyio
 
 from runway_mcp.runway.models import RunningTask, Task
-from runway_mcp.server.rendering import standing
-from runway_mcp.tasks.submit import Waiting
+from runway_mcp.server.contract.text import standing
+from runway_mcp.tasks.spend.submit import Waiting
 
 log = logging.getLogger(__name__)
 

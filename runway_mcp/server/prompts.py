@@ -20,7 +20,7 @@ from mcp_types import (
 )
 
 from runway_mcp.server.context import RequestContext
-from runway_mcp.server.rendering import quoted
+from runway_mcp.server.contract.text import quoted
 
 SECONDS = ("5", "10")
 """What the argument `seconds` takes."""

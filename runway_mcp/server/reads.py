@@ -9,17 +9,17 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Credits, Task
-from runway_mcp.server.arguments import ExtendVideo
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.known import intent_of
-from runway_mcp.tasks.database import LedgerError
+from runway_mcp.server.contract.arguments import ExtendVideo
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.followed import Followed
+from runway_mcp.tasks.follow.followed import Followed
+from runway_mcp.tasks.history import intent_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
-from runway_mcp.tasks.plan import Plan, Wish, make_plan, source_of
-from runway_mcp.tasks.room import TasksRoom, write_down
-from runway_mcp.tasks.submit import Waiting
+from runway_mcp.tasks.service import TasksRoom, write_down
+from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan, source_of
+from runway_mcp.tasks.spend.submit import Waiting
+from runway_mcp.tasks.store.database import LedgerError
 
 READING_SECONDS = 5.0
 """What reads get however short the wait is."""

@@ -16,11 +16,11 @@ import anyio
 
 from runway_mcp.runway.fields import mapping, text
 from runway_mcp.runway.models import TERMINAL
+from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import OPEN, Intent
-from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.posting import Posts
-from runway_mcp.tasks.settle import Settlements
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.spend.posting import Posts
+from runway_mcp.tasks.spend.reconcile import Settlements
+from runway_mcp.tasks.store.ledger import Ledger
 
 PATH = "/callbacks/"
 """Where callbacks arrive; a token follows."""

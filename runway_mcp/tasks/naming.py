@@ -13,7 +13,7 @@ from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import uuid_of
-from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.store.ledger import Ledger
 
 NEWEST = 200
 """Among how many of the newest assets a clip is looked for."""

@@ -3,7 +3,7 @@
 from runway_mcp.runway.models import Asset, Metadata, Task, TaskOptions
 from runway_mcp.tasks.failures import Charged, Failure, failed
 from runway_mcp.tasks.intents import Film, Intent
-from runway_mcp.tasks.terms import iso
+from runway_mcp.tasks.policy import iso
 
 GONE = "not_found"
 """The kind of failure of a task or a film that was deleted."""

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.server.definitions import TOOLS
+from runway_mcp.server.tools.definitions import TOOLS
 from tests.agents.reading import Data, next_call, step_of
 from tests.server.bench import a_world, at_desk, structured, text
 

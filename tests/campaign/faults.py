@@ -68,13 +68,17 @@ FAULTS: dict[str, Fault] = {
     "2: a lapsed intent is left waiting, and its holder may still post": Fault(
         (
             Change(
-                "tasks/ledger.py", "held = claimed(intent, found, now=now)\n", "held = claimed(intent, None, now=now)\n"
+                "tasks/store/ledger.py",
+                "held = claimed(intent, found, now=now)\n",
+                "held = claimed(intent, None, now=now)\n",
             ),
             Change(
-                "tasks/ledger.py", "(insert if found is None else update)(ledger, held)\n", "insert(ledger, held)\n"
+                "tasks/store/ledger.py",
+                "(insert if found is None else update)(ledger, held)\n",
+                "insert(ledger, held)\n",
             ),
             Change(
-                "tasks/ledger.py",
+                "tasks/store/ledger.py",
                 "AND claim = ? AND state = 'waiting' AND lease >= ?\"\n            )\n            values",
                 "AND claim = ? AND state = 'waiting' AND 0 < ?\"\n            )\n            values",
             ),
@@ -83,12 +87,14 @@ FAULTS: dict[str, Fault] = {
     "3: a 429 is believed, and posted after without a look": Fault(
         (
             Change(
-                "tasks/posting.py",
+                "tasks/spend/posting.py",
                 "        if answer.status is None:\n",
                 "        if answer.status is None or isinstance(answer, Busy):\n",
             ),
             Change(
-                "tasks/submit.py", "            if not is_first and (", "            if not is_first and False and ("
+                "tasks/spend/submit.py",
+                "            if not is_first and (",
+                "            if not is_first and False and (",
             ),
         ),
     ),
@@ -96,36 +102,38 @@ FAULTS: dict[str, Fault] = {
         (Change("runway/late_films.py", "GRACE_SECONDS = 60.0\n", "GRACE_SECONDS = 0.0\n"),),
     ),
     "5: a seed of ours that is given back makes another request": Fault(
-        (Change("tasks/rows.py", "(idempotency_key = ? AND seed = ?)", "(idempotency_key = ? AND seed = -?)"),),
+        (Change("tasks/store/rows.py", "(idempotency_key = ? AND seed = ?)", "(idempotency_key = ? AND seed = -?)"),),
     ),
     "6: a refusal is believed without a look": Fault(
         (
-            Change("tasks/posting.py", "        if answer.status is None:\n", "        if True:\n"),
+            Change("tasks/spend/posting.py", "        if answer.status is None:\n", "        if True:\n"),
             Change(
-                "tasks/submit.py", "            if not is_first and (", "            if not is_first and False and ("
+                "tasks/spend/submit.py",
+                "            if not is_first and (",
+                "            if not is_first and False and (",
             ),
         ),
     ),
     "7: what is dated by upstream is compared with our own clock": Fault(
         (
             Change(
-                "tasks/traces.py",
+                "tasks/spend/matching.py",
                 "    if options.seed != intent.seed or _is_from_another(task, intent):\n",
                 "    if options.seed != intent.seed or _is_from_another(task, intent) or _is_older(task, intent):\n",
             ),
             Change(
-                "tasks/traces.py",
+                "tasks/spend/matching.py",
                 "    if intent.reply_ref_generated and reference == intent.reply_ref:\n        return True\n",
                 "    if intent.reply_ref_generated and reference == intent.reply_ref:\n"
                 "        return not _is_older(task, intent)\n",
             ),
             Change(
-                "tasks/traces.py",
+                "tasks/spend/matching.py",
                 "        if intent.reply_ref_generated or is_ours(",
                 "        if is_ours(",
             ),
             Change(
-                "tasks/traces.py",
+                "tasks/spend/matching.py",
                 "(intent.created - _CLOCK_SKEW if intent.posted is None else intent.posted - _BLUR)",
                 "intent.created - _CLOCK_SKEW",
             ),
@@ -134,12 +142,12 @@ FAULTS: dict[str, Fault] = {
     "8: looking is closed although no look could read": Fault(
         (
             Change(
-                "tasks/ledger.py",
+                "tasks/store/ledger.py",
                 "(LOOKING_SECONDS if complete else BLIND_SECONDS)",
                 "(LOOKING_SECONDS if complete else LOOKING_SECONDS)",
             ),
             Change(
-                "tasks/settle.py",
+                "tasks/spend/reconcile.py",
                 "        for intent in await self._ground.ledger.closed_lately():\n",
                 "        for intent in ():\n",
             ),
@@ -148,7 +156,7 @@ FAULTS: dict[str, Fault] = {
     "9: an answer that names another task is believed": Fault(
         (
             Change(
-                "tasks/posting.py",
+                "tasks/spend/posting.py",
                 "if contradicts(told, intent) else told",
                 "if False and contradicts(told, intent) else told",
             ),
@@ -157,7 +165,7 @@ FAULTS: dict[str, Fault] = {
     "10: a running task with the caller's seed is taken although the scheduler does not list it": Fault(
         (
             Change(
-                "tasks/traces.py",
+                "tasks/spend/matching.py",
                 "    return _fits(task, intent) and (task.is_terminal or task.task_id in running)\n",
                 "    return _fits(task, intent)\n",
             ),
@@ -166,7 +174,7 @@ FAULTS: dict[str, Fault] = {
     "11: what a dead process left posting is looked for only at a start": Fault(
         (
             Change(
-                "tasks/settle.py",
+                "tasks/spend/reconcile.py",
                 "                for intent in await self._ground.ledger.orphans():\n",
                 "                for intent in ():\n",
             ),
@@ -175,7 +183,7 @@ FAULTS: dict[str, Fault] = {
     "11: the clip is read before the ledger is asked": Fault(
         (
             Change(
-                "server/tools.py",
+                "server/tools/call.py",
                 "    if earlier is not None:\n        submitted = await _answered_before(",
                 "    if earlier is not None and await _plan(call, wish, deadline, dry=arguments.dry_run):\n"
                 "        submitted = await _answered_before(",
@@ -185,32 +193,36 @@ FAULTS: dict[str, Fault] = {
     "11: a task that another intent owns can be taken": Fault(
         (
             Change(
-                "tasks/ledger.py",
+                "tasks/store/ledger.py",
                 "            if mine is None or taken.fetchone() is not None:\n                return None\n",
                 "            if mine is None:\n                return None\n"
                 "            if taken.fetchone() is not None:\n"
                 '                ledger.execute("UPDATE intents SET task_id = NULL WHERE task_id = ?", (task_id,))\n',
             ),
-            Change("tasks/traces.py", "    return owner is not None and owner.id != intent.id\n", "    return False\n"),
             Change(
-                "tasks/posting.py",
+                "tasks/spend/matching.py",
+                "    return owner is not None and owner.id != intent.id\n",
+                "    return False\n",
+            ),
+            Change(
+                "tasks/spend/posting.py",
                 "if contradicts(told, intent) else told",
                 "if False and contradicts(told, intent) else told",
             ),
         ),
     ),
     "no cap is checked": Fault(
-        (Change("tasks/caps.py", "    if not cost:\n        return\n", "    return\n"),),
+        (Change("tasks/store/caps.py", "    if not cost:\n        return\n", "    return\n"),),
         kinds=("overspent",),
     ),
     "no quote is checked": Fault(
-        (Change("tasks/caps.py", "    if spent.rowcount != 1:\n", "    if spent.rowcount > 1:\n"),),
+        (Change("tasks/store/caps.py", "    if spent.rowcount != 1:\n", "    if spent.rowcount > 1:\n"),),
         kinds=("overspent",),
     ),
     "a POST is repeated when its answer is lost": Fault(
         (
             Change(
-                "tasks/posting.py",
+                "tasks/spend/posting.py",
                 "                told = await self._ground.client.extend(request, turbo=turbo)\n",
                 "                try:\n"
                 "                    told = await self._ground.client.extend(request, turbo=turbo)\n"

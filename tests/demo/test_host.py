@@ -24,8 +24,8 @@ from mcp_types import (
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.demo.host import extend, find_clip, fresh_link, price, read_task
 from runway_mcp.demo.screen import Screen
-from runway_mcp.server.definitions import TOOLS
-from runway_mcp.server.outputs import NextStep
+from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.server.tools.definitions import TOOLS
 
 Answer = dict[str, Any]
 Context = ServerRequestContext[Any]

@@ -5,8 +5,15 @@ from random import Random
 
 import pytest
 
-from runway_mcp.server.arguments import Arguments, ExtendVideo, GetTask, InvalidArguments, ListAssets, read_arguments
 from runway_mcp.server.boundary import CRASHED
+from runway_mcp.server.contract.arguments import (
+    Arguments,
+    ExtendVideo,
+    GetTask,
+    InvalidArguments,
+    ListAssets,
+    read_arguments,
+)
 from tests.fuzz.__main__ import on_http, on_stdio
 from tests.fuzz.answers import faults_of_message, faults_of_text
 from tests.fuzz.figures import Figures, markdown, told

@@ -15,8 +15,8 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from pydantic import SecretStr
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.definitions import TOOLS
-from runway_mcp.server.results import LONGEST_RESULT
+from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.library import small_world

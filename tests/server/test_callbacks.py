@@ -5,8 +5,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runway_mcp.server.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
-from runway_mcp.tasks.database import LedgerError
+from runway_mcp.server.transport.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
+from runway_mcp.tasks.store.database import LedgerError
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
 

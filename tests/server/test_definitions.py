@@ -8,8 +8,8 @@ import pytest
 from mcp.client.client import Client
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.definitions import INSTRUCTIONS, TOOLS, tools_table
 from runway_mcp.server.prompts import PROMPTS
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
 from tests.server.bench import settings
 from tests.server.pinned import FOLDER, check_snapshot
 

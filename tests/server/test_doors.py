@@ -13,8 +13,8 @@ from mcp.client.sse import sse_client
 from starlette.testclient import TestClient
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.http import create_app
-from runway_mcp.server.uris import TASKS
+from runway_mcp.server.contract.uris import TASKS
+from runway_mcp.server.transport.http import create_app
 from runway_mcp.simulator.app import create_app as stand_in
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.world import World

@@ -8,7 +8,7 @@ from mcp.client.sse import sse_client
 from mcp.types import TextContent
 from starlette.testclient import TestClient
 
-from runway_mcp.server.http import create_app
+from runway_mcp.server.transport.http import create_app
 from tests.server.toy import STEPS, served, toy
 
 Mode = Literal["legacy", "auto"]

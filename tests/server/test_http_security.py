@@ -7,8 +7,8 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from runway_mcp import __version__
-from runway_mcp.server.http import MAX_BODY, create_app
-from runway_mcp.server.security import refusal_to_listen
+from runway_mcp.server.transport.http import MAX_BODY, create_app
+from runway_mcp.server.transport.security import refusal_to_listen
 from tests.server.toy import toy
 
 TOKEN = "let-me-in"

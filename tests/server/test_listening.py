@@ -11,7 +11,7 @@ from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from starlette.types import Message, Receive, Scope, Send
 
-from runway_mcp.server.listening import GRACE_SECONDS, bind, endable, url_of
+from runway_mcp.server.transport.serving import GRACE_SECONDS, bind, endable, url_of
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}

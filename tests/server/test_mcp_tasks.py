@@ -11,8 +11,8 @@ from mcp_types import (
     ElicitResult,
 )
 
-from runway_mcp.server.attendance import KEPT_SECONDS
-from runway_mcp.server.mcp_tasks import EXTENSION, TTL_MS
+from runway_mcp.server.protocol_tasks import EXTENSION, TTL_MS
+from runway_mcp.server.updates.observers import KEPT_SECONDS
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import World

@@ -24,9 +24,9 @@ from mcp_types import (
 )
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.attendance import MOST_LINGERING
-from runway_mcp.server.http import create_app
-from runway_mcp.server.mcp_tasks import EXTENSION
+from runway_mcp.server.protocol_tasks import EXTENSION
+from runway_mcp.server.transport.http import create_app
+from runway_mcp.server.updates.observers import MOST_LINGERING
 from runway_mcp.simulator.app import create_app as stand_in
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task

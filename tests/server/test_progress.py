@@ -7,7 +7,7 @@ import pytest
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.server.progress import Progress
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.tasks.submit import Waiting
+from runway_mcp.tasks.spend.submit import Waiting
 from tests.server.bench import Desk, a_world, at_desk
 
 pytestmark = pytest.mark.virtual_time

@@ -6,8 +6,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, TextContent
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.definitions import TOOLS
 from runway_mcp.server.prompts import PROMPTS
+from runway_mcp.server.tools.definitions import TOOLS
 from tests.server.bench import settings
 
 GIVEN = {

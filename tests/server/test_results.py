@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
-from runway_mcp.server.forms import failure_output, intent_output, plan_output, task_output, video
-from runway_mcp.server.next_steps import Asked, after_failure, submit
-from runway_mcp.server.rendering import first_sentence, seconds, standing
-from runway_mcp.server.results import LONGEST_RESULT, task_result
-from runway_mcp.tasks.drafts import draft
+from runway_mcp.server.contract.next_steps import Asked, after_failure, submit
+from runway_mcp.server.contract.task_results import failure_output, intent_output, plan_output, task_output, video
+from runway_mcp.server.contract.text import first_sentence, seconds, standing
+from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.lineage import Lineage, Reach
-from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.spend.drafts import draft
+from runway_mcp.tasks.spend.plan import Wish
 from tests.server.bench import structured
 from tests.tasks.samples import clip, intent, long_id, plan, task
 

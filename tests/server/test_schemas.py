@@ -5,8 +5,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from runway_mcp.server.definitions import TOOLS, input_schema
-from runway_mcp.server.schemas import Schema, wire_schema
+from runway_mcp.server.contract.schemas import Schema, wire_schema
+from runway_mcp.server.tools.definitions import TOOLS, input_schema
 
 
 class Inner(BaseModel):

@@ -112,7 +112,7 @@ def test_only_messages_reach_stdout_whatever_a_tool_prints() -> None:
 def test_a_second_signal_does_not_wait_for_the_order() -> None:
     program = """
 import signal, sys, time
-from runway_mcp.server.stopping import stop_signals
+from runway_mcp.server.transport.signals import stop_signals
 with stop_signals(lambda: print("asked", flush=True)):
     print("ready", flush=True)
     while True:

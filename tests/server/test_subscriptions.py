@@ -14,8 +14,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_PARAMS, INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest
 
 from runway_mcp.runway.models import Task
-from runway_mcp.server.subscriptions import MOST_CONNECTIONS, MOST_URIS, Subscriptions
-from runway_mcp.server.uris import TASKS, Address
+from runway_mcp.server.contract.uris import TASKS, Address
+from runway_mcp.server.updates.subscriptions import MOST_CONNECTIONS, MOST_URIS, Subscriptions
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import World

@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits
-from runway_mcp.server.asset_forms import assets_output
-from runway_mcp.server.forms import failure_output, task_output
-from runway_mcp.server.listing import Listed, Listing, Origin
-from runway_mcp.server.next_steps import Asked
-from runway_mcp.server.results import assets_result, task_result
+from runway_mcp.server.contract.asset_results import assets_output
+from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.task_results import failure_output, task_output
+from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import MODELS, Verdict
+from runway_mcp.tasks.listing import Listed, Listing, Origin
 from tests.server.bench import structured, text
 from tests.server.test_results import ASKED, LINK
 from tests.tasks.samples import clip, task

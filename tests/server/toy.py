@@ -17,9 +17,9 @@ from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
-from runway_mcp.server.http import Transport, create_app
-from runway_mcp.server.listening import bind, listen, url_of
-from runway_mcp.server.stdio import serve_stdio
+from runway_mcp.server.transport.http import Transport, create_app
+from runway_mcp.server.transport.serving import bind, listen, url_of
+from runway_mcp.server.transport.stdio import serve_stdio
 
 STEPS = 3
 

@@ -20,8 +20,8 @@ import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.http import create_app
-from runway_mcp.server.listening import bind, listen, url_of
+from runway_mcp.server.transport.http import create_app
+from runway_mcp.server.transport.serving import bind, listen, url_of
 from runway_mcp.settings import Settings
 
 Json = dict[str, Any]

@@ -21,7 +21,7 @@ from mcp.client.client import Client
 from mcp_types import CallToolResult, TextContent, Tool
 
 from runway_mcp.server.boundary import CRASHED
-from runway_mcp.server.results import LONGEST_RESULT
+from runway_mcp.server.contract.tool_results import LONGEST_RESULT
 from tests.suites.node import Node
 from tests.suites.processes import StandIn, serve, server, settings, stand_in
 

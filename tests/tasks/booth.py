@@ -14,8 +14,8 @@ import httpx
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.runway.wire import parse_task
-from runway_mcp.tasks.usual import Usual
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.durations import Usual
+from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.samples import ACCOUNT, long_id
 from tests.upstream import URL, wall_clock
 

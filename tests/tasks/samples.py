@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Task
-from runway_mcp.tasks.drafts import draft
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent
 from runway_mcp.tasks.lineage import MODELS, Lineage
-from runway_mcp.tasks.plan import Plan, Wish
+from runway_mcp.tasks.spend.drafts import draft
+from runway_mcp.tasks.spend.plan import Plan, Wish
 
 ACCOUNT = "ana@example.com"
 NOW = 1_800_000_000.0

@@ -13,10 +13,10 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.callbacks import deliver_due, next_due
 from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
+from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.plan import Wish, make_plan
-from runway_mcp.tasks.room import TasksRoom, open_tasks
-from runway_mcp.tasks.waiting import wait_for
+from runway_mcp.tasks.service import TasksRoom, open_tasks
+from runway_mcp.tasks.spend.plan import Wish, make_plan
 from tests.tasks.booth import silent
 from tests.tasks.samples import intent, long_id, plan
 from tests.tasks.test_submit import POST, quiet, submit, wish

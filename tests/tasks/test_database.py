@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.tasks.database import LOCK_PATIENCE, BeingMade, LedgerError, connect
-from runway_mcp.tasks.ledger import Ledger
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, BeingMade, LedgerError, connect
+from runway_mcp.tasks.store.ledger import Ledger
 from tests.tasks.clock import Clock, claim
 
 pytestmark = pytest.mark.virtual_time

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from runway_mcp.tasks.drafts import request_of
 from runway_mcp.tasks.intents import State, answers, normalized, uuid_of
-from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.spend.drafts import request_of
+from runway_mcp.tasks.spend.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, long_id, plan
 
 ASSET = clip().asset_id

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.tasks.database import LedgerError
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
     LOOKING_SECONDS,
@@ -15,9 +14,10 @@ from runway_mcp.tasks.intents import (
     Intent,
     State,
 )
-from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.migrations import MIGRATIONS
-from runway_mcp.tasks.plan import Wish
+from runway_mcp.tasks.spend.plan import Wish
+from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.migrations import MIGRATIONS
 from tests.tasks.clock import Clock, claim
 from tests.tasks.samples import NOW, clip, long_id
 

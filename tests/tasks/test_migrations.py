@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.plan import Wish, key_of
+from runway_mcp.tasks.spend.plan import Wish, key_of
+from runway_mcp.tasks.store.ledger import Ledger
 from tests.tasks.clock import Clock
 from tests.tasks.samples import ACCOUNT, NOW, clip, long_id
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runway_mcp.tasks.pace import Need, Outlook, Span, Watch, need, together
+from runway_mcp.tasks.follow.schedule import Need, Outlook, Span, Watch, need, together
 
 POLL = 5.0
 FRESH = Outlook(began=100.0, seen=100.0)

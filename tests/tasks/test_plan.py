@@ -7,8 +7,8 @@ from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import Lineage, Reach
-from runway_mcp.tasks.plan import Plan, Wish, make_plan
-from runway_mcp.tasks.room import TasksRoom
+from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan
 from tests.upstream import fault, open_world
 
 pytestmark = pytest.mark.virtual_time

@@ -6,9 +6,9 @@ import pytest
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.plan import Wish, make_plan
-from runway_mcp.tasks.room import TasksRoom
-from runway_mcp.tasks.submit import Submitted, Waiting
+from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.spend.plan import Wish, make_plan
+from runway_mcp.tasks.spend.submit import Submitted, Waiting
 from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time

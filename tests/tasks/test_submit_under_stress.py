@@ -11,9 +11,9 @@ from runway_mcp.runway.models import ExtendRequest
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.ledger import Ledger
-from runway_mcp.tasks.plan import make_plan
-from runway_mcp.tasks.submit import Waiting
+from runway_mcp.tasks.spend.plan import make_plan
+from runway_mcp.tasks.spend.submit import Waiting
+from runway_mcp.tasks.store.ledger import Ledger
 from tests.tasks.clock import Clock, claim
 from tests.tasks.samples import long_id
 from tests.tasks.test_submit import POST, failure_of_submit, submit, wish

@@ -8,8 +8,8 @@ import pytest
 
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.plan import Wish
-from runway_mcp.tasks.traces import contradicts, is_ours
+from runway_mcp.tasks.spend.matching import contradicts, is_ours
+from runway_mcp.tasks.spend.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, long_id, task
 
 GIVEN = replace(intent(Wish(asset_id=clip().asset_id, seed=7, reply_ref="mine", text_prompt="dunes")), posted=NOW)

@@ -5,9 +5,9 @@ import anyio
 import pytest
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.followed import Followed
-from runway_mcp.tasks.waiting import wait_for
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.followed import Followed
+from runway_mcp.tasks.follow.waiting import wait_for
+from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.booth import Booth, Course, nothing, silent, watching
 
 pytestmark = pytest.mark.virtual_time

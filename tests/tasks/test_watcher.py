@@ -12,9 +12,9 @@ import pytest
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.simulator.library import add_task
-from runway_mcp.tasks.usual import Usual
-from runway_mcp.tasks.waiting import wait_for
-from runway_mcp.tasks.watcher import Watcher
+from runway_mcp.tasks.follow.durations import Usual
+from runway_mcp.tasks.follow.waiting import wait_for
+from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.booth import Booth, Course, Row, nothing, silent, watching
 from tests.upstream import fault, open_world
 

@@ -1,0 +1,1 @@
+"""What goes over the wire: arguments, results, next steps, schemas and URIs."""

@@ -1,0 +1,359 @@
+"""What the tools take: the models behind the input schemas, and the one way to read a call's arguments.
+
+Lenient where hosts are known to differ (digit strings, integral floats, "true", resource URIs for ids; a null, a blank
+or a zero that is out of range for an optional argument that was left out), strict in everything else. A `dry_run` that
+is no boolean is a dry run, so that no filler of a host's can spend. A refusal names the argument, what was wrong with
+it and what is accepted, and carries the next call; it shows no library's text and at most a glimpse of a value.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed, TextPrompt
+from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.server.contract.schemas import Schema, wire_schema
+from runway_mcp.server.contract.uris import address_of
+
+MOST_WAIT = 600
+"""The longest `wait_seconds` that the schema admits; the settings cap it further."""
+
+LONGEST_REFERENCE = 2048
+"""The longest name, id or link that a clip is looked for by."""
+
+_SECONDS = (5, 8, 10)
+_DRY_RUN = "dry_run"
+_GLIMPSE = 40
+_NAMED = 5
+_DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_IDS = ("assetId", "taskId")
+_FORMS = {
+    "replyUrl": "an absolute http or https URL of at most 1024 characters",
+    "seconds": "5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8)",
+}
+_SIMILARITY = 0.5
+# What was printed in place of a long prompt once; bought literally it is a film of nobody's wish.
+_PLACEHOLDERS = frozenset({"(as before)", "as before"})
+
+_Model = TypeVar("_Model", bound="Arguments")
+
+
+def _reference(value: str) -> str:
+    """What names a clip or a task: the id alone, if a resource URI is around it."""
+    address = address_of(value.strip())
+    return address.id if address is not None and address.id else value.strip()
+
+
+def _prompt(value: str) -> str:
+    if value.strip().casefold() in _PLACEHOLDERS:
+        raise ValueError(f"text_prompt {_shown(value)} stands for a prompt and is none: write the whole prompt out.")
+    return value
+
+
+def _addable(value: int) -> int:
+    if value not in _SECONDS:
+        raise ValueError(f"seconds must be {_FORMS['seconds']}, not {value}.")
+    return value
+
+
+def _cut(value: object) -> object:
+    """A wait that is longer than any is the longest."""
+    return MOST_WAIT if isinstance(value, int) and value > MOST_WAIT else value
+
+
+def _email(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("email must be the e-mail address of a linked Runway account, such as me@example.com.")
+    return value
+
+
+Wait = Annotated[int, Field(ge=0, le=MOST_WAIT), BeforeValidator(_cut)]
+Prompt = Annotated[TextPrompt, AfterValidator(_prompt)]
+Addable = Annotated[int, Field(ge=5, le=10), AfterValidator(_addable)]
+Reference = Annotated[str, AfterValidator(_reference), Field(min_length=1, max_length=LONGEST_REFERENCE)]
+
+
+class Arguments(BaseModel):
+    """The arguments of one tool, by their wire names alone; unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ExtendVideo(Arguments):
+    """The arguments of `extend_video`: the body of upstream's request, how long to wait, and whether to spend."""
+
+    asset_id: Annotated[
+        Reference,
+        Field(
+            alias="assetId",
+            description=(
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
+                "film, or the exact name of one clip."
+            ),
+        ),
+    ]
+    text_prompt: Annotated[
+        Prompt | None,
+        Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
+    ] = None
+    seconds: Annotated[
+        Addable | None,
+        Field(
+            description=(
+                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
+                "extensions, so 10 leads further."
+            ),
+        ),
+    ] = None
+    seed: Annotated[
+        Seed | None,
+        Field(description="Any number you choose, 1 to 4294967294; default: a random one. Another seed, another take."),
+    ] = None
+    explore_mode: Annotated[
+        ExploreMode | None,
+        Field(
+            alias="exploreMode",
+            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
+        ),
+    ] = None
+    reply_url: Annotated[
+        ReplyUrl | None,
+        Field(
+            alias="replyUrl",
+            description=(
+                "Absolute http(s) URL of yours, 1024 characters at most, that useapi.net calls as the task goes on. "
+                "Default: the account's."
+            ),
+        ),
+    ] = None
+    reply_ref: Annotated[
+        ReplyRef | None,
+        Field(
+            alias="replyRef",
+            description="Reference of yours, 1024 characters at most, kept with the task. Default: one is made.",
+        ),
+    ] = None
+    max_jobs: Annotated[
+        MaxJobs | None,
+        Field(
+            alias="maxJobs",
+            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
+        ),
+    ] = None
+    wait_seconds: Annotated[
+        Wait | None,
+        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
+    ] = None
+    confirm: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="The id in a dry_run's quote, once the user agreed; only if next_step holds it.",
+        ),
+    ] = None
+    dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
+
+
+class GetTask(Arguments):
+    """The arguments of `get_task`."""
+
+    task_id: Annotated[
+        Reference,
+        Field(
+            alias="taskId",
+            description=(
+                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+            ),
+        ),
+    ]
+    wait_seconds: Annotated[
+        Wait,
+        Field(description="Seconds to wait for the end, 0 to 600; 0 reads once. Capped by the server's setting, 45."),
+    ] = 0
+
+
+class ListAssets(Arguments):
+    """The arguments of `list_assets`."""
+
+    query: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description=(
+                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
+                "searches the newest 200 assets. Default: all."
+            ),
+        ),
+    ] = None
+    media_type: Annotated[
+        Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
+    ] = "video"
+    extendable_only: Annotated[
+        bool, Field(description="True: list only videos that can be extended. Default: false.")
+    ] = False
+    links: Annotated[
+        bool, Field(description="True: with fresh links, previews, URIs and making tasks; long. Default: false.")
+    ] = False
+    offset: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Assets (of a search: matches) to skip: next_offset of the page before, 0 to 1000.",
+        ),
+    ] = 0
+    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
+    email: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=254,
+            description=(
+                "Address of the Runway account to list, when several are linked: an error names them. "
+                "Default: USEAPI_EMAIL, if set."
+            ),
+        ),
+        AfterValidator(_email),
+    ] = None
+
+
+class InvalidArguments(Exception):  # noqa: N818  named for the fact, as every refusal here
+    """Arguments that were refused; `message` is fit to be shown, `step` is the call to make instead."""
+
+    def __init__(self, message: str, step: NextStep | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.step = step
+
+
+def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> _Model:
+    """The arguments of a call; raises `InvalidArguments`."""
+    properties = wire_schema(model)["properties"]
+    plain = plain_arguments(model, given)
+    try:
+        return model.model_validate(plain)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    message = " ".join(
+        [
+            *_unknown(tool, plain, properties),
+            *(_sentence(problem, properties) for problem in problems if _is_known(problem)),
+        ]
+    )
+    raise InvalidArguments(message, _step(model, tool, plain, properties, problems))
+
+
+def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments in one spelling, without those that only fill a place; nothing is checked."""
+    schema = wire_schema(model)
+    properties, required = schema["properties"], schema.get("required", ())
+    plain: dict[str, Any] = {}
+    for name, value in given.items():
+        kind = properties.get(name)
+        read = _lenient(value, kind.get("type") if kind else None)
+        if name == _DRY_RUN and kind is not None:
+            plain[name] = read if isinstance(read, bool) else True
+        elif kind is None or name in required or not _is_filler(read, kind):
+            plain[name] = read
+    return plain
+
+
+def _is_filler(value: Any, schema: Schema) -> bool:
+    """Whether a host that fills in every optional argument left this one out: null, a blank, a zero out of range."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
+    return is_zero and schema.get("type") == "integer" and schema.get("minimum", 0) > 0
+
+
+def _lenient(value: Any, wanted: str | None) -> Any:
+    """A value as its property wants it, where another spelling can only mean the same."""
+    if wanted == "integer" and isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        return int(value)
+    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if wanted == "boolean" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    return value
+
+
+def _unknown(tool: str, plain: Mapping[str, Any], properties: Schema) -> list[str]:
+    unknown = [name for name in plain if name not in properties]
+    if not unknown:
+        return []
+    meant = _meant(plain, properties)
+    names = [f"{_shown(name)}{f' (did you mean {meant[name]}?)' if name in meant else ''}" for name in unknown]
+    rest = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return [f"{tool} takes no argument {', '.join(names[:_NAMED] + rest)}. It accepts: {', '.join(properties)}."]
+
+
+def _meant(plain: Mapping[str, Any], properties: Schema) -> dict[str, str]:
+    """For unknown names, the accepted one that they resemble most and that was not given."""
+    free = [name for name in properties if name not in plain]
+    found = {name: difflib.get_close_matches(name, free, 1, _SIMILARITY) for name in plain if name not in properties}
+    return {name: matches[0] for name, matches in found.items() if matches}
+
+
+def _is_known(problem: ErrorDetails) -> bool:
+    return problem["type"] != "extra_forbidden"
+
+
+def _sentence(problem: ErrorDetails, properties: Schema) -> str:
+    name = str(problem["loc"][0])
+    if problem["type"] == "missing" or (problem["input"] is None and name in _IDS):
+        return f"{name} is missing. {properties[name]['description']}"
+    if name in _IDS and isinstance(problem["input"], str) and not problem["input"].strip():
+        return f"{name} is empty. {properties[name]['description']}"
+    if problem["type"] == "value_error":
+        return str(problem.get("ctx", {}).get("error"))
+    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}."
+
+
+def _form(name: str, schema: Schema) -> str:
+    """What a property accepts, in words."""
+    if name in _FORMS:
+        return _FORMS[name]
+    match schema:
+        case {"enum": values}:
+            return " or ".join(str(value) for value in values)
+        case {"type": "integer"}:
+            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"maxLength": longest}:
+            return f"text of at most {longest} characters"
+        case _:
+            return "text"
+
+
+def _shown(value: Any) -> str:
+    """A glimpse of a value; a long text by its length."""
+    if isinstance(value, str) and len(value) > _GLIMPSE:
+        return f"a text of {len(value)} characters"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _GLIMPSE else f"{text[:_GLIMPSE]}…"
+
+
+def _step(
+    model: type[Arguments], tool: str, plain: Mapping[str, Any], properties: Schema, problems: list[ErrorDetails]
+) -> NextStep:
+    """The call with its arguments put right as far as that is certain; what would spend becomes a dry run."""
+    wrong = {str(problem["loc"][0]) for problem in problems}
+    right = {name: value for name, value in plain.items() if name not in wrong}
+    renamed = right | {better: plain[name] for name, better in _meant(plain, properties).items()}
+    for arguments in (renamed, right):
+        try:
+            model.model_validate(plain_arguments(model, arguments))
+        except ValidationError:
+            continue
+        dry = {"dry_run": True} if tool == "extend_video" else {}
+        reason = "Checks what is left of the call, free." if dry else "The call without what was wrong."
+        return NextStep(tool=tool, arguments=arguments | dry, reason=reason)
+    return next_steps.find_clip()

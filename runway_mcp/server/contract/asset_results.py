@@ -1,0 +1,140 @@
+"""Listings and assets in the form of the contract; what nobody knows is left out."""
+
+import json
+
+from runway_mcp.runway.models import Asset
+from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.outputs import AssetDocument, AssetOutput, AssetsOutput, RunningOutput, Video
+from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.tasks.listing import Listed, Listing, Running
+
+LONGEST_ASSET = 600
+"""Characters of an asset's structured form in a listing without links."""
+
+# At most so many characters of a prompt or a name stand in a listing, and at least so many if an asset gets too long.
+_LONGEST_PROMPT, _LONGEST_NAME = 200, 120
+_SHORTEST = (
+    *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
+    *(("text_prompt", 20), ("name", 20), ("source_name", 20)),
+)
+
+
+def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
+    """A page of assets; with the argument `links` also their links, previews and making tasks."""
+    links = asked.arguments.get("links") is True
+    step = next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None
+    return AssetsOutput(
+        summary=_summary(listing),
+        assets=[_asset(listed, links=links) for listed in listing.assets],
+        next_offset=listing.next_offset,
+        running=[_running(each) for each in listing.running],
+        next_step=step,
+    )
+
+
+def video(asset: Asset) -> Video:
+    """An artifact in the form of the contract."""
+    metadata = asset.metadata
+    return Video(
+        asset_id=asset.asset_id,
+        uri=asset_uri(asset.asset_id),
+        url=asset.url,
+        url_expires_at=asset.url_expires_at,
+        name=asset.name,
+        mime_type=asset.mime_type,
+        duration_seconds=metadata.duration if metadata else None,
+        width=metadata.width if metadata else None,
+        height=metadata.height if metadata else None,
+        size_bytes=asset.size_bytes,
+        preview_urls=list(asset.preview_urls) or None,
+    )
+
+
+def asset_output(asset: Asset) -> AssetDocument:
+    """What an asset's resource holds: the asset with a fresh link."""
+    return AssetDocument(
+        **dict(video(asset)), media_type=asset.media_type, created_at=asset.created_at, task_id=asset.task_id
+    )
+
+
+def _summary(listing: Listing) -> str:
+    able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
+    count = len(listing.assets)
+    what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
+    if listing.searched is not None:
+        what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
+    more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
+    running = f"{len(listing.running)} running" if listing.running else None
+    return "; ".join(part for part in (what, more, running) if part) + "."
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def _asset(listed: Listed, *, links: bool) -> AssetOutput:
+    asset, verdict, origin, longest = listed.asset, listed.verdict, listed.origin, listed.longest
+    metadata = asset.metadata
+    told = AssetOutput(
+        asset_id=asset.asset_id,
+        name=_cut(asset.name, _LONGEST_NAME),
+        created_at=asset.created_at,
+        duration_seconds=metadata.duration if metadata else None,
+        width=metadata.width if metadata else None,
+        height=metadata.height if metadata else None,
+        text_prompt=_cut(origin.text_prompt, _LONGEST_PROMPT),
+        source_asset_id=origin.source_asset_id,
+        source_name=_cut(origin.source_name, _LONGEST_NAME),
+        extendable=verdict.extendable,
+        reason=verdict.reason,
+        extended_count=verdict.extended_count,
+        extensions_left=listed.extensions_left,
+        longest_seconds=longest.seconds if longest else None,
+        cost_to_longest=longest.cost if longest else None,
+    )
+    told = _fitted(told)
+    if not links:
+        return told
+    more = {
+        "uri": asset_uri(asset.asset_id),
+        "url": asset.url,
+        "url_expires_at": asset.url_expires_at,
+        "preview_urls": list(asset.preview_urls) or None,
+        "media_type": asset.media_type,
+        "task_id": asset.task_id,
+    }
+    return told.model_copy(update=more)
+
+
+def _fitted(asset: AssetOutput) -> AssetOutput:
+    """The same within `LONGEST_ASSET`: the prompt is cut first, then its name, then the name of its source.
+
+    Runway's names begin with model and seed and end with the prompt: of the source, whose prompt is not told, the end
+    of the name is kept.
+    """
+    for field, shortest in _SHORTEST:
+        while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
+            words: str = getattr(asset, field) or ""
+            if len(words) <= shortest:
+                break
+            kept = max(shortest, len(words) - over)
+            cut = f"…{words[1 - kept :]}" if field == "source_name" else _cut(words, kept)
+            asset = asset.model_copy(update={field: cut})
+    return asset
+
+
+def _running(running: Running) -> RunningOutput:
+    task, origin = running.task, running.origin
+    return RunningOutput(
+        task_id=task.task_id,
+        status=task.status,
+        progress=task.progress,
+        source_asset_id=origin.source_asset_id,
+        text_prompt=_cut(origin.text_prompt, _LONGEST_PROMPT),
+        seconds=None if origin.seconds is None else int(origin.seconds),
+    )
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,170 @@
+"""The next call worth making after a result, with its whole arguments, or None when only a person can go on.
+
+What spends is suggested only where the caller had asked for just that; otherwise a dry run is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.tasks.failures import Failure
+
+_SAME_CALL = {
+    "unavailable": "The same call again, in a moment.",
+    "unexpected_response": "The same call again; nothing is spent twice.",
+    "busy": "The same call again: it waits for a slot itself, and submits once.",
+    "submission_unknown": "The same call again: it looks for the task and never submits a second one.",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The call that a result answers: its tool, its arguments as given, and the longest wait that the next may take."""
+
+    tool: str
+    arguments: dict[str, Any]
+    wait_seconds: int
+
+
+def follow(task_id: str, asked: Asked) -> NextStep:
+    """Waiting for a task that runs."""
+    return _get(task_id, "Waits for the film; reading is free.", asked)
+
+
+def extend_further(asset_id: str) -> NextStep:
+    """Pricing the next extension of a film, at no cost."""
+    reason = "If wanted: prices the next extension, free."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
+
+
+def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:
+    """Doing what a dry run has shown, of the clip itself; with its quote where only what was confirmed is spent."""
+    kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
+    arguments = kept | {"assetId": asset_id, "dry_run": False}
+    if quote is not None:
+        arguments["confirm"] = quote
+    price = f"it spends about {cost} credits" if cost else "it spends no credits"
+    return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
+
+
+def earlier_task(task_id: str, asked: Asked) -> NextStep:
+    """Reading the task of a request that was submitted before."""
+    return _get(task_id, "Reads the task that this request made, free.", asked)
+
+
+def earlier_submit(asked: Asked) -> NextStep:
+    """Asking what became of a request that was submitted before and has no task yet."""
+    arguments = asked.arguments | {"dry_run": False}
+    reason = "Looks for the task of the earlier submit; it never submits a second one."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
+
+
+def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
+    """Pricing the same extension with fewer seconds, which the account and the limits allow."""
+    fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
+    reason = f"Checks and prices {seconds} s instead, which would fit, free."
+    return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
+
+
+def next_page(asked: Asked, offset: int) -> NextStep:
+    """The next page of a listing."""
+    return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
+
+
+def find_clip() -> NextStep:
+    """Looking for the right clip, or for a task."""
+    reason = "Lists the clips with their assetIds, and the running tasks."
+    return NextStep(tool="list_assets", arguments={}, reason=reason)
+
+
+def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
+    """What an agent can do about a failure by itself."""
+    if failure.addresses:
+        arguments = asked.arguments | {"email": failure.addresses[0]}
+        return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
+    if failure.intent is not None and failure.intent.is_unconfirmed and failure.retry_safe:
+        reason = "The same call later: it looks first, and submits only if there is no task."
+        return NextStep(tool=asked.tool, arguments=asked.arguments, reason=reason)
+    if failure.candidates or failure.task:
+        return _about_tasks(failure, asked)
+    if failure.fewer is not None or failure.about is not None or failure.instead is not None:
+        return _changed(failure, asked)
+    if failure.kind in ("not_found", "invalid_request"):
+        return _elsewhere(failure.kind, asked)
+    return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
+
+
+def _changed(failure: Failure, asked: Asked) -> NextStep | None:
+    """Another extension in place of the one that was refused."""
+    if failure.fewer is not None:
+        return shorter(asked.arguments, failure.fewer)
+    return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
+
+
+def _again(failure: Failure, asked: Asked) -> NextStep:
+    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer.
+
+    Where it is good for nothing any more, a look at the newest films.
+    """
+    if failure.repeat == "after_change":
+        return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
+    kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
+    if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
+        reason = _SAME_CALL["unavailable"]
+    elif kind == "busy":
+        arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
+    if kind == "unavailable":
+        arguments = _patient(asked)
+    return NextStep(tool=asked.tool, arguments=arguments, reason=reason)
+
+
+def _patient(asked: Asked) -> dict[str, Any]:
+    """The same arguments with as long a wait as may be, in which slow answers find room."""
+    waits = {"extend_video": asked.wait_seconds, "get_task": 0}
+    if asked.arguments.get("wait_seconds", waits.get(asked.tool, asked.wait_seconds)) >= asked.wait_seconds:
+        return asked.arguments
+    return asked.arguments | {"wait_seconds": asked.wait_seconds}
+
+
+def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
+    """Looking for what was not found; of an unknown account, for those that are linked."""
+    if asked.tool == "extend_video" and kind == "invalid_request":
+        reason = "Lists the clips that can be extended, with their assetIds."
+        return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
+    if asked.tool != "list_assets":
+        return find_clip()
+    if kind != "not_found" or "email" not in asked.arguments:
+        return None
+    arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
+    return NextStep(tool=asked.tool, arguments=arguments, reason="Lists the linked account, or names them all.")
+
+
+def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
+    """Reading the task that a failure is about: one that may be ours, still runs, or owes its film."""
+    if failure.candidates:
+        return _get(failure.candidates[0].task_id, "Shows whether this task is the one that was submitted.", asked)
+    if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
+        return None
+    if failure.task.is_terminal:
+        return _get(failure.task.task_id, "Reads it once more, free: the film may have turned up.", asked)
+    return follow(failure.task.task_id, asked)
+
+
+def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
+    """The same extension of the film before, as a dry run: that one has an extension left. None if it is gone."""
+    if not asset_id:
+        return None
+    kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
+    reason = "Prices another end for the film before this one, free: it has an extension left."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
+
+
+def _without(argument: str, asked: Asked) -> NextStep:
+    """The same extension as a dry run without the argument that was refused; it gives the price, and a quote."""
+    arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
+    reason = f"Checks and prices it without `{argument}`, free."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
+
+
+def _get(task_id: str, reason: str, asked: Asked) -> NextStep:
+    return NextStep(tool="get_task", arguments={"taskId": task_id, "wait_seconds": asked.wait_seconds}, reason=reason)

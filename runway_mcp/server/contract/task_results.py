@@ -1,0 +1,380 @@
+"""Tasks, plans, films, listings and failures in the form of the contract.
+
+What a failure means for money is told as `tasks.failures` decided it; lineage, prices and verdicts as `tasks.lineage`
+gives them. What nobody knows is left out.
+"""
+
+from typing import Any
+
+from runway_mcp.runway.models import Asset, Credits, Task
+from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.asset_results import video
+from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.outputs import (
+    AssetsOutput,
+    Candidate,
+    CreditsOutput,
+    ErrorOutput,
+    LineageOutput,
+    NextStep,
+    QuoteOutput,
+    TaskOutput,
+)
+from runway_mcp.server.contract.text import first_sentence, seconds, standing
+from runway_mcp.server.contract.uris import task_uri
+from runway_mcp.tasks.failures import Failure, failed, task_failure
+from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
+from runway_mcp.tasks.policy import Day, Quote, iso
+from runway_mcp.tasks.recall import day
+from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.reconcile import outcome_failure
+
+# The model of the clips whose seconds a caller may choose.
+_CHOOSER = MODELS["gen3a"]
+_FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
+_OTHER_TAKE = "For another take give another `seed`."
+_NAMED_TASKS = 3
+_CANDIDATES = 5
+
+
+def task_output(
+    task: Task,
+    asked: Asked,
+    *,
+    intent: Intent | None = None,
+    source: Asset | None = None,
+    balance: Credits | None = None,
+    twin: bool = False,
+) -> TaskOutput:
+    """A task in the form of the contract, with its film, its failure or the call that waits for its end.
+
+    The intent, if the task is ours, tells what upstream leaves out; `source` is what another's task extends;
+    `balance`, from before the end, stands in for credits that the task does not tell, unless they may have come back.
+    """
+    failure = task_failure(task)
+    lineage = _lineage_of(task, intent, source)
+    films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
+    # A clip that was made anew is no spend of this server's, and what failed may have cost nothing.
+    is_spend = failure is None and lineage is not None and lineage.extended_count > 0
+    cost = 0 if twin else _cost(task, intent) if is_spend or not task.is_terminal else None
+    return TaskOutput(
+        summary=_task_summary(task, failure, lineage, None if twin else cost, since=intent if twin else None),
+        status=task.status,
+        task_id=task.task_id,
+        task_uri=task_uri(task.task_id),
+        progress=task.progress,
+        estimated_seconds_to_start=None if task.is_terminal else task.estimated_seconds_to_start,
+        model=task.task_type or (intent.task_type if intent else None),
+        created_at=task.created_at,
+        text_prompt=task.options.text_prompt or (intent.text_prompt if intent else None),
+        seed=task.options.seed or (intent.seed if intent else None),
+        reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
+        video=films[0] if films else None,
+        more_videos=films[1:] or None,
+        lineage=_lineage(lineage, failed=failure is not None),
+        credits=_credits(cost, task.features or (None if failure else balance)),
+        twin=twin or None,
+        # Reading a task can do no harm, whatever its end.
+        error=_error(failure, harmless=asked.tool == "get_task") if failure else None,
+        next_step=_task_step(task, failure, lineage, asked),
+    )
+
+
+def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
+    """A dry run of a request that was submitted before: nothing would be submitted or charged.
+
+    Raises `Failure` for one that moderation refused.
+    """
+    if intent.state is State.REFUSED:
+        raise failed(intent.failure_kind or "moderated", intent.failure_message or "", twin=True)
+    model = MODELS.get(intent.task_type)
+    count = intent.extended_count
+    left = max(0, model.max_extensions - count) if model and count is not None else 0
+    facts = _submitted_facts(intent) | {"created_at": None}
+    if intent.task_id is not None:
+        step = next_steps.earlier_task(intent.task_id, asked)
+    else:
+        step = next_steps.earlier_submit(asked)
+    return TaskOutput(
+        summary=f"Nothing was submitted, and the real call would charge nothing: {_submitted_on(intent)} {_OTHER_TAKE}",
+        status="DRY_RUN",
+        **facts,
+        lineage=_lineage(
+            None if count is None else Lineage(intent.source_asset_id, count, left, intent.seconds, intent.source_name)
+        ),
+        credits=_credits(0, None),
+        twin=True,
+        next_step=step,
+    )
+
+
+def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
+    """A submit of ours as the ledger remembers it: its task as it was last seen, or that its outcome is unclear."""
+    asked = Asked("extend_video", _arguments(intent), wait_seconds)
+    unclear = outcome_failure(intent)
+    remembered = TaskOutput(
+        summary=first_sentence(unclear.message),
+        status=intent.status,
+        **_submitted_facts(intent),
+        credits=_credits(intent.cost, None),
+        error=_error(unclear),
+        next_step=next_steps.after_failure(unclear, asked) if intent.is_final else None,
+    )
+    if intent.task_id is None:
+        return remembered
+    known = {
+        "summary": "A submit of this server; read the task for where it stands.",
+        "task_id": intent.task_id,
+        "task_uri": task_uri(intent.task_id),
+        "error": None,
+        "next_step": next_steps.follow(intent.task_id, asked),
+    }
+    return remembered.model_copy(update=known)
+
+
+def plan_output(
+    plan: Plan, balance: Credits | None, *, quote: Quote | None = None, step: NextStep | None = None
+) -> TaskOutput:
+    """A dry run: what the extension would be and cost; `step` submits it.
+
+    Where the credits do not suffice, the next step is what they do suffice for, if anything.
+    """
+    wish, remaining = plan.wish, balance.remaining if balance else None
+    if step is not None and remaining is not None and remaining < plan.cost:
+        step = _shorter(plan.model, step.arguments, plan.seconds, remaining)
+    return TaskOutput(
+        summary=_plan_summary(plan, remaining),
+        status="DRY_RUN",
+        model=plan.model.task_type,
+        text_prompt=wish.text_prompt,
+        seed=wish.seed,
+        reply_ref=wish.reply_ref,
+        lineage=_lineage(plan.lineage),
+        credits=_credits(plan.cost, balance),
+        quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,
+        next_step=step,
+    )
+
+
+def failure_output(
+    failure: Failure, asked: Asked, *, step: NextStep | None = None, balance: Credits | None = None
+) -> TaskOutput:
+    """A failure of `extend_video` or `get_task`; `step` is a better next call than its kind alone would give."""
+    if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
+        step = step or _shorter(_CHOOSER, asked.arguments, asked.arguments.get("seconds") or 0, balance.remaining)
+    submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
+    if submitted is None and failure.twin and failure.intent is not None:
+        submitted = failure.intent.task_id
+    cost = failure.intent.cost if failure.intent else None
+    return TaskOutput(
+        summary=_failure_summary(failure, asked, balance),
+        **_submitted_facts(failure.intent),
+        task_id=submitted,
+        task_uri=task_uri(submitted) if submitted else None,
+        credits=_credits(0 if failure.twin else cost if failure.charged == "no" else None, balance),
+        twin=failure.twin or None,
+        candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
+    )
+
+
+def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> AssetsOutput:
+    """A failure of `list_assets`; `step` as in `failure_output`."""
+    return AssetsOutput(
+        summary=first_sentence(failure.message),
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
+    )
+
+
+def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
+    """The same result with how the cap of a day stands, where there is one."""
+    if day is None:
+        return output
+    figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
+    return output.model_copy(update={"credits": (output.credits or CreditsOutput()).model_copy(update=figures)})
+
+
+def _task_summary(
+    task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None, *, since: Intent | None
+) -> str:
+    """Where the task stands; `since` is the earlier intent that answers the call."""
+    if since is None:
+        return _standing_summary(task, failure, lineage, cost)
+    if failure is None and task.is_terminal:
+        film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
+        return f"Nothing new was made or charged: this is the film of {day(since)}{film} {_OTHER_TAKE}"
+    told = _standing_summary(task, failure, lineage, cost)
+    return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
+
+
+def _submitted_on(intent: Intent) -> str:
+    return f"this request was submitted before, on {day(intent)}."
+
+
+def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
+    if failure is not None:
+        return first_sentence(failure.message)
+    if not task.is_terminal:
+        return f"The task is {standing(task)}."
+    metadata = task.artifacts[0].metadata
+    length = f", {seconds(metadata.duration)} long" if metadata and metadata.duration else ""
+    if lineage is None or not lineage.extended_count:
+        return f"{_FILM_READY}{length}."
+    count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
+    price = f" for {_credits_in_words(cost)}" if cost is not None else ""
+    end = " It is complete: no extension is left." if not lineage.extensions_left else ""
+    return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}.{end}"
+
+
+def _plan_summary(plan: Plan, remaining: int | None) -> str:
+    length = plan.source.metadata.duration if plan.source.metadata else None
+    clip = f"this {seconds(length)} {plan.model.title} clip" if length else f"this {plan.model.title} clip"
+    count, left = plan.lineage.extended_count, plan.lineage.extensions_left
+    short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
+    return (
+        f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
+        f"{_credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short}"
+    )
+
+
+def _left(plan: Plan) -> str:
+    """How the film would stand afterwards, and what could still be made of it."""
+    left, longest = plan.lineage.extensions_left, plan.lineage.longest
+    then = f"the film would then be {seconds(plan.length)} long" if plan.length else "the film would then be longer"
+    if not left:
+        return f"{then} and complete"
+    more = f"{then}, with {left} more extension{'' if left == 1 else 's'} left"
+    if longest is None or plan.length is None or longest.seconds <= plan.length:
+        return more
+    price = f" for about {longest.cost} credits more" if longest.cost else ""
+    return f"{more}, up to {seconds(longest.seconds)}{price}"
+
+
+def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
+    measures = task.artifacts[0].metadata if task.artifacts else None
+    return lineage_of(
+        task,
+        intent.source_asset_id if intent else source.asset_id if source else None,
+        intent.source_name if intent else source.name if source else None,
+        measures.duration if measures else None,
+    )
+
+
+def _credits_in_words(cost: int, remaining: int | None = None) -> str:
+    left = f", {remaining} are left" if remaining is not None else ""
+    return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode)"
+
+
+def _shorter(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
+    """Pricing as many seconds as the credits suffice for, if those are fewer than were wanted."""
+    payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
+    return next_steps.shorter(arguments, max(payable)) if payable else None
+
+
+def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
+    """What a person needs to know a submit by on Runway's site."""
+    if intent is None:
+        return {}
+    return {
+        "model": intent.task_type,
+        "created_at": iso(intent.created),
+        "text_prompt": intent.text_prompt,
+        "seed": intent.seed,
+        "reply_ref": intent.reply_ref,
+    }
+
+
+def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:
+    tells_charge = asked.tool == "extend_video" and not failure.twin
+    uncharged = "Nothing was charged." if failure.charged == "no" and tells_charge else None
+    remaining = balance.remaining if balance else None
+    left = f"The account has {remaining} credits left." if remaining is not None else None
+    since = failure.intent if failure.twin and failure.kind not in ("not_found", "unavailable") else None
+    before = f"Nothing new was submitted or charged: {_submitted_on(since)}" if since else None
+    own_cap = asked.arguments.get("maxJobs") if failure.kind == "busy" else None
+    capped = f"This call asked to be refused while {own_cap} run (maxJobs)." if own_cap else None
+    return _sentences(before, first_sentence(failure.message), capped, left, _named(failure), uncharged)
+
+
+def _named(failure: Failure) -> str | None:
+    """The running tasks that a full account is busy with."""
+    if not failure.running:
+        return None
+    names = [task.task_id for task in failure.running[:_NAMED_TASKS]]
+    rest = len(failure.running) - len(names)
+    return f"Running: {', '.join(names)}{f' and {rest} more' if rest else ''}."
+
+
+def _sentences(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, asked: Asked) -> NextStep | None:
+    if failure is not None:
+        return next_steps.after_failure(failure, asked)
+    if not task.is_terminal:
+        return next_steps.follow(task.task_id, asked)
+    if lineage is not None and lineage.extensions_left:
+        return next_steps.extend_further(task.artifacts[0].asset_id)
+    return None
+
+
+def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
+    return ErrorOutput(
+        kind=failure.kind,
+        message=failure.message,
+        charged=failure.charged,
+        retry_safe=failure.retry_safe or harmless,
+        retry=failure.repeat,
+        retry_after_seconds=failure.retry_after,
+    )
+
+
+def _lineage(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:
+    """The chain of the resulting film; where none came of it, only what it began from, if that is known."""
+    if lineage is None or (failed and lineage.source_asset_id is None):
+        return None
+    if failed:
+        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=lineage.source_name)
+    return LineageOutput(
+        source_asset_id=lineage.source_asset_id,
+        extended_count=lineage.extended_count,
+        extensions_left=lineage.extensions_left,
+        added_seconds=lineage.added_seconds,
+        source_name=lineage.source_name,
+        longest_seconds=lineage.longest.seconds if lineage.longest else None,
+        cost_to_longest=lineage.longest.cost if lineage.longest else None,
+    )
+
+
+def _cost(task: Task, intent: Intent | None) -> int | None:
+    estimate = cost_of(task)
+    return intent.cost if estimate is None and intent else estimate
+
+
+def _arguments(intent: Intent) -> dict[str, Any]:
+    """The call that an intent came from, as far as it is remembered."""
+    model = MODELS.get(intent.task_type)
+    given = {
+        "assetId": intent.source_asset_id,
+        "text_prompt": intent.text_prompt,
+        "seconds": None if model is None or model.turbo else intent.seconds,
+        "seed": None if intent.seed_generated else intent.seed,
+        "exploreMode": intent.explore_mode or None,
+        "replyRef": None if intent.reply_ref_generated else intent.reply_ref,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:
+    remaining = balance.remaining if balance else None
+    return None if cost is None and remaining is None else CreditsOutput(cost=cost, remaining=remaining)
+
+
+def _candidate(task: Task) -> Candidate:
+    return Candidate(
+        task_id=task.task_id, task_uri=task_uri(task.task_id), status=task.status, created_at=task.created_at
+    )

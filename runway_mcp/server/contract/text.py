@@ -1,0 +1,210 @@
+"""Structured results as short text, for hosts and people that see nothing else: the same facts, fewer words."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from runway_mcp.runway import errors
+from runway_mcp.runway.models import Task
+from runway_mcp.server.contract.outputs import AssetOutput, AssetsOutput, ErrorOutput, NextStep, TaskOutput, Video
+
+_LONGEST_QUOTE = 60
+_LISTED_PROMPT = 90
+# Not within a quotation, and not before the words of Runway that a sentence announces.
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
+_SAME_END = "As things stand, the same call would end the same way."
+
+
+def standing(task: Task) -> str:
+    """Where an unfinished task stands, in Runway's own numbers: "queued, Runway estimates a start in 40 s"."""
+    match task.status:
+        case "PENDING":
+            words = "queued"
+        case "THROTTLED":
+            words = "waiting for a slot at Runway"
+        case "RUNNING":
+            words = "running"
+        case other:
+            words = f"in Runway's state {quoted(other)}"
+    if task.status == "RUNNING" or task.progress:
+        words += f", Runway reports {percent(task.progress)}" if task.progress is not None else ""
+    elif task.estimated_seconds_to_start:
+        words += f", Runway estimates a start in {task.estimated_seconds_to_start:.0f} s"
+    return f"{words} ({quoted(task.progress_text)})" if task.progress_text else words
+
+
+def quoted(text: str, longest: int = _LONGEST_QUOTE) -> str:
+    """A stranger's words: one short line in quotation marks."""
+    return errors.quoted(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+def first_sentence(message: str) -> str:
+    """What a message says first; the whole of it stands in the error."""
+    ends = (end.start() for end in _SENTENCE_END.finditer(message))
+    return message[: next((end for end in ends if message.count('"', 0, end) % 2 == 0), len(message))]
+
+
+def one_line(text: str) -> str:
+    """A stranger's words where nothing else could be meant: one short line without quotation marks."""
+    return quoted(text)[1:-1]
+
+
+def percent(ratio: float) -> str:
+    """A ratio of 0..1 as a whole percentage."""
+    return f"{ratio * 100:.0f} %"
+
+
+def seconds(value: float) -> str:
+    """A length of film without needless decimals."""
+    return f"{value:.1f}".removesuffix(".0") + " s"
+
+
+def task_text(output: TaskOutput) -> str:
+    """The text block of a task, a dry run or a failure."""
+    return "\n".join(_task_lines(output))
+
+
+def assets_text(output: AssetsOutput) -> str:
+    """The text block of a listing: one line for each asset."""
+    return "\n".join(_assets_lines(output))
+
+
+def _task_lines(output: TaskOutput) -> Iterator[str]:
+    """An id that the line about the next call shows is not shown twice: ids are long."""
+    step = list(_next_lines(output.next_step))
+    yield output.summary
+    yield from _error_lines(output.error, output.summary)
+    if output.task_id and output.task_id not in "".join(step):
+        yield f"taskId: {output.task_id}"
+    for video in (output.video, *(output.more_videos or ())):
+        if video is not None:
+            yield from _video_lines(video)
+    yield from _origin_lines(output)
+    if output.quote:
+        yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
+    yield from _money_lines(output)
+    for candidate in output.candidates or ():
+        yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
+    yield from step
+
+
+def _origin_lines(output: TaskOutput) -> Iterator[str]:
+    """The prompt in full, since it is what the next one goes on from; the seed; the clip before, and what is left."""
+    step = output.next_step.arguments if output.next_step else {}
+    if output.text_prompt and step.get("text_prompt") != output.text_prompt:
+        yield f"text_prompt: {json.dumps(output.text_prompt, ensure_ascii=False)}"
+    if output.seed and "seed" not in step:
+        yield f"seed: {output.seed}"
+    lineage = output.lineage
+    if lineage is None:
+        return
+    if lineage.source_asset_id and lineage.source_asset_id not in step.values():
+        name = f"{quoted(lineage.source_name)}, " if lineage.source_name else ""
+        yield f"Extended from: {name}assetId {lineage.source_asset_id}"
+    if output.status != "DRY_RUN" and lineage.extensions_left:
+        way = ""
+        if lineage.longest_seconds:
+            price = f" for about {lineage.cost_to_longest} credits" if lineage.cost_to_longest else ""
+            way = f", up to {seconds(lineage.longest_seconds)}{price}"
+        whose = "The film has" if output.status == "SUCCEEDED" else "The film will have"
+        yield f"{whose} {lineage.extensions_left} extension{'s' * (lineage.extensions_left > 1)} left{way}."
+
+
+def _money_lines(output: TaskOutput) -> Iterator[str]:
+    """Price and balance, as far as the summary does not tell them."""
+    money = output.credits
+    if money is None:
+        return
+    told: list[str] = []
+    if output.status == "DRY_RUN" or output.twin:
+        money = money.model_copy(update={"cost": None, "remaining": None})
+    if money.cost is not None and not _summary_prices(output):
+        told.append(f"about {money.cost} (an estimate)" if money.cost else "none to pay")
+    if money.remaining is not None and output.error is None:
+        told.append(f"{money.remaining} left")
+    if told:
+        yield f"Credits: {', '.join(told)}."
+    if money.day_limit is not None:
+        frees = f", more from {money.day_frees_at}" if money.day_frees_at else ""
+        yield f"This server's limit: {money.day_left} of {money.day_limit} credits left in 24 hours{frees}."
+
+
+def _summary_prices(output: TaskOutput) -> bool:
+    """Whether the summary is that of a longer film, which tells what it cost."""
+    return output.video is not None and output.lineage is not None and bool(output.lineage.extended_count)
+
+
+def _video_lines(video: Video) -> Iterator[str]:
+    facts = [quoted(video.name) if video.name else None, *_measures(video)]
+    yield f"Film: {', '.join(fact for fact in (*facts, f'assetId {video.asset_id}') if fact)}"
+    if video.url:
+        until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
+        yield f"Link: {video.url}{until}"
+    if video.preview_urls:
+        yield f"Preview of its end: {video.preview_urls[-1]}"
+
+
+def _measures(item: Video | AssetOutput) -> Iterator[str]:
+    if item.duration_seconds is not None:
+        yield seconds(item.duration_seconds)
+    if item.width and item.height:
+        yield f"{item.width}x{item.height}"
+
+
+def _assets_lines(output: AssetsOutput) -> Iterator[str]:
+    yield output.summary
+    yield from _error_lines(output.error, output.summary)
+    for asset in output.assets or ():
+        yield from _asset_lines(asset)
+    for task in output.running or ():
+        done = f", {percent(task.progress)}" if task.progress is not None else ""
+        prompt = f", {quoted(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
+        source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
+        yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
+    yield from _next_lines(output.next_step)
+
+
+def _asset_lines(asset: AssetOutput) -> Iterator[str]:
+    made = f"made {one_line(asset.created_at)[:16]}" if asset.created_at else None
+    facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
+    name = quoted(asset.name) if asset.name else "unnamed"
+    yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
+    origin = [
+        f"from {quoted(asset.source_name)}" if asset.source_name else None,
+        f"prompt {quoted(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"taskId {asset.task_id}" if asset.task_id else None,
+        f"link {asset.url}" if asset.url else None,
+    ]
+    if any(origin):
+        yield f"  {', '.join(part for part in origin if part)}"
+
+
+def _extendability(asset: AssetOutput) -> str:
+    if asset.extendable == "yes":
+        left = asset.extensions_left or 0
+        words = f"extendable {left} time{'' if left == 1 else 's'}"
+        if asset.longest_seconds is None:
+            return words
+        return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits"
+    words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
+    return f"{words}: {asset.reason}" if asset.reason else words
+
+
+def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
+    """What an error means, and all of its message that the summary does not hold."""
+    if error is None:
+        return
+    if error.message not in summary:
+        first = first_sentence(error.message)
+        yield error.message.removeprefix(first).strip() if first in summary else error.message
+    when = f"after {error.retry_after_seconds:.0f} s" if error.retry_after_seconds else error.retry
+    repeat = f"You may repeat the same call {when}."
+    if error.retry == "after_change":
+        repeat = _SAME_END if error.retry_safe else "Do not make the same call again."
+    yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
+
+
+def _next_lines(step: NextStep | None) -> Iterator[str]:
+    """The next call, every argument in full: what stands here is made as it stands."""
+    if step is not None:
+        yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"

@@ -1,0 +1,94 @@
+"""The one place where the form of the contract becomes a tool result.
+
+`structuredContent` is the whole truth, the text block the same facts in short. An error is a result of the same form
+with `isError`. Link blocks stand beside them only on wish: several frameworks break on them, with the credits spent.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from mcp_types import CallToolResult, ResourceLink, TextContent
+
+from runway_mcp.server.contract.outputs import AssetsOutput, TaskOutput, Video
+from runway_mcp.server.contract.text import assets_text, one_line, task_text
+from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.tasks.intents import normalized
+
+LONGEST_RESULT = 2500
+"""Characters of a task's structured content; above it, what is told elsewhere is left out.
+
+First previews and then the links of further films, which the resources of the assets have; then the end of the prompt.
+"""
+
+_LONGEST_PROMPT = 120
+
+
+def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
+    """The result of a task, a dry run or a failure; an `error` in it makes it an error.
+
+    With `links` a block beside the text stands for each resource worth opening.
+    """
+    cut, structured = output, output.wire()
+    for shorter in _SHORTER:
+        if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
+            break
+        cut = shorter(cut)
+        structured = cut.wire()
+    blocks = list(_links(output)) if links else []
+    return _result(task_text(cut), structured, blocks, is_error=output.error is not None)
+
+
+def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
+    """The result of a listing, or of its failure; `links` as for a task."""
+    listed = output.assets or () if links else ()
+    blocks = [_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
+    return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
+
+
+def _result(text: str, structured: dict[str, object], links: list[ResourceLink], *, is_error: bool) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=text), *links], structured_content=structured, is_error=is_error)
+
+
+def _links(output: TaskOutput) -> Iterator[ResourceLink]:
+    for film in (output.video, *(output.more_videos or ())):
+        if film is not None:
+            yield _link(film.uri, film.name or "film")
+    if output.task_uri:
+        yield _link(output.task_uri, "task")
+
+
+def _link(uri: str, name: str) -> ResourceLink:
+    """A link to a resource of ours; reading it gives JSON, for an asset with a fresh link to the film."""
+    return ResourceLink(uri=uri, name=one_line(name), mime_type="application/json")
+
+
+def _with_previews(count: int, output: TaskOutput) -> TaskOutput:
+    def cut(film: Video) -> Video:
+        return film.model_copy(update={"preview_urls": (film.preview_urls or [])[:count] or None})
+
+    films = {
+        "video": cut(output.video) if output.video else None,
+        "more_videos": [cut(film) for film in output.more_videos] if output.more_videos else None,
+    }
+    return output.model_copy(update=films)
+
+
+def _with_one_link(output: TaskOutput) -> TaskOutput:
+    bare = [film.model_copy(update={"url": None, "url_expires_at": None}) for film in output.more_videos or ()]
+    return output.model_copy(update={"more_videos": bare or None})
+
+
+def _with_short_prompt(output: TaskOutput) -> TaskOutput:
+    """Without the end of a prompt that the next call's arguments hold in full."""
+    prompt, step = output.text_prompt or "", output.next_step
+    if len(prompt) <= _LONGEST_PROMPT or step is None or normalized(step.arguments.get("text_prompt")) != prompt:
+        return output
+    return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"})
+
+
+_SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
+    *(partial(_with_previews, count) for count in (2, 1, 0)),
+    _with_one_link,
+    _with_short_prompt,
+)

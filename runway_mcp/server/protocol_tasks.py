@@ -1,0 +1,212 @@
+"""The Tasks extension of 2026-07-28: a host that declares it gets a task of the protocol instead of a long wait.
+
+Its id is Runway's taskId, so it can be asked for after a restart, and from any process. Negotiated with each request;
+connections of the 2025 protocols never get one, whatever they declare. A generation that failed is a completed task
+whose result is an error: the status `failed` would mean an error of the protocol, which none of ours ends in.
+
+Runway cannot stop a task. So `tasks/cancel` ends the following for the host that asks, and the task goes on to be told
+as it stands, `working` and then `completed`: calling it cancelled would say of credits what is not true. Only a task
+that was cancelled on Runway's side is `cancelled`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, decode_header_value
+from mcp_types import (
+    HEADER_MISMATCH,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    RequestParams,
+)
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.models import Task
+from runway_mcp.server.boundary import guarded
+from runway_mcp.server.context import RequestContext, ServerContext
+from runway_mcp.server.contract.task_results import task_output
+from runway_mcp.server.contract.tool_results import task_result
+from runway_mcp.server.reads import note_end, task_of
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.policy import iso
+from runway_mcp.tasks.recall import remembered_task
+
+EXTENSION = "io.modelcontextprotocol/tasks"
+"""The extension's identifier."""
+
+ERA = "2026-07-28"
+"""The protocol version that has the extension."""
+
+TTL_MS = 86_400_000
+"""How long a task can surely be asked for: a day. Runway keeps it for longer, but links to its film do not live on."""
+
+SHORTEST_POLL_MS = 1000
+"""The shortest interval that a host is asked to poll in."""
+
+# For so many intervals after a poll, and at least so many seconds, the next one is expected.
+_EXPECTED_INTERVALS = 3
+_EXPECTED_SECONDS = 30.0
+
+# What ends by itself: the host had better ask again.
+_PASSING = frozenset({"unavailable", "busy", "unexpected_response"})
+_GOES_ON = "Runway cannot stop a task: this one goes on and may be charged."
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class TaskState(_Wire):
+    """A task as the protocol tells it; times are ISO 8601, durations milliseconds."""
+
+    result_type: Literal["task", "complete"]
+    task_id: str
+    status: Literal["working", "completed", "cancelled"]
+    status_message: str
+    created_at: str
+    last_updated_at: str
+    ttl_ms: int = TTL_MS
+    poll_interval_ms: int
+    result: dict[str, Any] | None = None
+
+
+class Acknowledged(_Wire):
+    """The empty answer of `tasks/cancel` and `tasks/update`."""
+
+    result_type: Literal["complete"] = "complete"
+
+
+class TaskParams(RequestParams):
+    """The parameters of all `tasks/` methods; answers to questions are not read, since no task of ours asks any."""
+
+    task_id: str
+
+
+def declared(ctx: RequestContext) -> bool:
+    """Whether the host of this request takes tasks."""
+    capabilities = ctx.session.client_capabilities
+    return ctx.protocol_version == ERA and capabilities is not None and EXTENSION in (capabilities.extensions or {})
+
+
+def undeclared() -> MCPError:
+    """The error of a request that needs the extension and does not declare it."""
+    message = f"This request is for clients that declare the extension {EXTENSION}."
+    needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
+    return MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, message, needed)
+
+
+def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> TaskState:
+    """An unfinished task, as the answer of the call that is about it."""
+    _expect(context, task)
+    return _state(context, task, intent, "task")
+
+
+def install(server: Server[ServerContext]) -> None:
+    """Makes a server offer the extension."""
+    server.extensions[EXTENSION] = {}
+    server.add_request_handler("tasks/get", TaskParams, guarded(get))
+    server.add_request_handler("tasks/cancel", TaskParams, guarded(cancel))
+    server.add_request_handler("tasks/update", TaskParams, guarded(update))
+
+
+async def get(ctx: RequestContext, params: TaskParams) -> TaskState:
+    """The task as it stands, with its result once it has ended; read anew only if nobody follows it already."""
+    context, task = ctx.lifespan_context, await _task(ctx, params)
+    intent = await intent_of(context.room, task.task_id)
+    if not task.is_terminal:
+        _expect(context, task)
+    await note_end(context, task)
+    return _state(context, task, intent, "complete")
+
+
+async def cancel(ctx: RequestContext, params: TaskParams) -> Acknowledged:
+    """Takes note that the host does not follow the task any more; the task goes on."""
+    task = await _task(ctx, params)
+    ctx.lifespan_context.attendance.leave(task.task_id)
+    return Acknowledged()
+
+
+async def update(ctx: RequestContext, params: TaskParams) -> Acknowledged:
+    """Takes note; there is never an outstanding question that the update could answer."""
+    await _task(ctx, params)
+    return Acknowledged()
+
+
+async def _task(ctx: RequestContext, params: TaskParams) -> Task:
+    """The task that a request is about; raises `MCPError` where the request is not a host's to make."""
+    if ctx.protocol_version != ERA:
+        raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
+    if not declared(ctx):
+        raise undeclared()
+    headers: Mapping[str, str] = ctx.request.headers if ctx.request is not None else {}
+    named = decode_header_value(headers.get(MCP_NAME_HEADER))
+    if MCP_PROTOCOL_VERSION_HEADER in headers and named != params.task_id:
+        raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
+    task_id = checked_id(params.task_id, "taskId")
+    context = ctx.lifespan_context
+    return context.attendance.latest(task_id) or await _read(context, task_id)
+
+
+async def _read(context: ServerContext, task_id: str) -> Task:
+    """The task as upstream tells it; one of ours, while upstream cannot tell, as the ledger remembers it.
+
+    An error here would end the host's call, and with it whoever waits for the film.
+    """
+    try:
+        return await task_of(context, task_id)
+    except (Failure, RunwayError) as error:
+        if error.kind not in _PASSING:
+            raise
+        intent = await intent_of(context.room, task_id)
+        if intent is None or intent.failure_kind is not None:
+            raise
+        return remembered_task(intent, task_id)
+
+
+def _expect(context: ServerContext, task: Task) -> None:
+    seconds = max(_EXPECTED_INTERVALS * _interval(context) / 1000, _EXPECTED_SECONDS)
+    context.attendance.linger(task, seconds)
+
+
+def _interval(context: ServerContext) -> int:
+    return max(SHORTEST_POLL_MS, round(context.settings.poll_seconds * 1000))
+
+
+def _state(
+    context: ServerContext, task: Task, intent: Intent | None, result_type: Literal["task", "complete"]
+) -> TaskState:
+    output = task_output(task, context.reading(task.task_id), intent=intent)
+    status = "working"
+    if task.is_terminal:
+        status = "cancelled" if task.status == "CANCELLED" else "completed"
+    went = not task.is_terminal and context.attendance.has_left(task.task_id)
+    created = _time(task.created_at) or iso(intent.created if intent else context.now())
+    result = task_result(output, links=context.settings.resource_links).model_dump(
+        by_alias=True, mode="json", exclude_none=True
+    )
+    return TaskState(
+        result_type=result_type,
+        task_id=task.task_id,
+        status=status,
+        status_message=f"{_GOES_ON} {output.summary}" if went else output.summary,
+        created_at=created,
+        last_updated_at=_time(task.updated_at) or created,
+        poll_interval_ms=_interval(context),
+        result=result if status == "completed" else None,
+    )
+
+
+def _time(told: str | None) -> str | None:
+    """A time as upstream tells it, if it is one."""
+    try:
+        return told if told and datetime.fromisoformat(told) else None
+    except ValueError:
+        return None

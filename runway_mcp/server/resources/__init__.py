@@ -1,0 +1,1 @@
+"""The resources: listed, read, and subscribed to."""

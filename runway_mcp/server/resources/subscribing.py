@@ -1,0 +1,90 @@
+"""The requests of those who want to hear of changes: subscribe and listen, each in the way of its era.
+
+Whoever wants to hear of a task has it followed, at the pace of somebody who waits, until it ends or he is gone; whoever
+wants to hear of all has those that are followed read at that pace.
+"""
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_REQUEST,
+    EmptyResult,
+    NotificationParams,
+    SubscribeRequestParams,
+    SubscriptionFilter,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
+)
+
+from runway_mcp.server import protocol_tasks as mcp_tasks
+from runway_mcp.server.boundary import log_crash
+from runway_mcp.server.context import RequestContext
+from runway_mcp.server.resources.handlers import checked_address
+from runway_mcp.server.updates.subscriptions import MOST_CONNECTIONS, MOST_URIS, Connection
+
+_NO_CONNECTION = (
+    "This connection cannot be told of changes: that takes a session, opened with initialize and "
+    f"notifications/initialized, and the server tells {MOST_CONNECTIONS} of them at most."
+)
+_FULL = f"One client can hear of {MOST_URIS} resources at a time: unsubscribe from others first."
+
+
+async def stay_in_touch(ctx: RequestContext, _params: NotificationParams) -> None:
+    """Tells a client of the 2025 protocols of changes for as long as its connection lasts.
+
+    It begins with `notifications/initialized`, and the SDK cancels it when the connection is gone, however it went.
+    """
+    context = ctx.lifespan_context
+    try:
+        with context.subscriptions.connected(ctx.session) as connection:
+            if connection is not None:
+                try:
+                    await connection.tell(ctx.session)
+                finally:
+                    context.attendance.go(connection.addresses)
+    except Exception as error:  # noqa: BLE001  the SDK would log its text
+        log_crash(ctx.method, error)
+
+
+async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
+    """Subscribes the connection to a resource; a second time changes nothing. Raises `MCPError` for what is none."""
+    address, connection = checked_address(params.uri), _connection(ctx)
+    if connection.is_full and not connection.hears_of(address, params.uri):
+        raise MCPError(INVALID_REQUEST, _FULL)
+    if connection.add(address, params.uri):
+        ctx.lifespan_context.attendance.come([address])
+    return EmptyResult()
+
+
+async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:
+    """Takes a subscription back, under the spelling of the URI that it was made with; without one, does nothing."""
+    address, connection = checked_address(params.uri), _connection(ctx)
+    if connection.drop(address, params.uri):
+        ctx.lifespan_context.attendance.go([address])
+    return EmptyResult()
+
+
+async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+    """Serves a listening stream of 2026-07-28, for what of the wishes this server has news of."""
+    wanted = params.notifications
+    if (wanted.model_extra or {}).get("taskIds") and not mcp_tasks.declared(ctx):
+        raise mcp_tasks.undeclared()
+    spelled = {uri: checked_address(uri) for uri in wanted.resource_subscriptions or ()}
+    if len(spelled) > MOST_URIS:
+        raise MCPError(INVALID_REQUEST, _FULL)
+    granted = SubscriptionFilter(
+        resources_list_changed=wanted.resources_list_changed, resource_subscriptions=list(spelled) or None
+    )
+    context, addresses = ctx.lifespan_context, set(spelled.values())
+    context.attendance.come(addresses)
+    try:
+        return await context.subscriptions.listen(ctx, params.model_copy(update={"notifications": granted}), spelled)
+    finally:
+        context.attendance.go(addresses)
+
+
+def _connection(ctx: RequestContext) -> Connection:
+    connection = ctx.lifespan_context.subscriptions.of(ctx.session)
+    if connection is None:
+        raise MCPError(INVALID_REQUEST, _NO_CONNECTION)
+    return connection

@@ -1,0 +1,1 @@
+"""The tools: their definitions, their dispatch, and the spend of a call."""

@@ -1,0 +1,1 @@
+"""The transports: stdio, streamable HTTP and HTTP+SSE."""

@@ -1,0 +1,179 @@
+"""MCP over HTTP: one app that speaks every revision at `/mcp`, and on wish the older HTTP+SSE transport.
+
+The server's lifespan is entered once per process, and every session, request and connection shares its state.
+
+At `/mcp` a client of the handshake era (up to 2025-11-25) gets a session, because only a session carries cancellation,
+resource updates and questions to the user. Not every client keeps one: some hosts forget the session id, and some
+connectors send a 2026-07-28 body under a 2025-11-25 header. Whoever names no session and does not open one is served
+request by request. Clients of 2026-07-28 never have sessions.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from copy import copy
+from typing import Any, Literal, cast
+
+import pydantic_core
+from mcp.server.lowlevel import Server
+from mcp.server.runner import serve_dual_era_loop
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.streamable_http_manager import RequestBodyLimitMiddleware, StreamableHTTPSessionManager
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from mcp_types.jsonrpc import jsonrpc_message_adapter
+from pydantic import SecretStr, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from runway_mcp import __version__
+from runway_mcp.server.context import ServerContext
+from runway_mcp.server.transport.callbacks import callback_route
+from runway_mcp.server.transport.security import HEALTH, guarded, host_rules
+
+MAX_BODY = 1_048_576
+"""The largest request body in bytes; no call of ours comes near it."""
+
+Transport = Literal["http", "sse"]
+
+
+def create_app(
+    server: Server[Any],
+    *,
+    transport: Transport = "http",
+    access_token: SecretStr | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+) -> Starlette:
+    """The ASGI app of a server; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`. It may be started once."""
+    doors = _Doors(server)
+    routes: list[BaseRoute] = [
+        Route(HEALTH, _health, methods=["GET"]),
+        callback_route(doors.take_callback),
+        Route("/mcp", RequestBodyLimitMiddleware(doors.mcp, MAX_BODY)),
+    ]
+    if transport == "sse":
+        routes += [
+            Route("/sse", RequestBodyLimitMiddleware(doors.sse, MAX_BODY), methods=["GET"]),
+            Mount("/messages/", app=doors.messages.handle_post_message),
+        ]
+    door = Middleware(guarded, access_token=access_token, rules=host_rules(allowed_hosts))
+    return Starlette(routes=routes, middleware=[door], lifespan=doors.open)
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
+class _Doors:
+    """The ways into one server; `open` is their lifetime, and nothing comes in outside it.
+
+    The SDK's security settings stay off, because `guarded` has checked the request before it comes here.
+    """
+
+    def __init__(self, server: Server[Any]) -> None:
+        self._server = server
+        self._in_flight: set[tuple[str | None, str]] = set()
+        self.messages = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
+
+    @asynccontextmanager
+    async def open(self, _: Starlette) -> AsyncGenerator[None]:
+        async with self._server.lifespan(self._server) as state:
+
+            def already_open(_: Server[Any]) -> nullcontext[Any]:
+                return nullcontext(state)
+
+            # Each of the SDK's session keepers enters the lifespan of the server that it is given. Both get one that
+            # differs in nothing but that its lifespan is already entered.
+            entered = copy(self._server)
+            entered.lifespan = already_open
+            self._state = state
+            self._sessions = StreamableHTTPSessionManager(entered, max_request_body_size=MAX_BODY)
+            self._single = StreamableHTTPSessionManager(entered, stateless=True, max_request_body_size=MAX_BODY)
+            async with self._sessions.run(), self._single.run():
+                yield
+
+    async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
+        """Takes a callback of upstream's; False if no submit of ours gave out its address."""
+        room = self._state.open_room if isinstance(self._state, ServerContext) else None
+        return room is not None and await room.callbacks.take(token, read)
+
+    async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request in its session, in a session of its own if it is `initialize`, or else by itself."""
+        request = Request(scope, receive)
+        session = request.headers.get(MCP_SESSION_ID_HEADER)
+        if request.method == "POST":
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                return
+            await self._post(session, body, scope, _with_body(body, receive), send)
+        elif session is not None:
+            await self._sessions.handle_request(scope, receive, send)
+        else:
+            # Without a session there is no stream to listen to and nothing to delete.
+            await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+
+    async def _post(self, session: str | None, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        message = _message(body)
+        if isinstance(message, Response):
+            await message(scope, receive, send)
+            return
+        in_session = session is not None or message.get("method") == "initialize"
+        way = self._sessions if in_session else self._single
+        key = (session, json.dumps(message.get("id")))
+        if session is None or "method" not in message or message.get("id") is None:
+            await way.handle_request(scope, receive, send)
+        elif key in self._in_flight:
+            # The SDK would hand the first request's stream to the second, and leave the first without an end.
+            await _refusal(INVALID_REQUEST, "A request with this id is still being answered.")(scope, receive, send)
+        else:
+            self._in_flight.add(key)
+            try:
+                await way.handle_request(scope, receive, send)
+            finally:
+                self._in_flight.discard(key)
+
+    async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one HTTP+SSE connection for as long as its stream is open."""
+        async with self.messages.connect_sse(scope, receive, send) as (read, write):
+            await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
+
+
+def _message(body: bytes) -> dict[str, Any] | Response:
+    """The JSON-RPC message in a body, or the answer to a body that holds none.
+
+    The SDK's own answer would quote the body, in the words of a library.
+    """
+    try:
+        message: object = pydantic_core.from_json(body)
+    except ValueError:
+        return _refusal(PARSE_ERROR, "The body is no JSON.")
+    try:
+        jsonrpc_message_adapter.validate_python(message)
+    except ValidationError:
+        return _refusal(INVALID_REQUEST, "The body is no JSON-RPC 2.0 message.")
+    read = cast("dict[str, Any]", message)
+    # The SDK takes a request with an id of another type for a notification, and would leave it without an answer.
+    if isinstance(read.get("id", ""), bool) or not isinstance(read.get("id", ""), str | int):
+        return _refusal(INVALID_REQUEST, "The id of a JSON-RPC 2.0 message is a text or a whole number.")
+    return read
+
+
+def _refusal(code: int, message: str) -> Response:
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, 400)
+
+
+def _with_body(body: bytes, receive: Receive) -> Receive:
+    """A receive channel that begins with the body, which has been read from `receive` already."""
+    unread = [body]
+
+    async def replay() -> Message:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        return await receive()
+
+    return replay

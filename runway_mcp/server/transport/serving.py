@@ -1,0 +1,108 @@
+"""Runs an HTTP app on a socket until a signal asks for the end, and ends it in a bounded time."""
+
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runway_mcp.server.transport.signals import stop_signals
+
+GRACE_SECONDS = 1.0
+"""How long calls in progress may go on once the end is asked for; streams that listen would go on for ever."""
+
+_LIMIT_SECONDS = 4
+"""How long the process waits for connections that do not close even then."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError where the address cannot be had."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.create_server(address[:2], family=family)
+    # asyncio sends small answers without delay only on sockets that name their protocol.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """The URL under which `host` is reached on the port that the socket really has."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+async def listen(app: Starlette, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Serves the app, its lifespan around everything, until SIGINT or SIGTERM; calls `ready` once it can be reached.
+
+    To be called in the main thread. Closes the socket. No request is logged, since its URL may hold what is private.
+    """
+    closing = anyio.Event()
+    config = uvicorn.Config(
+        endable(app, closing),
+        access_log=False,
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LIMIT_SECONDS,
+        ws="none",
+    )
+    # The lifespan is entered here, because uvicorn would end the process itself where that fails.
+    with listener:
+        async with app.router.lifespan_context(app):
+            await _Listening(config, closing, ready).serve(sockets=[listener])
+
+
+class _Listening(uvicorn.Server):
+    """Uvicorn with our signals: it would raise them once more at its end, and so spoil the exit code."""
+
+    def __init__(self, config: uvicorn.Config, closing: anyio.Event, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._closing = closing
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        def stop() -> None:
+            self.should_exit = True
+
+        with stop_signals(stop):
+            yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets)
+
+
+def endable(app: ASGIApp, closing: anyio.Event) -> ASGIApp:
+    """The app whose requests end soon after `closing` is set: streams with a proper last chunk, the others with 503."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        sent: list[Message] = []
+
+        async def noting(message: Message) -> None:
+            sent[:] = [message]
+            await send(message)
+
+        async with anyio.create_task_group() as group:
+
+            async def cut() -> None:
+                await closing.wait()
+                await anyio.sleep(GRACE_SECONDS)
+                group.cancel_scope.cancel()
+
+            group.start_soon(cut)
+            await app(scope, receive, noting)
+            group.cancel_scope.cancel()
+        if not sent:
+            await PlainTextResponse("The server is stopping", 503)(scope, receive, send)
+        elif sent[0]["type"] == "http.response.start" or sent[0].get("more_body"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return run

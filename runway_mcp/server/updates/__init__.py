@@ -1,0 +1,1 @@
+"""Updates: who observes which task or resource, and how each is told."""

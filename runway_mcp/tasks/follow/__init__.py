@@ -1,0 +1,1 @@
+"""Follows unfinished tasks to their end."""

@@ -1,0 +1,113 @@
+"""The tasks that this server knows of: what upstream lists, and what the ledger remembers of our own.
+
+Upstream is the truth about a task; the ledger adds those that it does not show, unclear submits among them.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import InvalidRequest, RunwayError
+from runway_mcp.runway.models import Task
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.listing import LAST_OFFSET
+from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.store.database import LedgerError
+
+PAGE = 50
+"""How many tasks a page holds; the first may hold more, which only the ledger knows."""
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 3.0
+_SECONDS = 15.0
+_ACCOUNTS = 5
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A task as upstream lists it, with the intent that owns it if it is ours."""
+
+    task: Task
+    intent: Intent | None
+
+    @property
+    def created(self) -> float:
+        """When it was made, in Unix seconds; 0 if upstream does not say."""
+        return self.task.created.timestamp() if self.task.created else 0.0
+
+
+Known = Listed | Intent
+"""A task of upstream's list, or an intent that the list does not show."""
+
+
+async def known_tasks(room: TasksRoom, email: str | None) -> tuple[list[Known], int | None]:
+    """The newest tasks and unclear submits, newest first, and where upstream's next page begins, if there may be one.
+
+    An upstream that does not answer leaves what the ledger remembers.
+    """
+    intents = await _recent(room)
+    with anyio.move_on_after(_SECONDS):
+        listed, following = await _listed(room.client, email, intents)
+        told = [room.client.as_told(task) for task in listed]
+        return _merged(told, intents if following is None else _due(intents, listed)), following
+    return _merged((), intents), None
+
+
+async def more_tasks(room: TasksRoom, email: str | None, offset: int) -> tuple[list[Known], int | None]:
+    """A later page of upstream's, as `known_tasks` gives the first one; raises `RunwayError`."""
+    listed = await room.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PATIENCE)
+    return _merged([room.client.as_told(task) for task in listed], ()), _following(listed, offset)
+
+
+async def intent_of(room: TasksRoom, task_id: str) -> Intent | None:
+    """The intent that owns a task, if it is ours and the ledger can be read."""
+    try:
+        return await room.ledger.of_task(task_id)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+
+
+async def _recent(room: TasksRoom) -> list[Intent]:
+    try:
+        return await room.ledger.recent(PAGE)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return []
+
+
+async def _listed(
+    client: RunwayClient, email: str | None, intents: Iterable[Intent]
+) -> tuple[tuple[Task, ...], int | None]:
+    """Upstream's first page; of several linked accounts none of which is named, the pages of those we used last."""
+    try:
+        page = await client.tasks(email=email, limit=PAGE, patience=_PATIENCE)
+    except InvalidRequest:
+        used = list(dict.fromkeys(intent.account for intent in intents if intent.account))[:_ACCOUNTS]
+        return tuple([task for account in used for task in (await _listed(client, account, ()))[0]]), None
+    except RunwayError as error:
+        _log.info("the list of tasks could not be read: %s", error)
+        return (), None
+    return page, _following(page, 0)
+
+
+def _following(page: tuple[Task, ...], offset: int) -> int | None:
+    return offset + PAGE if len(page) == PAGE and offset + PAGE <= LAST_OFFSET else None
+
+
+def _due(intents: Iterable[Intent], listed: Iterable[Task]) -> list[Intent]:
+    """The intents that belong on the first of several pages: what is unfinished, and what upstream lists no later."""
+    dates = [task.created.timestamp() for task in listed if task.created]
+    oldest = min(dates, default=0.0)
+    return [intent for intent in intents if intent.ended is None or intent.created >= oldest]
+
+
+def _merged(listed: Iterable[Task], intents: Iterable[Intent]) -> list[Known]:
+    owners = {intent.task_id: intent for intent in intents if intent.task_id}
+    known = {task.task_id: Listed(task, owners.get(task.task_id)) for task in listed}
+    remembered = [intent for intent in intents if intent.task_id not in known]
+    return sorted([*known.values(), *remembered], key=lambda each: each.created, reverse=True)

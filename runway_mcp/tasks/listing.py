@@ -1,0 +1,276 @@
+"""A page of assets, each with the verdict whether it can be extended, what it came from and what can be made of it.
+
+One page of tasks is read for the tasks that made the assets; those that it lacks are read one by one. What cannot be
+read in time leaves `unknown` behind, never a failed listing.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
+from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
+from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.ledger import Ledger
+
+LAST_OFFSET = 1000
+"""The largest offset that upstream takes."""
+
+SEARCHED = 200
+"""Among how many of the newest assets a search looks."""
+
+_log = logging.getLogger(__name__)
+
+_MAKERS_PATIENCE = 3.0
+# How much of the time the assets themselves may take; the rest is for the tasks that made them.
+_ASSETS_SHARE = 0.6
+_AT_ONCE = 5
+_NAMED_ADDRESSES = 20
+_BAD_REQUEST = 400
+_UPSTREAM_PAGE = 50
+# How many tasks are read beside a page of assets, and beside a search.
+_TASKS, _TASKS_OF_A_SEARCH = 100, 1000
+# No search reads more tasks one by one.
+_SINGLE_READS = 50
+_ANCESTORS = 3
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which assets to list: their kind, how many to skip, how many at most, of which account.
+
+    `email` may be None while only one account is linked. With a `query` (words that must all be found) or
+    `extendable_only` the offset and the limit count matches among the newest assets.
+    """
+
+    media_type: str
+    offset: int
+    limit: int
+    email: str | None
+    query: str | None = None
+    extendable_only: bool = False
+
+    @property
+    def searches(self) -> bool:
+        """Whether matches are looked for."""
+        return self.extendable_only or bool(self.query and self.query.strip())
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a film came from: the prompt of its making task, and the clip that was extended, as far as is known."""
+
+    text_prompt: str | None = None
+    source_asset_id: str | None = None
+    source_name: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An asset, whether it can be extended, what it came from, and what can still be made of it."""
+
+    asset: Asset
+    verdict: Verdict
+    origin: Origin
+
+    @property
+    def extensions_left(self) -> int | None:
+        """How often it can be extended; None where its model is not known."""
+        if self.verdict.model is None or self.verdict.extended_count is None:
+            return None
+        return max(0, self.verdict.model.max_extensions - self.verdict.extended_count)
+
+    @property
+    def longest(self) -> Reach | None:
+        """The longest film that can be made of it."""
+        model, left = self.verdict.model, self.extensions_left
+        if self.verdict.extendable != "yes" or model is None or left is None:
+            return None
+        return reach(model, self.asset.metadata.duration if self.asset.metadata else None, left)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An unfinished task and what it comes from."""
+
+    task: Task
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of assets, the unfinished tasks seen on the way, and where the next page begins if there may be one.
+
+    `searched` is among how many assets was looked for matches, of which there are `matches`; None without a search.
+    """
+
+    assets: tuple[Listed, ...]
+    running: tuple[Running, ...]
+    next_offset: int | None
+    searched: int | None = None
+    matches: int | None = None
+
+
+@dataclass
+class _Makers:
+    """The tasks that made the assets of one listing, as far as they could be read, and the ledger's intents."""
+
+    page: tuple[Task, ...] = ()
+    read: dict[str, Task] = field(default_factory=dict[str, Task])
+    gone: set[str] = field(default_factory=set[str])
+    films: dict[str, Asset] = field(default_factory=dict[str, Asset])
+    intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
+
+    def listed(self, asset: Asset) -> Listed:
+        maker = self.read.get(asset.task_id or "")
+        verdict = judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
+        return Listed(asset, verdict, self.origin(asset.task_id))
+
+    def origin(self, task_id: str | None) -> Origin:
+        """What the film of a task came from, by the task's options and by the ledger."""
+        task, intent = self.read.get(task_id or ""), self.intents.get(task_id or "")
+        parent_id = task.options.extended_from_task_id if task else intent.parent_task_id if intent else None
+        parent = self._film(parent_id)
+        return Origin(
+            text_prompt=(task.options.text_prompt if task else None) or (intent.text_prompt if intent else None),
+            source_asset_id=intent.source_asset_id if intent else parent.asset_id if parent else None,
+            source_name=(parent.name if parent else None) or (intent.source_name if intent else None),
+            seconds=task.options.seconds if task else intent.seconds if intent else None,
+        )
+
+    def words(self, listed: Listed) -> str:
+        """All that a query is looked for in: name, prompt, and the names of what it came from."""
+        words, task_id = [listed.asset.name or "", listed.origin.text_prompt or ""], listed.asset.task_id
+        for _ in range(_ANCESTORS):
+            origin, task = self.origin(task_id), self.read.get(task_id or "")
+            words.append(origin.source_name or "")
+            intent = self.intents.get(task_id or "")
+            task_id = task.options.extended_from_task_id if task else intent.parent_task_id if intent else None
+        return " ".join(words).casefold()
+
+    def _film(self, task_id: str | None) -> Asset | None:
+        if task_id is None:
+            return None
+        task = self.read.get(task_id)
+        return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
+
+
+async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds: float) -> Listing:
+    """Reads one page within so many seconds; raises `Failure`, of kind `account` when several accounts are linked."""
+    deadline = anyio.current_time() + seconds
+    assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
+    makers = _Makers(films={asset.task_id: asset for asset in reversed(assets) if asset.task_id})
+    makers.intents = await _intents(ledger)
+    with anyio.move_on_after(deadline - anyio.current_time()):
+        await _read_page(client, makers, page)
+        await _read_missing(client, makers, assets)
+    listed = [makers.listed(asset) for asset in assets]
+    running = tuple(Running(task, makers.origin(task.task_id)) for task in makers.page if not task.is_terminal)
+    following = page.offset + page.limit
+    if not page.searches:
+        more = len(assets) >= page.limit and following <= LAST_OFFSET
+        return Listing(tuple(listed[: page.limit]), running, following if more else None)
+    matches = [each for each in listed if _matches(each, makers, page)]
+    return Listing(
+        assets=tuple(matches[page.offset : following]),
+        running=running,
+        next_offset=following if following < len(matches) else None,
+        searched=len(assets),
+        matches=len(matches),
+    )
+
+
+def _matches(listed: Listed, makers: _Makers, page: Page) -> bool:
+    if page.extendable_only and listed.verdict.extendable != "yes":
+        return False
+    words = makers.words(listed)
+    return all(word in words for word in (page.query or "").casefold().split())
+
+
+async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:
+    """The assets of the page, or of all the pages that a search looks through."""
+    windows = [(page.offset, page.limit)]
+    if page.searches:
+        windows = [(offset, _UPSTREAM_PAGE) for offset in range(0, SEARCHED, _UPSTREAM_PAGE)]
+    found: list[Asset] = []
+    with anyio.move_on_after(seconds):
+        try:
+            for offset, limit in windows:
+                read = await client.assets(
+                    media_type=page.media_type, offset=offset, limit=limit, email=page.email, patience=seconds / 2
+                )
+                found += read
+                if len(read) + read.skipped < limit:
+                    break
+        except RunwayError as error:
+            if found:
+                _log.info("a further page of assets could not be read: %s", error)
+                return tuple(found)
+            raise await _unlistable(client, error, page.email) from error
+        return tuple(found)
+    if found:
+        return tuple(found)
+    raise Failure("unavailable", "Runway did not list the assets in time.")
+
+
+async def _unlistable(client: RunwayClient, error: RunwayError, email: str | None) -> Failure:
+    """Upstream answers 400 when several accounts are linked and none is named: its accounts tell if that is why."""
+    if isinstance(error, InvalidRequest) and error.status == _BAD_REQUEST and email is None:
+        try:
+            addresses = await client.accounts(patience=_MAKERS_PATIENCE)
+        except RunwayError:
+            addresses = ()
+        if len(addresses) > 1:
+            names = ", ".join(addresses[:_NAMED_ADDRESSES])
+            message = (
+                f"Several Runway accounts are linked: {names}. Name the one to list with email, or set USEAPI_EMAIL."
+            )
+            return Failure("account", message, addresses=addresses)
+    return failure_of(error)
+
+
+async def _intents(ledger: Ledger) -> dict[str, Intent]:
+    try:
+        return {intent.task_id: intent for intent in await ledger.recent(_TASKS_OF_A_SEARCH) if intent.task_id}
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return {}
+
+
+async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:
+    limit = _TASKS_OF_A_SEARCH if page.searches else _TASKS
+    try:
+        listed = await client.tasks(email=page.email, limit=limit, patience=_MAKERS_PATIENCE)
+        makers.page = tuple(client.as_told(task) for task in listed)
+    except RunwayError as error:
+        _log.info("the tasks beside a listing could not be read: %s", error)
+    makers.read |= {task.task_id: task for task in makers.page}
+
+
+async def _read_missing(client: RunwayClient, makers: _Makers, assets: Iterable[Asset]) -> None:
+    needed = [
+        asset.task_id
+        for asset in assets
+        if asset.task_id and asset.task_id not in makers.read and asset.media_type in (None, "video")
+    ]
+    room = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def read(task_id: str) -> None:
+        async with room:
+            try:
+                makers.read[task_id] = await client.task(task_id, patience=_MAKERS_PATIENCE)
+            except NotFound:
+                makers.gone.add(task_id)
+            except RunwayError as error:
+                _log.info("the task that made an asset could not be read: %s", error)
+
+    async with anyio.create_task_group() as reads:
+        for task_id in list(dict.fromkeys(needed))[:_SINGLE_READS]:
+            reads.start_soon(read, task_id)

@@ -1,0 +1,1 @@
+"""Spends once: plan, submit, reconcile."""

@@ -1,0 +1,63 @@
+"""From a plan to what is written and sent for it: the intent, and the body of its POST."""
+
+import secrets
+import uuid
+
+from runway_mcp.runway.models import ExtendRequest
+from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, State
+from runway_mcp.tasks.spend.plan import Plan
+
+_LARGEST_SEED = 4294967294
+_TOKEN_BYTES = 24
+
+
+def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
+    """An intent for a plan, nothing posted yet; a seed and a replyRef are made where the caller gave none.
+
+    With `calls_back` a wish without a replyUrl gets a callback token too, which nobody can guess. Its times and its
+    claim are the ledger's to give.
+    """
+    wish, identity = plan.wish, uuid.uuid4().hex
+    return Intent(
+        id=identity,
+        idempotency_key=plan.key.given,
+        state=State.WAITING,
+        created=0.0,
+        account=plan.account,
+        task_type=plan.model.task_type,
+        source_asset_id=plan.source.asset_id,
+        parent_task_id=plan.parent.task_id,
+        text_prompt=wish.text_prompt,
+        seconds=plan.seconds,
+        explore_mode=wish.explore_mode,
+        seed=wish.seed or 1 + secrets.randbelow(_LARGEST_SEED),
+        seed_generated=wish.seed is None,
+        reply_ref=wish.reply_ref or f"{GENERATED_REFERENCE}{identity}",
+        reply_ref_generated=wish.reply_ref is None,
+        cost=plan.cost,
+        extended_count=plan.lineage.extended_count,
+        source_name=plan.source.name,
+        lease=0.0,
+        claim="",
+        callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not wish.reply_url else None,
+    )
+
+
+def request_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> ExtendRequest:
+    """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`.
+
+    `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
+    """
+    wish = plan.wish
+    own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
+    fields = {
+        "asset_id": plan.source.asset_id,
+        "text_prompt": wish.text_prompt,
+        "seconds": None if plan.model.turbo else plan.seconds,
+        "seed": intent.seed,
+        "explore_mode": wish.explore_mode or None,
+        "reply_url": wish.reply_url or own_url,
+        "reply_ref": intent.reply_ref,
+        "max_jobs": wish.max_jobs,
+    }
+    return ExtendRequest.model_validate(fields)

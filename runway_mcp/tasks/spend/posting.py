@@ -1,0 +1,210 @@
+"""Sends the POSTs of an intent, one at a time, whatever becomes of the call that asked for it.
+
+A POST belongs to the process: its answer is awaited, confirmed and written down, and an unclear one is looked for.
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+
+from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
+from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.tasks.failures import failure_of
+from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
+from runway_mcp.tasks.spend.dependencies import Ground
+from runway_mcp.tasks.spend.matching import contradicts
+from runway_mcp.tasks.spend.reconcile import CONFIRMING_PAUSE, Settlements
+from runway_mcp.tasks.store.database import LedgerError
+
+_log = logging.getLogger(__name__)
+
+# An unanswered POST is looked for after so many seconds, and again after as many more.
+_LOOK_AFTER = 10.0
+_LOOK_AGAIN = 5.0
+# How long a look that confirms a refusal may take, in seconds.
+_LOOK_SECONDS = 10.0
+
+
+class Late:
+    """The outcome of an intent that another has claimed before its POST: none went out."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The outcome of a POST that was refused; `confirmed` if a look that could read both lists found no task."""
+
+    error: RunwayError
+    confirmed: bool
+
+
+Outcome = Task | Refused | SubmitUnclear | LedgerError | Late
+
+
+class Post:
+    """A POST: `outcome` is its task, or why there is none, once `done` is set."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.hurried = anyio.Event()
+        self.scope = anyio.CancelScope(shield=True)
+        self.outcome: Outcome | None = None
+
+
+class Posts:
+    """The POSTs of this process that are out, by the claim that they are sent for."""
+
+    def __init__(self, ground: Ground, settlements: Settlements) -> None:
+        self._ground = ground
+        self._settlements = settlements
+        self._out: dict[str, Post] = {}
+
+    def of(self, intent: Intent) -> Post | None:
+        """The intent's POST while it is out."""
+        return self._out.get(intent.claim)
+
+    def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
+        """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
+        post = self._out[intent.claim] = Post()
+        self._ground.background.start_soon(self._post, post, intent, request, turbo)
+        return post
+
+    def hurry(self, intent: Intent) -> None:
+        """Looks at once for the task of a POST that is out, since something tells that there may be one."""
+        post = self.of(intent)
+        if post is not None:
+            post.hurried.set()
+
+    async def finish(self, grace: float) -> None:
+        """Lets POSTs that are out be answered and written down for `grace` seconds, then gives them up."""
+        with anyio.move_on_after(grace, shield=True):
+            for post in list(self._out.values()):
+                await post.done.wait()
+        for post in self._out.values():
+            post.scope.cancel()
+
+    async def _post(self, post: Post, claimed: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
+        intent, ground = claimed, self._ground
+        with post.scope:
+            try:
+                begun = await ground.ledger.begin_post(
+                    claimed.id, claimed.claim, upstream=ground.client.upstream_time()
+                )
+                if begun is None:
+                    post.outcome = Late()
+                    return
+                intent = begun
+                outcome = await self._confirmed(intent, await self._answer(post, intent, request, turbo=turbo))
+                post.outcome = await self._written(intent, outcome)
+            except LedgerError as error:
+                post.outcome = error
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("a submit stumbled and is looked for")
+                post.outcome = post.outcome or SubmitUnclear("a fault of this server")
+                self._settlements.keep_looking(intent)
+            finally:
+                del self._out[claimed.claim]
+                post.done.set()
+
+    async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
+        """What the POST says, or what looking finds while it is awaited: whichever comes first."""
+        answer: Task | RunwayError | None = None
+
+        async def send() -> None:
+            nonlocal answer
+            try:
+                told = await self._ground.client.extend(request, turbo=turbo)
+                answer = SubmitUnclear("an answer that tells of another task") if contradicts(told, intent) else told
+            except RunwayError as error:
+                answer = error
+            race.cancel_scope.cancel()
+
+        async def search() -> None:
+            nonlocal answer
+            with anyio.move_on_after(_LOOK_AFTER):
+                await post.hurried.wait()
+            while (sight := await self._settlements.look(intent)).task is None:  # noqa: ASYNC110  nothing tells when to look
+                await anyio.sleep(_LOOK_AGAIN)
+            answer = sight.task
+            race.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as race:
+            race.start_soon(send)
+            race.start_soon(search)
+        return answer or SubmitUnclear("it was cut short")
+
+    async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
+        """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
+
+        What never left needs no look. Until it is confirmed the ledger holds it as open, so that a crash in between
+        loses nothing.
+        """
+        if isinstance(answer, Task | SubmitUnclear):
+            return answer
+        if answer.status is None:
+            return Refused(answer, confirmed=True)
+        with suppress(LedgerError):
+            await self._write_refusal(intent, Refused(answer, confirmed=False))
+        confirmed, named = False, answer.running if isinstance(answer, Busy) else ()
+        for pause in (0.0, CONFIRMING_PAUSE):
+            await anyio.sleep(pause)
+            sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
+            if sight.task is not None:
+                return sight.task
+            confirmed = confirmed or sight.complete
+        return Refused(answer, confirmed=confirmed)
+
+    async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Outcome:
+        """Writes an outcome, or leaves that to the background where the ledger cannot take it now."""
+        try:
+            outcome = await self._write(intent, outcome)
+        except LedgerError as error:
+            _log.warning("%s", error)
+            self._ground.background.start_soon(self._write_later, intent, outcome)
+        answer = outcome.error if isinstance(outcome, Refused) else outcome
+        if isinstance(answer, Busy | SubmitUnclear):
+            await self._settlements.notice(answer.running)
+        return outcome
+
+    async def _write_later(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> None:
+        give_up = anyio.current_time() + LOOKING_SECONDS
+        while anyio.current_time() < give_up:
+            await anyio.sleep(_LOOK_AGAIN)
+            try:
+                await self._write(intent, outcome)
+            except LedgerError:
+                continue
+            return
+
+    async def _write(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Task | Refused | SubmitUnclear:
+        """Writes the outcome of a POST; a task that another intent owns makes it unclear."""
+        ledger = self._ground.ledger
+        if isinstance(outcome, Task):
+            try:
+                adopted = await self._settlements.adopt(intent, outcome)
+            except LedgerError:
+                await self._ground.accepted(outcome)
+                raise
+            if adopted is not None and adopted.task_id == outcome.task_id:
+                return outcome
+            outcome = SubmitUnclear("an answer that tells of another request's task")
+        if isinstance(outcome, SubmitUnclear):
+            written = await ledger.answered(intent.id, intent.claim, State.UNCLEAR, looked=False)
+        else:
+            written = await self._write_refusal(intent, outcome)
+        if written is not None and written.state is State.UNCLEAR:
+            self._settlements.keep_looking(written)
+        return outcome
+
+    async def _write_refusal(self, intent: Intent, refused: Refused) -> Intent | None:
+        """Writes a refusal: for good once it is confirmed, but a full account's is waited out."""
+        told = failure_of(refused.error)
+        state, failure = State.UNCLEAR, (told.kind, told.message)
+        if isinstance(refused.error, Busy) and refused.confirmed:
+            state, failure = State.WAITING, None
+        elif refused.confirmed:
+            state = State.REFUSED
+        return await self._ground.ledger.answered(
+            intent.id, intent.claim, state, looked=refused.confirmed, failure=failure
+        )

@@ -1,0 +1,185 @@
+"""Settles submits of unknown outcome: looks for their tasks and adopts what it finds. Never posts."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+import anyio
+from anyio import sleep
+
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.models import RunningTask, Task
+from runway_mcp.tasks.failures import Failure, failed
+from runway_mcp.tasks.intents import OPEN, Intent, State
+from runway_mcp.tasks.policy import iso
+from runway_mcp.tasks.spend.dependencies import Ground
+from runway_mcp.tasks.spend.matching import Sight, among, candidates, look
+from runway_mcp.tasks.store.database import LedgerError
+
+_log = logging.getLogger(__name__)
+
+LONGEST_LOOK = 120.0
+"""How long a look may take, in seconds; it may read several pages of a slow upstream."""
+
+CONFIRMING_PAUSE = 2.0
+"""Seconds between the two looks that confirm a refusal: something on the way may have repeated the POST."""
+
+# Seconds between two looks in the background: soon at first, since most tasks turn up at once.
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+_LAST_PAUSE = 30.0
+# How often the ledger is asked for what other processes have left, in seconds.
+_SWEEP_PAUSE = 15.0
+
+
+class Settlements:
+    """The submits of unknown outcome, of this process and of those that died."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._looking: set[str] = set()
+
+    async def look(self, intent: Intent, *, named: Iterable[RunningTask] = (), seconds: float = LONGEST_LOOK) -> Sight:
+        """What upstream shows of an intent, within so many seconds; a ledger that fails is a look that failed.
+
+        `named` are running tasks that an answer told of.
+        """
+        with anyio.move_on_after(seconds):
+            try:
+                return await look(self._ground.client, self._ground.ledger, intent, named)
+            except (RunwayError, LedgerError) as error:
+                _log.info("looking for a submit failed: %s", error)
+        return Sight(None, complete=False)
+
+    async def adopt(self, intent: Intent, task: Task) -> Intent | None:
+        """Makes a task the intent's own; None if another intent owns it."""
+        # Cut in between, the task would be owned and not followed.
+        with anyio.CancelScope(shield=True):
+            adopted = await self._ground.ledger.accept(intent.id, task.task_id, task.status)
+            if adopted is not None and adopted.task_id == task.task_id:
+                await self._ground.accepted(task)
+            return adopted
+
+    async def settle(self, intent: Intent) -> Intent:
+        """Looks, adopts what it finds or writes what the look came to, and returns the intent as it stands.
+
+        A refusal that is not confirmed yet needs two looks, a moment apart. A task that another intent was quicker to
+        adopt is looked past.
+        """
+        complete = False
+        for pause in (0.0,) if intent.failure_kind is None else (0.0, CONFIRMING_PAUSE):
+            await sleep(pause)
+            while (sight := await self.look(intent)).task is not None:
+                adopted = await self.adopt(intent, sight.task)
+                if adopted is not None:
+                    return adopted
+            complete = sight.complete
+        return await self._ground.ledger.looked(intent, complete=complete) or intent
+
+    def hurry(self, intent: Intent) -> None:
+        """Looks once, in the background, since something tells that there may be a task."""
+        self._ground.background.start_soon(self._settle_safely, intent)
+
+    async def notice(self, running: Iterable[RunningTask]) -> None:
+        """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
+        with suppress(RunwayError, LedgerError):
+            for intent in await self._ground.ledger.unfinished() if running else ():
+                if intent.task_id is None:
+                    found = await among(self._ground.client, self._ground.ledger, intent, running)
+                    if found is not None:
+                        await self.adopt(intent, found)
+
+    def keep_looking(self, intent: Intent) -> None:
+        """Looks in the background until the intent is settled or closed, at least once."""
+        if intent.id not in self._looking:
+            self._looking.add(intent.id)
+            self._ground.background.start_soon(self._keep_looking, intent)
+
+    async def look_again(self) -> None:
+        """Looks once, in the background, for what was closed as unknown in the last day; raises `LedgerError`."""
+        for intent in await self._ground.ledger.closed_lately():
+            self.hurry(intent)
+
+    async def sweep(self) -> None:
+        """Takes up, for as long as this process lives, what others have left with a POST of unknown outcome."""
+        while True:
+            await sleep(_SWEEP_PAUSE)
+            try:
+                for intent in await self._ground.ledger.orphans():
+                    self.keep_looking(intent)
+            except LedgerError as error:
+                _log.warning("%s", error)
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("looking for what others left stumbled")
+
+    async def failure(self, intent: Intent) -> Failure:
+        """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
+        failure = outcome_failure(intent)
+        if intent.state is not State.UNKNOWN:
+            return failure
+        return replace(failure, candidates=await candidates(self._ground.client, self._ground.ledger, intent))
+
+    async def _settle_safely(self, intent: Intent) -> Intent | None:
+        """As `settle`, in the background, where a failure must end nothing else: it is None."""
+        try:
+            standing = await self._ground.ledger.get(intent.id)
+            return standing if standing is None or standing.is_settled else await self.settle(standing)
+        except LedgerError as error:
+            _log.warning("%s", error)
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("looking for a submit stumbled")
+        return None
+
+    async def _keep_looking(self, intent: Intent) -> None:
+        pauses = iter(_PAUSES)
+        try:
+            while True:
+                await sleep(next(pauses, _LAST_PAUSE))
+                standing = await self._settle_safely(intent)
+                if standing is not None and (standing.state not in OPEN or standing.state is State.UNKNOWN):
+                    return
+        finally:
+            self._looking.discard(intent.id)
+
+
+def outcome_failure(intent: Intent) -> Failure:
+    """The failure that an unsettled intent stands for, by what the ledger remembers alone."""
+    if intent.state is State.WAITING:
+        return failed("busy", _WAITING, retry_after=10.0, intent=intent)
+    if intent.state is State.UNKNOWN:
+        words = (_CLOSED if intent.looked else _BLIND).format(facts=_facts(intent))
+        return Failure("submission_unknown", words, charged="unknown", retry="after_change", intent=intent)
+    if intent.failure_kind is not None:
+        moderated = intent.failure_kind == "moderated"
+        message = f"{intent.failure_message or _BUSY} {_UNCONFIRMED}{'' if moderated else _LOOKS_FIRST}"
+        retry = None if moderated else "later"
+        return failed(intent.failure_kind, message, charged="unknown", retry=retry, intent=intent)
+    message = _LOOKING.format(facts=_facts(intent))
+    return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
+
+
+def _facts(intent: Intent) -> str:
+    """How a person knows the task on Runway's site."""
+    return f"On Runway's site it would be a task of seed {intent.seed}, begun at about {iso(intent.created)}."
+
+
+_LOOKING = (
+    "Runway's answer to the submit did not arrive: it may have started the task and charged for it. The task is being "
+    "looked for. Make the same call again: it only looks and never submits a second time. {facts}"
+)
+_ON_PURPOSE = "The same call looks again and never submits. {facts} Compare the candidates with that; to submit once "
+_CLOSED = (
+    "Looking for ten minutes and more did not find the task of this submit, so it is unknown whether Runway accepted "
+    f"and charged it. {_ON_PURPOSE}more on purpose, give another `seed`."
+)
+_BLIND = (
+    "For a day nobody could look for the task of this submit, since Runway's lists could not be read, so it is unknown "
+    f"whether Runway accepted and charged it. {_ON_PURPOSE}more on purpose, give another `seed`."
+)
+_WAITING = "All slots of the account are busy, and the same request is already waiting for one."
+_BUSY = "All slots of the account were busy."
+_UNCONFIRMED = (
+    "That answer could not be confirmed, since Runway's lists cannot be read: a task may have been started and charged "
+    "all the same."
+)
+_LOOKS_FIRST = " Make the same call later: it looks first, and submits only if there is none."

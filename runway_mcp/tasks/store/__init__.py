@@ -1,0 +1,1 @@
+"""The ledger: every intent, on disk before its POST."""

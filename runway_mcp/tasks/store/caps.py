@@ -1,0 +1,68 @@
+"""Caps and quotes, checked inside the ledger's transaction that spends: no two calls can share what is left."""
+
+import sqlite3
+
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.policy import DAY_SECONDS, Day, Terms, TermsRefused
+
+
+def check_caps(
+    ledger: sqlite3.Connection, cost: int, terms: Terms, now: float, *, apart_from: Intent | None = None
+) -> None:
+    """Raises `TermsRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes.
+
+    `apart_from` is the intent that is claimed again, whose cost counts once.
+    """
+    if not cost:
+        return
+    if terms.per_call is not None and cost > terms.per_call:
+        raise TermsRefused("per_call")
+    if terms.per_day is None:
+        return
+    spends = _spends(ledger, now, apart_from=apart_from)
+    spent = sum(spend["cost"] for spend in spends)
+    excess, frees_at = spent + cost - terms.per_day, None
+    if excess <= 0:
+        return
+    for spend in spends if cost <= terms.per_day else ():
+        excess -= spend["cost"]
+        if excess <= 0:
+            frees_at = spend["created"] + DAY_SECONDS
+            break
+    raise TermsRefused("per_day", spent=spent, frees_at=frees_at)
+
+
+def day(ledger: sqlite3.Connection, limit: int, now: float) -> Day:
+    """How the cap of a day stands now."""
+    spends = _spends(ledger, now)
+    frees = spends[0]["created"] + DAY_SECONDS if spends else None
+    return Day(limit, max(0, limit - sum(spend["cost"] for spend in spends)), frees)
+
+
+def _spends(ledger: sqlite3.Connection, now: float, *, apart_from: Intent | None = None) -> list[sqlite3.Row]:
+    """What was spent, or may have been, in the last 24 hours, oldest first."""
+    return ledger.execute(
+        "SELECT created, cost FROM intents WHERE created > ? AND cost > 0 AND"
+        " (state IN ('posting', 'unclear', 'unknown', 'accepted')"
+        " OR (state = 'waiting' AND (lease >= ? OR (posts > 0 AND NOT looked)))) AND id IS NOT ?"
+        " ORDER BY created",
+        (now - DAY_SECONDS, now, apart_from.id if apart_from else None),
+    ).fetchall()
+
+
+def check_quote(ledger: sqlite3.Connection, intent: Intent, terms: Terms, covers: str, now: float) -> None:
+    """Spends the quote that was given; raises `TermsRefused` if it does not hold, or if one is needed and missing.
+
+    A quote that an intent spent is good again for whatever replaces that intent, if nothing was submitted for it.
+    """
+    if terms.quote is None:
+        if intent.cost and terms.confirm_above is not None and intent.cost > terms.confirm_above:
+            raise TermsRefused("unconfirmed")
+        return
+    spent = ledger.execute(
+        "UPDATE quotes SET intent_id = ? WHERE id = ? AND covers = ? AND expires >= ?"
+        " AND (intent_id IS NULL OR intent_id = ? OR intent_id IN (SELECT id FROM intents WHERE state = 'refused'))",
+        (intent.id, terms.quote, covers, now, intent.id),
+    )
+    if spent.rowcount != 1:
+        raise TermsRefused("quote")

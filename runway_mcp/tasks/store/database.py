@@ -1,0 +1,161 @@
+"""The file under the ledger: opened, brought to the latest format, and its troubles put into words.
+
+A damaged or unknown file is never replaced, since it may remember tasks that were paid for.
+"""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runway_mcp.tasks.store.migrations import MIGRATIONS
+
+# How long another process may hold the file before it counts as locked, in seconds.
+LOCK_PATIENCE = 5.0
+
+_DAMAGED = (
+    "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
+    "away to begin with an empty one, or restore a copy."
+)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the message says why and what to do."""
+
+
+class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
+    """Another process is making the file; it is there in a moment, or else it is damaged."""
+
+
+def connect(path: Path, *, link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
+    """A connection to the file, which is made for its owner alone if it is missing.
+
+    `link` gives a file a second name, as a hard link, and fails where the file system has none. Raises `LedgerError`
+    for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
+    them all.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _create(path, link)
+    if not path.stat().st_size:
+        raise BeingMade
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that has taken its name; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _create(path: Path, link: Callable[[Path, Path], None]) -> None:
+    """Makes the file whole before it has its name, so that an empty one is always a damaged one.
+
+    Of two processes that make it at once, one's file stays.
+    """
+    whole = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    os.close(os.open(whole, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        connection = sqlite3.connect(whole, isolation_level=None)
+        try:
+            _migrate(connection, path)
+        finally:
+            connection.close()
+        _publish(whole, path, link)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _publish(whole: Path, path: Path, link: Callable[[Path, Path], None]) -> None:
+    """Gives the file its name without ever replacing another that has it."""
+    try:
+        link(whole, path)
+    except FileExistsError:
+        return
+    except OSError:
+        _create_in_place(path)
+
+
+def _create_in_place(path: Path) -> None:
+    """Makes the file under its name, on a file system without hard links, where a rename would replace another's.
+
+    Whoever comes meanwhile finds it empty and waits. A crash at this moment leaves an empty file, which is told as
+    damaged and holds nothing.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        _migrate(connection, path)
+    finally:
+        connection.close()
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.row_factory = sqlite3.Row
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with immediate(connection):
+        version = _version(connection)
+        if version > len(MIGRATIONS):
+            found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
+            raise LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
+        for migrate in MIGRATIONS[version:]:
+            migrate(connection)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def immediate(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """One transaction that takes the write lock at once and leaves nothing behind if it fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another process holds or makes the file, so that trying again may help."""
+    if isinstance(error, BeingMade):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def sentence(path: Path, error: Exception) -> str:
+    """What is wrong with the file, for one who has never heard of SQLite."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if isinstance(error, BeingMade):
+        return _DAMAGED.format(path=path)
+    if is_busy(error):
+        return f"The ledger {path} has been locked by another program for {LOCK_PATIENCE:.0f} s."
+    if code == sqlite3.SQLITE_FULL:
+        return f"The disk that holds the ledger {path} is full. Free some space, then make the same call again."
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _DAMAGED.format(path=path)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
+        return f"The ledger {path} cannot be written ({error}). Make it writable, or set RUNWAY_MCP_DATA_DIR."
+    return f"The ledger {path} cannot be used ({error})."
