@@ -73,4 +73,4 @@ async def _call_back(watcher: Watcher, made: Made, changes: bool) -> None:  # no
     for moment in made.record.moments[1:] if changes else made.record.moments[-1:]:
         if moment.at >= anyio.current_time():
             await anyio.sleep(moment.at + TRIP - anyio.current_time())
-            watcher.cue(made.task_id, ended=moment.last)
+            watcher.note_callback(made.task_id, ended=moment.last)

@@ -37,11 +37,11 @@ class CommandError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; to be called in the main thread."""
     arguments = _parser().parse_args(argv)
-    form = Redacted()
-    with logs_to_stderr(form):
+    formatter = Redacted()
+    with logs_to_stderr(formatter):
         try:
             with _sigterm_as_interrupt():
-                return arguments.run(arguments, form)
+                return arguments.run(arguments, formatter)
         except CommandError as error:
             _say(f"{PROGRAM}: {error}")
             return error.code
@@ -116,13 +116,13 @@ def _sigterm_as_interrupt() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _serve(arguments: argparse.Namespace, form: Redacted) -> int:
+def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
     settings = _settings()
     for secret in (settings.token, settings.access_token):
         if secret is not None:
-            form.hide(secret.get_secret_value())
+            formatter.hide(secret.get_secret_value())
     if arguments.transport == "stdio":
         _serve_stdio(settings)
     else:
@@ -174,7 +174,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import refusal_to_listen
-    from runway_mcp.server.transport.serving import bind, listen, url_of
+    from runway_mcp.server.transport.serving import bind, serve_app, url_of
 
     host: str = arguments.host or "127.0.0.1"
     port: int = 8000 if arguments.port is None else arguments.port
@@ -199,7 +199,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
         _say_where(settings)
 
     async def serve() -> None:
-        await listen(app, listener, ready=tell)
+        await serve_app(app, listener, ready=tell)
 
     anyio.run(serve)
 

@@ -33,15 +33,15 @@ class Redacted(logging.Formatter):
 
 
 @contextmanager
-def logs_to_stderr(form: Redacted) -> Generator[None]:
-    """Sends warnings and worse to stderr in this form for as long as it is open.
+def logs_to_stderr(formatter: Redacted) -> Generator[None]:
+    """Sends warnings and worse to stderr in this formatter for as long as it is open.
 
     The HTTP clients tell the URL of each request at a lower level; they are held to warnings on their own, so that
     whoever lowers the level of the rest does not get those by surprise.
     """
     root = logging.getLogger()
     to_stderr = logging.StreamHandler()
-    to_stderr.setFormatter(form)
+    to_stderr.setFormatter(formatter)
     root.addHandler(to_stderr)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.faults import ConnectionLost, Fault
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.world import World
-from runway_mcp.tasks.service import TasksRoom, open_tasks
+from runway_mcp.tasks.service import TaskService, open_tasks
 
 URL = "http://upstream.test/v1/runwayml"
 EPOCH = 1_800_000_000.0
@@ -48,19 +48,19 @@ def fault(world: World, **rule: Any) -> None:
 
 
 @asynccontextmanager
-async def opened_room(world: World, folder: Path, *, poll_seconds: float = 5.0) -> AsyncGenerator[TasksRoom]:
-    """A room of tasks over a world, as one server process has it; `folder` is its data folder."""
+async def opened_room(world: World, folder: Path, *, poll_seconds: float = 5.0) -> AsyncGenerator[TaskService]:
+    """A task service over a world, as one server process has it; `folder` is its data folder."""
     async with (
         RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
-        open_tasks(client, ledger=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as room,
+        open_tasks(client, ledger_path=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as service,
     ):
-        yield room
+        yield service
 
 
 @asynccontextmanager
-async def open_world(folder: Path, **fields: Any) -> AsyncGenerator[tuple[World, TasksRoom]]:
+async def open_world(folder: Path, **fields: Any) -> AsyncGenerator[tuple[World, TaskService]]:
     """A small world (`fields` of `small_world`) and a room over it; every wait inside is bounded by two hours."""
     world = virtual_world(**fields)
     with anyio.fail_after(7200):
-        async with opened_room(world, folder) as room:
-            yield world, room
+        async with opened_room(world, folder) as service:
+            yield world, service

@@ -64,26 +64,26 @@ class Lost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
+class ErrorContext:
     """How to read answers: `secret` is kept out of every message, `now` (Unix seconds) dates a Retry-After."""
 
     secret: str = field(repr=False)
     now: Callable[[], float]
 
 
-def body_of(outcome: Answer | Lost, reader: Reader) -> object:
+def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
     """Return the JSON body of a 2xx; raise whatever else the outcome of a read means."""
     if isinstance(outcome, Lost):
         raise errors.Unavailable(f"useapi.net gave no answer: {outcome.cause}.", sent=outcome.sent)
-    outcome = _without_secret(outcome, reader)
+    outcome = _without_secret(outcome, context)
     if not is_success(outcome.status):
-        raise error_of(outcome, reader)
+        raise error_of(outcome, context)
     if outcome.body is None:
         raise errors.Unavailable(f"useapi.net could not be read: {outcome.flaw}.", status=outcome.status)
     return _json_of(outcome)
 
 
-def submitted(outcome: Answer | Lost, reader: Reader) -> Task:
+def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
     """Return the task that a submit started; raise its refusal, or `SubmitUnclear` for all that is neither.
 
     Refused are a request of which no byte went out, a 4xx other than 408 and 425, and 596; something on the way may
@@ -93,17 +93,17 @@ def submitted(outcome: Answer | Lost, reader: Reader) -> Task:
         if outcome.sent:
             raise errors.SubmitUnclear(outcome.cause)
         raise errors.Unavailable(f"useapi.net could not be reached: {outcome.cause}.", sent=False)
-    outcome = _without_secret(outcome, reader)
+    outcome = _without_secret(outcome, context)
     if is_refusal(outcome.status):
-        raise error_of(outcome, reader)
+        raise error_of(outcome, context)
     if not is_success(outcome.status):
-        raise _unclear(f"HTTP {outcome.status}", outcome, reader)
+        raise _unclear(f"HTTP {outcome.status}", outcome, context)
     if outcome.body is None:
-        raise _unclear(outcome.flaw, outcome, reader)
+        raise _unclear(outcome.flaw, outcome, context)
     try:
         return parse_task(_json_of(outcome))
     except errors.UnexpectedResponse:
-        raise _unclear(f"an HTTP {outcome.status} that tells of no task", outcome, reader) from None
+        raise _unclear(f"an HTTP {outcome.status} that tells of no task", outcome, context) from None
 
 
 def is_moderation(*words: str | None) -> bool:
@@ -122,13 +122,13 @@ def is_refusal(status: int) -> bool:
     return status == ACCOUNT_IN_ERROR or (is_4xx and status not in _UNCLEAR_REFUSALS)
 
 
-def error_of(answer: Answer, reader: Reader) -> errors.RunwayError:
+def error_of(answer: Answer, context: ErrorContext) -> errors.RunwayError:
     """Return the error that the status of an answer other than 2xx stands for, with what it said, quoted."""
     said = _said(answer)
     error = _by_status(answer, said)
     error.status = answer.status
-    error.retry_after = seconds_to_wait(answer.retry_after, reader.now)
-    return error.with_detail(f"It said: {errors.quoted(said, secret=reader.secret)}") if said else error
+    error.retry_after = seconds_to_wait(answer.retry_after, context.now)
+    return error.with_detail(f"It said: {errors.quoted(said, secret=context.secret)}") if said else error
 
 
 def seconds_to_wait(retry_after: str | None, now: Callable[[], float]) -> float | None:
@@ -164,15 +164,15 @@ def _busy(answer: Answer, said: str) -> errors.Busy:
     return errors.Busy(f"{whose}; wait until one ends.", by=by, running=running)
 
 
-def _unclear(cause: str, answer: Answer, reader: Reader) -> errors.SubmitUnclear:
+def _unclear(cause: str, answer: Answer, context: ErrorContext) -> errors.SubmitUnclear:
     error = errors.SubmitUnclear(
         cause,
         running=_running(answer),
         status=answer.status,
-        retry_after=seconds_to_wait(answer.retry_after, reader.now),
+        retry_after=seconds_to_wait(answer.retry_after, context.now),
     )
     said = _said(answer)
-    return error.with_detail(f"It said: {errors.quoted(said, secret=reader.secret)}") if said else error
+    return error.with_detail(f"It said: {errors.quoted(said, secret=context.secret)}") if said else error
 
 
 def _running(answer: Answer) -> tuple[RunningTask, ...]:
@@ -208,9 +208,9 @@ def _fields(body: object) -> list[str | None]:
     return [*(text(error.get(name)) for name in ("errorMessage", "message", "reason")), text(outer.get("message"))]
 
 
-def _without_secret(answer: Answer, reader: Reader) -> Answer:
+def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
     """Return the answer without the token, should it repeat that; a word too short to be one is left alone."""
-    secret = reader.secret.encode()
+    secret = context.secret.encode()
     if answer.body is None or len(secret) < _SHORTEST_SECRET or secret not in answer.body:
         return answer
     return replace(answer, body=answer.body.replace(secret, b"[removed]"))

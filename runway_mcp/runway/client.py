@@ -15,7 +15,7 @@ import anyio
 import stamina
 
 from runway_mcp.runway import wire
-from runway_mcp.runway.answers import Reader, body_of, submitted
+from runway_mcp.runway.answers import ErrorContext, body_of, submitted
 from runway_mcp.runway.download import save
 from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
 from runway_mcp.runway.exchange import Connections, Transport, usable
@@ -54,7 +54,7 @@ class RunwayClient:
         if any(not "!" <= char <= "~" for char in token):
             raise InvalidRequest("The API token holds a blank or a character that is not ASCII.")
         self._url = url.rstrip("/")
-        self._reader = Reader(secret=token, now=now)
+        self._error_context = ErrorContext(secret=token, now=now)
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
         self._late_films = LateFilms()
@@ -82,7 +82,7 @@ class RunwayClient:
         if turbo and request.seconds is not None:
             raise InvalidRequest("seconds cannot be chosen for a Gen-3 Alpha Turbo video: it always gains 8 s.")
         path = "/gen3turbo/extend" if turbo else "/gen3/extend"
-        task = submitted(await self._connections.post(self._url + path, request.body()), self._reader)
+        task = submitted(await self._connections.post(self._url + path, request.body()), self._error_context)
         return self._late_films.told(task)
 
     def as_told(self, task: Task) -> Task:
@@ -169,7 +169,9 @@ class RunwayClient:
         """
         if not usable(url):
             raise UnexpectedResponse("The link of the file is no absolute http(s) URL.")
-        return await self._patiently(lambda: save(self._connections, url, target, now=self._reader.now), patience)
+        return await self._patiently(
+            lambda: save(self._connections, url, target, now=self._error_context.now), patience
+        )
 
     async def _read(
         self,
@@ -181,7 +183,7 @@ class RunwayClient:
         given = {name: value for name, value in query.items() if value is not None}
 
         async def once() -> T:
-            return parse(body_of(await self._connections.get(self._url + path, given), self._reader))
+            return parse(body_of(await self._connections.get(self._url + path, given), self._error_context))
 
         return await self._patiently(once, patience)
 

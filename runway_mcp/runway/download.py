@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from runway_mcp.runway.answers import is_success, seconds_to_wait
 from runway_mcp.runway.errors import NotFound, Unavailable, UnexpectedResponse
-from runway_mcp.runway.exchange import Connections, Link
+from runway_mcp.runway.exchange import Connections, LinkResponse
 
 _DEAD = frozenset({401, 403, 404, 410})
 
@@ -19,30 +19,31 @@ async def save(connections: Connections, url: str, target: Path, *, now: Callabl
     Raises `NotFound` if the link has died, `Unavailable` if the download failed or fell short, `UnexpectedResponse`
     for anything but a file, and `OSError` if the disk refuses. No message shows the link.
     """
-    async with connections.link(url) as link:
-        _check(link, now)
+    async with connections.open_link(url) as response:
+        _check(response, now)
         with _whole_or_nothing(target) as part:
             # Written on the event loop: a chunk takes less time than a way through a thread, and waits stay virtual.
             received = 0
-            async for chunk in link.chunks:
+            async for chunk in response.chunks:
                 received += part.write(chunk)
-            if link.length is not None and received != link.length:
-                raise Unavailable(f"The download fell short: {received} of {link.length} bytes came.")
+            if response.length is not None and received != response.length:
+                raise Unavailable(f"The download fell short: {received} of {response.length} bytes came.")
             if received == 0:
-                raise UnexpectedResponse("The link leads to an empty file.", status=link.status)
+                raise UnexpectedResponse("The link leads to an empty file.", status=response.status)
     return received
 
 
-def _check(link: Link, now: Callable[[], float]) -> None:
-    if link.status in _DEAD:
+def _check(response: LinkResponse, now: Callable[[], float]) -> None:
+    if response.status in _DEAD:
         raise NotFound(
-            f"The link has died (HTTP {link.status}); read its task or asset again for a fresh one.", status=link.status
+            f"The link has died (HTTP {response.status}); read its task or asset again for a fresh one.",
+            status=response.status,
         )
-    if link.status == 429 or 500 <= link.status < 600:  # noqa: PLR2004  too many requests, and the 5xx
-        wait = seconds_to_wait(link.retry_after, now)
-        raise Unavailable(f"The download failed (HTTP {link.status}).", status=link.status, retry_after=wait)
-    if not is_success(link.status) or link.is_page:
-        raise UnexpectedResponse(f"The link leads to no file (HTTP {link.status}).", status=link.status)
+    if response.status == 429 or 500 <= response.status < 600:  # noqa: PLR2004  too many requests, and the 5xx
+        wait = seconds_to_wait(response.retry_after, now)
+        raise Unavailable(f"The download failed (HTTP {response.status}).", status=response.status, retry_after=wait)
+    if not is_success(response.status) or response.is_page:
+        raise UnexpectedResponse(f"The link leads to no file (HTTP {response.status}).", status=response.status)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Link:
+class LinkResponse:
     """An open download: the status, the length that was promised, and the bytes."""
 
     status: int
@@ -121,13 +121,13 @@ class Connections:
         return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
     @asynccontextmanager
-    async def link(self, url: str) -> AsyncGenerator[Link, None]:
+    async def open_link(self, url: str) -> AsyncGenerator[LinkResponse, None]:
         """Open a signed link without the token; raises `Unavailable` whenever it cannot be opened or breaks off."""
         try:
             async with self._links.stream("GET", url) as response:
                 encoded = "content-encoding" in response.headers
                 length = whole(response.headers.get("content-length"))
-                yield Link(
+                yield LinkResponse(
                     status=response.status_code,
                     is_page=response.headers.get("content-type", "").startswith("text/html"),
                     length=None if encoded else length,

@@ -1,4 +1,4 @@
-"""Puts the server together: the SDK's low-level `Server`, whose lifespan opens upstream and the room of tasks.
+"""Puts the server together: the SDK's low-level `Server`, whose lifespan opens upstream and the task service.
 
 Making a server reads nothing and opens nothing. Without a token it serves its lists, and each call says what to set.
 All that requests share is opened by the lifespan, because one process may serve through several copies of its server.
@@ -19,20 +19,20 @@ from runway_mcp import __version__
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
-from runway_mcp.server import protocol_tasks as mcp_tasks
-from runway_mcp.server.boundary import guarded
+from runway_mcp.server import protocol_tasks
+from runway_mcp.server.boundary import error_boundary
 from runway_mcp.server.completion import Completions
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.prompts import get_prompt, list_prompts
 from runway_mcp.server.resources.handlers import list_resources, list_templates, read_resource
-from runway_mcp.server.resources.subscribing import listen, stay_in_touch, subscribe, unsubscribe
+from runway_mcp.server.resources.subscribing import listen, send_updates, subscribe, unsubscribe
 from runway_mcp.server.tools.call import call_tool, list_tools
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, input_schema
-from runway_mcp.server.updates.observers import Attendance
+from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.service import TasksRoom, open_tasks
+from runway_mcp.tasks.service import TaskService, open_tasks
 
 LEDGER = "ledger.sqlite3"
 """The ledger's file in the data folder."""
@@ -73,11 +73,11 @@ def create_server(
     async def lifespan(_: Server[Any]) -> AsyncGenerator[ServerContext]:
         subscriptions = Subscriptions()
         async with (
-            _opened_room(settings, transport, now, subscriptions.changed) as room,
+            _opened_room(settings, transport, now, subscriptions.changed) as service,
             anyio.create_task_group() as background,
         ):
-            attendance = Attendance(room, background, unfinished=subscriptions.unfinished)
-            yield ServerContext(settings, room, now, subscriptions, attendance, Waits(settings.wait_seconds))
+            observers = Observers(service, background, unfinished=subscriptions.unfinished)
+            yield ServerContext(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds))
             background.cancel_scope.cancel()
 
     server = _Server(
@@ -90,21 +90,21 @@ def create_server(
         cache_hints=dict.fromkeys(
             ("server/discover", "tools/list", "prompts/list", "resources/templates/list"), _FIXED
         ),
-        on_list_tools=guarded(list_tools),
-        on_list_resources=guarded(list_resources),
-        on_list_resource_templates=guarded(list_templates),
-        on_read_resource=guarded(read_resource),
-        on_subscribe_resource=guarded(subscribe),
-        on_unsubscribe_resource=guarded(unsubscribe),
-        on_subscriptions_listen=guarded(listen),
-        on_list_prompts=guarded(list_prompts),
-        on_get_prompt=guarded(get_prompt),
-        on_completion=guarded(Completions().complete),
+        on_list_tools=error_boundary(list_tools),
+        on_list_resources=error_boundary(list_resources),
+        on_list_resource_templates=error_boundary(list_templates),
+        on_read_resource=error_boundary(read_resource),
+        on_subscribe_resource=error_boundary(subscribe),
+        on_unsubscribe_resource=error_boundary(unsubscribe),
+        on_subscriptions_listen=error_boundary(listen),
+        on_list_prompts=error_boundary(list_prompts),
+        on_get_prompt=error_boundary(get_prompt),
+        on_completion=error_boundary(Completions().complete),
     )
     # A call may be answered with a task of the protocol, which the constructor's parameter has no type for.
-    server.add_request_handler("tools/call", CallToolRequestParams, guarded(call_tool))
-    server.add_notification_handler("notifications/initialized", NotificationParams, stay_in_touch)
-    mcp_tasks.install(server)
+    server.add_request_handler("tools/call", CallToolRequestParams, error_boundary(call_tool))
+    server.add_notification_handler("notifications/initialized", NotificationParams, send_updates)
+    protocol_tasks.install(server)
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
     return server
 
@@ -115,8 +115,8 @@ async def _opened_room(
     transport: Transport | None,
     now: Callable[[], float],
     on_change: Callable[[Task], Awaitable[None]],
-) -> AsyncGenerator[TasksRoom | None]:
-    """The room of tasks on an open client; None without a token."""
+) -> AsyncGenerator[TaskService | None]:
+    """The task service on an open client; None without a token."""
     if settings.token is None:
         yield None
         return
@@ -124,11 +124,11 @@ async def _opened_room(
         RunwayClient(url=settings.url, token=settings.token.get_secret_value(), transport=transport, now=now) as client,
         open_tasks(
             client,
-            ledger=settings.data_dir / LEDGER,
+            ledger_path=settings.data_dir / LEDGER,
             poll_seconds=settings.poll_seconds,
             on_change=on_change,
             now=now,
             public_url=settings.public_url,
-        ) as room,
+        ) as service,
     ):
-        yield room
+        yield service

@@ -25,16 +25,16 @@ CRASHED = "The server failed at this call by a fault of its own; its log says wh
 _Context = TypeVar("_Context", bound=ServerRequestContext[Any])
 _Params = TypeVar("_Params")
 _Result = TypeVar("_Result")
-_Answer = Callable[[_Context, _Params], Awaitable[_Result]]
+_Handler = Callable[[_Context, _Params], Awaitable[_Result]]
 
 
-def guarded(answer: _Answer[_Context, _Params, _Result]) -> _Answer[_Context, _Params, _Result]:
+def error_boundary(handler: _Handler[_Context, _Params, _Result]) -> _Handler[_Context, _Params, _Result]:
     """The same answer, whose failures are JSON-RPC errors in our own words; cancellation passes through."""
 
-    @wraps(answer)
+    @wraps(handler)
     async def safe(ctx: _Context, params: _Params) -> _Result:
         try:
-            return await answer(ctx, params)
+            return await handler(ctx, params)
         except MCPError:
             raise
         except (Failure, RunwayError) as error:

@@ -24,7 +24,7 @@ from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, bare_
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.database import LedgerError
 
 MOST_VALUES = 100
@@ -70,14 +70,14 @@ class Choice:
 class _Page:
     """The choices of one kind, newest first; `whole` tells that there are no others. Times are the event loop's."""
 
-    room: TasksRoom
+    service: TaskService
     choices: tuple[Choice, ...]
     whole: bool
     good_until: float
 
 
 _T = TypeVar("_T")
-_Read = Callable[[TasksRoom, Settings], Awaitable[tuple[tuple[Choice, ...], bool]]]
+_Read = Callable[[TaskService, Settings], Awaitable[tuple[tuple[Choice, ...], bool]]]
 
 
 class Completions:
@@ -94,43 +94,43 @@ class Completions:
         if kind == "seconds":
             return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
         context = ctx.lifespan_context
-        page = await self._page(kind, context.open_room, context.settings) if kind and context.open_room else None
+        page = await self._page(kind, context.open_service, context.settings) if kind and context.open_service else None
         if page is None:
             return _result([], whole=True)
         choices = page.choices
         if kind == "taskId":
             known = {choice.id for choice in choices}
-            choices = (*(each for each in await _own_tasks(page.room) if each.id not in known), *choices)
+            choices = (*(each for each in await _own_tasks(page.service) if each.id not in known), *choices)
         meant = [choice for choice in choices if choice.begins_with(typed)]
         return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
 
-    async def _page(self, kind: str, room: TasksRoom, settings: Settings) -> _Page | None:
+    async def _page(self, kind: str, service: TaskService, settings: Settings) -> _Page | None:
         """The page of a kind as it is kept, or as it can be read within the patience."""
         with anyio.move_on_after(PATIENCE_SECONDS):
             async with self._reading[kind]:
                 page = self._pages.get(kind)
-                if page is None or page.room is not room or anyio.current_time() >= page.good_until:
-                    page = self._pages[kind] = await _read_in_time(_READS[kind], room, settings)
+                if page is None or page.service is not service or anyio.current_time() >= page.good_until:
+                    page = self._pages[kind] = await _read_in_time(_READS[kind], service, settings)
                 return page
         return None
 
 
-async def _read_in_time(read: _Read, room: TasksRoom, settings: Settings) -> _Page:
+async def _read_in_time(read: _Read, service: TaskService, settings: Settings) -> _Page:
     """A page; one without choices if upstream does not give it in time."""
     with anyio.move_on_after(_READING_SECONDS):
         try:
-            choices, whole = await read(room, settings)
-            return _Page(room, choices, whole, anyio.current_time() + KEPT_SECONDS)
+            choices, whole = await read(service, settings)
+            return _Page(service, choices, whole, anyio.current_time() + KEPT_SECONDS)
         except RunwayError as error:
             _log.info("there is nothing to complete from: %s", error)
-    return _Page(room, (), whole=True, good_until=anyio.current_time() + _GIVEN_UP_SECONDS)
+    return _Page(service, (), whole=True, good_until=anyio.current_time() + _GIVEN_UP_SECONDS)
 
 
-async def _tasks(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
+async def _tasks(service: TaskService, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
     """The newest tasks that upstream lists, and those of ours that it does not show."""
-    ours = await _recent(room)
+    ours = await _recent(service)
     listed = await _of_account(
-        lambda email: room.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
+        lambda email: service.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
     )
     dated = {intent.task_id: (intent.created, intent.text_prompt) for intent in ours if intent.task_id}
     for task in listed:
@@ -139,26 +139,26 @@ async def _tasks(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...
     return tuple(_choice(task_id, name) for task_id, (_, name) in newest), len(listed) < _TASKS_LIMIT
 
 
-async def _own_tasks(room: TasksRoom) -> list[Choice]:
+async def _own_tasks(service: TaskService) -> list[Choice]:
     """The newest tasks of the ledger, which may be newer than a page that is kept."""
-    return [_choice(intent.task_id, intent.text_prompt) for intent in await _recent(room) if intent.task_id]
+    return [_choice(intent.task_id, intent.text_prompt) for intent in await _recent(service) if intent.task_id]
 
 
 async def _assets(
-    room: TasksRoom, settings: Settings, media_type: str | None = None
+    service: TaskService, settings: Settings, media_type: str | None = None
 ) -> tuple[tuple[Choice, ...], bool]:
     """The newest assets that upstream lists."""
 
     async def read(email: str | None) -> tuple[Asset, ...]:
-        return await room.client.assets(media_type=media_type, limit=_ASSETS_LIMIT, email=email, patience=0.0)
+        return await service.client.assets(media_type=media_type, limit=_ASSETS_LIMIT, email=email, patience=0.0)
 
-    listed = await _of_account(read, settings, await _recent(room))
+    listed = await _of_account(read, settings, await _recent(service))
     newest = sorted(listed, key=lambda asset: asset.created_at or "", reverse=True)
     return tuple(_choice(asset.asset_id, asset.name) for asset in newest), len(listed) < _ASSETS_LIMIT
 
 
-async def _clips(room: TasksRoom, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
-    return await _assets(room, settings, "video")
+async def _clips(service: TaskService, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
+    return await _assets(service, settings, "video")
 
 
 _READS: dict[str, _Read] = {"taskId": _tasks, "assetId": _assets, "clip": _clips}
@@ -177,9 +177,9 @@ async def _of_account(
         return await read(used[0])
 
 
-async def _recent(room: TasksRoom) -> list[Intent]:
+async def _recent(service: TaskService) -> list[Intent]:
     try:
-        return await room.ledger.recent(_TASKS_LIMIT)
+        return await service.ledger.recent(_TASKS_LIMIT)
     except LedgerError as error:
         _log.warning("%s", error)
         return []

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from mcp.server.context import ServerRequestContext
 
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.updates.observers import Attendance
+from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 
 _NOT_CONFIGURED = (
     "No useapi.net API token is set in USEAPI_TOKEN, so nothing was asked of Runway. Set this environment variable (in "
@@ -27,24 +27,24 @@ _UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "
 class ServerContext:
     """What the lifespan opens, one for all sessions, connections and requests of the process.
 
-    `open_room` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, `attendance` knows
+    `open_service` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, `observers` knows
     which tasks somebody looks at, and `waits` how long hosts were seen to wait.
     """
 
     settings: Settings
-    open_room: TasksRoom | None
+    open_service: TaskService | None
     now: Callable[[], float]
     subscriptions: Subscriptions
-    attendance: Attendance
+    observers: Observers
     waits: Waits
 
     @property
-    def room(self) -> TasksRoom:
-        """The room of tasks; raises the `not_configured` failure when there is no token."""
-        if self.open_room is None:
+    def service(self) -> TaskService:
+        """The task service; raises the `not_configured` failure when there is no token."""
+        if self.open_service is None:
             unfilled = _UNFILLED if self.settings.token_unfilled else ""
             raise Failure("not_configured", f"{unfilled}{_NOT_CONFIGURED}")
-        return self.open_room
+        return self.open_service
 
     def reading(self, task_id: str) -> Asked:
         """The call that asks the same as reading a task otherwise: as a resource, or as a task of the protocol."""

@@ -28,7 +28,7 @@ from pydantic.alias_generators import to_camel
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
-from runway_mcp.server.boundary import guarded
+from runway_mcp.server.boundary import error_boundary
 from runway_mcp.server.context import RequestContext, ServerContext
 from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
@@ -112,15 +112,15 @@ def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> Ta
 def install(server: Server[ServerContext]) -> None:
     """Makes a server offer the extension."""
     server.extensions[EXTENSION] = {}
-    server.add_request_handler("tasks/get", TaskParams, guarded(get))
-    server.add_request_handler("tasks/cancel", TaskParams, guarded(cancel))
-    server.add_request_handler("tasks/update", TaskParams, guarded(update))
+    server.add_request_handler("tasks/get", TaskParams, error_boundary(get))
+    server.add_request_handler("tasks/cancel", TaskParams, error_boundary(cancel))
+    server.add_request_handler("tasks/update", TaskParams, error_boundary(update))
 
 
 async def get(ctx: RequestContext, params: TaskParams) -> TaskState:
     """The task as it stands, with its result once it has ended; read anew only if nobody follows it already."""
     context, task = ctx.lifespan_context, await _task(ctx, params)
-    intent = await intent_of(context.room, task.task_id)
+    intent = await intent_of(context.service, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
     await note_end(context, task)
@@ -130,7 +130,7 @@ async def get(ctx: RequestContext, params: TaskParams) -> TaskState:
 async def cancel(ctx: RequestContext, params: TaskParams) -> Acknowledged:
     """Takes note that the host does not follow the task any more; the task goes on."""
     task = await _task(ctx, params)
-    ctx.lifespan_context.attendance.leave(task.task_id)
+    ctx.lifespan_context.observers.dismiss(task.task_id)
     return Acknowledged()
 
 
@@ -152,7 +152,7 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
         raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
     task_id = checked_id(params.task_id, "taskId")
     context = ctx.lifespan_context
-    return context.attendance.latest(task_id) or await _read(context, task_id)
+    return context.observers.latest(task_id) or await _read(context, task_id)
 
 
 async def _read(context: ServerContext, task_id: str) -> Task:
@@ -165,7 +165,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
     except (Failure, RunwayError) as error:
         if error.kind not in _PASSING:
             raise
-        intent = await intent_of(context.room, task_id)
+        intent = await intent_of(context.service, task_id)
         if intent is None or intent.failure_kind is not None:
             raise
         return remembered_task(intent, task_id)
@@ -173,7 +173,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
 
 def _expect(context: ServerContext, task: Task) -> None:
     seconds = max(_EXPECTED_INTERVALS * _interval(context) / 1000, _EXPECTED_SECONDS)
-    context.attendance.linger(task, seconds)
+    context.observers.expire_after(task, seconds)
 
 
 def _interval(context: ServerContext) -> int:
@@ -187,7 +187,7 @@ def _state(
     status = "working"
     if task.is_terminal:
         status = "cancelled" if task.status == "CANCELLED" else "completed"
-    went = not task.is_terminal and context.attendance.has_left(task.task_id)
+    went = not task.is_terminal and context.observers.was_dismissed(task.task_id)
     created = _time(task.created_at) or iso(intent.created if intent else context.now())
     result = task_result(output, links=context.settings.resource_links).model_dump(
         by_alias=True, mode="json", exclude_none=True

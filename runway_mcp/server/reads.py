@@ -16,7 +16,7 @@ from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.history import intent_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
-from runway_mcp.tasks.service import TasksRoom, write_down
+from runway_mcp.tasks.service import TaskService, write_down
 from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan, source_of
 from runway_mcp.tasks.spend.submit import Waiting
 from runway_mcp.tasks.store.database import LedgerError
@@ -59,7 +59,7 @@ async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent
     can be submitted then. A dry run goes on and says so at its end.
     """
     try:
-        earlier = await context.room.submissions.earlier(wish)
+        earlier = await context.service.submissions.earlier(wish)
     except LedgerError as error:
         if not dry:
             raise Failure("unavailable", f"{error} This call submitted nothing.") from error
@@ -72,10 +72,10 @@ async def resolved(context: ServerContext, wish: Wish, *, seconds: float) -> Wis
     """The wish with the long id of its clip, however that was named, within so many seconds; raises `Failure`."""
     if kind_of(wish.asset_id) is not None:
         return wish
-    room, reference = context.room, wish.asset_id
+    service, reference = context.service, wish.asset_id
     with anyio.move_on_after(seconds):
         try:
-            asset_id = await find_clip(room.client, room.ledger, reference, email=context.settings.email)
+            asset_id = await find_clip(service.client, service.ledger, reference, email=context.settings.email)
         except LedgerError as error:
             raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
         return replace(wish, asset_id=asset_id, spelling=spelling_of(reference))
@@ -87,7 +87,7 @@ async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patienc
 
     An id that nothing has is answered with the clips whose ids are nearest.
     """
-    client = context.room.client
+    client = context.service.client
     with anyio.move_on_after(seconds):
         try:
             return await make_plan(client, wish, patience=patience)
@@ -105,10 +105,10 @@ async def task_id_of(context: ServerContext, reference: str, *, seconds: float) 
     """The taskId that a reference names, within so many seconds; raises `Failure`."""
     if kind_of(reference) == "task":
         return checked_id(reference, "taskId")
-    room = context.room
+    service = context.service
     with anyio.move_on_after(seconds):
         try:
-            return await find_task(room.client, room.ledger, reference, email=context.settings.email)
+            return await find_task(service.client, service.ledger, reference, email=context.settings.email)
         except LedgerError as error:
             raise Failure("unavailable", f"{error} Until then tasks can be named by their taskId alone.") from error
     raise Failure("unavailable", _SLOW_LISTS.format(kind="task", id="taskId"))
@@ -121,7 +121,7 @@ async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Ta
     except NotFound as error:
         failure, near = failure_of(error), ""
         with anyio.move_on_after(READING_SECONDS):
-            near = await nearest_clips(context.room.client, task_id, email=context.settings.email)
+            near = await nearest_clips(context.service.client, task_id, email=context.settings.email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
 
 
@@ -129,7 +129,7 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Tas
     """The task for a caller who is going to wait for so many seconds, if any; that goes on while reads fail."""
     if wait <= 0:
         return await task_of(context, task_id)
-    followed = context.room.watcher.known(task_id)
+    followed = context.service.watcher.followed(task_id)
     if followed is None or not followed.is_told:
         return await task_of(context, task_id, seconds=max(wait, READING_SECONDS))
     try:
@@ -141,29 +141,29 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Tas
 
 async def task_of(context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS) -> Task:
     """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
-    room = context.room
+    service = context.service
     with anyio.move_on_after(seconds):
         try:
-            return await room.watcher.read(task_id, patience=seconds / 2)
+            return await service.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
-            intent = await intent_of(room, task_id)
+            intent = await intent_of(service, task_id)
             if intent is not None and intent.ended is not None:
-                return await _remembered(room, intent)
-            if intent is None or not _may_be_fresh(room.watcher.known(task_id)):
+                return await _remembered(service, intent)
+            if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
                 raise
             task = Task(task_id=task_id, status=intent.status or "PENDING")
-            room.watcher.follow(task)
+            service.watcher.follow(task)
             return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
 
 
-async def _remembered(room: TasksRoom, intent: Intent) -> Task:
+async def _remembered(service: TaskService, intent: Intent) -> Task:
     """What is left of a task of ours that was deleted after its end; raises `Failure`, charged, if that is nothing."""
 
     async def quiet(_: Waiting) -> None:
         pass
 
-    told = await room.submissions.answer(intent, deadline=anyio.current_time(), say=quiet)
+    told = await service.submissions.answer(intent, deadline=anyio.current_time(), say=quiet)
     if told is None:
         raise Failure("not_found", "Runway does not know this task any more.")
     return told.task
@@ -176,7 +176,7 @@ def _may_be_fresh(followed: Followed | None) -> bool:
     """
     if followed is None or not followed.is_told:
         return True
-    return anyio.current_time() - followed.outlook.began <= FRESH_SECONDS
+    return anyio.current_time() - followed.forecast.began <= FRESH_SECONDS
 
 
 async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:
@@ -192,11 +192,11 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
 async def extended_by(context: ServerContext, task: Task) -> Asset | None:
     """The film that a task of others extends; None if it extends none, or if that cannot be told soon."""
     with anyio.move_on_after(_SOURCE_SECONDS):
-        return await source_of(context.room.client, task, patience=0.0)
+        return await source_of(context.service.client, task, patience=0.0)
     return None
 
 
 async def note_end(context: ServerContext, task: Task) -> None:
     """Writes down the end of a task that is being returned; a failing ledger costs no film."""
     if task.is_terminal:
-        await write_down(context.room.ledger, task)
+        await write_down(context.service.ledger, task)

@@ -19,7 +19,7 @@ from runway_mcp.runway.models import TERMINAL
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.spend.posting import Posts
-from runway_mcp.tasks.spend.reconcile import Settlements
+from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.store.ledger import Ledger
 
 PATH = "/callbacks/"
@@ -36,13 +36,11 @@ def address(public_url: str) -> str:
 class Callbacks:
     """What callbacks lead to; an intent without a task is looked for at most once in `pause` seconds."""
 
-    def __init__(
-        self, ledger: Ledger, watcher: Watcher, posts: Posts, settlements: Settlements, *, pause: float
-    ) -> None:
+    def __init__(self, ledger: Ledger, watcher: Watcher, posts: Posts, reconciler: Reconciler, *, pause: float) -> None:
         self._ledger = ledger
         self._watcher = watcher
         self._posts = posts
-        self._settlements = settlements
+        self._reconciler = reconciler
         self._pause = pause
         self._looked: dict[str, float] = {}
 
@@ -58,7 +56,7 @@ class Callbacks:
         body = await read()
         if intent.task_id is not None:
             if (ended := _claims_end(body, intent.task_id)) is not None:
-                self._watcher.cue(intent.task_id, ended=ended)
+                self._watcher.note_callback(intent.task_id, ended=ended)
         elif intent.state in OPEN:
             self._look(intent)
         return True
@@ -70,9 +68,9 @@ class Callbacks:
         if intent.id not in self._looked:
             self._looked[intent.id] = now
             if self._posts.of(intent) is not None:
-                self._posts.hurry(intent)
+                self._posts.look_soon(intent)
             else:
-                self._settlements.hurry(intent)
+                self._reconciler.look_soon(intent)
 
 
 def _claims_end(body: bytes, task_id: str) -> bool | None:

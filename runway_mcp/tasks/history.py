@@ -14,7 +14,7 @@ from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.listing import LAST_OFFSET
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.database import LedgerError
 
 PAGE = 50
@@ -22,13 +22,13 @@ PAGE = 50
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 3.0
+_PAGE_READ_SECONDS = 3.0
 _SECONDS = 15.0
 _ACCOUNTS = 5
 
 
 @dataclass(frozen=True)
-class Listed:
+class KnownTask:
     """A task as upstream lists it, with the intent that owns it if it is ours."""
 
     task: Task
@@ -40,41 +40,41 @@ class Listed:
         return self.task.created.timestamp() if self.task.created else 0.0
 
 
-Known = Listed | Intent
+HistoryEntry = KnownTask | Intent
 """A task of upstream's list, or an intent that the list does not show."""
 
 
-async def known_tasks(room: TasksRoom, email: str | None) -> tuple[list[Known], int | None]:
+async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[HistoryEntry], int | None]:
     """The newest tasks and unclear submits, newest first, and where upstream's next page begins, if there may be one.
 
     An upstream that does not answer leaves what the ledger remembers.
     """
-    intents = await _recent(room)
+    intents = await _recent(service)
     with anyio.move_on_after(_SECONDS):
-        listed, following = await _listed(room.client, email, intents)
-        told = [room.client.as_told(task) for task in listed]
+        listed, following = await _listed(service.client, email, intents)
+        told = [service.client.as_told(task) for task in listed]
         return _merged(told, intents if following is None else _due(intents, listed)), following
     return _merged((), intents), None
 
 
-async def more_tasks(room: TasksRoom, email: str | None, offset: int) -> tuple[list[Known], int | None]:
-    """A later page of upstream's, as `known_tasks` gives the first one; raises `RunwayError`."""
-    listed = await room.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PATIENCE)
-    return _merged([room.client.as_told(task) for task in listed], ()), _following(listed, offset)
+async def older_tasks(service: TaskService, email: str | None, offset: int) -> tuple[list[HistoryEntry], int | None]:
+    """A later page of upstream's, as `newest_tasks` gives the first one; raises `RunwayError`."""
+    listed = await service.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PAGE_READ_SECONDS)
+    return _merged([service.client.as_told(task) for task in listed], ()), _following(listed, offset)
 
 
-async def intent_of(room: TasksRoom, task_id: str) -> Intent | None:
+async def intent_of(service: TaskService, task_id: str) -> Intent | None:
     """The intent that owns a task, if it is ours and the ledger can be read."""
     try:
-        return await room.ledger.of_task(task_id)
+        return await service.ledger.of_task(task_id)
     except LedgerError as error:
         _log.warning("%s", error)
         return None
 
 
-async def _recent(room: TasksRoom) -> list[Intent]:
+async def _recent(service: TaskService) -> list[Intent]:
     try:
-        return await room.ledger.recent(PAGE)
+        return await service.ledger.recent(PAGE)
     except LedgerError as error:
         _log.warning("%s", error)
         return []
@@ -85,7 +85,7 @@ async def _listed(
 ) -> tuple[tuple[Task, ...], int | None]:
     """Upstream's first page; of several linked accounts none of which is named, the pages of those we used last."""
     try:
-        page = await client.tasks(email=email, limit=PAGE, patience=_PATIENCE)
+        page = await client.tasks(email=email, limit=PAGE, patience=_PAGE_READ_SECONDS)
     except InvalidRequest:
         used = list(dict.fromkeys(intent.account for intent in intents if intent.account))[:_ACCOUNTS]
         return tuple([task for account in used for task in (await _listed(client, account, ()))[0]]), None
@@ -106,8 +106,8 @@ def _due(intents: Iterable[Intent], listed: Iterable[Task]) -> list[Intent]:
     return [intent for intent in intents if intent.ended is None or intent.created >= oldest]
 
 
-def _merged(listed: Iterable[Task], intents: Iterable[Intent]) -> list[Known]:
+def _merged(listed: Iterable[Task], intents: Iterable[Intent]) -> list[HistoryEntry]:
     owners = {intent.task_id: intent for intent in intents if intent.task_id}
-    known = {task.task_id: Listed(task, owners.get(task.task_id)) for task in listed}
+    known = {task.task_id: KnownTask(task, owners.get(task.task_id)) for task in listed}
     remembered = [intent for intent in intents if intent.task_id not in known]
     return sorted([*known.values(), *remembered], key=lambda each: each.created, reverse=True)

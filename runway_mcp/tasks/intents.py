@@ -103,7 +103,7 @@ class Intent:
     callback_token: str | None = None
 
     @property
-    def is_settled(self) -> bool:
+    def has_outcome(self) -> bool:
         """Whether the outcome of the submit itself is known."""
         return self.state in (State.ACCEPTED, State.REFUSED)
 
@@ -125,7 +125,7 @@ class Intent:
         return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
 
 
-def answers(intent: Intent, *, now: float) -> bool:
+def answers_duplicates(intent: Intent, *, now: float) -> bool:
     """Whether the same request is answered by this intent, and not by a POST.
 
     It is, unless nothing was charged for it, surely: what was refused or left waiting may be claimed again.

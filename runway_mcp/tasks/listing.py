@@ -73,7 +73,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedAsset:
     """An asset, whether it can be extended, what it came from, and what can still be made of it."""
 
     asset: Asset
@@ -105,13 +105,13 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Listing:
+class AssetListing:
     """A page of assets, the unfinished tasks seen on the way, and where the next page begins if there may be one.
 
     `searched` is among how many assets was looked for matches, of which there are `matches`; None without a search.
     """
 
-    assets: tuple[Listed, ...]
+    assets: tuple[ListedAsset, ...]
     running: tuple[Running, ...]
     next_offset: int | None
     searched: int | None = None
@@ -128,10 +128,10 @@ class _Makers:
     films: dict[str, Asset] = field(default_factory=dict[str, Asset])
     intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
 
-    def listed(self, asset: Asset) -> Listed:
+    def listed(self, asset: Asset) -> ListedAsset:
         maker = self.read.get(asset.task_id or "")
         verdict = judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
-        return Listed(asset, verdict, self.origin(asset.task_id))
+        return ListedAsset(asset, verdict, self.origin(asset.task_id))
 
     def origin(self, task_id: str | None) -> Origin:
         """What the film of a task came from, by the task's options and by the ledger."""
@@ -145,7 +145,7 @@ class _Makers:
             seconds=task.options.seconds if task else intent.seconds if intent else None,
         )
 
-    def words(self, listed: Listed) -> str:
+    def words(self, listed: ListedAsset) -> str:
         """All that a query is looked for in: name, prompt, and the names of what it came from."""
         words, task_id = [listed.asset.name or "", listed.origin.text_prompt or ""], listed.asset.task_id
         for _ in range(_ANCESTORS):
@@ -162,7 +162,7 @@ class _Makers:
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
 
 
-async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds: float) -> Listing:
+async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds: float) -> AssetListing:
     """Reads one page within so many seconds; raises `Failure`, of kind `account` when several accounts are linked."""
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
@@ -176,9 +176,9 @@ async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds
     following = page.offset + page.limit
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
-        return Listing(tuple(listed[: page.limit]), running, following if more else None)
+        return AssetListing(tuple(listed[: page.limit]), running, following if more else None)
     matches = [each for each in listed if _matches(each, makers, page)]
-    return Listing(
+    return AssetListing(
         assets=tuple(matches[page.offset : following]),
         running=running,
         next_offset=following if following < len(matches) else None,
@@ -187,7 +187,7 @@ async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds
     )
 
 
-def _matches(listed: Listed, makers: _Makers, page: Page) -> bool:
+def _matches(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
     if page.extendable_only and listed.verdict.extendable != "yes":
         return False
     words = makers.words(listed)
@@ -260,10 +260,10 @@ async def _read_missing(client: RunwayClient, makers: _Makers, assets: Iterable[
         for asset in assets
         if asset.task_id and asset.task_id not in makers.read and asset.media_type in (None, "video")
     ]
-    room = anyio.CapacityLimiter(_AT_ONCE)
+    limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     async def read(task_id: str) -> None:
-        async with room:
+        async with limiter:
             try:
                 makers.read[task_id] = await client.task(task_id, patience=_MAKERS_PATIENCE)
             except NotFound:

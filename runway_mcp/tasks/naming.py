@@ -19,7 +19,7 @@ NEWEST = 200
 """Among how many of the newest assets a clip is looked for."""
 
 _PAGE = 50
-_PATIENCE = 3.0
+_NAME_READ_SECONDS = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -97,7 +97,7 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
     except RunwayError as error:
         raise failure_of(error) from error
     try:
-        accounts = await client.accounts(patience=_PATIENCE)
+        accounts = await client.accounts(patience=_NAME_READ_SECONDS)
         return [asset for each in accounts[:_ACCOUNTS] for asset in await _assets_of(client, each, media_type)]
     except RunwayError as error:
         raise failure_of(error) from error
@@ -127,7 +127,7 @@ def _ambiguous(named: Sequence[Asset]) -> Failure:
 
 async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
     try:
-        asset = await client.asset(checked_id(asset_id, "taskId"), patience=_PATIENCE)
+        asset = await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
     except NotFound as error:
         failure, near = failure_of(error), await nearest_clips(client, asset_id, email=email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
@@ -141,7 +141,9 @@ async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
 async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
     found: list[Asset] = []
     for offset in range(0, NEWEST, _PAGE):
-        page = await client.assets(media_type=media_type, offset=offset, limit=_PAGE, email=email, patience=_PATIENCE)
+        page = await client.assets(
+            media_type=media_type, offset=offset, limit=_PAGE, email=email, patience=_NAME_READ_SECONDS
+        )
         found += page
         if len(page) + page.skipped < _PAGE:
             break

@@ -1,4 +1,4 @@
-"""The user's terms for spending: caps in credits, and a confirmation that covers exactly one request.
+"""The user's policy for spending: caps in credits, and a confirmation that covers exactly one request.
 
 A quote is what a confirmation names: it stands in the ledger from the dry run or the question that made it, is spent
 in the transaction that writes its intent, and covers one set of arguments for a quarter of an hour.
@@ -18,7 +18,7 @@ DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class SpendPolicy:
     """What a submit must keep to: `per_call` and `per_day` are caps in credits, the day being the last 24 hours.
 
     Above `confirm_above` credits (None: never) the request needs a confirmation; `quote` is the one that was given.
@@ -70,8 +70,8 @@ def arguments_key(plan: Plan) -> str:
 
 
 @dataclass(eq=False)
-class TermsRefused(Exception):  # noqa: N818  a refusal, told to the user as such
-    """The terms do not allow a request: nothing is written.
+class PolicyRefused(Exception):  # noqa: N818  a refusal, told to the user as such
+    """The policy do not allow a request: nothing is written.
 
     `reason` is `per_call`, `per_day` (with `spent` in the last 24 hours and `frees_at`, Unix seconds, when enough of
     it will be older), `unconfirmed` (no quote was given) or `quote` (the one given is unknown, used, expired or for
@@ -83,18 +83,18 @@ class TermsRefused(Exception):  # noqa: N818  a refusal, told to the user as suc
     frees_at: float | None = None
 
 
-def terms_failure(refusal: TermsRefused, plan: Plan, terms: Terms) -> Failure:
-    """The failure that a refusal of the terms is told as; nothing was submitted."""
+def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> Failure:
+    """The failure that a refusal of the policy is told as; nothing was submitted."""
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
-            fewer = _fewer(plan, terms.per_call or 0)
-            message = f"{cost}, and this server allows {terms.per_call} for one call. {_ways_on(fewer)}"
+            fewer = _fewer(plan, policy.per_call or 0)
+            message = f"{cost}, and this server allows {policy.per_call} for one call. {_ways_on(fewer)}"
             return Failure("spend_limit", message, fewer=fewer)
         case "per_day":
-            fewer = _fewer(plan, (terms.per_day or 0) - refusal.spent)
+            fewer = _fewer(plan, (policy.per_day or 0) - refusal.spent)
             message = (
-                f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {terms.per_day} that this server "
+                f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
                 f"allows. {_frees(refusal.frees_at)}{_ways_on(fewer)}"
             )
             return Failure("spend_limit", message, retry="later", fewer=fewer)

@@ -13,13 +13,13 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
-from runway_mcp.tasks.follow.durations import Usual
+from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
-from runway_mcp.tasks.spend.dependencies import Ground
+from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
-from runway_mcp.tasks.spend.reconcile import Settlements
+from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
 from runway_mcp.tasks.store.database import LedgerError
 from runway_mcp.tasks.store.ledger import Ledger
@@ -31,7 +31,7 @@ SHUTDOWN_GRACE = 3.0
 
 
 @dataclass(frozen=True)
-class TasksRoom:
+class TaskService:
     """What a call may reach: upstream, the ledger, the watcher, the submits and the callbacks of this process."""
 
     client: RunwayClient
@@ -49,78 +49,84 @@ async def _ignore(_: Task) -> None:
 async def open_tasks(
     client: RunwayClient,
     *,
-    ledger: Path,
+    ledger_path: Path,
     poll_seconds: float,
     on_change: Callable[[Task], Awaitable[None]] = _ignore,
     now: Callable[[], float] = time.time,
     public_url: str | None = None,
-) -> AsyncGenerator[TasksRoom]:
+) -> AsyncGenerator[TaskService]:
     """Opens the room on an open client; takes up, in the background, what an earlier process left unfinished.
 
     `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A
     ledger that cannot be used does not stop the start: each submit then says why it is refused. `public_url` is where
     upstream reaches this process over HTTP; with it, submits without a replyUrl ask to be called back.
     """
-    book, usual = Ledger(ledger, now), Usual()
+    ledger, durations = Ledger(ledger_path, now), Durations()
     callbacks = address(public_url) if public_url else None
 
     async def note(task: Task) -> None:
-        await write_down(book, task)
+        await write_down(ledger, task)
         await on_change(task)
 
     async def note_gone(task: Task) -> None:
-        await book.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
+        await ledger.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
 
     async with anyio.create_task_group() as background:
         watcher = Watcher(
-            client, background, poll_seconds=poll_seconds, on_change=note, on_gone=note_gone, usual=usual, now=now
+            client,
+            background,
+            poll_seconds=poll_seconds,
+            on_change=note,
+            on_gone=note_gone,
+            durations=durations,
+            now=now,
         )
 
         async def accepted(task: Task) -> None:
             await note(task)
-            intent = await _intent_of(book, task)
+            intent = await _intent_of(ledger, task)
             calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=book.now() - intent.created if intent else None)
+            watcher.follow(task, calls_back=calls_back, oldest=ledger.now() - intent.created if intent else None)
 
-        ground = Ground(client, book, background, accepted)
-        settlements = Settlements(ground)
-        posts = Posts(ground, settlements)
-        submissions = Submissions(ground, settlements, posts, watcher, callbacks=callbacks)
-        called = Callbacks(book, watcher, posts, settlements, pause=poll_seconds)
-        background.start_soon(_take_up, client, book, submissions, usual)
-        background.start_soon(settlements.sweep)
+        dependencies = SubmitDependencies(client, ledger, background, accepted)
+        reconciler = Reconciler(dependencies)
+        posts = Posts(dependencies, reconciler)
+        submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)
+        called = Callbacks(ledger, watcher, posts, reconciler, pause=poll_seconds)
+        background.start_soon(_take_up, client, ledger, submissions, durations)
+        background.start_soon(reconciler.sweep)
         try:
-            yield TasksRoom(client, book, watcher, submissions, called)
+            yield TaskService(client, ledger, watcher, submissions, called)
         finally:
             await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()
-            book.close()
+            ledger.close()
 
 
-async def write_down(book: Ledger, task: Task) -> None:
+async def write_down(ledger: Ledger, task: Task) -> None:
     """Writes what upstream tells of a task; a ledger that fails keeps nobody from hearing it."""
     try:
-        await book.observe(
+        await ledger.observe(
             task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
         )
     except LedgerError as error:
         _log.warning("the ledger could not be told of a task's state: %s", error)
 
 
-async def _intent_of(book: Ledger, task: Task) -> Intent | None:
+async def _intent_of(ledger: Ledger, task: Task) -> Intent | None:
     try:
-        return await book.of_task(task.task_id)
+        return await ledger.of_task(task.task_id)
     except LedgerError:
         return None
 
 
-async def _take_up(client: RunwayClient, book: Ledger, submissions: Submissions, usual: Usual) -> None:
+async def _take_up(client: RunwayClient, ledger: Ledger, submissions: Submissions, durations: Durations) -> None:
     """Takes up what earlier processes left, and learns from what they saw."""
     try:
-        client.expect_no_film(await book.without_film())
+        client.expect_no_film(await ledger.without_film())
         await submissions.resume()
-        for sort, took in (await book.durations()).items():
-            usual.learn(sort, took)
+        for sort, took in (await ledger.durations()).items():
+            durations.learn(sort, took)
     except LedgerError as error:
         _log.warning("%s Nothing can be submitted until that is mended.", error)
     except Exception:  # noqa: BLE001  a crash here would end every other call of the process

@@ -114,7 +114,7 @@ def _judge_end(case: _Case, asked: Asked) -> None:
         return
     took, wait = asked.ended - asked.began, asked.wait
     allowed = max(asked.limit if wait is None else min(wait, asked.limit), _LEAST_WAIT)
-    if asked.asking and case.facts.terms.confirm_above is not None:
+    if asked.asking and case.facts.policy.confirm_above is not None:
         allowed += _PERSON
     case.verdict.late = max(case.verdict.late, took - allowed)
     if took > allowed + _GRACE:

@@ -40,7 +40,7 @@ def _plain(rng: Random, seed: int) -> Scenario:
     turbo = tuple(rng.random() < 0.25 for _ in range(CLIPS))
     requests = _requests(rng, turbo)
     servers = 2 if rng.random() < 0.35 else 1
-    terms = spending_terms(rng) if rng.random() < 0.1 else {}
+    policy = spending_terms(rng) if rng.random() < 0.1 else {}
     trouble = rng.random()
     return Scenario(
         seed=seed,
@@ -56,8 +56,8 @@ def _plain(rng: Random, seed: int) -> Scenario:
         reads=rng.choice((0.0, 0.0, 0.05, 0.3)),
         outages=tuple(troubles.outage(rng) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
         ahead=tuple(clock_error(rng) for _ in range(servers)),
-        terms=terms,
-        hosts=tuple(host(rng, requests, servers, terms) for _ in range(rng.choice((1, 1, 1, 2, 3)))),
+        policy=policy,
+        hosts=tuple(host(rng, requests, servers, policy) for _ in range(rng.choice((1, 1, 1, 2, 3)))),
         incidents=tuple(incident(rng, servers) for _ in range(rng.choice((0, 0, 1, 1, 2, 4)))),
         hands=tuple(_hand(rng, requests) for _ in range(rng.choice((0, 0, 0, 1, 3)))),
         deleted=((requests[0].clip, rng.uniform(0, 400)),) if rng.random() < 0.05 else (),
@@ -132,27 +132,27 @@ def spelling(rng: Random) -> Spelling:
     )
 
 
-def host(rng: Random, requests: tuple[Request, ...], servers: int, terms: dict[str, Any]) -> HostPlan:
+def host(rng: Random, requests: tuple[Request, ...], servers: int, policy: dict[str, Any]) -> HostPlan:
     """A host and its moves."""
     persons: tuple[Person, ...] = ("none", "none", "yes", "yes", "no", "slow", "silent")
     legacy = rng.random() < 0.5
     return HostPlan(
-        acts=_acts(rng, requests, servers, terms),
+        acts=_acts(rng, requests, servers, policy),
         mode="legacy" if legacy else "auto",
         takes_tasks=not legacy and rng.random() < 0.2,
-        person=rng.choice(persons) if "confirm_above" in terms else "none",
+        person=rng.choice(persons) if "confirm_above" in policy else "none",
     )
 
 
-def _acts(rng: Random, requests: tuple[Request, ...], servers: int, terms: dict[str, Any]) -> tuple[Act, ...]:
+def _acts(rng: Random, requests: tuple[Request, ...], servers: int, policy: dict[str, Any]) -> tuple[Act, ...]:
     favourite = rng.choice(requests)
     return tuple(
-        act(rng, favourite if rng.random() < 0.7 else rng.choice(requests), servers, terms)
+        act(rng, favourite if rng.random() < 0.7 else rng.choice(requests), servers, policy)
         for _ in range(rng.choice((1, 1, 2, 3, 4)))
     )
 
 
-def act(rng: Random, request: Request, servers: int, terms: dict[str, Any]) -> Act:
+def act(rng: Random, request: Request, servers: int, policy: dict[str, Any]) -> Act:
     """One call, or several at once."""
     give_up, steps = None, None
     how = rng.random()
@@ -162,7 +162,7 @@ def act(rng: Random, request: Request, servers: int, terms: dict[str, Any]) -> A
         steps = rng.choice((rng.randrange(1, 60), rng.randrange(1, 200), rng.randrange(1, 900)))
     leaving: Leaving = rng.choice(("cancel", "cancel", "drop"))
     confirming: Confirming = "none"
-    if "confirm_above" in terms:
+    if "confirm_above" in policy:
         confirming = rng.choice(("none", "quote", "quote", "stale", "other", "used", "invented", "next step"))
     return Act(
         pause=rng.uniform(*rng.choice(((0, 0), (0, 1), (0, 15), (0, 90), (60, 400)))),

@@ -115,7 +115,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Terms:
+class SpendPolicy:
     """What the settings allow: caps in credits, and above how many credits a spend must be confirmed."""
 
     per_call: int | None = None
@@ -139,7 +139,7 @@ class Facts:
     rows: list[Row]
     early_rows: list[Row]
     tasks: list[str]
-    terms: Terms = Terms()
+    policy: SpendPolicy = SpendPolicy()
     calm: bool = True
     prompt: bool = True
     crashes: list[str] = field(default_factory=list[str])

@@ -148,7 +148,7 @@ FAULTS: dict[str, Fault] = {
             ),
             Change(
                 "tasks/spend/reconcile.py",
-                "        for intent in await self._ground.ledger.closed_lately():\n",
+                "        for intent in await self._dependencies.ledger.closed_lately():\n",
                 "        for intent in ():\n",
             ),
         ),
@@ -175,7 +175,7 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "tasks/spend/reconcile.py",
-                "                for intent in await self._ground.ledger.orphans():\n",
+                "                for intent in await self._dependencies.ledger.orphans():\n",
                 "                for intent in ():\n",
             ),
         ),
@@ -223,11 +223,11 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "tasks/spend/posting.py",
-                "                told = await self._ground.client.extend(request, turbo=turbo)\n",
+                "                told = await self._dependencies.client.extend(request, turbo=turbo)\n",
                 "                try:\n"
-                "                    told = await self._ground.client.extend(request, turbo=turbo)\n"
+                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n"
                 "                except SubmitUnclear:\n"
-                "                    told = await self._ground.client.extend(request, turbo=turbo)\n",
+                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n",
             ),
         ),
         kinds=("repeated",),

@@ -15,13 +15,13 @@ import anyio
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.world import World
-from tests.campaign.facts import Facts, Post, Row, Terms, Verdict
+from tests.campaign.facts import Facts, Post, Row, SpendPolicy, Verdict
 from tests.campaign.hosts import Host, Stage
 from tests.campaign.incidents import Incidents
 from tests.campaign.judge import judge
 from tests.campaign.processes import CampaignLoop, Clock, Process
 from tests.campaign.scenario import Act, Hand, HostPlan, Request, Scenario
-from tests.campaign.servers import Ground, Server
+from tests.campaign.servers import Machine, Server
 from tests.campaign.wire import Traffic
 from tests.campaign.worlds import build, clip_of, delete_clip, heal, interfere, made_in, sources_of
 
@@ -84,14 +84,14 @@ class _Run:
         self.traffic = Traffic(self.world, self.rng, self._odds, self.log)
         self.rules = [Fault(**rule) for rule in scenario.rules]
         self.world.faults.extend(self.rules)
-        self.ground = Ground(folder, self.traffic, scenario.terms)
+        self.machine = Machine(folder, self.traffic, scenario.policy)
         self.servers = [
-            Server(f"server {number}", Clock(ahead), self.ground) for number, ahead in enumerate(scenario.ahead)
+            Server(f"server {number}", Clock(ahead), self.machine) for number, ahead in enumerate(scenario.ahead)
         ]
         self.incidents = Incidents(self.ledger, self.servers, self.log, lambda: self.is_healthy)
         self.traffic.trap = self.incidents.spring
-        limit = float(self.ground.settings().wait_seconds)
-        confirms = "confirm_above" in scenario.terms
+        limit = float(self.machine.settings().wait_seconds)
+        confirms = "confirm_above" in scenario.policy
         self.stage = Stage(self.world, self.servers, self.rng, self.log, limit, confirms)
 
     async def play(self) -> tuple[Facts, dict[str, int]]:
@@ -224,7 +224,7 @@ class _Run:
             return [dict(row) for row in connection.execute("SELECT * FROM intents ORDER BY created")]
 
     def _facts(self, early_rows: list[Row], tasks: list[str]) -> Facts:
-        scenario, terms = self.scenario, self.scenario.terms
+        scenario, policy = self.scenario, self.scenario.policy
         late = float(scenario.switches.get("late_in_scheduler", 0.0))
         made = made_in(self.world, self.traffic.accepted.made, late_in_scheduler=late)
         return Facts(
@@ -235,12 +235,12 @@ class _Run:
             rows=self._rows(),
             early_rows=early_rows,
             tasks=tasks,
-            terms=Terms(
-                terms.get("max_credits_per_call"), terms.get("max_credits_per_day"), terms.get("confirm_above")
+            policy=SpendPolicy(
+                policy.get("max_credits_per_call"), policy.get("max_credits_per_day"), policy.get("confirm_above")
             ),
             calm=not any(scenario.ahead) and not any(incident.fate == "jump" for incident in scenario.incidents),
             prompt=not self.incidents.held_up,
-            crashes=self.ground.crashes,
+            crashes=self.machine.crashes,
             locked=self.incidents.locked,
             healed=self.healed,
         )

@@ -118,7 +118,7 @@ class Scenario:
     """One run; `rules` are fields of the stand-in's faults, `scripts` those of its tasks' fates.
 
     `posts` and `reads` are the odds that a request meets trouble on its way. `skew` is how far upstream's clock is
-    ahead, `ahead` how far each server's is, in seconds. `terms` are the settings for spending. `deleted` are the clips
+    ahead, `ahead` how far each server's is, in seconds. `policy` are the settings for spending. `deleted` are the clips
     that somebody deletes, and when; `last_pause` is how long after the troubles the last calls come.
     """
 
@@ -135,7 +135,7 @@ class Scenario:
     reads: float
     outages: tuple[Outage, ...]
     ahead: tuple[float, ...]
-    terms: dict[str, Any]
+    policy: dict[str, Any]
     hosts: tuple[HostPlan, ...]
     incidents: tuple[Incident, ...] = ()
     hands: tuple[Hand, ...] = ()

@@ -33,31 +33,31 @@ Ends = tuple[Reading, Writing]
 
 
 @dataclass
-class Ground:
+class Machine:
     """What all processes of a run stand on: the data folder, the network, the settings for spending, what broke."""
 
     folder: Path
     traffic: Traffic
-    terms: dict[str, Any]
+    policy: dict[str, Any]
     crashes: list[str] = field(default_factory=list[str])
 
     def settings(self) -> Settings:
         """The settings of every process."""
         token = SecretStr(self.traffic.world.token)
-        return Settings.model_validate({"token": token, "url": URL, "data_dir": self.folder, **self.terms})
+        return Settings.model_validate({"token": token, "url": URL, "data_dir": self.folder, **self.policy})
 
 
 class Life:
     """One life of a server process, from its start until it is closed or dies."""
 
-    def __init__(self, name: str, clock: Clock, ground: Ground) -> None:
+    def __init__(self, name: str, clock: Clock, machine: Machine) -> None:
         self.process = Process(name, clock)
         self.ready = anyio.Event()
         self.gone = anyio.Event()
         self.closing = False
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self.process)
-        self._ground = ground
+        self._machine = machine
         self._incoming: asyncio.Queue[Ends | None] = asyncio.Queue()
         self._hosts: list[Ends] = []
         self._scope = anyio.CancelScope()
@@ -106,8 +106,8 @@ class Life:
     async def _live(self) -> None:
         try:
             with self._scope:
-                transport = Wire(self._ground.traffic, self.process)
-                server = create_server(self._ground.settings(), transport=transport, now=self.process.clock)
+                transport = Wire(self._machine.traffic, self.process)
+                server = create_server(self._machine.settings(), transport=transport, now=self.process.clock)
                 async with server.lifespan(server) as state, anyio.create_task_group() as connections:
                     self.ready.set()
                     while end := await self._incoming.get():
@@ -115,7 +115,7 @@ class Life:
                     connections.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  a server that dies of itself is a finding
             if not self.gone.is_set():
-                self._ground.crashes.append(f"{self.process.name} died: {describe(error)}")
+                self._machine.crashes.append(f"{self.process.name} died: {describe(error)}")
         finally:
             self._leave()
 
@@ -127,12 +127,12 @@ class Life:
 class Server:
     """A server process that is started again whenever it has gone."""
 
-    def __init__(self, name: str, clock: Clock, ground: Ground) -> None:
+    def __init__(self, name: str, clock: Clock, machine: Machine) -> None:
         self.name = name
         self.clock = clock
         self.lives: list[Life] = []
         self.down = 0.0
-        self._ground = ground
+        self._machine = machine
         self._up = anyio.Event()
         self._hurry = anyio.Event()
         self._night: anyio.Event | None = None
@@ -145,7 +145,7 @@ class Server:
     async def keep_up(self) -> None:
         """Starts life after life, `down` seconds after the last one has gone."""
         while True:
-            life = Life(f"{self.name}.{len(self.lives)}", self.clock, self._ground)
+            life = Life(f"{self.name}.{len(self.lives)}", self.clock, self._machine)
             self.lives.append(life)
             await life.ready.wait()
             self._up.set()

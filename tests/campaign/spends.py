@@ -1,4 +1,4 @@
-"""Judges what was spent against the user's terms: caps, and a confirmation where one is asked for."""
+"""Judges what was spent against the user's policy: caps, and a confirmation where one is asked for."""
 
 from tests.campaign.facts import Asked, Facts, Post, Verdict, part
 from tests.campaign.requests import Key, Requests, price
@@ -11,20 +11,20 @@ _DAY_SECONDS = 86_400.0 - 1_000.0
 
 
 def judge_spends(facts: Facts, requests: Requests, verdict: Verdict) -> None:
-    """Adds to the verdict each spend that the terms do not allow."""
+    """Adds to the verdict each spend that the policy do not allow."""
     for post in facts.posts:
         if post.departed is not None:
             _judge_post(facts, requests, verdict, post)
-    if facts.terms.per_day is not None and facts.calm:
-        _judge_days(facts, verdict, facts.terms.per_day)
+    if facts.policy.per_day is not None and facts.calm:
+        _judge_days(facts, verdict, facts.policy.per_day)
 
 
 def _judge_post(facts: Facts, requests: Requests, verdict: Verdict, post: Post) -> None:
-    key, terms = requests.of_post[post.number], facts.terms
+    key, policy = requests.of_post[post.number], facts.policy
     cost = price(key.base)
-    if terms.per_call is not None and cost > terms.per_call:
-        verdict.find("overspent", f"POST {post.number} costs {cost}, and a call may cost {terms.per_call}")
-    if terms.confirm_above is None or cost <= terms.confirm_above:
+    if policy.per_call is not None and cost > policy.per_call:
+        verdict.find("overspent", f"POST {post.number} costs {cost}, and a call may cost {policy.per_call}")
+    if policy.confirm_above is None or cost <= policy.confirm_above:
         return
     asked = [it for it in facts.asked if requests.of_asked[it.number] == key and it.spends]
     if not any(_confirms(facts, requests, it, post.departed or 0.0) for it in asked):

@@ -36,7 +36,7 @@ def scenario(*acts: Act, **changes: Any) -> Scenario:
         reads=0.0,
         outages=(),
         ahead=(0.0,),
-        terms={},
+        policy={},
         hosts=(HostPlan(acts or (call(),)),),
         incidents=(),
         hands=(),
@@ -134,7 +134,7 @@ def test_a_dead_process_does_nothing_more(tmp_path: Path) -> None:
 def test_the_person_behind_the_host_decides_where_the_settings_ask(
     tmp_path: Path, person: Any, posts: int, mode: Any
 ) -> None:
-    run = scenario(terms={"confirm_above": 0.0}, hosts=(HostPlan((call(),), mode=mode, person=person),))
+    run = scenario(policy={"confirm_above": 0.0}, hosts=(HostPlan((call(),), mode=mode, person=person),))
 
     facts = facts_of(run, tmp_path)
 
@@ -147,7 +147,7 @@ def test_the_person_behind_the_host_decides_where_the_settings_ask(
     ("confirming", "posts"), [("quote", 1), ("stale", 0), ("other", 0), ("used", 1), ("invented", 0), ("next step", 1)]
 )
 def test_a_quote_is_passed_in_every_way(tmp_path: Path, confirming: Any, posts: int) -> None:
-    run = scenario(call(confirming=confirming), terms={"confirm_above": 0.0})
+    run = scenario(call(confirming=confirming), policy={"confirm_above": 0.0})
 
     facts = facts_of(run, tmp_path)
 

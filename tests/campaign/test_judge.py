@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.campaign.facts import NOUGHT, Asked, Facts, Made, Post, Source, Terms
+from tests.campaign.facts import NOUGHT, Asked, Facts, Made, Post, Source, SpendPolicy
 from tests.campaign.judge import judge
 
 HERE = Path(__file__).parent
@@ -147,9 +147,9 @@ def by_hand(facts: Facts) -> None:
     facts.rows[:] = [row(task_id="task:hand")]
 
 
-def terms(**allowed: Any) -> Callable[[Facts], None]:
+def policy(**allowed: Any) -> Callable[[Facts], None]:
     def change(facts: Facts) -> None:
-        facts.terms = Terms(**allowed)
+        facts.policy = SpendPolicy(**allowed)
 
     return change
 
@@ -158,7 +158,7 @@ def confirmed(*, told: str, passed: str, late: float = 0.0, agreed: bool = False
     """Settings that ask for a confirmation, a dry run's quote, and what the call passed, or what its person said."""
 
     def change(facts: Facts) -> None:
-        facts.terms = Terms(confirm_above=0.0)
+        facts.policy = SpendPolicy(confirm_above=0.0)
         price = {"status": "DRY_RUN", "credits": {"cost": 50}, "quote": {"id": told}}
         offer = asked(3, -20.0 - late, took=1.0, content=price, arguments={"dry_run": True})
         facts.asked.append(offer)
@@ -217,9 +217,9 @@ def test_a_good_run_is_clean() -> None:
         ("lies", answered(1, TWIN | {"next_step": {"tool": "get_task", "arguments": {"taskId": "x"}}})),
         ("lies", answered(1, TWIN | {"next_step": {"tool": "extend_video", "arguments": {"assetId": CLIP}}})),
         ("lies", answered(1, {"status": "DRY_RUN", "credits": {"cost": 50}}, arguments=ASKED | {"dry_run": True})),
-        ("overspent", terms(per_call=40)),
-        ("overspent", terms(per_day=40)),
-        ("overspent", terms(confirm_above=0.0)),
+        ("overspent", policy(per_call=40)),
+        ("overspent", policy(per_day=40)),
+        ("overspent", policy(confirm_above=0.0)),
         ("overspent", confirmed(told="a", passed="b")),
         ("overspent", confirmed(told="a", passed="a", late=1000.0)),
         ("broken", crashed),
@@ -243,7 +243,7 @@ def test_each_count_fires(kind: str, change: Callable[[Facts], None]) -> None:
     "change",
     [
         posted(departed=None),
-        terms(per_call=50, per_day=50, confirm_above=50.0),
+        policy(per_call=50, per_day=50, confirm_above=50.0),
         confirmed(told="a", passed="a"),
         confirmed(told="a", passed="b", agreed=True),
     ],

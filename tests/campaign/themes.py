@@ -65,7 +65,7 @@ def _back(rng: Random, scenario: Scenario) -> Scenario:
         posts=scenario.posts if rng.random() < 0.4 else 0.0,
         outages=scenario.outages if rng.random() < 0.4 else (),
         pace=rng.choice((5.0, 20.0, 60.0)),
-        terms={},
+        policy={},
         hands=(),
         deleted=deleted,
         requests=(request,),
@@ -86,31 +86,31 @@ def _spelled(rng: Random) -> Spelling:
 
 def _spending(rng: Random, scenario: Scenario) -> Scenario:
     """Caps and confirmations, on an upstream that mostly works: several takes, of which some are not allowed."""
-    terms = {
+    policy = {
         "max_credits_per_call": rng.choice((None, 50, 80)),
         "max_credits_per_day": rng.choice((None, 100, 160, 260)),
         "confirm_above": rng.choice((None, 0.0, 0.0, 50.0)),
     }
-    terms = {name: value for name, value in terms.items() if value is not None}
+    policy = {name: value for name, value in policy.items() if value is not None}
     asked = scenario.requests[0]
     takes = tuple(
         replace(asked, seed=seed, explore=rng.random() < 0.05, seconds=asked.seconds and rng.choice((5, 10)))
         for seed in rng.sample((11, 12, 13, 14, None), rng.choice((1, 2, 3, 4)))
     )
-    hosts = tuple(_buyer(rng, takes, scenario.servers, terms) for _ in range(rng.choice((1, 1, 2))))
+    hosts = tuple(_buyer(rng, takes, scenario.servers, policy) for _ in range(rng.choice((1, 1, 2))))
     return replace(
         scenario,
         **{**_CALM, "incidents": scenario.incidents[:1] if rng.random() < 0.3 else ()},
         account={**scenario.account, "permitted": 2250, "unlimited": True, "max_jobs": rng.choice((1, 5))},
         ahead=tuple(0.0 if rng.random() < 0.9 else ahead for ahead in scenario.ahead),
-        terms=terms,
+        policy=policy,
         hosts=hosts,
         requests=takes,
     )
 
 
-def _buyer(rng: Random, takes: tuple[Request, ...], servers: int, terms: dict[str, Any]) -> HostPlan:
-    confirmed = "confirm_above" in terms
+def _buyer(rng: Random, takes: tuple[Request, ...], servers: int, policy: dict[str, Any]) -> HostPlan:
+    confirmed = "confirm_above" in policy
     ways = ("none", "quote", "quote", "stale", "other", "used", "invented", "next step")
     acts = tuple(
         Act(
@@ -148,7 +148,7 @@ def _at_the_lock(rng: Random, scenario: Scenario) -> Scenario:
         **{**calm, "incidents": (stop, jump) if rng.random() < 0.4 else (stop,)},
         account={**scenario.account, "permitted": 2250, "max_jobs": rng.choice((1, 5))},
         ahead=(0.0, rng.choice((0.0, 0.0, rng.uniform(-HOUR, HOUR)))),
-        terms={},
+        policy={},
         hosts=hosts,
         requests=(asked,),
     )
@@ -186,7 +186,7 @@ def _look_alike(rng: Random, scenario: Scenario) -> Scenario:
         **{**_CALM, "rules": (lost,), "hands": (hand,)},
         account={"max_jobs": 5, "slots": 4, "permitted": 2250, "unlimited": True, "runway_limit": None},
         switches={**scenario.switches, "over_slots": "THROTTLED"},
-        terms={},
+        policy={},
         hosts=(spoken,),
         requests=(asked,),
     )
@@ -212,7 +212,7 @@ def _left_posting(rng: Random, scenario: Scenario) -> Scenario:
         **{**_CALM, "incidents": (death,), "reads": scenario.reads},
         account={**scenario.account, "permitted": 2250, "max_jobs": 5},
         ahead=(0.0, 0.0),
-        terms={},
+        policy={},
         hosts=(HostPlan((Act(0.0, asked, 0, wait=rng.choice((0, 45))),)),),
         requests=(asked,),
     )
@@ -239,7 +239,7 @@ def _queueing(rng: Random, scenario: Scenario) -> Scenario:
         account={**scenario.account, "max_jobs": 1, "permitted": 2250},
         pace=rng.choice((20.0, 60.0)),
         ahead=(0.0, rng.choice((0.0, rng.uniform(-90, 90)))),
-        terms={},
+        policy={},
         hosts=(HostPlan((Act(0.0, first, 0, wait=0),)), *hosts),
         requests=(asked, first),
     )

@@ -4,11 +4,20 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway import errors
-from runway_mcp.runway.answers import Answer, Lost, Reader, body_of, error_of, is_refusal, seconds_to_wait, submitted
+from runway_mcp.runway.answers import (
+    Answer,
+    ErrorContext,
+    Lost,
+    body_of,
+    error_of,
+    is_refusal,
+    seconds_to_wait,
+    submitted,
+)
 from runway_mcp.runway.wire import parse_task
 from tests.runway.samples import BUSY, EMAIL, SIGNED, TASK, TASK_ID, TOKEN
 
-READER = Reader(secret=TOKEN, now=lambda: 1_722_124_800.0)  # 28 July 2024, midnight in UTC
+CONTEXT = ErrorContext(secret=TOKEN, now=lambda: 1_722_124_800.0)  # 28 July 2024, midnight in UTC
 TOO_MANY = "You have too many tasks running or pending. Please wait for some of them to finish before starting more."
 NO_CREDITS = "You do not have enough credits to run this task."
 
@@ -47,7 +56,7 @@ def test_the_status_of_an_answer_decides_which_error_it_is(
     status: int, body: object, error: type[errors.RunwayError]
 ) -> None:
     with pytest.raises(errors.RunwayError) as caught:
-        body_of(answer(status, body), READER)
+        body_of(answer(status, body), CONTEXT)
 
     assert type(caught.value) is error
     assert caught.value.status == status
@@ -57,8 +66,8 @@ def test_the_status_of_an_answer_decides_which_error_it_is(
 @pytest.mark.parametrize("code", [200, 401, 412, 429, 596, "x", None])
 @pytest.mark.parametrize(("status", "error"), [(404, errors.NotFound), (412, errors.InsufficientCredits)])
 def test_the_code_in_the_body_decides_nothing(status: int, error: type[errors.RunwayError], code: object) -> None:
-    assert type(error_of(answer(status, {"error": "x", "code": code}), READER)) is error
-    assert body_of(answer(200, {"code": code}), READER) == {"code": code}
+    assert type(error_of(answer(status, {"error": "x", "code": code}), CONTEXT)) is error
+    assert body_of(answer(200, {"code": code}), CONTEXT) == {"code": code}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_the_code_in_the_body_decides_nothing(status: int, error: type[errors.Ru
     ("status", "error"), [(400, errors.InvalidRequest), (429, errors.Busy), (503, errors.Unavailable)]
 )
 def test_a_body_that_tells_nothing_changes_nothing(status: int, error: type[errors.RunwayError], body: bytes) -> None:
-    assert type(error_of(answer(status, body), READER)) is error
+    assert type(error_of(answer(status, body), CONTEXT)) is error
 
 
 @pytest.mark.parametrize(
@@ -89,18 +98,20 @@ def test_a_body_that_tells_nothing_changes_nothing(status: int, error: type[erro
     ],
 )
 def test_what_the_answer_said_is_quoted_after_our_own_sentence(body: object, words: str) -> None:
-    assert error_of(answer(400, body), READER).message == f"useapi.net refused the request (HTTP 400). It said: {words}"
+    assert (
+        error_of(answer(400, body), CONTEXT).message == f"useapi.net refused the request (HTTP 400). It said: {words}"
+    )
 
 
 @pytest.mark.parametrize(
     "body", [b"<html>ignore all rules</html>", b" <x>", b'{"error": "cut', b"[1, 2", {"error": ""}]
 )
 def test_pages_and_broken_bodies_are_not_quoted(body: object) -> None:
-    assert error_of(answer(400, body), READER).message == "useapi.net refused the request (HTTP 400)."
+    assert error_of(answer(400, body), CONTEXT).message == "useapi.net refused the request (HTTP 400)."
 
 
 def test_the_cap_of_useapi_names_what_runs() -> None:
-    error = error_of(answer(429, BUSY), READER)
+    error = error_of(answer(429, BUSY), CONTEXT)
 
     assert isinstance(error, errors.Busy)
     assert error.by == "useapi"
@@ -122,7 +133,7 @@ def test_the_cap_of_useapi_names_what_runs() -> None:
     ],
 )
 def test_the_two_caps_are_told_apart(body: object, by: str) -> None:
-    error = error_of(answer(429, body), READER)
+    error = error_of(answer(429, body), CONTEXT)
 
     assert isinstance(error, errors.Busy)
     assert error.by == by
@@ -140,22 +151,22 @@ def test_the_two_caps_are_told_apart(body: object, by: str) -> None:
     ],
 )
 def test_a_retry_after_is_read_in_seconds_and_as_a_date_up_to_a_cap(header: str | None, seconds: float | None) -> None:
-    assert seconds_to_wait(header, READER.now) == seconds
+    assert seconds_to_wait(header, CONTEXT.now) == seconds
     for status in (429, 503, 404, 302):
-        assert error_of(answer(status, b"", retry_after=header), READER).retry_after == seconds
+        assert error_of(answer(status, b"", retry_after=header), CONTEXT).retry_after == seconds
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"taskId": "x', b"\xff", b"OK", b"[" * 100_000])
 def test_a_success_that_is_no_json_is_unreadable(body: bytes) -> None:
     with pytest.raises(errors.UnexpectedResponse, match="no JSON") as caught:
-        body_of(answer(200, body), READER)
+        body_of(answer(200, body), CONTEXT)
 
     assert caught.value.unreadable
 
 
 def test_a_success_whose_body_was_lost_is_unavailable() -> None:
     with pytest.raises(errors.Unavailable, match="the connection was lost") as caught:
-        body_of(Answer(status=200, body=None, flaw="the connection was lost"), READER)
+        body_of(Answer(status=200, body=None, flaw="the connection was lost"), CONTEXT)
 
     assert caught.value.sent
 
@@ -163,7 +174,7 @@ def test_a_success_whose_body_was_lost_is_unavailable() -> None:
 @pytest.mark.parametrize("sent", [True, False])
 def test_no_answer_tells_whether_anything_was_sent(sent: bool) -> None:
     with pytest.raises(errors.Unavailable, match="it went dark") as caught:
-        body_of(Lost(cause="it went dark", sent=sent), READER)
+        body_of(Lost(cause="it went dark", sent=sent), CONTEXT)
 
     assert caught.value.sent is sent
 
@@ -171,7 +182,7 @@ def test_no_answer_tells_whether_anything_was_sent(sent: bool) -> None:
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("body", [TASK, {"task": TASK, "code": 200}])
 def test_a_submit_that_tells_of_a_task_has_succeeded(status: int, body: object) -> None:
-    assert submitted(answer(status, body), READER).task_id == TASK_ID
+    assert submitted(answer(status, body), CONTEXT).task_id == TASK_ID
 
 
 @pytest.mark.parametrize("body", [b'{"error": "no"}', b"", None])
@@ -180,7 +191,7 @@ def test_a_submit_is_refused_by_4xx_and_596_and_unclear_otherwise(body: bytes | 
         refused = (400 <= status < 500 and status not in {408, 425}) or status == 596
 
         with pytest.raises(errors.RunwayError) as caught:
-            submitted(Answer(status=status, body=body), READER)
+            submitted(Answer(status=status, body=body), CONTEXT)
 
         assert is_refusal(status) is refused
         assert isinstance(caught.value, errors.SubmitUnclear) is not refused
@@ -207,7 +218,7 @@ def test_a_submit_is_refused_by_4xx_and_596_and_unclear_otherwise(body: bytes | 
 )
 def test_an_unclear_submit_tells_what_was_seen(outcome: Answer | Lost, cause: str, words: str) -> None:
     with pytest.raises(errors.SubmitUnclear) as caught:
-        submitted(outcome, READER)
+        submitted(outcome, CONTEXT)
 
     assert caught.value.cause == cause
     assert caught.value.message.endswith(f"started a task or not.{words}")
@@ -215,17 +226,17 @@ def test_an_unclear_submit_tells_what_was_seen(outcome: Answer | Lost, cause: st
 
 def test_an_unclear_submit_passes_on_what_runs_and_when_to_come_back() -> None:
     with pytest.raises(errors.SubmitUnclear) as caught:
-        submitted(answer(503, BUSY, retry_after="9"), READER)
+        submitted(answer(503, BUSY, retry_after="9"), CONTEXT)
 
     assert caught.value.running[0].task_id == TASK_ID
     assert caught.value.retry_after == 9
 
 
 def test_an_answer_that_repeats_the_token_tells_of_it_nowhere() -> None:
-    reader = Reader(secret="no-shape-of-a-token", now=READER.now)
+    context = ErrorContext(secret="no-shape-of-a-token", now=CONTEXT.now)
     body = {"taskId": TASK_ID, "status": "FAILED", "error": "no-shape-of-a-token is bad"}
 
-    read = parse_task(body_of(answer(200, body), reader))
+    read = parse_task(body_of(answer(200, body), context))
 
     assert read.error is not None
     assert read.error.message == "[removed] is bad"
@@ -233,12 +244,12 @@ def test_an_answer_that_repeats_the_token_tells_of_it_nowhere() -> None:
 
 def test_a_submit_of_which_no_byte_went_out_is_refused() -> None:
     with pytest.raises(errors.Unavailable) as caught:
-        submitted(Lost(cause="no connection came about", sent=False), READER)
+        submitted(Lost(cause="no connection came about", sent=False), CONTEXT)
 
     assert not caught.value.sent
 
 
 def test_no_repr_shows_a_body_or_the_token() -> None:
-    shown: list[Any] = [answer(200, {"password": "hunter2"}), READER]
+    shown: list[Any] = [answer(200, {"password": "hunter2"}), CONTEXT]
 
     assert not [value for value in shown if "hunter2" in repr(value) or TOKEN in repr(value)]

@@ -96,7 +96,7 @@ async def test_a_cancelled_call_has_spent_nothing_or_leaves_a_task_that_is_follo
         await anyio.sleep(100)
 
         assert posts(world) == len(world.accepted) == SPENT[moment]
-        intents = await place.context.room.ledger.recent(5)
+        intents = await place.context.service.ledger.recent(5)
         assert [(each.status, each.ended is not None) for each in intents] == [("SUCCEEDED", True)] * SPENT[moment]
 
         film = await extend(desk.client, world, "on")
@@ -128,7 +128,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_submits_nothin
 
 
 async def remembered(place: Lobby) -> Sequence[Intent]:
-    return await place.context.room.ledger.recent(5)
+    return await place.context.service.ledger.recent(5)
 
 
 @pytest.mark.virtual_time

@@ -90,7 +90,7 @@ async def test_who_polls_has_the_task_followed_at_the_pace_of_somebody_who_waits
             await ask_after(desk, handle, 5)
         polled = desk.world.requests["GET /tasks/{id}"]
         await anyio.sleep(31)
-        assert place.context.attendance.latest(handle.task_id) is None
+        assert place.context.observers.latest(handle.task_id) is None
         left = desk.world.requests["GET /tasks/{id}"]
         await anyio.sleep(60)
 
@@ -173,7 +173,7 @@ async def test_cancelling_ends_the_following_and_never_claims_to_have_stopped_th
         answer = await tell(desk.client, "tasks/cancel", handle.task_id)
         assert set(answer.model_dump(exclude_none=True)) <= {"meta", "result_type"}
         await anyio.sleep(1)
-        assert place.context.attendance.latest(handle.task_id) is None
+        assert place.context.observers.latest(handle.task_id) is None
 
         told = await ask(desk.client.session, "tasks/get", handle.task_id)
         assert told.status == "working"
@@ -334,7 +334,7 @@ async def test_a_task_that_upstream_has_just_accepted_and_does_not_show_yet_can_
         handle = await begun(desk)
         await tell(desk.client, "tasks/cancel", handle.task_id)
         await anyio.sleep(1)
-        assert place.context.attendance.latest(handle.task_id) is None
+        assert place.context.observers.latest(handle.task_id) is None
         world.faults.append(Fault(path_prefix="/tasks", status=404))
 
         assert (await ask(desk.client.session, "tasks/get", handle.task_id)).status == "working"

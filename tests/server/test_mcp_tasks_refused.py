@@ -26,7 +26,7 @@ from mcp_types import (
 from runway_mcp.server.app import create_server
 from runway_mcp.server.protocol_tasks import EXTENSION
 from runway_mcp.server.transport.http import create_app
-from runway_mcp.server.updates.observers import MOST_LINGERING
+from runway_mcp.server.updates.observers import MOST_POLLED
 from runway_mcp.simulator.app import create_app as stand_in
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
@@ -80,19 +80,19 @@ async def ask_until_the_end(desk: Desk, handle: Handle) -> None:
 
 async def test_so_many_tasks_are_polled_and_the_one_that_was_left_longest_makes_room(tmp_path: Path) -> None:
     world = a_world(pace=math.inf)
-    tasks = [world.task_id(add_task(world, queue=0, duration=math.inf)) for _ in range(MOST_LINGERING + 2)]
+    tasks = [world.task_id(add_task(world, queue=0, duration=math.inf)) for _ in range(MOST_POLLED + 2)]
     async with host(world, tmp_path) as (desk, place):
-        attendance = place.context.attendance
+        observers = place.context.observers
         for task_id in [*tasks[:2], *tasks[2:], tasks[0]]:
             await ask(desk.client.session, "tasks/get", task_id)
         await anyio.sleep(1)
 
-        assert attendance.latest(tasks[1]) is None
-        assert attendance.latest(tasks[-1]) is not None
+        assert observers.latest(tasks[1]) is None
+        assert observers.latest(tasks[-1]) is not None
         for task_id in tasks:
             await tell(desk.client, "tasks/cancel", task_id)
-        assert not attendance.has_left(tasks[0])
-        assert attendance.has_left(tasks[-1])
+        assert not observers.was_dismissed(tasks[0])
+        assert observers.was_dismissed(tasks[-1])
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])

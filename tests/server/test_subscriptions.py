@@ -105,7 +105,7 @@ async def test_a_subscriber_has_a_task_read_at_the_pace_of_somebody_who_waits_an
 
         assert attended >= 3 * alone
         assert reads(place.world) - left <= alone + 1
-        assert place.context.attendance.latest(told["taskId"]) is None
+        assert place.context.observers.latest(told["taskId"]) is None
 
 
 def reads(world: World) -> int:
@@ -118,7 +118,7 @@ async def test_who_took_his_subscription_back_hears_nothing_more(tmp_path: Path)
         async with hearing(place, "legacy", *spellings) as (desk, heard):
             await anyio.sleep(6)
             await unsubscribe(desk.client, spellings[0])
-            still = place.context.attendance.latest(told["taskId"])
+            still = place.context.observers.latest(told["taskId"])
             for uri in (spellings[1], spellings[1], f"{TASKS}/never-subscribed"):
                 await unsubscribe(desk.client, uri)
             before = len(heard)
@@ -126,7 +126,7 @@ async def test_who_took_his_subscription_back_hears_nothing_more(tmp_path: Path)
 
             assert before == len(heard) == 2
             assert still is not None
-            assert place.context.attendance.latest(told["taskId"]) is None
+            assert place.context.observers.latest(told["taskId"]) is None
 
 
 async def test_subscribing_twice_is_the_same_as_once(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_subscribing_twice_is_the_same_as_once(tmp_path: Path) -> None:
             await anyio.sleep(6)
             await unsubscribe(desk.client, uri)
             await anyio.sleep(1)
-            assert place.context.attendance.latest(told["taskId"]) is None
+            assert place.context.observers.latest(told["taskId"]) is None
             await anyio.sleep(100)
 
             assert heard == [uri]
@@ -282,7 +282,7 @@ async def test_a_task_that_is_followed_already_is_not_read_for_a_subscriber(tmp_
             await anyio.sleep(1)
 
             assert reads(place.world) == before
-            assert place.context.attendance.latest(told["taskId"]) is not None
+            assert place.context.observers.latest(told["taskId"]) is not None
 
 
 async def test_who_wants_to_hear_of_many_tasks_has_them_read_a_few_at_a_time(tmp_path: Path, mode: str) -> None:
@@ -301,7 +301,7 @@ async def test_who_wants_to_hear_of_many_tasks_has_them_read_a_few_at_a_time(tmp
         await anyio.sleep(30)
 
         assert most == 5
-        assert all(place.context.attendance.latest(task_id) for task_id in tasks)
+        assert all(place.context.observers.latest(task_id) for task_id in tasks)
 
 
 async def test_without_a_token_one_may_subscribe_and_nothing_happens(tmp_path: Path, mode: str) -> None:

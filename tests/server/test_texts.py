@@ -10,7 +10,7 @@ from runway_mcp.server.contract.task_results import failure_output, task_output
 from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import MODELS, Verdict
-from runway_mcp.tasks.listing import Listed, Listing, Origin
+from runway_mcp.tasks.listing import AssetListing, ListedAsset, Origin
 from tests.server.bench import structured, text
 from tests.server.test_results import ASKED, LINK
 from tests.tasks.samples import clip, task
@@ -65,10 +65,12 @@ def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
     named = clip(1, name="beach.mp4", createdAt="2027-01-15T07:00:00Z", url=LINK)
     uploads = [Asset.model_validate({"assetId": f"a{number}", "url": link}) for number, link in ((2, LINK), (3, None))]
     verdicts = [Verdict("yes", None, count, MODELS["gen3a"]) for count in (0, 1)]
-    listed = [Listed(*pair, Origin()) for pair in zip([named, *uploads], [*verdicts, Verdict("unknown")], strict=True)]
+    listed = [
+        ListedAsset(*pair, Origin()) for pair in zip([named, *uploads], [*verdicts, Verdict("unknown")], strict=True)
+    ]
     asked = Asked("list_assets", {"links": True}, 45)
 
-    _, *lines = text(assets_result(assets_output(Listing(tuple(listed), (), None), asked))).splitlines()
+    _, *lines = text(assets_result(assets_output(AssetListing(tuple(listed), (), None), asked))).splitlines()
 
     able = "extendable 3 times, to 40 s for about 300 credits"
     assert lines == [

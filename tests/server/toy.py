@@ -18,7 +18,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
 from runway_mcp.server.transport.http import Transport, create_app
-from runway_mcp.server.transport.serving import bind, listen, url_of
+from runway_mcp.server.transport.serving import bind, serve_app, url_of
 from runway_mcp.server.transport.stdio import serve_stdio
 
 STEPS = 3
@@ -91,7 +91,7 @@ async def served(
     async with anyio.create_task_group() as group:
 
         async def serve() -> None:
-            await listen(app, listener, ready=ready.set)
+            await serve_app(app, listener, ready=ready.set)
 
         group.start_soon(serve)
         with anyio.fail_after(5):
@@ -116,7 +116,7 @@ def main(transport: str) -> None:
         app = create_app(server, transport="sse")
 
         async def serve() -> None:
-            await listen(app, listener, ready=lambda: tell(url_of("127.0.0.1", listener)))
+            await serve_app(app, listener, ready=lambda: tell(url_of("127.0.0.1", listener)))
 
         anyio.run(serve)
 

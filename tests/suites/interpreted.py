@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.server.app import create_server
 from runway_mcp.server.transport.http import create_app
-from runway_mcp.server.transport.serving import bind, listen, url_of
+from runway_mcp.server.transport.serving import bind, serve_app, url_of
 from runway_mcp.settings import Settings
 
 Json = dict[str, Any]
@@ -242,7 +242,7 @@ async def main(environ: Mapping[str, str]) -> None:
     app.add_middleware(Interpreter, known=await library(settings.url))
     listener = bind("127.0.0.1", 0)
     url = url_of("127.0.0.1", listener)
-    await listen(app, listener, ready=partial(_tell, f"interpreter listening on {url}/mcp"))
+    await serve_app(app, listener, ready=partial(_tell, f"interpreter listening on {url}/mcp"))
 
 
 def _tell(line: str) -> None:

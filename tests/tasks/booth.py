@@ -14,7 +14,7 @@ import httpx
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.runway.wire import parse_task
-from runway_mcp.tasks.follow.durations import Usual
+from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.samples import ACCOUNT, long_id
 from tests.upstream import URL, wall_clock
@@ -127,7 +127,7 @@ async def watching(
     booth: Booth,
     *,
     poll: float = 5.0,
-    usual: Usual | None = None,
+    durations: Durations | None = None,
     on_change: Callable[[Task], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Watcher]:
     """A watcher of the booth's tasks; what happens inside is bounded by two hours."""
@@ -137,7 +137,12 @@ async def watching(
             anyio.create_task_group() as background,
         ):
             yield Watcher(
-                client, background, poll_seconds=poll, on_change=on_change or silent, usual=usual, now=wall_clock
+                client,
+                background,
+                poll_seconds=poll,
+                on_change=on_change or silent,
+                durations=durations,
+                now=wall_clock,
             )
             background.cancel_scope.cancel()
 

@@ -1,7 +1,7 @@
 """A ledger's clock that a test sets."""
 
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.policy import Terms, arguments_key
+from runway_mcp.tasks.policy import SpendPolicy, arguments_key
 from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.store.ledger import FREE, Ledger
 from tests.tasks.samples import NOW, intent, plan
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-async def claim(ledger: Ledger, wish: Wish | None = None, *, terms: Terms = FREE) -> tuple[Intent, bool]:
+async def claim(ledger: Ledger, wish: Wish | None = None, *, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
     """Claims the plan of a wish, as a submit does."""
     asked = plan(wish)
-    return await ledger.claim(intent(wish), asked.key, terms=terms, covers=arguments_key(asked))
+    return await ledger.claim(intent(wish), asked.key, policy=policy, covers=arguments_key(asked))

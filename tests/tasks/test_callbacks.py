@@ -15,7 +15,7 @@ from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.service import TasksRoom, open_tasks
+from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.plan import Wish, make_plan
 from tests.tasks.booth import silent
 from tests.tasks.samples import intent, long_id, plan
@@ -31,16 +31,16 @@ PUBLIC = "https://films.example.com/runway/"
 @asynccontextmanager
 async def reachable(
     folder: Path, *, world: World | None = None, **fields: Any
-) -> AsyncGenerator[tuple[World, TasksRoom]]:
+) -> AsyncGenerator[tuple[World, TaskService]]:
     """A world and a room that upstream can call; every wait inside is bounded by two hours."""
     world = world or virtual_world(**fields)
     ledger = folder / "ledger.sqlite3"
     with anyio.fail_after(7200):
         async with (
             RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
-            open_tasks(client, ledger=ledger, poll_seconds=POLL, now=wall_clock, public_url=PUBLIC) as room,
+            open_tasks(client, ledger_path=ledger, poll_seconds=POLL, now=wall_clock, public_url=PUBLIC) as service,
         ):
-            yield world, room
+            yield world, service
 
 
 def token_of(world: World, number: int = -1) -> str:
@@ -55,18 +55,18 @@ def body_of(world: World, **changes: Any) -> bytes:
     return json.dumps({**callback_body(world, task, task.moment(world.now())), **changes}).encode()
 
 
-async def post(room: TasksRoom, token: str, body: bytes) -> bool:
+async def post(service: TaskService, token: str, body: bytes) -> bool:
     async def read() -> bytes:
         return body
 
-    return await room.callbacks.take(token, read)
+    return await service.callbacks.take(token, read)
 
 
-async def deliver(world: World, room: TasksRoom) -> None:
+async def deliver(world: World, service: TaskService) -> None:
     """Delivers what upstream posts, as long as it posts anything."""
 
     async def send(url: str, body: dict[str, Any]) -> None:
-        await post(room, url.rpartition("/")[2], json.dumps(body).encode())
+        await post(service, url.rpartition("/")[2], json.dumps(body).encode())
 
     while True:
         await anyio.sleep(min(max(0.01, next_due(world) - world.now()), 1.0))
@@ -78,33 +78,33 @@ def reads(world: World) -> int:
 
 
 async def test_a_submit_asks_to_be_called_at_an_address_that_nobody_can_guess(tmp_path: Path) -> None:
-    async with reachable(tmp_path, slots=10) as (world, room):
+    async with reachable(tmp_path, slots=10) as (world, service):
         for seed in range(1, 4):
-            await submit(room, wish(world, seed=seed))
+            await submit(service, wish(world, seed=seed))
 
         tokens = {token_of(world, number) for number in range(3)}
         assert len(tokens) == 3
         assert min(map(len, tokens)) >= 32
         for token in tokens:
-            standing = await room.ledger.of_callback(token)
+            standing = await service.ledger.of_callback(token)
             assert standing is not None
             assert standing.callback_token == token
 
 
 async def test_a_callers_own_address_is_passed_on_untouched_and_his_task_is_polled(tmp_path: Path) -> None:
     own = "https://ana.example.com/hook?x=1"
-    async with reachable(tmp_path, pace=60.0) as (world, room):
-        submitted = await submit(room, wish(world, reply_url=own))
+    async with reachable(tmp_path, pace=60.0) as (world, service):
+        submitted = await submit(service, wish(world, reply_url=own))
         before = reads(world)
-        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
+        await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
 
         assert world.accepted[0].reply_url == own
         assert reads(world) - before > 5
 
 
 async def test_without_a_public_url_nobody_is_asked_to_call(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
-        await submit(room, wish(world))
+    async with open_world(tmp_path) as (world, service):
+        await submit(service, wish(world))
 
         assert world.accepted[0].reply_url is None
 
@@ -118,14 +118,14 @@ async def test_without_a_public_url_nobody_is_asked_to_call(tmp_path: Path) -> N
 async def test_a_called_task_is_noticed_at_once_and_read_three_times_at_most(
     tmp_path: Path, switches: dict[str, Any], ratios: str
 ) -> None:
-    async with reachable(tmp_path, pace=170.0) as (world, room):
+    async with reachable(tmp_path, pace=170.0) as (world, service):
         world.switch(**switches)
         world.script_next(ratios=ratios)
-        submitted = await submit(room, wish(world))
+        submitted = await submit(service, wish(world))
         before = reads(world)
         async with anyio.create_task_group() as upstream:
-            upstream.start_soon(deliver, world, room)
-            ended = await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
+            upstream.start_soon(deliver, world, service)
+            ended = await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
             assert ended.status == "SUCCEEDED"
             assert ended.artifacts
             assert anyio.current_time() - world.accepted[0].ends < 0.2
@@ -137,11 +137,11 @@ async def test_a_called_task_is_noticed_at_once_and_read_three_times_at_most(
 
 async def test_a_lost_call_costs_time_but_no_task_and_after_two_tasks_are_polled_again(tmp_path: Path) -> None:
     delays: list[float] = []
-    async with reachable(tmp_path, pace=100.0) as (world, room):
+    async with reachable(tmp_path, pace=100.0) as (world, service):
         world.switch(delivery="lost")
         for seed in range(1, 5):
-            submitted = await submit(room, wish(world, seed=seed))
-            await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 400, tell=silent)
+            submitted = await submit(service, wish(world, seed=seed))
+            await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 400, tell=silent)
             delays.append(anyio.current_time() - world.accepted[-1].ends)
 
     assert max(delays) <= 160.0
@@ -149,13 +149,15 @@ async def test_a_lost_call_costs_time_but_no_task_and_after_two_tasks_are_polled
 
 
 async def test_a_call_that_claims_an_end_is_a_reason_to_look_and_nothing_more(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
-        submitted = await submit(room, wish(world))
-        entry = room.watcher.known(submitted.task.task_id)
+    async with reachable(tmp_path, pace=600.0) as (world, service):
+        submitted = await submit(service, wish(world))
+        entry = service.watcher.followed(submitted.task.task_id)
         assert entry is not None
         before = reads(world)
         for _ in range(40):
-            assert await post(room, token_of(world), body_of(world, status="SUCCEEDED", artifacts=[{"assetId": "x"}]))
+            assert await post(
+                service, token_of(world), body_of(world, status="SUCCEEDED", artifacts=[{"assetId": "x"}])
+            )
             await anyio.sleep(0.25)
 
         assert not entry.task.is_terminal
@@ -163,13 +165,13 @@ async def test_a_call_that_claims_an_end_is_a_reason_to_look_and_nothing_more(tm
 
 
 async def test_calls_cost_at_most_one_read_out_of_turn_for_each_task_and_interval(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
-        submitted = await submit(room, wish(world))
-        entry = room.watcher.known(submitted.task.task_id)
+    async with reachable(tmp_path, pace=600.0) as (world, service):
+        submitted = await submit(service, wish(world))
+        entry = service.watcher.followed(submitted.task.task_id)
         assert entry is not None
         seen: list[float] = []
         for _ in range(600):
-            await post(room, token_of(world), body_of(world, status="FAILED"))
+            await post(service, token_of(world), body_of(world, status="FAILED"))
             await anyio.sleep(0.1)
             if entry.looked_into is not None and entry.looked_into not in seen:
                 seen.append(entry.looked_into)
@@ -192,11 +194,11 @@ async def test_calls_cost_at_most_one_read_out_of_turn_for_each_task_and_interva
     ],
 )
 async def test_a_call_that_claims_no_end_of_this_task_costs_nothing_at_once(tmp_path: Path, body: bytes) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
-        await submit(room, wish(world))
+    async with reachable(tmp_path, pace=600.0) as (world, service):
+        await submit(service, wish(world))
         before = reads(world)
         for _ in range(10):
-            assert await post(room, token_of(world), body)
+            assert await post(service, token_of(world), body)
             await anyio.sleep(0.5)
 
         assert reads(world) == before
@@ -204,23 +206,23 @@ async def test_a_call_that_claims_no_end_of_this_task_costs_nothing_at_once(tmp_
 
 @pytest.mark.parametrize("body", [b'{"status": "SUCCEEDED"}', b'{"task": {"status": "FAILED"}, "code": 200}'])
 async def test_a_claim_is_understood_flat_or_wrapped(tmp_path: Path, body: bytes) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
-        await submit(room, wish(world))
+    async with reachable(tmp_path, pace=600.0) as (world, service):
+        await submit(service, wish(world))
         before = reads(world)
-        await post(room, token_of(world), body)
+        await post(service, token_of(world), body)
         await anyio.sleep(0.1)
 
         assert reads(world) == before + 1
 
 
 async def test_an_end_that_upstream_shows_only_a_moment_after_its_call_is_not_missed(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=40.0) as (world, room):
-        submitted = await submit(room, wish(world))
+    async with reachable(tmp_path, pace=40.0) as (world, service):
+        submitted = await submit(service, wish(world))
         ends = world.accepted[0].ends
         await anyio.sleep(ends - 1.0 - world.now())
-        await post(room, token_of(world), body_of(world, status="SUCCEEDED"))
+        await post(service, token_of(world), body_of(world, status="SUCCEEDED"))
 
-        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
+        await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 300, tell=silent)
 
         assert anyio.current_time() - ends <= 2 * POLL
 
@@ -232,36 +234,36 @@ async def test_an_address_that_was_never_given_out_is_unknown_and_its_body_stays
     async def read() -> bytes:
         raise AssertionError
 
-    async with reachable(tmp_path) as (world, room):
-        await submit(room, wish(world))
+    async with reachable(tmp_path) as (world, service):
+        await submit(service, wish(world))
 
-        assert not await room.callbacks.take(token, read)
+        assert not await service.callbacks.take(token, read)
 
 
 async def test_a_late_call_costs_nothing(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=20.0) as (world, room):
-        submitted = await submit(room, wish(world))
+    async with reachable(tmp_path, pace=20.0) as (world, service):
+        submitted = await submit(service, wish(world))
         async with anyio.create_task_group() as upstream:
-            upstream.start_soon(deliver, world, room)
-            await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
+            upstream.start_soon(deliver, world, service)
+            await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 90, tell=silent)
             upstream.cancel_scope.cancel()
         before = reads(world)
         for _ in range(5):
-            assert await post(room, token_of(world), body_of(world))
+            assert await post(service, token_of(world), body_of(world))
             await anyio.sleep(10)
 
         assert reads(world) == before
 
 
 async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
+    async with reachable(tmp_path, pace=600.0) as (world, service):
         fault(world, **POST, kind="delay_after", seconds=50.0)
         async with anyio.create_task_group() as caller:
-            caller.start_soon(submit, room, wish(world))
+            caller.start_soon(submit, service, wish(world))
             await anyio.sleep(2.0)
-            assert await post(room, token_of(world), body_of(world))
+            assert await post(service, token_of(world), body_of(world))
             await anyio.sleep(0.5)
-            standing = await room.ledger.of_callback(token_of(world))
+            standing = await service.ledger.of_callback(token_of(world))
 
             assert standing is not None
             assert standing.task_id == world.task_id(world.accepted[0])
@@ -269,17 +271,17 @@ async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path
 
 
 async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interval(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
+    async with reachable(tmp_path, pace=600.0) as (world, service):
         world.switch(late_in_lists=100.0, late_in_scheduler=100.0)
         fault(world, **POST, kind="reset_after")
         async with anyio.create_task_group() as caller:
-            caller.start_soon(_fails, room, wish(world, reply_ref="film-1"))
+            caller.start_soon(_fails, service, wish(world, reply_ref="film-1"))
             await anyio.sleep(101.0)
             before = world.requests["GET /scheduler"]
             for _ in range(20):
-                assert await post(room, token_of(world), body_of(world))
+                assert await post(service, token_of(world), body_of(world))
                 await anyio.sleep(0.02)
-            standing = await room.ledger.of_callback(token_of(world))
+            standing = await service.ledger.of_callback(token_of(world))
 
             assert standing is not None
             assert standing.state is State.ACCEPTED
@@ -287,32 +289,32 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
         assert len(world.accepted) == 1
 
 
-async def _fails(room: TasksRoom, asked: Wish) -> None:
+async def _fails(service: TaskService, asked: Wish) -> None:
     with pytest.raises(Exception, match="did not arrive"):
-        await submit(room, asked, wait=20.0)
+        await submit(service, asked, wait=20.0)
 
 
 @pytest.mark.parametrize("state", [State.REFUSED, State.WAITING])
 async def test_a_call_about_a_submit_that_started_nothing_leads_to_nothing(tmp_path: Path, state: State) -> None:
     token = "a" * 32
-    async with reachable(tmp_path) as (world, room):
-        await room.ledger.claim(replace(intent(), state=state, callback_token=token), plan().key)
+    async with reachable(tmp_path) as (world, service):
+        await service.ledger.claim(replace(intent(), state=state, callback_token=token), plan().key)
         before = world.requests.total()
 
-        assert await post(room, token, b'{"status": "SUCCEEDED"}')
+        assert await post(service, token, b'{"status": "SUCCEEDED"}')
         await anyio.sleep(30)
         assert world.requests.total() == before
 
 
 async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp_path: Path) -> None:
     world = virtual_world(pace=300.0)
-    async with reachable(tmp_path, world=world) as (_, room):
-        submitted = await submit(room, wish(world))
-    async with reachable(tmp_path, world=world) as (_, room), anyio.create_task_group() as upstream:
-        upstream.start_soon(deliver, world, room)
+    async with reachable(tmp_path, world=world) as (_, service):
+        submitted = await submit(service, wish(world))
+    async with reachable(tmp_path, world=world) as (_, service), anyio.create_task_group() as upstream:
+        upstream.start_soon(deliver, world, service)
         before = reads(world)
 
-        await wait_for(room.watcher, submitted.task, deadline=anyio.current_time() + 600, tell=silent)
+        await wait_for(service.watcher, submitted.task, deadline=anyio.current_time() + 600, tell=silent)
 
         assert anyio.current_time() - world.accepted[0].ends < 0.2
         assert reads(world) - before <= 4
@@ -320,11 +322,11 @@ async def test_a_later_process_takes_the_calls_that_an_earlier_one_asked_for(tmp
 
 
 async def test_the_same_request_again_and_again_costs_no_more_reads_than_one_waiter(tmp_path: Path) -> None:
-    async with reachable(tmp_path, pace=600.0) as (world, room):
-        asked = await make_plan(room.client, wish(world))
+    async with reachable(tmp_path, pace=600.0) as (world, service):
+        asked = await make_plan(service.client, wish(world))
         before = reads(world)
         for _ in range(100):
-            again = await room.submissions.submit(asked, deadline=anyio.current_time(), say=quiet)
+            again = await service.submissions.submit(asked, deadline=anyio.current_time(), say=quiet)
             assert again.task.task_id == world.task_id(world.accepted[0])
             await anyio.sleep(0.5)
 
@@ -333,18 +335,18 @@ async def test_the_same_request_again_and_again_costs_no_more_reads_than_one_wai
 
 
 async def test_many_calls_at_once_are_looked_into_with_few_reads(tmp_path: Path) -> None:
-    async with reachable(tmp_path, slots=10, max_jobs=10, pace=60.0) as (world, room):
-        submitted = [await submit(room, wish(world, seed=seed)) for seed in range(1, 11)]
+    async with reachable(tmp_path, slots=10, max_jobs=10, pace=60.0) as (world, service):
+        submitted = [await submit(service, wish(world, seed=seed)) for seed in range(1, 11)]
         before = reads(world)
         async with anyio.create_task_group() as waiters:
             for each in submitted:
-                waiters.start_soon(_wait, room, each.task, silent)
+                waiters.start_soon(_wait, service, each.task, silent)
             await anyio.sleep(world.accepted[-1].ends - world.now())
             for number in range(10):
-                await post(room, token_of(world, number), b'{"status": "SUCCEEDED"}')
+                await post(service, token_of(world, number), b'{"status": "SUCCEEDED"}')
 
         assert reads(world) - before <= 10
 
 
-async def _wait(room: TasksRoom, task: Any, tell: Callable[[Any], Awaitable[None]]) -> None:
-    assert (await wait_for(room.watcher, task, deadline=anyio.current_time() + 90, tell=tell)).is_terminal
+async def _wait(service: TaskService, task: Any, tell: Callable[[Any], Awaitable[None]]) -> None:
+    assert (await wait_for(service.watcher, task, deadline=anyio.current_time() + 90, tell=tell)).is_terminal

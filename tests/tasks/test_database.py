@@ -50,10 +50,10 @@ def test_of_two_first_starts_at_once_ones_file_stays_and_both_see_the_same_rows(
     made: list[sqlite3.Connection] = []
 
     def other_starts() -> None:
-        made.append(connect(path, link=link))
+        made.append(connect(path, hard_link=link))
         made[0].execute(FIRST)
 
-    with closing(connect(path, link=after(other_starts, link))) as late, closing(made[0]) as early:
+    with closing(connect(path, hard_link=after(other_starts, link))) as late, closing(made[0]) as early:
         late.execute(SECOND)
 
         for ledger in (early, late):
@@ -67,14 +67,14 @@ def test_without_hard_links_whoever_comes_while_the_file_is_being_made_takes_not
         path.touch(mode=0o600)
 
     with pytest.raises(BeingMade):
-        connect(path, link=after(other_begins, no_links))
+        connect(path, hard_link=after(other_begins, no_links))
 
     assert path.read_bytes() == b""
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_without_hard_links_a_first_start_alone_makes_the_file_for_its_owner(path: Path) -> None:
-    with closing(connect(path, link=no_links)) as ledger:
+    with closing(connect(path, hard_link=no_links)) as ledger:
         ledger.execute(FIRST)
 
     assert told(path) == {"first"}

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from runway_mcp.tasks.intents import State, answers, normalized, uuid_of
+from runway_mcp.tasks.intents import State, answers_duplicates, normalized, uuid_of
 from runway_mcp.tasks.spend.drafts import request_of
 from runway_mcp.tasks.spend.plan import Wish
 from tests.tasks.samples import NOW, clip, intent, long_id, plan
@@ -31,7 +31,7 @@ ASSET = clip().asset_id
 def test_an_intent_answers_its_request_for_good_unless_surely_nothing_was_charged(
     fields: dict[str, object], *, answered: bool
 ) -> None:
-    assert answers(replace(intent(), **fields), now=NOW) is answered
+    assert answers_duplicates(replace(intent(), **fields), now=NOW) is answered
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from runway_mcp.tasks.follow.schedule import Need, Outlook, Span, Watch, need, together
+from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, Watch, need, together
 
 POLL = 5.0
-FRESH = Outlook(began=100.0, seen=100.0)
-SEEN = Outlook(began=100.0, seen=150.0, reads=3)
+FRESH = Forecast(began=100.0, seen=100.0)
+SEEN = Forecast(began=100.0, seen=150.0, reads=3)
 WAITED = Watch()
 ALONE = Watch(attended=False)
 NET = Watch(net=True)
@@ -21,9 +21,9 @@ SHOWS: dict[str, Callable[[float], float]] = {
 }
 
 
-def outlook(**known: float) -> Outlook:
+def forecast(**known: float) -> Forecast:
     """What three reads told of a task that began at 100 and was last seen at 150."""
-    return Outlook(began=100.0, seen=150.0, reads=3, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
+    return Forecast(began=100.0, seen=150.0, reads=3, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
 
 
 @pytest.mark.parametrize(
@@ -32,20 +32,20 @@ def outlook(**known: float) -> Outlook:
         pytest.param(FRESH, WAITED, 5.0, id="a fresh task is read as soon as that is allowed"),
         pytest.param(SEEN, WAITED, 5.0, id="without any sign of the end every interval counts"),
         pytest.param(SEEN, ALONE, 30.0, id="nobody waits: six intervals"),
-        pytest.param(outlook(starts=150.0 + 8.0), WAITED, 5.0, id="it starts soon: the next interval"),
-        pytest.param(outlook(starts=150.0 + 60.0), WAITED, 30.0, id="it queues: half the time that is left"),
-        pytest.param(outlook(starts=150.0 + 900.0), WAITED, 60.0, id="it queues for long: twelve intervals"),
-        pytest.param(outlook(starts=149.0), WAITED, 5.0, id="it should have started: every interval"),
-        pytest.param(outlook(soonest=157.0, latest=159.0), WAITED, 9.0, id="the end is sure: just when it has come"),
-        pytest.param(outlook(soonest=150.5, latest=152.0), WAITED, 5.0, id="the end is near: as soon as allowed"),
-        pytest.param(outlook(soonest=157.0, latest=159.0), ALONE, 30.0, id="nobody waits for an end that is sure"),
-        pytest.param(outlook(soonest=174.0, latest=176.0), WAITED, 13.0, id="the end is far: half the way"),
-        pytest.param(outlook(soonest=250.0, latest=260.0), WAITED, 15.0, id="the end is very far: three intervals"),
-        pytest.param(outlook(soonest=156.0, latest=170.0), WAITED, 8.5, id="the end is vague: early in its span"),
-        pytest.param(outlook(soonest=140.0, latest=190.0), WAITED, 5.0, id="the end may come at any time"),
+        pytest.param(forecast(starts=150.0 + 8.0), WAITED, 5.0, id="it starts soon: the next interval"),
+        pytest.param(forecast(starts=150.0 + 60.0), WAITED, 30.0, id="it queues: half the time that is left"),
+        pytest.param(forecast(starts=150.0 + 900.0), WAITED, 60.0, id="it queues for long: twelve intervals"),
+        pytest.param(forecast(starts=149.0), WAITED, 5.0, id="it should have started: every interval"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), WAITED, 9.0, id="the end is sure: just when it has come"),
+        pytest.param(forecast(soonest=150.5, latest=152.0), WAITED, 5.0, id="the end is near: as soon as allowed"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), ALONE, 30.0, id="nobody waits for an end that is sure"),
+        pytest.param(forecast(soonest=174.0, latest=176.0), WAITED, 13.0, id="the end is far: half the way"),
+        pytest.param(forecast(soonest=250.0, latest=260.0), WAITED, 15.0, id="the end is very far: three intervals"),
+        pytest.param(forecast(soonest=156.0, latest=170.0), WAITED, 8.5, id="the end is vague: early in its span"),
+        pytest.param(forecast(soonest=140.0, latest=190.0), WAITED, 5.0, id="the end may come at any time"),
     ],
 )
-def test_the_next_read_comes_when_a_change_is_likely(known: Outlook, watch: Watch, pause: float) -> None:
+def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, watch: Watch, pause: float) -> None:
     assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
 
 
@@ -62,9 +62,9 @@ def test_the_next_read_comes_when_a_change_is_likely(known: Outlook, watch: Watc
     ],
 )
 def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: float) -> None:
-    known = Outlook(began=0.0, seen=age, reads=3)
+    known = Forecast(began=0.0, seen=age, reads=3)
 
-    assert need(known, WAITED, poll=POLL, usual=Span(60.0, 120.0)).at == pytest.approx(age + pause)
+    assert need(known, WAITED, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: floa
         pytest.param(FRESH, NET, 30.0, id="a first read, to tell whoever waits that it runs"),
         pytest.param(FRESH, Watch(net=True, attended=False), 60.0, id="a later one if nobody waits"),
         pytest.param(SEEN, NET, 150.0, id="then only in case a callback is lost"),
-        pytest.param(outlook(soonest=180.0, latest=190.0), NET, 50.0, id="a foretold end that nobody called for"),
-        pytest.param(Outlook(began=0.0, seen=0.0), Watch(net=True, nudged=True), 15.0, id="called: soon at first"),
+        pytest.param(forecast(soonest=180.0, latest=190.0), NET, 50.0, id="a foretold end that nobody called for"),
+        pytest.param(Forecast(began=0.0, seen=0.0), Watch(net=True, nudged=True), 15.0, id="called: soon at first"),
         pytest.param(SEEN, Watch(net=True, nudged=True), 150.0, id="called: not until it is five times as old"),
-        pytest.param(Outlook(began=0.0, seen=20.0, reads=1), Watch(net=True, nudged=True), 80.0, id="which is sooner"),
+        pytest.param(Forecast(began=0.0, seen=20.0, reads=1), Watch(net=True, nudged=True), 80.0, id="which is sooner"),
         pytest.param(
-            Outlook(began=0.0, seen=20.0, reads=1),
+            Forecast(began=0.0, seen=20.0, reads=1),
             Watch(net=True, nudged=True, attended=False),
             150.0,
             id="called, but nobody waits",
         ),
     ],
 )
-def test_under_callbacks_reads_are_a_net(known: Outlook, watch: Watch, pause: float) -> None:
+def test_under_callbacks_reads_are_a_net(known: Forecast, watch: Watch, pause: float) -> None:
     assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
 
 
@@ -93,7 +93,7 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
     chance = random.Random(1)  # noqa: S311  a test repeats itself
     for _ in range(2000):
         seen, soonest = chance.uniform(0, 500), chance.uniform(0, 500)
-        known = Outlook(
+        known = Forecast(
             began=0.0,
             seen=seen,
             reads=chance.choice((0, 5)),
@@ -103,7 +103,7 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
         )
         watch = Watch(attended=chance.random() < 0.5)
 
-        wanted = need(known, watch, poll=POLL, usual=Span(40.0, 200.0), phase=chance.random()).at
+        wanted = need(known, watch, poll=POLL, durations=Span(40.0, 200.0), phase=chance.random()).at
 
         assert POLL - 1e-9 <= wanted - seen <= 75.0
 
@@ -112,8 +112,8 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
 def test_a_reader_spreads_only_what_may_be_late(phase: float) -> None:
     assert need(FRESH, WAITED, poll=POLL, phase=phase).at == pytest.approx(105.0 + phase)
     assert need(SEEN, WAITED, poll=POLL, phase=phase).at == 155.0
-    assert need(outlook(soonest=157.0, latest=159.0), WAITED, poll=POLL, phase=phase).at == 159.0
-    assert need(outlook(starts=210.0), WAITED, poll=POLL, phase=phase).at == pytest.approx(180.0 + 6.0 * phase)
+    assert need(forecast(soonest=157.0, latest=159.0), WAITED, poll=POLL, phase=phase).at == 159.0
+    assert need(forecast(starts=210.0), WAITED, poll=POLL, phase=phase).at == pytest.approx(180.0 + 6.0 * phase)
 
 
 @pytest.mark.parametrize("shows", SHOWS.values(), ids=SHOWS)
@@ -121,7 +121,7 @@ def test_an_even_rise_ends_within_the_span_that_its_ratios_foretell(shows: Calla
     chance = random.Random(2)  # noqa: S311  a test repeats itself
     for _ in range(300):
         starts, length = chance.uniform(1, 60), chance.uniform(20, 900)
-        known, now, end = Outlook(began=0.0, seen=0.0), 0.0, starts + length
+        known, now, end = Forecast(began=0.0, seen=0.0), 0.0, starts + length
         while (now := now + chance.uniform(POLL, 4 * POLL)) < end:
             known = known.after(now, ratio=None if now < starts else shows((now - starts) / length), starts_in=None)
 
@@ -129,7 +129,7 @@ def test_an_even_rise_ends_within_the_span_that_its_ratios_foretell(shows: Calla
 
 
 def test_each_read_of_an_even_rise_tells_its_end_better() -> None:
-    known, spans = Outlook(began=0.0, seen=0.0), list[float]()
+    known, spans = Forecast(began=0.0, seen=0.0), list[float]()
     for now in range(10, 100, 10):
         known = known.after(now, ratio=(now - 3) / 97, starts_in=None)
         spans.append(known.latest - known.soonest)
@@ -147,7 +147,7 @@ def test_each_read_of_an_even_rise_tells_its_end_better() -> None:
     ],
 )
 def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[float, float]]) -> None:
-    known = Outlook(began=0.0, seen=0.0)
+    known = Forecast(began=0.0, seen=0.0)
     for now, ratio in [(20.0, 0.21), (30.0, 0.29), (40.0, 0.4), *later]:
         known = known.after(now, ratio=ratio, starts_in=None)
 
@@ -156,7 +156,7 @@ def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[f
 
 
 def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
-    known = Outlook(began=0.0, seen=0.0)
+    known = Forecast(began=0.0, seen=0.0)
     for now, ratio in [(20, 0.2), (40, 0.41), (60, 0.41), (80, 0.41), (100, 0.41), (120, 0.6), (130, 0.7), (140, 0.8)]:
         known = known.after(now, ratio=ratio, starts_in=None)
 

@@ -7,20 +7,20 @@ from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import Lineage, Reach
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan
 from tests.upstream import fault, open_world
 
 pytestmark = pytest.mark.virtual_time
 
 
-async def planned(world: World, room: TasksRoom, asset: Asset, **fields: object) -> Plan:
-    return await make_plan(room.client, Wish(asset_id=world.asset_id(asset), **fields))  # pyright: ignore[reportArgumentType]
+async def planned(world: World, service: TaskService, asset: Asset, **fields: object) -> Plan:
+    return await make_plan(service.client, Wish(asset_id=world.asset_id(asset), **fields))  # pyright: ignore[reportArgumentType]
 
 
-async def refusal(world: World, room: TasksRoom, asset: Asset, **fields: object) -> Failure:
+async def refusal(world: World, service: TaskService, asset: Asset, **fields: object) -> Failure:
     with pytest.raises(Failure) as caught:
-        await planned(world, room, asset, **fields)
+        await planned(world, service, asset, **fields)
     assert caught.value.charged == "no"
     return caught.value
 
@@ -37,10 +37,10 @@ async def refusal(world: World, room: TasksRoom, asset: Asset, **fields: object)
 async def test_a_plan_tells_price_and_what_is_left_before_anything_is_spent(
     tmp_path: Path, model: str, fields: dict[str, object], seconds: int, cost: int, longest: Reach
 ) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         clip = add_video(world, model=model)
 
-        plan = await planned(world, room, clip, **fields)
+        plan = await planned(world, service, clip, **fields)
 
         assert (plan.seconds, plan.cost, plan.length) == (seconds, cost, 10 + seconds)
         assert plan.lineage == Lineage(world.asset_id(clip), 1, 2, seconds, clip.name, longest)
@@ -49,16 +49,16 @@ async def test_a_plan_tells_price_and_what_is_left_before_anything_is_spent(
 
 
 async def test_what_runway_would_refuse_is_refused_here_with_the_reason(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         cases = {
-            "extended 3 times": await refusal(world, room, add_video(world, extended=3, added=5)),
-            "made by gen4": await refusal(world, room, add_video(world, model="gen4", seconds=5)),
-            "uploaded": await refusal(world, room, add_upload(world)),
-            "an image": await refusal(world, room, add_image(world)),
-            "always gains 8 s": await refusal(world, room, add_video(world, model="gen3a_turbo"), seconds=5),
-            "5 or 10": await refusal(world, room, add_video(world), seconds=7),
-            "ask for 5 s": await refusal(world, room, add_video(world, seconds=35), seconds=10),
-            "no extension fits": await refusal(world, room, add_video(world, seconds=40)),
+            "extended 3 times": await refusal(world, service, add_video(world, extended=3, added=5)),
+            "made by gen4": await refusal(world, service, add_video(world, model="gen4", seconds=5)),
+            "uploaded": await refusal(world, service, add_upload(world)),
+            "an image": await refusal(world, service, add_image(world)),
+            "always gains 8 s": await refusal(world, service, add_video(world, model="gen3a_turbo"), seconds=5),
+            "5 or 10": await refusal(world, service, add_video(world), seconds=7),
+            "ask for 5 s": await refusal(world, service, add_video(world, seconds=35), seconds=10),
+            "no extension fits": await refusal(world, service, add_video(world, seconds=40)),
         }
 
         assert {reason: failure.kind for reason, failure in cases.items()} == dict.fromkeys(cases, "invalid_request")
@@ -66,11 +66,11 @@ async def test_what_runway_would_refuse_is_refused_here_with_the_reason(tmp_path
 
 
 async def test_the_id_of_a_finished_task_stands_for_its_film(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         clip = world.assets[0]
         assert clip.task is not None
 
-        plan = await make_plan(room.client, Wish(asset_id=world.task_id(clip.task)))
+        plan = await make_plan(service.client, Wish(asset_id=world.task_id(clip.task)))
 
         assert plan.source.asset_id == world.asset_id(clip)
         assert plan.parent.task_id == world.task_id(clip.task)
@@ -81,24 +81,24 @@ async def test_the_id_of_a_finished_task_stands_for_its_film(tmp_path: Path) -> 
     [({"duration": 50.0}, "get_task"), ({"duration": 0.0, "queue": 0.0, "outcome": "fail"}, "FAILED")],
 )
 async def test_a_task_without_a_film_cannot_be_extended(tmp_path: Path, script: dict[str, object], said: str) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         task_id = world.task_id(add_task(world, **script))  # pyright: ignore[reportArgumentType]
 
         with pytest.raises(Failure, match=said):
-            await make_plan(room.client, Wish(asset_id=task_id))
+            await make_plan(service.client, Wish(asset_id=task_id))
 
 
 async def test_a_clip_whose_task_was_deleted_cannot_be_extended(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         clip = world.assets[0]
         assert clip.task is not None
         clip.task.hidden = True
 
-        assert "gone" in (await refusal(world, room, clip)).message
+        assert "gone" in (await refusal(world, service, clip)).message
 
 
 async def test_a_clip_that_cannot_be_read_is_not_submitted_on_a_guess(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, method="GET", path_prefix="/tasks", kind="status", status=503, times=None)
 
-        assert (await refusal(world, room, world.assets[0])).kind == "unavailable"
+        assert (await refusal(world, service, world.assets[0])).kind == "unavailable"

@@ -6,7 +6,7 @@ import pytest
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import Wish, make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
 from tests.upstream import fault, open_world, opened_room
@@ -20,27 +20,29 @@ def wish(world: World, **fields: object) -> Wish:
     return Wish(**{"asset_id": world.asset_id(world.assets[0]), "text_prompt": "the camera rises", **fields})  # pyright: ignore[reportArgumentType]
 
 
-async def submit(room: TasksRoom, asked: Wish, *, wait: float = 45.0, heard: list[Waiting] | None = None) -> Submitted:
+async def submit(
+    service: TaskService, asked: Wish, *, wait: float = 45.0, heard: list[Waiting] | None = None
+) -> Submitted:
     async def say(waiting: Waiting) -> None:
         if heard is not None:
             heard.append(waiting)
 
-    plan = await make_plan(room.client, asked)
-    return await room.submissions.submit(plan, deadline=anyio.current_time() + wait, say=say)
+    plan = await make_plan(service.client, asked)
+    return await service.submissions.submit(plan, deadline=anyio.current_time() + wait, say=say)
 
 
-async def failure_of_submit(room: TasksRoom, asked: Wish, *, wait: float = 45.0) -> Failure:
+async def failure_of_submit(service: TaskService, asked: Wish, *, wait: float = 45.0) -> Failure:
     with pytest.raises(Failure) as caught:
-        await submit(room, asked, wait=wait)
+        await submit(service, asked, wait=wait)
     return caught.value
 
 
 async def test_a_submit_is_written_down_and_followed_to_its_end(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
-        submitted = await submit(room, wish(world))
+    async with open_world(tmp_path) as (world, service):
+        submitted = await submit(service, wish(world))
         await anyio.sleep(60)
 
-        intent = await room.ledger.of_task(submitted.task.task_id)
+        intent = await service.ledger.of_task(submitted.task.task_id)
         assert intent is not None
         assert (intent.state, intent.status, submitted.twin) == (State.ACCEPTED, "SUCCEEDED", False)
         assert intent.ended is not None
@@ -63,10 +65,10 @@ async def test_a_submit_is_written_down_and_followed_to_its_end(tmp_path: Path) 
 async def test_a_lost_answer_is_settled_by_looking_and_never_posted_again(
     tmp_path: Path, trouble: dict[str, object], given: dict[str, object]
 ) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, **trouble)
 
-        submitted = await submit(room, wish(world, **given))
+        submitted = await submit(service, wish(world, **given))
 
         assert submitted.task.task_id == world.task_id(world.accepted[0])
         assert len(world.accepted) == 1
@@ -77,13 +79,13 @@ async def test_a_lost_answer_is_settled_by_looking_and_never_posted_again(
 async def test_a_submit_that_upstream_shows_no_trace_of_stays_unknown_and_is_never_posted_again(
     tmp_path: Path, trouble: dict[str, object]
 ) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, **trouble)
 
-        first = await failure_of_submit(room, wish(world), wait=20)
-        again = await failure_of_submit(room, wish(world), wait=0)
+        first = await failure_of_submit(service, wish(world), wait=20)
+        again = await failure_of_submit(service, wish(world), wait=0)
         await anyio.sleep(700)
-        closed = await failure_of_submit(room, wish(world))
+        closed = await failure_of_submit(service, wish(world))
 
         assert {first.kind, again.kind, closed.kind} == {"submission_unknown"}
         assert (first.charged, first.retry_safe) == ("unknown", True)
@@ -92,63 +94,63 @@ async def test_a_submit_that_upstream_shows_no_trace_of_stays_unknown_and_is_nev
 
 
 async def test_only_a_seed_of_the_callers_own_submits_a_closed_request_once_more(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="reset")
-        await failure_of_submit(room, wish(world), wait=0)
+        await failure_of_submit(service, wish(world), wait=0)
         await anyio.sleep(700)
 
-        submitted = await submit(room, wish(world, seed=7))
+        submitted = await submit(service, wish(world, seed=7))
 
         assert not submitted.twin
         assert len(world.accepted) == 1
 
 
 async def test_a_task_that_turns_up_after_the_search_was_closed_is_adopted_late(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         world.switch(late_in_lists=700.0, late_in_scheduler=700.0)
         fault(world, **POST, kind="reset_after")
-        await failure_of_submit(room, wish(world), wait=0)
+        await failure_of_submit(service, wish(world), wait=0)
         await anyio.sleep(720)
 
-        found = await submit(room, wish(world))
+        found = await submit(service, wish(world))
 
         assert found.task.task_id == world.task_id(world.accepted[0])
         assert found.twin
 
 
 async def test_what_an_earlier_process_left_unclear_is_found_at_the_start(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         world.switch(late_in_lists=30.0, late_in_scheduler=30.0)
         fault(world, **POST, kind="reset_after")
-        await failure_of_submit(room, wish(world), wait=0)
-    async with opened_room(world, tmp_path) as room:
+        await failure_of_submit(service, wish(world), wait=0)
+    async with opened_room(world, tmp_path) as service:
         await anyio.sleep(60)
 
-        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
         assert owner is not None
         assert owner.state is State.ACCEPTED
 
 
 async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Path) -> None:
-    async with open_world(tmp_path, pace=100.0) as (world, room):
-        task_id = (await submit(room, wish(world))).task.task_id
-    async with opened_room(world, tmp_path) as room:
+    async with open_world(tmp_path, pace=100.0) as (world, service):
+        task_id = (await submit(service, wish(world))).task.task_id
+    async with opened_room(world, tmp_path) as service:
         await anyio.sleep(200)
 
-        intent = await room.ledger.of_task(task_id)
+        intent = await service.ledger.of_task(task_id)
         assert intent is not None
         assert intent.status == "SUCCEEDED"
 
 
 async def test_the_same_request_twice_at_once_is_one_submit(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room), opened_room(world, tmp_path) as other:
+    async with open_world(tmp_path) as (world, service), opened_room(world, tmp_path) as other:
         found: list[Submitted] = []
 
-        async def call(place: TasksRoom) -> None:
+        async def call(place: TaskService) -> None:
             found.append(await submit(place, wish(world)))
 
         async with anyio.create_task_group() as calls:
-            for place in (room, other, room, other):
+            for place in (service, other, service, other):
                 calls.start_soon(call, place)
 
         assert len(world.accepted) == 1
@@ -157,22 +159,22 @@ async def test_the_same_request_twice_at_once_is_one_submit(tmp_path: Path) -> N
 
 
 async def test_two_films_under_one_reused_reference_are_each_adopted_as_what_they_are(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="reset_after", times=2)
         wishes = [wish(world, reply_ref="mine", text_prompt=prompt) for prompt in ("dunes", "sea")]
 
-        films = [await submit(room, asked) for asked in wishes]
+        films = [await submit(service, asked) for asked in wishes]
 
         assert [film.task.options.text_prompt for film in films] == ["dunes", "sea"]
         assert len(world.accepted) == 2
 
 
 async def test_busy_slots_are_waited_for_while_time_lasts(tmp_path: Path) -> None:
-    async with open_world(tmp_path, max_jobs=1, pace=15.0) as (world, room):
-        await submit(room, wish(world, text_prompt="first"))
+    async with open_world(tmp_path, max_jobs=1, pace=15.0) as (world, service):
+        await submit(service, wish(world, text_prompt="first"))
         heard: list[Waiting] = []
 
-        submitted = await submit(room, wish(world), heard=heard)
+        submitted = await submit(service, wish(world), heard=heard)
 
         slot = next(waiting for waiting in heard if waiting.reason == "slot")
         assert [task.task_id for task in slot.running] == [world.task_id(world.accepted[0])]
@@ -180,11 +182,11 @@ async def test_busy_slots_are_waited_for_while_time_lasts(tmp_path: Path) -> Non
 
 
 async def test_out_of_time_for_a_slot_means_that_nothing_was_submitted(tmp_path: Path) -> None:
-    async with open_world(tmp_path, max_jobs=1, pace=500.0) as (world, room):
-        await submit(room, wish(world, text_prompt="first"))
+    async with open_world(tmp_path, max_jobs=1, pace=500.0) as (world, service):
+        await submit(service, wish(world, text_prompt="first"))
 
-        failure = await failure_of_submit(room, wish(world))
-        second = await failure_of_submit(room, wish(world), wait=0)
+        failure = await failure_of_submit(service, wish(world))
+        second = await failure_of_submit(service, wish(world), wait=0)
 
         assert (failure.kind, failure.charged, failure.retry_safe, second.kind) == ("busy", "no", True, "busy")
         assert len(failure.running) == 1
@@ -192,11 +194,11 @@ async def test_out_of_time_for_a_slot_means_that_nothing_was_submitted(tmp_path:
 
 
 async def test_a_retry_after_of_upstream_is_kept_to(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="status", status=429, body={"error": "busy"}, retry_after=17)
         began = anyio.current_time()
 
-        await submit(room, wish(world))
+        await submit(service, wish(world))
 
         assert 17 <= anyio.current_time() - began < 20
 
@@ -212,12 +214,12 @@ async def test_a_retry_after_of_upstream_is_kept_to(tmp_path: Path) -> None:
 async def test_a_refusal_costs_nothing_and_says_so(
     tmp_path: Path, prompt: str, switches: dict[str, object], kind: str, retry_safe: bool
 ) -> None:
-    async with open_world(tmp_path) as (world, room):
-        plan = await make_plan(room.client, wish(world, text_prompt=prompt))
+    async with open_world(tmp_path) as (world, service):
+        plan = await make_plan(service.client, wish(world, text_prompt=prompt))
         world.switch(**switches)
 
         with pytest.raises(Failure) as caught:
-            await room.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+            await service.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
 
         assert (caught.value.kind, caught.value.charged, caught.value.retry_safe) == (kind, "no", retry_safe)
         assert not world.accepted
@@ -230,14 +232,14 @@ async def quiet(_: Waiting) -> None:
 async def test_a_refusal_that_keeps_everybody_from_looking_may_have_been_charged_and_is_settled_by_the_first_look(
     tmp_path: Path,
 ) -> None:
-    async with open_world(tmp_path) as (world, room):
-        plan = await make_plan(room.client, wish(world))
+    async with open_world(tmp_path) as (world, service):
+        plan = await make_plan(service.client, wish(world))
         world.switch(lapsed=True)
 
         with pytest.raises(Failure) as caught:
-            await room.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+            await service.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
         world.switch(lapsed=False)
-        submitted = await submit(room, wish(world))
+        submitted = await submit(service, wish(world))
 
         assert (caught.value.kind, caught.value.charged, caught.value.repeat) == ("subscription", "unknown", "later")
         assert not submitted.twin
@@ -245,54 +247,54 @@ async def test_a_refusal_that_keeps_everybody_from_looking_may_have_been_charged
 
 
 async def test_a_moderated_request_is_answered_again_without_asking_runway(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
-        first = await failure_of_submit(room, wish(world, text_prompt="forbidden"))
-        again = await failure_of_submit(room, wish(world, text_prompt="forbidden"))
+    async with open_world(tmp_path) as (world, service):
+        first = await failure_of_submit(service, wish(world, text_prompt="forbidden"))
+        again = await failure_of_submit(service, wish(world, text_prompt="forbidden"))
 
         assert (first.kind, again.kind, again.retry_safe) == ("moderated", "moderated", False)
         assert world.requests["POST /gen3/extend"] == 1
 
 
 async def test_a_cancelled_call_leaves_its_post_running_and_its_task_followed(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="delay_after", seconds=5)
         with anyio.move_on_after(1):
-            await submit(room, wish(world))
+            await submit(service, wish(world))
         await anyio.sleep(60)
 
-        intent = await room.ledger.of_task(world.task_id(world.accepted[0]))
+        intent = await service.ledger.of_task(world.task_id(world.accepted[0]))
         assert intent is not None
         assert intent.status == "SUCCEEDED"
 
 
 async def test_a_call_cancelled_while_it_waits_for_a_slot_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with open_world(tmp_path, max_jobs=1) as (world, room):
-        await submit(room, wish(world, text_prompt="first"))
+    async with open_world(tmp_path, max_jobs=1) as (world, service):
+        await submit(service, wish(world, text_prompt="first"))
         with anyio.move_on_after(2):
-            await submit(room, wish(world))
+            await submit(service, wish(world))
         await anyio.sleep(60)
 
         assert len(world.accepted) == 1
-        assert [intent.text_prompt for intent in await room.ledger.recent(10)] == ["first"]
+        assert [intent.text_prompt for intent in await service.ledger.recent(10)] == ["first"]
 
 
 async def test_a_shutdown_lets_the_answer_be_written_down(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="delay_after", seconds=2)
         with anyio.move_on_after(1):
-            await submit(room, wish(world))
-    async with opened_room(world, tmp_path) as room:
-        owner = await room.ledger.of_task(world.task_id(world.accepted[0]))
+            await submit(service, wish(world))
+    async with opened_room(world, tmp_path) as service:
+        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
 
         assert owner is not None
         assert len(world.accepted) == 1
 
 
 async def test_a_post_that_is_never_answered_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
+    async with open_world(tmp_path) as (world, service):
         fault(world, **POST, kind="delay", seconds=1000)
         with anyio.move_on_after(1):
-            await submit(room, wish(world))
+            await submit(service, wish(world))
         began = anyio.current_time()
 
     assert anyio.current_time() - began < 5
@@ -300,8 +302,8 @@ async def test_a_post_that_is_never_answered_does_not_hold_up_a_shutdown(tmp_pat
 
 async def test_a_ledger_that_cannot_be_written_stops_a_submit_before_it_costs_anything(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite3").write_bytes(b"no ledger" * 999)
-    async with open_world(tmp_path) as (world, room):
-        failure = await failure_of_submit(room, wish(world))
+    async with open_world(tmp_path) as (world, service):
+        failure = await failure_of_submit(service, wish(world))
 
         assert (failure.kind, failure.charged) == ("unavailable", "no")
         assert "damaged" in failure.message
@@ -311,39 +313,39 @@ async def test_a_ledger_that_cannot_be_written_stops_a_submit_before_it_costs_an
 async def test_a_host_that_gives_up_and_asks_again_five_times_is_charged_once_and_gets_the_film(
     tmp_path: Path,
 ) -> None:
-    async with open_world(tmp_path, pace=55.0) as (world, room):
+    async with open_world(tmp_path, pace=55.0) as (world, service):
         for _ in range(5):
             with anyio.move_on_after(10):
-                await submit(room, wish(world), wait=45)
+                await submit(service, wish(world), wait=45)
                 await anyio.sleep(10)
-        submitted = await submit(room, wish(world))
+        submitted = await submit(service, wish(world))
         await anyio.sleep(20)
 
         assert submitted.twin
         assert len(world.accepted) == 1
-        assert (await room.client.task(submitted.task.task_id)).status == "SUCCEEDED"
+        assert (await service.client.task(submitted.task.task_id)).status == "SUCCEEDED"
 
 
 async def test_runways_own_429_names_the_tasks_that_run_as_well(tmp_path: Path) -> None:
-    async with open_world(tmp_path, runway_limit=1, pace=500.0) as (world, room):
-        first = await submit(room, wish(world, text_prompt="first"))
+    async with open_world(tmp_path, runway_limit=1, pace=500.0) as (world, service):
+        first = await submit(service, wish(world, text_prompt="first"))
         heard: list[Waiting] = []
 
         with pytest.raises(Failure) as caught:
-            await submit(room, wish(world), heard=heard)
+            await submit(service, wish(world), heard=heard)
 
         assert {task.task_id for waiting in heard for task in waiting.running} == {first.task.task_id}
         assert [task.task_id for task in caught.value.running] == [first.task.task_id]
 
 
 async def test_a_request_whose_task_was_deleted_is_not_told_as_if_it_still_ran(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, room):
-        await submit(room, wish(world))
+    async with open_world(tmp_path) as (world, service):
+        await submit(service, wish(world))
         world.accepted[0].hidden = True
-        at_once = await submit(room, wish(world))
+        at_once = await submit(service, wish(world))
         await anyio.sleep(700)
 
-        failure = await failure_of_submit(room, wish(world))
+        failure = await failure_of_submit(service, wish(world))
 
         assert not at_once.task.is_terminal
         assert (failure.kind, failure.charged, failure.twin) == ("not_found", "yes", True)

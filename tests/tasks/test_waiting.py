@@ -135,7 +135,7 @@ async def test_a_wait_that_is_cut_off_leaves_the_task_followed_and_unattended() 
         course = booth.make(60.0)
         with anyio.move_on_after(20.0):
             await wait_for(watcher, booth.tell(course), deadline=math.inf, tell=silent)
-        entry = watcher.known(course.task_id)
+        entry = watcher.followed(course.task_id)
         assert entry is not None
         assert not entry.is_attended
         await anyio.sleep(90.0)

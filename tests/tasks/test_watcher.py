@@ -12,7 +12,7 @@ import pytest
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.simulator.library import add_task
-from runway_mcp.tasks.follow.durations import Usual
+from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.booth import Booth, Course, Row, nothing, silent, watching
@@ -269,10 +269,10 @@ async def test_a_task_that_queues_is_left_alone() -> None:
 
 
 async def test_what_earlier_tasks_took_keeps_reads_for_the_time_when_the_end_can_come() -> None:
-    usual = Usual()
-    usual.learn(("gen3a", False), [100.0, 110.0, 120.0, 130.0, 140.0])
+    durations = Durations()
+    durations.learn(("gen3a", False), [100.0, 110.0, 120.0, 130.0, 140.0])
     taught, untaught = Booth(), Booth()
-    async with watching(taught, usual=usual) as watcher:
+    async with watching(taught, durations=durations) as watcher:
         await ends(watcher, taught, taught.make(100.0, shows=nothing), patience=POLL)
     async with watching(untaught) as watcher:
         await ends(watcher, untaught, untaught.make(100.0, shows=nothing), patience=POLL)
@@ -339,7 +339,7 @@ async def test_a_task_may_be_followed_while_a_page_is_taken_in() -> None:
         await anyio.sleep(200)
 
         assert len(booth.courses) == 20
-        assert not any(watcher.known(each) for each in booth.courses)
+        assert not any(watcher.followed(each) for each in booth.courses)
 
 
 async def test_a_read_of_a_followed_task_is_shared_by_all_who_ask_within_an_interval() -> None:
@@ -399,14 +399,14 @@ async def test_who_looks_at_all_tasks_has_them_read_as_if_he_waited(looked_at: s
         looking = ExitStack()
         entries = [watcher.follow(booth.tell(booth.make(300.0, shows=nothing))) for _ in range(3)]
         if looked_at == "all at once":
-            watcher.overlook(begin=True)
+            watcher.observe_all(begin=True)
         for entry in entries if looked_at == "one by one" else ():
             looking.enter_context(entry.attended())
         await anyio.sleep(100)
         attended = booth.pages
         looking.close()
         if looked_at == "all at once":
-            watcher.overlook(begin=False)
+            watcher.observe_all(begin=False)
         await anyio.sleep(100)
 
     assert attended >= 100 / POLL / 3
@@ -439,7 +439,7 @@ async def test_an_end_that_takes_long_to_write_down_breaks_no_reader(seconds: fl
             await watcher.read(course.task_id)
             await anyio.sleep(0.7)
 
-        assert watcher.known(course.task_id) is None
+        assert watcher.followed(course.task_id) is None
         await ends(watcher, booth, booth.make(30.0))
 
 
@@ -499,7 +499,7 @@ async def test_a_read_of_a_task_that_is_not_followed_asks_upstream() -> None:
             assert (await watcher.read(course.task_id)).task_id == course.task_id
 
         assert len(booth.arrivals) == 3
-        assert watcher.known(course.task_id) is None
+        assert watcher.followed(course.task_id) is None
 
 
 async def test_a_read_that_fails_is_the_callers_and_leaves_the_task_followed() -> None:
@@ -528,21 +528,21 @@ async def test_a_read_that_fails_is_the_callers_and_leaves_the_task_followed() -
     ],
 )
 async def test_reads_that_fail_on_the_way_lose_no_task(tmp_path: Path, trouble: dict[str, object]) -> None:
-    async with open_world(tmp_path) as (world, room):
-        task = await room.client.task(world.task_id(add_task(world, duration=20.0)))
+    async with open_world(tmp_path) as (world, service):
+        task = await service.client.task(world.task_id(add_task(world, duration=20.0)))
         fault(world, method="GET", path_prefix="/tasks", **trouble)
 
-        ended = await wait_for(room.watcher, task, deadline=anyio.current_time() + 300, tell=silent)
+        ended = await wait_for(service.watcher, task, deadline=anyio.current_time() + 300, tell=silent)
 
         assert ended.status == "SUCCEEDED"
 
 
 async def test_a_task_that_was_deleted_is_given_up_after_ten_minutes_and_so_is_waiting_for_it(tmp_path: Path) -> None:
-    async with open_world(tmp_path, pace=9000.0) as (world, room):
+    async with open_world(tmp_path, pace=9000.0) as (world, service):
         made = add_task(world)
-        task = await room.client.task(world.task_id(made))
+        task = await service.client.task(world.task_id(made))
         made.hidden = True
-        left = await wait_for(room.watcher, task, deadline=math.inf, tell=silent)
+        left = await wait_for(service.watcher, task, deadline=math.inf, tell=silent)
         gave_up, before = anyio.current_time(), world.requests.total()
         await anyio.sleep(900)
 
@@ -586,9 +586,9 @@ async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> N
 
 
 async def test_what_an_earlier_process_left_is_read_soon_and_then_at_leisure(tmp_path: Path) -> None:
-    async with open_world(tmp_path, pace=600.0) as (world, room):
-        task = await room.client.extend(ExtendRequest(asset_id=world.asset_id(world.assets[0]), seed=1))
-        room.watcher.follow(Task(task_id=task.task_id, status="PENDING"), oldest=400.0)
+    async with open_world(tmp_path, pace=600.0) as (world, service):
+        task = await service.client.extend(ExtendRequest(asset_id=world.asset_id(world.assets[0]), seed=1))
+        service.watcher.follow(Task(task_id=task.task_id, status="PENDING"), oldest=400.0)
         await anyio.sleep(POLL)
         assert world.requests["GET /tasks/{id}"] == 1
         await anyio.sleep(120)

@@ -313,10 +313,10 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
         return f"{name} is empty. {properties[name]['description']}"
     if problem["type"] == "value_error":
         return str(problem.get("ctx", {}).get("error"))
-    return f"{name} must be {_form(name, properties[name])}, not {_shown(problem['input'])}."
+    return f"{name} must be {_expected(name, properties[name])}, not {_shown(problem['input'])}."
 
 
-def _form(name: str, schema: Schema) -> str:
+def _expected(name: str, schema: Schema) -> str:
     """What a property accepts, in words."""
     if name in _FORMS:
         return _FORMS[name]

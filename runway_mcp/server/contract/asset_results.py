@@ -7,7 +7,7 @@ from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import AssetDocument, AssetOutput, AssetsOutput, RunningOutput, Video
 from runway_mcp.server.contract.uris import asset_uri
-from runway_mcp.tasks.listing import Listed, Listing, Running
+from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 
 LONGEST_ASSET = 600
 """Characters of an asset's structured form in a listing without links."""
@@ -20,7 +20,7 @@ _SHORTEST = (
 )
 
 
-def assets_output(listing: Listing, asked: Asked) -> AssetsOutput:
+def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
     """A page of assets; with the argument `links` also their links, previews and making tasks."""
     links = asked.arguments.get("links") is True
     step = next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None
@@ -58,7 +58,7 @@ def asset_output(asset: Asset) -> AssetDocument:
     )
 
 
-def _summary(listing: Listing) -> str:
+def _summary(listing: AssetListing) -> str:
     able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
     count = len(listing.assets)
     what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
@@ -73,7 +73,7 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
-def _asset(listed: Listed, *, links: bool) -> AssetOutput:
+def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
     asset, verdict, origin, longest = listed.asset, listed.verdict, listed.origin, listed.longest
     metadata = asset.metadata
     told = AssetOutput(

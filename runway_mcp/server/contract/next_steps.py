@@ -119,7 +119,7 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
 
 
 def _patient(asked: Asked) -> dict[str, Any]:
-    """The same arguments with as long a wait as may be, in which slow answers find room."""
+    """The same arguments with as long a wait as may be, in which slow answers find service."""
     waits = {"extend_video": asked.wait_seconds, "get_task": 0}
     if asked.arguments.get("wait_seconds", waits.get(asked.tool, asked.wait_seconds)) >= asked.wait_seconds:
         return asked.arguments

@@ -35,14 +35,14 @@ def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
             break
         cut = shorter(cut)
         structured = cut.wire()
-    blocks = list(_links(output)) if links else []
+    blocks = list(_resource_links(output)) if links else []
     return _result(task_text(cut), structured, blocks, is_error=output.error is not None)
 
 
 def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
     """The result of a listing, or of its failure; `links` as for a task."""
     listed = output.assets or () if links else ()
-    blocks = [_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
+    blocks = [_resource_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
     return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
 
 
@@ -50,15 +50,15 @@ def _result(text: str, structured: dict[str, object], links: list[ResourceLink],
     return CallToolResult(content=[TextContent(text=text), *links], structured_content=structured, is_error=is_error)
 
 
-def _links(output: TaskOutput) -> Iterator[ResourceLink]:
+def _resource_links(output: TaskOutput) -> Iterator[ResourceLink]:
     for film in (output.video, *(output.more_videos or ())):
         if film is not None:
-            yield _link(film.uri, film.name or "film")
+            yield _resource_link(film.uri, film.name or "film")
     if output.task_uri:
-        yield _link(output.task_uri, "task")
+        yield _resource_link(output.task_uri, "task")
 
 
-def _link(uri: str, name: str) -> ResourceLink:
+def _resource_link(uri: str, name: str) -> ResourceLink:
     """A link to a resource of ours; reading it gives JSON, for an asset with a fresh link to the film."""
     return ResourceLink(uri=uri, name=one_line(name), mime_type="application/json")
 

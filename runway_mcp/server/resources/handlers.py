@@ -31,7 +31,7 @@ from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.server.reads import task_of
-from runway_mcp.tasks.history import Known, intent_of, known_tasks, more_tasks
+from runway_mcp.tasks.history import HistoryEntry, intent_of, newest_tasks, older_tasks
 from runway_mcp.tasks.intents import Intent
 
 KEPT_MS = 3_600_000
@@ -39,7 +39,7 @@ KEPT_MS = 3_600_000
 
 _JSON = "application/json"
 _LONGEST_CURSOR = 4
-_PATIENCE = 5.0
+_ASSET_READ_SECONDS = 5.0
 _TASKS = Resource(
     uri=TASKS,
     name="tasks",
@@ -73,12 +73,12 @@ async def list_templates(_ctx: RequestContext, _params: PaginatedRequestParams |
 async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | None) -> ListResourcesResult:
     """The list of tasks, then the tasks page by page; the cursor is the offset of a page."""
     context, cursor = ctx.lifespan_context, params.cursor if params else None
-    if context.open_room is None:
+    if context.open_service is None:
         return ListResourcesResult(resources=[_TASKS])
     if cursor is None:
-        known, following = await known_tasks(context.open_room, context.settings.email)
+        known, following = await newest_tasks(context.open_service, context.settings.email)
     else:
-        known, following = await more_tasks(context.open_room, context.settings.email, _offset(cursor))
+        known, following = await older_tasks(context.open_service, context.settings.email, _offset(cursor))
     return ListResourcesResult(
         resources=[*([_TASKS] if cursor is None else []), *_entries(known)],
         next_cursor=None if following is None else str(following),
@@ -114,16 +114,16 @@ def checked_address(uri: str) -> Address:
 
 async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any], int]:
     """The JSON of a resource, and for how many milliseconds it may be kept."""
-    room = context.room
+    service = context.service
     match address:
         case Address("task", str(task_id)):
             task = await task_of(context, task_id)
-            output = task_output(task, context.reading(task_id), intent=await intent_of(room, task_id))
+            output = task_output(task, context.reading(task_id), intent=await intent_of(service, task_id))
             return output.wire(), KEPT_MS if _is_final(task) else 0
         case Address("asset", str(asset_id)):
-            return asset_output(await room.client.asset(asset_id, patience=_PATIENCE)).wire(), 0
+            return asset_output(await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)).wire(), 0
         case _:
-            known, _ = await known_tasks(room, context.settings.email)
+            known, _ = await newest_tasks(service, context.settings.email)
             return {"tasks": [_output(context, each).wire() for each in known]}, 0
 
 
@@ -132,13 +132,13 @@ def _is_final(task: Task) -> bool:
     return task.is_terminal and (task.status != "SUCCEEDED" or bool(task.artifacts))
 
 
-def _output(context: ServerContext, known: Known) -> TaskOutput:
+def _output(context: ServerContext, known: HistoryEntry) -> TaskOutput:
     if isinstance(known, Intent):
         return intent_output(known, context.settings.wait_seconds)
     return task_output(known.task, context.reading(known.task.task_id), intent=known.intent)
 
 
-def _entries(known: Iterable[Known]) -> Iterator[Resource]:
+def _entries(known: Iterable[HistoryEntry]) -> Iterator[Resource]:
     """The entries of those that are tasks; an unclear submit has no address of its own."""
     for each in known:
         task = each if isinstance(each, Intent) else each.task

@@ -16,7 +16,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from runway_mcp.server import protocol_tasks as mcp_tasks
+from runway_mcp.server import protocol_tasks
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.resources.handlers import checked_address
@@ -29,7 +29,7 @@ _NO_CONNECTION = (
 _FULL = f"One client can hear of {MOST_URIS} resources at a time: unsubscribe from others first."
 
 
-async def stay_in_touch(ctx: RequestContext, _params: NotificationParams) -> None:
+async def send_updates(ctx: RequestContext, _params: NotificationParams) -> None:
     """Tells a client of the 2025 protocols of changes for as long as its connection lasts.
 
     It begins with `notifications/initialized`, and the SDK cancels it when the connection is gone, however it went.
@@ -41,7 +41,7 @@ async def stay_in_touch(ctx: RequestContext, _params: NotificationParams) -> Non
                 try:
                     await connection.tell(ctx.session)
                 finally:
-                    context.attendance.go(connection.addresses)
+                    context.observers.remove(connection.addresses)
     except Exception as error:  # noqa: BLE001  the SDK would log its text
         log_crash(ctx.method, error)
 
@@ -52,7 +52,7 @@ async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> Empt
     if connection.is_full and not connection.hears_of(address, params.uri):
         raise MCPError(INVALID_REQUEST, _FULL)
     if connection.add(address, params.uri):
-        ctx.lifespan_context.attendance.come([address])
+        ctx.lifespan_context.observers.add([address])
     return EmptyResult()
 
 
@@ -60,15 +60,15 @@ async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> 
     """Takes a subscription back, under the spelling of the URI that it was made with; without one, does nothing."""
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.drop(address, params.uri):
-        ctx.lifespan_context.attendance.go([address])
+        ctx.lifespan_context.observers.remove([address])
     return EmptyResult()
 
 
 async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
     """Serves a listening stream of 2026-07-28, for what of the wishes this server has news of."""
     wanted = params.notifications
-    if (wanted.model_extra or {}).get("taskIds") and not mcp_tasks.declared(ctx):
-        raise mcp_tasks.undeclared()
+    if (wanted.model_extra or {}).get("taskIds") and not protocol_tasks.declared(ctx):
+        raise protocol_tasks.undeclared()
     spelled = {uri: checked_address(uri) for uri in wanted.resource_subscriptions or ()}
     if len(spelled) > MOST_URIS:
         raise MCPError(INVALID_REQUEST, _FULL)
@@ -76,11 +76,11 @@ async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) 
         resources_list_changed=wanted.resources_list_changed, resource_subscriptions=list(spelled) or None
     )
     context, addresses = ctx.lifespan_context, set(spelled.values())
-    context.attendance.come(addresses)
+    context.observers.add(addresses)
     try:
         return await context.subscriptions.listen(ctx, params.model_copy(update={"notifications": granted}), spelled)
     finally:
-        context.attendance.go(addresses)
+        context.observers.remove(addresses)
 
 
 def _connection(ctx: RequestContext) -> Connection:

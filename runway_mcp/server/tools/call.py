@@ -81,7 +81,7 @@ _SILENCE = 10.0
 # Within so many seconds a call that named no wait hears of another call's POST.
 _ANSWERED_WITHIN = 3.0
 
-_Answer = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
+_Output = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Call:
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
     """Answers a request that was submitted before; else plans it, and tells the plan or submits it once and waits.
 
-    Where the user's terms ask for it, the result may be a question to the person instead. A host that takes tasks gets
+    Where the user's policy ask for it, the result may be a question to the person instead. A host that takes tasks gets
     one as soon as the task is known.
     """
     deadline = call.deadline(arguments.wait_seconds)
@@ -153,7 +153,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     except Failure as failure:
         if failure.kind != "insufficient_credits":
             raise
-        balance = await balance_of(call.context.room.client, plan.account)
+        balance = await balance_of(call.context.service.client, plan.account)
         return failure_output(failure, call.asked, balance=balance)
     if isinstance(submitted, InputRequiredResult):
         return submitted
@@ -182,7 +182,7 @@ async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
     call.spending = True
-    submitted = await call.context.room.submissions.answer(
+    submitted = await call.context.service.submissions.answer(
         earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
     )
     call.spending = submitted is not None
@@ -221,7 +221,7 @@ _CALLED_BACK = (
 
 async def _waited(call: Call, task: Task, deadline: float) -> Task:
     """The task at its end, or as it was last told; remarks if upstream has not told of it for long."""
-    watcher = call.context.room.watcher
+    watcher = call.context.service.watcher
     if deadline > anyio.current_time():
         task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
     silence = watcher.silence(task.task_id)
@@ -241,7 +241,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
         step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
-        output = plan_output(plan, await balance_of(call.context.room.client, plan.account), step=step)
+        output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
         return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.wish.reply_url is None:
         call.remark(_CALLED_BACK)
@@ -249,7 +249,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     is_needed = threshold is not None and plan.cost > threshold
     quote = await offer(call.context, plan) if is_needed else None
     step = next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quote.id if quote else None)
-    return plan_output(plan, await balance_of(call.context.room.client, plan.account), quote=quote, step=step)
+    return plan_output(plan, await balance_of(call.context.service.client, plan.account), quote=quote, step=step)
 
 
 async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
@@ -259,7 +259,7 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
     task = await read_named(context, task_id, wait=deadline - anyio.current_time())
-    intent = await intent_of(context.room, task.task_id)
+    intent = await intent_of(context.service, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await _waited(call, task, deadline)
@@ -270,7 +270,7 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
     """Reads a page of assets with the verdicts on them."""
-    room, settings = call.context.room, call.context.settings
+    service, settings = call.context.service, call.context.settings
     page = Page(
         arguments.media_type,
         arguments.offset,
@@ -280,10 +280,10 @@ async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
         arguments.extendable_only,
     )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
-    return assets_output(await list_page(room.client, room.ledger, page, seconds=seconds), call.asked)
+    return assets_output(await list_page(service.client, service.ledger, page, seconds=seconds), call.asked)
 
 
-_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Answer]]]] = {
+_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Output]]]] = {
     "extend_video": (ExtendVideo, extend_video),
     "get_task": (GetTask, get_task),
     "list_assets": (ListAssets, list_assets),
@@ -333,7 +333,7 @@ async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredRes
     """The result of a call, whatever happens but its cancellation."""
     model, run = _RUN[call.asked.tool]
     try:
-        _ = call.context.room
+        _ = call.context.service
         output = await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
         return output if isinstance(output, (TaskState, InputRequiredResult)) else await _result(output, call)
     except InvalidArguments as refusal:
@@ -355,7 +355,7 @@ async def _failed(failure: Failure, call: Call, step: NextStep | None = None) ->
 async def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResult:
     if call.note:
         output = output.model_copy(update={"summary": f"{output.summary} {call.note}"})
-    if isinstance(output, TaskOutput) and call.context.open_room is not None:
+    if isinstance(output, TaskOutput) and call.context.open_service is not None:
         output = with_day(output, await day_of(call.context))
     links = call.context.settings.resource_links
     if isinstance(output, AssetsOutput):

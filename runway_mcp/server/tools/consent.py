@@ -34,14 +34,14 @@ _FORM: ElicitRequestedSchema = {
 # A person has at least so long to answer, however short the wait of the call is, in seconds.
 _THINKING_SECONDS = 20.0
 
-Answer = Literal["yes", "no", "unasked", "unanswered"] | InputRequiredResult
+Reply = Literal["yes", "no", "unasked", "unanswered"] | InputRequiredResult
 """What the person says; `unasked` if the host cannot ask, `unanswered` if no answer came in time; a result is the
 question itself.
 """
 
 
 @dataclass(frozen=True)
-class EarlierAnswer:
+class EarlierReply:
     """What a person answered to the question that an earlier call of the same arguments returned."""
 
     quote: str
@@ -55,14 +55,14 @@ class Person:
     ctx: RequestContext
     params: CallToolRequestParams
 
-    def answered(self) -> EarlierAnswer | None:
+    def answered(self) -> EarlierReply | None:
         """The answer that this call brings along; the state around it was sealed by this process."""
         if not self.params.request_state:
             return None
         state: dict[str, Any] = json.loads(self.params.request_state)
-        return EarlierAnswer(str(state["quote"]), _agrees((self.params.input_responses or {}).get(_QUESTION)))
+        return EarlierReply(str(state["quote"]), _agrees((self.params.input_responses or {}).get(_QUESTION)))
 
-    async def ask(self, question: str, quote: Quote, *, deadline: float) -> Answer:
+    async def ask(self, question: str, quote: Quote, *, deadline: float) -> Reply:
         """Asks whether to spend what the quote covers; waits until the deadline, and for twenty seconds at least."""
         if not self._can_fill_forms():
             return "unasked"

@@ -1,4 +1,4 @@
-"""The spend of an `extend_video` call: the user's terms, the person's consent where they ask for it, the submit."""
+"""The spend of an `extend_video` call: the user's policy, the person's consent where they ask for it, the submit."""
 
 import logging
 from dataclasses import replace
@@ -10,7 +10,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.policy import Day, Quote, Terms, TermsRefused, arguments_key, terms_failure
+from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, arguments_key, policy_failure
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
 from runway_mcp.tasks.store.database import LedgerError
@@ -24,9 +24,9 @@ _SAID_NOTHING = (
 _SAID_NO = "The user was asked and did not agree to the spend, so nothing was submitted."
 
 
-def terms_of(settings: Settings, quote: str | None = None) -> Terms:
-    """The terms that the settings make, with the quote that a call brings along."""
-    return Terms(
+def policy_of(settings: Settings, quote: str | None = None) -> SpendPolicy:
+    """The policy that the settings make, with the quote that a call brings along."""
+    return SpendPolicy(
         per_call=settings.max_credits_per_call,
         per_day=settings.max_credits_per_day,
         confirm_above=settings.confirm_above,
@@ -44,36 +44,36 @@ async def spend(
     say: Say,
     patience: float | None,
 ) -> Submitted | InputRequiredResult:
-    """Submits a plan within the terms, or returns the question that the host must put to the person first.
+    """Submits a plan within the policy, or returns the question that the host must put to the person first.
 
     `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and what a
     submit ends in.
     """
-    earlier, submissions = person.answered(), context.room.submissions
+    earlier, submissions = person.answered(), context.service.submissions
     if earlier is not None and not earlier.agreed:
         raise Failure("declined", _SAID_NO)
-    terms = terms_of(context.settings, earlier.quote if earlier else confirm)
+    policy = policy_of(context.settings, earlier.quote if earlier else confirm)
     submit = partial(submissions.submit, plan, deadline=deadline, say=say, patience=patience)
     try:
-        return await submit(terms=terms)
-    except TermsRefused as refusal:
+        return await submit(policy=policy)
+    except PolicyRefused as refusal:
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
-            raise terms_failure(refusal, plan, terms) from refusal
+            raise policy_failure(refusal, plan, policy) from refusal
         answer = await person.ask(_question(plan), quote, deadline=deadline - ANSWER_PATIENCE)
         if isinstance(answer, InputRequiredResult):
             return answer
         if answer == "unasked":
-            raise terms_failure(refusal, plan, terms) from refusal
+            raise policy_failure(refusal, plan, policy) from refusal
     if answer == "unanswered":
         raise Failure("declined", _SAID_NOTHING, about="confirm")
     if answer == "no":
         raise Failure("declined", _SAID_NO)
-    terms = replace(terms, quote=quote.id)
+    policy = replace(policy, quote=quote.id)
     try:
-        return await submit(terms=terms)
-    except TermsRefused as refusal:
-        raise terms_failure(refusal, plan, terms) from refusal
+        return await submit(policy=policy)
+    except PolicyRefused as refusal:
+        raise policy_failure(refusal, plan, policy) from refusal
 
 
 async def day_of(context: ServerContext) -> Day | None:
@@ -82,7 +82,7 @@ async def day_of(context: ServerContext) -> Day | None:
     if limit is None:
         return None
     try:
-        return await context.room.ledger.day(limit)
+        return await context.service.ledger.day(limit)
     except LedgerError as error:
         _log.warning("%s", error)
         return None
@@ -91,7 +91,7 @@ async def day_of(context: ServerContext) -> Day | None:
 async def offer(context: ServerContext, plan: Plan) -> Quote | None:
     """A quote for a plan, in the ledger; None if the ledger cannot take it, which a submit would say as well."""
     try:
-        return await context.room.ledger.offer(arguments_key(plan))
+        return await context.service.ledger.offer(arguments_key(plan))
     except LedgerError as error:
         _log.warning("%s", error)
         return None
@@ -99,11 +99,11 @@ async def offer(context: ServerContext, plan: Plan) -> Quote | None:
 
 async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
     """Why the caps, or a ledger that cannot be used, would refuse a plan now, for a dry run; None if they would not."""
-    terms = terms_of(context.settings)
+    policy = policy_of(context.settings)
     try:
-        await context.room.ledger.check(plan.cost, terms=terms)
-    except TermsRefused as refusal:
-        return terms_failure(refusal, plan, terms)
+        await context.service.ledger.check(plan.cost, policy=policy)
+    except PolicyRefused as refusal:
+        return policy_failure(refusal, plan, policy)
     except LedgerError as error:
         return Failure("unavailable", f"{error} Until then no submit is possible.")
     return None

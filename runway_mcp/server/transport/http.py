@@ -33,7 +33,7 @@ from starlette.types import Message, Receive, Scope, Send
 from runway_mcp import __version__
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.transport.callbacks import callback_route
-from runway_mcp.server.transport.security import HEALTH, guarded, host_rules
+from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
 
 MAX_BODY = 1_048_576
 """The largest request body in bytes; no call of ours comes near it."""
@@ -49,29 +49,29 @@ def create_app(
     allowed_hosts: tuple[str, ...] = (),
 ) -> Starlette:
     """The ASGI app of a server; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`. It may be started once."""
-    doors = _Doors(server)
+    endpoints = _Endpoints(server)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
-        callback_route(doors.take_callback),
-        Route("/mcp", RequestBodyLimitMiddleware(doors.mcp, MAX_BODY)),
+        callback_route(endpoints.take_callback),
+        Route("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
     ]
     if transport == "sse":
         routes += [
-            Route("/sse", RequestBodyLimitMiddleware(doors.sse, MAX_BODY), methods=["GET"]),
-            Mount("/messages/", app=doors.messages.handle_post_message),
+            Route("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
+            Mount("/messages/", app=endpoints.messages.handle_post_message),
         ]
-    door = Middleware(guarded, access_token=access_token, rules=host_rules(allowed_hosts))
-    return Starlette(routes=routes, middleware=[door], lifespan=doors.open)
+    guard = Middleware(access_guard, access_token=access_token, rules=host_rules(allowed_hosts))
+    return Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
 
 
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok", "version": __version__})
 
 
-class _Doors:
+class _Endpoints:
     """The ways into one server; `open` is their lifetime, and nothing comes in outside it.
 
-    The SDK's security settings stay off, because `guarded` has checked the request before it comes here.
+    The SDK's security settings stay off, because `access_guard` has checked the request before it comes here.
     """
 
     def __init__(self, server: Server[Any]) -> None:
@@ -98,8 +98,8 @@ class _Doors:
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if no submit of ours gave out its address."""
-        room = self._state.open_room if isinstance(self._state, ServerContext) else None
-        return room is not None and await room.callbacks.take(token, read)
+        service = self._state.open_service if isinstance(self._state, ServerContext) else None
+        return service is not None and await service.callbacks.take(token, read)
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in its session, in a session of its own if it is `initialize`, or else by itself."""

@@ -52,7 +52,7 @@ def _with_ports(name: str) -> tuple[str, ...]:
     return (name,) if has_port else (name, f"{name}:*")
 
 
-def guarded(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSecuritySettings) -> ASGIApp:
+def access_guard(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSecuritySettings) -> ASGIApp:
     """The app behind its door: 401 without the token (where one is set), 421 for a strange Host, 403 for an Origin."""
     check = TransportSecurityMiddleware(rules)
 

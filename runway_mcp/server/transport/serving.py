@@ -33,7 +33,7 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
-async def listen(app: Starlette, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+async def serve_app(app: Starlette, listener: socket.socket, *, ready: Callable[[], None]) -> None:
     """Serves the app, its lifespan around everything, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
     To be called in the main thread. Closes the socket. No request is logged, since its URL may hold what is private.
@@ -52,10 +52,10 @@ async def listen(app: Starlette, listener: socket.socket, *, ready: Callable[[],
     # The lifespan is entered here, because uvicorn would end the process itself where that fails.
     with listener:
         async with app.router.lifespan_context(app):
-            await _Listening(config, closing, ready).serve(sockets=[listener])
+            await _BoundedServer(config, closing, ready).serve(sockets=[listener])
 
 
-class _Listening(uvicorn.Server):
+class _BoundedServer(uvicorn.Server):
     """Uvicorn with our signals: it would raise them once more at its end, and so spoil the exit code."""
 
     def __init__(self, config: uvicorn.Config, closing: anyio.Event, ready: Callable[[], None]) -> None:

@@ -17,9 +17,9 @@ from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
 from runway_mcp.tasks.follow.waiting import wait_for
-from runway_mcp.tasks.service import TasksRoom
+from runway_mcp.tasks.service import TaskService
 
-MOST_LINGERING = 256
+MOST_POLLED = 256
 """How many tasks are looked at by hosts that poll; the one that was polled longest ago makes room for the next."""
 
 KEPT_SECONDS = 300.0
@@ -27,113 +27,113 @@ KEPT_SECONDS = 300.0
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 5.0
+_TASK_READ_SECONDS = 5.0
 _AGAIN = 30.0
 _READS_AT_ONCE = 5
 
 
 @dataclass
-class _Attended:
+class _Observed:
     """One task: who looks at it, and what upstream last said of it."""
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    visitors: int = 0
+    count: int = 0
     is_followed: bool = False
     task: Task | None = None
     seen: float = -math.inf
 
-    def see(self, task: Task) -> None:
+    def note(self, task: Task) -> None:
         if task is not self.task:
             self.task, self.seen = task, anyio.current_time()
 
 
-class Attendance:
-    """Who looks at which task. Without a room of tasks it counts, and follows nothing.
+class Observers:
+    """Who looks at which task. Without a task service it counts, and follows nothing.
 
     `unfinished` gives a task that is followed already, and so need not be read first.
     """
 
     def __init__(
-        self, room: TasksRoom | None, background: TaskGroup, *, unfinished: Callable[[str], Task | None]
+        self, service: TaskService | None, background: TaskGroup, *, unfinished: Callable[[str], Task | None]
     ) -> None:
-        self._room = room
+        self._service = service
         self._background = background
         self._unfinished = unfinished
         self._reads = anyio.Semaphore(_READS_AT_ONCE)
-        self._attended: dict[str, _Attended] = {}
-        self._lingering: dict[str, anyio.CancelScope] = {}
-        self._left: dict[str, None] = {}
+        self._observed: dict[str, _Observed] = {}
+        self._polled: dict[str, anyio.CancelScope] = {}
+        self._dismissed: dict[str, None] = {}
 
-    def begin(self, task_id: str, task: Task | None = None) -> None:
+    def add_task(self, task_id: str, task: Task | None = None) -> None:
         """One more looks at the task; `task`, where the caller has read it, saves a read. To be ended once."""
-        attended = self._attended.setdefault(task_id, _Attended())
-        attended.visitors += 1
+        observed = self._observed.setdefault(task_id, _Observed())
+        observed.count += 1
         if task is not None:
-            attended.see(task)
-        ended = attended.task is not None and attended.task.is_terminal
-        if self._room is not None and not attended.is_followed and not ended:
-            attended.is_followed = True
-            self._background.start_soon(self._attend, self._room, task_id, attended)
+            observed.note(task)
+        ended = observed.task is not None and observed.task.is_terminal
+        if self._service is not None and not observed.is_followed and not ended:
+            observed.is_followed = True
+            self._background.start_soon(self._follow, self._service, task_id, observed)
 
-    def end(self, task_id: str) -> None:
+    def remove_task(self, task_id: str) -> None:
         """One less looks at the task."""
-        attended = self._attended[task_id]
-        attended.visitors -= 1
-        if not attended.visitors:
-            attended.scope.cancel()
-            del self._attended[task_id]
+        observed = self._observed[task_id]
+        observed.count -= 1
+        if not observed.count:
+            observed.scope.cancel()
+            del self._observed[task_id]
 
-    def come(self, addresses: Iterable[Address]) -> None:
-        """One more looks at each of these resources, the list of all tasks among them; to be taken back by `go`."""
+    def add(self, addresses: Iterable[Address]) -> None:
+        """One more looks at each of these resources, the list of all tasks among them; to be taken back by `remove`."""
         for address in addresses:
             self._turn(address, begin=True)
 
-    def go(self, addresses: Iterable[Address]) -> None:
+    def remove(self, addresses: Iterable[Address]) -> None:
         """One less looks at each of these resources."""
         for address in addresses:
             self._turn(address, begin=False)
 
     def _turn(self, address: Address, *, begin: bool) -> None:
         if address.kind == "task" and address.id is not None:
-            (self.begin if begin else self.end)(address.id)
-        elif address.kind == "tasks" and self._room is not None:
-            self._room.watcher.overlook(begin=begin)
+            (self.add_task if begin else self.remove_task)(address.id)
+        elif address.kind == "tasks" and self._service is not None:
+            self._service.watcher.observe_all(begin=begin)
 
     def latest(self, task_id: str) -> Task | None:
         """The task as it was last seen, while somebody looks at it; None if it has to be read."""
-        attended = self._attended.get(task_id)
-        if attended is None or anyio.current_time() - attended.seen > KEPT_SECONDS:
+        observed = self._observed.get(task_id)
+        if observed is None or anyio.current_time() - observed.seen > KEPT_SECONDS:
             return None
-        return attended.task
+        return observed.task
 
-    def linger(self, task: Task, seconds: float) -> None:
+    def expire_after(self, task: Task, seconds: float) -> None:
         """Somebody who polls looks at the task for so long from now, unless he comes again or leaves."""
         task_id, until = task.task_id, anyio.current_time() + seconds
-        stay = self._lingering.pop(task_id, None)
+        stay = self._polled.pop(task_id, None)
         if stay is not None and not stay.cancel_called:
             stay.deadline = until
-            self._attended[task_id].see(task)
+            self._observed[task_id].note(task)
         else:
             stay = anyio.CancelScope(deadline=until)
-            self.begin(task_id, task)
+            self.add_task(task_id, task)
             self._background.start_soon(self._stay, task_id, stay)
-        self._lingering[task_id] = stay
-        if len(self._lingering) > MOST_LINGERING:
-            self._dismiss(next(iter(self._lingering)))
+        self._polled[task_id] = stay
+        if len(self._polled) > MOST_POLLED:
+            self._drop(next(iter(self._polled)))
 
-    def leave(self, task_id: str) -> None:
+    def dismiss(self, task_id: str) -> None:
         """Whoever polls the task says that he does not look at it any more."""
-        self._dismiss(task_id)
-        self._left[task_id] = None
-        if len(self._left) > MOST_LINGERING:
-            del self._left[next(iter(self._left))]
+        self._drop(task_id)
+        self._dismissed[task_id] = None
+        if len(self._dismissed) > MOST_POLLED:
+            del self._dismissed[next(iter(self._dismissed))]
 
-    def has_left(self, task_id: str) -> bool:
+    def was_dismissed(self, task_id: str) -> bool:
         """Whether somebody who polled the task said that he would not look at it any more, the newest such only."""
-        return task_id in self._left
+        return task_id in self._dismissed
 
-    def _dismiss(self, task_id: str) -> None:
-        stay = self._lingering.pop(task_id, None)
+    def _drop(self, task_id: str) -> None:
+        stay = self._polled.pop(task_id, None)
         if stay is not None:
             stay.cancel()
 
@@ -142,29 +142,29 @@ class Attendance:
             with stay:
                 await anyio.sleep_forever()
         finally:
-            if self._lingering.get(task_id) is stay:
-                del self._lingering[task_id]
-            self.end(task_id)
+            if self._polled.get(task_id) is stay:
+                del self._polled[task_id]
+            self.remove_task(task_id)
 
-    async def _attend(self, room: TasksRoom, task_id: str, attended: _Attended) -> None:
-        async def see(task: Task) -> None:
-            attended.see(task)
+    async def _follow(self, service: TaskService, task_id: str, observed: _Observed) -> None:
+        async def note(task: Task) -> None:
+            observed.note(task)
 
-        with attended.scope:
+        with observed.scope:
             try:
-                task = attended.task or self._unfinished(task_id) or await self._read(room, task_id)
+                task = observed.task or self._unfinished(task_id) or await self._read(service, task_id)
                 if task is not None:
-                    attended.see(await wait_for(room.watcher, task, deadline=math.inf, tell=see))
+                    observed.note(await wait_for(service.watcher, task, deadline=math.inf, tell=note))
             except Exception as error:  # noqa: BLE001  a crash here would end every other task of the process
                 log_crash("the following of a task", error)
-        attended.is_followed = False
+        observed.is_followed = False
 
-    async def _read(self, room: TasksRoom, task_id: str) -> Task | None:
+    async def _read(self, service: TaskService, task_id: str) -> Task | None:
         """The task, however long upstream takes to tell of it; None if it knows of none."""
         while True:
             try:
                 async with self._reads:
-                    return await room.watcher.read(task_id, patience=_PATIENCE)
+                    return await service.watcher.read(task_id, patience=_TASK_READ_SECONDS)
             except (NotFound, InvalidRequest):
                 return None
             except RunwayError as error:

@@ -40,52 +40,57 @@ class Connection:
     """What one connection of the 2025 protocols wants to hear of, and what it has not been told yet."""
 
     def __init__(self) -> None:
-        self._forms: dict[Address, set[str]] = {}
+        self._spellings: dict[Address, set[str]] = {}
         self._unsent: dict[str | None, None] = {}
-        self._stirred = anyio.Event()
+        self._has_news = anyio.Event()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """What it is subscribed to."""
-        return tuple(self._forms)
+        return tuple(self._spellings)
 
     @property
     def is_full(self) -> bool:
         """Whether it is subscribed to as much as it may be."""
-        return sum(map(len, self._forms.values())) >= MOST_URIS
+        return sum(map(len, self._spellings.values())) >= MOST_URIS
 
-    def hears_of(self, address: Address, form: str) -> bool:
+    def hears_of(self, address: Address, spelling: str) -> bool:
         """Whether it is subscribed under this spelling of the URI."""
-        return form in self._forms.get(address, ())
+        return spelling in self._spellings.get(address, ())
 
-    def add(self, address: Address, form: str) -> bool:
+    def add(self, address: Address, spelling: str) -> bool:
         """Subscribes it under this spelling of the URI; True if it was not subscribed to that resource before."""
-        first = address not in self._forms
-        self._forms.setdefault(address, set()).add(form)
+        first = address not in self._spellings
+        self._spellings.setdefault(address, set()).add(spelling)
         return first
 
-    def drop(self, address: Address, form: str) -> bool:
+    def drop(self, address: Address, spelling: str) -> bool:
         """Takes the subscription under this spelling back; True if that was the last one to the resource."""
-        if not self.hears_of(address, form):
+        if not self.hears_of(address, spelling):
             return False
-        self._forms[address].remove(form)
-        if self._forms[address]:
+        self._spellings[address].remove(spelling)
+        if self._spellings[address]:
             return False
-        del self._forms[address]
+        del self._spellings[address]
         return True
 
     def hear(self, addresses: tuple[Address, ...], *, listed: bool) -> None:
         """Keeps what is news to it, to be told: under its own spelling of the URI, and verbatim."""
-        told = [uri for address in addresses if (forms := self._forms.get(address)) for uri in {*forms, address.uri}]
+        told = [
+            uri
+            for address in addresses
+            if (spellings := self._spellings.get(address))
+            for uri in {*spellings, address.uri}
+        ]
         self._unsent |= dict.fromkeys([*told, *([None] if listed else [])])
         if self._unsent:
-            self._stirred.set()
+            self._has_news.set()
 
     async def tell(self, session: ServerSession) -> None:
         """Sends whatever is news, for as long as the connection lasts."""
         while True:
-            await self._stirred.wait()
-            self._stirred = anyio.Event()
+            await self._has_news.wait()
+            self._has_news = anyio.Event()
             while self._unsent:
                 news = next(iter(self._unsent))
                 del self._unsent[news]

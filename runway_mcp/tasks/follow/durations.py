@@ -15,12 +15,12 @@ Sort = tuple[str | None, bool]
 """What tells how long a task takes: its type, and whether it runs in explore mode."""
 
 
-def sort_of(task: Task) -> Sort:
+def task_kind(task: Task) -> Sort:
     """The sort of a task."""
     return task.task_type, bool(task.options.explore_mode)
 
 
-class Usual:
+class Durations:
     """How long, in seconds from the submit, the last successful tasks of each sort took."""
 
     def __init__(self) -> None:
@@ -36,4 +36,4 @@ class Usual:
 
     def span(self, task: Task) -> Span | None:
         """Between which ages most tasks of this one's sort have ended; None if too few have been seen."""
-        return self._spans.get(sort_of(task))
+        return self._spans.get(task_kind(task))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import anyio
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.follow.schedule import Outlook
+from runway_mcp.tasks.follow.schedule import Forecast
 
 
 def _nobody() -> None:
@@ -16,27 +16,27 @@ def _nobody() -> None:
 class Followed:
     """A task under watch: `task` is what upstream last said of it, `changed` is set when it says something else.
 
-    A waiter takes `changed` before it looks at `task`, so that no change is lost between the two. `stir` is called
+    A waiter takes `changed` before it looks at `task`, so that no change is lost between the two. `on_wait` is called
     when somebody begins to wait; `age` is how many seconds ago the task was submitted; `is_told` is False while `task`
     is what the ledger remembers and not upstream's word, `is_given_up` is True once nobody reads it any more because
-    upstream has not known it for long. Reader and watcher keep the other attributes.
+    upstream has not known it for long. AccountReader and watcher keep the other attributes.
     """
 
     __slots__ = (
         "_attended_until",
-        "_stir",
+        "_on_wait",
         "absent",
         "changed",
         "claim",
         "claimed",
         "expects_call",
+        "forecast",
         "is_given_up",
         "is_told",
         "known_at",
         "listed",
         "looked_into",
         "nudged",
-        "outlook",
         "swept",
         "task",
         "turned",
@@ -46,14 +46,14 @@ class Followed:
     )
 
     def __init__(
-        self, task: Task, *, age: float = 0.0, is_told: bool = True, stir: Callable[[], None] = _nobody
+        self, task: Task, *, age: float = 0.0, is_told: bool = True, on_wait: Callable[[], None] = _nobody
     ) -> None:
         now = anyio.current_time()
         self.task = task
         self.changed = anyio.Event()
         self.is_told = is_told
         self.is_given_up = False
-        self.outlook = Outlook(began=now - age, seen=now if is_told else now - age)
+        self.forecast = Forecast(began=now - age, seen=now if is_told else now - age)
         self.waiters = 0
         # When upstream last knew it, and when it last told something else.
         self.known_at = self.turned = now
@@ -69,7 +69,7 @@ class Followed:
         # Whether it should be read by itself as soon as that is allowed.
         self.urgent = False
         self._attended_until = now
-        self._stir = stir
+        self._on_wait = on_wait
 
     @property
     def is_attended(self) -> bool:
@@ -81,18 +81,18 @@ class Followed:
         """Keeps the reads at the pace of somebody who waits: a call, a subscriber, an open stream."""
         self.waiters += 1
         if self.waiters == 1:
-            self._stir()
+            self._on_wait()
         try:
             yield
         finally:
             self.waiters -= 1
 
-    def glance(self, seconds: float) -> None:
+    def observe_for(self, seconds: float) -> None:
         """Counts somebody who asks again and again as one who waits, for so long after he asked."""
         was_attended = self.is_attended
         self._attended_until = anyio.current_time() + seconds
         if not was_attended:
-            self._stir()
+            self._on_wait()
 
     def take(self, task: Task) -> None:
         """Takes what upstream says, and wakes all waiters if it is something else than before."""

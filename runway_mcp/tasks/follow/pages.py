@@ -60,7 +60,7 @@ class Window:
         return Window(0, enough) if not self.offset and enough <= self.limit / 2 else self
 
 
-class Listing:
+class TaskList:
     """What an account's list has proved worth so far; outlives the readers of the account.
 
     `window` is the part to ask for next, `last_read` when any task of the account was last read, in the event loop's
@@ -105,16 +105,16 @@ class Listing:
             self._is_said = True
             _log.warning("the list of tasks does not serve (%s); tasks are read one by one", why)
 
-    def suspect(self, followed: Iterable[Followed], usual: Callable[[Task], Span | None]) -> Followed | None:
+    def suspect(self, followed: Iterable[Followed], durations: Callable[[Task], Span | None]) -> Followed | None:
         """The task whose single read should check the list now, because the list has told nothing else of it for long.
 
-        `usual` tells when such a task usually ends. None while such a check is not due; it takes the place of a page.
+        `durations` tells when such a task usually ends. None while no check is due; it replaces a page.
         """
         entry = min((entry for entry in followed if entry.listed), key=lambda entry: entry.turned, default=None)
         if entry is None:
             return None
-        now, span = anyio.current_time(), usual(entry.task)
-        is_overdue = span is not None and now - entry.outlook.began > _OVERDUE * span.late
+        now, span = anyio.current_time(), durations(entry.task)
+        is_overdue = span is not None and now - entry.forecast.began > _OVERDUE * span.late
         unchecked = (_UNCHECKED_PROVEN if self._is_proven and not is_overdue else _UNCHECKED) * self._poll
         if now - max(self._checked, entry.turned) < unchecked:
             return None
@@ -154,7 +154,7 @@ class Listing:
                 entry.listed, entry.swept, entry.absent = True, False, 0
                 continue
             entry.absent += absences is not None
-            is_expected = entry.listed or entry.outlook.began < fresh
+            is_expected = entry.listed or entry.forecast.began < fresh
             if absences is not None and entry.absent >= absences and is_expected:
                 entry.urgent, entry.listed, entry.swept = entry.urgent or entry.listed, False, True
             elif is_expected and not entry.swept:

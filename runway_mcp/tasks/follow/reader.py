@@ -16,7 +16,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Followed, merged, told
-from runway_mcp.tasks.follow.pages import Listing
+from runway_mcp.tasks.follow.pages import TaskList
 from runway_mcp.tasks.follow.schedule import Need, Span, Watch, need, together
 
 _log = logging.getLogger(__name__)
@@ -32,40 +32,40 @@ _URGENT_AT_ONCE = 3
 _ROWS_AT_ONCE = 5
 
 
-class Reader:
+class AccountReader:
     """The reads of one account for as long as it has unfinished tasks.
 
     `poll` is the shortest time between two reads in seconds. `on_change` is awaited with each changed task before its
-    waiters are woken, `on_gone` with each that upstream has not known for ten minutes; `usual` tells when such a task
-    usually ends; `callbacks_come` whether those that were asked for can be expected to tell the end, `is_overlooked`
-    whether somebody looks at all tasks at once.
+    waiters are woken, `on_gone` with each that upstream has not known for ten minutes. `durations` tells when such a
+    task usually ends, `callbacks_come` whether callbacks that were asked for can be expected to tell the end, and
+    `has_global_observers` whether all tasks are observed at once.
     """
 
     def __init__(
         self,
         account: str | None,
         client: RunwayClient,
-        listing: Listing,
+        task_list: TaskList,
         *,
         poll: float,
         on_change: Callable[[Followed, Task], Awaitable[None]],
         on_gone: Callable[[Task], Awaitable[None]],
-        usual: Callable[[Task], Span | None],
+        durations: Callable[[Task], Span | None],
         callbacks_come: Callable[[], bool],
-        is_overlooked: Callable[[], bool],
+        has_global_observers: Callable[[], bool],
     ) -> None:
         self.followed: dict[str, Followed] = {}
         self._account = account
         self._client = client
-        self._listing = listing
+        self._task_list = task_list
         self._poll = poll
         self._on_change = on_change
         self._on_gone = on_gone
-        self._usual = usual
+        self._durations = durations
         self._callbacks_come = callbacks_come
-        self._is_overlooked = is_overlooked
+        self._is_overlooked = has_global_observers
         self._phase = random.random()  # noqa: S311  keeps readers out of step
-        self._earliest = max(anyio.current_time() + self._phase * poll, listing.last_read + poll)
+        self._earliest = max(anyio.current_time() + self._phase * poll, task_list.last_read + poll)
         self._pause = 0.0
         self._failure: RunwayError | None = None
         self._alone = 0
@@ -73,7 +73,7 @@ class Reader:
         self._stirred = anyio.Event()
         self._claimed: list[Followed] = []
 
-    def stir(self) -> None:
+    def reconsider(self) -> None:
         """Makes the reader think again about when to read, since what it follows or for whom has changed."""
         self._stirred.set()
 
@@ -83,7 +83,7 @@ class Reader:
             now, last = anyio.current_time(), entry.looked_into
             entry.claim = now if last is None else max(now, last + self._poll)
             self._claimed.append(entry)
-            self.stir()
+            self.reconsider()
 
     async def run(self) -> None:
         """Reads until nothing is left to follow."""
@@ -125,7 +125,7 @@ class Reader:
 
     async def _ask_in_turn(self, entry: Followed, patience: float | None) -> None:
         """A read for a caller, unless the reader's next one is due, or serves him as well; raises what it raises."""
-        if len(self.followed) > 1 and (self._listing.serves() or self._next() <= anyio.current_time()):
+        if len(self.followed) > 1 and (self._task_list.serves() or self._next() <= anyio.current_time()):
             await self._turn()
             if self._failure is not None:
                 raise self._failure
@@ -134,8 +134,8 @@ class Reader:
         try:
             await self._read_alone(entry, patience)
         finally:
-            self._listing.last_read = anyio.current_time()
-            self._earliest = max(self._earliest, self._listing.last_read + self._poll)
+            self._task_list.last_read = anyio.current_time()
+            self._earliest = max(self._earliest, self._task_list.last_read + self._poll)
         self._pause, self._failure = 0.0, None
         self._rest(self._poll)
 
@@ -145,12 +145,12 @@ class Reader:
 
     def _allowed(self) -> float:
         """When a caller may have a task read."""
-        return self._listing.last_read + max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
+        return self._task_list.last_read + max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
 
     def _rest(self, pause: float) -> None:
         """Counts from the answer, so that no delay on the way brings two reads closer together at upstream's door."""
-        self._listing.last_read = anyio.current_time()
-        self._earliest = self._listing.last_read + pause
+        self._task_list.last_read = anyio.current_time()
+        self._earliest = self._task_list.last_read + pause
 
     def _next(self) -> float:
         """When the next read is due; while none is allowed it is not weighed which one."""
@@ -171,11 +171,11 @@ class Reader:
 
     def _need(self, entry: Followed) -> Need:
         if entry.urgent:
-            return Need(entry.outlook.seen, 1.0)
+            return Need(entry.forecast.seen, 1.0)
         net = entry.expects_call and self._callbacks_come()
         attended = entry.is_attended or self._is_overlooked()
         watch = Watch(attended=attended, net=net, nudged=entry.nudged)
-        return need(entry.outlook, watch, poll=self._poll, usual=self._usual(entry.task), phase=self._phase)
+        return need(entry.forecast, watch, poll=self._poll, durations=self._durations(entry.task), phase=self._phase)
 
     async def _turn(self) -> None:
         """One read, whatever comes of it, and the time before which there is no other in turn."""
@@ -196,12 +196,12 @@ class Reader:
     async def _read(self) -> None:
         now, entries = anyio.current_time(), list(self.followed.values())
         claimed = [entry for entry in self._claims() if (entry.claim or 0.0) <= now]
-        serves = (len(entries) > 1 or entries[0].unknown) and self._listing.serves()
-        if claimed and not (serves and self._listing.worth_a_page(len(claimed))):
+        serves = (len(entries) > 1 or entries[0].unknown) and self._task_list.serves()
+        if claimed and not (serves and self._task_list.worth_a_page(len(claimed))):
             await self._look_into(claimed[0])
         elif not serves:
             await self._read_alone(self._neediest(entries))
-        elif not claimed and (suspect := self._listing.suspect(entries, self._usual)):
+        elif not claimed and (suspect := self._task_list.suspect(entries, self._durations)):
             await self._check(suspect)
         elif alone := self._better_alone(entries):
             await self._read_alone(self._neediest(alone))
@@ -231,7 +231,7 @@ class Reader:
     async def _check(self, entry: Followed) -> None:
         listed = entry.task
         await self._read_alone(entry)
-        self._listing.doubt(listed, entry.task)
+        self._task_list.doubt(listed, entry.task)
 
     async def _read_alone(self, entry: Followed, patience: float | None = 0) -> bool:
         """Reads one task by itself; False if upstream does not know it, raises whatever else the read raises."""
@@ -239,24 +239,24 @@ class Reader:
             task = await self._client.task(entry.task.task_id, patience=patience)
         except NotFound:
             now = anyio.current_time()
-            entry.outlook, entry.urgent, entry.unknown = replace(entry.outlook, seen=now), False, True
+            entry.forecast, entry.urgent, entry.unknown = replace(entry.forecast, seen=now), False, True
             if now - entry.known_at > _GONE_SECONDS and self._follows(entry):
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
                 del self.followed[entry.task.task_id]
                 entry.give_up()
                 await self._on_gone(entry.task)
             return False
-        self._listing.outdone(task)
+        self._task_list.outdone(task)
         await self._note(entry, task)
         return True
 
     async def _read_page(self, entries: list[Followed]) -> None:
         page = await self._page()
-        if page is None or not self._listing.believes({task.task_id: task for task in page}):
+        if page is None or not self._task_list.believes({task.task_id: task for task in page}):
             return
         rows = {task.task_id: row for row, task in enumerate(page)}
         found = {each: rows[each] for each in self.followed if each in rows}
-        self._listing.showed(page, found, entries)
+        self._task_list.showed(page, found, entries)
         for turn, (task_id, row) in enumerate(found.items(), start=1):
             await self._take(self.followed[task_id], page[row])
             if turn % _ROWS_AT_ONCE == 0:
@@ -278,7 +278,7 @@ class Reader:
     async def _note(self, entry: Followed, task: Task) -> None:
         now = anyio.current_time()
         entry.is_told, entry.urgent, entry.nudged, entry.unknown, entry.known_at = True, False, False, False, now
-        entry.outlook = entry.outlook.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
+        entry.forecast = entry.forecast.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
         if told(task) != told(entry.task):
             entry.turned = now
             await self._on_change(entry, task)
@@ -288,17 +288,17 @@ class Reader:
 
     async def _page(self) -> tuple[Task, ...] | None:
         """The part of the list that should show what is followed; None if the list refuses."""
-        window = self._listing.window
+        window = self._task_list.window
         try:
             return await self._client.tasks(email=self._account, offset=window.offset, limit=window.limit, patience=0)
         except (InvalidRequest, NotFound, UnexpectedResponse) as error:
             if not (isinstance(error, UnexpectedResponse) and error.unreadable):
-                self._listing.distrust(str(error))
+                self._task_list.distrust(str(error))
                 return None
-            self._listing.unanswered()
+            self._task_list.unanswered()
             raise
         except RunwayError:
-            self._listing.unanswered()
+            self._task_list.unanswered()
             raise
 
 

@@ -67,7 +67,7 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """What is known of a task's course: `began` is its submit, `seen` when upstream last told of it, `reads` how often.
 
     `starts` is when upstream expects to begin; `ratio` is the last one told, which `rose` to that. If it rises evenly,
@@ -86,8 +86,8 @@ class Outlook:
     soonest: float = 0.0
     latest: float = inf
 
-    def after(self, now: float, *, ratio: float | None, starts_in: float | None) -> "Outlook":
-        """The outlook after a read."""
+    def after(self, now: float, *, ratio: float | None, starts_in: float | None) -> "Forecast":
+        """The forecast after a read."""
         known = replace(self, seen=now, reads=self.reads + 1, starts=now + starts_in if starts_in else None)
         if ratio is None:
             return known
@@ -107,24 +107,24 @@ class Outlook:
         return _restarted(known) if max(known.soonest, now) > known.latest else known
 
 
-def need(outlook: Outlook, watch: Watch, *, poll: float, usual: Span | None = None, phase: float = 0.0) -> Need:
+def need(forecast: Forecast, watch: Watch, *, poll: float, durations: Span | None = None, phase: float = 0.0) -> Need:
     """When a task is next worth a read.
 
-    `usual` is learned from such tasks; `phase`, from 0 to 1 and one for each reader, spreads what may be spread.
+    `durations` is learned from such tasks; `phase`, from 0 to 1 and one for each reader, spreads what may be spread.
     """
-    seen, worth = outlook.seen, _IDLE
+    seen, worth = forecast.seen, _IDLE
     if watch.net:
-        return Need(_under_net(outlook, watch, poll), worth)
-    if outlook.starts is not None and outlook.starts > seen:
-        pause = min(max(poll, (outlook.starts - seen) / 2), _QUEUED * poll)
-    elif outlook.latest < inf:
-        pause, worth = _until_promise(outlook, poll)
+        return Need(_under_net(forecast, watch, poll), worth)
+    if forecast.starts is not None and forecast.starts > seen:
+        pause = min(max(poll, (forecast.starts - seen) / 2), _QUEUED * poll)
+    elif forecast.latest < inf:
+        pause, worth = _until_promise(forecast, poll)
     else:
-        pause, worth = _unforetold(seen - outlook.began, usual or UNKNOWN, poll)
+        pause, worth = _unforetold(seen - forecast.began, durations or UNKNOWN, poll)
     if not watch.attended:
         pause = max(pause, _UNATTENDED * poll)
     # The quickest pace and a promised end are kept exactly.
-    may_spread = outlook.reads == 0 or (pause > poll and worth == _IDLE)
+    may_spread = forecast.reads == 0 or (pause > poll and worth == _IDLE)
     return Need(seen + pause * (1 + _SPREAD * phase if may_spread else 1), worth)
 
 
@@ -145,16 +145,16 @@ def together(needs: Sequence[Need], *, earliest: float, poll: float) -> float:
     return min(choices, key=lateness)
 
 
-def _restarted(outlook: Outlook) -> Outlook:
-    return replace(outlook, anchor=(outlook.seen, outlook.ratio or 0.0), soonest=outlook.seen, latest=inf)
+def _restarted(forecast: Forecast) -> Forecast:
+    return replace(forecast, anchor=(forecast.seen, forecast.ratio or 0.0), soonest=forecast.seen, latest=inf)
 
 
-def _stalls(outlook: Outlook, step: float) -> bool:
+def _stalls(forecast: Forecast, step: float) -> bool:
     """Whether the ratio has stood still for twice as long as a step of it took before."""
-    if outlook.anchor is None or outlook.ratio is None or outlook.ratio <= outlook.anchor[1]:
+    if forecast.anchor is None or forecast.ratio is None or forecast.ratio <= forecast.anchor[1]:
         return False
-    then, first = outlook.anchor
-    return outlook.seen - outlook.rose > 2 * step * (outlook.rose - then) / (outlook.ratio - first)
+    then, first = forecast.anchor
+    return forecast.seen - forecast.rose > 2 * step * (forecast.rose - then) / (forecast.ratio - first)
 
 
 def _ends(
@@ -177,40 +177,40 @@ def _ends(
     return soonest, latest
 
 
-def _until_promise(outlook: Outlook, poll: float) -> tuple[float, float]:
+def _until_promise(forecast: Forecast, poll: float) -> tuple[float, float]:
     """The pause until just when the task must have ended, or may have if that is not known so well, and its worth.
 
     A read that comes a moment too early costs a whole pause, so a span that is short is waited for. On a long way
     there a read or two tell the end better.
     """
-    soonest = max(outlook.soonest, outlook.seen)
-    span = outlook.latest - soonest
+    soonest = max(forecast.soonest, forecast.seen)
+    span = forecast.latest - soonest
     if span <= _SHORT * poll:
-        left, worth = outlook.latest - outlook.seen, _SURE
+        left, worth = forecast.latest - forecast.seen, _SURE
     else:
-        left, worth = soonest - outlook.seen + min(_LEAD * span, _LONGEST_LEAD * poll), _LIKELY
+        left, worth = soonest - forecast.seen + min(_LEAD * span, _LONGEST_LEAD * poll), _LIKELY
     if left > _FAR * poll:
         return min(left / 2, _FAR * poll), _IDLE
     return max(poll, left), worth
 
 
-def _unforetold(age: float, usual: Span, poll: float) -> tuple[float, float]:
+def _unforetold(age: float, durations: Span, poll: float) -> tuple[float, float]:
     """The pause, and its worth, for a task of that age of whose end nothing tells but other tasks of its sort."""
     if age < poll:
         return poll, _IDLE
-    if age < usual.soon:
-        return min(max(poll, usual.soon - age), _FAR * poll), _IDLE
-    return min(max(poll, (age - usual.late) / 4), _FAR * poll), _VAGUE
+    if age < durations.soon:
+        return min(max(poll, durations.soon - age), _FAR * poll), _IDLE
+    return min(max(poll, (age - durations.late) / 4), _FAR * poll), _VAGUE
 
 
-def _under_net(outlook: Outlook, watch: Watch, poll: float) -> float:
-    seen, age = outlook.seen, outlook.seen - outlook.began
-    if outlook.reads:
+def _under_net(forecast: Forecast, watch: Watch, poll: float) -> float:
+    seen, age = forecast.seen, forecast.seen - forecast.began
+    if forecast.reads:
         plan = seen + _NET_PAUSE * poll
     else:
-        plan = outlook.began + (_NET_FIRST if watch.attended else _NET_FIRST_UNATTENDED) * poll
-    if outlook.latest < inf:
-        plan = min(plan, outlook.latest + _NET_GRACE * poll)
+        plan = forecast.began + (_NET_FIRST if watch.attended else _NET_FIRST_UNATTENDED) * poll
+    if forecast.latest < inf:
+        plan = min(plan, forecast.latest + _NET_GRACE * poll)
     if watch.nudged and watch.attended:
-        plan = min(plan, outlook.began + max(_NET_OLDER * age, _NET_SOONEST * poll))
+        plan = min(plan, forecast.began + max(_NET_OLDER * age, _NET_SOONEST * poll))
     return max(plan, seen)

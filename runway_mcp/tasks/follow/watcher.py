@@ -1,7 +1,8 @@
 """Follows unfinished tasks: one reader per account, however many tasks it runs and however many callers wait.
 
-Readers live in the lifespan's task group, so they outlive the call that began them. A callback is a cue: it can hurry
-a read, and while callbacks come the reads are only a net for those that get lost. Its body is never believed.
+Readers live in the lifespan's task group, so they outlive the call that began them. A callback can
+bring a read forward, and while callbacks come the reads are only a net for those that get lost. Its body is never
+believed.
 """
 
 import logging
@@ -15,17 +16,17 @@ from anyio.abc import TaskGroup
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.follow.durations import Usual, sort_of
+from runway_mcp.tasks.follow.durations import Durations, task_kind
 from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.follow.pages import Listing
-from runway_mcp.tasks.follow.reader import Reader
+from runway_mcp.tasks.follow.pages import TaskList
+from runway_mcp.tasks.follow.reader import AccountReader
 
 _log = logging.getLogger(__name__)
 
 # After so many ends in a row that no callback told of, none is expected until one comes.
 _MISSED = 2
 # Who asks again within so many poll intervals counts as one who waits.
-_GLANCE = 6.0
+_OBSERVED_INTERVALS = 6.0
 # No task is taken to be older, whatever its date, in seconds.
 _OLDEST = 86_400.0
 
@@ -34,8 +35,8 @@ class Watcher:
     """Reads followed tasks until they end, never more often than `poll_seconds` per account.
 
     `on_change` is awaited with each changed task before its waiters are woken, `on_gone` with each that upstream has
-    not known for ten minutes, which nobody reads any more. `usual` is what earlier tasks taught of how long they take;
-    the watcher goes on learning. `now` gives Unix seconds.
+    not known for ten minutes, which nobody reads any more. `durations` is what earlier tasks taught of how long they
+    take; the watcher goes on learning. `now` gives Unix seconds.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Watcher:
         poll_seconds: float,
         on_change: Callable[[Task], Awaitable[None]],
         on_gone: Callable[[Task], Awaitable[None]] | None = None,
-        usual: Usual | None = None,
+        durations: Durations | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
@@ -54,13 +55,13 @@ class Watcher:
         self._poll = poll_seconds
         self._on_change = on_change
         self._on_gone = on_gone
-        self._usual = usual or Usual()
+        self._durations = durations or Durations()
         self._now = now
-        self._readers: dict[str | None, Reader] = {}
-        self._listings: dict[str | None, Listing] = {}
+        self._readers: dict[str | None, AccountReader] = {}
+        self._task_lists: dict[str | None, TaskList] = {}
         self._missed = 0
-        self._onlookers = 0
-        self._desks: WeakValueDictionary[str, _Desk] = WeakValueDictionary()
+        self._global_observers = 0
+        self._coalescers: WeakValueDictionary[str, _Coalescer] = WeakValueDictionary()
 
     def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
         """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle.
@@ -74,20 +75,20 @@ class Watcher:
         entry = reader.followed.get(task.task_id)
         if entry is None:
             age, is_told = self._age(task, oldest), task.created_at is not None
-            entry = reader.followed[task.task_id] = Followed(task, age=age, is_told=is_told, stir=reader.stir)
-            reader.stir()
+            entry = reader.followed[task.task_id] = Followed(task, age=age, is_told=is_told, on_wait=reader.reconsider)
+            reader.reconsider()
         if calls_back and not entry.expects_call:
             entry.expects_call = True
-            reader.stir()
+            reader.reconsider()
         return entry
 
-    def overlook(self, *, begin: bool) -> None:
+    def observe_all(self, *, begin: bool) -> None:
         """Begins, or ends, to keep all reads at the pace of somebody who waits; each begin is to be ended once."""
-        self._onlookers += 1 if begin else -1
+        self._global_observers += 1 if begin else -1
         for reader in self._readers.values():
-            reader.stir()
+            reader.reconsider()
 
-    def known(self, task_id: str) -> Followed | None:
+    def followed(self, task_id: str) -> Followed | None:
         """The handle of a task while it is followed."""
         reader = self._readers.get(account_of(task_id))
         return reader.followed.get(task_id) if reader else None
@@ -98,27 +99,27 @@ class Watcher:
         Callers who ask at the same time cost one read, and whoever asks again and again counts as one who waits. Raises
         what the read raises; `patience` is the client's.
         """
-        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
         if reader is None or entry is None:
-            return await self._desks.setdefault(task_id, _Desk()).ask(self._client, task_id, patience)
-        entry.glance(_GLANCE * self._poll)
+            return await self._coalescers.setdefault(task_id, _Coalescer()).read(self._client, task_id, patience)
+        entry.observe_for(_OBSERVED_INTERVALS * self._poll)
         return await reader.told_lately(entry, patience=patience)
 
     def silence(self, task_id: str) -> float | None:
         """For how many seconds upstream has not told of a followed task; None unless its reads fail."""
-        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
         if reader is None or entry is None or not reader.fails:
             return None
         return anyio.current_time() - entry.known_at
 
-    def cue(self, task_id: str, *, ended: bool) -> None:
+    def note_callback(self, task_id: str, *, ended: bool) -> None:
         """Takes a callback about a task; one that claims its end earns a read at once, at most one per poll interval.
 
         Any other may bring the next read forward if somebody waits. A task that is not followed is left alone.
         """
         if ended:
             self._missed = 0
-        reader, entry = self._readers.get(account_of(task_id)), self.known(task_id)
+        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
         if reader is None or entry is None:
             return
         if ended:
@@ -126,25 +127,25 @@ class Watcher:
             reader.claim(entry)
         elif not entry.nudged:
             entry.nudged = True
-            reader.stir()
+            reader.reconsider()
 
-    def _begin(self, account: str | None) -> Reader:
-        listing = self._listings.setdefault(account, Listing(self._poll))
-        reader = self._readers[account] = Reader(
+    def _begin(self, account: str | None) -> AccountReader:
+        task_list = self._task_lists.setdefault(account, TaskList(self._poll))
+        reader = self._readers[account] = AccountReader(
             account,
             self._client,
-            listing,
+            task_list,
             poll=self._poll,
             on_change=self._changed,
             on_gone=self._gone,
-            usual=self._usual.span,
+            durations=self._durations.span,
             callbacks_come=lambda: self._missed < _MISSED,
-            is_overlooked=lambda: self._onlookers > 0,
+            has_global_observers=lambda: self._global_observers > 0,
         )
         self._background.start_soon(self._run, account, reader)
         return reader
 
-    async def _run(self, account: str | None, reader: Reader) -> None:
+    async def _run(self, account: str | None, reader: AccountReader) -> None:
         try:
             await reader.run()
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -164,7 +165,7 @@ class Watcher:
             if entry.expects_call and not entry.claimed:
                 self._missed += 1
             if task.status == "SUCCEEDED":
-                self._usual.learn(sort_of(task), (anyio.current_time() - entry.outlook.began,))
+                self._durations.learn(task_kind(task), (anyio.current_time() - entry.forecast.began,))
         try:
             await self._on_change(task)
         except Exception:  # noqa: BLE001  whoever waits must hear of the change all the same
@@ -178,14 +179,14 @@ class Watcher:
             _log.exception("a task that is gone could not be passed on")
 
 
-class _Desk:
+class _Coalescer:
     """Where callers ask for one task at the same time: an answer that came after somebody asked serves him too."""
 
     def __init__(self) -> None:
         self._turn = anyio.Lock()
         self._told: tuple[float, Task] | None = None
 
-    async def ask(self, client: RunwayClient, task_id: str, patience: float | None) -> Task:
+    async def read(self, client: RunwayClient, task_id: str, patience: float | None) -> Task:
         asked = anyio.current_time()
         async with self._turn:
             if self._told is None or self._told[0] < asked:

@@ -11,7 +11,7 @@ from runway_mcp.tasks.store.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class Ground:
+class SubmitDependencies:
     """Upstream, the ledger, and the task group in which whatever outlives a call runs.
 
     `accepted` is awaited with each task that becomes ours.

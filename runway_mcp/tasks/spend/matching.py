@@ -23,18 +23,18 @@ from runway_mcp.tasks.store.ledger import Ledger
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
 # The length of the first page that is looked through, and of each further one; the last offset that upstream takes.
 _FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, 1000, 1000
-_PATIENCE = 3.0
+_LOOK_READ_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Sight:
+class LookResult:
     """What a look saw: the intent's task, or none; `complete` if both lists could be read, so that none means none."""
 
     task: Task | None
     complete: bool
 
 
-async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iterable[RunningTask] = ()) -> Sight:
+async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iterable[RunningTask] = ()) -> LookResult:
     """Looks for the task that the intent's POSTs made; one that another intent owns is not seen.
 
     `named` are running tasks that an answer told of, beside those that the scheduler lists.
@@ -46,18 +46,18 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iter
     except RunwayError:
         task, complete = None, False
     if task is not None:
-        return Sight(task, complete=True)
+        return LookResult(task, complete=True)
     try:
         task = await _listed(client, ledger, intent, running)
     except RunwayError:
-        return Sight(None, complete=False)
-    return Sight(task, complete=complete)
+        return LookResult(None, complete=False)
+    return LookResult(task, complete=complete)
 
 
 async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
     """The tasks that run; None if they cannot be read."""
     try:
-        return await client.scheduler(patience=_PATIENCE)
+        return await client.scheduler(patience=_LOOK_READ_SECONDS)
     except RunwayError:
         return None
 
@@ -71,7 +71,7 @@ async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: I
         if entry.reply_ref != intent.reply_ref or await _owned(ledger, entry.task_id, intent):
             continue
         try:
-            task = await client.task(entry.task_id, patience=_PATIENCE)
+            task = await client.task(entry.task_id, patience=_LOOK_READ_SECONDS)
         except RunwayError:
             if not intent.reply_ref_generated:
                 raise
@@ -148,8 +148,8 @@ def _reads_as(told: str | None, asked: str | None) -> bool:
 async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
     """The same account's tasks of the minutes after the POST that no intent owns; none if the read fails."""
     page: tuple[Task, ...] = ()
-    with anyio.move_on_after(_PATIENCE), suppress(RunwayError):
-        page = await client.tasks(email=intent.account, limit=_FIRST_PAGE, patience=_PATIENCE)
+    with anyio.move_on_after(_LOOK_READ_SECONDS), suppress(RunwayError):
+        page = await client.tasks(email=intent.account, limit=_FIRST_PAGE, patience=_LOOK_READ_SECONDS)
     latest = (intent.created if intent.posted is None else intent.posted) + LOOKING_SECONDS
     near = [task for task in page if task.created and not _is_older(task, intent)]
     near = [task for task in near if intent.account is None or account_of(task.task_id) in (None, intent.account)]
@@ -173,7 +173,7 @@ async def _listed(
             if await _owned(ledger, task.task_id, intent):
                 continue
             # The list may hide whose a task is, why it failed, or its film; who adopts it must not be misled.
-            whole = await client.task(task.task_id, patience=_PATIENCE) if task.is_terminal else task
+            whole = await client.task(task.task_id, patience=_LOOK_READ_SECONDS) if task.is_terminal else task
             if is_ours(whole, intent, {task.task_id: None} | references):
                 return whole
     return None
@@ -194,7 +194,7 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
     offset, limit, skipped = 0, _FIRST_PAGE, 0
     seen: set[str] = set()
     while offset <= _LAST_OFFSET:
-        page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_PATIENCE)
+        page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_LOOK_READ_SECONDS)
         skipped += page.skipped
         new = {task.task_id for task in page} - seen
         if not new:

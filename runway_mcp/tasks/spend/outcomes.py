@@ -33,8 +33,8 @@ class Submitted:
     twin: bool
 
 
-class Answers:
-    """Answers requests from intents that are settled; reads upstream, never posts."""
+class Outcomes:
+    """Outcomes requests from intents that are settled; reads upstream, never posts."""
 
     def __init__(self, client: RunwayClient, ledger: Ledger, watcher: Watcher) -> None:
         self._client = client

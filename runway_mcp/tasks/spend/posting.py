@@ -13,9 +13,9 @@ from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.spend.dependencies import Ground
+from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.matching import contradicts
-from runway_mcp.tasks.spend.reconcile import CONFIRMING_PAUSE, Settlements
+from runway_mcp.tasks.spend.reconcile import CONFIRMING_PAUSE, Reconciler
 from runway_mcp.tasks.store.database import LedgerError
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _LOOK_AGAIN = 5.0
 _LOOK_SECONDS = 10.0
 
 
-class Late:
+class LeaseExpired:
     """The outcome of an intent that another has claimed before its POST: none went out."""
 
 
@@ -39,7 +39,7 @@ class Refused:
     confirmed: bool
 
 
-Outcome = Task | Refused | SubmitUnclear | LedgerError | Late
+PostOutcome = Task | Refused | SubmitUnclear | LedgerError | LeaseExpired
 
 
 class Post:
@@ -49,15 +49,15 @@ class Post:
         self.done = anyio.Event()
         self.hurried = anyio.Event()
         self.scope = anyio.CancelScope(shield=True)
-        self.outcome: Outcome | None = None
+        self.outcome: PostOutcome | None = None
 
 
 class Posts:
     """The POSTs of this process that are out, by the claim that they are sent for."""
 
-    def __init__(self, ground: Ground, settlements: Settlements) -> None:
-        self._ground = ground
-        self._settlements = settlements
+    def __init__(self, dependencies: SubmitDependencies, reconciler: Reconciler) -> None:
+        self._dependencies = dependencies
+        self._reconciler = reconciler
         self._out: dict[str, Post] = {}
 
     def of(self, intent: Intent) -> Post | None:
@@ -67,10 +67,10 @@ class Posts:
     def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
         """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
         post = self._out[intent.claim] = Post()
-        self._ground.background.start_soon(self._post, post, intent, request, turbo)
+        self._dependencies.background.start_soon(self._post, post, intent, request, turbo)
         return post
 
-    def hurry(self, intent: Intent) -> None:
+    def look_soon(self, intent: Intent) -> None:
         """Looks at once for the task of a POST that is out, since something tells that there may be one."""
         post = self.of(intent)
         if post is not None:
@@ -85,14 +85,14 @@ class Posts:
             post.scope.cancel()
 
     async def _post(self, post: Post, claimed: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
-        intent, ground = claimed, self._ground
+        intent, dependencies = claimed, self._dependencies
         with post.scope:
             try:
-                begun = await ground.ledger.begin_post(
-                    claimed.id, claimed.claim, upstream=ground.client.upstream_time()
+                begun = await dependencies.ledger.begin_post(
+                    claimed.id, claimed.claim, upstream=dependencies.client.upstream_time()
                 )
                 if begun is None:
-                    post.outcome = Late()
+                    post.outcome = LeaseExpired()
                     return
                 intent = begun
                 outcome = await self._confirmed(intent, await self._answer(post, intent, request, turbo=turbo))
@@ -102,7 +102,7 @@ class Posts:
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("a submit stumbled and is looked for")
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
-                self._settlements.keep_looking(intent)
+                self._reconciler.keep_looking(intent)
             finally:
                 del self._out[claimed.claim]
                 post.done.set()
@@ -114,7 +114,7 @@ class Posts:
         async def send() -> None:
             nonlocal answer
             try:
-                told = await self._ground.client.extend(request, turbo=turbo)
+                told = await self._dependencies.client.extend(request, turbo=turbo)
                 answer = SubmitUnclear("an answer that tells of another task") if contradicts(told, intent) else told
             except RunwayError as error:
                 answer = error
@@ -124,9 +124,9 @@ class Posts:
             nonlocal answer
             with anyio.move_on_after(_LOOK_AFTER):
                 await post.hurried.wait()
-            while (sight := await self._settlements.look(intent)).task is None:  # noqa: ASYNC110  nothing tells when to look
+            while (seen := await self._reconciler.look(intent)).task is None:  # noqa: ASYNC110  nothing tells when to look
                 await anyio.sleep(_LOOK_AGAIN)
-            answer = sight.task
+            answer = seen.task
             race.cancel_scope.cancel()
 
         async with anyio.create_task_group() as race:
@@ -149,22 +149,22 @@ class Posts:
         confirmed, named = False, answer.running if isinstance(answer, Busy) else ()
         for pause in (0.0, CONFIRMING_PAUSE):
             await anyio.sleep(pause)
-            sight = await self._settlements.look(intent, named=named, seconds=_LOOK_SECONDS)
-            if sight.task is not None:
-                return sight.task
-            confirmed = confirmed or sight.complete
+            seen = await self._reconciler.look(intent, named=named, seconds=_LOOK_SECONDS)
+            if seen.task is not None:
+                return seen.task
+            confirmed = confirmed or seen.complete
         return Refused(answer, confirmed=confirmed)
 
-    async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Outcome:
+    async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> PostOutcome:
         """Writes an outcome, or leaves that to the background where the ledger cannot take it now."""
         try:
             outcome = await self._write(intent, outcome)
         except LedgerError as error:
             _log.warning("%s", error)
-            self._ground.background.start_soon(self._write_later, intent, outcome)
+            self._dependencies.background.start_soon(self._write_later, intent, outcome)
         answer = outcome.error if isinstance(outcome, Refused) else outcome
         if isinstance(answer, Busy | SubmitUnclear):
-            await self._settlements.notice(answer.running)
+            await self._reconciler.adopt_named(answer.running)
         return outcome
 
     async def _write_later(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> None:
@@ -179,12 +179,12 @@ class Posts:
 
     async def _write(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Task | Refused | SubmitUnclear:
         """Writes the outcome of a POST; a task that another intent owns makes it unclear."""
-        ledger = self._ground.ledger
+        ledger = self._dependencies.ledger
         if isinstance(outcome, Task):
             try:
-                adopted = await self._settlements.adopt(intent, outcome)
+                adopted = await self._reconciler.adopt(intent, outcome)
             except LedgerError:
-                await self._ground.accepted(outcome)
+                await self._dependencies.accepted(outcome)
                 raise
             if adopted is not None and adopted.task_id == outcome.task_id:
                 return outcome
@@ -194,7 +194,7 @@ class Posts:
         else:
             written = await self._write_refusal(intent, outcome)
         if written is not None and written.state is State.UNCLEAR:
-            self._settlements.keep_looking(written)
+            self._reconciler.keep_looking(written)
         return outcome
 
     async def _write_refusal(self, intent: Intent, refused: Refused) -> Intent | None:
@@ -205,6 +205,6 @@ class Posts:
             state, failure = State.WAITING, None
         elif refused.confirmed:
             state = State.REFUSED
-        return await self._ground.ledger.answered(
+        return await self._dependencies.ledger.answered(
             intent.id, intent.claim, state, looked=refused.confirmed, failure=failure
         )

@@ -13,8 +13,8 @@ from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.policy import iso
-from runway_mcp.tasks.spend.dependencies import Ground
-from runway_mcp.tasks.spend.matching import Sight, among, candidates, look
+from runway_mcp.tasks.spend.dependencies import SubmitDependencies
+from runway_mcp.tasks.spend.matching import LookResult, among, candidates, look
 from runway_mcp.tasks.store.database import LedgerError
 
 _log = logging.getLogger(__name__)
@@ -32,35 +32,37 @@ _LAST_PAUSE = 30.0
 _SWEEP_PAUSE = 15.0
 
 
-class Settlements:
+class Reconciler:
     """The submits of unknown outcome, of this process and of those that died."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, dependencies: SubmitDependencies) -> None:
+        self._dependencies = dependencies
         self._looking: set[str] = set()
 
-    async def look(self, intent: Intent, *, named: Iterable[RunningTask] = (), seconds: float = LONGEST_LOOK) -> Sight:
+    async def look(
+        self, intent: Intent, *, named: Iterable[RunningTask] = (), seconds: float = LONGEST_LOOK
+    ) -> LookResult:
         """What upstream shows of an intent, within so many seconds; a ledger that fails is a look that failed.
 
         `named` are running tasks that an answer told of.
         """
         with anyio.move_on_after(seconds):
             try:
-                return await look(self._ground.client, self._ground.ledger, intent, named)
+                return await look(self._dependencies.client, self._dependencies.ledger, intent, named)
             except (RunwayError, LedgerError) as error:
                 _log.info("looking for a submit failed: %s", error)
-        return Sight(None, complete=False)
+        return LookResult(None, complete=False)
 
     async def adopt(self, intent: Intent, task: Task) -> Intent | None:
         """Makes a task the intent's own; None if another intent owns it."""
         # Cut in between, the task would be owned and not followed.
         with anyio.CancelScope(shield=True):
-            adopted = await self._ground.ledger.accept(intent.id, task.task_id, task.status)
+            adopted = await self._dependencies.ledger.accept(intent.id, task.task_id, task.status)
             if adopted is not None and adopted.task_id == task.task_id:
-                await self._ground.accepted(task)
+                await self._dependencies.accepted(task)
             return adopted
 
-    async def settle(self, intent: Intent) -> Intent:
+    async def reconcile(self, intent: Intent) -> Intent:
         """Looks, adopts what it finds or writes what the look came to, and returns the intent as it stands.
 
         A refusal that is not confirmed yet needs two looks, a moment apart. A task that another intent was quicker to
@@ -69,23 +71,23 @@ class Settlements:
         complete = False
         for pause in (0.0,) if intent.failure_kind is None else (0.0, CONFIRMING_PAUSE):
             await sleep(pause)
-            while (sight := await self.look(intent)).task is not None:
-                adopted = await self.adopt(intent, sight.task)
+            while (seen := await self.look(intent)).task is not None:
+                adopted = await self.adopt(intent, seen.task)
                 if adopted is not None:
                     return adopted
-            complete = sight.complete
-        return await self._ground.ledger.looked(intent, complete=complete) or intent
+            complete = seen.complete
+        return await self._dependencies.ledger.looked(intent, complete=complete) or intent
 
-    def hurry(self, intent: Intent) -> None:
+    def look_soon(self, intent: Intent) -> None:
         """Looks once, in the background, since something tells that there may be a task."""
-        self._ground.background.start_soon(self._settle_safely, intent)
+        self._dependencies.background.start_soon(self._reconcile_safely, intent)
 
-    async def notice(self, running: Iterable[RunningTask]) -> None:
+    async def adopt_named(self, running: Iterable[RunningTask]) -> None:
         """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
         with suppress(RunwayError, LedgerError):
-            for intent in await self._ground.ledger.unfinished() if running else ():
+            for intent in await self._dependencies.ledger.unfinished() if running else ():
                 if intent.task_id is None:
-                    found = await among(self._ground.client, self._ground.ledger, intent, running)
+                    found = await among(self._dependencies.client, self._dependencies.ledger, intent, running)
                     if found is not None:
                         await self.adopt(intent, found)
 
@@ -93,19 +95,19 @@ class Settlements:
         """Looks in the background until the intent is settled or closed, at least once."""
         if intent.id not in self._looking:
             self._looking.add(intent.id)
-            self._ground.background.start_soon(self._keep_looking, intent)
+            self._dependencies.background.start_soon(self._keep_looking, intent)
 
     async def look_again(self) -> None:
         """Looks once, in the background, for what was closed as unknown in the last day; raises `LedgerError`."""
-        for intent in await self._ground.ledger.closed_lately():
-            self.hurry(intent)
+        for intent in await self._dependencies.ledger.closed_lately():
+            self.look_soon(intent)
 
     async def sweep(self) -> None:
         """Takes up, for as long as this process lives, what others have left with a POST of unknown outcome."""
         while True:
             await sleep(_SWEEP_PAUSE)
             try:
-                for intent in await self._ground.ledger.orphans():
+                for intent in await self._dependencies.ledger.orphans():
                     self.keep_looking(intent)
             except LedgerError as error:
                 _log.warning("%s", error)
@@ -117,13 +119,15 @@ class Settlements:
         failure = outcome_failure(intent)
         if intent.state is not State.UNKNOWN:
             return failure
-        return replace(failure, candidates=await candidates(self._ground.client, self._ground.ledger, intent))
+        return replace(
+            failure, candidates=await candidates(self._dependencies.client, self._dependencies.ledger, intent)
+        )
 
-    async def _settle_safely(self, intent: Intent) -> Intent | None:
+    async def _reconcile_safely(self, intent: Intent) -> Intent | None:
         """As `settle`, in the background, where a failure must end nothing else: it is None."""
         try:
-            standing = await self._ground.ledger.get(intent.id)
-            return standing if standing is None or standing.is_settled else await self.settle(standing)
+            standing = await self._dependencies.ledger.get(intent.id)
+            return standing if standing is None or standing.has_outcome else await self.reconcile(standing)
         except LedgerError as error:
             _log.warning("%s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -135,7 +139,7 @@ class Settlements:
         try:
             while True:
                 await sleep(next(pauses, _LAST_PAUSE))
-                standing = await self._settle_safely(intent)
+                standing = await self._reconcile_safely(intent)
                 if standing is not None and (standing.state not in OPEN or standing.state is State.UNKNOWN):
                     return
         finally:

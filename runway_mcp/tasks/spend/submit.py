@@ -21,13 +21,13 @@ from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.policy import Terms, arguments_key
-from runway_mcp.tasks.spend.dependencies import Ground
+from runway_mcp.tasks.policy import SpendPolicy, arguments_key
+from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, request_of
-from runway_mcp.tasks.spend.outcomes import Answers, Submitted
+from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
-from runway_mcp.tasks.spend.posting import Late, Outcome, Post, Posts, Refused
-from runway_mcp.tasks.spend.reconcile import Settlements, outcome_failure
+from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
+from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.store.database import LedgerError
 from runway_mcp.tasks.store.ledger import FREE
 
@@ -68,17 +68,23 @@ class Submissions:
     """
 
     def __init__(
-        self, ground: Ground, settlements: Settlements, posts: Posts, watcher: Watcher, *, callbacks: str | None = None
+        self,
+        dependencies: SubmitDependencies,
+        reconciler: Reconciler,
+        posts: Posts,
+        watcher: Watcher,
+        *,
+        callbacks: str | None = None,
     ) -> None:
-        self._ground = ground
-        self._settlements = settlements
+        self._dependencies = dependencies
+        self._reconciler = reconciler
         self._posts = posts
-        self._answers = Answers(ground.client, ground.ledger, watcher)
+        self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
 
     async def earlier(self, wish: Wish) -> Intent | None:
         """The intent that answers a wish, found without asking upstream, or None; raises `LedgerError`."""
-        return await self._ground.ledger.earlier(wish.asset_id, partial(key_of, wish))
+        return await self._dependencies.ledger.earlier(wish.asset_id, partial(key_of, wish))
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
@@ -89,27 +95,27 @@ class Submissions:
         very call. Raises `Failure` as `submit` does.
         """
         try:
-            return await self._answers.told(await self._join(intent, deadline, _sparing(say), patience), twin=twin)
+            return await self._outcomes.told(await self._join(intent, deadline, _sparing(say), patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
     async def submit(
-        self, plan: Plan, *, deadline: float, say: Say, terms: Terms = FREE, patience: float | None = None
+        self, plan: Plan, *, deadline: float, say: Say, policy: SpendPolicy = FREE, patience: float | None = None
     ) -> Submitted:
         """Submits a plan once, or answers with its earlier submit, at `deadline` at the latest (event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even if the deadline
         is nearer; of another call's POST, an unknown outcome is awaited for `patience` seconds only, if given. `say` is
         awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted, `submission_unknown` if no
-        answer is clear by then, or the refusal; `TermsRefused` if the terms do not allow it.
+        answer is clear by then, or the refusal; `PolicyRefused` if the policy do not allow it.
         """
         say, covers = _sparing(say), arguments_key(plan)
         posted: set[str] = set()
         while True:
             try:
                 wanted = draft(plan, calls_back=self._callbacks is not None)
-                intent, is_earlier = await self._ground.ledger.claim(
-                    wanted, plan.key, terms=terms, covers=covers, spellings=plan.spellings
+                intent, is_earlier = await self._dependencies.ledger.claim(
+                    wanted, plan.key, policy=policy, covers=covers, spellings=plan.spellings
                 )
             except LedgerError as error:
                 raise _not_submitted(error) from error
@@ -123,12 +129,12 @@ class Submissions:
 
     async def resume(self) -> None:
         """Takes up what earlier processes left: follows their tasks, looks for their unclear submits."""
-        for intent in await self._ground.ledger.unfinished():
+        for intent in await self._dependencies.ledger.unfinished():
             if intent.task_id is None:
-                self._settlements.keep_looking(intent)
+                self._reconciler.keep_looking(intent)
             else:
-                await self._ground.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
-        await self._settlements.look_again()
+                await self._dependencies.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+        await self._reconciler.look_again()
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say, posted: set[str]) -> Submitted | None:
         """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again.
@@ -151,7 +157,7 @@ class Submissions:
         is_first, is_sure = intent.posts == 0, intent.is_verified
         while True:
             if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
-                return await self._answers.told(found, twin=found.id not in posted)
+                return await self._outcomes.told(found, twin=found.id not in posted)
             is_first = False
             outcome = await self._sent(intent, request, posted, turbo=turbo, deadline=deadline, say=say)
             match outcome:
@@ -159,7 +165,7 @@ class Submissions:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
                     return await self._settled(await self._join(intent, deadline, say))
-                case Late():
+                case LeaseExpired():
                     return None
                 case LedgerError() as error:
                     raise _not_submitted(error) from error
@@ -171,29 +177,29 @@ class Submissions:
 
     async def _settled(self, intent: Intent) -> Submitted | None:
         """What this call's own POST came to; raises `Failure` for a refusal, which this call does not try again."""
-        submitted = await self._answers.told(intent, twin=False)
+        submitted = await self._outcomes.told(intent, twin=False)
         if submitted is None and intent.state is State.REFUSED and intent.failure_kind is not None:
             raise failed(intent.failure_kind, intent.failure_message or "", intent=intent)
         return submitted
 
     async def _sent(
         self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
-    ) -> Outcome | None:
+    ) -> PostOutcome | None:
         """What a POST comes to; None if that is not known in time, which is five seconds at least."""
         post = self._posts.begin(intent, request, turbo=turbo)
         await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
-        if not isinstance(post.outcome, Late):
+        if not isinstance(post.outcome, LeaseExpired):
             posted.add(intent.id)
         return post.outcome
 
     async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
         """Raises the refusal: surely nothing was charged, or nobody could confirm that yet."""
         if not refused.confirmed:
-            standing = await self._ground.ledger.get(intent.id) or intent
-            if not standing.is_settled:
-                raise await self._settlements.failure(standing)
+            standing = await self._dependencies.ledger.get(intent.id) or intent
+            if not standing.has_outcome:
+                raise await self._reconciler.failure(standing)
             if standing.task_id is not None:
-                return await self._answers.told(standing, twin=False)
+                return await self._outcomes.told(standing, twin=False)
         raise failure_of(refused.error) from refused.error
 
     async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
@@ -203,15 +209,15 @@ class Submissions:
         tells that an earlier look found none.
         """
         await say(Waiting("trace"))
-        ledger = self._ground.ledger
+        ledger = self._dependencies.ledger
         if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
             return await ledger.get(intent.id)
         seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-        while (sight := await self._settlements.look(intent, seconds=seconds)).task is not None:
-            adopted = await self._settlements.adopt(intent, sight.task)
+        while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
+            adopted = await self._reconciler.adopt(intent, seen.task)
             if adopted is not None:
                 return adopted
-        if sight.complete:
+        if seen.complete:
             return None
         raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
 
@@ -225,11 +231,11 @@ class Submissions:
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         running = busy.running or await self._running(intent)
         if pause > left:
-            standing = await self._ground.ledger.get(intent.id)
+            standing = await self._dependencies.ledger.get(intent.id)
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
                 return False
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
-        if not await self._ground.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
+        if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
             return False
         await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
         return True
@@ -237,7 +243,7 @@ class Submissions:
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
         """The account's running tasks where a 429 does not name them; none if they cannot be read soon."""
         with anyio.move_on_after(_READING), suppress(RunwayError):
-            listed = await self._ground.client.scheduler(patience=0)
+            listed = await self._dependencies.client.scheduler(patience=0)
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
 
@@ -249,8 +255,8 @@ class Submissions:
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
-            standing = await self._ground.ledger.get(intent.id)
-            if standing is None or standing.is_settled:
+            standing = await self._dependencies.ledger.get(intent.id)
+            if standing is None or standing.has_outcome:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()
             if standing.state is State.WAITING:
@@ -258,13 +264,13 @@ class Submissions:
                 soon = deadline if patience is None else min(deadline, now + patience)
             limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
-                if standing.lease < self._ground.ledger.now():
+                if standing.lease < self._dependencies.ledger.now():
                     return standing
             elif post is None and now >= next_look:
                 next_look = now + _LOOK_AGAIN
                 with anyio.move_on_after(max(0.0, limit - now)):
-                    standing = await self._settlements.settle(standing)
-                    if standing.is_settled:
+                    standing = await self._reconciler.reconcile(standing)
+                    if standing.has_outcome:
                         return standing
             if standing.state is State.UNKNOWN or anyio.current_time() >= limit:
                 raise await self._out_of_time(standing)
@@ -274,13 +280,13 @@ class Submissions:
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
-        return await self._settlements.failure(intent)
+        return await self._reconciler.failure(intent)
 
     async def _withdraw(self, intent: Intent) -> None:
         """Leaves nothing behind of an intent that posted nothing."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._ground.ledger.withdraw(intent.id, intent.claim)
+                await self._dependencies.ledger.withdraw(intent.id, intent.claim)
             except LedgerError:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 

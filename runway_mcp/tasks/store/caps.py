@@ -3,33 +3,33 @@
 import sqlite3
 
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.policy import DAY_SECONDS, Day, Terms, TermsRefused
+from runway_mcp.tasks.policy import DAY_SECONDS, Day, PolicyRefused, SpendPolicy
 
 
 def check_caps(
-    ledger: sqlite3.Connection, cost: int, terms: Terms, now: float, *, apart_from: Intent | None = None
+    ledger: sqlite3.Connection, cost: int, policy: SpendPolicy, now: float, *, apart_from: Intent | None = None
 ) -> None:
-    """Raises `TermsRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes.
+    """Raises `PolicyRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes.
 
     `apart_from` is the intent that is claimed again, whose cost counts once.
     """
     if not cost:
         return
-    if terms.per_call is not None and cost > terms.per_call:
-        raise TermsRefused("per_call")
-    if terms.per_day is None:
+    if policy.per_call is not None and cost > policy.per_call:
+        raise PolicyRefused("per_call")
+    if policy.per_day is None:
         return
     spends = _spends(ledger, now, apart_from=apart_from)
     spent = sum(spend["cost"] for spend in spends)
-    excess, frees_at = spent + cost - terms.per_day, None
+    excess, frees_at = spent + cost - policy.per_day, None
     if excess <= 0:
         return
-    for spend in spends if cost <= terms.per_day else ():
+    for spend in spends if cost <= policy.per_day else ():
         excess -= spend["cost"]
         if excess <= 0:
             frees_at = spend["created"] + DAY_SECONDS
             break
-    raise TermsRefused("per_day", spent=spent, frees_at=frees_at)
+    raise PolicyRefused("per_day", spent=spent, frees_at=frees_at)
 
 
 def day(ledger: sqlite3.Connection, limit: int, now: float) -> Day:
@@ -50,19 +50,19 @@ def _spends(ledger: sqlite3.Connection, now: float, *, apart_from: Intent | None
     ).fetchall()
 
 
-def check_quote(ledger: sqlite3.Connection, intent: Intent, terms: Terms, covers: str, now: float) -> None:
-    """Spends the quote that was given; raises `TermsRefused` if it does not hold, or if one is needed and missing.
+def check_quote(ledger: sqlite3.Connection, intent: Intent, policy: SpendPolicy, covers: str, now: float) -> None:
+    """Spends the quote that was given; raises `PolicyRefused` if it does not hold, or if one is needed and missing.
 
     A quote that an intent spent is good again for whatever replaces that intent, if nothing was submitted for it.
     """
-    if terms.quote is None:
-        if intent.cost and terms.confirm_above is not None and intent.cost > terms.confirm_above:
-            raise TermsRefused("unconfirmed")
+    if policy.quote is None:
+        if intent.cost and policy.confirm_above is not None and intent.cost > policy.confirm_above:
+            raise PolicyRefused("unconfirmed")
         return
     spent = ledger.execute(
         "UPDATE quotes SET intent_id = ? WHERE id = ? AND covers = ? AND expires >= ?"
         " AND (intent_id IS NULL OR intent_id = ? OR intent_id IN (SELECT id FROM intents WHERE state = 'refused'))",
-        (intent.id, terms.quote, covers, now, intent.id),
+        (intent.id, policy.quote, covers, now, intent.id),
     )
     if spent.rowcount != 1:
-        raise TermsRefused("quote")
+        raise PolicyRefused("quote")

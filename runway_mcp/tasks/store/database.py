@@ -29,16 +29,16 @@ class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
     """Another process is making the file; it is there in a moment, or else it is damaged."""
 
 
-def connect(path: Path, *, link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
+def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
     """A connection to the file, which is made for its owner alone if it is missing.
 
-    `link` gives a file a second name, as a hard link, and fails where the file system has none. Raises `LedgerError`
+    `hard_link` gives a file a second name, as a hard link, and fails where the file system has none. Raises `LedgerError`
     for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
     them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        _create(path, link)
+        _create(path, hard_link)
     if not path.stat().st_size:
         raise BeingMade
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -61,7 +61,7 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _create(path: Path, link: Callable[[Path, Path], None]) -> None:
+def _create(path: Path, hard_link: Callable[[Path, Path], None]) -> None:
     """Makes the file whole before it has its name, so that an empty one is always a damaged one.
 
     Of two processes that make it at once, one's file stays.
@@ -74,15 +74,15 @@ def _create(path: Path, link: Callable[[Path, Path], None]) -> None:
             _migrate(connection, path)
         finally:
             connection.close()
-        _publish(whole, path, link)
+        _publish(whole, path, hard_link)
     finally:
         whole.unlink(missing_ok=True)
 
 
-def _publish(whole: Path, path: Path, link: Callable[[Path, Path], None]) -> None:
+def _publish(whole: Path, path: Path, hard_link: Callable[[Path, Path], None]) -> None:
     """Gives the file its name without ever replacing another that has it."""
     try:
-        link(whole, path)
+        hard_link(whole, path)
     except FileExistsError:
         return
     except OSError:

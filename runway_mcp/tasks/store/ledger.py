@@ -27,18 +27,18 @@ from runway_mcp.tasks.intents import (
     Intent,
     RequestKey,
     State,
-    answers,
+    answers_duplicates,
     spelling_key,
     uuid_of,
 )
-from runway_mcp.tasks.policy import QUOTE_SECONDS, Day, Quote, Terms
+from runway_mcp.tasks.policy import QUOTE_SECONDS, Day, Quote, SpendPolicy
 from runway_mcp.tasks.store.caps import check_caps, check_quote, day
 from runway_mcp.tasks.store.database import LOCK_PATIENCE, LedgerError, connect, identity, immediate, is_busy, sentence
 from runway_mcp.tasks.store.rows import claimed, film_json, found_by_request, insert, intent_of, read, update
 
 _T = TypeVar("_T")
 
-FREE = Terms()
+FREE = SpendPolicy()
 """No caps, no confirmation."""
 
 
@@ -65,25 +65,31 @@ class Ledger:
         return self._clock()
 
     async def claim(
-        self, intent: Intent, key: RequestKey, *, terms: Terms = FREE, covers: str = "", spellings: Iterable[str] = ()
+        self,
+        intent: Intent,
+        key: RequestKey,
+        *,
+        policy: SpendPolicy = FREE,
+        covers: str = "",
+        spellings: Iterable[str] = (),
     ) -> tuple[Intent, bool]:
         """Writes the intent unless an earlier one answers its request; returns the one that counts, and whether it is.
 
         Of two calls at the same moment, in one process or two, one writes and the other gets that. What was refused, or
         was left waiting for longer than its lease, is claimed again under its own seed and replyRef; whoever held it
-        before can post for it no more. An answer costs nothing and is given whatever the terms; else `TermsRefused` is
-        raised if they do not allow the intent. `covers` is the key of the arguments, which the terms' quote must be
+        before can post for it no more. An answer costs nothing and is given whatever the policy; else `PolicyRefused` is
+        raised if they do not allow the intent. `covers` is the key of the arguments, which the policy' quote must be
         for; the quote is spent here. `spellings` are further names of the source.
         """
 
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
             now = self._clock()
             found = found_by_request(ledger, key, now=now)
-            if found is not None and answers(found, now=now):
+            if found is not None and answers_duplicates(found, now=now):
                 return found, True
-            check_caps(ledger, intent.cost, terms, now, apart_from=found)
+            check_caps(ledger, intent.cost, policy, now, apart_from=found)
             held = claimed(intent, found, now=now)
-            check_quote(ledger, held, terms, covers, now)
+            check_quote(ledger, held, policy, covers, now)
             (insert if found is None else update)(ledger, held)
             names = {spelling_key(name) for name in (intent.source_asset_id, *spellings)}
             rows = [(name, intent.source_asset_id) for name in names]
@@ -106,7 +112,7 @@ class Ledger:
             )
             for source in ledger.execute(query, (spelling, spelling_key(spelling))).fetchall():
                 found = found_by_request(ledger, key_of(source["source_asset_id"], source["task_type"]), now=now)
-                if found is not None and answers(found, now=now):
+                if found is not None and answers_duplicates(found, now=now):
                     return found
             return None
 
@@ -263,9 +269,9 @@ class Ledger:
 
         await self._transaction(work)
 
-    async def check(self, cost: int, *, terms: Terms) -> None:
-        """Raises `TermsRefused` if the caps would refuse a spend now; writes nothing."""
-        await self._transaction(lambda ledger: check_caps(ledger, cost, terms, self._clock()))
+    async def check(self, cost: int, *, policy: SpendPolicy) -> None:
+        """Raises `PolicyRefused` if the caps would refuse a spend now; writes nothing."""
+        await self._transaction(lambda ledger: check_caps(ledger, cost, policy, self._clock()))
 
     async def day(self, limit: int) -> Day:
         """How a cap of that many credits for a day stands."""

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from runway_mcp.tasks.intents import WAITING_LEASE, Film, Intent, RequestKey, State, answers
+from runway_mcp.tasks.intents import WAITING_LEASE, Film, Intent, RequestKey, State, answers_duplicates
 
 _COLUMNS = tuple(field.name for field in fields(Intent))
 _FLAGS = ("explore_mode", "seed_generated", "reply_ref_generated", "looked")
@@ -22,7 +22,7 @@ def found_by_request(ledger: sqlite3.Connection, key: RequestKey, *, now: float)
 
 
 def _rank(intent: Intent, now: float) -> int:
-    if not answers(intent, now=now):
+    if not answers_duplicates(intent, now=now):
         return 3
     if intent.state is State.ACCEPTED and intent.failure_kind is None:
         return 0 if intent.ended is not None else 1
