@@ -37,7 +37,7 @@ move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (list_assets shows it) and repeat them word for word unless the change is wanted."""
+of the film before (get_task holds it in full) and repeat them word for word unless the change is wanted."""
 
 _FOLLOWING = """\
 If a result has the status PENDING, THROTTLED or RUNNING, make the get_task call in its next_step until the film is \

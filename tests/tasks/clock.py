@@ -1,8 +1,9 @@
 """A ledger's clock that a test sets."""
 
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.policy import SpendPolicy, arguments_key
+from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.plan import Wish
+from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.ledger import FREE, Ledger
 from tests.tasks.samples import NOW, intent, plan
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
-from runway_mcp.tasks.policy import DAY_SECONDS, QUOTE_SECONDS, PolicyRefused, Quote, SpendPolicy, arguments_key
+from runway_mcp.tasks.policy import DAY_SECONDS, QUOTE_SECONDS, PolicyRefused, Quote, SpendPolicy
 from runway_mcp.tasks.spend.plan import Wish
+from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.ledger import Ledger
 from tests.tasks.clock import Clock, claim
 from tests.tasks.samples import NOW, clip, long_id, plan

@@ -114,7 +114,7 @@ class ExtendVideo(Arguments):
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294; default: a random one. Another seed, another take."),
+        Field(description="Any number you choose, 1 to 4294967294; another seed, another take. Default: a random one."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
@@ -128,8 +128,7 @@ class ExtendVideo(Arguments):
         Field(
             alias="replyUrl",
             description=(
-                "Absolute http(s) URL of yours, 1024 characters at most, that useapi.net calls as the task goes on. "
-                "Default: the account's."
+                "Absolute http(s) URL of yours that useapi.net calls as the task goes on. Default: the account's."
             ),
         ),
     ] = None
@@ -137,7 +136,7 @@ class ExtendVideo(Arguments):
         ReplyRef | None,
         Field(
             alias="replyRef",
-            description="Reference of yours, 1024 characters at most, kept with the task. Default: one is made.",
+            description="Reference of yours, kept with the task. Default: one is made.",
         ),
     ] = None
     max_jobs: Annotated[
@@ -155,7 +154,7 @@ class ExtendVideo(Arguments):
         str | None,
         Field(
             max_length=64,
-            description="The id in a dry_run's quote, once the user agreed; only if next_step holds it.",
+            description="The id in a dry_run's quote, once the user agreed; only if its next_step holds confirm.",
         ),
     ] = None
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
@@ -198,9 +197,7 @@ class ListAssets(Arguments):
     extendable_only: Annotated[
         bool, Field(description="True: list only videos that can be extended. Default: false.")
     ] = False
-    links: Annotated[
-        bool, Field(description="True: with fresh links, previews, URIs and making tasks; long. Default: false.")
-    ] = False
+    links: Annotated[bool, Field(description="True: with fresh links, previews, URIs and making tasks; long.")] = False
     offset: Annotated[
         int,
         Field(

@@ -31,10 +31,11 @@ def follow(task_id: str, asked: Asked) -> NextStep:
     return _get(task_id, "Waits for the film; reading is free.", asked)
 
 
-def extend_further(asset_id: str) -> NextStep:
-    """Pricing the next extension of a film, at no cost."""
-    reason = "If wanted: prices the next extension, free."
-    return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
+def extend_further(asset_id: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
+    """Pricing the next extension of a film, at no cost; like the one before where that was not as by default."""
+    like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
+    reason = "If wanted: prices the next extension, free; with text_prompt for what happens in it."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
 def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:

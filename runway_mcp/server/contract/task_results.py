@@ -50,7 +50,7 @@ def task_output(
     """A task in the form of the contract, with its film, its failure or the call that waits for its end.
 
     The intent, if the task is ours, tells what upstream leaves out; `source` is what another's task extends;
-    `balance`, from before the end, stands in for credits that the task does not tell, unless they may have come back.
+    `balance` is what the submit's answer told of the account; after a failure credits may have come back since.
     """
     failure = task_failure(task)
     lineage = _lineage_of(task, intent, source)
@@ -73,7 +73,7 @@ def task_output(
         video=films[0] if films else None,
         more_videos=films[1:] or None,
         lineage=_lineage(lineage, failed=failure is not None),
-        credits=_credits(cost, task.features or (None if failure else balance)),
+        credits=_credits(cost, None if failure else balance),
         twin=twin or None,
         # Reading a task can do no harm, whatever its end.
         error=_error(failure, harmless=asked.tool == "get_task") if failure else None,
@@ -317,9 +317,13 @@ def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, ask
         return next_steps.after_failure(failure, asked)
     if not task.is_terminal:
         return next_steps.follow(task.task_id, asked)
-    if lineage is not None and lineage.extensions_left:
-        return next_steps.extend_further(task.artifacts[0].asset_id)
-    return None
+    if lineage is None or not lineage.extensions_left:
+        return None
+    model = MODELS.get(task.task_type or "")
+    is_default = not lineage.extended_count or model is None or lineage.added_seconds == model.seconds[0]
+    seconds = None if is_default else lineage.added_seconds
+    explore = bool(lineage.extended_count and task.options.explore_mode)
+    return next_steps.extend_further(task.artifacts[0].asset_id, seconds=seconds, explore=explore)
 
 
 def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:

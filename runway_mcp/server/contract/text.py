@@ -165,7 +165,8 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
 
 
 def _asset_lines(asset: AssetOutput) -> Iterator[str]:
-    made = f"made {one_line(asset.created_at)[:16]}" if asset.created_at else None
+    date = one_line(asset.created_at or "")
+    made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
     name = quoted(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
@@ -173,10 +174,14 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
         f"from {quoted(asset.source_name)}" if asset.source_name else None,
         f"prompt {quoted(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
         f"taskId {asset.task_id}" if asset.task_id else None,
-        f"link {asset.url}" if asset.url else None,
+        asset.uri,
     ]
     if any(origin):
         yield f"  {', '.join(part for part in origin if part)}"
+    if asset.url:
+        yield f"  link {asset.url}"
+    if asset.preview_urls:
+        yield f"  preview {asset.preview_urls[0]}"
 
 
 def _extendability(asset: AssetOutput) -> str:

@@ -19,29 +19,29 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
 4. If a call times out or fails, follow next_step. The same request is charged once, for good: repeated whenever, it \
 returns the same film; for another take give another seed.
-5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (list_assets).
+5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (get_task).
 6. Links to films die within two days; get_task gives fresh ones."""
 
 _EXTEND_VIDEO = (
     "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
     "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
     "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
-    "second, 40 per Turbo step, none with exploreMode), cannot be undone, and uses up one of a clip's three "
-    "extensions, to 40 s at most (Turbo 34 s): show the user a dry_run first. Prompts are moderated; a generation "
-    "takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. The same "
-    "request is charged once, for good: repeated whenever, it returns the same film; another take needs another seed."
+    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first. The "
+    "source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are moderated; a "
+    "generation takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. "
+    "The same request is charged once: repeated, it returns the same film; another take needs another seed."
 )
 _GET_TASK = (
-    "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has succeeded, "
-    "its video with a fresh link. Use it after extend_video, with wait_seconds to wait for the end in one call instead "
+    "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has "
+    "succeeded, its video with a fresh link. Use it after extend_video to wait for the end with wait_seconds instead "
     "of polling, or to show an earlier film again; to find clips or running tasks, use list_assets. Free, and changes "
-    "nothing. A failed task is an error that says if credits may be gone. A finished film can be extended again: pass "
-    "its assetId to extend_video."
+    "nothing: if the wait runs out it returns the status so far, so call again. A failed task is an error that says "
+    "if credits may be gone. lineage.extensions_left tells whether extend_video can make the film longer."
 )
 _LIST_ASSETS = (
-    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, what "
-    "it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
-    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or a film's link, use "
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
+    "what it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
+    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, use "
     "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
 )
 

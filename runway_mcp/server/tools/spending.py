@@ -10,8 +10,9 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, arguments_key, policy_failure
+from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy
 from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.refusals import arguments_key, policy_failure
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
 from runway_mcp.tasks.store.database import LedgerError
 

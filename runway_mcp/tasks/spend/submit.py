@@ -21,13 +21,14 @@ from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.policy import SpendPolicy, arguments_key
+from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, request_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
+from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.database import LedgerError
 from runway_mcp.tasks.store.ledger import FREE
 

@@ -32,8 +32,8 @@ class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
 def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
     """A connection to the file, which is made for its owner alone if it is missing.
 
-    `hard_link` gives a file a second name, as a hard link, and fails where the file system has none. Raises `LedgerError`
-    for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
+    `hard_link` gives a file a second name, and fails where the file system has no hard links. Raises `LedgerError` for
+    a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
     them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -77,9 +77,9 @@ class Ledger:
 
         Of two calls at the same moment, in one process or two, one writes and the other gets that. What was refused, or
         was left waiting for longer than its lease, is claimed again under its own seed and replyRef; whoever held it
-        before can post for it no more. An answer costs nothing and is given whatever the policy; else `PolicyRefused` is
-        raised if they do not allow the intent. `covers` is the key of the arguments, which the policy' quote must be
-        for; the quote is spent here. `spellings` are further names of the source.
+        before can post for it no more. An answer costs nothing, whatever the policy; else `PolicyRefused` is raised if
+        the policy does not allow the intent. `covers` is the key of the arguments that the policy's quote must be for;
+        the quote is spent here. `spellings` are further names of the source.
         """
 
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:

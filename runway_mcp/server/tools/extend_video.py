@@ -1,0 +1,152 @@
+"""What `extend_video` does: answers a request that was submitted before, prices it, or submits it once and waits."""
+
+from dataclasses import replace
+
+import anyio
+from mcp_types import InputRequiredResult
+
+from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.arguments import ExtendVideo
+from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
+from runway_mcp.server.protocol_tasks import TaskState, handed_over
+from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved, wish_of
+from runway_mcp.server.tools.running_call import Call, waited
+from runway_mcp.server.tools.spending import offer, refusal_of, spend
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import is_id, spelling_of
+from runway_mcp.tasks.spend.outcomes import Submitted
+from runway_mcp.tasks.spend.plan import Plan, Wish
+from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
+
+# Within so many seconds a call that named no wait hears of another call's POST.
+_ANSWERED_WITHIN = 3.0
+
+
+async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
+    """Answers a request that was submitted before; else plans it, and tells the plan or submits it once and waits.
+
+    Where the user's policy ask for it, the result may be a question to the person instead. A host that takes tasks gets
+    one as soon as the task is known.
+    """
+    deadline = call.deadline(arguments.wait_seconds)
+    await call.progress.say("checking the clip")
+    wish, earlier = await _found(call, wish_of(arguments), deadline, dry=arguments.dry_run)
+    if earlier is not None and arguments.dry_run:
+        return earlier_output(earlier, call.asked)
+    if earlier is not None:
+        submitted = await _answered_before(call, earlier, arguments, deadline)
+        if submitted is not None:
+            return await _told(call, submitted, arguments, deadline)
+    plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
+    if arguments.dry_run:
+        return await _told_plan(call, plan)
+    call.spending = True
+    try:
+        submitted = await spend(
+            call.context,
+            call.person,
+            plan,
+            confirm=arguments.confirm,
+            deadline=deadline,
+            say=call.progress.waiting,
+            patience=_patience(arguments),
+        )
+    except Failure as failure:
+        if failure.kind != "insufficient_credits":
+            raise
+        balance = await balance_of(call.context.service.client, plan.account)
+        return failure_output(failure, call.asked, balance=balance)
+    if isinstance(submitted, InputRequiredResult):
+        return submitted
+    return await _told(call, submitted, arguments, deadline)
+
+
+async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:
+    """The wish with its clip's long id, and the intent that answers it, if there is one.
+
+    The ledger is asked first, so that a paid film comes back although its clip is gone or upstream is away; a name may
+    belong to another clip today, so there upstream goes first.
+    """
+    if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish, dry=dry)) is not None:
+        return wish, earlier
+    try:
+        named = await resolved(call.context, wish, seconds=_reading(call, deadline, dry=dry))
+    except Failure as failure:
+        if failure.kind not in ("not_found", "unavailable"):
+            raise
+        earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)), dry=dry)
+        if earlier is None:
+            raise
+        return wish, earlier
+    return named, await earlier_of(call.context, named, dry=dry) if named is not wish else None
+
+
+async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
+    call.spending = True
+    submitted = await call.context.service.submissions.answer(
+        earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
+    )
+    call.spending = submitted is not None
+    return submitted
+
+
+def _patience(arguments: ExtendVideo) -> float | None:
+    """For how long a call waits for the outcome of another call's POST: briefly, unless it named a wait."""
+    return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
+
+
+async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> TaskOutput | TaskState:
+    """The film at the end of the wait, or where the task stands; an earlier submit is told at once by default."""
+    call.accepted = submitted.task
+    if not submitted.task.is_terminal:
+        if call.takes_tasks:
+            return handed_over(call.context, submitted.task, submitted.intent)
+        await call.progress.task(submitted.task)
+    at_once = submitted.twin and arguments.wait_seconds is None
+    task = submitted.task if at_once else await waited(call, submitted.task, deadline)
+    await note_end(call.context, task)
+    balance = submitted.task.features
+    return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+
+
+_REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
+_CALLED_BACK = (
+    "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
+    "not be."
+)
+
+
+async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
+    """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with.
+
+    A request that was submitted before under another spelling of its clip is told as that.
+    """
+    earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id), dry=True)
+    if earlier is not None:
+        return earlier_output(earlier, call.asked)
+    refusal = await refusal_of(call.context, plan)
+    if refusal is not None:
+        step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
+        output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
+        return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
+    if call.context.settings.public_url and plan.wish.reply_url is None:
+        call.remark(_CALLED_BACK)
+    threshold = call.context.settings.confirm_above
+    is_needed = threshold is not None and plan.cost > threshold
+    quote = await offer(call.context, plan) if is_needed else None
+    step = next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quote.id if quote else None)
+    return plan_output(plan, await balance_of(call.context.service.client, plan.account), quote=quote, step=step)
+
+
+async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
+    """The plan of an extension, as far as there is time to read."""
+    seconds = _reading(call, deadline, dry=dry)
+    return await plan_of(call.context, wish, seconds=seconds, patience=seconds / 3)
+
+
+def _reading(call: Call, deadline: float, *, dry: bool) -> float:
+    """How many seconds are left to read in, so that a submit, if there is one to be, has those that it needs."""
+    reserve = 0.0 if dry else ANSWER_PATIENCE
+    return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()

@@ -1,0 +1,68 @@
+"""One tool call under way: what it may reach, how long it may take, and its wait for a task."""
+
+from dataclasses import dataclass
+
+import anyio
+
+from runway_mcp.runway.models import Task
+from runway_mcp.server.context import ServerContext
+from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.progress import Progress
+from runway_mcp.server.tools.consent import Person
+from runway_mcp.tasks.follow.waiting import wait_for
+
+# After so many seconds without upstream's word on a task, since reads fail, the result says so.
+_SILENCE = 10.0
+
+_SILENT = (
+    "Runway's answers have failed for {silence:.0f} s, so this is how the task stood before; it goes on there, and it "
+    "is still being followed."
+)
+
+
+@dataclass
+class Call:
+    """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
+
+    `takes_tasks` tells that its host follows a task of the protocol by itself instead of waiting for the result;
+    `default_wait` and `longest_wait` are how many seconds it waits if it names no wait, and at most; `note` is one more
+    sentence for its result, whatever that will be.
+    """
+
+    context: ServerContext
+    person: Person
+    progress: Progress
+    arrived: float
+    asked: Asked
+    takes_tasks: bool
+    default_wait: float
+    longest_wait: int
+    note: str | None = None
+    spending: bool = False
+    accepted: Task | None = None
+
+    def remark(self, sentence: str) -> None:
+        """Adds a sentence to what the result will say."""
+        self.note = f"{self.note} {sentence}" if self.note else sentence
+
+    def deadline(self, wanted: int | None) -> float:
+        """When the call must return for a wanted wait (None: the default); notes if that was cut."""
+        most, granted = self.context.settings.wait_seconds, self.longest_wait
+        if wanted is None:
+            return self.arrived + self.default_wait
+        if wanted > granted:
+            why = "this server's limit" if granted >= most else "since this host ended longer calls"
+            asked = self.asked.arguments.get("wait_seconds")
+            self.remark(f"wait_seconds was cut from {asked} to {granted}, {why}.")
+        return self.arrived + min(wanted, granted)
+
+
+async def waited(call: Call, task: Task, deadline: float) -> Task:
+    """The task at its end, or as it was last told; remarks if upstream has not told of it for long."""
+    watcher = call.context.service.watcher
+    if deadline > anyio.current_time():
+        task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
+    silence = watcher.silence(task.task_id)
+    if silence is not None and silence >= _SILENCE:
+        call.remark(_SILENT.format(silence=silence))
+    return task
