@@ -1,3 +1,4 @@
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,3 +27,19 @@ def test_the_tree_of_the_architecture_page_is_the_tree_of_the_package() -> None:
     rooms = {file for file in files if file.endswith("/__init__.py")} - {"runway_mcp/__init__.py"}
 
     assert sorted(told(page)) == sorted(files - rooms)
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The modules of tests that a file imports, each name of a `from` import as if it were one."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module or ''}.{name.name}" for name in node.names)
+
+
+def test_no_module_imports_from_a_test_module() -> None:
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    found = {str(file.relative_to(ROOT)): [*imported(file)] for file in files}
+
+    assert not {file: names for file, names in found.items() if any(".test_" in f".{name}" for name in names)}

@@ -19,7 +19,7 @@ from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.plan import Wish, make_plan
 from tests.tasks.booth import silent
 from tests.tasks.samples import intent, long_id, plan
-from tests.tasks.test_submit import POST, quiet, submit, wish
+from tests.tasks.submits import POST, quiet, submit, wish
 from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
 
 pytestmark = pytest.mark.virtual_time

@@ -3,38 +3,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.plan import Wish, make_plan
+from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
+from tests.tasks.submits import POST, failure_of_submit, quiet, submit, wish
 from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time
-
-POST = {"method": "POST", "path_prefix": "/gen3/extend"}
-
-
-def wish(world: World, **fields: object) -> Wish:
-    return Wish(**{"asset_id": world.asset_id(world.assets[0]), "text_prompt": "the camera rises", **fields})  # pyright: ignore[reportArgumentType]
-
-
-async def submit(
-    service: TaskService, asked: Wish, *, wait: float = 45.0, heard: list[Waiting] | None = None
-) -> Submitted:
-    async def say(waiting: Waiting) -> None:
-        if heard is not None:
-            heard.append(waiting)
-
-    plan = await make_plan(service.client, asked)
-    return await service.submissions.submit(plan, deadline=anyio.current_time() + wait, say=say)
-
-
-async def failure_of_submit(service: TaskService, asked: Wish, *, wait: float = 45.0) -> Failure:
-    with pytest.raises(Failure) as caught:
-        await submit(service, asked, wait=wait)
-    return caught.value
 
 
 async def test_a_submit_is_written_down_and_followed_to_its_end(tmp_path: Path) -> None:
@@ -223,10 +200,6 @@ async def test_a_refusal_costs_nothing_and_says_so(
 
         assert (caught.value.kind, caught.value.charged, caught.value.retry_safe) == (kind, "no", retry_safe)
         assert not world.accepted
-
-
-async def quiet(_: Waiting) -> None:
-    return
 
 
 async def test_a_refusal_that_keeps_everybody_from_looking_may_have_been_charged_and_is_settled_by_the_first_look(

@@ -16,7 +16,7 @@ from runway_mcp.tasks.spend.submit import Waiting
 from runway_mcp.tasks.store.ledger import Ledger
 from tests.tasks.clock import Clock, claim
 from tests.tasks.samples import long_id
-from tests.tasks.test_submit import POST, failure_of_submit, submit, wish
+from tests.tasks.submits import POST, failure_of_submit, submit, wish
 from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time

@@ -32,8 +32,8 @@ from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
 from tests.server.bench import Desk, a_world, at_desk, settings, wall
 from tests.server.lobby import lobby
+from tests.server.task_hosts import LONG, ask_after, begun, host
 from tests.server.tasked import Handle, ask, tell
-from tests.server.test_mcp_tasks import LONG, ask_after, begun, host
 
 pytestmark = pytest.mark.virtual_time
 

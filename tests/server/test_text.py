@@ -7,12 +7,13 @@ from runway_mcp.runway.models import Asset, Credits
 from runway_mcp.server.contract.asset_results import assets_output
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.task_results import failure_output, task_output
+from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import MODELS, Verdict
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Origin
 from tests.server.bench import structured, text
-from tests.server.test_results import ASKED, LINK
+from tests.server.result_samples import ASKED, LINK
 from tests.tasks.samples import clip, task
 
 
@@ -98,3 +99,41 @@ def test_the_text_holds_every_argument_of_the_next_call_in_full() -> None:
 
     assert f"Next: extend_video {json.dumps(structured(result)['next_step']['arguments'])}. " in text(result)
     assert structured(result)["next_step"]["arguments"] == asked.arguments
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"status": "PENDING"}, "queued"),
+        ({"status": "PENDING", "estimatedTimeToStartSeconds": 0}, "queued"),
+        ({"status": "PENDING", "estimatedTimeToStartSeconds": 39.6}, "queued, Runway estimates a start in 40 s"),
+        ({"status": "THROTTLED"}, "waiting for a slot at Runway"),
+        ({"status": "RUNNING"}, "running"),
+        ({"status": "RUNNING", "progressRatio": "0.62"}, "running, Runway reports 62 %"),
+        ({"status": "RUNNING", "progressRatio": 0}, "running, Runway reports 0 %"),
+        ({"status": "RUNNING", "progressText": "Upscaling\n"}, 'running ("Upscaling")'),
+        ({"status": "ODD", "progressRatio": 0.5}, 'in Runway\'s state "ODD", Runway reports 50 %'),
+        ({"status": "x" * 99}, f'in Runway\'s state "{"x" * 59}…"'),
+    ],
+)
+def test_where_a_task_stands_is_told_in_upstreams_numbers(fields: dict[str, Any], expected: str) -> None:
+    assert standing(task(**fields)) == expected
+
+
+@pytest.mark.parametrize(("length", "expected"), [(10.0, "10 s"), (10.542, "10.5 s"), (0.04, "0 s")])
+def test_lengths_have_no_needless_decimals(length: float, expected: str) -> None:
+    assert seconds(length) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "first"),
+    [
+        ("One. Two.", "One."),
+        ('It failed ("a. B. C."). More.', 'It failed ("a. B. C.").'),
+        ('Refused (HTTP 400). It said: "Odd. Very." Change it.', 'Refused (HTTP 400). It said: "Odd. Very."'),
+        ("No end", "No end"),
+        ("v1.2 is no end. This is.", "v1.2 is no end."),
+    ],
+)
+def test_the_first_sentence_ends_outside_of_what_is_quoted(message: str, first: str) -> None:
+    assert first_sentence(message) == first

@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+
+from runway_mcp.runway.models import Credits, RunningTask
+from runway_mcp.server.contract.next_steps import Asked, after_failure, submit
+from runway_mcp.server.contract.task_results import failure_output, plan_output
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.spend.plan import Wish
+from tests.server.result_samples import ASKED
+from tests.tasks.samples import plan, task
+
+
+@pytest.mark.parametrize(
+    ("failure", "tool", "arguments"),
+    [
+        (Failure("unavailable", "."), "extend_video", ASKED.arguments),
+        (Failure("busy", "."), "extend_video", ASKED.arguments),
+        (Failure("busy", ".", running=(RunningTask(task_id="r"),)), "extend_video", ASKED.arguments),
+        (Failure("submission_unknown", "."), "extend_video", ASKED.arguments),
+        (Failure("unexpected_response", "."), "extend_video", ASKED.arguments),
+        (Failure("unexpected_response", ".", retry_safe=False), None, None),
+        (Failure("not_found", "."), "list_assets", {}),
+        (Failure("invalid_request", "."), "list_assets", {"extendable_only": True}),
+        (
+            Failure("invalid_request", ".", instead="b"),
+            "extend_video",
+            {**ASKED.arguments, "assetId": "b", "dry_run": True},
+        ),
+        (Failure("invalid_request", ".", instead=""), None, None),
+        (
+            Failure("invalid_request", "seconds: 8.", about="seconds"),
+            "extend_video",
+            ASKED.arguments | {"dry_run": True},
+        ),
+        (Failure("account", ".", addresses=("a@b",)), "list_assets", ASKED.arguments | {"email": "a@b"}),
+        (Failure("account", "."), None, None),
+        (Failure("moderated", ".", retry_safe=False), None, None),
+        (Failure("unauthorized", "."), None, None),
+        (Failure("generation_failed", ".", task=task(status="FAILED"), charged="unknown"), None, None),
+    ],
+)
+def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
+    failure: Failure, tool: str | None, arguments: dict[str, Any] | None
+) -> None:
+    step = after_failure(failure, ASKED)
+
+    assert (step and step.tool, step and step.arguments) == (tool, arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "step"),
+    [
+        ("not_found", {"email": "x", "limit": 3}, {"limit": 3}),
+        ("not_found", {"limit": 3}, None),
+        ("invalid_request", {"email": "x"}, None),
+        ("busy", {"limit": 3}, {"limit": 3}),
+    ],
+)
+def test_a_failed_listing_suggests_the_linked_account_for_an_unknown_one_and_no_refused_listing_twice(
+    kind: str, arguments: dict[str, Any], step: dict[str, Any] | None
+) -> None:
+    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45))
+
+    assert (suggested and suggested.arguments) == step
+
+
+@pytest.mark.parametrize(("wait", "kept"), [(0, {}), (25, {"wait_seconds": 25})])
+def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: int, kept: dict[str, int]) -> None:
+    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45)
+
+    step = after_failure(Failure("busy", "."), asked)
+
+    assert step is not None
+    assert step.arguments == {"assetId": "a", **kept}
+    assert "waits for a slot" in step.reason
+
+
+def test_a_dry_run_that_upstream_puts_off_is_told_to_come_again_and_waits_for_no_slot() -> None:
+    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45))
+
+    assert step is not None
+    assert "slot" not in step.reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remaining", "offered"), [(10, 90, 5), (10, 50, 5), (10, 49, None), (10, None, None), (5, 40, None)]
+)
+def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
+    seconds: int, remaining: int | None, offered: int | None
+) -> None:
+    wanted = {"assetId": "a", "seconds": seconds, "confirm": "q"}
+    balance = Credits(permitted=remaining, used=0)
+    refusal = Failure("insufficient_credits", ".")
+    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), "a", 100, "q")
+    priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
+    refused = failure_output(refusal, Asked("extend_video", wanted, 45), balance=balance).next_step
+
+    cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None
+    assert (refused and refused.arguments) == cheaper
+    assert (priced and priced.arguments) == (wanted | {"dry_run": False} if remaining is None else cheaper)
