@@ -23,7 +23,7 @@ from typing import Any
 CLOCK = struct.Struct("d")
 """How a clock is written into its file: the seconds by which it is ahead."""
 
-_PROGRAM = ("cli", "server.app", "server.http", "server.listening", "server.security", "server.stdio")
+_PROGRAM = ("cli", "server.app", *(f"server.transport.{name}" for name in ("http", "serving", "security", "stdio")))
 _LONGEST = 1_000_000
 
 
