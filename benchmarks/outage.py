@@ -14,7 +14,7 @@ from benchmarks.ways import POLL, TOKEN, silent
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
-from tests.virtual_time import VirtualTimeLoop
+from tests.kit.virtual_time import VirtualTimeLoop
 
 DOWN_FROM, DOWN_UNTIL, PLAYED = 20.0, 620.0, 900.0
 """When the outage begins and ends, and when the scene does, in seconds."""

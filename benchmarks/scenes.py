@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 
 from benchmarks.upstream import Desk, Made
-from tests.virtual_time import VirtualTimeLoop
+from tests.kit.virtual_time import VirtualTimeLoop
 
 TRIP = 0.05
 """How long a request, an answer or a callback is on its way, in seconds."""

@@ -1,10 +1,10 @@
-"""What every test stands on: the event loop, real by default, virtual where a test is marked `virtual_time`."""
+"""What tests stand on: the event loop, real by default, virtual where a test is marked `virtual_time`; and the eras."""
 
 from typing import Any
 
 import pytest
 
-from tests.virtual_time import VirtualTimeLoop
+from tests.kit.virtual_time import VirtualTimeLoop
 
 
 @pytest.fixture
@@ -13,3 +13,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if request.node.get_closest_marker("virtual_time"):
         return "asyncio", {"loop_factory": VirtualTimeLoop}
     return "asyncio", {}
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """The protocol era of the client: 2026-07-28 and 2025-11-25."""
+    return str(request.param)

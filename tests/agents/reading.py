@@ -4,11 +4,6 @@ import json
 import re
 from typing import Any
 
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.library import add_video
-from runway_mcp.simulator.records import Asset
-from runway_mcp.simulator.world import World
-
 Data = dict[str, Any]
 
 _NEXT = re.compile(r"^Next: (?P<tool>\w+) ", re.MULTILINE)
@@ -36,23 +31,3 @@ def without_links(data: Data) -> Data:
     """A film's result without the links in it."""
     film = {name: data["video"][name] for name in data["video"].keys() - {"url", "url_expires_at", "preview_urls"}}
     return data | {"video": film}
-
-
-def chain(world: World, *prompts: str, model: str = "gen3a", seconds: float = 10, step: int = 10) -> list[Asset]:
-    """A clip and its extensions by other hands, each there as an asset; the last one is the newest."""
-    films: list[Asset] = []
-    for count, prompt in enumerate(prompts):
-        film = add_video(world, model=model, prompt=prompt, seconds=seconds, age=9000.0 - 600 * count)
-        film.film = Film(0, seconds, (step,) * count)
-        film.duration = film.film.duration
-        maker = film.task
-        assert maker is not None
-        if films and films[-1].task is not None:
-            maker.parent = films[-1]
-            maker.options |= {
-                "extended_from_task_id": world.task_id(films[-1].task),
-                "extended_count": count,
-                "seconds": step,
-            }
-        films.append(film)
-    return films

@@ -8,17 +8,18 @@ import pytest
 from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
-from tests.agents.reading import chain
-from tests.server.bench import Desk, a_world, at_desk, structured, text
+from tests.kit.client import ToolClient, structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
 ASKED_FOR = {"uri", "url", "url_expires_at", "preview_urls", "mediaType", "taskId"}
 
 
-async def found(desk: Desk, **arguments: object) -> list[str]:
+async def found(client: ToolClient, **arguments: object) -> list[str]:
     """The assetIds that a listing names."""
-    return [asset["assetId"] for asset in (await desk.data("list_assets", **arguments))["assets"]]
+    return [asset["assetId"] for asset in (await client.data("list_assets", **arguments))["assets"]]
 
 
 def ids(world: World, *assets: Asset) -> list[str]:
@@ -27,12 +28,12 @@ def ids(world: World, *assets: Asset) -> list[str]:
 
 
 async def test_a_film_names_its_source_and_its_prompt_in_result_task_and_listing(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
+    world = virtual_world(clips=0)
     clip = add_video(world, prompt="a quiet beach")
-    async with at_desk(world, tmp_path, mode) as desk:
-        film = await desk.extend(clip, text_prompt="gulls rise", seconds=10)
-        read = await desk.data("get_task", taskId=film["taskId"])
-        listed = await desk.call("list_assets")
+    async with open_client(world, tmp_path, mode) as client:
+        film = await client.extend(clip, text_prompt="gulls rise", seconds=10)
+        read = await client.data("get_task", taskId=film["taskId"])
+        listed = await client.call("list_assets")
 
         for data in (film, read):
             assert data["lineage"]["source_assetId"] == world.asset_id(clip)
@@ -45,12 +46,12 @@ async def test_a_film_names_its_source_and_its_prompt_in_result_task_and_listing
 
 
 async def test_films_that_others_made_name_their_source_by_their_tasks(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
-    beach, gulls = chain(world, "a quiet beach", "gulls rise")
-    async with at_desk(world, tmp_path, mode) as desk:
-        listed = (await desk.data("list_assets"))["assets"]
+    world = virtual_world(clips=0)
+    beach, gulls = extended_clips(world, "a quiet beach", "gulls rise")
+    async with open_client(world, tmp_path, mode) as client:
+        listed = (await client.data("list_assets"))["assets"]
         assert gulls.task is not None
-        read = await desk.data("get_task", taskId=world.task_id(gulls.task))
+        read = await client.data("get_task", taskId=world.task_id(gulls.task))
 
         assert (listed[0]["source_assetId"], listed[0]["source_name"]) == (world.asset_id(beach), beach.name)
         assert (listed[0]["text_prompt"], listed[1]["text_prompt"]) == ("gulls rise", "a quiet beach")
@@ -61,47 +62,47 @@ async def test_films_that_others_made_name_their_source_by_their_tasks(tmp_path:
 
 
 async def test_a_film_is_found_by_what_it_came_from_over_three_generations(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=3)
-    films = chain(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
-    async with at_desk(world, tmp_path, mode) as desk:
-        assert await found(desk, query="beach") == ids(world, *reversed(films))
-        assert await found(desk, query="gulls") == ids(world, *films[:0:-1])
-        assert await found(desk, query="pier") == ids(world, films[3], films[2])
-        assert await found(desk, query="night") == ids(world, films[3])
-        assert await found(desk, query="nobody") == []
+    world = virtual_world(clips=3)
+    films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
+    async with open_client(world, tmp_path, mode) as client:
+        assert await found(client, query="beach") == ids(world, *reversed(films))
+        assert await found(client, query="gulls") == ids(world, *films[:0:-1])
+        assert await found(client, query="pier") == ids(world, films[3], films[2])
+        assert await found(client, query="night") == ids(world, films[3])
+        assert await found(client, query="nobody") == []
 
 
 @pytest.mark.parametrize("query", ["beach night", "NIGHT beach", "  fAlLs   Quiet ", "night gulls PIER beach"])
 async def test_words_are_found_together_in_any_order_and_case(tmp_path: Path, mode: str, query: str) -> None:
-    world = a_world(clips=3)
-    films = chain(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
-    async with at_desk(world, tmp_path, mode) as desk:
-        assert await found(desk, query=query) == ids(world, films[3])
-        assert await found(desk, query=f"{query} nobody") == []
+    world = virtual_world(clips=3)
+    films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
+    async with open_client(world, tmp_path, mode) as client:
+        assert await found(client, query=query) == ids(world, films[3])
+        assert await found(client, query=f"{query} nobody") == []
 
 
 async def test_what_this_server_extended_three_times_is_found_by_its_first_clip_also_when_that_is_gone(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(clips=2)
+    world = virtual_world(clips=2)
     clip = add_video(world, prompt="a quiet beach", seconds=5)
-    async with at_desk(world, tmp_path, mode) as desk:
+    async with open_client(world, tmp_path, mode) as client:
         source = world.asset_id(clip)
         for prompt in ("gulls rise", "the pier burns", "night falls"):
-            source = (await desk.data("extend_video", assetId=source, text_prompt=prompt))["video"]["assetId"]
+            source = (await client.data("extend_video", assetId=source, text_prompt=prompt))["video"]["assetId"]
         assert clip.task is not None
         clip.deleted = clip.task.hidden = True
 
-        assert source in await found(desk, query="Beach")
+        assert source in await found(client, query="Beach")
 
 
 async def test_a_search_says_among_how_many_it_looked_and_pages_count_matches(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
+    world = virtual_world(clips=0)
     for number in range(60):
         add_video(world, prompt=f"{'beach' if number % 2 else 'pier'} take {number}", age=600.0 * number)
-    async with at_desk(world, tmp_path, mode) as desk:
-        first = await desk.data("list_assets", query="beach", limit=20)
-        second = await desk.data(first["next_step"]["tool"], **first["next_step"]["arguments"])
+    async with open_client(world, tmp_path, mode) as client:
+        first = await client.data("list_assets", query="beach", limit=20)
+        second = await client.data(first["next_step"]["tool"], **first["next_step"]["arguments"])
 
         assert "30 matches among the newest 60 assets" in first["summary"]
         assert (first["next_offset"], len(first["assets"])) == (20, 20)
@@ -114,40 +115,40 @@ async def test_a_search_says_among_how_many_it_looked_and_pages_count_matches(tm
 
 
 async def test_a_search_looks_through_the_newest_200_assets(tmp_path: Path) -> None:
-    world = a_world(clips=0)
+    world = virtual_world(clips=0)
     for number in range(230):
         add_video(world, prompt=f"take {number}" if number != 190 else "the beach", age=600.0 * number)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.data("list_assets", query="beach")
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.data("list_assets", query="beach")
 
         assert [each["text_prompt"] for each in data["assets"]] == ["the beach"]
         assert "1 match among the newest 200 assets" in data["summary"]
 
 
 async def test_only_what_can_be_extended_is_listed_where_that_is_asked(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
-    films = chain(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
+    world = virtual_world(clips=0)
+    films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
     turbo = add_video(world, model="gen3a_turbo", age=10)
     add_video(world, model="gen4", age=20)
     add_upload(world, age=30)
-    async with at_desk(world, tmp_path, mode) as desk:
-        data = await desk.data("list_assets", extendable_only=True)
-        second = await desk.data("list_assets", extendable_only=True, limit=2, offset=2)
+    async with open_client(world, tmp_path, mode) as client:
+        data = await client.data("list_assets", extendable_only=True)
+        second = await client.data("list_assets", extendable_only=True, limit=2, offset=2)
 
         assert [each["assetId"] for each in data["assets"]] == ids(world, turbo, *films[2::-1])
         assert {each["extendable"] for each in data["assets"]} == {"yes"}
         assert "among the newest 7 assets" in data["summary"]
         assert [each["assetId"] for each in second["assets"]] == ids(world, *films[1::-1])
-        assert await found(desk, extendable_only=True, query="gulls") == ids(world, *films[2:0:-1])
+        assert await found(client, extendable_only=True, query="gulls") == ids(world, *films[2:0:-1])
 
 
 async def test_links_are_there_only_where_they_are_asked_for(tmp_path: Path, mode: str) -> None:
-    world = a_world()
+    world = virtual_world()
     add_image(world)
-    async with at_desk(world, tmp_path, mode) as desk:
-        bare = await desk.call("list_assets")
-        full = await desk.call("list_assets", links=True)
-        pictures = await desk.data("list_assets", mediaType="image", links=True)
+    async with open_client(world, tmp_path, mode) as client:
+        bare = await client.call("list_assets")
+        full = await client.call("list_assets", links=True)
+        pictures = await client.data("list_assets", mediaType="image", links=True)
 
         [asset], [linked] = structured(bare)["assets"], structured(full)["assets"]
         assert not ASKED_FOR & asset.keys()
@@ -160,38 +161,38 @@ async def test_links_are_there_only_where_they_are_asked_for(tmp_path: Path, mod
 
 
 async def test_a_listing_holds_nothing_but_what_the_contract_names(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
-    chain(world, "a", "b", "c", "d")
+    world = virtual_world(clips=0)
+    extended_clips(world, "a", "b", "c", "d")
     add_upload(world)
     named = {
         *("assetId", "name", "createdAt", "duration_seconds", "width", "height", "text_prompt", "source_assetId"),
         *("extendable", "reason", "extended_count", "extensions_left", "longest_seconds", "cost_to_longest"),
     }
-    async with at_desk(world, tmp_path, mode) as desk:
-        data = await desk.data("list_assets")
+    async with open_client(world, tmp_path, mode) as client:
+        data = await client.data("list_assets")
 
         assert {name for each in data["assets"] for name in each} - named <= {"source_name"}
         assert None not in [value for each in data["assets"] for value in each.values()]
 
 
 async def test_a_listed_prompt_is_cut_at_200_characters(tmp_path: Path) -> None:
-    world = a_world(clips=0)
+    world = virtual_world(clips=0)
     add_video(world, prompt="dunes " * 100)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        assert len((await desk.data("list_assets"))["assets"][0]["text_prompt"]) <= 200
-        assert await found(desk, query="dunes")
+    async with open_client(world, tmp_path, "auto") as client:
+        assert len((await client.data("list_assets"))["assets"][0]["text_prompt"]) <= 200
+        assert await found(client, query="dunes")
 
 
 async def test_running_tasks_tell_what_they_will_be(tmp_path: Path, mode: str) -> None:
-    world = a_world(pace=100)
-    async with at_desk(world, tmp_path, mode) as desk:
-        ours = await desk.extend(desk.clip, text_prompt="gulls rise", seconds=10, wait_seconds=0)
-        theirs = add_task(world, prompt="by hand", parent=desk.clip, queue=0, duration=900, options={"seconds": 5})
+    world = virtual_world(pace=100)
+    async with open_client(world, tmp_path, mode) as client:
+        ours = await client.extend(client.clip, text_prompt="gulls rise", seconds=10, wait_seconds=0)
+        theirs = add_task(world, prompt="by hand", parent=client.clip, queue=0, duration=900, options={"seconds": 5})
         await anyio.sleep(50)
-        result = await desk.call("list_assets")
+        result = await client.call("list_assets")
 
         running = {each["taskId"]: each for each in structured(result)["running"]}
-        clip = world.asset_id(desk.clip)
+        clip = world.asset_id(client.clip)
         assert running[ours["taskId"]] == {
             "taskId": ours["taskId"],
             "status": "RUNNING",
@@ -204,5 +205,5 @@ async def test_running_tasks_tell_what_they_will_be(tmp_path: Path, mode: str) -
         assert (other["text_prompt"], other["seconds"], other["source_assetId"]) == ("by hand", 5, clip)
         for told in (ours["taskId"], "gulls rise", world.task_id(theirs), "by hand"):
             assert told in text(result)
-        searched = await desk.data("list_assets", query="nothing has this name")
+        searched = await client.data("list_assets", query="nothing has this name")
         assert searched["running"]

@@ -5,19 +5,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.server.bench import a_world, at_desk, structured, text
+from tests.kit.client import structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
 
 async def test_every_result_tells_how_the_cap_stands_before_and_after_a_spend(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=10), tmp_path, mode, max_credits_per_day=200) as desk:
-        clip = desk.world.asset_id(desk.clip)
-        before = await desk.call("extend_video", assetId=clip, seconds=10, dry_run=True)
-        film = await desk.call("extend_video", assetId=clip, seconds=10)
-        read = await desk.call("get_task", taskId=structured(film)["taskId"])
-        twin = await desk.call("extend_video", assetId=clip, seconds=10)
-        wrong = await desk.call("extend_video", assetId="nobody")
+    async with open_client(virtual_world(pace=10), tmp_path, mode, max_credits_per_day=200) as client:
+        clip = client.world.asset_id(client.clip)
+        before = await client.call("extend_video", assetId=clip, seconds=10, dry_run=True)
+        film = await client.call("extend_video", assetId=clip, seconds=10)
+        read = await client.call("get_task", taskId=structured(film)["taskId"])
+        twin = await client.call("extend_video", assetId=clip, seconds=10)
+        wrong = await client.call("extend_video", assetId="nobody")
 
         first = structured(before)["credits"]
         assert (first["day_limit"], first["day_left"]) == (200, 200)
@@ -30,12 +32,12 @@ async def test_every_result_tells_how_the_cap_stands_before_and_after_a_spend(tm
             assert "100 of 200 credits left" in text(result)
             assert "2027-01-16T08:00:00Z" in text(result)
         await anyio.sleep(86_400)
-        assert (await desk.extend(desk.clip, seed=2, dry_run=True))["credits"]["day_left"] == 200
+        assert (await client.extend(client.clip, seed=2, dry_run=True))["credits"]["day_left"] == 200
 
 
 async def test_without_a_cap_no_result_speaks_of_a_day(tmp_path: Path) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip))
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip))
 
         assert not [name for name in structured(result)["credits"] if name.startswith("day")]
         assert "limit" not in text(result)
@@ -45,10 +47,10 @@ async def test_without_a_cap_no_result_speaks_of_a_day(tmp_path: Path) -> None:
 async def test_fewer_seconds_are_advised_only_where_fewer_would_fit(
     tmp_path: Path, mode: str, cap: int, fits: bool
 ) -> None:
-    async with at_desk(a_world(pace=10), tmp_path, mode, max_credits_per_day=cap) as desk:
+    async with open_client(virtual_world(pace=10), tmp_path, mode, max_credits_per_day=cap) as client:
         for seed in (1, 2):
-            await desk.extend(desk.clip, seconds=10, seed=seed)
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip), seconds=10, seed=3)
+            await client.extend(client.clip, seconds=10, seed=seed)
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip), seconds=10, seed=3)
 
         data = structured(result)
         assert (data["error"]["kind"], data["error"]["charged"], data["error"]["retry"]) == (
@@ -59,30 +61,30 @@ async def test_fewer_seconds_are_advised_only_where_fewer_would_fit(
         assert ("Ask for 5 s" in data["error"]["message"]) is fits
         assert ("Ask for 5 s" in text(result)) is fits
         assert data["credits"]["day_left"] == cap - 200
-        assert len(desk.world.accepted) == 2
-        assert (await desk.extend(desk.clip, seed=4))["status"] == "SUCCEEDED" if fits else True
+        assert len(client.world.accepted) == 2
+        assert (await client.extend(client.clip, seed=4))["status"] == "SUCCEEDED" if fits else True
 
 
 @pytest.mark.parametrize(("cap", "fits"), [(60, True), (40, False)])
 async def test_the_cap_of_a_call_advises_fewer_seconds_only_where_fewer_would_fit(
     tmp_path: Path, mode: str, cap: int, fits: bool
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode, max_credits_per_call=cap) as desk:
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip), seconds=10)
+    async with open_client(virtual_world(), tmp_path, mode, max_credits_per_call=cap) as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip), seconds=10)
 
         error = structured(result)["error"]
         assert (error["kind"], error["retry"]) == ("spend_limit", "after_change")
         assert ("Ask for 5 s" in error["message"]) is fits
         assert "repeat" not in text(result)
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 @pytest.mark.parametrize(("used", "seconds", "fits"), [(2190, 10, True), (2190, 5, None), (2240, 10, False)])
 async def test_an_account_that_cannot_pay_is_advised_fewer_seconds_only_where_they_would_fit(
     tmp_path: Path, mode: str, used: int, seconds: int, fits: bool | None
 ) -> None:
-    async with at_desk(a_world(used=used), tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip), seconds=seconds)
+    async with open_client(virtual_world(used=used), tmp_path, mode) as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip), seconds=seconds)
 
         data = structured(result)
         if fits is None:
@@ -92,4 +94,4 @@ async def test_an_account_that_cannot_pay_is_advised_fewer_seconds_only_where_th
         assert "fewer seconds" not in data["error"]["message"]
         assert ('"seconds": 5' in text(result)) is fits
         assert data.get("next_step", {}).get("arguments", {}).get("seconds") == (5 if fits else None)
-        assert desk.world.accepted == []
+        assert client.world.accepted == []

@@ -12,8 +12,10 @@ from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
-from tests.agents.reading import chain, next_call, step_of
-from tests.server.bench import Desk, a_world, at_desk, structured, text
+from tests.agents.reading import next_call, step_of
+from tests.kit.client import ToolClient, structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -97,11 +99,11 @@ ROWS = [
 async def test_an_error_tells_its_row_of_the_table_and_speaks_of_a_repeat_only_where_one_helps(
     tmp_path: Path, mode: str, row: Row
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     row.trouble(world)
-    async with at_desk(world, tmp_path, mode, **row.settings) as desk:
-        asked = {"assetId": world.asset_id(desk.clip), "wait_seconds": 20, **row.arguments}
-        result = await desk.call("extend_video", **asked)
+    async with open_client(world, tmp_path, mode, **row.settings) as client:
+        asked = {"assetId": world.asset_id(client.clip), "wait_seconds": 20, **row.arguments}
+        result = await client.call("extend_video", **asked)
 
         data = structured(result)
         error = data["error"]
@@ -120,11 +122,11 @@ async def test_an_error_tells_its_row_of_the_table_and_speaks_of_a_repeat_only_w
 async def test_a_failed_task_that_is_read_is_an_error_that_may_be_read_again(
     tmp_path: Path, mode: str, row: Row
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     row.trouble(world)
-    async with at_desk(world, tmp_path, mode) as desk:
-        await desk.extend(desk.clip)
-        result = await desk.call("get_task", taskId=world.task_id(desk.last_task()))
+    async with open_client(world, tmp_path, mode) as client:
+        await client.extend(client.clip)
+        result = await client.call("get_task", taskId=world.task_id(client.last_task()))
 
         error = structured(result)["error"]
         assert (error["kind"], error["retry_safe"], result.is_error) == (row.kind, True, True)
@@ -133,29 +135,29 @@ async def test_a_failed_task_that_is_read_is_an_error_that_may_be_read_again(
 async def test_a_success_without_a_film_is_running_for_a_minute_and_then_charged_and_to_be_asked_later(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     ends("empty")(world)
-    async with at_desk(world, tmp_path, mode) as desk:
-        first = await desk.extend(desk.clip, wait_seconds=45)
+    async with open_client(world, tmp_path, mode) as client:
+        first = await client.extend(client.clip, wait_seconds=45)
         await anyio.sleep(120)
-        result = await desk.call("extend_video", assetId=world.asset_id(desk.clip))
+        result = await client.call("extend_video", assetId=world.asset_id(client.clip))
 
         error = structured(result)["error"]
         assert first["status"] == "RUNNING"
         told = (error["kind"], error["charged"], error["retry_safe"], error["retry"])
         assert told == ("generation_failed", "yes", True, "later")
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_a_submit_that_was_closed_as_unknown_is_for_good_and_its_next_step_is_a_look(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(pace=3000)
+    world = virtual_world(pace=3000)
     world.faults += [Fault(method="POST", status=502)]
-    async with at_desk(world, tmp_path, mode) as desk:
-        await desk.extend(desk.clip, wait_seconds=1)
+    async with open_client(world, tmp_path, mode) as client:
+        await client.extend(client.clip, wait_seconds=1)
         await anyio.sleep(700)
-        result = await desk.call("extend_video", assetId=world.asset_id(desk.clip), wait_seconds=1)
+        result = await client.call("extend_video", assetId=world.asset_id(client.clip), wait_seconds=1)
 
         data = structured(result)
         told = (data["error"]["kind"], data["error"]["charged"], data["error"]["retry"])
@@ -163,38 +165,38 @@ async def test_a_submit_that_was_closed_as_unknown_is_for_good_and_its_next_step
         assert data["next_step"]["tool"] in ("list_assets", "get_task")
         assert "repeat" not in text(result)
         assert "about 50 credits" not in text(result)
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_a_paid_film_that_was_deleted_is_not_found_and_charged(tmp_path: Path, mode: str) -> None:
-    world = a_world()
-    async with at_desk(world, tmp_path, mode) as desk:
-        await desk.extend(desk.clip)
+    world = virtual_world()
+    async with open_client(world, tmp_path, mode) as client:
+        await client.extend(client.clip)
         await anyio.sleep(600)
-        desk.last_task().hidden = True
-        desk.last_task().artifacts[0].deleted = True
-        data = await desk.extend(desk.clip)
+        client.last_task().hidden = True
+        client.last_task().artifacts[0].deleted = True
+        data = await client.extend(client.clip)
 
         told = (data["error"]["kind"], data["error"]["charged"], data["error"]["retry"])
         assert told == ("not_found", "yes", "after_change")
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 def complete(world: World) -> list[Asset]:
-    """A chain of a clip and its three extensions."""
-    return chain(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
+    """A extended_clips of a clip and its three extensions."""
+    return extended_clips(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
 
 
 @pytest.mark.parametrize(("gone", "way_on"), [(0, 2), (1, 1), (2, 0)])
 async def test_a_fourth_extension_leads_to_the_nearest_film_before_it_that_is_there(
     tmp_path: Path, mode: str, gone: int, way_on: int
 ) -> None:
-    world = a_world(clips=0)
+    world = virtual_world(clips=0)
     films = complete(world)
     for film in films[3 - gone : 3]:
         film.deleted = True
-    async with at_desk(world, tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId=world.asset_id(films[3]), text_prompt="on", seconds=10)
+    async with open_client(world, tmp_path, mode) as client:
+        result = await client.call("extend_video", assetId=world.asset_id(films[3]), text_prompt="on", seconds=10)
 
         data = structured(result)
         assert (data["error"]["kind"], data["error"]["retry"]) == ("invalid_request", "after_change")
@@ -202,15 +204,15 @@ async def test_a_fourth_extension_leads_to_the_nearest_film_before_it_that_is_th
         asked = {"assetId": world.asset_id(films[way_on]), "text_prompt": "on", "seconds": 10, "dry_run": True}
         assert (tool, arguments) == ("extend_video", asked)
         assert next_call(text(result)) == (tool, arguments)
-        assert (await desk.data(tool, **arguments))["status"] == "DRY_RUN"
-        assert desk.posts == 0
+        assert (await client.data(tool, **arguments))["status"] == "DRY_RUN"
+        assert client.posts == 0
 
 
 async def test_a_fourth_extension_of_a_film_whose_chain_is_gone_leads_nowhere(tmp_path: Path, mode: str) -> None:
-    world = a_world()
+    world = virtual_world()
     last = add_video(world, extended=3)
-    async with at_desk(world, tmp_path, mode) as desk:
-        data = await desk.extend(last)
+    async with open_client(world, tmp_path, mode) as client:
+        data = await client.extend(last)
 
         assert data["error"]["kind"] == "invalid_request"
         assert "next_step" not in data
@@ -220,7 +222,7 @@ async def test_a_fourth_extension_of_a_film_whose_chain_is_gone_leads_nowhere(tm
 async def test_the_next_step_of_a_refusal_is_never_the_call_that_was_refused_and_works(
     tmp_path: Path, mode: str, sort: str
 ) -> None:
-    world = a_world(pace=900)
+    world = virtual_world(pace=900)
     clips: dict[str, Callable[[], str]] = {
         "complete": lambda: world.asset_id(complete(world)[3]),
         "gen4": lambda: world.asset_id(add_video(world, model="gen4")),
@@ -230,18 +232,18 @@ async def test_the_next_step_of_a_refusal_is_never_the_call_that_was_refused_and
         "unknown": lambda: "nobody",
     }
     asked = {"assetId": clips[sort](), **({"seconds": 8} if sort == "seconds" else {})}
-    async with at_desk(world, tmp_path, mode) as desk:
-        tool, arguments = step_of(await desk.data("extend_video", **asked))
+    async with open_client(world, tmp_path, mode) as client:
+        tool, arguments = step_of(await client.data("extend_video", **asked))
 
         assert (tool, arguments) != ("extend_video", asked)
         assert arguments.get("dry_run", True) is True
-        assert "error" not in await desk.data(tool, **arguments)
-        assert desk.posts == 0
+        assert "error" not in await client.data(tool, **arguments)
+        assert client.posts == 0
 
 
 async def test_a_message_of_several_sentences_stands_in_full_once(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode, token=None) as desk:
-        result = await desk.call("list_assets")
+    async with open_client(virtual_world(), tmp_path, mode, token=None) as client:
+        result = await client.call("list_assets")
 
         data = structured(result)
         message = data["error"]["message"]
@@ -251,14 +253,14 @@ async def test_a_message_of_several_sentences_stands_in_full_once(tmp_path: Path
             assert text(result).count(sentence) == 1
 
 
-async def explain(desk: Desk, asset: Asset) -> str:
+async def explain(client: ToolClient, asset: Asset) -> str:
     """The summary of a refused extension."""
-    return str((await desk.extend(asset))["summary"])
+    return str((await client.extend(asset))["summary"])
 
 
 async def test_a_refusal_says_what_is_wrong_with_the_clip(tmp_path: Path) -> None:
-    world = a_world(clips=0)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        assert "gen4" in await explain(desk, add_video(world, model="gen4"))
-        assert "uploaded" in await explain(desk, add_upload(world))
-        assert "extended 3 times" in await explain(desk, complete(world)[3])
+    world = virtual_world(clips=0)
+    async with open_client(world, tmp_path, "auto") as client:
+        assert "gen4" in await explain(client, add_video(world, model="gen4"))
+        assert "uploaded" in await explain(client, add_upload(world))
+        assert "extended 3 times" in await explain(client, complete(world)[3])

@@ -8,7 +8,9 @@ import pytest
 
 from runway_mcp.server.tools.definitions import TOOLS
 from tests.agents.reading import Data, next_call, step_of
-from tests.server.bench import a_world, at_desk, structured, text
+from tests.kit.client import structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -38,81 +40,83 @@ def comparable(data: Data) -> Data:
 async def test_fillers_for_all_optional_arguments_at_once_count_as_absent(
     tmp_path: Path, mode: str, tool: str, filler: object
 ) -> None:
-    world = a_world()
-    async with at_desk(world, tmp_path, mode) as desk:
-        assert desk.clip.task is not None
+    world = virtual_world()
+    async with open_client(world, tmp_path, mode) as client:
+        assert client.clip.task is not None
         named = {
-            "extend_video": {"assetId": world.asset_id(desk.clip)},
-            "get_task": {"taskId": world.task_id(desk.clip.task)},
+            "extend_video": {"assetId": world.asset_id(client.clip)},
+            "get_task": {"taskId": world.task_id(client.clip.task)},
             "list_assets": {},
         }[tool]
-        plain = await desk.data(tool, **named, **NO_SPEND[tool])
-        told = await desk.data(tool, **{**named, **NO_SPEND[tool], **filled(tool, filler)})
+        plain = await client.data(tool, **named, **NO_SPEND[tool])
+        told = await client.data(tool, **{**named, **NO_SPEND[tool], **filled(tool, filler)})
 
         assert comparable(told) == comparable(plain)
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 async def test_nulls_beside_a_real_call_make_the_same_film_as_none(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        first = await desk.extend(desk.clip, **filled("extend_video", None) | {"dry_run": False})
-        again = await desk.extend(desk.clip)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        first = await client.extend(client.clip, **filled("extend_video", None) | {"dry_run": False})
+        again = await client.extend(client.clip)
 
         assert (first["status"], again["twin"]) == ("SUCCEEDED", True)
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 @pytest.mark.parametrize("odd", [None, "", " ", "maybe", 1, 0, [], {}, "TRUE", "yes"])
 async def test_a_dry_run_that_is_no_boolean_prices_and_never_spends(tmp_path: Path, mode: str, odd: object) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        data = await desk.extend(desk.clip, text_prompt="on", dry_run=odd)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        data = await client.extend(client.clip, text_prompt="on", dry_run=odd)
         await anyio.sleep(100)
 
         assert (data["status"], data["credits"]["cost"]) == ("DRY_RUN", 50)
         assert data["next_step"]["arguments"]["dry_run"] is False
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 async def test_the_next_call_of_a_dry_run_says_that_it_is_none_in_both_forms(tmp_path: Path, mode: str) -> None:
     """Hosts that fill dry_run with null would never get out of pricing otherwise."""
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.call("extend_video", **filled("extend_video", None), assetId=desk.world.asset_id(desk.clip))
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        result = await client.call(
+            "extend_video", **filled("extend_video", None), assetId=client.world.asset_id(client.clip)
+        )
 
         tool, arguments = step_of(structured(result))
         assert (tool, arguments["dry_run"]) == ("extend_video", False)
         assert None not in arguments.values()
         assert next_call(text(result)) == (tool, arguments)
-        assert (await desk.data(tool, **filled(tool, None) | arguments))["status"] == "SUCCEEDED"
+        assert (await client.data(tool, **filled(tool, None) | arguments))["status"] == "SUCCEEDED"
 
 
 async def test_the_word_false_is_no_dry_run(tmp_path: Path) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        assert (await desk.extend(desk.clip, dry_run="False"))["status"] == "SUCCEEDED"
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        assert (await client.extend(client.clip, dry_run="False"))["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 async def test_an_unknown_argument_is_refused_by_name_with_the_accepted_ones(
     tmp_path: Path, mode: str, tool: str
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.call(tool, colour="blue", **{"assetId": "x"} if tool == "extend_video" else {})
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        result = await client.call(tool, colour="blue", **{"assetId": "x"} if tool == "extend_video" else {})
 
         error = structured(result)["error"]
         assert (error["kind"], error["charged"], error["retry"]) == ("invalid_request", "no", "after_change")
         assert '"colour"' in error["message"]
         assert all(name in error["message"] for name in TOOLS[tool].input_schema["properties"])
-        assert not desk.world.requests
+        assert not client.world.requests
 
 
 @pytest.mark.parametrize("filler", [None, ""])
 async def test_an_unknown_argument_is_refused_even_if_it_is_only_filled_in(
     tmp_path: Path, mode: str, filler: object
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        data = await desk.extend(desk.clip, colour=filler)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        data = await client.extend(client.clip, colour=filler)
 
         assert data["error"]["kind"] == "invalid_request"
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 @pytest.mark.parametrize(("tool", "name"), [("extend_video", "assetId"), ("get_task", "taskId")])
@@ -120,9 +124,9 @@ async def test_an_unknown_argument_is_refused_even_if_it_is_only_filled_in(
 async def test_what_is_required_cannot_be_filled_in(
     tmp_path: Path, mode: str, tool: str, name: str, filler: object
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        data = await desk.data(tool, **{name: filler})
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        data = await client.data(tool, **{name: filler})
 
         assert data["error"]["kind"] == "invalid_request"
         assert data["summary"].startswith(f"{name} is ")
-        assert not desk.world.requests
+        assert not client.world.requests

@@ -14,8 +14,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
-from tests.server.bench import a_world, at_desk, links, structured, text
-from tests.server.processes import environment, started
+from tests.kit.client import links, structured, text
+from tests.kit.processes import server_environment, stdio_server_process
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 Message = dict[str, Any]
 
@@ -34,19 +36,23 @@ INITIALIZED: Message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 @pytest.mark.virtual_time
 async def test_no_result_has_link_blocks_unless_they_are_set(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        clip = desk.world.asset_id(desk.clip)
-        film = await desk.call("extend_video", assetId=clip)
-        results = [film, await desk.call("list_assets"), await desk.call("get_task", taskId=structured(film)["taskId"])]
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        clip = client.world.asset_id(client.clip)
+        film = await client.call("extend_video", assetId=clip)
+        results = [
+            film,
+            await client.call("list_assets"),
+            await client.call("get_task", taskId=structured(film)["taskId"]),
+        ]
 
         assert [[block.type for block in result.content] for result in results] == [["text"]] * 3
 
 
 @pytest.mark.virtual_time
 async def test_link_blocks_stand_behind_the_text_where_they_are_set(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode, resource_links=True) as desk:
-        film = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip))
-        listing = await desk.call("list_assets")
+    async with open_client(virtual_world(), tmp_path, mode, resource_links=True) as client:
+        film = await client.call("extend_video", assetId=client.world.asset_id(client.clip))
+        listing = await client.call("list_assets")
 
         data = structured(film)
         assert links(film) == [data["video"]["uri"], data["task_uri"]]
@@ -65,16 +71,16 @@ async def test_a_token_that_the_host_did_not_fill_in_counts_as_unset_and_says_so
 ) -> None:
     unset = Settings.from_environment({"USEAPI_TOKEN": token, "RUNWAY_MCP_DATA_DIR": str(tmp_path)})
     fields = {"token": unset.token, "token_unfilled": unset.token_unfilled}
-    async with at_desk(a_world(), tmp_path, mode, **fields) as desk:
-        result = await desk.call("list_assets")
-        plain = await desk.call("extend_video", assetId="x")
+    async with open_client(virtual_world(), tmp_path, mode, **fields) as client:
+        result = await client.call("list_assets")
+        plain = await client.call("extend_video", assetId="x")
 
         for each in (result, plain):
             error = structured(each)["error"]
             assert (error["kind"], error["charged"], error["retry"]) == ("not_configured", "no", "after_change")
             assert "${" in text(each)
             assert "USEAPI_TOKEN" in text(each)
-        assert not desk.world.requests
+        assert not client.world.requests
 
 
 def test_every_other_setting_that_was_not_filled_in_has_its_default() -> None:
@@ -117,7 +123,7 @@ async def a_host(folder: Path) -> AsyncGenerator[tuple[Wire, str]]:
     """A host that has started the real program, and the assetId of a clip; bounded by half a minute."""
     world = small_world(pace=0.2)
     with anyio.fail_after(30):
-        async with running(world) as url, started(env=environment(url, folder)) as process:
+        async with running(world) as url, stdio_server_process(server_environment(url, folder)) as process:
             yield Wire(process), world.asset_id(world.assets[0])
 
 

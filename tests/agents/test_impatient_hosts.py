@@ -9,40 +9,41 @@ from mcp.client.client import Client
 
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
-from tests.server.bench import Desk, a_world
-from tests.server.lobby import lobby
-from tests.server.processes import environment, listening
+from tests.kit.client import ToolClient
+from tests.kit.processes import http_server_process_of_loop, server_environment
+from tests.kit.server import open_server
+from tests.kit.upstream import virtual_world
 
 
-async def cut_off(desk: Desk, after: float, tool: str = "extend_video", **arguments: Any) -> None:
+async def cut_off(client: ToolClient, after: float, tool: str = "extend_video", **arguments: Any) -> None:
     """Makes a call and cancels it after so many seconds."""
     with anyio.move_on_after(after) as scope:
-        await desk.client.call_tool(tool, arguments)
+        await client.mcp.call_tool(tool, arguments)
     assert scope.cancelled_caught
-    await desk.client.call_tool("get_task", {})
+    await client.mcp.call_tool("get_task", {})
 
 
-async def waited(desk: Desk, seed: int) -> float:
+async def waited(client: ToolClient, seed: int) -> float:
     """How long another extension of the clip waits that names no wait."""
-    data = await desk.extend(desk.clip, seed=seed)
+    data = await client.extend(client.clip, seed=seed)
     assert data["status"] in ("PENDING", "THROTTLED", "RUNNING")
-    return round(desk.took, 1)
+    return round(client.took, 1)
 
 
 @pytest.mark.virtual_time
 async def test_the_identical_repeat_of_a_call_that_was_cut_off_answers_at_once_with_the_task(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(pace=900)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cut_off(desk, 5, assetId=world.asset_id(desk.clip), text_prompt="on")
-        data = await desk.extend(desk.clip, text_prompt="on")
+    world = virtual_world(pace=900)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cut_off(client, 5, assetId=world.asset_id(client.clip), text_prompt="on")
+        data = await client.extend(client.clip, text_prompt="on")
 
-        assert data["taskId"] == world.task_id(desk.last_task())
+        assert data["taskId"] == world.task_id(client.last_task())
         assert (data["twin"], data["credits"]["cost"]) == (True, 0)
         assert data["next_step"]["tool"] == "get_task"
-        assert desk.took < 1
-        assert desk.posts == 1
+        assert client.took < 1
+        assert client.posts == 1
 
 
 @pytest.mark.virtual_time
@@ -50,25 +51,25 @@ async def test_the_identical_repeat_of_a_call_that_was_cut_off_answers_at_once_w
 async def test_a_call_that_was_cut_off_shortens_the_waits_of_its_connection(
     tmp_path: Path, mode: str, cut: float, granted: float
 ) -> None:
-    world = a_world(pace=9000)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cut_off(desk, cut, assetId=world.asset_id(desk.clip))
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cut_off(client, cut, assetId=world.asset_id(client.clip))
 
-        assert await waited(desk, 2) == granted
-        step = (await desk.extend(desk.clip, seed=3, wait_seconds=0))["next_step"]
+        assert await waited(client, 2) == granted
+        step = (await client.extend(client.clip, seed=3, wait_seconds=0))["next_step"]
         assert step["arguments"]["wait_seconds"] <= granted
-        assert desk.posts == 3
+        assert client.posts == 3
 
 
 @pytest.mark.virtual_time
 async def test_a_longer_call_that_was_answered_raises_the_wait_again(tmp_path: Path, mode: str) -> None:
-    world = a_world(pace=9000)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
-        await desk.extend(desk.clip, seed=2, wait_seconds=20)
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cut_off(client, 5, assetId=world.asset_id(client.clip))
+        await client.extend(client.clip, seed=2, wait_seconds=20)
 
-        assert await waited(desk, 3) == 20
-        assert await waited(desk, 4) == 20
+        assert await waited(client, 3) == 20
+        assert await waited(client, 4) == 20
 
 
 @pytest.mark.parametrize(
@@ -80,47 +81,51 @@ async def test_a_longer_call_that_was_answered_raises_the_wait_again(tmp_path: P
 async def test_what_tells_nothing_of_a_hosts_patience_leaves_the_wait_as_it_is(
     tmp_path: Path, mode: str, cut: float, arguments: dict[str, Any]
 ) -> None:
-    world = a_world(pace=9000)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cut_off(desk, cut, assetId=world.asset_id(desk.clip), **arguments)
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cut_off(client, cut, assetId=world.asset_id(client.clip), **arguments)
 
-        assert await waited(desk, 2) == 45
+        assert await waited(client, 2) == 45
 
 
 @pytest.mark.virtual_time
 async def test_an_answer_to_a_patient_host_changes_nothing(tmp_path: Path, mode: str) -> None:
-    async with lobby(a_world(pace=9000), tmp_path) as place, place.client(mode) as desk:
-        await desk.extend(desk.clip, wait_seconds=1)
+    async with open_server(virtual_world(pace=9000), tmp_path) as server, server.client(mode) as client:
+        await client.extend(client.clip, wait_seconds=1)
 
-        assert await waited(desk, 2) == 45
+        assert await waited(client, 2) == 45
 
 
 @pytest.mark.virtual_time
 async def test_a_connection_learns_for_itself_alone(tmp_path: Path) -> None:
-    world = a_world(pace=9000)
-    async with lobby(world, tmp_path) as place, place.client("legacy") as desk, place.client("legacy") as other:
-        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
+    world = virtual_world(pace=9000)
+    async with (
+        open_server(world, tmp_path) as server,
+        server.client("legacy") as client,
+        server.client("legacy") as other,
+    ):
+        await cut_off(client, 5, assetId=world.asset_id(client.clip))
 
         assert await waited(other, 2) == 45
-        assert await waited(desk, 3) == 4
+        assert await waited(client, 3) == 4
 
 
 @pytest.mark.virtual_time
 async def test_after_the_wait_was_shortened_next_step_leads_to_the_film_by_short_calls(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(pace=60)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cut_off(desk, 5, assetId=world.asset_id(desk.clip))
-        data = await desk.extend(desk.clip)
+    world = virtual_world(pace=60)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cut_off(client, 5, assetId=world.asset_id(client.clip))
+        data = await client.extend(client.clip)
         calls = 0
         while data["status"] != "SUCCEEDED":
-            data = await desk.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
-            assert desk.took <= 5
+            data = await client.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
+            assert client.took <= 5
             calls += 1
 
         assert calls <= 20
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_requests_over_http_without_a_session_learn_nothing_of_one_another(tmp_path: Path) -> None:
@@ -128,47 +133,47 @@ async def test_requests_over_http_without_a_session_learn_nothing_of_one_another
     with anyio.fail_after(60):
         async with (
             running(world) as url,
-            listening(environment(url, tmp_path, RUNWAY_MCP_WAIT_SECONDS="6")) as (origin, _),
-            Client(f"{origin}/mcp") as client,
+            http_server_process_of_loop(server_environment(url, tmp_path, RUNWAY_MCP_WAIT_SECONDS="6")) as served,
+            Client(served.mcp) as mcp,
         ):
-            desk = Desk(client, world)
-            await cut_off(desk, 3.5, assetId=world.asset_id(desk.clip))
+            client = ToolClient(mcp, world)
+            await cut_off(client, 3.5, assetId=world.asset_id(client.clip))
 
-            assert await waited(desk, 2) >= 5.9
+            assert await waited(client, 2) >= 5.9
 
 
 @pytest.mark.virtual_time
 async def test_a_host_that_cuts_two_calls_in_a_row_is_answered_within_its_limit_whatever_wait_is_named(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(pace=60)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
+    world = virtual_world(pace=60)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
         with anyio.move_on_after(2):
-            await desk.client.call_tool("extend_video", {"assetId": world.asset_id(desk.clip)})
-        task_id = world.task_id(desk.last_task())
+            await client.mcp.call_tool("extend_video", {"assetId": world.asset_id(client.clip)})
+        task_id = world.task_id(client.last_task())
         with anyio.move_on_after(2):
-            await desk.client.call_tool("get_task", {"taskId": task_id, "wait_seconds": 45})
+            await client.mcp.call_tool("get_task", {"taskId": task_id, "wait_seconds": 45})
 
-        told = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+        told = await client.data("get_task", taskId=task_id, wait_seconds=45)
 
-        assert desk.took < 2
+        assert client.took < 2
         assert "cut from 45 to 1, since this host ended longer calls" in told["summary"]
         assert told["next_step"]["arguments"]["wait_seconds"] == 1
 
 
 @pytest.mark.virtual_time
 async def test_waits_grow_again_as_far_as_they_are_answered(tmp_path: Path) -> None:
-    world = a_world(pace=9000)
-    async with lobby(world, tmp_path) as place, place.client("legacy") as desk:
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client("legacy") as client:
         for seed in (1, 2):
             with anyio.move_on_after(5):
-                asked = {"assetId": world.asset_id(desk.clip), "seed": seed, "wait_seconds": 45}
-                await desk.client.call_tool("extend_video", asked)
-        task_id = world.task_id(desk.last_task())
+                asked = {"assetId": world.asset_id(client.clip), "seed": seed, "wait_seconds": 45}
+                await client.mcp.call_tool("extend_video", asked)
+        task_id = world.task_id(client.last_task())
         waits: list[float] = []
         for _ in range(4):
-            await desk.data("get_task", taskId=task_id, wait_seconds=45)
-            waits.append(round(desk.took))
+            await client.data("get_task", taskId=task_id, wait_seconds=45)
+            waits.append(round(client.took))
 
         assert waits == sorted(waits)
         assert waits[0] == 4 < waits[-1]

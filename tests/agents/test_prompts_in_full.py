@@ -7,7 +7,9 @@ import pytest
 
 from runway_mcp.simulator.faults import Fault
 from tests.agents.reading import next_call, step_of
-from tests.server.bench import a_world, at_desk, structured, text
+from tests.kit.client import structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -19,17 +21,17 @@ LONG = ("The camera rises over the dunes; \"slowly\", 'and' in the evening's lig
 async def test_words_that_only_stand_for_a_prompt_are_refused_as_one(
     tmp_path: Path, mode: str, words: str, dry_run: bool
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        data = await desk.extend(desk.clip, text_prompt=words, dry_run=dry_run)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        data = await client.extend(client.clip, text_prompt=words, dry_run=dry_run)
 
         assert (data["error"]["kind"], data["error"]["charged"]) == ("invalid_request", "no")
         assert "text_prompt" in data["summary"]
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 async def test_a_prompt_may_hold_those_words_beside_others(tmp_path: Path) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        assert (await desk.extend(desk.clip, text_prompt="The waves roll as before.", dry_run=True))[
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        assert (await client.extend(client.clip, text_prompt="The waves roll as before.", dry_run=True))[
             "status"
         ] == "DRY_RUN"
 
@@ -37,11 +39,11 @@ async def test_a_prompt_may_hold_those_words_beside_others(tmp_path: Path) -> No
 async def test_a_prompt_of_5000_characters_stands_in_full_in_the_next_call_of_both_forms(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
-    async with at_desk(world, tmp_path, mode) as desk:
+    world = virtual_world()
+    async with open_client(world, tmp_path, mode) as client:
         assert len(LONG) == 5000
-        given = {"assetId": world.asset_id(desk.clip), "text_prompt": LONG.strip(), "seconds": 10}
-        result = await desk.client.call_tool("extend_video", {**given, "dry_run": True})
+        given = {"assetId": world.asset_id(client.clip), "text_prompt": LONG.strip(), "seconds": 10}
+        result = await client.mcp.call_tool("extend_video", {**given, "dry_run": True})
 
         assert step_of(structured(result)) == ("extend_video", {**given, "dry_run": False})
         assert next_call(text(result)) == step_of(structured(result))
@@ -50,12 +52,12 @@ async def test_a_prompt_of_5000_characters_stands_in_full_in_the_next_call_of_bo
 async def test_a_prompt_of_5000_characters_that_was_made_is_read_in_full_from_the_task(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
-    async with at_desk(world, tmp_path, mode) as desk:
-        await desk.client.call_tool(
-            "extend_video", {"assetId": world.asset_id(desk.clip), "text_prompt": LONG, "wait_seconds": 45}
+    world = virtual_world()
+    async with open_client(world, tmp_path, mode) as client:
+        await client.mcp.call_tool(
+            "extend_video", {"assetId": world.asset_id(client.clip), "text_prompt": LONG, "wait_seconds": 45}
         )
-        result = await desk.client.call_tool("get_task", {"taskId": world.task_id(desk.last_task())})
+        result = await client.mcp.call_tool("get_task", {"taskId": world.task_id(client.last_task())})
 
         assert structured(result)["text_prompt"] == LONG.strip()
         line = next(each for each in text(result).splitlines() if each.startswith("text_prompt: "))
@@ -63,11 +65,11 @@ async def test_a_prompt_of_5000_characters_that_was_made_is_read_in_full_from_th
 
 
 async def test_an_error_repeats_the_whole_call(tmp_path: Path, mode: str) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(method="POST", status=502)]
-    async with at_desk(world, tmp_path, mode) as desk:
-        given = {"assetId": world.asset_id(desk.clip), "text_prompt": LONG.strip(), "seed": 7, "wait_seconds": 5}
-        result = await desk.client.call_tool("extend_video", given)
+    async with open_client(world, tmp_path, mode) as client:
+        given = {"assetId": world.asset_id(client.clip), "text_prompt": LONG.strip(), "seed": 7, "wait_seconds": 5}
+        result = await client.mcp.call_tool("extend_video", given)
 
         assert structured(result)["error"]["kind"] == "submission_unknown"
         assert step_of(structured(result)) == ("extend_video", given)

@@ -7,8 +7,10 @@ import pytest
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.library import add_upload, add_video
 from runway_mcp.simulator.world import World
-from tests.agents.reading import chain, size, without_links
-from tests.server.bench import a_world, at_desk, structured, text
+from tests.agents.reading import size, without_links
+from tests.kit.client import structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -20,9 +22,9 @@ PROMPT = (
 
 def a_full_library() -> World:
     """Ten assets as people have them: chains, Turbo and Gen-4 clips, an upload; all with long prompts."""
-    world = a_world(clips=0)
-    chain(world, *(f"{number} {PROMPT}" for number in range(4)))
-    chain(world, *(f"{number} {PROMPT}" for number in range(3)), model="gen3a_turbo", step=8)
+    world = virtual_world(clips=0)
+    extended_clips(world, *(f"{number} {PROMPT}" for number in range(4)))
+    extended_clips(world, *(f"{number} {PROMPT}" for number in range(3)), model="gen3a_turbo", step=8)
     add_video(world, prompt=PROMPT, age=90)
     add_video(world, model="gen4", prompt=PROMPT, age=80)
     add_upload(world, name="holiday by the sea, second morning, first take.mp4", age=70)
@@ -30,8 +32,8 @@ def a_full_library() -> World:
 
 
 async def test_a_listing_of_ten_clips_is_short_in_both_forms(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_full_library(), tmp_path, mode) as desk:
-        result = await desk.call("list_assets")
+    async with open_client(a_full_library(), tmp_path, mode) as client:
+        result = await client.call("list_assets")
 
         data = structured(result)
         assert len(data["assets"]) == 10
@@ -41,12 +43,12 @@ async def test_a_listing_of_ten_clips_is_short_in_both_forms(tmp_path: Path, mod
 
 
 async def test_ten_films_of_this_server_are_short_in_both_forms(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
-    films = [chain(world, PROMPT, f"{number} {PROMPT}", f"{number} {PROMPT}")[-1] for number in range(10)]
-    async with at_desk(world, tmp_path, mode) as desk:
+    world = virtual_world(clips=0)
+    films = [extended_clips(world, PROMPT, f"{number} {PROMPT}", f"{number} {PROMPT}")[-1] for number in range(10)]
+    async with open_client(world, tmp_path, mode) as client:
         for number, film in enumerate(films):
-            await desk.extend(film, text_prompt=f"{number} {PROMPT}"[:200])
-        result = await desk.call("list_assets")
+            await client.extend(film, text_prompt=f"{number} {PROMPT}"[:200])
+        result = await client.call("list_assets")
 
         data = structured(result)
         assert {each["extended_count"] for each in data["assets"]} == {3}
@@ -57,22 +59,22 @@ async def test_ten_films_of_this_server_are_short_in_both_forms(tmp_path: Path, 
 
 @pytest.mark.parametrize("name", ["n" * 300, '"' * 300, "\u6d77" * 300])
 async def test_no_name_makes_an_asset_of_a_listing_long(tmp_path: Path, name: str) -> None:
-    world = a_world(clips=0)
-    films = chain(world, PROMPT, PROMPT)
+    world = virtual_world(clips=0)
+    films = extended_clips(world, PROMPT, PROMPT)
     for film in films:
         film.name = name
-    async with at_desk(world, tmp_path, "auto") as desk:
-        assert max(size(asset) for asset in (await desk.data("list_assets"))["assets"]) <= 600
+    async with open_client(world, tmp_path, "auto") as client:
+        assert max(size(asset) for asset in (await client.data("list_assets"))["assets"]) <= 600
 
 
 async def test_the_result_of_a_film_is_short_but_for_its_links(tmp_path: Path, mode: str) -> None:
-    world = a_world(clips=0)
-    clip = chain(world, PROMPT, PROMPT)[-1]
+    world = virtual_world(clips=0)
+    clip = extended_clips(world, PROMPT, PROMPT)[-1]
     prompt = "The camera rises slowly over the dunes, warm evening light."
-    async with at_desk(world, tmp_path, mode) as desk:
-        film = await desk.extend(clip, text_prompt=prompt, seconds=10)
-        again = await desk.extend(clip, text_prompt=prompt, seconds=10)
-        read = await desk.data("get_task", taskId=film["taskId"])
+    async with open_client(world, tmp_path, mode) as client:
+        film = await client.extend(clip, text_prompt=prompt, seconds=10)
+        again = await client.extend(clip, text_prompt=prompt, seconds=10)
+        read = await client.data("get_task", taskId=film["taskId"])
 
         assert size(without_links(film)) <= 1500
         assert size(without_links(read)) <= 1500
@@ -82,10 +84,10 @@ async def test_the_result_of_a_film_is_short_but_for_its_links(tmp_path: Path, m
 
 
 async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
         tools = [
             tool.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for tool in (await desk.client.list_tools()).tools
+            for tool in (await client.mcp.list_tools()).tools
         ]
 
         assert size({"tools": tools}) < 10_800
@@ -103,10 +105,10 @@ async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tm
 
 
 async def test_each_tool_has_all_four_hints(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
         hints = {
             tool.name: tool.annotations and tool.annotations.model_dump(exclude={"title"})
-            for tool in (await desk.client.list_tools()).tools
+            for tool in (await client.mcp.list_tools()).tools
         }
 
         reads = {"read_only_hint": True, "destructive_hint": False, "idempotent_hint": True, "open_world_hint": True}

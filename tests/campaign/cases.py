@@ -19,7 +19,7 @@ from tests.campaign.evidence import (
     rows_of,
     short,
 )
-from tests.campaign.pipes import Gone, ServerProcess, StandIn
+from tests.campaign.pipes import Gone, ServerProcess, UpstreamProcess
 
 # How soon a restarted server must know a task that upstream shows, in seconds.
 SETTLING = 15.0
@@ -34,10 +34,12 @@ class Case:
     that is ahead of upstream's by `skew`.
     """
 
-    def __init__(self, stand_in: StandIn, data: Path, made: Mapping[str, Any], order: Mapping[str, Any]) -> None:
-        self.stand_in = stand_in
+    def __init__(
+        self, upstream: UpstreamProcess, data: Path, made: Mapping[str, Any], order: Mapping[str, Any]
+    ) -> None:
+        self.upstream = upstream
         self.data = data
-        self.world = stand_in.open(**order)
+        self.world = upstream.open(**order)
         self.arguments: dict[str, Any] = {"assetId": self.world["assetId"], **made}
         self.key = key_of(self.arguments, self.world["assetId"])
         self.calls: list[Called] = []
@@ -53,7 +55,7 @@ class Case:
         for server in self.servers:
             server.signal(signal.SIGKILL)
             server.close()
-        self.stand_in.pipe.send({"op": "close"})
+        self.upstream.pipe.send({"op": "close"})
 
     def find(self, kind: str, sentence: str) -> None:
         """Notes a finding."""
@@ -62,7 +64,7 @@ class Case:
     def start(self, *, whole: bool = False) -> ServerProcess:
         """A server that has shaken hands; its clock has let pass what upstream's has."""
         ahead = self.skew + self.passed
-        server = ServerProcess(self.stand_in, self.world, self.data, whole=whole and not ahead, ahead=ahead)
+        server = ServerProcess(self.upstream, self.world, self.data, whole=whole and not ahead, ahead=ahead)
         self.servers.append(server)
         server.open()
         return server
@@ -89,13 +91,13 @@ class Case:
     def pass_time(self, seconds: float) -> None:
         """Lets time pass, upstream and for every server that lives or will be started."""
         self.passed += seconds
-        self.stand_in.order("later", seconds=seconds)
+        self.upstream.order("later", seconds=seconds)
         for server in self.servers:
             server.move_clock(server.ahead + seconds)
 
     def settle(self, server: ServerProcess) -> None:
         """The server must soon know every task that was accepted."""
-        wanted = {post.task_id for post in posts_of(self.stand_in.truth()) if post.task_id}
+        wanted = {post.task_id for post in posts_of(self.upstream.truth()) if post.task_id}
         until = time.monotonic() + SETTLING
         while not wanted <= (known := self._known(server)):
             if time.monotonic() > until:
@@ -107,7 +109,7 @@ class Case:
         self, server: ServerProcess, what: str, *, tries: int = 1, film: bool = False, **changes: Any
     ) -> None:
         """The identical call must be answered with the task that was accepted, if one was; or even with its film."""
-        wanted = {post.task_id for post in posts_of(self.stand_in.truth()) if post.task_id}
+        wanted = {post.task_id for post in posts_of(self.upstream.truth()) if post.task_id}
         result: Mapping[str, Any] = {}
         for _ in range(tries):
             result = self.call(server, **changes).result or {}
@@ -121,7 +123,7 @@ class Case:
 
     def evidence(self) -> Evidence:
         """What the run is judged by."""
-        return Evidence(posts_of(self.stand_in.truth()), self.calls, rows_of(self.data), Limits())
+        return Evidence(posts_of(self.upstream.truth()), self.calls, rows_of(self.data), Limits())
 
     def broke(self, error: Exception) -> None:
         """Notes that the run could not go on."""

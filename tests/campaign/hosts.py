@@ -29,7 +29,7 @@ from tests.campaign.scenario import Act, HostPlan, Request
 from tests.campaign.servers import Life, Server, describe
 from tests.campaign.spelling import spelled
 from tests.campaign.worlds import source_of
-from tests.server.tasked import Handle, TakesTasks, Told, ask
+from tests.kit.protocol_tasks import TakesTasks, TaskHandle, TaskState, ask
 
 # What a host waits for beyond the wait of its call before it calls that a fault, in seconds.
 _PATIENCE = 240.0
@@ -45,7 +45,7 @@ _GOING = 1800.0
 
 
 @dataclass
-class Stage:
+class RunContext:
     """What hosts share: the world, the servers, what they asked, and the results by request.
 
     `unclear` are the next steps that hosts took without learning whether they were charged.
@@ -94,11 +94,11 @@ class FollowsTasks(TakesTasks):
     """Follows a task of the protocol to its end, also to one without a result."""
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
-        return [ResultClaim(result_type="task", model=Handle, resolve=_followed)]
+        return [ResultClaim(result_type="task", model=TaskHandle, resolve=_followed)]
 
 
-async def _followed(handle: Handle, context: ClaimContext) -> CallToolResult:
-    told: Handle = handle
+async def _followed(handle: TaskHandle, context: ClaimContext) -> CallToolResult:
+    told: TaskHandle = handle
     while told.status == "working":
         await anyio.sleep(told.poll_interval_ms / 1000)
         try:
@@ -106,7 +106,7 @@ async def _followed(handle: Handle, context: ClaimContext) -> CallToolResult:
         except MCPError as error:  # upstream is away: the next poll may tell
             if error.code == CONNECTION_CLOSED:
                 raise
-    if isinstance(told, Told) and told.result:
+    if isinstance(told, TaskState) and told.result:
         return told.result
     end = {"summary": told.status_message, "taskId": handle.task_id, "status": told.status.upper()}
     return CallToolResult(content=[], structured_content=end)
@@ -161,10 +161,10 @@ class Leaving:
 class Host:
     """One host under way."""
 
-    def __init__(self, name: str, plan: HostPlan, stage: Stage, *, last: bool = False) -> None:
+    def __init__(self, name: str, plan: HostPlan, context: RunContext, *, last: bool = False) -> None:
         self.name = name
         self._plan = plan
-        self._stage = stage
+        self._context = context
         self._last = last
         self._connections: dict[str, Connection] = {}
         self._open: list[Asked] = []
@@ -174,7 +174,7 @@ class Host:
         """Makes its moves, one after the other."""
         async with anyio.create_task_group() as self._background:
             for act in self._plan.acts:
-                await self._stage.pause(act.pause)
+                await self._context.pause(act.pause)
                 async with anyio.create_task_group() as calls:
                     for copy in range(act.copies):
                         calls.start_soon(self._act, act, copy)
@@ -204,10 +204,10 @@ class Host:
         return []
 
     async def _act(self, act: Act, copy: int) -> None:
-        stage = self._stage
-        server = stage.servers[(act.server + copy) % len(stage.servers)]
-        earlier = stage.results.setdefault(act.request, [])
-        arguments = spelled(self._stage.world, act, earlier)
+        context = self._context
+        server = context.servers[(act.server + copy) % len(context.servers)]
+        earlier = context.results.setdefault(act.request, [])
+        arguments = spelled(self._context.world, act, earlier)
         leaving = Leaving(act.give_up, act.give_up_steps, act.leaving == "drop")
         if not act.dry:
             arguments = await self._confirmed(act, arguments, server)
@@ -217,16 +217,16 @@ class Host:
             if step is None:
                 return
             content = await self._call(server, step["tool"], step["arguments"], Leaving())
-            if (content is None or part(content, "error").get("charged") == "unknown") and step not in stage.unclear:
-                stage.unclear.append(step)
+            if (content is None or part(content, "error").get("charged") == "unknown") and step not in context.unclear:
+                context.unclear.append(step)
 
     async def _confirmed(self, act: Act, arguments: dict[str, Any], server: Server) -> dict[str, Any]:
         """The arguments with the confirmation that the act wants, valid or not."""
-        other = arguments | {"seed": self._stage.rng.randrange(1000, 9000)}
+        other = arguments | {"seed": self._context.rng.randrange(1000, 9000)}
         match act.confirming:
             case "quote" | "stale":
                 quote = await self._quote(server, arguments)
-                await anyio.sleep(_STALE if act.confirming == "stale" else self._stage.rng.uniform(0, 20))
+                await anyio.sleep(_STALE if act.confirming == "stale" else self._context.rng.uniform(0, 20))
             case "other":
                 quote = await self._quote(server, other)
             case "used":
@@ -247,7 +247,7 @@ class Host:
         self, server: Server, tool: str, arguments: dict[str, Any], leaving: Leaving, request: Request | None = None
     ) -> dict[str, Any] | None:
         """Makes a call and notes how it ends; returns the structured content, if there is any."""
-        stage, connection = self._stage, await self._connected(await server.reached())
+        context, connection = self._context, await self._connected(await server.reached())
         if connection is None:
             return None
         asked = self._noted(connection.life, tool, arguments)
@@ -258,33 +258,33 @@ class Host:
             self._open.remove(asked)
         told = asked.content or {}
         error = part(told, "error")
-        stage.log(
+        context.log(
             f"{self.name}: call {asked.number} {asked.end} {told.get('status')} {told.get('taskId', '')[-8:]} "
             f"{error.get('kind', '')} {error.get('charged', '')} {asked.trouble}"
         )
         if request is not None and asked.content is not None:
-            stage.results[request].append(asked.content)
+            context.results[request].append(asked.content)
         return asked.content
 
     def _noted(self, life: Life, tool: str, arguments: dict[str, Any]) -> Asked:
-        stage, plan = self._stage, self._plan
-        asks = plan.person != "none" and stage.confirms
+        context, plan = self._context, self._plan
+        asks = plan.person != "none" and context.confirms
         asked = Asked(
-            number=len(stage.asked),
+            number=len(context.asked),
             host=self.name,
             process=life.process.name,
             tool=tool,
             arguments=arguments,
-            source=source_of(stage.world, arguments),
-            limit=stage.limit,
+            source=source_of(context.world, arguments),
+            limit=context.limit,
             began=anyio.current_time(),
             asking=asks,
             patient=plan.takes_tasks,
             trouble="its person takes time" if asks and plan.mode == "auto" else "",
             last=self._last,
         )
-        stage.asked.append(asked)
-        stage.log(f"{self.name}: call {asked.number} asks {asked.process} for {tool} {arguments}")
+        context.asked.append(asked)
+        context.log(f"{self.name}: call {asked.number} asks {asked.process} for {tool} {arguments}")
         return asked
 
     async def _made(self, connection: Connection, asked: Asked, leaving: Leaving) -> None:
@@ -345,7 +345,7 @@ class Host:
 
     async def _answer(self, context: object, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG002  the SDK's signature
         """What the person behind the host says to a spend."""
-        person, rng = self._plan.person, self._stage.rng
+        person, rng = self._plan.person, self._context.rng
         seconds = {"slow": rng.uniform(15, 100), "silent": 3000.0}.get(person, rng.uniform(0.5, 8))
         await anyio.sleep(seconds)
         if person not in ("yes", "slow"):

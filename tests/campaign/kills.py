@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from tests.campaign.cases import Case
 from tests.campaign.evidence import posts_of
-from tests.campaign.pipes import Gone, ServerProcess, StandIn
+from tests.campaign.pipes import Gone, ServerProcess, UpstreamProcess
 from tests.campaign.tallies import Tally, command, play_many
 
 Strike = Literal["SIGKILL", "SIGTERM", "two servers", "two servers, SIGKILL"]
@@ -104,16 +104,16 @@ def kill_many(seed: int, kills: int, folder: Path | None = None, /) -> Tally:
     return play_many(play_seed, seed, kills, folder)
 
 
-def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays the kill of a seed on an empty data folder, and adds it to the tally."""
-    kill_one(draw(seed), stand_in, data, tally)
+    kill_one(draw(seed), upstream, data, tally)
 
 
-def kill_one(kill: Kill, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def kill_one(kill: Kill, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays one kill on an empty data folder, and adds it to the tally."""
     hold = {"any": None, "answered": "accepted"}.get(kill.moment, kill.moment)
     order = {"pace": 0.5, "hold": hold, "faults": kill.faults, "switches": kill.switches}
-    with Case(stand_in, data, kill.arguments, order) as case:
+    with Case(upstream, data, kill.arguments, order) as case:
         try:
             case.skew = kill.skew[0]
             _strike(kill, case, hold)
@@ -132,9 +132,9 @@ def _strike(kill: Kill, case: Case, hold: str | None) -> None:
     servers = [case.start(whole=kill.whole) for _ in range(2 if kill.strike.startswith("two") else 1)]
     calls = [(server, case.begin(server)) for server in servers]
     if hold:
-        case.stand_in.pipe.hear(lambda message: message.get("event") == hold)
+        case.upstream.pipe.hear(lambda message: message.get("event") == hold)
     if kill.moment == "answered":
-        case.stand_in.pipe.send({"op": "release"})
+        case.upstream.pipe.send({"op": "release"})
     time.sleep(kill.delay)
     if kill.strike.endswith("SIGKILL"):
         servers[0].signal(signal.SIGKILL)
@@ -142,7 +142,7 @@ def _strike(kill: Kill, case: Case, hold: str | None) -> None:
         calls = calls[1:]
     elif kill.strike == "SIGTERM":
         servers[0].signal(signal.SIGTERM)
-    case.stand_in.pipe.send({"op": "release"})
+    case.upstream.pipe.send({"op": "release"})
     if kill.strike == "SIGTERM":
         code = servers[0].wait(8.0)
         if code:
@@ -181,7 +181,7 @@ def _restart(kill: Kill, case: Case) -> None:
         case.pass_time(kill.away)
     if kill.down:
         down = {"method": "GET", "path_prefix": "", "kind": "reset", "times": kill.down}
-        case.stand_in.order("faults", faults=[down])
+        case.upstream.order("faults", faults=[down])
 
 
 def _repeat(kill: Kill, case: Case) -> None:
@@ -189,7 +189,7 @@ def _repeat(kill: Kill, case: Case) -> None:
     server = case.start(whole=kill.whole)
     case.settle(server)
     case.expect_same(server, "After the restart", wait_seconds=2)
-    if posts_of(case.stand_in.truth()):
+    if posts_of(case.upstream.truth()):
         _repeat_later(kill, case, server)
     if code := server.close():
         case.find("broken", f"the restarted server ended with {code}")
@@ -200,7 +200,7 @@ def _repeat_later(kill: Kill, case: Case, server: ServerProcess) -> None:
         case.pass_time(seconds)
         case.expect_same(server, f"{seconds:g} s after the film was told", film=True, wait_seconds=0)
     if kill.deleted:
-        case.stand_in.order("delete", assetId=case.world["assetId"])
+        case.upstream.order("delete", assetId=case.world["assetId"])
         case.expect_same(server, "With its source deleted", film=True, wait_seconds=0)
 
 

@@ -118,13 +118,13 @@ class Starter:
             return json.loads(self._orders.recv(65536) or b'{"pid": -1, "code": 70}')
 
 
-class StandIn:
+class UpstreamProcess:
     """The stand-in's process, with the one that starts servers for it."""
 
     def __init__(self) -> None:
         self.starter = Starter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.campaign.standin"],
+            [sys.executable, "-m", "tests.campaign.upstream_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -172,7 +172,7 @@ class ServerProcess:
 
     def __init__(
         self,
-        stand_in: StandIn,
+        upstream: UpstreamProcess,
         world: Mapping[str, Any],
         data: Path,
         *,
@@ -206,7 +206,7 @@ class ServerProcess:
                     )
                     self.pid, self._poll = process.pid, process.poll
                 else:
-                    starter = stand_in.starter
+                    starter = upstream.starter
                     pid = starter.start(arguments, environment, [inward, outward, handle, clock.fileno()])
                     self.pid, self._poll = pid, lambda: starter.ended(pid)
             finally:

@@ -16,10 +16,10 @@ import anyio
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.world import World
 from tests.campaign.facts import Facts, Post, Row, SpendPolicy, Verdict
-from tests.campaign.hosts import Host, Stage
+from tests.campaign.hosts import Host, RunContext
 from tests.campaign.incidents import Incidents
 from tests.campaign.judge import judge
-from tests.campaign.processes import CampaignLoop, Clock, Process
+from tests.campaign.processes import CampaignLoop, MachineClock, Process
 from tests.campaign.scenario import Act, Hand, HostPlan, Request, Scenario
 from tests.campaign.servers import Machine, Server
 from tests.campaign.wire import Traffic
@@ -86,13 +86,13 @@ class _Run:
         self.world.faults.extend(self.rules)
         self.machine = Machine(folder, self.traffic, scenario.policy)
         self.servers = [
-            Server(f"server {number}", Clock(ahead), self.machine) for number, ahead in enumerate(scenario.ahead)
+            Server(f"server {number}", MachineClock(ahead), self.machine) for number, ahead in enumerate(scenario.ahead)
         ]
         self.incidents = Incidents(self.ledger, self.servers, self.log, lambda: self.is_healthy)
         self.traffic.trap = self.incidents.spring
         limit = float(self.machine.settings().wait_seconds)
         confirms = "confirm_above" in scenario.policy
-        self.stage = Stage(self.world, self.servers, self.rng, self.log, limit, confirms)
+        self.context = RunContext(self.world, self.servers, self.rng, self.log, limit, confirms)
 
     async def play(self) -> tuple[Facts, dict[str, int]]:
         """Plays, and tells what happened."""
@@ -128,9 +128,9 @@ class _Run:
         return self._facts(early_rows, tasks), self._met()
 
     async def _host(self, name: str, plan: HostPlan) -> None:
-        self.stage.come()
-        await Host(name, plan, self.stage).play()
-        self.stage.leave()
+        self.context.come()
+        await Host(name, plan, self.context).play()
+        self.context.leave()
 
     async def _settle(self) -> None:
         """Upstream is well, every server is up that is not gone for good, every clock is right: time to look."""
@@ -156,21 +156,21 @@ class _Run:
             await server.renewed()
         await anyio.sleep(5.0)
         acts = list(self._last_acts())
-        person = "yes" if self.stage.confirms else "none"
+        person = "yes" if self.context.confirms else "none"
         async with anyio.create_task_group() as hosts:
             for number, act in enumerate(acts):
                 plan = HostPlan((act,), mode="legacy", person=person)
-                hosts.start_soon(Host(f"last {number}", plan, self.stage, last=True).play)
-        steps = tuple(self.stage.unclear)
+                hosts.start_soon(Host(f"last {number}", plan, self.context, last=True).play)
+        steps = tuple(self.context.unclear)
         plan = HostPlan((), mode="legacy", person=person)
-        await Host("last of steps", plan, self.stage, last=True).repeat(self.servers[0], steps)
-        return await Host("reader", HostPlan((), mode="auto"), self.stage, last=True).tasks(self.servers[0])
+        await Host("last of steps", plan, self.context, last=True).repeat(self.servers[0], steps)
+        return await Host("reader", HostPlan((), mode="auto"), self.context, last=True).tasks(self.servers[0])
 
     def _last_acts(self) -> list[Act]:
         acts: dict[Request, Act] = {}
         for plan in self.scenario.hosts:
             for act in plan.acts:
-                if act.request in self.stage.results:
+                if act.request in self.context.results:
                     spelling = replace(act.spelling, copied=(), max_jobs=None)
                     acts[act.request] = Act(
                         0.0, act.request, self.rng.randrange(len(self.servers)), _WAIT, spelling=spelling
@@ -231,7 +231,7 @@ class _Run:
             sources=sources_of(self.world),
             made=made,
             posts=self.traffic.posts,
-            asked=self.stage.asked,
+            asked=self.context.asked,
             rows=self._rows(),
             early_rows=early_rows,
             tasks=tasks,

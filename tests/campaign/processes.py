@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
-from tests.upstream import wall_clock
-from tests.virtual_time import VirtualTimeLoop
+from tests.kit.clock import wall_clock
+from tests.kit.virtual_time import VirtualTimeLoop
 
 # More steps than any run needs: a run that takes them spins.
 MOST_STEPS = 6_000_000
@@ -32,7 +32,7 @@ class Fuse:
             self._action()
 
 
-class Clock:
+class MachineClock:
     """The wall clock of a machine, `ahead` of upstream's by so many seconds; it may be set while it runs."""
 
     def __init__(self, ahead: float = 0.0) -> None:
@@ -49,9 +49,9 @@ class Process:
     `after_step` is called after each of its steps, `on_timer` with the seconds of each timer that it sets.
     """
 
-    def __init__(self, name: str, clock: Clock | None = None) -> None:
+    def __init__(self, name: str, clock: MachineClock | None = None) -> None:
         self.name = name
-        self.clock = clock or Clock()
+        self.clock = clock or MachineClock()
         self.frozen = False
         self.fuse: Fuse | None = None
         self.after_step: Callable[[], None] | None = None

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.campaign.doors import Door, HttpDoor, SseDoor, StdioDoor, Unheard
+from tests.campaign.clients import HttpRpcClient, RpcClient, SseRpcClient, StdioRpcClient, Unheard
 from tests.campaign.evidence import (
     Called,
     Evidence,
@@ -33,7 +33,7 @@ from tests.campaign.evidence import (
     rows_of,
     short,
 )
-from tests.campaign.pipes import Gone, ServerProcess, StandIn
+from tests.campaign.pipes import Gone, ServerProcess, UpstreamProcess
 from tests.campaign.scripts import Act, Host, Request, Run, Way, draw
 from tests.campaign.tallies import Tally, command, play_many
 
@@ -53,36 +53,36 @@ def real_many(seed: int, runs: int, folder: Path | None = None, /) -> Tally:
     return play_many(play_seed, seed, runs, folder)
 
 
-def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays the run of a seed on an empty data folder, and adds it to the tally."""
-    real_one(draw(seed), stand_in, data, tally)
+    real_one(draw(seed), upstream, data, tally)
 
 
-def real_one(run: Run, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def real_one(run: Run, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays one run on an empty data folder, and adds it to the tally."""
     order = {"pace": run.pace, "clips": 2, "faults": run.faults, "switches": run.switches}
-    world = stand_in.open(**order)
-    stage = Stage(run, stand_in, world, data)
+    world = upstream.open(**order)
+    context = RealContext(run, upstream, world, data)
     try:
         try:
-            _converse(stage)
-            _afterwards(stage)
+            _converse(context)
+            _afterwards(context)
         except (Gone, TimeoutError, Unheard) as error:
-            stage.find("broken", f"{type(error).__name__}: {error} {stage.said()}")
+            context.find("broken", f"{type(error).__name__}: {error} {context.said()}")
         finally:
-            stage.close()
-        evidence = stage.evidence()
-        tally.add(run.seed, run.strike, evidence, [*stage.found, *evidence.findings()])
+            context.close()
+        evidence = context.evidence()
+        tally.add(run.seed, run.strike, evidence, [*context.found, *evidence.findings()])
     finally:
-        stand_in.pipe.send({"op": "close"})
+        upstream.pipe.send({"op": "close"})
 
 
-class Stage:
+class RealContext:
     """A run under way: its servers, and what its hosts have heard."""
 
-    def __init__(self, run: Run, stand_in: StandIn, world: Mapping[str, Any], data: Path) -> None:
+    def __init__(self, run: Run, upstream: UpstreamProcess, world: Mapping[str, Any], data: Path) -> None:
         self.run = run
-        self.stand_in = stand_in
+        self.upstream = upstream
         self.world = world
         self.data = data
         self.calls: list[Called] = []
@@ -101,20 +101,20 @@ class Stage:
         """A fresh server."""
         ahead, settings = self.run.skew + self.passed, self.run.settings
         server = ServerProcess(
-            self.stand_in, self.world, self.data, transport=transport, settings=settings, ahead=ahead
+            self.upstream, self.world, self.data, transport=transport, settings=settings, ahead=ahead
         )
         self.servers.append(server)
         return server
 
-    def door(self, host: Host) -> Door:
-        """A fresh door for a host: into a server of its own, or into the one that is shared."""
+    def client(self, host: Host) -> RpcClient:
+        """A fresh client for a host: into a server of its own, or into the one that is shared."""
         if host.way == "stdio":
-            return StdioDoor(self.server("stdio"), host.era)
+            return StdioRpcClient(self.server("stdio"), host.era)
         with self._turn:
             if host.way not in self._shared:
                 self._shared[host.way] = self.server(host.way)
             origin = self._shared[host.way].address()
-        return HttpDoor(origin, host.era) if host.way == "http" else SseDoor(origin, host.era)
+        return HttpRpcClient(origin, host.era) if host.way == "http" else SseRpcClient(origin, host.era)
 
     def kill_shared(self, way: Way) -> None:
         """Kills the server that is shared; who comes next finds a fresh one."""
@@ -127,7 +127,7 @@ class Stage:
         """Lets time pass upstream and for every server."""
         with self._turn:
             self.passed += seconds
-            self.stand_in.order("later", seconds=seconds)
+            self.upstream.order("later", seconds=seconds)
             for server in self.servers:
                 server.move_clock(server.ahead + seconds)
 
@@ -137,7 +137,7 @@ class Stage:
 
     def posts(self) -> list[Post]:
         """What arrived upstream so far."""
-        return posts_of(self.stand_in.truth())
+        return posts_of(self.upstream.truth())
 
     def evidence(self) -> Evidence:
         """What the run is judged by."""
@@ -154,12 +154,12 @@ class Stage:
 
 
 class Talk:
-    """A host at work: its door, and what it knows from results."""
+    """A host at work: its client, and what it knows from results."""
 
-    def __init__(self, stage: Stage, host: Host) -> None:
-        self._stage = stage
+    def __init__(self, context: RealContext, host: Host) -> None:
+        self._context = context
         self._host = host
-        self._door: Door | None = None
+        self._door: RpcClient | None = None
         self._heard: dict[Request, dict[str, Any]] = {}
         self._quotes: dict[Request, str] = {}
 
@@ -170,7 +170,7 @@ class Talk:
                 time.sleep(act.pause)
                 self._act(act)
         except (Gone, TimeoutError, Unheard) as error:
-            self._stage.find("broken", f"a host on {self._host.way} met {type(error).__name__} {error}")
+            self._context.find("broken", f"a host on {self._host.way} met {type(error).__name__} {error}")
         finally:
             if self._door is not None:
                 with suppress(Gone, OSError):
@@ -178,10 +178,10 @@ class Talk:
 
     def _act(self, act: Act) -> None:
         if self._door is None:
-            self._door = self._stage.door(self._host)
+            self._door = self._context.client(self._host)
         match act.verb:
             case "away":
-                self._stage.pass_time(act.away)
+                self._context.pass_time(act.away)
             case "list":
                 self._ask("list_assets", {"limit": 5}, act)
             case "get":
@@ -195,14 +195,14 @@ class Talk:
                 self._extend(act)
 
     def _extend(self, act: Act) -> None:
-        stage, request = self._stage, act.request
+        context, request = self._context, act.request
         arguments = {**self._arguments(act), "wait_seconds": act.wait}
         confirm = self._quotes.get(act.quote_of or request, MADE_UP) if act.confirm else None
         if confirm:
             arguments["confirm"] = confirm
-        key = key_of({**request.arguments}, stage.source(request))
+        key = key_of({**request.arguments}, context.source(request))
         called = Called(key, time.monotonic(), confirm=confirm)
-        stage.calls.append(called)
+        context.calls.append(called)
         told = self._ask("extend_video", arguments, act)
         called.ended = time.monotonic()
         called.result = told
@@ -211,7 +211,7 @@ class Talk:
 
     def _arguments(self, act: Act) -> dict[str, Any]:
         """A request as the host spells it now, with what it copied from a result."""
-        clip = self._stage.world["clips"][act.request.clip]
+        clip = self._context.world["clips"][act.request.clip]
         names = {"asset": clip["assetId"], "task": clip["taskId"], "uri": f"runway://assets/{clip['assetId']}"}
         said = act.request.loose if act.loose else act.request.arguments
         heard = self._heard.get(act.request, {})
@@ -222,7 +222,7 @@ class Talk:
         quote = (told or {}).get("quote")
         if quote:
             self._quotes[request] = quote["id"]
-            self._stage.limits.quotes[quote["id"]] = key_of(request.arguments, self._stage.source(request))
+            self._context.limits.quotes[quote["id"]] = key_of(request.arguments, self._context.source(request))
 
     def _ask(self, tool: str, arguments: dict[str, Any], act: Act) -> dict[str, Any] | None:
         """The structured content of a call; None if the host gave up."""
@@ -234,20 +234,20 @@ class Talk:
                 raise
             self._door.leave(act.leaves)
             if act.leaves == "killing" and self._host.way != "stdio":
-                self._stage.kill_shared(self._host.way)
-            # What was left silently may still answer on the same pipe; the others need a new door.
+                self._context.kill_shared(self._host.way)
+            # What was left silently may still answer on the same pipe; the others need a new client.
             if act.leaves in ("dropping", "killing") or self._host.way == "sse":
                 self._door = None
             return None
         if "structuredContent" not in answer:
-            self._stage.find("broken", f"{tool} was answered with {answer}")
+            self._context.find("broken", f"{tool} was answered with {answer}")
             return None
         return answer["structuredContent"]
 
 
-def _converse(stage: Stage) -> None:
+def _converse(context: RealContext) -> None:
     """All hosts at once."""
-    threads = [threading.Thread(target=Talk(stage, host).run, daemon=True) for host in stage.run.hosts]
+    threads = [threading.Thread(target=Talk(context, host).run, daemon=True) for host in context.run.hosts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -256,55 +256,55 @@ def _converse(stage: Stage) -> None:
             raise TimeoutError("a host never came to its end")
 
 
-def _afterwards(stage: Stage) -> None:
+def _afterwards(context: RealContext) -> None:
     """Once all troubles are over, each request is answered with the task that it made, whatever the time between."""
-    stage.stand_in.order("calm")
-    with _fresh(stage) as door:
+    context.upstream.order("calm")
+    with _fresh(context) as client:
         until = time.monotonic() + _SETTLING
-        while not {post.task_id for post in stage.posts() if post.task_id} <= stage.evidence().owned:
+        while not {post.task_id for post in context.posts() if post.task_id} <= context.evidence().owned:
             if time.monotonic() > until:
-                stage.find("lost", f"after {_SETTLING:g} s the ledger does not own what upstream shows")
+                context.find("lost", f"after {_SETTLING:g} s the ledger does not own what upstream shows")
                 break
             time.sleep(_PAUSE)
-        asked = dict.fromkeys(act.request for host in stage.run.hosts for act in host.acts if act.verb == "extend")
+        asked = dict.fromkeys(act.request for host in context.run.hosts for act in host.acts if act.verb == "extend")
         for request in asked:
-            _expect(stage, door, request, AFTERWARDS, wait=3)
-        for seconds in stage.run.then:
-            stage.pass_time(seconds)
+            _expect(context, client, request, AFTERWARDS, wait=3)
+        for seconds in context.run.then:
+            context.pass_time(seconds)
             for request in asked:
-                _expect(stage, door, request, f"{seconds:g} s later", wait=0)
-        if stage.run.deleted:
-            for clip in stage.world["clips"]:
-                stage.stand_in.order("delete", assetId=clip["assetId"])
+                _expect(context, client, request, f"{seconds:g} s later", wait=0)
+        if context.run.deleted:
+            for clip in context.world["clips"]:
+                context.upstream.order("delete", assetId=clip["assetId"])
             for request in asked:
-                _expect(stage, door, request, "With its source deleted", wait=0)
+                _expect(context, client, request, "With its source deleted", wait=0)
 
 
 @contextmanager
-def _fresh(stage: Stage) -> Generator[Door]:
-    door = StdioDoor(stage.server("stdio"), "2025-11-25")
-    yield door
-    door.close()
+def _fresh(context: RealContext) -> Generator[RpcClient]:
+    client = StdioRpcClient(context.server("stdio"), "2025-11-25")
+    yield client
+    client.close()
 
 
-def _expect(stage: Stage, door: Door, request: Request, when: str, *, wait: int) -> None:
+def _expect(context: RealContext, client: RpcClient, request: Request, when: str, *, wait: int) -> None:
     """The request must be answered with its task, if it made one; nothing new may be made for it otherwise unasked."""
-    key = key_of(request.arguments, stage.source(request))
-    evidence = stage.evidence()
+    key = key_of(request.arguments, context.source(request))
+    evidence = context.evidence()
     made = {post.task_id for post in evidence.accepted if evidence.key_of_post(post) == key}
     if not made and when != AFTERWARDS:
         return
     called = Called(key, time.monotonic())
-    stage.calls.append(called)
-    arguments = {"assetId": stage.source(request), **request.arguments, "wait_seconds": wait}
-    answer = door.ask("tools/call", {"name": "extend_video", "arguments": arguments}, _PATIENCE)
+    context.calls.append(called)
+    arguments = {"assetId": context.source(request), **request.arguments, "wait_seconds": wait}
+    answer = client.ask("tools/call", {"name": "extend_video", "arguments": arguments}, _PATIENCE)
     called.ended = time.monotonic()
     called.result = result = answer.get("structuredContent") or {"error": {"kind": "none", "message": str(answer)}}
     if made and result.get("taskId") not in made:
         told = short(result["taskId"]) if "taskId" in result else refusal(result)
-        stage.find("lost", f"{when}, a request was answered with {told}")
+        context.find("lost", f"{when}, a request was answered with {told}")
     elif made and when != AFTERWARDS and (wrong := film_told(result)):
-        stage.find("lies", f"{when}, {wrong}")
+        context.find("lies", f"{when}, {wrong}")
 
 
 if __name__ == "__main__":

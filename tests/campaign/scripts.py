@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
-from tests.campaign.doors import Era, Leave
+from tests.campaign.clients import Era, Leave
 from tests.campaign.evidence import FORBIDDEN
 
 Way = Literal["stdio", "http", "sse"]

@@ -22,9 +22,9 @@ from pydantic import SecretStr
 
 from runway_mcp.server.app import create_server
 from runway_mcp.settings import Settings
-from tests.campaign.processes import PROCESS, CampaignLoop, Clock, Process
+from tests.campaign.processes import PROCESS, CampaignLoop, MachineClock, Process
 from tests.campaign.wire import Traffic, Wire
-from tests.server.bench import URL
+from tests.kit.upstream import URL
 
 Reading = MemoryObjectReceiveStream[SessionMessage | Exception]
 Writing = MemoryObjectSendStream[SessionMessage | Exception]
@@ -50,7 +50,7 @@ class Machine:
 class Life:
     """One life of a server process, from its start until it is closed or dies."""
 
-    def __init__(self, name: str, clock: Clock, machine: Machine) -> None:
+    def __init__(self, name: str, clock: MachineClock, machine: Machine) -> None:
         self.process = Process(name, clock)
         self.ready = anyio.Event()
         self.gone = anyio.Event()
@@ -127,7 +127,7 @@ class Life:
 class Server:
     """A server process that is started again whenever it has gone."""
 
-    def __init__(self, name: str, clock: Clock, machine: Machine) -> None:
+    def __init__(self, name: str, clock: MachineClock, machine: Machine) -> None:
         self.name = name
         self.clock = clock
         self.lives: list[Life] = []

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from tests.campaign.cases import Case
 from tests.campaign.evidence import Called, posts_of, rows_of
-from tests.campaign.pipes import Gone, ServerProcess, StandIn
+from tests.campaign.pipes import Gone, ServerProcess, UpstreamProcess
 from tests.campaign.tallies import Tally, command, play_many
 
 Moment = Literal[
@@ -117,12 +117,12 @@ def stop_many(seed: int, stops: int, folder: Path | None = None, /) -> Tally:
     return play_many(play_seed, seed, stops, folder)
 
 
-def play_seed(seed: int, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def play_seed(seed: int, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays the stop of a seed on an empty data folder, and adds it to the tally."""
-    stop_one(draw(seed), stand_in, data, tally)
+    stop_one(draw(seed), upstream, data, tally)
 
 
-def stop_one(stop: Stop, stand_in: StandIn, data: Path, tally: Tally) -> None:
+def stop_one(stop: Stop, upstream: UpstreamProcess, data: Path, tally: Tally) -> None:
     """Plays one stop on an empty data folder, and adds it to the tally."""
     faults: list[dict[str, Any]] = []
     if stop.moment in ("slot", "lock after the slot"):
@@ -132,7 +132,7 @@ def stop_one(stop: Stop, stand_in: StandIn, data: Path, tally: Tally) -> None:
         faults.append({"method": "POST", "path_prefix": "", "kind": "reset_after"})
     switches = {"late_in_lists": stop.late, "late_in_scheduler": stop.late}
     order = {"pace": 0.5, "hold": _HOLDS.get(stop.moment), "faults": faults, "switches": switches}
-    with Case(stand_in, data, stop.arguments, order) as case:
+    with Case(upstream, data, stop.arguments, order) as case:
         strike = stop.moment
         try:
             strike = _play(stop, case)
@@ -151,7 +151,7 @@ def _play(stop: Stop, case: Case) -> str:
         state = ", ".join(row["state"] for row in rows_of(case.data)) or "nothing"
         first.signal(signal.SIGSTOP)
     if stop.early:
-        case.stand_in.pipe.send({"op": "release"})
+        case.upstream.pipe.send({"op": "release"})
     time.sleep(stop.rest)
     second.move_clock(stop.ahead)
     with contextlib.ExitStack() as lock:
@@ -162,7 +162,7 @@ def _play(stop: Stop, case: Case) -> str:
         case.call(second, wait_seconds=2)
     if not stop.stays:
         second.move_clock(0.0)
-    case.stand_in.pipe.send({"op": "release"})
+    case.upstream.pipe.send({"op": "release"})
     first.signal(signal.SIGCONT)
     case.end(first, begun)
     second.move_clock(0.0)
@@ -194,7 +194,7 @@ def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitSt
             time.sleep(_AT_THE_LOCK)
         case "slot" | "lock after the slot":
             begun = case.begin(first, wait_seconds=20)
-            _wait(lambda: any(post.is_refused and post.ended for post in posts_of(case.stand_in.truth())))
+            _wait(lambda: any(post.is_refused and post.ended for post in posts_of(case.upstream.truth())))
             if stop.moment != "slot":
                 time.sleep(SLOT / 2)
                 lock.enter_context(_locked(lock.enter_context(_ledger(case.data))))
@@ -204,11 +204,11 @@ def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitSt
         case _:
             begun = case.begin(first, wait_seconds=20)
             hold = _HOLDS[stop.moment]
-            case.stand_in.pipe.hear(lambda message: message.get("event") == hold)
+            case.upstream.pipe.hear(lambda message: message.get("event") == hold)
             if stop.moment == "lock at the answer":
                 lock.enter_context(_locked(lock.enter_context(_ledger(case.data))))
             if stop.moment not in ("arrived", "accepted"):
-                case.stand_in.pipe.send({"op": "release"})
+                case.upstream.pipe.send({"op": "release"})
             if stop.moment == "lock at the answer":
                 time.sleep(_AT_THE_LOCK)
     return begun

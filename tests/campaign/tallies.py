@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.campaign.evidence import Evidence, Finding
-from tests.campaign.pipes import StandIn
+from tests.campaign.pipes import UpstreamProcess
 
 NOUGHT = ("doubled", "repeated", "lost", "wrong", "unsettled", "lies", "overspent", "broken")
 """The counts that fail a campaign."""
@@ -89,7 +89,7 @@ class Tally:
         return "\n".join([*lines, f"{self.seconds:.0f} s of play"])
 
 
-PlayOne = Callable[[int, StandIn, Path, Tally], None]
+PlayOne = Callable[[int, UpstreamProcess, Path, Tally], None]
 """Plays the run of a seed on an empty folder and adds it to the tally."""
 
 
@@ -108,13 +108,13 @@ def play_many(play_one: PlayOne, seed: int, runs: int, folder: Path | None) -> T
     """
     began, parent = time.monotonic(), os.getppid()
     tally = Tally()
-    with closing(StandIn()) as stand_in:
+    with closing(UpstreamProcess()) as upstream:
         for number in range(seed, seed + runs):
             if os.getppid() != parent:
                 break
             place = Path(tempfile.mkdtemp(dir=folder))
             try:
-                play_one(number, stand_in, place, tally)
+                play_one(number, upstream, place, tally)
             except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
                 tally.runs += 1
                 tally.broken += 1

@@ -9,7 +9,7 @@ import pytest
 from tests.campaign import kills, real, stops
 from tests.campaign.evidence import Called, Evidence, Key, Limits, Post
 from tests.campaign.kills import Kill, kill_one
-from tests.campaign.pipes import StandIn
+from tests.campaign.pipes import UpstreamProcess
 from tests.campaign.real import real_one
 from tests.campaign.scripts import HOUR, Act, Host, Request, Run
 from tests.campaign.stops import Stop, stop_one
@@ -34,7 +34,7 @@ RUN = Run(
     then=(HOUR,),
     deleted=True,
 )
-PLAYS: dict[str, Callable[[StandIn, Path, Tally], None]] = {
+PLAYS: dict[str, Callable[[UpstreamProcess, Path, Tally], None]] = {
     "kill": partial(kill_one, KILL),
     "stop": partial(stop_one, STOP),
     "real": partial(real_one, RUN),
@@ -43,7 +43,7 @@ QUOTED = Limits(confirm_above=0.0, quotes={"q": KEY})
 DENIED = {"error": {"kind": "invalid_request", "message": "No.", "charged": "no"}}
 
 
-class Doubled(StandIn):
+class Doubled(UpstreamProcess):
     """A stand-in that tells of each POST twice, as if it had come again and been accepted again."""
 
     def truth(self) -> list[dict[str, Any]]:
@@ -52,13 +52,13 @@ class Doubled(StandIn):
 
 
 @pytest.fixture(scope="module")
-def stand_in() -> Generator[StandIn]:
-    with closing(StandIn()) as process:
+def upstream() -> Generator[UpstreamProcess]:
+    with closing(UpstreamProcess()) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
-def doubled() -> Generator[StandIn]:
+def doubled() -> Generator[UpstreamProcess]:
     with closing(Doubled()) as process:
         yield process
 
@@ -150,10 +150,10 @@ def test_a_spend_within_the_limits_and_with_its_quote_is_allowed() -> None:
 
 @pytest.mark.timeout(120)  # on a machine that is busy with something else
 @pytest.mark.parametrize("name", PLAYS)
-def test_a_kill_a_stop_and_a_conversation_find_nothing(stand_in: StandIn, tmp_path: Path, name: str) -> None:
+def test_a_kill_a_stop_and_a_conversation_find_nothing(upstream: UpstreamProcess, tmp_path: Path, name: str) -> None:
     tally = Tally()
 
-    PLAYS[name](stand_in, tmp_path, tally)
+    PLAYS[name](upstream, tmp_path, tally)
 
     assert tally.is_clean, tally.plain()
     assert tally.accepted == tally.found == 1
@@ -161,7 +161,9 @@ def test_a_kill_a_stop_and_a_conversation_find_nothing(stand_in: StandIn, tmp_pa
 
 @pytest.mark.timeout(120)  # likewise
 @pytest.mark.parametrize("name", PLAYS)
-def test_a_run_of_every_kind_is_judged_by_what_upstream_saw(doubled: StandIn, tmp_path: Path, name: str) -> None:
+def test_a_run_of_every_kind_is_judged_by_what_upstream_saw(
+    doubled: UpstreamProcess, tmp_path: Path, name: str
+) -> None:
     tally = Tally()
 
     PLAYS[name](doubled, tmp_path, tally)

@@ -15,7 +15,7 @@ from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.world import World
 from tests.campaign.facts import Made, Post, Source
 from tests.campaign.scenario import CLIPS, Hand, Request, Scenario
-from tests.upstream import wall_clock
+from tests.kit.clock import wall_clock
 
 OTHER = "director-1@example.com"
 

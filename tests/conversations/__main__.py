@@ -9,7 +9,7 @@ import anyio
 
 from tests.conversations.stories import STORIES, Scene, Story
 from tests.conversations.wishes import WISHES, Agent, played
-from tests.virtual_time import VirtualTimeLoop
+from tests.kit.virtual_time import VirtualTimeLoop
 
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 

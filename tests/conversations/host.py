@@ -14,7 +14,7 @@ from typing import Any, cast
 import anyio
 from mcp.client.client import Client
 
-from tests.server.bench import check_form, structured
+from tests.kit.client import check_output, structured
 
 Data = dict[str, Any]
 
@@ -93,7 +93,7 @@ class Host:
         began, result = anyio.current_time(), None
         with anyio.move_on_after(cut_after if cut_after is not None else 900):
             result = structured(await self.client.call_tool(tool, arguments))
-            check_form(result, tool)
+            check_output(result, tool)
             self._said += scalars(result)
         self.made.append(Made(tool, arguments, began, anyio.current_time(), result))
         return result

@@ -12,7 +12,8 @@ import anyio
 from runway_mcp.simulator.library import add_video
 from runway_mcp.simulator.world import World
 from tests.conversations.host import Data, Host, Made, Wish, best_match, characters
-from tests.server.bench import a_world, at_desk
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 PATIENT = 600
 """The setting of a server whose host waits for as long as a film takes, in seconds."""
@@ -51,21 +52,21 @@ class Scene:
 
 async def fuzzy_name(folder: Path, mode: str) -> Scene:
     """The clip is the 37th of sixty, and its name is misspelt."""
-    world = a_world(pace=180, clips=0)
+    world = virtual_world(pace=180, clips=0)
     names = ["morning market", "old harbour lantern", "glass city", "fox in snow", "paper boats", "night train"]
     for number in range(60):
         prompt = "harbour lanterns at night" if number == 36 else f"{names[number % 6]} take {number}"
         add_video(world, prompt=prompt, age=600.0 * (number + 1))
-    async with at_desk(world, folder, mode, wait_seconds=PATIENT) as desk:
-        host = Host(desk.client, Wish("harbor lantens at night", {"text_prompt": RISE, "seconds": 10}))
+    async with open_client(world, folder, mode, wait_seconds=PATIENT) as client:
+        host = Host(client.mcp, Wish("harbor lantens at night", {"text_prompt": RISE, "seconds": 10}))
         return Scene(world, host.made, await host.extend(), plain=True)
 
 
 async def to_the_cap(folder: Path, mode: str) -> Scene:
     """Three extensions in a row, until Runway's limit."""
-    world = a_world(pace=90)
-    async with at_desk(world, folder, mode, wait_seconds=PATIENT) as desk:
-        host = Host(desk.client, Wish("clip 0", {"text_prompt": RISE, "seconds": 10}))
+    world = virtual_world(pace=90)
+    async with open_client(world, folder, mode, wait_seconds=PATIENT) as client:
+        host = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE, "seconds": 10}))
         film = await host.extend()
         while "next_step" in film:
             film = await host.onward(await host.follow(film, **host.wish.says))
@@ -74,27 +75,27 @@ async def to_the_cap(folder: Path, mode: str) -> Scene:
 
 async def busy_slots(folder: Path, mode: str) -> Scene:
     """The account's only slot is taken for a while by somebody else."""
-    world = a_world(pace=110, clips=2, max_jobs=1)
-    async with at_desk(world, folder / "other", mode) as other, at_desk(world, folder, mode) as desk:
+    world = virtual_world(pace=110, clips=2, max_jobs=1)
+    async with open_client(world, folder / "other", mode) as other, open_client(world, folder, mode) as client:
         await other.extend(world.assets[1], wait_seconds=0)
-        host = Host(desk.client, Wish("clip 0", {"text_prompt": RISE}))
+        host = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE}))
         return Scene(world, host.made, await host.extend(), films=2)
 
 
 async def moderation(folder: Path, mode: str) -> Scene:
     """The first prompt is refused, and the person has another."""
-    world = a_world(pace=30)
+    world = virtual_world(pace=30)
     wish = Wish("clip 0", {"text_prompt": "something forbidden"}, rewordings=(RISE,))
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, wish)
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, wish)
         return Scene(world, host.made, await host.extend())
 
 
 async def out_of_credits(folder: Path, mode: str) -> Scene:
     """Ten seconds are too dear, five are not."""
-    world = a_world(pace=30, used=2190)
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, Wish("clip 0", {"text_prompt": RISE, "seconds": 10}))
+    world = virtual_world(pace=30, used=2190)
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE, "seconds": 10}))
         priced = await host.price(await host.find())
         shorter = await host.follow(priced)
         return Scene(world, host.made, await host.onward(shorter))
@@ -102,9 +103,9 @@ async def out_of_credits(folder: Path, mode: str) -> Scene:
 
 async def host_times_out(folder: Path, mode: str) -> Scene:
     """The host cuts the call off that submits, and makes it again."""
-    world = a_world(pace=140)
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, Wish("clip 0", {"text_prompt": RISE}))
+    world = virtual_world(pace=140)
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE}))
         step = (await host.price(await host.find()))["next_step"]
         assert await host.call(step["tool"], step["arguments"], cut_after=20) is None
         return Scene(world, host.made, await host.onward(await host.sure(step["tool"], step["arguments"])))
@@ -112,34 +113,34 @@ async def host_times_out(folder: Path, mode: str) -> Scene:
 
 async def restart(folder: Path, mode: str) -> Scene:
     """The server dies twice: while it submits, and while the film is waited for."""
-    world = a_world(pace=140)
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, Wish("clip 0", {"text_prompt": RISE}))
+    world = virtual_world(pace=140)
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE}))
         step = (await host.price(await host.find()))["next_step"]
         assert await host.call(step["tool"], step["arguments"], cut_after=10) is None
-    async with at_desk(world, folder, mode) as desk:
-        host.client = desk.client
+    async with open_client(world, folder, mode) as client:
+        host.client = client.mcp
         running = await host.sure(step["tool"], step["arguments"])
-    async with at_desk(world, folder, mode) as desk:
-        host.client = desk.client
+    async with open_client(world, folder, mode) as client:
+        host.client = client.mcp
         return Scene(world, host.made, await host.onward(running))
 
 
 async def wrong_account(folder: Path, mode: str) -> Scene:
     """The person has an address wrong, and two accounts are linked."""
-    world = a_world(pace=30, accounts=2)
+    world = virtual_world(pace=30, accounts=2)
     add_video(world, email="director-1@example.com", prompt="clip of the studio")
     wish = Wish("clip studio", {"text_prompt": RISE}, account="director-1", email="directer@example.com")
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, wish)
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, wish)
         return Scene(world, host.made, await host.extend())
 
 
 async def in_parallel(folder: Path, mode: str) -> Scene:
     """Two clips of one listing are extended at the same time."""
-    world = a_world(pace=100, clips=2)
-    async with at_desk(world, folder, mode) as desk:
-        first = Host(desk.client, Wish("clip 0", {"text_prompt": RISE}))
+    world = virtual_world(pace=100, clips=2)
+    async with open_client(world, folder, mode) as client:
+        first = Host(client.mcp, Wish("clip 0", {"text_prompt": RISE}))
         clips = [await first.find()]
         second = first.beside(Wish("clip 1", {"text_prompt": RISE}))
         clips += filter(None, [best_match(second.wish.clip, (first.made[0].result or {})["assets"])])
@@ -158,10 +159,10 @@ async def in_parallel(folder: Path, mode: str) -> Scene:
 
 async def show_again(folder: Path, mode: str) -> Scene:
     """The film is of yesterday, and so is its link."""
-    world = a_world(clips=3)
+    world = virtual_world(clips=3)
     add_video(world, prompt="the long way home", extended=2, age=20 * 3600.0)
-    async with at_desk(world, folder, mode) as desk:
-        host = Host(desk.client, Wish("the long way home"))
+    async with open_client(world, folder, mode) as client:
+        host = Host(client.mcp, Wish("the long way home"))
         clip = await host.find()
         await host.sure("get_task", {"taskId": clip["assetId"]})
         await anyio.sleep(31 * 3600)

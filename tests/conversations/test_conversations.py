@@ -5,11 +5,11 @@ import anyio
 import httpx
 import pytest
 
-from runway_mcp.simulator.app import create_app
 from tests.conversations.__main__ import ERAS, table
 from tests.conversations.host import Host, Made, Wish, best_match
 from tests.conversations.stories import RISE, STORIES, Scene
-from tests.server.bench import a_world, at_desk
+from tests.kit.server import open_client
+from tests.kit.upstream import Upstream, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -150,7 +150,7 @@ async def test_yesterdays_film_is_shown_again_with_a_link_that_works_when_its_ol
     scene = await played("show_again", tmp_path, mode)
 
     first = (scene.made[1].result or {})["video"]
-    transport = httpx.ASGITransport(create_app(scene.world))
+    transport = Upstream(scene.world)
     async with httpx.AsyncClient(transport=transport) as browser:
         assert (await browser.get(first["url"])).status_code == 403
         assert (await browser.get(scene.last["video"]["url"])).status_code == 200
@@ -159,23 +159,23 @@ async def test_yesterdays_film_is_shown_again_with_a_link_that_works_when_its_ol
 
 
 async def test_every_call_but_the_first_was_named_or_made_possible_by_a_result(tmp_path: Path) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        host = Host(desk.client, Wish("clip 0"))
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        host = Host(client.mcp, Wish("clip 0"))
         with pytest.raises(AssertionError, match="nobody said assetId"):
-            await host.sure("extend_video", {"assetId": desk.world.asset_id(desk.clip), "dry_run": True})
+            await host.sure("extend_video", {"assetId": client.world.asset_id(client.clip), "dry_run": True})
         await host.find()
 
-        assert (await host.sure("extend_video", {"assetId": desk.world.asset_id(desk.clip), "dry_run": True}))[
+        assert (await host.sure("extend_video", {"assetId": client.world.asset_id(client.clip), "dry_run": True}))[
             "credits"
         ]
 
 
 async def test_a_conversation_that_costs_more_than_the_person_agrees_to_ends_before_it_spends(tmp_path: Path) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        host = Host(desk.client, Wish("clip 0", {"seconds": 10}, agrees=60))
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        host = Host(client.mcp, Wish("clip 0", {"seconds": 10}, agrees=60))
 
         assert (await host.extend())["status"] == "DRY_RUN"
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 @pytest.mark.parametrize(("words", "name"), [("beech at dask", "a quiet beach at dusk"), ("lighthouse", None)])

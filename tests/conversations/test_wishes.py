@@ -42,7 +42,7 @@ async def test_a_wish_is_fulfilled_by_what_results_say_alone(
 
     assert end in agent.seen
     assert agent.calls <= most_calls
-    assert sum(agent.desk.world.charged.values()) == cost
+    assert sum(agent.client.world.charged.values()) == cost
 
 
 def test_what_each_wish_takes_is_a_table_with_a_row_for_each_reading() -> None:

@@ -14,8 +14,10 @@ from mcp_types import CallToolResult, TextContent
 
 from runway_mcp.simulator.library import EMAIL, add_account, add_upload, add_video
 from runway_mcp.simulator.world import World
-from tests.agents.reading import chain
-from tests.server.bench import Desk, at_desk, structured, text, wall
+from tests.kit.client import ToolClient, structured, text
+from tests.kit.clock import wall_clock
+from tests.kit.server import open_client
+from tests.kit.upstream import extended_clips
 
 Data = dict[str, Any]
 
@@ -28,8 +30,8 @@ _ASSET = re.compile(r'^- "(?P<name>[^"]*)" \((?P<facts>.*)\): assetId (?P<id>\S+
 class Agent:
     """Makes calls and counts what it writes and reads; `by_text` tells that it sees no structured content."""
 
-    def __init__(self, desk: Desk, *, by_text: bool) -> None:
-        self.desk = desk
+    def __init__(self, client: ToolClient, *, by_text: bool) -> None:
+        self.client = client
         self.by_text = by_text
         self.calls = 0
         self.characters = 0
@@ -38,7 +40,7 @@ class Agent:
 
     async def call(self, tool: str, **arguments: Any) -> "Agent":
         """Calls a tool; what came back is what the agent sees from now on."""
-        self._see(await self.desk.client.call_tool(tool, arguments), arguments)
+        self._see(await self.client.mcp.call_tool(tool, arguments), arguments)
         return self
 
     async def follow(self, **mine: Any) -> "Agent":
@@ -76,7 +78,7 @@ class Agent:
 
     async def told(self, prompt: str, **arguments: str) -> str:
         """The text of a prompt."""
-        message = (await self.desk.client.get_prompt(prompt, arguments)).messages[0]
+        message = (await self.client.mcp.get_prompt(prompt, arguments)).messages[0]
         assert isinstance(message.content, TextContent)
         self.characters += len(message.content.text)
         return message.content.text
@@ -91,11 +93,11 @@ class Agent:
 
 def a_library(pace: float = 90.0) -> World:
     """A clip of every sort, as people have them."""
-    world = World(clock=anyio.current_time, wall=wall, pace=pace)
+    world = World(clock=anyio.current_time, wall=wall_clock, pace=pace)
     add_account(world, EMAIL)
     add_video(world, prompt="a quiet beach at dusk", age=900)
     add_video(world, model="gen3a_turbo", prompt="gulls over the pier", age=3600)
-    chain(world, *("the long way home, part " + part for part in ("0", "1", "2", "3")))
+    extended_clips(world, *("the long way home, part " + part for part in ("0", "1", "2", "3")))
     add_video(world, model="gen4", prompt="a lighthouse in fog", seconds=5, age=10_800)
     add_upload(world, age=14_400)
     return world
@@ -224,7 +226,7 @@ WISHES: dict[str, tuple[Story, Data]] = {
 async def played(name: str, folder: Path, mode: str, *, by_text: bool) -> Agent:
     """The agent at the end of a wish."""
     story, settings = WISHES[name]
-    async with at_desk(a_library(), folder, mode, **settings) as desk:
-        agent = Agent(desk, by_text=by_text)
+    async with open_client(a_library(), folder, mode, **settings) as client:
+        agent = Agent(client, by_text=by_text)
         await story(agent)
         return agent

@@ -8,7 +8,7 @@ import pytest
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.demo.films import compare, fetch
 from runway_mcp.runway.client import RunwayClient
-from tests.media.films import BLACK, film
+from tests.kit.films import BLACK, film
 
 
 @asynccontextmanager

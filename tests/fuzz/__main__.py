@@ -18,7 +18,8 @@ import anyio
 from tests.fuzz import http, stdio
 from tests.fuzz.figures import Figures, markdown, told
 from tests.fuzz.messages import ERAS, Era, Known, Messages
-from tests.suites.processes import StandIn, serve, server, settings, stand_in
+from tests.kit.processes import http_server_process, serve_command, server_environment
+from tests.kit.stand_in import StandIn, open_stand_in
 
 AT_ONCE = 2
 FOR_EVER = 1e9
@@ -27,7 +28,7 @@ WAIT_SECONDS = 20
 
 def on_stdio(requests: int, seed: int, era: Era) -> Figures:
     """A server on stdio under so many bad requests of one era."""
-    with stand_in(pace=1) as upstream, TemporaryDirectory() as folder:
+    with open_stand_in(pace=1) as upstream, TemporaryDirectory() as folder:
         figures = anyio.run(
             partial(
                 stdio.pestered,
@@ -45,9 +46,9 @@ def on_stdio(requests: int, seed: int, era: Era) -> Figures:
 def on_http(requests: int, seed: int) -> Figures:
     """A server on HTTP, with the older transport beside it, under so many bad requests of both eras."""
     with (
-        stand_in(pace=1) as upstream,
+        open_stand_in(pace=1) as upstream,
         TemporaryDirectory() as folder,
-        server(serve("sse"), _settings(upstream, folder)) as served,
+        http_server_process(serve_command("sse"), _settings(upstream, folder)) as served,
     ):
         secrets = (upstream.token,)
         figures = anyio.run(partial(http.pestered, served, requests, seed, _known(upstream), secrets=secrets))
@@ -60,7 +61,7 @@ def _known(upstream: StandIn) -> Known:
 
 
 def _settings(upstream: StandIn, folder: str) -> dict[str, str]:
-    return settings(upstream, Path(folder), RUNWAY_MCP_WAIT_SECONDS=str(WAIT_SECONDS))
+    return server_environment(upstream.url, Path(folder), RUNWAY_MCP_WAIT_SECONDS=str(WAIT_SECONDS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from tests.fuzz.answers import faults_of_message, faults_of_text, read_message
 from tests.fuzz.figures import Figures, memory
 from tests.fuzz.http_requests import ACCEPT, Exchange, Requests
 from tests.fuzz.messages import ENVELOPE, Known
-from tests.suites.processes import Served
+from tests.kit.processes import HttpServerProcess
 
 AT_ONCE: Final = 4
 PATIENCE: Final = 10.0
@@ -41,7 +41,7 @@ INITIALIZE: dict[str, Any] = {
 class Port:
     """Where the server is, and what must not be seen in its answers."""
 
-    served: Served
+    served: HttpServerProcess
     figures: Figures
     secrets: tuple[str, ...]
 
@@ -51,7 +51,9 @@ class Port:
         return await anyio.connect_tcp(at.hostname or "", at.port or 0)
 
 
-async def pestered(served: Served, count: int, seed: int, known: Known, *, secrets: tuple[str, ...]) -> Figures:
+async def pestered(
+    served: HttpServerProcess, count: int, seed: int, known: Known, *, secrets: tuple[str, ...]
+) -> Figures:
     """One server under so many exchanges, with valid requests of both eras between every fifty."""
     port = Port(served, Figures("http, both eras"), secrets)
     figures, begun = port.figures, anyio.current_time()

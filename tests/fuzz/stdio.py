@@ -13,7 +13,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from tests.fuzz.answers import faults_of_message, faults_of_text, id_of, read_message
 from tests.fuzz.figures import Figures, memory
 from tests.fuzz.messages import ENVELOPE, Case, Era
-from tests.suites.processes import serve
+from tests.kit.processes import serve_command
 
 PATIENCE = 10.0
 EVERY = 50
@@ -117,7 +117,7 @@ async def pestered(
     """One server under so many cases, with a valid request between every fifty; it has to end in order afterwards."""
     figures = Figures(f"stdio, {era}")
     begun = anyio.current_time()
-    async with await anyio.open_process(serve("stdio"), env=env) as process:
+    async with await anyio.open_process(serve_command("stdio"), env=env) as process:
         wire = Wire(process, figures, secrets)
         async with anyio.create_task_group() as group:
             group.start_soon(wire.listen)

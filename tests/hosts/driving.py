@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.hosts.clients import Client, Transport
 from tests.hosts.environments import Installed, node_home
-from tests.suites.processes import OURS, ROOT, StandIn, environment, serve, server, settings, stand_in
+from tests.kit.processes import OURS, ROOT, environment, http_server_process, serve_command, server_environment
+from tests.kit.stand_in import StandIn, open_stand_in
 
 STEPS = ("list", "price", "extend", "follow", "read", "error")
 GENERATION_SECONDS = 6
@@ -92,12 +93,12 @@ def driven(client: Client, program: Installed, folder: Path) -> Row:
     """Runs the client's conversation over all of its transports; nothing that it does can hang."""
     row = Row(client)
     with ExitStack() as open_programs:
-        upstream = open_programs.enter_context(stand_in(pace=GENERATION_SECONDS))
+        upstream = open_programs.enter_context(open_stand_in(pace=GENERATION_SECONDS))
         places: dict[Transport, str] = {}
         for transport in client.transports:
             if transport != "stdio":
-                env = settings(upstream, folder / f"data-{transport}")
-                served = open_programs.enter_context(server(serve(transport), env))
+                env = server_environment(upstream.url, folder / f"data-{transport}")
+                served = open_programs.enter_context(http_server_process(serve_command(transport), env))
                 places[transport] = served.mcp if transport == "http" else served.sse
         pool = open_programs.enter_context(ThreadPoolExecutor())
         running = [
@@ -117,7 +118,7 @@ def _driven(
 ) -> dict[str, Told]:
     home = folder / f"home-{transport}"
     home.mkdir(parents=True)
-    own = settings(upstream, folder / "data-stdio")
+    own = server_environment(upstream.url, folder / "data-stdio")
     asked = {
         "transport": transport,
         "url": url,

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.hosts.clients import Client
-from tests.suites.processes import environment
+from tests.kit.processes import environment
 
 DRIVERS = Path(__file__).parent / "drivers"
 INSTALL_SECONDS = 600

@@ -6,7 +6,7 @@ from tests.hosts.clients import CLIENTS, Client
 from tests.hosts.driving import STEPS, Row, Told
 from tests.hosts.environments import DRIVERS
 from tests.hosts.table import markdown
-from tests.suites.processes import ROOT
+from tests.kit.processes import ROOT
 
 OK = Told(ok=True, saw="")
 

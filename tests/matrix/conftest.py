@@ -1,4 +1,4 @@
-"""Six seats, one after the other, for all the tests: each transport in each era. The processes live for the module."""
+"""Six clients, one after the other, for all tests: each transport in each era. The processes live for the module."""
 
 from collections.abc import AsyncGenerator, Generator
 
@@ -7,8 +7,9 @@ import pytest
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
-from tests.matrix.seats import Door, Mode, News, Questions, Seat, Transport
-from tests.suites.processes import StandIn, serve, server, settings
+from tests.kit.processes import http_server_process, serve_command, server_environment
+from tests.kit.stand_in import StandIn
+from tests.matrix.clients import Endpoint, Mode, News, Questions, Transport, TransportClient
 
 ROOM = 1_000
 CREDITS = 10_000_000
@@ -36,27 +37,30 @@ async def upstream(world: World) -> AsyncGenerator[StandIn]:
 
 
 @pytest.fixture(scope="module", params=["stdio", "http", "sse"])
-def door(
+def endpoint(
     request: pytest.FixtureRequest, upstream: StandIn, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Door]:
+) -> Generator[Endpoint]:
     """The real server: a process that serves HTTP or SSE, or the environment of one for each client on stdio."""
     transport: Transport = request.param
-    env = settings(
-        upstream, tmp_path_factory.mktemp("data"), RUNWAY_MCP_CONFIRM=str(CONFIRM_ABOVE), RUNWAY_MCP_POLL_SECONDS="0.02"
+    env = server_environment(
+        upstream.url,
+        tmp_path_factory.mktemp("data"),
+        RUNWAY_MCP_CONFIRM=str(CONFIRM_ABOVE),
+        RUNWAY_MCP_POLL_SECONDS="0.02",
     )
     if transport == "stdio":
-        yield Door(transport, "", env)
+        yield Endpoint(transport, "", env)
         return
-    with server(serve(transport), env) as served:
-        yield Door(transport, served.origin, env)
+    with http_server_process(serve_command(transport), env) as served:
+        yield Endpoint(transport, served.origin, env)
     assert served.program.process.returncode == 0
     assert not any("Traceback" in line or " ERROR " in line for line in served.program.told)
 
 
 @pytest.fixture(scope="module", params=["legacy", "auto"], ids=["2025-11-25", "2026-07-28"])
-async def seat(request: pytest.FixtureRequest, door: Door, world: World) -> AsyncGenerator[Seat]:
+async def client(request: pytest.FixtureRequest, endpoint: Endpoint, world: World) -> AsyncGenerator[TransportClient]:
     """A client that takes news and questions."""
     mode: Mode = request.param
     heard, asked = News(), Questions()
-    async with door.client(mode, message_handler=heard.keep, elicitation_callback=asked) as client:
-        yield Seat(door, mode, client, world, heard, asked)
+    async with endpoint.client(mode, message_handler=heard.keep, elicitation_callback=asked) as client:
+        yield TransportClient(endpoint, mode, client, world, heard, asked)

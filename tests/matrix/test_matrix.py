@@ -7,24 +7,24 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ElicitResult, PromptReference, TextResourceContents
 
 from runway_mcp.simulator.faults import Fault
-from tests.matrix.seats import ERAS, PATIENCE, Progress, Seat, structured
-from tests.server.tasked import TakesTasks
+from tests.kit.protocol_tasks import TakesTasks
+from tests.matrix.clients import ERAS, PATIENCE, Progress, TransportClient, structured
 
 TOOLS = {"extend_video", "get_task", "list_assets"}
 
 
-async def test_the_seat_speaks_the_revision_of_its_era(seat: Seat) -> None:
-    assert seat.client.protocol_version == ERAS[seat.mode]
-    assert seat.client.server_info
-    assert seat.client.server_info.name == "useapi-runway-mcp"
-    assert seat.client.instructions
+async def test_the_seat_speaks_the_revision_of_its_era(client: TransportClient) -> None:
+    assert client.mcp.protocol_version == ERAS[client.mode]
+    assert client.mcp.server_info
+    assert client.mcp.server_info.name == "useapi-runway-mcp"
+    assert client.mcp.instructions
 
 
-async def test_everything_that_there_is_is_listed(seat: Seat) -> None:
-    tools = (await seat.client.list_tools()).tools
-    templates = (await seat.client.list_resource_templates()).resource_templates
-    resources = (await seat.client.list_resources()).resources
-    prompts = (await seat.client.list_prompts()).prompts
+async def test_everything_that_there_is_is_listed(client: TransportClient) -> None:
+    tools = (await client.mcp.list_tools()).tools
+    templates = (await client.mcp.list_resource_templates()).resource_templates
+    resources = (await client.mcp.list_resources()).resources
+    prompts = (await client.mcp.list_prompts()).prompts
 
     assert {tool.name for tool in tools} == TOOLS
     assert {"runway://tasks/{taskId}", "runway://assets/{assetId}"} <= {each.uri_template for each in templates}
@@ -32,119 +32,121 @@ async def test_everything_that_there_is_is_listed(seat: Seat) -> None:
     assert {prompt.name for prompt in prompts} == {"extend_clip", "plan_film"}
 
 
-async def test_a_clip_becomes_a_film_and_is_charged_once(seat: Seat) -> None:
-    clip, charged = seat.clip(), sum(seat.world.charged.values())
+async def test_a_clip_becomes_a_film_and_is_charged_once(client: TransportClient) -> None:
+    clip, charged = client.clip(), sum(client.world.charged.values())
 
-    listed = await seat.data("list_assets", limit=50)
-    dry = await seat.data("extend_video", assetId=clip, dry_run=True)
-    film = await seat.data("extend_video", assetId=clip, text_prompt="the tide comes in")
+    listed = await client.data("list_assets", limit=50)
+    dry = await client.data("extend_video", assetId=clip, dry_run=True)
+    film = await client.data("extend_video", assetId=clip, text_prompt="the tide comes in")
 
     assert clip in {asset["assetId"] for asset in listed["assets"]}
     assert (dry["status"], dry["credits"]["cost"]) == ("DRY_RUN", 50)
     assert (film["status"], film["video"]["duration_seconds"]) == ("SUCCEEDED", 15)
     assert film["text_prompt"] == "the tide comes in"
-    assert sum(seat.world.charged.values()) - charged == 50
+    assert sum(client.world.charged.values()) - charged == 50
 
 
 @pytest.mark.parametrize(("word", "reads"), [("checking the clip", "/assets"), ("Task user:", "/tasks")])
-async def test_progress_arrives_during_the_call_and_not_at_its_end(seat: Seat, word: str, reads: str) -> None:
+async def test_progress_arrives_during_the_call_and_not_at_its_end(
+    client: TransportClient, word: str, reads: str
+) -> None:
     """Upstream's reads are held until the client has heard the word: told at the end, there would be no end."""
-    progress, clip, accepted = Progress(word), seat.clip(), len(seat.world.accepted)
-    seat.world.script_next(queue=0, duration=1.5)
+    progress, clip, accepted = Progress(word), client.clip(), len(client.world.accepted)
+    client.world.script_next(queue=0, duration=1.5)
 
     async def hold() -> None:
-        if reads == "/assets" or len(seat.world.accepted) > accepted:
+        if reads == "/assets" or len(client.world.accepted) > accepted:
             await progress.reached.wait()
 
-    seat.world.faults.append(Fault(method="GET", path_prefix=reads, times=None, kind="delay", hold=hold))
+    client.world.faults.append(Fault(method="GET", path_prefix=reads, times=None, kind="delay", hold=hold))
     try:
-        result = await seat.call("extend_video", {"assetId": clip}, progress_callback=progress)
+        result = await client.call("extend_video", {"assetId": clip}, progress_callback=progress)
     finally:
-        seat.world.faults.clear()
+        client.world.faults.clear()
 
     assert structured(result)["status"] == "SUCCEEDED"
     assert len(progress.numbers) >= 2
     assert progress.numbers == sorted(set(progress.numbers))
 
 
-async def test_a_film_that_takes_longer_than_the_call_is_fetched_by_the_next_step(seat: Seat) -> None:
-    seat.world.script_next(queue=0, duration=0.4)
-    started = await seat.data("extend_video", assetId=seat.clip(), wait_seconds=0)
+async def test_a_film_that_takes_longer_than_the_call_is_fetched_by_the_next_step(client: TransportClient) -> None:
+    client.world.script_next(queue=0, duration=0.4)
+    started = await client.data("extend_video", assetId=client.clip(), wait_seconds=0)
     step = started["next_step"]
-    film = await seat.data(step["tool"], **step["arguments"])
+    film = await client.data(step["tool"], **step["arguments"])
 
     assert started["status"] in {"PENDING", "RUNNING"}
     assert (film["taskId"], film["status"]) == (started["taskId"], "SUCCEEDED")
 
 
-async def test_a_call_that_is_called_off_loses_no_task_and_the_same_call_finds_it(seat: Seat) -> None:
-    clip, progress, accepted = seat.clip(), Progress("Task user:"), len(seat.world.accepted)
-    seat.world.script_next(queue=0, duration=0.4)
+async def test_a_call_that_is_called_off_loses_no_task_and_the_same_call_finds_it(client: TransportClient) -> None:
+    clip, progress, accepted = client.clip(), Progress("Task user:"), len(client.world.accepted)
+    client.world.script_next(queue=0, duration=0.4)
 
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
 
             async def host() -> None:
-                await seat.client.call_tool("extend_video", {"assetId": clip}, progress_callback=progress)
+                await client.mcp.call_tool("extend_video", {"assetId": clip}, progress_callback=progress)
 
             group.start_soon(host)
             await progress.reached.wait()
             group.cancel_scope.cancel()
-    again = await seat.data("extend_video", assetId=clip)
-    film = await seat.data("get_task", taskId=again["taskId"], wait_seconds=PATIENCE)
+    again = await client.data("extend_video", assetId=clip)
+    film = await client.data("get_task", taskId=again["taskId"], wait_seconds=PATIENCE)
 
     assert (again["twin"], film["status"]) == (True, "SUCCEEDED")
-    assert len(seat.world.accepted) == accepted + 1
+    assert len(client.world.accepted) == accepted + 1
 
 
-async def test_a_host_that_gives_up_on_a_call_finds_its_film_in_the_same_call(seat: Seat) -> None:
-    clip, accepted = seat.clip(), len(seat.world.accepted)
-    seat.world.script_next(queue=0, duration=0.8)
+async def test_a_host_that_gives_up_on_a_call_finds_its_film_in_the_same_call(client: TransportClient) -> None:
+    clip, accepted = client.clip(), len(client.world.accepted)
+    client.world.script_next(queue=0, duration=0.8)
 
     with pytest.raises(MCPError, match=r"(?i)timed? ?out"):
-        await seat.call("extend_video", {"assetId": clip}, read_timeout_seconds=0.3)
-    again = await seat.data("extend_video", assetId=clip, wait_seconds=PATIENCE)
+        await client.call("extend_video", {"assetId": clip}, read_timeout_seconds=0.3)
+    again = await client.data("extend_video", assetId=clip, wait_seconds=PATIENCE)
 
     assert again["status"] == "SUCCEEDED"
-    assert len(seat.world.accepted) == accepted + 1
+    assert len(client.world.accepted) == accepted + 1
 
 
-async def test_while_one_call_waits_others_are_answered(seat: Seat) -> None:
-    clip, progress, ended = seat.clip(), Progress("Task user:"), anyio.Event()
-    seat.world.script_next(queue=0, duration=PATIENCE)
+async def test_while_one_call_waits_others_are_answered(client: TransportClient) -> None:
+    clip, progress, ended = client.clip(), Progress("Task user:"), anyio.Event()
+    client.world.script_next(queue=0, duration=PATIENCE)
 
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
 
             async def host() -> None:
-                await seat.client.call_tool("extend_video", {"assetId": clip}, progress_callback=progress)
+                await client.mcp.call_tool("extend_video", {"assetId": clip}, progress_callback=progress)
                 ended.set()
 
             group.start_soon(host)
             await progress.reached.wait()
-            running = (await seat.data("list_assets"))["running"]
-            assert seat.world.task_id(seat.world.accepted[-1]) in [task["taskId"] for task in running]
+            running = (await client.data("list_assets"))["running"]
+            assert client.world.task_id(client.world.accepted[-1]) in [task["taskId"] for task in running]
             assert not ended.is_set()
             group.cancel_scope.cancel()
 
 
-async def test_the_identical_call_made_twice_at_once_is_one_submit(seat: Seat) -> None:
-    clip, accepted, told = seat.clip(), len(seat.world.accepted), list[str]()
+async def test_the_identical_call_made_twice_at_once_is_one_submit(client: TransportClient) -> None:
+    clip, accepted, told = client.clip(), len(client.world.accepted), list[str]()
 
     async def host() -> None:
-        told.append((await seat.data("extend_video", assetId=clip))["taskId"])
+        told.append((await client.data("extend_video", assetId=clip))["taskId"])
 
     async with anyio.create_task_group() as group:
         group.start_soon(host)
         group.start_soon(host)
 
     assert told[0] == told[1]
-    assert len(seat.world.accepted) == accepted + 1
+    assert len(client.world.accepted) == accepted + 1
 
 
-async def test_failures_are_results_that_tell_of_the_money(seat: Seat) -> None:
-    broken = await seat.call("extend_video", {"assetId": seat.clip(), "text_prompt": "a broken film"})
-    refused = await seat.call("extend_video", {"assetId": seat.clip(), "seconds": 7})
+async def test_failures_are_results_that_tell_of_the_money(client: TransportClient) -> None:
+    broken = await client.call("extend_video", {"assetId": client.clip(), "text_prompt": "a broken film"})
+    refused = await client.call("extend_video", {"assetId": client.clip(), "seconds": 7})
 
     assert broken.is_error
     assert refused.is_error
@@ -158,66 +160,66 @@ async def test_failures_are_results_that_tell_of_the_money(seat: Seat) -> None:
     }
 
 
-async def test_what_does_not_exist_is_a_protocol_error(seat: Seat) -> None:
+async def test_what_does_not_exist_is_a_protocol_error(client: TransportClient) -> None:
     with pytest.raises(MCPError) as tool:
-        await seat.call("shorten_video", {})
+        await client.call("shorten_video", {})
     with pytest.raises(MCPError) as resource:
-        await seat.client.read_resource("runway://nothing")
+        await client.mcp.read_resource("runway://nothing")
     with pytest.raises(MCPError) as prompt:
-        await seat.client.get_prompt("nothing")
+        await client.mcp.get_prompt("nothing")
 
     assert [each.value.error.code for each in (tool, resource, prompt)] == [INVALID_PARAMS] * 3
 
 
-async def test_resources_tell_what_results_tell_under_either_spelling(seat: Seat) -> None:
-    film = await seat.data("extend_video", assetId=seat.clip())
+async def test_resources_tell_what_results_tell_under_either_spelling(client: TransportClient) -> None:
+    film = await client.data("extend_video", assetId=client.clip())
     task_uri, asset_uri = film["task_uri"], film["video"]["uri"]
 
     for uri in (task_uri, quote(task_uri, safe=":/"), "runway://tasks"):
-        content = (await seat.client.read_resource(uri)).contents[0]
+        content = (await client.mcp.read_resource(uri)).contents[0]
         assert isinstance(content, TextResourceContents)
         told = json.loads(content.text)
         assert (told["tasks"][0] if uri == "runway://tasks" else told)["taskId"] == film["taskId"]
-    content = (await seat.client.read_resource(asset_uri)).contents[0]
+    content = (await client.mcp.read_resource(asset_uri)).contents[0]
     assert isinstance(content, TextResourceContents)
     assert json.loads(content.text)["assetId"] == film["video"]["assetId"]
 
 
-async def test_who_wants_to_hear_of_a_task_hears_that_it_changed(seat: Seat) -> None:
-    seat.world.script_next(queue=0, duration=5)
-    started = await seat.data("extend_video", assetId=seat.clip(), wait_seconds=0)
+async def test_who_wants_to_hear_of_a_task_hears_that_it_changed(client: TransportClient) -> None:
+    client.world.script_next(queue=0, duration=5)
+    started = await client.data("extend_video", assetId=client.clip(), wait_seconds=0)
 
-    async with seat.hearing(started["task_uri"]):
-        await seat.heard.wait(started["task_uri"])
+    async with client.hearing(started["task_uri"]):
+        await client.heard.wait(started["task_uri"])
 
 
-async def test_a_spend_above_the_threshold_is_asked_about_first(seat: Seat) -> None:
-    clip, accepted = seat.clip(), len(seat.world.accepted)
+async def test_a_spend_above_the_threshold_is_asked_about_first(client: TransportClient) -> None:
+    clip, accepted = client.clip(), len(client.world.accepted)
 
-    seat.asked.answer = ElicitResult(action="decline")
-    declined = await seat.call("extend_video", {"assetId": clip, "seconds": 10})
-    seat.asked.answer = ElicitResult(action="accept", content={"ok": True})
-    film = await seat.data("extend_video", assetId=clip, seconds=10)
+    client.asked.answer = ElicitResult(action="decline")
+    declined = await client.call("extend_video", {"assetId": clip, "seconds": 10})
+    client.asked.answer = ElicitResult(action="accept", content={"ok": True})
+    film = await client.data("extend_video", assetId=clip, seconds=10)
 
     assert structured(declined)["error"]["kind"] == "declined"
     assert film["status"] == "SUCCEEDED"
-    assert ["100 credits" in question for question in seat.asked.heard] == [True, True]
-    assert len(seat.world.accepted) == accepted + 1
+    assert ["100 credits" in question for question in client.asked.heard] == [True, True]
+    assert len(client.world.accepted) == accepted + 1
 
 
-async def test_prompts_are_written_and_their_arguments_completed(seat: Seat) -> None:
-    clip = seat.clip()
-    prompt = await seat.client.get_prompt("extend_clip", {"wish": "the camera rises", "clip": clip})
-    offered = await seat.client.complete(PromptReference(name="extend_clip"), {"name": "clip", "value": "user:"})
+async def test_prompts_are_written_and_their_arguments_completed(client: TransportClient) -> None:
+    clip = client.clip()
+    prompt = await client.mcp.get_prompt("extend_clip", {"wish": "the camera rises", "clip": clip})
+    offered = await client.mcp.complete(PromptReference(name="extend_clip"), {"name": "clip", "value": "user:"})
 
     assert "the camera rises" in prompt.model_dump_json()
     assert offered.completion.values
     assert all("user:" in value for value in offered.completion.values)
 
 
-async def test_a_host_that_takes_tasks_gets_the_film_in_either_era(seat: Seat) -> None:
-    async with seat.door.client(seat.mode, extensions=[TakesTasks()]) as client:
+async def test_a_host_that_takes_tasks_gets_the_film_in_either_era(client: TransportClient) -> None:
+    async with client.endpoint.client(client.mode, extensions=[TakesTasks()]) as host:
         with anyio.fail_after(PATIENCE):
-            result = await client.call_tool("extend_video", {"assetId": seat.clip()})
+            result = await host.call_tool("extend_video", {"assetId": client.clip()})
 
     assert structured(result)["status"] == "SUCCEEDED"

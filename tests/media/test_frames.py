@@ -4,7 +4,7 @@ import av
 import pytest
 
 from runway_mcp.media.frames import AFTER, BEFORE, Film, UnreadableFilm, read_film, save_strip
-from tests.media.films import BLACK, WHITE, film, sound
+from tests.kit.films import BLACK, WHITE, film, sound
 
 
 def picture(path: Path) -> tuple[int, int, bytes]:

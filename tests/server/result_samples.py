@@ -3,7 +3,7 @@
 from typing import Any
 
 from runway_mcp.server.contract.next_steps import Asked
-from tests.tasks.samples import long_id
+from tests.kit.samples import long_id
 
 ASKED = Asked("extend_video", {"assetId": "a", "text_prompt": "on"}, 45)
 

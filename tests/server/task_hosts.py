@@ -8,28 +8,31 @@ from typing import Any
 import anyio
 
 from runway_mcp.simulator.world import World
-from tests.server.bench import Desk
-from tests.server.lobby import Lobby, lobby
-from tests.server.tasked import Handle, TakesTasks, Told, ask, called
+from tests.kit.client import ToolClient
+from tests.kit.protocol_tasks import TakesTasks, TaskHandle, TaskState, ask, called
+from tests.kit.server import InProcessServer, open_server
 
 LONG = "user:1234-runwayml:nobody@example.com-task:11111111-2222-4333-8444-555555555555"
 
 
 @asynccontextmanager
-async def host(world: World, folder: Path, **fields: Any) -> AsyncGenerator[tuple[Desk, Lobby]]:
+async def host(world: World, folder: Path, **fields: Any) -> AsyncGenerator[tuple[ToolClient, InProcessServer]]:
     """A host that takes tasks, at a server of its own."""
-    async with lobby(world, folder, **fields) as place, place.client("auto", extensions=[TakesTasks()]) as desk:
-        yield desk, place
+    async with (
+        open_server(world, folder, **fields) as server,
+        server.client("auto", extensions=[TakesTasks()]) as client,
+    ):
+        yield client, server
 
 
-async def begun(desk: Desk, **arguments: Any) -> Handle:
+async def begun(client: ToolClient, **arguments: Any) -> TaskHandle:
     """The task that an extension is answered with."""
-    handle = await called(desk.client, "extend_video", assetId=desk.world.asset_id(desk.clip), **arguments)
-    assert isinstance(handle, Handle)
+    handle = await called(client.mcp, "extend_video", assetId=client.world.asset_id(client.clip), **arguments)
+    assert isinstance(handle, TaskHandle)
     return handle
 
 
-async def ask_after(desk: Desk, handle: Handle, seconds: float) -> Told:
+async def ask_after(client: ToolClient, handle: TaskHandle, seconds: float) -> TaskState:
     """What `tasks/get` tells after so many seconds."""
     await anyio.sleep(seconds)
-    return await ask(desk.client.session, "tasks/get", handle.task_id)
+    return await ask(client.mcp.session, "tasks/get", handle.task_id)

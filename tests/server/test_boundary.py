@@ -12,9 +12,11 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.context import ServerContext
 from runway_mcp.simulator.world import World
-from tests.server.bench import Desk, a_world, settings, structured
-from tests.server.lobby import Lobby, lobby, subscribe, unsubscribe
-from tests.server.tasked import TakesTasks, tell
+from tests.kit.client import ToolClient, structured
+from tests.kit.protocol_tasks import TakesTasks, tell
+from tests.kit.server import InProcessServer, open_server, settings
+from tests.kit.upstream import virtual_world
+from tests.server.subscribers import subscribe, unsubscribe
 
 pytestmark = pytest.mark.virtual_time
 
@@ -22,37 +24,37 @@ SECRET = "https://films.example/a.mp4?_jwt=token-in-a-text"
 TASK = "user:1234-runwayml:nobody@example.com-task:11111111-2222-4333-8444-555555555555"
 URI = f"runway://tasks/{TASK}"
 
-Request = Callable[[Desk], Awaitable[Any]]
+Request = Callable[[ToolClient], Awaitable[Any]]
 
 
-async def heard(desk: Desk) -> None:
-    async with desk.client.listen(resource_subscriptions=[URI]):
+async def heard(client: ToolClient) -> None:
+    async with client.mcp.listen(resource_subscriptions=[URI]):
         pass
 
 
 IN_BOTH_ERAS: dict[str, Request] = {
-    "tools/call extend_video": lambda desk: desk.client.call_tool("extend_video", {"assetId": "x"}),
-    "tools/call get_task": lambda desk: desk.client.call_tool("get_task", {"taskId": "x"}),
-    "tools/call list_assets": lambda desk: desk.client.call_tool("list_assets"),
-    "resources/list": lambda desk: desk.client.list_resources(),
-    "resources/read of all tasks": lambda desk: desk.client.read_resource("runway://tasks"),
-    "resources/read of a task": lambda desk: desk.client.read_resource(URI),
-    "resources/read of an asset": lambda desk: desk.client.read_resource("runway://assets/x"),
+    "tools/call extend_video": lambda client: client.mcp.call_tool("extend_video", {"assetId": "x"}),
+    "tools/call get_task": lambda client: client.mcp.call_tool("get_task", {"taskId": "x"}),
+    "tools/call list_assets": lambda client: client.mcp.call_tool("list_assets"),
+    "resources/list": lambda client: client.mcp.list_resources(),
+    "resources/read of all tasks": lambda client: client.mcp.read_resource("runway://tasks"),
+    "resources/read of a task": lambda client: client.mcp.read_resource(URI),
+    "resources/read of an asset": lambda client: client.mcp.read_resource("runway://assets/x"),
 }
 IN_2025: dict[str, Request] = {
-    "resources/subscribe": lambda desk: subscribe(desk.client, URI),
-    "resources/unsubscribe": lambda desk: unsubscribe(desk.client, URI),
+    "resources/subscribe": lambda client: subscribe(client.mcp, URI),
+    "resources/unsubscribe": lambda client: unsubscribe(client.mcp, URI),
 }
 IN_2026: dict[str, Request] = {
     "subscriptions/listen": heard,
-    "tasks/get": lambda desk: tell(desk.client, "tasks/get", TASK),
-    "tasks/cancel": lambda desk: tell(desk.client, "tasks/cancel", TASK),
-    "tasks/update": lambda desk: tell(desk.client, "tasks/update", TASK),
+    "tasks/get": lambda client: tell(client.mcp, "tasks/get", TASK),
+    "tasks/cancel": lambda client: tell(client.mcp, "tasks/cancel", TASK),
+    "tasks/update": lambda client: tell(client.mcp, "tasks/update", TASK),
 }
 UNCRASHABLE: dict[str, Request] = {
-    "tools/list": lambda desk: desk.client.list_tools(),
-    "resources/templates/list": lambda desk: desk.client.list_resource_templates(),
-    "prompts/list": lambda desk: desk.client.list_prompts(),
+    "tools/list": lambda client: client.mcp.list_tools(),
+    "resources/templates/list": lambda client: client.mcp.list_resource_templates(),
+    "prompts/list": lambda client: client.mcp.list_prompts(),
 }
 
 
@@ -63,9 +65,9 @@ class Mined:
         raise RuntimeError(f"{name} {SECRET}")
 
 
-def mined(folder: Path, world: World) -> Lobby:
+def mined(folder: Path, world: World) -> InProcessServer:
     """A server each of whose handlers crashes as soon as it reaches for anything."""
-    return Lobby(create_server(settings(folder)), cast("ServerContext", Mined()), world)
+    return InProcessServer(create_server(settings(folder)), cast("ServerContext", Mined()), world)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,9 @@ async def test_a_crash_is_told_in_our_words_and_its_place_is_logged_without_its_
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str, request_: str
 ) -> None:
     send = (IN_BOTH_ERAS | IN_2025 | IN_2026)[request_]
-    async with mined(tmp_path, a_world()).client(mode, extensions=[TakesTasks()]) as desk:
+    async with mined(tmp_path, virtual_world()).client(mode, extensions=[TakesTasks()]) as client:
         with pytest.raises(MCPError) as caught, anyio.fail_after(10):
-            await send(desk)
+            await send(client)
 
     assert (caught.value.code, caught.value.message, caught.value.data) == (INTERNAL_ERROR, CRASHED, None)
     assert f"{request_.partition(' ')[0]} crashed: RuntimeError at" in caplog.text
@@ -92,15 +94,15 @@ async def test_a_crash_is_told_in_our_words_and_its_place_is_logged_without_its_
 
 @pytest.mark.parametrize("request_", UNCRASHABLE)
 async def test_what_reaches_for_nothing_is_served_even_then(tmp_path: Path, mode: str, request_: str) -> None:
-    async with mined(tmp_path, a_world()).client(mode) as desk:
-        assert await UNCRASHABLE[request_](desk)
+    async with mined(tmp_path, virtual_world()).client(mode) as client:
+        assert await UNCRASHABLE[request_](client)
 
 
 async def test_a_crash_at_the_opening_of_a_connection_costs_it_the_news_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with mined(tmp_path, a_world()).client("legacy") as desk:
-        await desk.client.list_tools()
+    async with mined(tmp_path, virtual_world()).client("legacy") as client:
+        await client.mcp.list_tools()
 
     assert "notifications/initialized crashed: RuntimeError at" in caplog.text
     assert SECRET not in caplog.text
@@ -117,9 +119,12 @@ async def test_a_crash_while_a_tool_works_is_a_result_with_our_words(
     tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = create_server(settings(tmp_path), transport=Crashing())
-    async with server.lifespan(server) as context, Lobby(server, context, a_world()).client(mode) as desk:
+    async with (
+        server.lifespan(server) as context,
+        InProcessServer(server, context, virtual_world()).client(mode) as client,
+    ):
         told = [
-            await desk.client.call_tool(tool, arguments)
+            await client.mcp.call_tool(tool, arguments)
             for tool, arguments in (
                 ("extend_video", {"assetId": "x"}),
                 ("get_task", {"taskId": "x"}),
@@ -139,19 +144,22 @@ async def test_a_crash_in_the_background_costs_a_subscriber_his_news_and_nobody_
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = create_server(settings(tmp_path), transport=Crashing())
-    async with server.lifespan(server) as context, Lobby(server, context, a_world()).client("legacy") as desk:
-        await subscribe(desk.client, URI)
+    async with (
+        server.lifespan(server) as context,
+        InProcessServer(server, context, virtual_world()).client("legacy") as client,
+    ):
+        await subscribe(client.mcp, URI)
         await anyio.sleep(10)
-        await desk.client.list_tools()
+        await client.mcp.list_tools()
 
     assert "the following of a task crashed: RuntimeError at" in caplog.text
     assert SECRET not in caplog.text
 
 
 async def test_a_request_that_is_cancelled_is_no_crash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with lobby(a_world(pace=300), tmp_path) as place, place.client("legacy") as desk:
+    async with open_server(virtual_world(pace=300), tmp_path) as server, server.client("legacy") as client:
         with anyio.move_on_after(5):
-            await desk.extend(desk.clip)
+            await client.extend(client.clip)
         await anyio.sleep(5)
 
     assert "crashed" not in caplog.text

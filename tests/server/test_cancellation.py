@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anyio
 import pytest
 from anyio.abc import Process
-from mcp import StdioServerParameters, stdio_client
+from mcp import stdio_client
 from mcp.client.client import Client
 from mcp.client.sse import sse_client
 from mcp_types import ElicitResult
@@ -21,9 +21,10 @@ from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent
-from tests.server.bench import a_world, structured
-from tests.server.lobby import Lobby, lobby
-from tests.server.processes import PROGRAM, environment, listening, started
+from tests.kit.client import structured
+from tests.kit.processes import http_server_process_of_loop, server_environment, stdio_parameters, stdio_server_process
+from tests.kit.server import InProcessServer, open_server
+from tests.kit.upstream import virtual_world
 
 Moment = Literal["before the POST", "while the POST is out", "after the POST"]
 MOMENTS: tuple[Moment, ...] = ("before the POST", "while the POST is out", "after the POST")
@@ -90,26 +91,26 @@ def posts(world: World) -> int:
 async def test_a_cancelled_call_has_spent_nothing_or_leaves_a_task_that_is_followed_to_its_end(
     tmp_path: Path, mode: str, moment: Moment
 ) -> None:
-    world = a_world(pace=60)
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await cancelled_at(moment, desk.client, world, "on")
+    world = virtual_world(pace=60)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await cancelled_at(moment, client.mcp, world, "on")
         await anyio.sleep(100)
 
         assert posts(world) == len(world.accepted) == SPENT[moment]
-        intents = await place.context.service.ledger.recent(5)
+        intents = await server.context.service.ledger.recent(5)
         assert [(each.status, each.ended is not None) for each in intents] == [("SUCCEEDED", True)] * SPENT[moment]
 
-        film = await extend(desk.client, world, "on")
+        film = await extend(client.mcp, world, "on")
         assert film.get("twin", False) == bool(SPENT[moment])
         assert posts(world) == 1
 
 
 @pytest.mark.virtual_time
 async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_submits_nothing(tmp_path: Path, mode: str) -> None:
-    world = a_world(pace=60)
+    world = virtual_world(pace=60)
     world.accounts[next(iter(world.accounts))].max_jobs = 1
-    async with lobby(world, tmp_path) as place, place.client(mode) as desk:
-        await desk.extend(desk.clip, wait_seconds=0)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        await client.extend(client.clip, wait_seconds=0)
         waiting = anyio.Event()
 
         async def listen(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001  the SDK's names
@@ -118,17 +119,17 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_submits_nothin
 
         async with anyio.create_task_group() as group:
             arguments = {"assetId": clip_of(world), "text_prompt": "second"}
-            group.start_soon(partial(desk.client.call_tool, "extend_video", arguments, progress_callback=listen))
+            group.start_soon(partial(client.mcp.call_tool, "extend_video", arguments, progress_callback=listen))
             await waiting.wait()
             group.cancel_scope.cancel()
         await anyio.sleep(300)
 
         assert len(world.accepted) == 1
-        assert [each.text_prompt for each in await remembered(place)] == [None]
+        assert [each.text_prompt for each in await remembered(server)] == [None]
 
 
-async def remembered(place: Lobby) -> Sequence[Intent]:
-    return await place.context.service.ledger.recent(5)
+async def remembered(server: InProcessServer) -> Sequence[Intent]:
+    return await server.context.service.ledger.recent(5)
 
 
 @pytest.mark.virtual_time
@@ -140,19 +141,19 @@ async def test_a_call_that_is_cancelled_while_the_person_is_asked_submits_nothin
         await anyio.sleep_forever()
         raise AssertionError
 
-    world = a_world()
+    world = virtual_world()
     async with (
-        lobby(world, tmp_path, confirm_above=0.0) as place,
-        place.client(mode, elicitation_callback=never) as desk,
+        open_server(world, tmp_path, confirm_above=0.0) as server,
+        server.client(mode, elicitation_callback=never) as client,
     ):
         async with anyio.create_task_group() as group:
-            group.start_soon(extend, desk.client, world, "on")
+            group.start_soon(extend, client.mcp, world, "on")
             await asked.wait()
             group.cancel_scope.cancel()
         await anyio.sleep(100)
 
         assert posts(world) == 0
-        assert await remembered(place) == []
+        assert await remembered(server) == []
 
 
 @pytest.mark.virtual_time
@@ -160,20 +161,20 @@ async def test_a_call_that_is_cancelled_while_the_person_is_asked_submits_nothin
 async def test_a_host_that_is_gone_in_the_middle_of_a_call_changes_nothing_of_that(
     tmp_path: Path, mode: str, moment: Moment
 ) -> None:
-    world = a_world(pace=60)
-    async with lobby(world, tmp_path) as place:
+    world = virtual_world(pace=60)
+    async with open_server(world, tmp_path) as server:
         gate = gate_at(moment, world)
         # An error that the leaving host meets is its own.
         with contextlib.suppress(Exception):
-            async with place.client(mode) as desk, anyio.create_task_group() as group:
-                group.start_soon(extend, desk.client, world, "on", gate)
+            async with server.client(mode) as client, anyio.create_task_group() as group:
+                group.start_soon(extend, client.mcp, world, "on", gate)
                 await gate.reached.wait()
                 raise ConnectionAbortedError
         gate.opened.set()
         await anyio.sleep(100)
 
         assert posts(world) == len(world.accepted) == SPENT[moment]
-        assert [each.status for each in await remembered(place)] == ["SUCCEEDED"] * SPENT[moment]
+        assert [each.status for each in await remembered(server)] == ["SUCCEEDED"] * SPENT[moment]
 
 
 async def all_moments(client: Client, world: World) -> None:
@@ -206,22 +207,22 @@ async def a_real_world(pace: float = 0.2) -> AsyncGenerator[tuple[World, str]]:
 @pytest.mark.parametrize("era", ["auto", "legacy"])
 async def test_on_stdio_a_cancelled_call_spends_once_or_never(tmp_path: Path, era: Literal["auto", "legacy"]) -> None:
     async with a_real_world() as (world, url):
-        host = StdioServerParameters(command=PROGRAM[0], args=[*PROGRAM[1:]], env=environment(url, tmp_path))
+        host = stdio_parameters(server_environment(url, tmp_path))
         async with Client(stdio_client(host), mode=era) as client:
             await all_moments(client, world)
 
 
-async def test_on_each_door_of_http_a_cancelled_call_spends_once_or_never(tmp_path: Path) -> None:
-    doors: list[tuple[str, Literal["auto", "legacy"]]] = [
+async def test_on_each_http_transport_a_cancelled_call_spends_once_or_never(tmp_path: Path) -> None:
+    transports: list[tuple[str, Literal["auto", "legacy"]]] = [
         ("/mcp", "auto"),
         ("/mcp", "legacy"),
         ("/sse", "auto"),
         ("/sse", "legacy"),
     ]
-    async with a_real_world() as (world, url), listening(environment(url, tmp_path)) as (origin, _):
-        for path, era in doors:
-            door = sse_client(f"{origin}/sse") if path == "/sse" else f"{origin}/mcp"
-            async with Client(door, mode=era) as client:
+    async with a_real_world() as (world, url), http_server_process_of_loop(server_environment(url, tmp_path)) as served:
+        for path, era in transports:
+            transport = sse_client(f"{served.origin}/sse") if path == "/sse" else f"{served.origin}/mcp"
+            async with Client(transport, mode=era) as client:
                 await all_moments(client, world)
 
 
@@ -250,11 +251,11 @@ async def test_a_server_that_ends_while_its_post_is_out_is_taken_up_by_the_next_
     tmp_path: Path, end: Callable[[Process], Any], answered: bool
 ) -> None:
     async with a_real_world() as (world, url):
-        env, gate = environment(url, tmp_path), gate_at("while the POST is out", world)
+        env, gate = server_environment(url, tmp_path), gate_at("while the POST is out", world)
         arguments = {"assetId": clip_of(world), "text_prompt": "on"}
         params = {"name": "extend_video", "arguments": arguments}
         call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
-        async with started(env=env) as process:
+        async with stdio_server_process(env) as process:
             assert process.stdin
             await process.stdin.send("".join(json.dumps(each) + "\n" for each in [*OPENING, call]).encode())
             await gate.reached.wait()
@@ -263,7 +264,7 @@ async def test_a_server_that_ends_while_its_post_is_out_is_taken_up_by_the_next_
                 gate.opened.set()
             assert await process.wait() == 0
         gate.opened.set()
-        host = StdioServerParameters(command=PROGRAM[0], args=[*PROGRAM[1:]], env=env)
+        host = stdio_parameters(env)
         async with Client(stdio_client(host), mode="legacy") as client:
             film = await extend(client, world, "on")
 

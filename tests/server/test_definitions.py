@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from mcp.client.client import Client
 
-from runway_mcp.server.app import create_server
 from runway_mcp.server.prompts import PROMPTS
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
-from tests.server.bench import settings
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, check_snapshot
 
 OTHERS = ("instructions", "prompts", "resource_templates")
@@ -94,9 +93,9 @@ def test_a_definition_is_what_its_snapshot_says(name: str) -> None:
 
 
 async def test_prompts_templates_and_instructions_are_what_their_snapshots_say(tmp_path: Path) -> None:
-    async with Client(create_server(settings(tmp_path, token=None))) as client:
-        prompts, templates = await client.list_prompts(), await client.list_resource_templates()
-        check_snapshot("instructions", (client.instructions or "").splitlines())
+    async with open_client(virtual_world(), tmp_path, "auto", token=None) as client:
+        prompts, templates = await client.mcp.list_prompts(), await client.mcp.list_resource_templates()
+        check_snapshot("instructions", (client.mcp.instructions or "").splitlines())
         check_snapshot("prompts", [each.model_dump(by_alias=True, exclude_none=True) for each in prompts.prompts])
         listed = [each.model_dump(by_alias=True, exclude_none=True) for each in templates.resource_templates]
         check_snapshot("resource_templates", listed)

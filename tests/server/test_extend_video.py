@@ -6,7 +6,9 @@ import pytest
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task, add_upload, add_video, small_world
-from tests.server.bench import a_world, at_desk, links, structured, text
+from tests.kit.client import links, structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -14,13 +16,13 @@ DRY: dict[str, Any] = {"text_prompt": "the camera rises", "seconds": 10, "dry_ru
 
 
 async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        source = desk.world.asset_id(desk.clip)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        source = client.world.asset_id(client.clip)
 
-        result = await desk.call("extend_video", assetId=source, text_prompt="over the dunes", seconds=10, seed=7)
+        result = await client.call("extend_video", assetId=source, text_prompt="over the dunes", seconds=10, seed=7)
 
-        data, task = structured(result), desk.last_task()
-        task_id, film = desk.world.task_id(task), desk.world.asset_id(task.artifacts[0])
+        data, task = structured(result), client.last_task()
+        task_id, film = client.world.task_id(task), client.world.asset_id(task.artifacts[0])
         assert data["status"] == "SUCCEEDED"
         assert (data["taskId"], data["task_uri"]) == (task_id, f"runway://tasks/{task_id}")
         assert (data["model"], data["text_prompt"], data["seed"]) == ("gen3a", "over the dunes", 7)
@@ -36,7 +38,7 @@ async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_p
             "extended_count": 1,
             "extensions_left": 2,
             "added_seconds": 10,
-            "source_name": desk.clip.name,
+            "source_name": client.clip.name,
             "longest_seconds": 40,
             "cost_to_longest": 200,
         }
@@ -46,24 +48,24 @@ async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_p
         assert links(result) == []
         assert data["video"]["url"] in text(result)
         assert "null" not in str(data)
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_real_call(
     tmp_path: Path, mode: str
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        data = await desk.extend(desk.clip, **DRY)
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        data = await client.extend(client.clip, **DRY)
 
         assert data["status"] == "DRY_RUN"
         assert "taskId" not in data
         assert data["credits"] == {"cost": 100, "remaining": 2250}
         assert data["lineage"]["extended_count"] == 1
         assert data["lineage"]["extensions_left"] == 2
-        assert desk.posts == 0
-        done = await desk.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
+        assert client.posts == 0
+        done = await client.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
         assert done["status"] == "SUCCEEDED"
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 @pytest.mark.parametrize(
@@ -76,15 +78,15 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
     tmp_path: Path, used: int, unlimited: bool, arguments: dict[str, Any], says: str
 ) -> None:
-    async with at_desk(a_world(used=used, unlimited=unlimited), tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, dry_run=True, **arguments)
+    async with open_client(virtual_world(used=used, unlimited=unlimited), tmp_path, "auto") as client:
+        data = await client.extend(client.clip, dry_run=True, **arguments)
 
         assert says in data["summary"]
 
 
 async def test_a_dry_run_that_the_account_cannot_pay_suggests_no_submit(tmp_path: Path) -> None:
-    async with at_desk(a_world(used=2240), tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, dry_run=True)
+    async with open_client(virtual_world(used=2240), tmp_path, "auto") as client:
+        data = await client.extend(client.clip, dry_run=True)
 
         assert data["credits"] == {"cost": 50, "remaining": 10}
         assert "more than the account has" in data["summary"]
@@ -92,31 +94,31 @@ async def test_a_dry_run_that_the_account_cannot_pay_suggests_no_submit(tmp_path
 
 
 async def test_a_dry_run_without_a_readable_balance_is_a_dry_run_all_the_same(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(path_prefix="/features", times=None, status=500)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, dry_run=True)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip, dry_run=True)
 
         assert data["credits"] == {"cost": 50}
         assert data["next_step"]["tool"] == "extend_video"
 
 
 async def test_a_balance_that_never_comes_holds_a_dry_run_up_for_three_seconds(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(path_prefix="/features", times=None, kind="delay", seconds=500)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, dry_run=True)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip, dry_run=True)
 
         assert data["credits"] == {"cost": 50}
-        assert desk.took == pytest.approx(3)
+        assert client.took == pytest.approx(3)
 
 
 async def test_a_task_that_outlasts_the_wait_is_no_error_and_names_the_next_call(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=80), tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip))
+    async with open_client(virtual_world(pace=80), tmp_path, mode) as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip))
 
-        assert desk.took == pytest.approx(45)
-        data, task_id = structured(result), desk.world.task_id(desk.last_task())
+        assert client.took == pytest.approx(45)
+        data, task_id = structured(result), client.world.task_id(client.last_task())
         assert data["status"] == "RUNNING"
         assert data["next_step"]["tool"] == "get_task"
         assert data["next_step"]["arguments"] == {"taskId": task_id, "wait_seconds": 45}
@@ -138,63 +140,63 @@ async def test_a_task_that_outlasts_the_wait_is_no_error_and_names_the_next_call
 async def test_the_wait_counts_from_the_arrival_and_is_capped_by_the_setting(
     tmp_path: Path, wanted: object, setting: int, waited: float, note: str | None
 ) -> None:
-    world = a_world(pace=300)
+    world = virtual_world(pace=300)
     world.faults += [Fault(path_prefix="/assets", kind="delay", seconds=3)] if waited else []
-    async with at_desk(world, tmp_path, "auto", wait_seconds=setting) as desk:
-        data = await desk.extend(desk.clip, **({} if wanted is None else {"wait_seconds": wanted}))
+    async with open_client(world, tmp_path, "auto", wait_seconds=setting) as client:
+        data = await client.extend(client.clip, **({} if wanted is None else {"wait_seconds": wanted}))
 
-        assert desk.took == pytest.approx(waited, abs=0.01)
-        assert desk.posts == 1
+        assert client.took == pytest.approx(waited, abs=0.01)
+        assert client.posts == 1
         assert data["taskId"]
         assert (note or "this server's limit") in data["summary"] if note else "was cut" not in data["summary"]
 
 
 async def test_a_failure_says_too_that_the_wait_was_cut(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(method="POST", status=400, body={"error": "No."})]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, wait_seconds=100)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip, wait_seconds=100)
 
         assert data["error"]["kind"] == "invalid_request"
         assert data["summary"].endswith("wait_seconds was cut from 100 to 45, this server's limit.")
 
 
 async def test_the_identical_call_gets_the_running_task_and_no_second_one(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=300), tmp_path, mode) as desk:
-        first = await desk.extend(desk.clip, wait_seconds=0)
-        second = await desk.extend(desk.clip, wait_seconds=5)
+    async with open_client(virtual_world(pace=300), tmp_path, mode) as client:
+        first = await client.extend(client.clip, wait_seconds=0)
+        second = await client.extend(client.clip, wait_seconds=5)
 
         assert second["taskId"] == first["taskId"]
         assert "twin" not in first
         assert second["twin"] is True
         assert second["summary"].startswith("Nothing new was submitted or charged: this request was submitted before")
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 @pytest.mark.parametrize("form", ["runway://assets/{}", "runway%3A%2F%2Fassets%2F{}"])
 async def test_an_asset_may_be_named_by_its_uri(tmp_path: Path, form: str) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        data = await desk.data("extend_video", assetId=form.format(desk.world.asset_id(desk.clip)), dry_run=True)
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        data = await client.data("extend_video", assetId=form.format(client.world.asset_id(client.clip)), dry_run=True)
 
         assert data["status"] == "DRY_RUN"
 
 
 @pytest.mark.parametrize("form", ["{}", "runway://tasks/{}"])
 async def test_a_clip_may_be_named_by_the_finished_task_that_made_it(tmp_path: Path, form: str) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        maker = desk.clip.task
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        maker = client.clip.task
         assert maker is not None
 
-        data = await desk.data("extend_video", assetId=form.format(desk.world.task_id(maker)), dry_run=True)
+        data = await client.data("extend_video", assetId=form.format(client.world.task_id(maker)), dry_run=True)
 
-        assert data["lineage"]["source_assetId"] == desk.world.asset_id(desk.clip)
+        assert data["lineage"]["source_assetId"] == client.world.asset_id(client.clip)
 
 
 async def test_a_task_that_still_runs_cannot_be_extended_and_the_next_call_waits_for_it(tmp_path: Path) -> None:
-    async with at_desk(a_world(pace=300), tmp_path, "auto") as desk:
-        first = await desk.extend(desk.clip, wait_seconds=0)
+    async with open_client(virtual_world(pace=300), tmp_path, "auto") as client:
+        first = await client.extend(client.clip, wait_seconds=0)
 
-        data = await desk.data("extend_video", assetId=first["taskId"])
+        data = await client.data("extend_video", assetId=first["taskId"])
 
         assert data["error"]["kind"] == "invalid_request"
         assert data["error"]["charged"] == "no"
@@ -203,38 +205,38 @@ async def test_a_task_that_still_runs_cannot_be_extended_and_the_next_call_waits
 
 
 async def test_the_third_extension_is_the_last_and_the_fourth_is_refused_free_of_charge(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     clip = add_video(world, extended=2, seconds=5, added=5)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        third = await desk.extend(clip)
-        fourth = await desk.data("extend_video", assetId=third["video"]["assetId"])
+    async with open_client(world, tmp_path, "auto") as client:
+        third = await client.extend(clip)
+        fourth = await client.data("extend_video", assetId=third["video"]["assetId"])
 
         assert third["lineage"]["extensions_left"] == 0
         assert "next_step" not in third
         assert fourth["error"]["kind"] == "invalid_request"
         assert fourth["error"]["charged"] == "no"
         assert fourth["next_step"]["arguments"] == {"assetId": world.asset_id(clip), "dry_run": True}
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_an_upload_is_refused_before_anything_is_submitted(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     upload = add_upload(world)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(upload)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(upload)
 
         assert data["error"]["kind"] == "invalid_request"
         assert "uploaded" in data["summary"]
-        assert desk.posts == 0
+        assert client.posts == 0
 
 
 async def test_a_turbo_clip_gains_eight_seconds_and_takes_no_other_wish(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     clip = add_video(world, model="gen3a_turbo")
-    async with at_desk(world, tmp_path, "auto") as desk:
-        refused = await desk.extend(clip, seconds=5)
-        priced = await desk.data("extend_video", **refused["next_step"]["arguments"])
-        done = await desk.extend(clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        refused = await client.extend(clip, seconds=5)
+        priced = await client.data("extend_video", **refused["next_step"]["arguments"])
+        done = await client.extend(clip)
 
         assert refused["error"]["kind"] == "invalid_request"
         assert (priced["status"], priced["credits"]["cost"]) == ("DRY_RUN", 40)
@@ -243,23 +245,23 @@ async def test_a_turbo_clip_gains_eight_seconds_and_takes_no_other_wish(tmp_path
 
 
 async def test_a_task_with_several_films_gives_them_all(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.script_next(outcome="several")
-    async with at_desk(world, tmp_path, "auto", resource_links=True) as desk:
-        result = await desk.call("extend_video", assetId=desk.world.asset_id(desk.clip))
+    async with open_client(world, tmp_path, "auto", resource_links=True) as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip))
 
         data = structured(result)
         films = [data["video"], *data["more_videos"]]
-        assert [film["assetId"] for film in films] == [world.asset_id(asset) for asset in desk.last_task().artifacts]
+        assert [film["assetId"] for film in films] == [world.asset_id(asset) for asset in client.last_task().artifacts]
         assert len(films) == 2
         assert {film["uri"] for film in films} < set(links(result))
 
 
 async def test_a_status_that_nobody_documented_is_kept_and_is_no_end(tmp_path: Path) -> None:
-    world = a_world(pace=300)
+    world = virtual_world(pace=300)
     world.switch(running_word="PROCESSING")
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip)
 
         assert data["status"] == "PROCESSING"
         assert '"PROCESSING"' in data["summary"]
@@ -267,10 +269,10 @@ async def test_a_status_that_nobody_documented_is_kept_and_is_no_end(tmp_path: P
 
 
 async def test_a_queued_task_tells_upstreams_estimate(tmp_path: Path) -> None:
-    world = a_world(slots=1, pace=300)
+    world = virtual_world(slots=1, pace=300)
     add_task(world, queue=0, duration=90)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip, wait_seconds=10)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip, wait_seconds=10)
 
         assert data["status"] == "PENDING"
         assert data["estimatedTimeToStartSeconds"] == pytest.approx(80, abs=6)
@@ -278,33 +280,33 @@ async def test_a_queued_task_tells_upstreams_estimate(tmp_path: Path) -> None:
 
 
 async def test_calls_that_never_get_an_answer_to_their_checks_end_in_time_with_nothing_spent(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(path_prefix="/assets", times=None, kind="delay", seconds=500)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip)
 
-        assert desk.took <= 45
+        assert client.took <= 45
         assert data["error"]["kind"] == "unavailable"
         assert data["error"]["charged"] == "no"
-        assert data["next_step"]["arguments"] == {"assetId": world.asset_id(desk.clip)}
-        assert desk.posts == 0
+        assert data["next_step"]["arguments"] == {"assetId": world.asset_id(client.clip)}
+        assert client.posts == 0
 
 
 async def test_a_second_server_on_the_same_folder_knows_the_task_of_the_first(tmp_path: Path) -> None:
-    world = a_world(pace=300)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        first = await desk.extend(desk.clip, wait_seconds=0)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        again = await desk.extend(desk.clip, wait_seconds=0)
+    world = virtual_world(pace=300)
+    async with open_client(world, tmp_path, "auto") as client:
+        first = await client.extend(client.clip, wait_seconds=0)
+    async with open_client(world, tmp_path, "auto") as client:
+        again = await client.extend(client.clip, wait_seconds=0)
 
         assert again["taskId"] == first["taskId"]
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_what_the_caller_said_reaches_upstream_and_comes_back(tmp_path: Path) -> None:
-    async with at_desk(a_world(pace=300), tmp_path, "auto") as desk:
-        data = await desk.extend(
-            desk.clip,
+    async with open_client(virtual_world(pace=300), tmp_path, "auto") as client:
+        data = await client.extend(
+            client.clip,
             seed="9",
             exploreMode="true",
             replyUrl="https://hooks.example.com/x",
@@ -313,36 +315,36 @@ async def test_what_the_caller_said_reaches_upstream_and_comes_back(tmp_path: Pa
             wait_seconds=0,
         )
 
-        task = desk.last_task()
+        task = client.last_task()
         assert (task.options["seed"], task.options["exploreMode"]) == (9, True)
         assert (task.reply_url, task.reply_ref) == ("https://hooks.example.com/x", "mine")
         assert (data["seed"], data["replyRef"], data["credits"]["cost"]) == (9, "mine", 0)
 
 
 async def test_a_cancelled_call_leaves_its_task_running(tmp_path: Path, mode: str) -> None:
-    async with at_desk(small_world(clock=anyio.current_time), tmp_path, mode) as desk:
+    async with open_client(small_world(clock=anyio.current_time), tmp_path, mode) as client:
         with anyio.move_on_after(2):
-            await desk.extend(desk.clip)
+            await client.extend(client.clip)
 
-        at_once = await desk.extend(desk.clip)
-        took = desk.took
-        awaited = await desk.extend(desk.clip, wait_seconds=30)
+        at_once = await client.extend(client.clip)
+        took = client.took
+        awaited = await client.extend(client.clip, wait_seconds=30)
 
         assert (at_once["status"], awaited["status"], took) == ("RUNNING", "SUCCEEDED", 0)
         assert at_once["twin"] is awaited["twin"] is True
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_a_host_that_calls_again_every_minute_is_charged_once_and_ends_with_the_film(
     tmp_path: Path, mode: str
 ) -> None:
-    async with at_desk(a_world(pace=170), tmp_path, mode) as desk:
+    async with open_client(virtual_world(pace=170), tmp_path, mode) as client:
         began, told = anyio.current_time(), list[dict[str, Any]]()
         for second in (0, 60, 120, 180):
             await anyio.sleep(began + second - anyio.current_time())
-            told.append(await desk.extend(desk.clip, text_prompt="over the dunes"))
+            told.append(await client.extend(client.clip, text_prompt="over the dunes"))
 
-        assert desk.posts == 1
+        assert client.posts == 1
         assert len({each["taskId"] for each in told}) == 1
         assert [each["status"] for each in told[1:]] == ["RUNNING", "RUNNING", "SUCCEEDED"]
         assert told[-1]["video"]["duration_seconds"] == 15

@@ -6,7 +6,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
@@ -15,11 +14,13 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, JSONRPCError, JSONRPCReque
 from runway_mcp.server.app import LEDGER, create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.tools.definitions import TOOLS
-from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import TOKEN, World
-from tests.server.bench import a_world, at_desk, settings, structured, text, wall
+from tests.kit.client import structured, text
+from tests.kit.clock import wall_clock
+from tests.kit.server import open_client, settings
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -42,10 +43,10 @@ SECRET = "https://cdn.example.com/film.mp4?_jwt=secret-part"
 async def test_a_refused_submit_is_told_with_its_kind_its_price_and_the_way_on(
     tmp_path: Path, mode: str, status: int, body: object, kind: str, retry_safe: bool, next_tool: str | None
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(method="POST", times=None, status=status, body=body)]
-    async with at_desk(world, tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId=world.asset_id(desk.clip), wait_seconds=5)
+    async with open_client(world, tmp_path, mode) as client:
+        result = await client.call("extend_video", assetId=world.asset_id(client.clip), wait_seconds=5)
 
         data = structured(result)
         assert result.is_error
@@ -58,17 +59,17 @@ async def test_a_refused_submit_is_told_with_its_kind_its_price_and_the_way_on(
 
 
 async def test_an_account_that_cannot_pay_is_told_what_is_left(tmp_path: Path) -> None:
-    async with at_desk(a_world(used=2240), tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip)
+    async with open_client(virtual_world(used=2240), tmp_path, "auto") as client:
+        data = await client.extend(client.clip)
 
         assert data["error"]["kind"] == "insufficient_credits"
         assert data["credits"] == {"remaining": 10}
 
 
 async def test_a_full_account_names_the_tasks_that_hold_its_slots(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(max_jobs=5, pace=900), tmp_path, mode) as desk:
-        first = [await desk.extend(desk.clip, wait_seconds=0, seed=1 + each) for each in range(5)]
-        data = await desk.extend(desk.clip, seed=9, wait_seconds=5)
+    async with open_client(virtual_world(max_jobs=5, pace=900), tmp_path, mode) as client:
+        first = [await client.extend(client.clip, wait_seconds=0, seed=1 + each) for each in range(5)]
+        data = await client.extend(client.clip, seed=9, wait_seconds=5)
 
         assert data["error"]["kind"] == "busy"
         assert data["error"]["retry_safe"] is True
@@ -77,7 +78,7 @@ async def test_a_full_account_names_the_tasks_that_hold_its_slots(tmp_path: Path
         )
         assert data["next_step"]["tool"] == "extend_video"
         assert data["next_step"]["arguments"] == {
-            "assetId": desk.world.asset_id(desk.clip),
+            "assetId": client.world.asset_id(client.clip),
             "seed": 9,
             "wait_seconds": 5,
         }
@@ -86,35 +87,35 @@ async def test_a_full_account_names_the_tasks_that_hold_its_slots(tmp_path: Path
 async def test_a_submit_without_a_clear_answer_is_looked_for_by_the_identical_call_and_never_posted_again(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world(pace=300)
+    world = virtual_world(pace=300)
     world.switch(late_in_lists=60, late_in_scheduler=60)
     world.faults += [Fault(method="POST", status=502, handled=True)]
-    async with at_desk(world, tmp_path, mode) as desk:
-        data = await desk.extend(desk.clip, seconds=10, text_prompt="on", wait_seconds=20)
+    async with open_client(world, tmp_path, mode) as client:
+        data = await client.extend(client.clip, seconds=10, text_prompt="on", wait_seconds=20)
 
         assert data["error"]["kind"] == "submission_unknown"
         assert (data["error"]["charged"], data["error"]["retry_safe"]) == ("unknown", True)
         assert "taskId" not in data
         assert data["next_step"]["tool"] == "extend_video"
-        listed = json.loads((await desk.client.read_resource("runway://tasks")).contents[0].model_dump()["text"])
+        listed = json.loads((await client.mcp.read_resource("runway://tasks")).contents[0].model_dump()["text"])
         unclear = next(task for task in listed["tasks"] if "taskId" not in task)
         assert unclear["error"]["kind"] == "submission_unknown"
         assert (unclear["text_prompt"], unclear["credits"], unclear["model"]) == ("on", {"cost": 100}, "gen3a")
         await anyio.sleep(60)
-        found = await desk.data("extend_video", **unclear["next_step"]["arguments"])
-        assert found["taskId"] == world.task_id(desk.last_task())
-        assert desk.posts == 1
+        found = await client.data("extend_video", **unclear["next_step"]["arguments"])
+        assert found["taskId"] == world.task_id(client.last_task())
+        assert client.posts == 1
 
 
 async def test_what_looking_never_finds_is_told_with_its_candidates(tmp_path: Path) -> None:
-    world = a_world(pace=3000)
+    world = virtual_world(pace=3000)
     world.faults += [Fault(method="POST", status=502)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        await desk.extend(desk.clip, wait_seconds=1)
+    async with open_client(world, tmp_path, "auto") as client:
+        await client.extend(client.clip, wait_seconds=1)
         stranger = add_task(world, seed=77)
         await anyio.sleep(700)
 
-        result = await desk.call("extend_video", assetId=world.asset_id(desk.clip), wait_seconds=1)
+        result = await client.call("extend_video", assetId=world.asset_id(client.clip), wait_seconds=1)
 
         data, task_id = structured(result), world.task_id(stranger)
         assert data["error"]["kind"] == "submission_unknown"
@@ -122,29 +123,29 @@ async def test_what_looking_never_finds_is_told_with_its_candidates(tmp_path: Pa
         assert data["candidates"][0]["task_uri"] == f"runway://tasks/{task_id}"
         assert data["next_step"]["arguments"]["taskId"] == task_id
         assert f"Possibly ours: {task_id} (RUNNING" in text(result)
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 async def test_without_a_token_a_call_says_what_to_set_and_how_to_try_without(
     tmp_path: Path, mode: str, tool: str
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode, token=None) as desk:
-        data = await desk.data(tool)
+    async with open_client(virtual_world(), tmp_path, mode, token=None) as client:
+        data = await client.data(tool)
 
         assert data["error"]["kind"] == "not_configured"
         assert (data["error"]["charged"], data["error"]["retry_safe"]) == ("no", True)
         assert "USEAPI_TOKEN" in data["summary"]
         assert "useapi-runway-mcp demo" in data["error"]["message"]
-        assert not desk.world.requests
+        assert not client.world.requests
         assert not (tmp_path / LEDGER).exists()
 
 
 async def test_arguments_that_are_wrong_are_an_error_result_before_anything_is_asked_of_upstream(
     tmp_path: Path, mode: str
 ) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.call("extend_video", assetId=5, prompt="on")
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        result = await client.call("extend_video", assetId=5, prompt="on")
 
         data = structured(result)
         assert result.is_error
@@ -153,21 +154,21 @@ async def test_arguments_that_are_wrong_are_an_error_result_before_anything_is_a
         assert "did you mean text_prompt?" in data["summary"]
         assert "assetId" in data["error"]["message"]
         assert data["next_step"]["tool"] == "list_assets"
-        assert not desk.world.requests
+        assert not client.world.requests
 
 
 async def test_a_call_without_any_arguments_is_told_what_is_missing(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.client.call_tool("get_task")
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        result = await client.mcp.call_tool("get_task")
 
         assert result.is_error
         assert structured(result)["summary"].startswith("taskId is missing.")
 
 
 async def test_an_unknown_tool_is_a_protocol_error_that_lists_the_tools(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
         with pytest.raises(MCPError) as caught:
-            await desk.client.call_tool("render_video", {})
+            await client.mcp.call_tool("render_video", {})
 
         assert caught.value.code == INVALID_PARAMS
         assert caught.value.message == 'Unknown tool "render_video". The tools are extend_video, get_task, list_assets.'
@@ -189,8 +190,8 @@ async def test_a_crash_is_told_in_a_fixed_sentence_and_leaks_nothing(
     tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture, tool: str, arguments: dict[str, Any]
 ) -> None:
     with caplog.at_level(logging.INFO):
-        async with Client(create_server(settings(tmp_path), transport=Breaking()), mode=mode) as client:
-            result = await client.call_tool(tool, arguments)
+        async with open_client(virtual_world(), tmp_path, mode, transport=Breaking()) as client:
+            result = await client.mcp.call_tool(tool, arguments)
 
     data = structured(result)
     assert result.is_error
@@ -213,9 +214,9 @@ async def test_a_crash_is_told_in_a_fixed_sentence_and_leaks_nothing(
 async def test_a_crash_of_a_resource_is_a_protocol_error_in_a_fixed_sentence(
     tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture, uri: str
 ) -> None:
-    async with Client(create_server(settings(tmp_path), transport=Breaking()), mode=mode) as client:
+    async with open_client(virtual_world(), tmp_path, mode, transport=Breaking()) as client:
         with pytest.raises(MCPError) as caught:
-            await client.read_resource(uri)
+            await client.mcp.read_resource(uri)
 
     assert (caught.value.code, caught.value.message) == (INTERNAL_ERROR, CRASHED)
     assert "resources/read crashed: ZeroDivisionError at" in caplog.text
@@ -234,7 +235,7 @@ def test_of_a_crash_among_several_tasks_each_place_is_logged(caplog: pytest.LogC
     assert "secret-part" not in caplog.text
 
 
-class Clock:
+class BreakingClock:
     """The wall clock, until `stops_at` calls were made since `world` accepted a task: then it breaks, once."""
 
     def __init__(self, world: World, *, ended: bool, breaks_at: int) -> None:
@@ -246,19 +247,18 @@ class Clock:
             self.left -= 1
             if self.left == 0:
                 raise ZeroDivisionError
-        return wall()
+        return wall_clock()
 
 
 async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_looking_is_advised(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     # The start asks the clock once, the search for an earlier submit once more; the claim then finds it broken.
-    clock = Clock(world, ended=False, breaks_at=3)
-    server = create_server(settings(tmp_path), transport=httpx.ASGITransport(create_app(world)), now=clock)
+    clock = BreakingClock(world, ended=False, breaks_at=3)
     arguments = {"assetId": world.asset_id(world.assets[0]), "seconds": 10}
-    async with Client(server, mode=mode) as client:
-        data = structured(await client.call_tool("extend_video", arguments))
+    async with open_client(world, tmp_path, mode, now=clock) as client:
+        data = structured(await client.mcp.call_tool("extend_video", arguments))
 
     assert data["error"]["kind"] == "submission_unknown"
     assert (data["error"]["charged"], data["error"]["retry_safe"]) == ("unknown", True)
@@ -266,12 +266,10 @@ async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_l
 
 
 async def test_a_crash_after_the_acceptance_names_the_task_that_goes_on(tmp_path: Path) -> None:
-    world = a_world(pace=10)
-    server = create_server(
-        settings(tmp_path), transport=httpx.ASGITransport(create_app(world)), now=Clock(world, ended=True, breaks_at=2)
-    )
-    async with Client(server) as client:
-        result = await client.call_tool("extend_video", {"assetId": world.asset_id(world.assets[0])})
+    world = virtual_world(pace=10)
+    clock = BreakingClock(world, ended=True, breaks_at=2)
+    async with open_client(world, tmp_path, "auto", now=clock) as client:
+        result = await client.mcp.call_tool("extend_video", {"assetId": world.asset_id(world.assets[0])})
 
     data, task_id = structured(result), world.task_id(world.accepted[0])
     assert data["error"]["kind"] == "unexpected_response"
@@ -284,13 +282,13 @@ async def test_a_ledger_that_cannot_be_written_refuses_submits_and_nothing_else(
     tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / LEDGER).write_bytes(b"this is no database, whatever it is" * 99)
-    world = a_world(clips=1)
-    async with at_desk(world, tmp_path, mode) as desk:
-        assert desk.clip.task is not None
-        refused = await desk.extend(desk.clip)
-        listed = await desk.data("list_assets")
-        read = await desk.data("get_task", taskId=world.task_id(desk.clip.task))
-        tasks = json.loads((await desk.client.read_resource("runway://tasks")).contents[0].model_dump()["text"])
+    world = virtual_world(clips=1)
+    async with open_client(world, tmp_path, mode) as client:
+        assert client.clip.task is not None
+        refused = await client.extend(client.clip)
+        listed = await client.data("list_assets")
+        read = await client.data("get_task", taskId=world.task_id(client.clip.task))
+        tasks = json.loads((await client.mcp.read_resource("runway://tasks")).contents[0].model_dump()["text"])
 
         assert refused["error"]["kind"] == "unavailable"
         assert refused["error"]["charged"] == "no"
@@ -298,7 +296,7 @@ async def test_a_ledger_that_cannot_be_written_refuses_submits_and_nothing_else(
         assert len(listed["assets"]) == 1
         assert read["status"] == "SUCCEEDED"
         assert len(tasks["tasks"]) == 1
-        assert desk.posts == 0
+        assert client.posts == 0
     assert "ledger" in caplog.text
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task, add_video
-from tests.server.bench import a_world, at_desk, links, structured, text
+from tests.kit.client import links, structured, text
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -16,13 +18,13 @@ POLL = 5.0
 
 
 async def test_a_finished_task_returns_at_once_with_a_fresh_link(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=4), tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip))["taskId"]
-        first = await desk.data("get_task", taskId=task_id)
+    async with open_client(virtual_world(pace=4), tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip))["taskId"]
+        first = await client.data("get_task", taskId=task_id)
         await anyio.sleep(3600)
-        later = await desk.data("get_task", taskId=task_id, wait_seconds=30)
+        later = await client.data("get_task", taskId=task_id, wait_seconds=30)
 
-        assert desk.took == 0
+        assert client.took == 0
         assert later["status"] == "SUCCEEDED"
         assert later["video"]["url"] != first["video"]["url"]
         assert later["video"]["url_expires_at"] > first["video"]["url_expires_at"]
@@ -30,42 +32,43 @@ async def test_a_finished_task_returns_at_once_with_a_fresh_link(tmp_path: Path,
 
 
 async def test_a_running_task_is_read_once_without_a_wait(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=100), tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+    async with open_client(virtual_world(pace=100), tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(50)
-        result = await desk.call("get_task", taskId=task_id)
+        result = await client.call("get_task", taskId=task_id)
 
-        assert desk.took == 0
+        assert client.took == 0
         data = structured(result)
         assert data["status"] == "RUNNING"
         assert data["progress"] == pytest.approx(0.4, abs=0.05)
         assert data["next_step"]["arguments"] == {"taskId": task_id, "wait_seconds": 45}
-        assert desk.told == []
+        assert client.told == []
         assert data["task_uri"] == f"runway://tasks/{task_id}"
         assert links(result) == []
 
 
 @pytest.mark.parametrize("wait_seconds", [0, 30])
 async def test_any_number_of_callers_at_one_moment_costs_one_read(tmp_path: Path, wait_seconds: int) -> None:
-    world = a_world()
+    world = virtual_world()
     task_id = world.task_id(add_task(world))
-    async with at_desk(world, tmp_path, "auto") as desk:
+    world.faults.append(Fault(path_prefix="/tasks", times=None, kind="delay", seconds=0.5))
+    async with open_client(world, tmp_path, "auto") as client:
         async with anyio.create_task_group() as callers:
             for _ in range(20):
-                callers.start_soon(partial(desk.data, "get_task", taskId=task_id, wait_seconds=wait_seconds))
+                callers.start_soon(partial(client.data, "get_task", taskId=task_id, wait_seconds=wait_seconds))
 
         reads = world.requests["GET /tasks/{id}"] + world.requests["GET /tasks"]
         assert reads <= 1 + wait_seconds / POLL
 
 
 async def test_the_result_says_that_upstream_has_been_silent(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=300), tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+    async with open_client(virtual_world(pace=300), tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(30)
-        told = await desk.data("get_task", taskId=task_id)
-        desk.world.faults.append(Fault(method="GET", path_prefix="/tasks", times=None, kind="status", status=502))
+        told = await client.data("get_task", taskId=task_id)
+        client.world.faults.append(Fault(method="GET", path_prefix="/tasks", times=None, kind="status", status=502))
         await anyio.sleep(6)
-        waiting = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+        waiting = await client.data("get_task", taskId=task_id, wait_seconds=45)
 
         assert "have failed for" not in told["summary"]
         assert waiting["taskId"] == task_id
@@ -74,43 +77,43 @@ async def test_the_result_says_that_upstream_has_been_silent(tmp_path: Path, mod
 
 
 async def test_a_wait_ends_with_the_task(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=30), tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
-        data = await desk.data("get_task", taskId=task_id, wait_seconds=45)
+    async with open_client(virtual_world(pace=30), tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
+        data = await client.data("get_task", taskId=task_id, wait_seconds=45)
 
         assert data["status"] == "SUCCEEDED"
-        assert desk.took <= 36
-        assert len(desk.told) > 3
+        assert client.took <= 36
+        assert len(client.told) > 3
 
 
 async def test_a_wait_that_is_too_short_ends_in_time(tmp_path: Path) -> None:
-    async with at_desk(a_world(pace=300), tmp_path, "auto", wait_seconds=20) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
-        data = await desk.data("get_task", taskId=task_id, wait_seconds=500)
+    async with open_client(virtual_world(pace=300), tmp_path, "auto", wait_seconds=20) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
+        data = await client.data("get_task", taskId=task_id, wait_seconds=500)
 
-        assert desk.took == pytest.approx(20)
+        assert client.took == pytest.approx(20)
         assert data["status"] == "PENDING"
         assert "cut from 500 to 20" in data["summary"]
 
 
 @pytest.mark.parametrize("safe", [":/@", "/", ""])
 async def test_a_task_may_be_named_by_its_uri(tmp_path: Path, safe: str) -> None:
-    async with at_desk(a_world(), tmp_path, "auto") as desk:
-        maker = desk.clip.task
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        maker = client.clip.task
         assert maker is not None
-        task_id = desk.world.task_id(maker)
+        task_id = client.world.task_id(maker)
 
-        data = await desk.data("get_task", taskId=quote(f"runway://tasks/{task_id}", safe=safe))
+        data = await client.data("get_task", taskId=quote(f"runway://tasks/{task_id}", safe=safe))
 
         assert data["taskId"] == task_id
 
 
 async def test_a_task_of_a_model_that_cannot_be_extended_has_neither_lineage_nor_price(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     film = add_video(world, model="gen4")
-    async with at_desk(world, tmp_path, "auto") as desk:
+    async with open_client(world, tmp_path, "auto") as client:
         assert film.task is not None
-        data = await desk.data("get_task", taskId=world.task_id(film.task))
+        data = await client.data("get_task", taskId=world.task_id(film.task))
 
         assert data["model"] == "gen4"
         assert data["video"]["duration_seconds"] == 10
@@ -118,23 +121,23 @@ async def test_a_task_of_a_model_that_cannot_be_extended_has_neither_lineage_nor
 
 
 async def test_an_unknown_task_is_not_found_and_the_next_call_lists_what_there_is(tmp_path: Path, mode: str) -> None:
-    world = a_world()
-    async with at_desk(world, tmp_path, mode) as desk:
-        data = await desk.data("get_task", taskId=world.asset_id(desk.clip).replace("-asset:", "-task:"))
+    world = virtual_world()
+    async with open_client(world, tmp_path, mode) as client:
+        data = await client.data("get_task", taskId=world.asset_id(client.clip).replace("-asset:", "-task:"))
 
         assert data["error"]["kind"] == "not_found"
         assert data["next_step"]["tool"] == "list_assets"
 
 
 async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Path) -> None:
-    world = a_world(pace=100)
+    world = virtual_world(pace=100)
     world.switch(brief_404=30)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+    async with open_client(world, tmp_path, "auto") as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(6)
-        fresh = await desk.data("get_task", taskId=task_id)
+        fresh = await client.data("get_task", taskId=task_id)
         await anyio.sleep(40)
-        known = await desk.data("get_task", taskId=task_id)
+        known = await client.data("get_task", taskId=task_id)
 
         assert fresh["status"] == "PENDING"
         assert fresh["model"] == "gen3a"
@@ -143,23 +146,23 @@ async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Pa
 
 
 async def test_a_task_of_ours_that_upstream_has_lost_is_not_found(tmp_path: Path) -> None:
-    world = a_world(pace=400)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+    world = virtual_world(pace=400)
+    async with open_client(world, tmp_path, "auto") as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(61)
-        desk.last_task().hidden = True
+        client.last_task().hidden = True
         await anyio.sleep(6)
 
-        data = await desk.data("get_task", taskId=task_id)
+        data = await client.data("get_task", taskId=task_id)
 
         assert data["error"]["kind"] == "not_found"
 
 
 async def test_an_end_that_only_another_server_has_seen_answers_the_same_request(tmp_path: Path) -> None:
-    world = a_world(pace=20)
+    world = virtual_world(pace=20)
     world.script_next(outcome="fail")
-    async with at_desk(world, tmp_path, "auto") as bystander:
-        async with at_desk(world, tmp_path, "auto") as owner:
+    async with open_client(world, tmp_path, "auto") as bystander:
+        async with open_client(world, tmp_path, "auto") as owner:
             task_id = (await owner.extend(owner.clip, wait_seconds=0))["taskId"]
         await anyio.sleep(40)
         ended = await bystander.data("get_task", taskId=task_id)
@@ -182,13 +185,13 @@ async def test_an_end_that_only_another_server_has_seen_answers_the_same_request
 async def test_an_end_without_a_film_is_an_error_that_tells_of_the_money_and_is_safe_to_read_again(
     tmp_path: Path, mode: str, outcome: str, kind: str, charged: str, retry: str
 ) -> None:
-    world = a_world(pace=10)
+    world = virtual_world(pace=10)
     world.script_next(outcome=outcome)
-    async with at_desk(world, tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
+    async with open_client(world, tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
         # A success without its film is told as running for a minute.
         await anyio.sleep(90 if outcome == "empty" else 0)
-        result = await desk.call("get_task", taskId=task_id, wait_seconds=45)
+        result = await client.call("get_task", taskId=task_id, wait_seconds=45)
 
         data = structured(result)
         assert result.is_error
@@ -203,13 +206,13 @@ async def test_an_end_without_a_film_is_an_error_that_tells_of_the_money_and_is_
 
 
 async def test_a_read_that_never_ends_gives_up_in_time(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     task = add_task(world)
     world.faults += [Fault(path_prefix="/tasks", times=None, kind="delay", seconds=500)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.data("get_task", taskId=world.task_id(task))
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.data("get_task", taskId=world.task_id(task))
 
-        assert desk.took <= 10
+        assert client.took <= 10
         assert data["error"]["kind"] == "unavailable"
         assert data["next_step"] == {
             "tool": "get_task",

@@ -7,8 +7,8 @@ from runway_mcp.server.contract.next_steps import Asked, after_failure, submit
 from runway_mcp.server.contract.task_results import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.spend.plan import Wish
+from tests.kit.samples import plan, task
 from tests.server.result_samples import ASKED
-from tests.tasks.samples import plan, task
 
 
 @pytest.mark.parametrize(

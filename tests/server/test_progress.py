@@ -8,100 +8,102 @@ from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.server.progress import Progress
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.tasks.spend.submit import Waiting
-from tests.server.bench import Desk, a_world, at_desk
+from tests.kit.client import ToolClient
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
 
-def check_manners(desk: Desk) -> None:
+def check_manners(client: ToolClient) -> None:
     """What holds for every call: rising numbers under the total, short messages, neither a rush nor a long silence."""
-    numbers, times = [each.number for each in desk.told], [0.0, *(each.at for each in desk.told), desk.took]
+    numbers, times = [each.number for each in client.told], [0.0, *(each.at for each in client.told), client.took]
     assert all(low < high for low, high in pairwise(numbers))
-    assert all(0 < each.number < 100 == each.total for each in desk.told)
-    assert all(0 < len(each.message) < 200 for each in desk.told)
+    assert all(0 < each.number < 100 == each.total for each in client.told)
+    assert all(0 < len(each.message) < 200 for each in client.told)
     assert all(later - earlier <= 10 for earlier, later in pairwise(times))
     assert all(later - earlier > 0.999 for earlier, later in pairwise(times[1:-1]))
 
 
 async def test_a_call_tells_upstreams_own_ratio_and_estimate(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=40), tmp_path, mode) as desk:
-        await desk.extend(desk.clip)
+    async with open_client(virtual_world(pace=40), tmp_path, mode) as client:
+        await client.extend(client.clip)
 
-        messages = [each.message for each in desk.told]
-        task_id = desk.world.task_id(desk.last_task())
+        messages = [each.message for each in client.told]
+        task_id = client.world.task_id(client.last_task())
         named = next(number for number, message in enumerate(messages) if "Task" in message)
         assert messages[named] == f"Task {task_id}: queued, Runway estimates a start in 4 s"
         assert all(task_id not in message for message in messages[:named])
         assert messages[-1].startswith("running, Runway reports ")
-        check_manners(desk)
+        check_manners(client)
 
 
 @pytest.mark.parametrize("ratios", ["stall", "null"])
 async def test_a_task_that_does_not_move_is_told_of_all_the_same(tmp_path: Path, ratios: str) -> None:
-    world = a_world(pace=200)
+    world = virtual_world(pace=200)
     world.script_next(ratios=ratios, queue=0)
-    async with at_desk(world, tmp_path, "auto") as desk:
-        await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        await client.extend(client.clip)
 
-        check_manners(desk)
+        check_manners(client)
 
 
 async def test_while_all_slots_are_busy_the_running_tasks_are_named(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(max_jobs=1, pace=30), tmp_path, mode) as desk:
-        first = await desk.extend(desk.clip, wait_seconds=0, seed=1)
-        second = await desk.extend(desk.clip, seed=2)
+    async with open_client(virtual_world(max_jobs=1, pace=30), tmp_path, mode) as client:
+        first = await client.extend(client.clip, wait_seconds=0, seed=1)
+        second = await client.extend(client.clip, seed=2)
 
         assert second["taskId"] != first["taskId"]
-        queued = [each.message for each in desk.told if each.message.startswith("waiting for a slot")]
+        queued = [each.message for each in client.told if each.message.startswith("waiting for a slot")]
         assert queued[0] == f"waiting for a slot; running: {first['taskId']}"
-        check_manners(desk)
+        check_manners(client)
 
 
 async def test_a_submit_whose_answer_is_late_is_not_silent(tmp_path: Path) -> None:
-    world = a_world(pace=10)
+    world = virtual_world(pace=10)
     world.faults += [Fault(method="POST", kind="delay_after", seconds=8)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip)
 
         assert data["status"] == "SUCCEEDED"
-        assert "submitting, waiting for Runway's answer" in [each.message for each in desk.told]
-        check_manners(desk)
+        assert "submitting, waiting for Runway's answer" in [each.message for each in client.told]
+        check_manners(client)
 
 
 async def test_a_lost_answer_is_told_as_looking(tmp_path: Path) -> None:
-    world = a_world(pace=200)
+    world = virtual_world(pace=200)
     world.switch(late_in_lists=15, late_in_scheduler=15)
     world.faults += [Fault(method="POST", status=502, handled=True)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        data = await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.extend(client.clip)
 
-        assert data["taskId"] == world.task_id(desk.last_task())
-        assert any("looking for the task, submitting nothing" in each.message for each in desk.told)
-        check_manners(desk)
+        assert data["taskId"] == world.task_id(client.last_task())
+        assert any("looking for the task, submitting nothing" in each.message for each in client.told)
+        check_manners(client)
 
 
 async def test_checks_that_take_long_are_not_silent(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     world.faults += [Fault(path_prefix="/assets", kind="delay", seconds=25)]
-    async with at_desk(world, tmp_path, "auto") as desk:
-        await desk.extend(desk.clip)
+    async with open_client(world, tmp_path, "auto") as client:
+        await client.extend(client.clip)
 
-        assert desk.told[0].message == "checking the clip"
-        check_manners(desk)
+        assert client.told[0].message == "checking the clip"
+        check_manners(client)
 
 
 async def test_get_task_tells_of_its_wait_too(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(pace=100), tmp_path, mode) as desk:
-        task_id = (await desk.extend(desk.clip, wait_seconds=0))["taskId"]
-        await desk.data("get_task", taskId=task_id, wait_seconds=45)
+    async with open_client(virtual_world(pace=100), tmp_path, mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
+        await client.data("get_task", taskId=task_id, wait_seconds=45)
 
-        assert desk.told[0].message.startswith(f"Task {task_id}: ")
-        check_manners(desk)
+        assert client.told[0].message.startswith(f"Task {task_id}: ")
+        check_manners(client)
 
 
 async def test_a_host_that_asks_for_no_progress_gets_the_result_alone(tmp_path: Path, mode: str) -> None:
-    async with at_desk(a_world(), tmp_path, mode) as desk:
-        result = await desk.client.call_tool("extend_video", {"assetId": desk.world.asset_id(desk.clip)})
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        result = await client.mcp.call_tool("extend_video", {"assetId": client.world.asset_id(client.clip)})
 
         assert not result.is_error
 

@@ -1,14 +1,13 @@
 from pathlib import Path
 
 import pytest
-from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, TextContent
 
-from runway_mcp.server.app import create_server
 from runway_mcp.server.prompts import PROMPTS
 from runway_mcp.server.tools.definitions import TOOLS
-from tests.server.bench import settings
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 
 GIVEN = {
     "extend_clip": {"wish": "the camera rises over the {dunes}", "clip": "a quiet beach"},
@@ -18,8 +17,8 @@ GIVEN = {
 
 async def told(folder: Path, mode: str, name: str, arguments: dict[str, str] | None) -> str:
     """The text of a prompt, as a client without a token in its server's settings gets it."""
-    async with Client(create_server(settings(folder, token=None)), mode=mode) as client:
-        result = await client.get_prompt(name, arguments)
+    async with open_client(virtual_world(), folder, mode, token=None) as client:
+        result = await client.mcp.get_prompt(name, arguments)
     (message,) = result.messages
     assert message.role == "user"
     assert isinstance(message.content, TextContent)
@@ -29,15 +28,15 @@ async def told(folder: Path, mode: str, name: str, arguments: dict[str, str] | N
 
 async def refusal(folder: Path, mode: str, name: str, arguments: dict[str, str] | None) -> MCPError:
     """The error that a prompt ends in."""
-    async with Client(create_server(settings(folder, token=None)), mode=mode) as client:
+    async with open_client(virtual_world(), folder, mode, token=None) as client:
         with pytest.raises(MCPError) as caught:
-            await client.get_prompt(name, arguments)
+            await client.mcp.get_prompt(name, arguments)
     return caught.value
 
 
 async def test_both_prompts_are_listed_with_every_argument_described(tmp_path: Path, mode: str) -> None:
-    async with Client(create_server(settings(tmp_path, token=None)), mode=mode) as client:
-        listed = await client.list_prompts()
+    async with open_client(virtual_world(), tmp_path, mode, token=None) as client:
+        listed = await client.mcp.list_prompts()
 
     assert [prompt.name for prompt in listed.prompts] == ["extend_clip", "plan_film"]
     for prompt in listed.prompts:

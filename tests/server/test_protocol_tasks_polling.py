@@ -10,18 +10,19 @@ import pytest
 from runway_mcp.server.updates.observers import KEPT_SECONDS
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
-from tests.server.bench import a_world, check_form, structured
+from tests.kit.client import check_output, structured
+from tests.kit.protocol_tasks import TaskHandle, ask, called, tell
+from tests.kit.upstream import virtual_world
 from tests.server.task_hosts import LONG, ask_after, begun, host
-from tests.server.tasked import Handle, ask, called, tell
 
 pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_poll_tells_how_far_the_task_is_without_asking_upstream(tmp_path: Path) -> None:
-    async with host(a_world(pace=100), tmp_path) as (desk, _):
-        handle = await begun(desk)
-        told = [handle, *[await ask_after(desk, handle, 2) for _ in range(20)]]
-        reads = sum(desk.world.requests[path] for path in ("GET /tasks/{id}", "GET /tasks"))
+    async with host(virtual_world(pace=100), tmp_path) as (client, _):
+        handle = await begun(client)
+        told = [handle, *[await ask_after(client, handle, 2) for _ in range(20)]]
+        reads = sum(client.world.requests[path] for path in ("GET /tasks/{id}", "GET /tasks"))
 
         assert {each.status for each in told} == {"working"}
         assert len({each.status_message for each in told}) >= 3
@@ -30,18 +31,18 @@ async def test_a_poll_tells_how_far_the_task_is_without_asking_upstream(tmp_path
 
 
 async def test_who_polls_has_the_task_followed_at_the_pace_of_somebody_who_waits_while_he_does(tmp_path: Path) -> None:
-    async with host(a_world(pace=math.inf), tmp_path) as (desk, place):
-        handle = await begun(desk)
+    async with host(virtual_world(pace=math.inf), tmp_path) as (client, place):
+        handle = await begun(client)
         for _ in range(12):
-            await ask_after(desk, handle, 5)
-        polled = desk.world.requests["GET /tasks/{id}"]
+            await ask_after(client, handle, 5)
+        polled = client.world.requests["GET /tasks/{id}"]
         await anyio.sleep(31)
         assert place.context.observers.latest(handle.task_id) is None
-        left = desk.world.requests["GET /tasks/{id}"]
+        left = client.world.requests["GET /tasks/{id}"]
         await anyio.sleep(60)
 
         assert polled >= 9
-        assert desk.world.requests["GET /tasks/{id}"] - left <= 3
+        assert client.world.requests["GET /tasks/{id}"] - left <= 3
 
 
 @pytest.mark.parametrize(
@@ -51,43 +52,43 @@ async def test_who_polls_has_the_task_followed_at_the_pace_of_somebody_who_waits
 async def test_a_generation_that_failed_is_completed_with_an_error_as_its_result(
     tmp_path: Path, outcome: str, kind: str, after: float
 ) -> None:
-    world = a_world(pace=10)
+    world = virtual_world(pace=10)
     world.script_next(outcome=outcome)
-    async with host(world, tmp_path) as (desk, _):
-        handle = await begun(desk)
-        told = await ask_after(desk, handle, after)
+    async with host(world, tmp_path) as (client, _):
+        handle = await begun(client)
+        told = await ask_after(client, handle, after)
 
         assert told.status == "completed"
         assert told.result
         assert told.result.is_error
         data = structured(told.result)
-        check_form(data, "get_task")
+        check_output(data, "get_task")
         assert data["error"]["kind"] == kind
         assert told.status_message == data["summary"]
 
 
 async def test_a_task_cancelled_on_runways_side_is_cancelled_and_says_so(tmp_path: Path) -> None:
-    world = a_world(pace=10)
+    world = virtual_world(pace=10)
     world.script_next(outcome="cancel")
-    async with host(world, tmp_path) as (desk, _):
-        handle = await begun(desk)
+    async with host(world, tmp_path) as (client, _):
+        handle = await begun(client)
         await anyio.sleep(30)
-        told = await ask(desk.client.session, "tasks/get", handle.task_id)
+        told = await ask(client.mcp.session, "tasks/get", handle.task_id)
 
         assert (told.status, told.result) == ("cancelled", None)
         assert "cancelled on Runway's side" in told.status_message
 
 
 async def test_a_task_that_ended_long_ago_is_read_again_for_links_that_live(tmp_path: Path) -> None:
-    async with host(a_world(pace=40), tmp_path) as (desk, _):
-        handle = await begun(desk)
-        first = [await ask_after(desk, handle, 5) for _ in range(9)][-1]
-        reads = desk.world.requests["GET /tasks/{id}"]
-        again = await ask_after(desk, handle, 5)
-        assert desk.world.requests["GET /tasks/{id}"] == reads
-        last = await ask_after(desk, handle, KEPT_SECONDS)
+    async with host(virtual_world(pace=40), tmp_path) as (client, _):
+        handle = await begun(client)
+        first = [await ask_after(client, handle, 5) for _ in range(9)][-1]
+        reads = client.world.requests["GET /tasks/{id}"]
+        again = await ask_after(client, handle, 5)
+        assert client.world.requests["GET /tasks/{id}"] == reads
+        last = await ask_after(client, handle, KEPT_SECONDS)
 
-        assert desk.world.requests["GET /tasks/{id}"] == reads + 1
+        assert client.world.requests["GET /tasks/{id}"] == reads + 1
         assert film_of(first)["url"] == film_of(again)["url"] != film_of(last)["url"]
 
 
@@ -97,47 +98,47 @@ def film_of(told: Any) -> dict[str, Any]:
 
 
 async def test_a_task_outlives_the_server_that_began_it(tmp_path: Path) -> None:
-    world = a_world(pace=60)
-    async with host(world, tmp_path) as (desk, _):
-        handle = await begun(desk)
-    async with host(world, tmp_path) as (desk, _):
-        again = await ask(desk.client.session, "tasks/get", handle.task_id)
+    world = virtual_world(pace=60)
+    async with host(world, tmp_path) as (client, _):
+        handle = await begun(client)
+    async with host(world, tmp_path) as (client, _):
+        again = await ask(client.mcp.session, "tasks/get", handle.task_id)
         await anyio.sleep(100)
-        film = await ask(desk.client.session, "tasks/get", handle.task_id)
+        film = await ask(client.mcp.session, "tasks/get", handle.task_id)
 
         assert (again.status, again.created_at) == ("working", handle.created_at)
         assert film.status == "completed"
-        assert desk.posts == 1
+        assert client.posts == 1
 
 
 async def test_a_task_that_somebody_made_by_hand_can_be_followed_too(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     task = add_task(world, queue=10, duration=30)
-    async with host(world, tmp_path) as (desk, _):
-        handle = await called(desk.client, "get_task", taskId=world.task_id(task), wait_seconds=5)
+    async with host(world, tmp_path) as (client, _):
+        handle = await called(client.mcp, "get_task", taskId=world.task_id(task), wait_seconds=5)
 
-        assert isinstance(handle, Handle)
+        assert isinstance(handle, TaskHandle)
         # It ends without a film of its own, which may come late for a minute.
-        assert [(await ask_after(desk, handle, pause)).status for pause in (60, 90)] == ["working", "completed"]
+        assert [(await ask_after(client, handle, pause)).status for pause in (60, 90)] == ["working", "completed"]
 
 
 async def test_a_task_whose_times_upstream_does_not_tell_has_some_all_the_same(tmp_path: Path) -> None:
-    world = a_world()
+    world = virtual_world()
     body = {"taskId": LONG, "status": "RUNNING", "createdAt": "yesterday", "updatedAt": None}
     world.faults.append(Fault(path_prefix="/tasks", times=None, body=body, status=200))
-    async with host(world, tmp_path) as (desk, _):
-        told = await ask(desk.client.session, "tasks/get", LONG)
+    async with host(world, tmp_path) as (client, _):
+        told = await ask(client.mcp.session, "tasks/get", LONG)
 
         assert told.created_at == told.last_updated_at == "2027-01-15T08:00:00Z"
 
 
 async def test_a_task_that_upstream_has_just_accepted_and_does_not_show_yet_can_be_asked_for(tmp_path: Path) -> None:
-    world = a_world(pace=60)
-    async with host(world, tmp_path) as (desk, place):
-        handle = await begun(desk)
-        await tell(desk.client, "tasks/cancel", handle.task_id)
+    world = virtual_world(pace=60)
+    async with host(world, tmp_path) as (client, place):
+        handle = await begun(client)
+        await tell(client.mcp, "tasks/cancel", handle.task_id)
         await anyio.sleep(1)
         assert place.context.observers.latest(handle.task_id) is None
         world.faults.append(Fault(path_prefix="/tasks", status=404))
 
-        assert (await ask(desk.client.session, "tasks/get", handle.task_id)).status == "working"
+        assert (await ask(client.mcp.session, "tasks/get", handle.task_id)).status == "working"

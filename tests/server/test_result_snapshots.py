@@ -18,7 +18,9 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.world import World
-from tests.server.bench import Desk, a_world, at_desk, structured
+from tests.kit.client import ToolClient, structured
+from tests.kit.server import open_client
+from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, check_snapshot
 
 pytestmark = pytest.mark.virtual_time
@@ -150,7 +152,7 @@ def world_of(case: Case) -> World:
     """The world that a case plays in; a task takes 180 s, or no time where the case says how it ends."""
     fields = dict(case.world)
     odd = {name: fields.pop(name, None) for name in ("upload", "model", "library", "lost", "other")}
-    world = a_world(pace=180, clips=0, **fields)
+    world = virtual_world(pace=180, clips=0, **fields)
     world.switch(**case.switches)
     if odd["upload"]:
         add_upload(world)
@@ -170,12 +172,12 @@ def world_of(case: Case) -> World:
     return world
 
 
-def filled(desk: Desk, arguments: dict[str, Any]) -> dict[str, Any]:
+def filled(client: ToolClient, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments with the ids that they stand for."""
-    clip = desk.clip
-    known = {CLIP: desk.world.asset_id(clip)}
-    known |= {MAKER: desk.world.task_id(clip.task)} if clip.task else {}
-    known |= {LAST: desk.world.task_id(desk.last_task())} if desk.world.accepted else {}
+    clip = client.clip
+    known = {CLIP: client.world.asset_id(clip)}
+    known |= {MAKER: client.world.task_id(clip.task)} if clip.task else {}
+    known |= {LAST: client.world.task_id(client.last_task())} if client.world.accepted else {}
     return {name: known.get(value, value) if isinstance(value, str) else value for name, value in arguments.items()}
 
 
@@ -197,13 +199,13 @@ def shown(result: CallToolResult, world: World) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.snapshot)
 async def test_a_result_is_what_its_snapshot_says(tmp_path: Path, mode: str, case: Case) -> None:
     world = world_of(case)
-    async with at_desk(world, tmp_path, mode, **case.settings) as desk:
+    async with open_client(world, tmp_path, mode, **case.settings) as client:
         for arguments in case.before:
-            await desk.call("extend_video", **filled(desk, arguments))
+            await client.call("extend_video", **filled(client, arguments))
         await anyio.sleep(case.pause)
         world.faults += [Fault(times=None, **case.trouble)] if case.trouble else []
 
-        result = await desk.call(case.tool, **filled(desk, case.arguments))
+        result = await client.call(case.tool, **filled(client, case.arguments))
 
         check_snapshot(case.snapshot, shown(result, world))
 

@@ -19,8 +19,10 @@ from runway_mcp.server.updates.subscriptions import MOST_CONNECTIONS, MOST_URIS,
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import World
-from tests.server.bench import Desk, a_world
-from tests.server.lobby import LIST, Lobby, hearing, lobby, subscribe, unsubscribe
+from tests.kit.client import ToolClient
+from tests.kit.server import InProcessServer, open_server
+from tests.kit.upstream import virtual_world
+from tests.server.subscribers import LIST, hearing, subscribe, unsubscribe
 
 pytestmark = pytest.mark.virtual_time
 
@@ -32,19 +34,19 @@ LONG = "user:1234-runwayml:nobody@example.com-{}:11111111-2222-4333-8444-5555555
 
 
 @asynccontextmanager
-async def an_extension(place: Lobby) -> AsyncGenerator[dict[str, Any]]:
+async def an_extension(server: InProcessServer) -> AsyncGenerator[dict[str, Any]]:
     """What another client was told when it began an extension."""
-    async with place.client("auto") as desk:
-        yield await desk.extend(desk.clip, wait_seconds=0)
+    async with server.client("auto") as client:
+        yield await client.extend(client.clip, wait_seconds=0)
 
 
 @pytest.mark.parametrize("safe", [":/@", "/", ""])
 async def test_who_wants_to_hear_of_a_task_hears_each_change_under_his_own_spelling_until_it_ends(
     tmp_path: Path, mode: str, safe: str
 ) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+    async with open_server(virtual_world(pace=60), tmp_path) as server, an_extension(server) as told:
         uri = quote(told["task_uri"], safe=safe)
-        async with hearing(place, mode, uri) as (_, heard):
+        async with hearing(server, mode, uri) as (_, heard):
             await anyio.sleep(200)
 
             assert 5 <= heard.count(uri) <= 13
@@ -52,8 +54,8 @@ async def test_who_wants_to_hear_of_a_task_hears_each_change_under_his_own_spell
 
 
 async def test_the_list_of_tasks_is_news_whenever_one_of_them_appears_or_changes(tmp_path: Path, mode: str) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, hearing(place, mode, TASKS) as (desk, heard):
-        await desk.extend(desk.clip, wait_seconds=0)
+    async with open_server(virtual_world(pace=60), tmp_path) as server, hearing(server, mode, TASKS) as (client, heard):
+        await client.extend(client.clip, wait_seconds=0)
         await anyio.sleep(100)
         changes = heard.count(TASKS)
         await anyio.sleep(200)
@@ -63,15 +65,15 @@ async def test_the_list_of_tasks_is_news_whenever_one_of_them_appears_or_changes
 
 
 async def test_each_task_that_appears_changes_the_list_once_for_all_who_are_there(tmp_path: Path, mode: str) -> None:
-    world = a_world(pace=60)
+    world = virtual_world(pace=60)
     async with (
-        lobby(world, tmp_path) as place,
-        hearing(place, mode) as (_, first),
-        hearing(place, mode) as (desk, second),
+        open_server(world, tmp_path) as server,
+        hearing(server, mode) as (_, first),
+        hearing(server, mode) as (client, second),
     ):
-        await desk.extend(desk.clip, wait_seconds=0)
-        await desk.extend(desk.clip, wait_seconds=0)
-        await desk.extend(desk.clip, seed=2, wait_seconds=0)
+        await client.extend(client.clip, wait_seconds=0)
+        await client.extend(client.clip, wait_seconds=0)
+        await client.extend(client.clip, seed=2, wait_seconds=0)
         await anyio.sleep(1)
 
         assert first == second == [LIST, LIST]
@@ -80,10 +82,10 @@ async def test_each_task_that_appears_changes_the_list_once_for_all_who_are_ther
 async def test_a_task_that_somebody_made_by_hand_is_followed_for_who_wants_to_hear_of_it(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     task = add_task(world, queue=10, duration=60)
     uri = f"{TASKS}/{world.task_id(task)}"
-    async with lobby(world, tmp_path) as place, hearing(place, mode, uri, TASKS) as (_, heard):
+    async with open_server(world, tmp_path) as server, hearing(server, mode, uri, TASKS) as (_, heard):
         await anyio.sleep(120)
 
         assert heard.count(uri) > 3
@@ -94,18 +96,18 @@ async def test_a_task_that_somebody_made_by_hand_is_followed_for_who_wants_to_he
 async def test_a_subscriber_has_a_task_read_at_the_pace_of_somebody_who_waits_and_only_while_he_is_there(
     tmp_path: Path, mode: str
 ) -> None:
-    async with lobby(a_world(pace=math.inf), tmp_path) as place, an_extension(place) as told:
+    async with open_server(virtual_world(pace=math.inf), tmp_path) as server, an_extension(server) as told:
         await anyio.sleep(60)
-        alone = reads(place.world)
-        async with hearing(place, mode, told["task_uri"]):
+        alone = reads(server.world)
+        async with hearing(server, mode, told["task_uri"]):
             await anyio.sleep(60)
-            attended = reads(place.world) - alone
-        left = reads(place.world)
+            attended = reads(server.world) - alone
+        left = reads(server.world)
         await anyio.sleep(60)
 
         assert attended >= 3 * alone
-        assert reads(place.world) - left <= alone + 1
-        assert place.context.observers.latest(told["taskId"]) is None
+        assert reads(server.world) - left <= alone + 1
+        assert server.context.observers.latest(told["taskId"]) is None
 
 
 def reads(world: World) -> int:
@@ -113,30 +115,30 @@ def reads(world: World) -> int:
 
 
 async def test_who_took_his_subscription_back_hears_nothing_more(tmp_path: Path) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+    async with open_server(virtual_world(pace=60), tmp_path) as server, an_extension(server) as told:
         spellings = [told["task_uri"], quote(told["task_uri"], safe="")]
-        async with hearing(place, "legacy", *spellings) as (desk, heard):
+        async with hearing(server, "legacy", *spellings) as (client, heard):
             await anyio.sleep(6)
-            await unsubscribe(desk.client, spellings[0])
-            still = place.context.observers.latest(told["taskId"])
+            await unsubscribe(client.mcp, spellings[0])
+            still = server.context.observers.latest(told["taskId"])
             for uri in (spellings[1], spellings[1], f"{TASKS}/never-subscribed"):
-                await unsubscribe(desk.client, uri)
+                await unsubscribe(client.mcp, uri)
             before = len(heard)
             await anyio.sleep(100)
 
             assert before == len(heard) == 2
             assert still is not None
-            assert place.context.observers.latest(told["taskId"]) is None
+            assert server.context.observers.latest(told["taskId"]) is None
 
 
 async def test_subscribing_twice_is_the_same_as_once(tmp_path: Path) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
+    async with open_server(virtual_world(pace=60), tmp_path) as server, an_extension(server) as told:
         uri = told["task_uri"]
-        async with hearing(place, "legacy", uri, uri) as (desk, heard):
+        async with hearing(server, "legacy", uri, uri) as (client, heard):
             await anyio.sleep(6)
-            await unsubscribe(desk.client, uri)
+            await unsubscribe(client.mcp, uri)
             await anyio.sleep(1)
-            assert place.context.observers.latest(told["taskId"]) is None
+            assert server.context.observers.latest(told["taskId"]) is None
             await anyio.sleep(100)
 
             assert heard == [uri]
@@ -147,19 +149,19 @@ async def test_a_client_that_reads_nothing_holds_up_neither_the_task_nor_the_oth
     tmp_path: Path, mode: str, silent: str
 ) -> None:
     async with (
-        lobby(a_world(pace=60), tmp_path) as place,
-        an_extension(place) as told,
-        place.wire() as (_, unread),
-        hearing(place, mode, told["task_uri"]) as (desk, heard),
+        open_server(virtual_world(pace=60), tmp_path) as server,
+        an_extension(server) as told,
+        server.wire() as (_, unread),
+        hearing(server, mode, told["task_uri"]) as (client, heard),
     ):
         for message in subscribing(silent, told["task_uri"], TASKS):
             await unread.send(SessionMessage(message))
         film = {"status": "RUNNING"}
         for _ in range(2):
-            film = await desk.data("get_task", taskId=told["taskId"], wait_seconds=45)
+            film = await client.data("get_task", taskId=told["taskId"], wait_seconds=45)
 
         assert film["status"] == "SUCCEEDED"
-        assert desk.took <= 30
+        assert client.took <= 30
         assert len(heard) > 5
 
 
@@ -180,21 +182,21 @@ def subscribing(mode: str, *uris: str) -> list[JSONRPCRequest | JSONRPCNotificat
 
 
 async def test_a_client_that_is_gone_is_forgotten_and_missed_by_nobody(tmp_path: Path, mode: str) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
-        async with hearing(place, mode, told["task_uri"], TASKS):
+    async with open_server(virtual_world(pace=60), tmp_path) as server, an_extension(server) as told:
+        async with hearing(server, mode, told["task_uri"], TASKS):
             await anyio.sleep(6)
-        async with hearing(place, mode, told["task_uri"]) as (_, heard):
+        async with hearing(server, mode, told["task_uri"]) as (_, heard):
             await anyio.sleep(100)
 
             assert len(heard) >= 3
         with ExitStack() as connections:
             # There is room for as many connections as if nobody had ever come.
             opened = [
-                connections.enter_context(place.context.subscriptions.connected(session()))
+                connections.enter_context(server.context.subscriptions.connected(session()))
                 for _ in range(MOST_CONNECTIONS)
             ]
             assert None not in opened
-            assert connections.enter_context(place.context.subscriptions.connected(session())) is None
+            assert connections.enter_context(server.context.subscriptions.connected(session())) is None
 
 
 def session() -> ServerSession:
@@ -215,29 +217,29 @@ def session() -> ServerSession:
     ],
 )
 async def test_what_cannot_be_an_address_cannot_be_subscribed_to(tmp_path: Path, mode: str, uri: str) -> None:
-    async with lobby(a_world(), tmp_path) as place, place.client(mode) as desk:
+    async with open_server(virtual_world(), tmp_path) as server, server.client(mode) as client:
         with pytest.raises(MCPError, match="Unknown resource") as caught:
-            await want(desk, mode, TASKS, uri)
+            await want(client, mode, TASKS, uri)
 
     assert (caught.value.code, caught.value.data) == (INVALID_PARAMS, {"uri": uri})
 
 
-async def want(desk: Desk, mode: str, *uris: str) -> None:
+async def want(client: ToolClient, mode: str, *uris: str) -> None:
     """Subscribes to resources in the way of the era, for a moment."""
     if mode == "legacy":
         for uri in uris:
-            await subscribe(desk.client, uri)
+            await subscribe(client.mcp, uri)
     else:
-        async with desk.client.listen(resource_subscriptions=uris):
+        async with client.mcp.listen(resource_subscriptions=uris):
             pass
 
 
 async def test_what_could_be_an_address_can_be_subscribed_to_whether_it_exists_or_not(
     tmp_path: Path, mode: str
 ) -> None:
-    world = a_world()
+    world = virtual_world()
     uris = [TASKS, f"{TASKS}/{LONG.format('task')}", "runway://assets/" + LONG.format("asset"), f"{TASKS}/short-id"]
-    async with lobby(world, tmp_path) as place, hearing(place, mode, *uris) as (_, heard):
+    async with open_server(world, tmp_path) as server, hearing(server, mode, *uris) as (_, heard):
         await anyio.sleep(700)
 
         assert heard == []
@@ -245,12 +247,12 @@ async def test_what_could_be_an_address_can_be_subscribed_to_whether_it_exists_o
 
 
 async def test_a_task_that_cannot_be_read_at_first_is_followed_as_soon_as_it_can(tmp_path: Path, mode: str) -> None:
-    world = a_world()
+    world = virtual_world()
     task = add_task(world, queue=10, duration=600)
     uri = f"{TASKS}/{world.task_id(task)}"
     broken = Fault(times=None, status=503)
     world.faults.append(broken)
-    async with lobby(world, tmp_path) as place, hearing(place, mode, uri) as (_, heard):
+    async with open_server(world, tmp_path) as server, hearing(server, mode, uri) as (_, heard):
         await anyio.sleep(120)
         assert heard == []
         world.faults.remove(broken)
@@ -261,32 +263,32 @@ async def test_a_task_that_cannot_be_read_at_first_is_followed_as_soon_as_it_can
 
 async def test_one_client_hears_of_so_many_resources_and_no_more(tmp_path: Path, mode: str) -> None:
     uris = [f"{TASKS}/{number}" for number in range(MOST_URIS + 1)]
-    async with lobby(a_world(), tmp_path) as place, place.client(mode) as desk:
-        await want(desk, mode, *uris[:-1])
+    async with open_server(virtual_world(), tmp_path) as server, server.client(mode) as client:
+        await want(client, mode, *uris[:-1])
         with pytest.raises(MCPError, match=f"{MOST_URIS} resources at a time") as caught:
-            await want(desk, mode, *uris)
+            await want(client, mode, *uris)
 
     assert caught.value.code == INVALID_REQUEST
 
 
 async def test_a_full_connection_may_subscribe_again_to_what_it_is_subscribed_to(tmp_path: Path) -> None:
     uris = [f"{TASKS}/{number}" for number in range(MOST_URIS)]
-    async with lobby(a_world(), tmp_path) as place, place.client("legacy") as desk:
-        await want(desk, "legacy", *uris, uris[0])
+    async with open_server(virtual_world(), tmp_path) as server, server.client("legacy") as client:
+        await want(client, "legacy", *uris, uris[0])
 
 
 async def test_a_task_that_is_followed_already_is_not_read_for_a_subscriber(tmp_path: Path, mode: str) -> None:
-    async with lobby(a_world(pace=60), tmp_path) as place, an_extension(place) as told:
-        before = reads(place.world)
-        async with hearing(place, mode, told["task_uri"]):
+    async with open_server(virtual_world(pace=60), tmp_path) as server, an_extension(server) as told:
+        before = reads(server.world)
+        async with hearing(server, mode, told["task_uri"]):
             await anyio.sleep(1)
 
-            assert reads(place.world) == before
-            assert place.context.observers.latest(told["taskId"]) is not None
+            assert reads(server.world) == before
+            assert server.context.observers.latest(told["taskId"]) is not None
 
 
 async def test_who_wants_to_hear_of_many_tasks_has_them_read_a_few_at_a_time(tmp_path: Path, mode: str) -> None:
-    world, at_once, most = a_world(), 0, 0
+    world, at_once, most = virtual_world(), 0, 0
 
     async def count() -> None:
         nonlocal at_once, most
@@ -297,17 +299,20 @@ async def test_who_wants_to_hear_of_many_tasks_has_them_read_a_few_at_a_time(tmp
 
     tasks = [world.task_id(add_task(world, queue=0, duration=math.inf)) for _ in range(20)]
     world.faults.append(Fault(path_prefix="/tasks/", times=len(tasks), kind="delay", hold=count))
-    async with lobby(world, tmp_path) as place, hearing(place, mode, *(f"{TASKS}/{task_id}" for task_id in tasks)):
+    async with (
+        open_server(world, tmp_path) as server,
+        hearing(server, mode, *(f"{TASKS}/{task_id}" for task_id in tasks)),
+    ):
         await anyio.sleep(30)
 
         assert most == 5
-        assert all(place.context.observers.latest(task_id) for task_id in tasks)
+        assert all(server.context.observers.latest(task_id) for task_id in tasks)
 
 
 async def test_without_a_token_one_may_subscribe_and_nothing_happens(tmp_path: Path, mode: str) -> None:
     async with (
-        lobby(a_world(), tmp_path, token=None) as place,
-        hearing(place, mode, TASKS, f"{TASKS}/x") as (_, heard),
+        open_server(virtual_world(), tmp_path, token=None) as server,
+        hearing(server, mode, TASKS, f"{TASKS}/x") as (_, heard),
     ):
         await anyio.sleep(60)
 
@@ -316,9 +321,9 @@ async def test_without_a_token_one_may_subscribe_and_nothing_happens(tmp_path: P
 
 async def test_a_listener_is_granted_what_there_is_news_of(tmp_path: Path) -> None:
     async with (
-        lobby(a_world(), tmp_path) as place,
-        place.client("auto") as desk,
-        desk.client.listen(tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True) as stream,
+        open_server(virtual_world(), tmp_path) as server,
+        server.client("auto") as client,
+        client.mcp.listen(tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True) as stream,
     ):
         assert stream.honored.model_dump(exclude_none=True) == {"resources_list_changed": True}
 

@@ -11,9 +11,9 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.plan import Wish
-from tests.server.bench import structured
+from tests.kit.client import structured
+from tests.kit.samples import clip, intent, long_id, plan, task
 from tests.server.result_samples import ASKED, LINK, film
-from tests.tasks.samples import clip, intent, long_id, plan, task
 
 
 def test_what_upstream_does_not_tell_is_left_out() -> None:

@@ -12,9 +12,9 @@ from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import MODELS, Verdict
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Origin
-from tests.server.bench import structured, text
+from tests.kit.client import structured, text
+from tests.kit.samples import clip, task
 from tests.server.result_samples import ASKED, LINK
-from tests.tasks.samples import clip, task
 
 
 @pytest.mark.parametrize(

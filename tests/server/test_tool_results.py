@@ -8,9 +8,9 @@ from runway_mcp.server.contract.next_steps import Asked, submit
 from runway_mcp.server.contract.task_results import plan_output, task_output
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
 from runway_mcp.tasks.spend.plan import Wish
-from tests.server.bench import structured
+from tests.kit.client import structured
+from tests.kit.samples import long_id, plan, task
 from tests.server.result_samples import ASKED, LINK, film
-from tests.tasks.samples import long_id, plan, task
 
 
 @pytest.mark.parametrize(("previews", "kept"), [(0, None), (1, 1), (9, 2)])

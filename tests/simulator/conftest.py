@@ -9,7 +9,8 @@ from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import API, EPOCH
+from tests.kit.clock import EPOCH
+from tests.simulator.requests import API
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from runway_mcp.simulator.library import EMAIL, add_image, add_upload, add_video, seeded_world
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import EPOCH, ORIGIN, clip, extend, made_by
+from tests.kit.clock import EPOCH
+from tests.simulator.requests import ORIGIN, clip, extend, made_by
 
 
 async def listed(api: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:

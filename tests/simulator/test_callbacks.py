@@ -17,7 +17,7 @@ from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import clip, extend, read
+from tests.simulator.requests import clip, extend, read
 
 HOOK = "http://hook.test/done"
 LIMIT = 10.0

@@ -14,7 +14,7 @@ from runway_mcp.simulator.films import BlankFilms, Film
 from runway_mcp.simulator.library import add_video, small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import extend
+from tests.simulator.requests import extend
 
 LIMIT = 50.0
 

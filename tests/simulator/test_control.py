@@ -9,7 +9,7 @@ from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.library import EMAIL
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import ORIGIN, clip, extend, read
+from tests.simulator.requests import ORIGIN, clip, extend, read
 
 
 async def control(api: httpx.AsyncClient, method: str, noun: str, body: Any = None) -> httpx.Response:

@@ -10,7 +10,7 @@ from runway_mcp.simulator.library import EMAIL, add_account, add_image, add_task
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import clip, extend, made_by, read
+from tests.simulator.requests import clip, extend, made_by, read
 
 
 async def test_a_submit_answers_as_the_vendor_s_page_shows(api: httpx.AsyncClient, world: World) -> None:

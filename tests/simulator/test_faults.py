@@ -13,7 +13,7 @@ from runway_mcp.simulator.library import EMAIL, add_account, add_task
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import API, clip, extend
+from tests.simulator.requests import API, clip, extend
 
 LIMIT = 10.0
 

@@ -11,7 +11,7 @@ from runway_mcp.simulator.library import EMAIL, add_task, add_video
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import ORIGIN, clip, extend, made_by
+from tests.simulator.requests import ORIGIN, clip, extend, made_by
 
 PAGE = {"offset": 0, "limit": 50}
 Pick = Callable[[Any], Any]

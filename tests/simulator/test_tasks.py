@@ -9,7 +9,7 @@ import pytest
 from runway_mcp.simulator.library import EMAIL, add_account, add_task
 from runway_mcp.simulator.timeline import HandClock
 from runway_mcp.simulator.world import World
-from tests.simulator.stage import clip, extend, read
+from tests.simulator.requests import clip, extend, read
 
 
 def shown(body: dict[str, Any]) -> tuple[Any, ...]:

@@ -10,20 +10,19 @@ from typing import Any
 
 import httpx
 
-from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.records import Asset
-from tests.server.bench import URL
-from tests.spend_once.stage import PROMPT, Stage
+from tests.kit.upstream import URL, Upstream
+from tests.spend_once.setup import PROMPT, Setup
 
 FORMAT = Path(__file__).parent.parent / "data" / "ledger-format-1.sql"
 
 
 class EarlierLedger:
-    """The file in the stage's folder; what was submitted then, upstream has accepted."""
+    """The file in the setup's folder; what was submitted then, upstream has accepted."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._path = stage.folder / "ledger.sqlite3"
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._path = setup.folder / "ledger.sqlite3"
         with closing(self._open()) as ledger:
             ledger.execute("PRAGMA journal_mode = WAL")
             ledger.executescript(FORMAT.read_text())
@@ -43,9 +42,9 @@ class EarlierLedger:
         **columns: Any,
     ) -> dict[str, Any]:
         """Writes an intent for a wish, made now; `columns` say where it stands. Returns the row."""
-        clip, now, identity = source or self._stage.clip, self._stage.machine_time(), uuid.uuid4().hex
+        clip, now, identity = source or self._setup.clip, self._setup.machine_time(), uuid.uuid4().hex
         assert clip.task is not None
-        asset_id = self._stage.world.asset_id(clip)
+        asset_id = self._setup.world.asset_id(clip)
         wished = [asset_id, text_prompt, seconds, explore_mode, reply_ref, seed]
         row: dict[str, Any] = {
             "id": identity,
@@ -55,7 +54,7 @@ class EarlierLedger:
             "account": clip.email,
             "task_type": clip.task.kind.task_type,
             "source_asset_id": asset_id,
-            "parent_task_id": self._stage.world.task_id(clip.task),
+            "parent_task_id": self._setup.world.task_id(clip.task),
             "text_prompt": text_prompt,
             "seconds": seconds,
             "explore_mode": explore_mode,
@@ -82,11 +81,11 @@ class EarlierLedger:
             "replyRef": row["reply_ref"],
         }
         turbo = row["task_type"] == "gen3a_turbo"
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(self._stage.world))) as http:
+        async with httpx.AsyncClient(transport=Upstream(self._setup.world)) as http:
             answer = await http.post(
                 f"{URL}/{'gen3turbo' if turbo else 'gen3'}/extend",
                 json=body if turbo else body | {"seconds": row["seconds"], "exploreMode": row["explore_mode"]},
-                headers={"Authorization": f"Bearer {self._stage.world.token}"},
+                headers={"Authorization": f"Bearer {self._setup.world.token}"},
             )
         return str(answer.raise_for_status().json()["taskId"])
 
@@ -95,7 +94,7 @@ class EarlierLedger:
         row = self.write(**wish)
         task_id = await self.submit(row)
         end = row["created"] + 30.0 if ended else None
-        self._stage.alter(
+        self._setup.alter(
             "UPDATE intents SET task_id = ?, status = ?, ended = ?, told = ? WHERE id = ?",
             *(task_id, ended or "RUNNING", end, end if told else None, row["id"]),
         )

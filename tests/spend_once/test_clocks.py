@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from runway_mcp.simulator.library import add_task
-from tests.spend_once.stage import DAY, HOUR, MINUTE, POST, PROMPT, Stage
-from tests.upstream import fault
+from tests.kit.upstream import fault
+from tests.spend_once.setup import DAY, HOUR, MINUTE, POST, PROMPT, Setup
 
 pytestmark = pytest.mark.virtual_time
 
@@ -21,7 +21,7 @@ GIVEN = [{}, {"seed": 7}, {"replyRef": "my-film-1"}, {"seed": 7, "replyRef": "my
 async def test_a_lost_answer_is_found_whatever_the_machines_clock_says(
     tmp_path: Path, ahead: float, given: dict[str, Any]
 ) -> None:
-    await check_found(Stage(tmp_path), ahead, given)
+    await check_found(Setup(tmp_path), ahead, given)
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
@@ -29,20 +29,20 @@ async def test_a_lost_answer_is_found_whatever_the_machines_clock_says(
 async def test_a_lost_answer_is_found_in_the_list_alone_whatever_the_machines_clock_says(
     tmp_path: Path, ahead: float, given: dict[str, Any]
 ) -> None:
-    stage = Stage(tmp_path)
-    stage.world.switch(late_in_scheduler=DAY)
-    await check_found(stage, ahead, given)
+    setup = Setup(tmp_path)
+    setup.world.switch(late_in_scheduler=DAY)
+    await check_found(setup, ahead, given)
 
 
-async def check_found(stage: Stage, ahead: float, given: dict[str, Any]) -> None:
-    stage.clock_ahead = ahead
-    fault(stage.world, **POST, kind="reset_after")
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+async def check_found(setup: Setup, ahead: float, given: dict[str, Any]) -> None:
+    setup.clock_ahead = ahead
+    fault(setup.world, **POST, kind="reset_after")
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT, **given)
         await anyio.sleep(2 * MINUTE)
 
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT, **given))
-        assert (stage.posts, stage.charged) == (1, 1)
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT, **given))
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 @pytest.mark.parametrize("ahead", [-DAY, DAY])
@@ -50,59 +50,59 @@ async def check_found(stage: Stage, ahead: float, given: dict[str, Any]) -> None
 async def test_what_a_killed_process_left_is_found_whatever_the_machines_clock_says(
     tmp_path: Path, ahead: float, given: dict[str, Any]
 ) -> None:
-    stage = Stage(tmp_path)
-    stage.clock_ahead = ahead
-    await stage.die_while_posting(arrives=True, text_prompt=PROMPT, **given)
+    setup = Setup(tmp_path)
+    setup.clock_ahead = ahead
+    await setup.die_while_posting(arrives=True, text_prompt=PROMPT, **given)
     await anyio.sleep(HOUR)
-    async with stage.server() as desk:
+    async with setup.server() as client:
         await anyio.sleep(2 * MINUTE)
 
-        assert stage.states() == ["accepted"]
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT, **given))
-        assert stage.posts == 1
+        assert setup.states() == ["accepted"]
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT, **given))
+        assert setup.posts == 1
 
 
 @pytest.mark.parametrize("ahead", [-DAY, -HOUR, HOUR, DAY])
 async def test_an_older_film_with_the_callers_seed_is_not_taken_for_a_lost_submit_by_a_wrong_clock(
     tmp_path: Path, ahead: float
 ) -> None:
-    stage = Stage(tmp_path)
-    stage.clock_ahead = ahead
-    look_alike: dict[str, Any] = {"parent": stage.clip, "prompt": PROMPT, "seed": 7, "options": {"seconds": 5}}
+    setup = Setup(tmp_path)
+    setup.clock_ahead = ahead
+    look_alike: dict[str, Any] = {"parent": setup.clip, "prompt": PROMPT, "seed": 7, "options": {"seconds": 5}}
     for age in (HOUR / 2, DAY / 2):
-        add_task(stage.world, age=age, **look_alike)
-    fault(stage.world, **POST, kind="reset")
-    async with stage.server() as desk:
-        first = await desk.extend(stage.clip, text_prompt=PROMPT, seed=7)
+        add_task(setup.world, age=age, **look_alike)
+    fault(setup.world, **POST, kind="reset")
+    async with setup.server() as client:
+        first = await client.extend(setup.clip, text_prompt=PROMPT, seed=7)
 
         assert first["error"]["kind"] == "submission_unknown"
         assert "taskId" not in first
-        assert (stage.posts, stage.charged) == (1, 0)
+        assert (setup.posts, setup.charged) == (1, 0)
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
 async def test_a_wrong_clock_changes_nothing_of_what_is_paid_once(tmp_path: Path, ahead: float) -> None:
-    stage = Stage(tmp_path)
-    stage.clock_ahead = ahead
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    setup.clock_ahead = ahead
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT)
         await anyio.sleep(3 * MINUTE)
 
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
-        assert stage.posts == 1
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT))
+        assert setup.posts == 1
 
 
 @pytest.mark.parametrize("jump", [-DAY, -HOUR, HOUR, DAY])
 async def test_a_clock_that_is_put_right_between_two_calls_changes_nothing(tmp_path: Path, jump: float) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
-        stage.clock_ahead = jump
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT)
+        setup.clock_ahead = jump
         await anyio.sleep(3 * MINUTE)
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
-    async with stage.server() as desk:
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT))
-    assert stage.posts == 1
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT))
+    async with setup.server() as client:
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT))
+    assert setup.posts == 1
 
 
 @pytest.mark.parametrize("jump", [-DAY, -HOUR, HOUR, DAY])
@@ -110,15 +110,15 @@ async def test_a_clock_that_is_put_right_between_two_calls_changes_nothing(tmp_p
 async def test_a_clock_that_jumps_while_the_post_is_out_loses_nothing(
     tmp_path: Path, jump: float, given: dict[str, Any]
 ) -> None:
-    stage = Stage(tmp_path)
+    setup = Setup(tmp_path)
 
     def put_right() -> None:
-        stage.clock_ahead += jump
+        setup.clock_ahead += jump
 
-    stage.at_next_post(put_right, kind="reset_after")
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT, **given)
+    setup.at_next_post(put_right, kind="reset_after")
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT, **given)
         await anyio.sleep(2 * MINUTE)
 
-        await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT, **given))
-        assert stage.posts == 1
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT, **given))
+        assert setup.posts == 1

@@ -10,19 +10,19 @@ import anyio
 import pytest
 
 from runway_mcp.simulator.records import Task
-from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Stage
-from tests.upstream import fault
+from tests.kit.upstream import fault
+from tests.spend_once.setup import HOUR, MINUTE, POST, PROMPT, Setup
 
 pytestmark = pytest.mark.virtual_time
 
 
-def arguments(stage: Stage) -> dict[str, Any]:
-    return {"assetId": stage.world.asset_id(stage.clip), "text_prompt": PROMPT}
+def arguments(setup: Setup) -> dict[str, Any]:
+    return {"assetId": setup.world.asset_id(setup.clip), "text_prompt": PROMPT}
 
 
-def made(stage: Stage) -> list[Task]:
+def made(setup: Setup) -> list[Task]:
     """The tasks that upstream accepted for the request."""
-    return [task for task in stage.world.accepted if task.options["text_prompt"] == PROMPT]
+    return [task for task in setup.world.accepted if task.options["text_prompt"] == PROMPT]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -30,24 +30,24 @@ def made(stage: Stage) -> list[Task]:
 async def test_a_wall_clock_that_jumps_while_a_request_waits_for_a_slot_makes_no_second_task(
     tmp_path: Path, processes: int, jump: float, back: float
 ) -> None:
-    stage = Stage(tmp_path, max_jobs=1, pace=300)
-    async with stage.server() as one, stage.server() as other, anyio.create_task_group() as group:
-        await one.extend(stage.clip, text_prompt="the slot is taken", wait_seconds=0)
-        group.start_soon(partial(one.client.call_tool, "extend_video", arguments(stage)))
+    setup = Setup(tmp_path, max_jobs=1, pace=300)
+    async with setup.server() as one, setup.server() as other, anyio.create_task_group() as group:
+        await one.extend(setup.clip, text_prompt="the slot is taken", wait_seconds=0)
+        group.start_soon(partial(one.mcp.call_tool, "extend_video", arguments(setup)))
         await anyio.sleep(3)
-        stage.clock_ahead += jump
+        setup.clock_ahead += jump
         await anyio.sleep(1)
         second = one if processes == 1 else other
-        group.start_soon(partial(second.client.call_tool, "extend_video", arguments(stage)))
+        group.start_soon(partial(second.mcp.call_tool, "extend_video", arguments(setup)))
         await anyio.sleep(2)
-        stage.clock_ahead -= back
-        stage.account.max_jobs = 5
+        setup.clock_ahead -= back
+        setup.account.max_jobs = 5
         await anyio.sleep(2 * MINUTE)
 
-        assert len(made(stage)) == 1
-        told = await second.extend(stage.clip, text_prompt=PROMPT)
-        assert told["taskId"] == stage.task_id(1)
-        assert len(made(stage)) == 1
+        assert len(made(setup)) == 1
+        told = await second.extend(setup.clip, text_prompt=PROMPT)
+        assert told["taskId"] == setup.task_id(1)
+        assert len(made(setup)) == 1
 
 
 BUSY_ONCE: dict[str, Any] = {
@@ -63,83 +63,83 @@ async def test_a_process_that_is_stopped_before_it_posts_again_posts_no_second_t
     tmp_path: Path, stopped: float
 ) -> None:
     """The first process waits for the ledger's lock, to post; while it is stopped there, another one asks."""
-    stage = Stage(tmp_path)
-    fault(stage.world, **POST, **BUSY_ONCE)
-    async with stage.server() as first, stage.server() as second, anyio.create_task_group() as group:
-        group.start_soon(partial(first.client.call_tool, "extend_video", arguments(stage)))
+    setup = Setup(tmp_path)
+    fault(setup.world, **POST, **BUSY_ONCE)
+    async with setup.server() as first, setup.server() as second, anyio.create_task_group() as group:
+        group.start_soon(partial(first.mcp.call_tool, "extend_video", arguments(setup)))
         await anyio.sleep(9)
         with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None, timeout=0)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             await anyio.sleep(3)
-            stage.leap(stopped)
+            setup.leap(stopped)
             lock.execute("ROLLBACK")
-        told = await second.extend(stage.clip, text_prompt=PROMPT, wait_seconds=45)
+        told = await second.extend(setup.clip, text_prompt=PROMPT, wait_seconds=45)
 
-        assert told["taskId"] == stage.task_id()
+        assert told["taskId"] == setup.task_id()
         await anyio.sleep(2 * MINUTE)
-        assert stage.charged == 1
+        assert setup.charged == 1
 
 
 @pytest.mark.parametrize("stopped", [15.0, 100.0, HOUR])
 async def test_a_process_that_is_stopped_while_another_asks_finds_the_task_of_that_one(
     tmp_path: Path, stopped: float
 ) -> None:
-    stage = Stage(tmp_path)
-    fault(stage.world, **POST, **BUSY_ONCE)
+    setup = Setup(tmp_path)
+    fault(setup.world, **POST, **BUSY_ONCE)
     told: list[Any] = []
 
     async def ask() -> None:
-        told.append(await first.data("extend_video", **arguments(stage)))
+        told.append(await first.data("extend_video", **arguments(setup)))
 
-    async with stage.server() as first, stage.server() as second:
+    async with setup.server() as first, setup.server() as second:
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             await anyio.sleep(5)
-            stage.leap(stopped)
-            told.append(await second.extend(stage.clip, text_prompt=PROMPT, wait_seconds=45))
+            setup.leap(stopped)
+            told.append(await second.extend(setup.clip, text_prompt=PROMPT, wait_seconds=45))
 
-        assert [each["taskId"] for each in told] == [stage.task_id()] * 2
-        assert stage.charged == 1
+        assert [each["taskId"] for each in told] == [setup.task_id()] * 2
+        assert setup.charged == 1
 
 
 async def test_of_two_processes_on_one_folder_the_second_tells_the_film_of_the_first(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as one, stage.server() as other:
-        await one.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    async with setup.server() as one, setup.server() as other:
+        await one.extend(setup.clip, text_prompt=PROMPT)
         await anyio.sleep(3 * MINUTE)
 
-        await stage.check_film_again(await other.extend(stage.clip, text_prompt=PROMPT))
-        assert stage.posts == 1
+        await setup.check_film_again(await other.extend(setup.clip, text_prompt=PROMPT))
+        assert setup.posts == 1
 
 
 async def test_a_request_that_a_dead_process_left_waiting_never_becomes_unknown_and_blocks_nobody(
     tmp_path: Path,
 ) -> None:
-    stage = Stage(tmp_path)
-    await stage.die_while_posting(arrives=False, text_prompt=PROMPT)
-    async with stage.server() as desk:
+    setup = Setup(tmp_path)
+    await setup.die_while_posting(arrives=False, text_prompt=PROMPT)
+    async with setup.server() as client:
         await anyio.sleep(1)
-        stage.alter("UPDATE intents SET state = 'waiting'")
+        setup.alter("UPDATE intents SET state = 'waiting'")
         await anyio.sleep(HOUR)
 
-        assert "unknown" not in stage.states()
-        film = await desk.extend(stage.clip, text_prompt=PROMPT)
+        assert "unknown" not in setup.states()
+        film = await client.extend(setup.clip, text_prompt=PROMPT)
         assert film["status"] == "SUCCEEDED"
         assert "twin" not in film
-        assert stage.charged == 1
-        assert "waiting" not in stage.states()
+        assert setup.charged == 1
+        assert "waiting" not in setup.states()
 
 
 async def test_a_request_that_was_left_waiting_before_a_restart_blocks_nobody(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    await stage.die_while_posting(arrives=False, text_prompt=PROMPT)
-    stage.alter("UPDATE intents SET state = 'waiting'")
+    setup = Setup(tmp_path)
+    await setup.die_while_posting(arrives=False, text_prompt=PROMPT)
+    setup.alter("UPDATE intents SET state = 'waiting'")
     await anyio.sleep(3 * HOUR)
-    async with stage.server() as desk:
+    async with setup.server() as client:
         await anyio.sleep(20 * MINUTE)
-        assert "unknown" not in stage.states()
-        film = await desk.extend(stage.clip, text_prompt=PROMPT)
+        assert "unknown" not in setup.states()
+        film = await client.extend(setup.clip, text_prompt=PROMPT)
 
         assert film["status"] == "SUCCEEDED"
-        assert stage.charged == 1
-        assert "waiting" not in stage.states()
+        assert setup.charged == 1
+        assert "waiting" not in setup.states()

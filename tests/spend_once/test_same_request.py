@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from runway_mcp.simulator.library import add_video
-from tests.spend_once.stage import HOUR, MINUTE, PROMPT, RUNNING, Stage, together
-from tests.upstream import fault
+from tests.kit.upstream import fault
+from tests.spend_once.setup import HOUR, MINUTE, PROMPT, RUNNING, Setup, together
 
 pytestmark = pytest.mark.virtual_time
 
@@ -44,14 +44,14 @@ CITY = "Z\u00fcrich at dusk"
 async def test_what_makes_no_other_film_makes_no_other_request(
     tmp_path: Path, first: dict[str, Any], second: dict[str, Any], pause: float
 ) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, **{"text_prompt": PROMPT, **first})
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        await client.extend(setup.clip, **{"text_prompt": PROMPT, **first})
         await anyio.sleep(pause)
-        again = await desk.extend(stage.clip, **{"text_prompt": PROMPT, **second})
+        again = await client.extend(setup.clip, **{"text_prompt": PROMPT, **second})
 
-        await stage.check_film_again(again)
-        assert (stage.posts, stage.charged) == (1, 1)
+        await setup.check_film_again(again)
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -69,52 +69,52 @@ async def test_what_makes_no_other_film_makes_no_other_request(
 async def test_what_asks_for_another_film_gets_another_film(
     tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        one = await desk.extend(stage.clip, **{"text_prompt": PROMPT, **first})
-        other = await desk.extend(stage.clip, **{"text_prompt": PROMPT, **second})
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        one = await client.extend(setup.clip, **{"text_prompt": PROMPT, **first})
+        other = await client.extend(setup.clip, **{"text_prompt": PROMPT, **second})
         await anyio.sleep(HOUR)
-        again = await desk.extend(stage.clip, **{"text_prompt": PROMPT, **second})
+        again = await client.extend(setup.clip, **{"text_prompt": PROMPT, **second})
 
         assert (one["status"], other["status"]) == ("SUCCEEDED", "SUCCEEDED")
         assert "twin" not in other
         assert one["taskId"] != other["taskId"]
-        await stage.check_film_again(again, 1)
-        assert stage.charged == 2
+        await setup.check_film_again(again, 1)
+        assert setup.charged == 2
 
 
 async def test_the_film_of_another_clip_is_another_film(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    other = add_video(stage.world, prompt="clip 1")
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
-        data = await desk.extend(other, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    other = add_video(setup.world, prompt="clip 1")
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT)
+        data = await client.extend(other, text_prompt=PROMPT)
 
         assert "twin" not in data
-        assert stage.charged == 2
+        assert setup.charged == 2
 
 
 async def test_a_turbo_clip_without_seconds_is_the_same_request_each_time(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    turbo = add_video(stage.world, model="gen3a_turbo", prompt="gulls")
-    async with stage.server() as desk:
-        await desk.extend(turbo, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    turbo = add_video(setup.world, model="gen3a_turbo", prompt="gulls")
+    async with setup.server() as client:
+        await client.extend(turbo, text_prompt=PROMPT)
         await anyio.sleep(HOUR)
-        again = await desk.extend(turbo, text_prompt=PROMPT)
+        again = await client.extend(turbo, text_prompt=PROMPT)
 
-        await stage.check_film_again(again)
-        assert stage.charged == 1
+        await setup.check_film_again(again)
+        assert setup.charged == 1
 
 
 async def test_a_request_without_a_prompt_is_the_same_request_each_time(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip)
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        await client.extend(setup.clip)
         await anyio.sleep(HOUR)
-        again = await desk.extend(stage.clip, text_prompt="")
+        again = await client.extend(setup.clip, text_prompt="")
 
-        await stage.check_film_again(again)
-        assert stage.charged == 1
+        await setup.check_film_again(again)
+        assert setup.charged == 1
 
 
 GIVEN_BACK = [("seed",), ("replyRef",), ("seed", "replyRef")]
@@ -125,14 +125,14 @@ GIVEN_BACK = [("seed",), ("replyRef",), ("seed", "replyRef")]
 async def test_a_seed_or_a_reference_of_ours_given_back_makes_no_second_task(
     tmp_path: Path, mode: str, names: tuple[str, ...], pause: float
 ) -> None:
-    stage = Stage(tmp_path, mode)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path, mode)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT)
         await anyio.sleep(pause)
-        again = await desk.extend(stage.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
+        again = await client.extend(setup.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
 
-        await stage.check_film_again(again)
-        assert (stage.posts, stage.charged) == (1, 1)
+        await setup.check_film_again(again)
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 @pytest.mark.parametrize("names", GIVEN_BACK)
@@ -140,112 +140,110 @@ async def test_a_seed_or_a_reference_of_ours_given_back_makes_no_second_task(
 async def test_given_back_while_the_task_runs_they_answer_with_that_task(
     tmp_path: Path, names: tuple[str, ...], pause: float
 ) -> None:
-    stage = Stage(tmp_path, pace=60)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT, wait_seconds=0)
+    setup = Setup(tmp_path, pace=60)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT, wait_seconds=0)
         await anyio.sleep(pause)
-        again = await desk.extend(stage.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
+        again = await client.extend(setup.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
 
         assert again["taskId"] == told["taskId"]
         assert again["status"] in RUNNING
         assert again["twin"] is True
-        assert (stage.posts, stage.charged) == (1, 1)
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 @pytest.mark.parametrize("names", GIVEN_BACK)
 async def test_given_back_after_a_restart_they_make_no_second_task(tmp_path: Path, names: tuple[str, ...]) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT)
     await anyio.sleep(3 * HOUR)
-    async with stage.server() as desk:
-        again = await desk.extend(stage.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
+    async with setup.server() as client:
+        again = await client.extend(setup.clip, text_prompt=PROMPT, **{name: told[name] for name in names})
 
-        await stage.check_film_again(again)
-        assert (stage.posts, stage.charged) == (1, 1)
+        await setup.check_film_again(again)
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 async def test_first_given_back_and_then_left_out_again_it_is_still_one_request(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT)
         for given in ({"seed": told["seed"]}, {}, {"replyRef": told["replyRef"]}, {}):
             await anyio.sleep(3 * MINUTE)
-            await stage.check_film_again(await desk.extend(stage.clip, text_prompt=PROMPT, **given))
+            await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT, **given))
 
-        assert (stage.posts, stage.charged) == (1, 1)
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 async def test_a_seed_of_ours_for_one_film_is_a_seed_of_the_callers_for_another(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT)
-        other = await desk.extend(stage.clip, text_prompt="another film", seed=told["seed"])
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT)
+        other = await client.extend(setup.clip, text_prompt="another film", seed=told["seed"])
 
         assert "twin" not in other
         assert other["seed"] == told["seed"]
-        assert stage.charged == 2
+        assert setup.charged == 2
 
 
 async def test_a_reference_of_ours_is_not_sent_for_a_second_film(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        told = await desk.extend(stage.clip, text_prompt=PROMPT)
-        await desk.extend(stage.clip, text_prompt="another film", replyRef=told["replyRef"])
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        told = await client.extend(setup.clip, text_prompt=PROMPT)
+        await client.extend(setup.clip, text_prompt="another film", replyRef=told["replyRef"])
 
-        references = [body["replyRef"] for body in stage.sent]
+        references = [body["replyRef"] for body in setup.sent]
         assert len(set(references)) == 2
         assert all(reference.startswith("runway-mcp-") for reference in references)
 
 
 async def test_every_submit_carries_a_seed_and_a_reference(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
-        await desk.extend(stage.clip, text_prompt=PROMPT, seed=7, replyRef="my-film-1")
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT)
+        await client.extend(setup.clip, text_prompt=PROMPT, seed=7, replyRef="my-film-1")
 
-        ours, callers = stage.sent
+        ours, callers = setup.sent
         assert 1 <= ours["seed"] <= 4_294_967_294
         assert ours["replyRef"].startswith("runway-mcp-")
         assert (callers["seed"], callers["replyRef"]) == (7, "my-film-1")
 
 
 async def test_the_same_request_spelt_in_different_ways_at_once_pays_once(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    maker = stage.clip.task
+    setup = Setup(tmp_path)
+    maker = setup.clip.task
     assert maker is not None
-    source = stage.world.asset_id(stage.clip)
-    async with stage.server() as desk:
-        spellings = (source, f"runway://assets/{source}", stage.world.task_id(maker))
-        told = await together(
-            *(partial(desk.client.call_tool, "extend_video", {"assetId": each}) for each in spellings)
-        )
+    source = setup.world.asset_id(setup.clip)
+    async with setup.server() as client:
+        spellings = (source, f"runway://assets/{source}", setup.world.task_id(maker))
+        told = await together(*(partial(client.mcp.call_tool, "extend_video", {"assetId": each}) for each in spellings))
 
-        assert {each.structured_content["taskId"] for each in told} == {stage.task_id()}
-        assert (stage.posts, stage.charged) == (1, 1)
+        assert {each.structured_content["taskId"] for each in told} == {setup.task_id()}
+        assert (setup.posts, setup.charged) == (1, 1)
 
 
 async def test_the_list_of_tasks_tells_a_repeated_request_once(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    async with stage.server() as desk:
-        await desk.extend(stage.clip, text_prompt=PROMPT)
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        await client.extend(setup.clip, text_prompt=PROMPT)
         await anyio.sleep(HOUR)
-        await desk.extend(stage.clip, text_prompt=PROMPT)
-        contents: Any = (await desk.client.read_resource("runway://tasks")).contents[0]
+        await client.extend(setup.clip, text_prompt=PROMPT)
+        contents: Any = (await client.mcp.read_resource("runway://tasks")).contents[0]
 
         listed = [task["taskId"] for task in json.loads(contents.text)["tasks"]]
-        assert listed.count(stage.task_id()) == 1
-        assert stage.charged == 1
+        assert listed.count(setup.task_id()) == 1
+        assert setup.charged == 1
 
 
 @pytest.mark.parametrize("tool", ["extend_video", "get_task"])
 async def test_a_name_that_takes_long_to_look_up_does_not_outlast_the_wait(tmp_path: Path, tool: str) -> None:
-    stage = Stage(tmp_path)
-    fault(stage.world, method="GET", path_prefix="/assets", kind="delay", seconds=25, times=None)
+    setup = Setup(tmp_path)
+    fault(setup.world, method="GET", path_prefix="/assets", kind="delay", seconds=25, times=None)
     named = {"extend_video": "assetId", "get_task": "taskId"}[tool]
-    async with stage.server() as desk:
-        late = await desk.data(tool, **{named: "a name that no clip has", "wait_seconds": 6})
+    async with setup.server() as client:
+        late = await client.data(tool, **{named: "a name that no clip has", "wait_seconds": 6})
 
         assert late["error"]["kind"] == "unavailable"
-        assert desk.took <= 6.5
-        assert stage.posts == 0
+        assert client.took <= 6.5
+        assert setup.posts == 0

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.kit.processes import http_server_process, server_environment
+from tests.kit.stand_in import open_stand_in
 from tests.suites.baseline import FAILED, Check, Verdict, judged, read_baseline
 from tests.suites.interpreted import CONFIRM_ABOVE, PACE
 from tests.suites.node import Node
-from tests.suites.processes import server, settings, stand_in
 
 SECONDS = 120
 AT_ONCE = 4
@@ -56,10 +57,12 @@ def checked(node: Node, folder: Path) -> bool:
     """Runs everything and tells what it found; whether it is as the baseline says. `folder` takes the reports."""
     excused = read_baseline()
     with (
-        stand_in(pace=PACE) as upstream,
-        server(
+        open_stand_in(pace=PACE) as upstream,
+        http_server_process(
             [sys.executable, "-m", "tests.suites.interpreted"],
-            settings(upstream, folder / "data", RUNWAY_MCP_CONFIRM=str(CONFIRM_ABOVE), RUNWAY_MCP_WAIT_SECONDS="20"),
+            server_environment(
+                upstream.url, folder / "data", RUNWAY_MCP_CONFIRM=str(CONFIRM_ABOVE), RUNWAY_MCP_WAIT_SECONDS="20"
+            ),
         ) as served,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):

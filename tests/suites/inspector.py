@@ -14,8 +14,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from tests.kit.processes import OURS, environment, http_server_process, serve_command, server_environment
+from tests.kit.stand_in import StandIn, open_stand_in
 from tests.suites.node import Node
-from tests.suites.processes import OURS, StandIn, environment, serve, server, settings, stand_in
 
 ERAS = ("legacy", "modern")
 LAUNCHER = "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
@@ -29,7 +30,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the Inspector looks: a URL, or a command and the settings of the server that it starts."""
+    """Where the Inspector looks: a URL, or a command and the environment of the server that it starts."""
 
     transport: str
     place: tuple[str, ...]
@@ -48,17 +49,19 @@ class Look:
 def checked(node: Node, folder: Path) -> bool:
     """Looks at everything; whether all of it was as it has to be."""
     with (
-        stand_in(pace=1) as upstream,
-        server(serve("http"), settings(upstream, folder / "data-http")) as http,
-        server(serve("sse"), settings(upstream, folder / "data-sse")) as sse,
+        open_stand_in(pace=1) as upstream,
+        http_server_process(serve_command("http"), server_environment(upstream.url, folder / "data-http")) as http,
+        http_server_process(serve_command("sse"), server_environment(upstream.url, folder / "data-sse")) as sse,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
         own = {
-            name: value for name, value in settings(upstream, folder / "data-stdio").items() if name.startswith(OURS)
+            name: value
+            for name, value in server_environment(upstream.url, folder / "data-stdio").items()
+            if name.startswith(OURS)
         }
         few, more = _looks(upstream)
         rows = [
-            *product([Target("stdio", tuple(serve("stdio")), own)], ERAS, few),
+            *product([Target("stdio", tuple(serve_command("stdio")), own)], ERAS, few),
             *product([Target("http", (http.mcp,))], ERAS, few + more),
             *product([Target("sse", (sse.sse,))], ERAS, few),
         ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.suites.processes import ROOT, environment
+from tests.kit.processes import ROOT, environment
 
 HOSTS = ROOT / "tests" / "hosts"
 INSTALL_SECONDS = 300

@@ -22,8 +22,9 @@ from mcp_types import CallToolResult, TextContent, Tool
 
 from runway_mcp.server.boundary import CRASHED
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from tests.kit.processes import http_server_process, serve_command, server_environment
+from tests.kit.stand_in import StandIn, open_stand_in
 from tests.suites.node import Node
-from tests.suites.processes import StandIn, serve, server, settings, stand_in
 
 ERAS: tuple[Literal["legacy", "auto"], ...] = ("legacy", "auto")
 RANDOM_CALLS = 40
@@ -49,8 +50,10 @@ def checked(_node: Node, folder: Path) -> bool:
     """Probes the tools over HTTP; whether all was well."""
     probed = Probed()
     with (
-        stand_in(pace=0) as upstream,
-        server(serve("http"), settings(upstream, folder / "data", RUNWAY_MCP_POLL_SECONDS="0.02")) as served,
+        open_stand_in(pace=0) as upstream,
+        http_server_process(
+            serve_command("http"), server_environment(upstream.url, folder / "data", RUNWAY_MCP_POLL_SECONDS="0.02")
+        ) as served,
     ):
         for mode in ERAS:
             anyio.run(partial(_probe, served.mcp, mode, upstream, probed))

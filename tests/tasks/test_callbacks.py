@@ -17,10 +17,12 @@ from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.plan import Wish, make_plan
-from tests.tasks.booth import silent
-from tests.tasks.samples import intent, long_id, plan
+from tests.kit.clock import wall_clock
+from tests.kit.samples import intent, long_id, plan
+from tests.kit.upstream import URL, Upstream, fault, virtual_world
+from tests.tasks.scripted_upstream import silent
+from tests.tasks.services import open_world
 from tests.tasks.submits import POST, quiet, submit, wish
-from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
 
 pytestmark = pytest.mark.virtual_time
 

@@ -16,7 +16,7 @@ from runway_mcp.runway.errors import (
     UnexpectedResponse,
 )
 from runway_mcp.tasks.failures import failure_of, task_failure
-from tests.tasks.samples import clip, task
+from tests.kit.samples import clip, task
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from runway_mcp.tasks.intents import State, answers_duplicates, normalized, uuid_of
 from runway_mcp.tasks.spend.drafts import request_of
 from runway_mcp.tasks.spend.plan import Wish
-from tests.tasks.samples import NOW, clip, intent, long_id, plan
+from tests.kit.clock import EPOCH
+from tests.kit.samples import clip, intent, long_id, plan
 
 ASSET = clip().asset_id
 
@@ -13,25 +14,28 @@ ASSET = clip().asset_id
 @pytest.mark.parametrize(
     ("fields", "answered"),
     [
-        ({"state": State.WAITING, "lease": NOW + 1}, True),
-        ({"state": State.WAITING, "lease": NOW - 1}, False),
-        ({"state": State.POSTING, "lease": NOW - 999}, True),
+        ({"state": State.WAITING, "lease": EPOCH + 1}, True),
+        ({"state": State.WAITING, "lease": EPOCH - 1}, False),
+        ({"state": State.POSTING, "lease": EPOCH - 999}, True),
         ({"state": State.UNCLEAR}, True),
         ({"state": State.UNCLEAR, "failure_kind": "not_found"}, True),
         ({"state": State.UNKNOWN}, True),
         ({"state": State.REFUSED, "failure_kind": "insufficient_credits"}, False),
         ({"state": State.REFUSED, "failure_kind": "moderated"}, True),
         ({"state": State.ACCEPTED, "status": "RUNNING"}, True),
-        ({"state": State.ACCEPTED, "status": "SUCCEEDED", "ended": NOW - 9e9}, True),
-        ({"state": State.ACCEPTED, "status": "FAILED", "ended": NOW - 9e9, "failure_kind": "generation_failed"}, True),
-        ({"state": State.ACCEPTED, "status": "FAILED", "ended": NOW - 9e9, "failure_kind": "moderated"}, True),
-        ({"state": State.ACCEPTED, "status": "CANCELLED", "ended": NOW - 9e9, "failure_kind": "cancelled"}, True),
+        ({"state": State.ACCEPTED, "status": "SUCCEEDED", "ended": EPOCH - 9e9}, True),
+        (
+            {"state": State.ACCEPTED, "status": "FAILED", "ended": EPOCH - 9e9, "failure_kind": "generation_failed"},
+            True,
+        ),
+        ({"state": State.ACCEPTED, "status": "FAILED", "ended": EPOCH - 9e9, "failure_kind": "moderated"}, True),
+        ({"state": State.ACCEPTED, "status": "CANCELLED", "ended": EPOCH - 9e9, "failure_kind": "cancelled"}, True),
     ],
 )
 def test_an_intent_answers_its_request_for_good_unless_surely_nothing_was_charged(
     fields: dict[str, object], *, answered: bool
 ) -> None:
-    assert answers_duplicates(replace(intent(), **fields), now=NOW) is answered
+    assert answers_duplicates(replace(intent(), **fields), now=EPOCH) is answered
 
 
 @pytest.mark.parametrize(

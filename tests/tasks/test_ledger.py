@@ -18,8 +18,9 @@ from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.store.database import LedgerError
 from runway_mcp.tasks.store.ledger import Ledger
 from runway_mcp.tasks.store.migrations import MIGRATIONS
-from tests.tasks.clock import Clock, claim
-from tests.tasks.samples import NOW, clip, long_id
+from tests.kit.clock import EPOCH, SetClock
+from tests.kit.samples import clip, long_id
+from tests.tasks.claims import claim
 
 pytestmark = pytest.mark.virtual_time
 
@@ -30,12 +31,12 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
 @pytest.fixture
-def ledger(path: Path, clock: Clock) -> Iterator[Ledger]:
+def ledger(path: Path, clock: SetClock) -> Iterator[Ledger]:
     with Ledger(path, clock) as book:
         yield book
 
@@ -51,7 +52,7 @@ async def claimed(ledger: Ledger, wish: Wish | None = None) -> Intent:
 
 async def posted(ledger: Ledger, wish: Wish | None = None) -> Intent:
     made = await claimed(ledger, wish)
-    posting = await ledger.begin_post(made.id, made.claim, upstream=NOW)
+    posting = await ledger.begin_post(made.id, made.claim, upstream=EPOCH)
     assert posting is not None
     return posting
 
@@ -74,7 +75,7 @@ async def test_an_intent_outlives_the_process_word_for_word(ledger: Ledger, path
         assert await later.get(written.id) == written
 
 
-async def test_the_same_request_from_two_processes_is_written_once(ledger: Ledger, path: Path, clock: Clock) -> None:
+async def test_the_same_request_from_two_processes_is_written_once(ledger: Ledger, path: Path, clock: SetClock) -> None:
     with Ledger(path, clock) as other:
         first, first_is_earlier = await claim(ledger)
         second, second_is_earlier = await claim(other)
@@ -94,7 +95,7 @@ async def test_a_refused_intent_is_claimed_again_under_its_own_seed_and_referenc
 
 
 async def test_whoever_was_replaced_at_an_intent_can_neither_post_nor_wait_nor_withdraw(
-    ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: SetClock
 ) -> None:
     late = await claimed(ledger)
     clock.now += WAITING_LEASE + 1
@@ -108,14 +109,16 @@ async def test_whoever_was_replaced_at_an_intent_can_neither_post_nor_wait_nor_w
     assert await ledger.begin_post(holder.id, holder.claim, upstream=None) is not None
 
 
-async def test_a_lease_that_is_over_posts_nothing_although_nobody_came_in_between(ledger: Ledger, clock: Clock) -> None:
+async def test_a_lease_that_is_over_posts_nothing_although_nobody_came_in_between(
+    ledger: Ledger, clock: SetClock
+) -> None:
     late = await claimed(ledger)
     clock.now += WAITING_LEASE + 1
 
     assert await ledger.begin_post(late.id, late.claim, upstream=None) is None
 
 
-async def test_a_post_that_is_out_is_never_claimed_again_however_old_it_is(ledger: Ledger, clock: Clock) -> None:
+async def test_a_post_that_is_out_is_never_claimed_again_however_old_it_is(ledger: Ledger, clock: SetClock) -> None:
     out = await posted(ledger)
     clock.now += 1e9
 
@@ -173,7 +176,7 @@ async def test_a_complete_look_confirms_a_refusal_and_nothing_else_at_once(
     ],
 )
 async def test_looking_is_closed_by_a_complete_look_after_ten_minutes_or_after_a_day_without_one(
-    ledger: Ledger, clock: Clock, after: float, state: State, *, complete: bool
+    ledger: Ledger, clock: SetClock, after: float, state: State, *, complete: bool
 ) -> None:
     made = await posted(ledger)
     await ledger.answered(made.id, made.claim, State.UNCLEAR, looked=False)
@@ -201,7 +204,7 @@ async def test_a_look_says_nothing_of_what_was_answered_or_posted_after_it_began
     assert await state_of(ledger, before) is State.UNCLEAR
 
 
-async def test_only_what_was_posted_can_become_unknown(ledger: Ledger, clock: Clock) -> None:
+async def test_only_what_was_posted_can_become_unknown(ledger: Ledger, clock: SetClock) -> None:
     made = await claimed(ledger)
     clock.now += BLIND_SECONDS
 
@@ -211,7 +214,7 @@ async def test_only_what_was_posted_can_become_unknown(ledger: Ledger, clock: Cl
 
 
 async def test_what_a_dead_process_left_posting_is_an_orphan_once_its_lease_is_over(
-    ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: SetClock
 ) -> None:
     made = await posted(ledger)
     assert await ledger.orphans() == []
@@ -221,7 +224,7 @@ async def test_what_a_dead_process_left_posting_is_an_orphan_once_its_lease_is_o
     assert await state_of(ledger, made) is State.UNCLEAR
 
 
-async def test_the_answer_of_a_post_that_others_took_for_lost_still_counts(ledger: Ledger, clock: Clock) -> None:
+async def test_the_answer_of_a_post_that_others_took_for_lost_still_counts(ledger: Ledger, clock: SetClock) -> None:
     made = await posted(ledger)
     clock.now += POSTING_LEASE + 1
     await ledger.orphans()
@@ -241,7 +244,9 @@ async def test_a_task_belongs_to_the_first_intent_that_it_was_written_to(ledger:
     assert kept == owner
 
 
-async def test_an_end_is_final_and_a_film_that_turns_up_takes_the_place_of_none(ledger: Ledger, clock: Clock) -> None:
+async def test_an_end_is_final_and_a_film_that_turns_up_takes_the_place_of_none(
+    ledger: Ledger, clock: SetClock
+) -> None:
     made, task_id, film = await posted(ledger), long_id("task", 5), Film(long_id("asset", 5), name="dunes")
     await ledger.accept(made.id, task_id, "PENDING")
 
@@ -255,28 +260,28 @@ async def test_an_end_is_final_and_a_film_that_turns_up_takes_the_place_of_none(
 
     ended = await ledger.of_task(task_id)
     assert ended is not None
-    assert (ended.status, ended.ended, ended.film, ended.failure_kind) == ("SUCCEEDED", NOW, film, None)
+    assert (ended.status, ended.ended, ended.film, ended.failure_kind) == ("SUCCEEDED", EPOCH, film, None)
 
 
-async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(ledger: Ledger, clock: Clock) -> None:
+async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(ledger: Ledger, clock: SetClock) -> None:
     made = await claimed(ledger)
     await ledger.keep_waiting(made.id, made.claim, seconds=500)
     clock.now += 500
 
-    posting = await ledger.begin_post(made.id, made.claim, upstream=NOW + 99)
+    posting = await ledger.begin_post(made.id, made.claim, upstream=EPOCH + 99)
 
     assert posting is not None
-    assert (posting.created, posting.posted, posting.lease) == (NOW + 500, NOW + 99, NOW + 500 + POSTING_LEASE)
+    assert (posting.created, posting.posted, posting.lease) == (EPOCH + 500, EPOCH + 99, EPOCH + 500 + POSTING_LEASE)
 
 
 async def test_the_time_of_the_first_post_is_kept_through_later_ones(ledger: Ledger) -> None:
     made = await posted(ledger)
     await ledger.answered(made.id, made.claim, State.WAITING, looked=True)
 
-    again = await ledger.begin_post(made.id, made.claim, upstream=NOW + 60)
+    again = await ledger.begin_post(made.id, made.claim, upstream=EPOCH + 60)
 
     assert again is not None
-    assert (again.posted, again.posts, again.looked) == (NOW, 2, False)
+    assert (again.posted, again.posts, again.looked) == (EPOCH, 2, False)
 
 
 async def test_what_is_unfinished_is_what_a_restart_must_take_up(ledger: Ledger) -> None:

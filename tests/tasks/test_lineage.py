@@ -1,7 +1,7 @@
 import pytest
 
 from runway_mcp.tasks.lineage import Lineage, cost_of, judge, lineage_of
-from tests.tasks.samples import clip, long_id, task
+from tests.kit.samples import clip, long_id, task
 
 PARENT = long_id("task", 9)
 

@@ -10,11 +10,12 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.spend.matching import contradicts, is_ours
 from runway_mcp.tasks.spend.plan import Wish
-from tests.tasks.samples import NOW, clip, intent, long_id, task
+from tests.kit.clock import EPOCH
+from tests.kit.samples import clip, intent, long_id, task
 
-GIVEN = replace(intent(Wish(asset_id=clip().asset_id, seed=7, reply_ref="mine", text_prompt="dunes")), posted=NOW)
+GIVEN = replace(intent(Wish(asset_id=clip().asset_id, seed=7, reply_ref="mine", text_prompt="dunes")), posted=EPOCH)
 """Seed and reference are the caller's."""
-MADE = replace(intent(Wish(asset_id=clip().asset_id, text_prompt="dunes")), posted=NOW)
+MADE = replace(intent(Wish(asset_id=clip().asset_id, text_prompt="dunes")), posted=EPOCH)
 """Seed and reference are ours."""
 
 THE_TASK, ANOTHER = long_id("task", 5), long_id("task", 9)
@@ -30,7 +31,7 @@ BLANK: dict[str, Any] = {
 
 def dated(after: float) -> str:
     """A date of upstream's, so many seconds after the POST."""
-    return datetime.fromtimestamp(NOW + after, UTC).isoformat()
+    return datetime.fromtimestamp(EPOCH + after, UTC).isoformat()
 
 
 def shown(made: Intent, *, options: dict[str, Any] | None = None, **fields: Any) -> Task:
@@ -103,15 +104,15 @@ def test_a_seed_of_the_callers_counts_only_with_source_prompt_seconds_and_mode(
 @pytest.mark.parametrize(
     ("posted", "after", "ours"),
     [
-        (NOW, 0.0, True),
-        (NOW, -2.0, True),
-        (NOW, -3.0, False),
-        (NOW, 9e6, True),
+        (EPOCH, 0.0, True),
+        (EPOCH, -2.0, True),
+        (EPOCH, -3.0, False),
+        (EPOCH, 9e6, True),
         (None, -60.0, True),
         (None, -61.0, False),
         # The machine's clock is an hour fast; upstream's own is what a task is dated by.
-        (NOW - 3600.0, -3600.0, True),
-        (NOW - 3600.0, -3603.0, False),
+        (EPOCH - 3600.0, -3600.0, True),
+        (EPOCH - 3600.0, -3603.0, False),
     ],
 )
 def test_a_seed_of_the_callers_counts_only_in_a_task_that_upstream_dates_after_the_post(

@@ -13,14 +13,14 @@ import pytest
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.plan import Wish, key_of
 from runway_mcp.tasks.store.ledger import Ledger
-from tests.tasks.clock import Clock
-from tests.tasks.samples import ACCOUNT, NOW, clip, long_id
+from tests.kit.clock import EPOCH, SetClock
+from tests.kit.samples import ACCOUNT, clip, long_id
 
 pytestmark = pytest.mark.virtual_time
 
 FORMAT = Path(__file__).parent.parent / "data" / "ledger-format-1.sql"
 FILM, PARENT = clip().asset_id, long_id("task", 3)
-DONE = {"state": "accepted", "status": "SUCCEEDED", "ended": NOW + 30.0, "told": NOW + 30.0}
+DONE = {"state": "accepted", "status": "SUCCEEDED", "ended": EPOCH + 30.0, "told": EPOCH + 30.0}
 FAILED = {**DONE, "status": "FAILED", "failure_kind": "generation_failed", "failure_message": "It broke."}
 
 Write = Callable[..., None]
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def write(path: Path) -> Write:
-    """Writes a row of format 1: a first extension of the clip that was made at `NOW`, but for the given columns."""
+    """Writes a row of format 1: a first extension of the clip that was made at `EPOCH`, but for the given columns."""
     with closing(sqlite3.connect(path)) as ledger:
         ledger.executescript(FORMAT.read_text())
 
@@ -43,7 +43,7 @@ def write(path: Path) -> Write:
             # Its key held the replyRef, so that no two takes had the same one.
             "twin_key": f"key of {name}",
             "state": "accepted",
-            "created": NOW,
+            "created": EPOCH,
             "account": ACCOUNT,
             "task_type": "gen3a",
             "source_asset_id": FILM,
@@ -56,7 +56,7 @@ def write(path: Path) -> Write:
             "reply_ref": f"runway-mcp-{name}",
             "own_ref": 1,
             "cost": 50,
-            "lease": NOW + 75.0,
+            "lease": EPOCH + 75.0,
             **columns,
         }
         statement = f"INSERT INTO intents ({', '.join(told)}) VALUES ({', '.join('?' for _ in told)})"  # noqa: S608  own column names
@@ -69,7 +69,7 @@ def write(path: Path) -> Write:
 async def answer(path: Path, **wished: Any) -> Intent | None:
     """The intent that answers a wish, a while after the rows were written."""
     wish = replace(Wish(FILM, text_prompt="the camera rises"), **wished)
-    with Ledger(path, Clock(NOW + 9000.0)) as ledger:
+    with Ledger(path, SetClock(EPOCH + 9000.0)) as ledger:
         return await ledger.earlier(wish.asset_id, partial(key_of, wish))
 
 
@@ -77,9 +77,9 @@ async def answer(path: Path, **wished: Any) -> Intent | None:
 async def test_of_several_takes_of_one_request_the_film_answers(
     path: Path, write: Write, order: tuple[float, float, float]
 ) -> None:
-    write("film", **DONE, task_id=long_id("task", 5), created=NOW + order[0])
-    write("failed", **FAILED, task_id=long_id("task", 6), created=NOW + order[1])
-    write("never found", state="unknown", created=NOW + order[2])
+    write("film", **DONE, task_id=long_id("task", 5), created=EPOCH + order[0])
+    write("failed", **FAILED, task_id=long_id("task", 6), created=EPOCH + order[1])
+    write("never found", state="unknown", created=EPOCH + order[2])
 
     found = await answer(path)
 
@@ -91,7 +91,7 @@ async def test_of_two_films_that_were_paid_for_one_request_the_later_one_answers
     path: Path, write: Write
 ) -> None:
     write("one", **DONE, task_id=long_id("task", 5), seed=71)
-    write("two", **DONE, task_id=long_id("task", 6), seed=72, created=NOW + 500.0, reply_ref="mine", own_ref=0)
+    write("two", **DONE, task_id=long_id("task", 6), seed=72, created=EPOCH + 500.0, reply_ref="mine", own_ref=0)
 
     found = [await answer(path), await answer(path, seed=71), await answer(path, seed=72, reply_ref="mine")]
 
@@ -136,7 +136,7 @@ async def test_a_task_with_two_films_names_neither_of_them(path: Path, write: Wr
         ({"state": "waiting"}, State.WAITING, False, None),
         ({"state": "posting"}, State.POSTING, False, None),
         ({"state": "unclear"}, State.UNCLEAR, False, None),
-        ({"state": "unknown"}, State.UNKNOWN, True, NOW + LOOKING_SECONDS),
+        ({"state": "unknown"}, State.UNKNOWN, True, EPOCH + LOOKING_SECONDS),
         ({"state": "refused", "failure_kind": "busy"}, State.REFUSED, True, None),
         (DONE, State.ACCEPTED, True, None),
     ],
@@ -146,7 +146,7 @@ async def test_whatever_was_ever_out_counts_as_posted_and_keeps_its_state(
 ) -> None:
     write("row", **columns)
 
-    with Ledger(path, Clock()) as ledger:
+    with Ledger(path, SetClock()) as ledger:
         found = await ledger.get("row")
 
     assert found is not None
@@ -163,7 +163,7 @@ async def test_of_what_was_refused_only_moderation_answers(
     path: Path, write: Write, kinds: tuple[str, ...], answering: str | None
 ) -> None:
     for number, kind in enumerate(kinds):
-        write(kind, state="refused", failure_kind=kind, created=NOW + 500.0 * number)
+        write(kind, state="refused", failure_kind=kind, created=EPOCH + 500.0 * number)
 
     found = await answer(path)
 

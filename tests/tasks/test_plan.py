@@ -9,7 +9,8 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan
-from tests.upstream import fault, open_world
+from tests.kit.upstream import fault
+from tests.tasks.services import open_world
 
 pytestmark = pytest.mark.virtual_time
 

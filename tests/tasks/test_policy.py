@@ -8,8 +8,9 @@ from runway_mcp.tasks.policy import DAY_SECONDS, QUOTE_SECONDS, PolicyRefused, Q
 from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.ledger import Ledger
-from tests.tasks.clock import Clock, claim
-from tests.tasks.samples import NOW, clip, long_id, plan
+from tests.kit.clock import EPOCH, SetClock
+from tests.kit.samples import clip, long_id, plan
+from tests.tasks.claims import claim
 
 pytestmark = pytest.mark.virtual_time
 
@@ -17,12 +18,12 @@ ASSET = clip().asset_id
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, clock: SetClock) -> Iterator[Ledger]:
     with Ledger(tmp_path / "ledger.sqlite3", clock) as book:
         yield book
 
@@ -57,7 +58,7 @@ async def test_one_call_may_cost_as_much_as_its_cap_and_no_more(ledger: Ledger) 
 
 
 @pytest.mark.parametrize("state", [State.POSTING, State.UNCLEAR, State.UNKNOWN, State.ACCEPTED])
-async def test_what_was_or_may_have_been_spent_counts_for_a_day(ledger: Ledger, clock: Clock, state: State) -> None:
+async def test_what_was_or_may_have_been_spent_counts_for_a_day(ledger: Ledger, clock: SetClock, state: State) -> None:
     policy = SpendPolicy(per_day=120)
     await come_to(ledger, await spend(ledger, policy), state)
     clock.now += 10
@@ -65,12 +66,12 @@ async def test_what_was_or_may_have_been_spent_counts_for_a_day(ledger: Ledger, 
     clock.now += 1
 
     refusal = await refused(ledger, policy, seed=3)
-    assert (refusal.reason, refusal.spent, refusal.frees_at) == ("per_day", 100, NOW + DAY_SECONDS)
-    clock.now = NOW + DAY_SECONDS + 1
+    assert (refusal.reason, refusal.spent, refusal.frees_at) == ("per_day", 100, EPOCH + DAY_SECONDS)
+    clock.now = EPOCH + DAY_SECONDS + 1
     await spend(ledger, policy, seed=3)
 
 
-async def test_what_was_refused_or_given_up_is_not_spent(ledger: Ledger, clock: Clock) -> None:
+async def test_what_was_refused_or_given_up_is_not_spent(ledger: Ledger, clock: SetClock) -> None:
     policy = SpendPolicy(per_day=50)
     await come_to(ledger, await spend(ledger, policy), State.REFUSED)
     await spend(ledger, policy, seed=2)
@@ -79,7 +80,7 @@ async def test_what_was_refused_or_given_up_is_not_spent(ledger: Ledger, clock: 
     await spend(ledger, policy, seed=3)
 
 
-async def test_what_may_have_been_accepted_counts_although_it_was_left_waiting(ledger: Ledger, clock: Clock) -> None:
+async def test_what_may_have_been_accepted_counts_although_it_was_left_waiting(ledger: Ledger, clock: SetClock) -> None:
     policy = SpendPolicy(per_day=50)
     made = await spend(ledger, policy)
     await ledger.begin_post(made.id, made.claim, upstream=None)
@@ -133,7 +134,7 @@ async def test_a_quote_whose_submit_was_refused_is_still_good(ledger: Ledger) ->
 
 @pytest.mark.parametrize(("quote_id", "after"), [("made-up", 0.0), (None, QUOTE_SECONDS + 1)])
 async def test_a_quote_that_is_unknown_or_expired_confirms_nothing(
-    ledger: Ledger, clock: Clock, quote_id: str | None, after: float
+    ledger: Ledger, clock: SetClock, quote_id: str | None, after: float
 ) -> None:
     quote = await quote_for(ledger)
     clock.now += after

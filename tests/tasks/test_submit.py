@@ -8,8 +8,9 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
+from tests.kit.upstream import fault
+from tests.tasks.services import open_service, open_world
 from tests.tasks.submits import POST, failure_of_submit, quiet, submit, wish
-from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time
 
@@ -100,7 +101,7 @@ async def test_what_an_earlier_process_left_unclear_is_found_at_the_start(tmp_pa
         world.switch(late_in_lists=30.0, late_in_scheduler=30.0)
         fault(world, **POST, kind="reset_after")
         await failure_of_submit(service, wish(world), wait=0)
-    async with opened_room(world, tmp_path) as service:
+    async with open_service(world, tmp_path) as service:
         await anyio.sleep(60)
 
         owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
@@ -111,7 +112,7 @@ async def test_what_an_earlier_process_left_unclear_is_found_at_the_start(tmp_pa
 async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Path) -> None:
     async with open_world(tmp_path, pace=100.0) as (world, service):
         task_id = (await submit(service, wish(world))).task.task_id
-    async with opened_room(world, tmp_path) as service:
+    async with open_service(world, tmp_path) as service:
         await anyio.sleep(200)
 
         intent = await service.ledger.of_task(task_id)
@@ -120,7 +121,7 @@ async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Pat
 
 
 async def test_the_same_request_twice_at_once_is_one_submit(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as (world, service), opened_room(world, tmp_path) as other:
+    async with open_world(tmp_path) as (world, service), open_service(world, tmp_path) as other:
         found: list[Submitted] = []
 
         async def call(place: TaskService) -> None:
@@ -256,7 +257,7 @@ async def test_a_shutdown_lets_the_answer_be_written_down(tmp_path: Path) -> Non
         fault(world, **POST, kind="delay_after", seconds=2)
         with anyio.move_on_after(1):
             await submit(service, wish(world))
-    async with opened_room(world, tmp_path) as service:
+    async with open_service(world, tmp_path) as service:
         owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
 
         assert owner is not None

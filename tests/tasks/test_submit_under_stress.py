@@ -14,10 +14,12 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Waiting
 from runway_mcp.tasks.store.ledger import Ledger
-from tests.tasks.clock import Clock, claim
-from tests.tasks.samples import long_id
+from tests.kit.clock import SetClock
+from tests.kit.samples import long_id
+from tests.kit.upstream import fault
+from tests.tasks.claims import claim
+from tests.tasks.services import open_service, open_world
 from tests.tasks.submits import POST, failure_of_submit, submit, wish
-from tests.upstream import fault, open_world, opened_room
 
 pytestmark = pytest.mark.virtual_time
 
@@ -35,7 +37,7 @@ async def hold_ledger(path: Path, seconds: float) -> None:
 
 
 async def test_an_owner_that_was_away_for_longer_than_its_lease_does_not_post_any_more(tmp_path: Path) -> None:
-    async with open_world(tmp_path, max_jobs=1, pace=30.0) as (world, service), opened_room(world, tmp_path) as other:
+    async with open_world(tmp_path, max_jobs=1, pace=30.0) as (world, service), open_service(world, tmp_path) as other:
         await submit(service, wish(world, text_prompt="first"))
 
         async def host_that_does_not_read(waiting: Waiting) -> None:
@@ -121,7 +123,7 @@ async def quiet(_: Waiting) -> None:
 
 
 async def test_adopting_a_task_twice_forgets_nothing_of_its_end(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.sqlite3", Clock()) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite3", SetClock()) as ledger:
         made, _ = await claim(ledger)
         await ledger.accept(made.id, long_id("task", 5), "PENDING")
         await ledger.observe(long_id("task", 5), "FAILED", ended=True, film=None, failure=("moderated", "why"))

@@ -8,7 +8,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
-from tests.tasks.booth import Booth, Course, nothing, silent, watching
+from tests.tasks.scripted_upstream import Course, ScriptedUpstream, nothing, silent, watching
 
 pytestmark = pytest.mark.virtual_time
 
@@ -31,9 +31,11 @@ class Heard:
         return [later - earlier for earlier, later in pairwise(self.times)]
 
 
-async def wait(watcher: Watcher, booth: Booth, course: Course, heard: Heard, *, seconds: float = 600.0) -> Task:
+async def wait(
+    watcher: Watcher, upstream: ScriptedUpstream, course: Course, heard: Heard, *, seconds: float = 600.0
+) -> Task:
     deadline = anyio.current_time() + seconds
-    return await wait_for(watcher, booth.tell(course), deadline=deadline, tell=heard.tell)
+    return await wait_for(watcher, upstream.tell(course), deadline=deadline, tell=heard.tell)
 
 
 def at(entry: Followed, ratio: float, status: str = "RUNNING") -> Task:
@@ -42,9 +44,9 @@ def at(entry: Followed, ratio: float, status: str = "RUNNING") -> Task:
 
 
 async def test_a_wait_ends_with_the_task_and_tells_nothing_after_it() -> None:
-    booth, heard = Booth(), Heard()
-    async with watching(booth) as watcher:
-        ended = await wait(watcher, booth, booth.make(44.0, queue=4.0), heard)
+    upstream, heard = ScriptedUpstream(), Heard()
+    async with watching(upstream) as watcher:
+        ended = await wait(watcher, upstream, upstream.make(44.0, queue=4.0), heard)
 
         assert ended.status == "SUCCEEDED"
         assert 44.0 <= anyio.current_time() <= 49.0
@@ -52,9 +54,9 @@ async def test_a_wait_ends_with_the_task_and_tells_nothing_after_it() -> None:
 
 
 async def test_a_waiter_hears_something_at_once_and_then_at_least_every_ten_seconds() -> None:
-    booth, heard = Booth(), Heard()
-    async with watching(booth) as watcher:
-        await wait(watcher, booth, booth.make(900.0, shows=nothing), heard, seconds=60.0)
+    upstream, heard = ScriptedUpstream(), Heard()
+    async with watching(upstream) as watcher:
+        await wait(watcher, upstream, upstream.make(900.0, shows=nothing), heard, seconds=60.0)
 
         assert anyio.current_time() == pytest.approx(60.0)
     assert heard.times[0] == 0.0
@@ -62,10 +64,10 @@ async def test_a_waiter_hears_something_at_once_and_then_at_least_every_ten_seco
 
 
 async def test_changes_that_come_faster_are_told_once_a_second_and_the_end_at_once() -> None:
-    booth, heard = Booth(), Heard()
-    async with watching(booth) as watcher:
-        course = booth.make(900.0)
-        entry = watcher.follow(booth.tell(course))
+    upstream, heard = ScriptedUpstream(), Heard()
+    async with watching(upstream) as watcher:
+        course = upstream.make(900.0)
+        entry = watcher.follow(upstream.tell(course))
 
         async def change() -> None:
             for step in range(1, 46):
@@ -75,7 +77,7 @@ async def test_changes_that_come_faster_are_told_once_a_second_and_the_end_at_on
 
         async with anyio.create_task_group() as changing:
             changing.start_soon(change)
-            assert (await wait(watcher, booth, course, heard)).status == "SUCCEEDED"
+            assert (await wait(watcher, upstream, course, heard)).status == "SUCCEEDED"
 
         assert anyio.current_time() == pytest.approx(4.5)
     assert min(heard.gaps) >= 1.0 - 1e-6
@@ -83,10 +85,10 @@ async def test_changes_that_come_faster_are_told_once_a_second_and_the_end_at_on
 
 
 async def test_a_change_during_a_telling_is_not_missed() -> None:
-    booth, heard = Booth(), Heard(seconds=3.0)
-    async with watching(booth) as watcher:
-        course = booth.make(900.0)
-        entry = watcher.follow(booth.tell(course))
+    upstream, heard = ScriptedUpstream(), Heard(seconds=3.0)
+    async with watching(upstream) as watcher:
+        course = upstream.make(900.0)
+        entry = watcher.follow(upstream.tell(course))
 
         async def end() -> None:
             await anyio.sleep(1.0)
@@ -94,47 +96,47 @@ async def test_a_change_during_a_telling_is_not_missed() -> None:
 
         async with anyio.create_task_group() as ending:
             ending.start_soon(end)
-            assert (await wait(watcher, booth, course, heard)).status == "SUCCEEDED"
+            assert (await wait(watcher, upstream, course, heard)).status == "SUCCEEDED"
 
         assert anyio.current_time() == pytest.approx(3.0)
 
 
 async def test_a_telling_that_hangs_does_not_outlast_the_deadline() -> None:
-    booth, heard = Booth(), Heard(seconds=math.inf)
-    async with watching(booth) as watcher:
-        task = await wait(watcher, booth, booth.make(20.0), heard, seconds=45.0)
+    upstream, heard = ScriptedUpstream(), Heard(seconds=math.inf)
+    async with watching(upstream) as watcher:
+        task = await wait(watcher, upstream, upstream.make(20.0), heard, seconds=45.0)
 
         assert task.status == "SUCCEEDED"
         assert anyio.current_time() == pytest.approx(45.0)
 
 
 async def test_a_wait_of_no_time_asks_and_tells_nothing() -> None:
-    booth, heard = Booth(), Heard()
-    async with watching(booth) as watcher:
-        assert (await wait(watcher, booth, booth.make(60.0), heard, seconds=0.0)).status == "RUNNING"
+    upstream, heard = ScriptedUpstream(), Heard()
+    async with watching(upstream) as watcher:
+        assert (await wait(watcher, upstream, upstream.make(60.0), heard, seconds=0.0)).status == "RUNNING"
 
-    assert not booth.arrivals
+    assert not upstream.arrivals
     assert not heard.tasks
 
 
 async def test_a_finished_task_is_returned_without_a_read() -> None:
-    booth, heard = Booth(), Heard()
-    async with watching(booth) as watcher:
-        course = booth.make(10.0)
+    upstream, heard = ScriptedUpstream(), Heard()
+    async with watching(upstream) as watcher:
+        course = upstream.make(10.0)
         await anyio.sleep(20.0)
 
-        assert (await wait(watcher, booth, course, heard)).artifacts
+        assert (await wait(watcher, upstream, course, heard)).artifacts
 
-    assert not booth.arrivals
+    assert not upstream.arrivals
     assert not heard.tasks
 
 
 async def test_a_wait_that_is_cut_off_leaves_the_task_followed_and_unattended() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(60.0)
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(60.0)
         with anyio.move_on_after(20.0):
-            await wait_for(watcher, booth.tell(course), deadline=math.inf, tell=silent)
+            await wait_for(watcher, upstream.tell(course), deadline=math.inf, tell=silent)
         entry = watcher.followed(course.task_id)
         assert entry is not None
         assert not entry.is_attended

@@ -9,9 +9,10 @@ import pytest
 from runway_mcp.runway.models import Task
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.follow.waiting import wait_for
-from tests.tasks.booth import Booth, Row, nothing, silent, watching
+from tests.kit.upstream import fault
+from tests.tasks.scripted_upstream import Row, ScriptedUpstream, nothing, silent, watching
+from tests.tasks.services import open_world
 from tests.tasks.watched_ends import POLL, ends, fail
-from tests.upstream import fault, open_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -20,59 +21,59 @@ async def test_a_listener_that_stumbles_keeps_nobody_from_hearing() -> None:
     async def stumble(_: Task) -> None:
         raise ValueError
 
-    booth = Booth()
-    async with watching(booth, on_change=stumble) as watcher:
-        await ends(watcher, booth, booth.make(30.0), patience=POLL)
+    upstream = ScriptedUpstream()
+    async with watching(upstream, on_change=stumble) as watcher:
+        await ends(watcher, upstream, upstream.make(30.0), patience=POLL)
 
 
 async def test_a_fault_of_our_own_ends_neither_the_reader_nor_the_process(caplog: pytest.LogCaptureFixture) -> None:
     def stumble(_: Row) -> None:
         raise ValueError
 
-    booth = Booth()
-    booth.single = stumble
-    async with watching(booth) as watcher:
-        course = booth.make(60.0)
-        watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    upstream.single = stumble
+    async with watching(upstream) as watcher:
+        course = upstream.make(60.0)
+        watcher.follow(upstream.tell(course))
         await anyio.sleep(45)
-        booth.single = dict
+        upstream.single = dict
 
-        await ends(watcher, booth, course, patience=100.0)
+        await ends(watcher, upstream, course, patience=100.0)
     assert "stumbled" in caplog.text
 
 
 async def test_a_task_may_be_followed_while_a_page_is_taken_in() -> None:
-    booth = Booth()
+    upstream = ScriptedUpstream()
 
     async def follow_another(_: Task) -> None:
-        if len(booth.courses) < 20:
-            watcher.follow(booth.tell(booth.make(60.0)))
+        if len(upstream.courses) < 20:
+            watcher.follow(upstream.tell(upstream.make(60.0)))
 
-    async with watching(booth, on_change=follow_another) as watcher:
-        await ends(watcher, booth, *(booth.make(40.0 + number) for number in range(8)))
+    async with watching(upstream, on_change=follow_another) as watcher:
+        await ends(watcher, upstream, *(upstream.make(40.0 + number) for number in range(8)))
         await anyio.sleep(200)
 
-        assert len(booth.courses) == 20
-        assert not any(watcher.followed(each) for each in booth.courses)
+        assert len(upstream.courses) == 20
+        assert not any(watcher.followed(each) for each in upstream.courses)
 
 
 @pytest.mark.parametrize("seconds", [5.2, 16.0])
 async def test_an_end_that_takes_long_to_write_down_breaks_no_reader(seconds: float) -> None:
-    booth = Booth()
+    upstream = ScriptedUpstream()
 
     async def written_slowly(task: Task) -> None:
         if task.is_terminal:
             await anyio.sleep(seconds)
 
-    async with watching(booth, on_change=written_slowly) as watcher:
-        course = booth.make(521.0, shows=nothing)
-        watcher.follow(booth.tell(course))
+    async with watching(upstream, on_change=written_slowly) as watcher:
+        course = upstream.make(521.0, shows=nothing)
+        watcher.follow(upstream.tell(course))
         for _ in range(800):
             await watcher.read(course.task_id)
             await anyio.sleep(0.7)
 
         assert watcher.followed(course.task_id) is None
-        await ends(watcher, booth, booth.make(30.0))
+        await ends(watcher, upstream, upstream.make(30.0))
 
 
 @pytest.mark.parametrize(
@@ -111,17 +112,17 @@ async def test_a_task_that_was_deleted_is_given_up_after_ten_minutes_and_so_is_w
 
 
 async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0)
-        entry = watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0)
+        entry = watcher.follow(upstream.tell(course))
         with entry.attended():
             await anyio.sleep(20)
             told = watcher.silence(course.task_id)
-            booth.single = lambda row: fail([row])
+            upstream.single = lambda row: fail([row])
             await anyio.sleep(60)
             failing = watcher.silence(course.task_id)
-            booth.single = dict
+            upstream.single = dict
             await anyio.sleep(90)
 
             assert told is None

@@ -9,49 +9,49 @@ import pytest
 
 from runway_mcp.runway.models import ExtendRequest, Task
 from runway_mcp.tasks.follow.durations import Durations
-from tests.tasks.booth import Booth, nothing, watching
+from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
+from tests.tasks.services import open_world
 from tests.tasks.watched_ends import POLL, ends
-from tests.upstream import open_world
 
 pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_task_that_nobody_waits_for_is_read_less_often() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        watcher.follow(booth.tell(booth.make(600.0, shows=nothing)))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        watcher.follow(upstream.tell(upstream.make(600.0, shows=nothing)))
         await anyio.sleep(300)
 
-    assert 5 <= len(booth.arrivals) <= 300 / (6 * POLL)
+    assert 5 <= len(upstream.arrivals) <= 300 / (6 * POLL)
 
 
 async def test_whoever_begins_to_wait_is_served_at_once() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0, shows=nothing)
-        entry = watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0, shows=nothing)
+        entry = watcher.follow(upstream.tell(course))
         await anyio.sleep(100)
-        before = len(booth.arrivals)
+        before = len(upstream.arrivals)
         with entry.attended():
             await anyio.sleep(50)
 
-        assert len(booth.arrivals) - before >= 9
+        assert len(upstream.arrivals) - before >= 9
 
 
 async def test_a_task_that_queues_is_left_alone() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(1000.0, queue=600.0)
-        with watcher.follow(booth.tell(course)).attended():
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(1000.0, queue=600.0)
+        with watcher.follow(upstream.tell(course)).attended():
             await anyio.sleep(500)
 
-    assert len(booth.arrivals) <= 12
+    assert len(upstream.arrivals) <= 12
 
 
 async def test_what_earlier_tasks_took_keeps_reads_for_the_time_when_the_end_can_come() -> None:
     durations = Durations()
     durations.learn(("gen3a", False), [100.0, 110.0, 120.0, 130.0, 140.0])
-    taught, untaught = Booth(), Booth()
+    taught, untaught = ScriptedUpstream(), ScriptedUpstream()
     async with watching(taught, durations=durations) as watcher:
         await ends(watcher, taught, taught.make(100.0, shows=nothing), patience=POLL)
     async with watching(untaught) as watcher:
@@ -61,60 +61,60 @@ async def test_what_earlier_tasks_took_keeps_reads_for_the_time_when_the_end_can
 
 
 async def test_the_end_of_an_even_rise_is_noticed_at_once_by_few_reads() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(163.0, queue=13.0)
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(163.0, queue=13.0)
 
-        await ends(watcher, booth, course)
+        await ends(watcher, upstream, course)
 
         assert anyio.current_time() - course.ends < 2.0
-    assert len(booth.arrivals) < 20
+    assert len(upstream.arrivals) < 20
 
 
 async def test_retry_after_is_honoured() -> None:
-    booth = Booth()
-    booth.single = lambda _: httpx.Response(429, json={"error": "slow down"}, headers={"Retry-After": "100"})
-    async with watching(booth) as watcher:
-        with watcher.follow(booth.tell(booth.make(600.0))).attended():
+    upstream = ScriptedUpstream()
+    upstream.single = lambda _: httpx.Response(429, json={"error": "slow down"}, headers={"Retry-After": "100"})
+    async with watching(upstream) as watcher:
+        with watcher.follow(upstream.tell(upstream.make(600.0))).attended():
             await anyio.sleep(400)
 
-    assert len(booth.arrivals) in (3, 4)
-    assert booth.closest >= 100.0
+    assert len(upstream.arrivals) in (3, 4)
+    assert upstream.closest >= 100.0
 
 
 @pytest.mark.parametrize("looked_at", ["one by one", "all at once"])
 async def test_who_looks_at_all_tasks_has_them_read_as_if_he_waited(looked_at: str) -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
         looking = ExitStack()
-        entries = [watcher.follow(booth.tell(booth.make(300.0, shows=nothing))) for _ in range(3)]
+        entries = [watcher.follow(upstream.tell(upstream.make(300.0, shows=nothing))) for _ in range(3)]
         if looked_at == "all at once":
             watcher.observe_all(begin=True)
         for entry in entries if looked_at == "one by one" else ():
             looking.enter_context(entry.attended())
         await anyio.sleep(100)
-        attended = booth.pages
+        attended = upstream.pages
         looking.close()
         if looked_at == "all at once":
             watcher.observe_all(begin=False)
         await anyio.sleep(100)
 
     assert attended >= 100 / POLL / 3
-    assert booth.pages - attended < attended
+    assert upstream.pages - attended < attended
 
 
 async def test_who_asks_again_and_again_counts_as_one_who_waits() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0, shows=nothing)
-        watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0, shows=nothing)
+        watcher.follow(upstream.tell(course))
         await anyio.sleep(100)
-        before = len(booth.arrivals)
+        before = len(upstream.arrivals)
         for _ in range(6):
             await watcher.read(course.task_id)
             await anyio.sleep(20)
 
-    assert len(booth.arrivals) - before >= 100 / POLL
+    assert len(upstream.arrivals) - before >= 100 / POLL
 
 
 async def test_what_an_earlier_process_left_is_read_soon_and_then_at_leisure(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.tasks.booth import Booth, Row, nothing, watching
+from tests.tasks.scripted_upstream import Row, ScriptedUpstream, nothing, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail, refuse, thin, without_reasons
 
 pytestmark = pytest.mark.virtual_time
@@ -58,13 +58,13 @@ LISTS: dict[str, Callable[[list[Row]], Any]] = {
 async def test_whatever_the_list_is_like_all_ends_are_told_whole_and_no_two_reads_are_closer_than_allowed(
     listing: Callable[[list[Row]], Any],
 ) -> None:
-    booth = Booth()
-    booth.listing = listing
-    async with watching(booth) as watcher:
-        courses = [booth.make(30.0 + 25.0 * number, queue=3.0) for number in range(5)]
-        courses.append(booth.make(60.0, end="FAILED"))
+    upstream = ScriptedUpstream()
+    upstream.listing = listing
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(30.0 + 25.0 * number, queue=3.0) for number in range(5)]
+        courses.append(upstream.make(60.0, end="FAILED"))
 
-        ended = await ends(watcher, booth, *courses, patience=150.0)
+        ended = await ends(watcher, upstream, *courses, patience=150.0)
 
     for course in courses:
         task = ended[course.task_id]
@@ -72,134 +72,136 @@ async def test_whatever_the_list_is_like_all_ends_are_told_whole_and_no_two_read
         assert task.options.text_prompt == "the camera rises"
         assert [film.url for film in task.artifacts] == (["https://films.test/1.mp4"] if course.end != "FAILED" else [])
         assert (task.error is not None) == (course.end == "FAILED")
-    assert booth.closest >= ALLOWED
+    assert upstream.closest >= ALLOWED
 
 
 @pytest.mark.parametrize("listing", ["a refusal", "no answer", "nothing", "what was true at the submit"])
 async def test_a_list_that_does_not_serve_is_told_once_in_the_log(
     listing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    booth = Booth()
-    booth.listing = LISTS[listing]
+    upstream = ScriptedUpstream()
+    upstream.listing = LISTS[listing]
     with caplog.at_level(logging.WARNING, logger="runway_mcp"):
-        async with watching(booth) as watcher:
+        async with watching(upstream) as watcher:
             for _ in range(3):
-                await ends(watcher, booth, *(booth.make(300.0 + 9.0 * number) for number in range(4)))
+                await ends(watcher, upstream, *(upstream.make(300.0 + 9.0 * number) for number in range(4)))
 
     assert sum("the list of tasks does not serve" in record.message for record in caplog.records) == 1
 
 
 async def test_a_list_that_does_not_serve_is_tried_again_later() -> None:
-    booth = Booth()
-    booth.listing = refuse
-    async with watching(booth) as watcher:
+    upstream = ScriptedUpstream()
+    upstream.listing = refuse
+    async with watching(upstream) as watcher:
         for _ in range(3):
-            watcher.follow(booth.tell(booth.make(1500.0)))
+            watcher.follow(upstream.tell(upstream.make(1500.0)))
         await anyio.sleep(300)
-        assert booth.pages == 1
-        booth.listing = list
+        assert upstream.pages == 1
+        upstream.listing = list
         await anyio.sleep(600)
 
-    assert booth.pages > 5
+    assert upstream.pages > 5
 
 
 async def test_ten_tasks_of_an_account_cost_the_reads_of_one() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        await ends(watcher, booth, *(booth.make(60.0 + 7.0 * number) for number in range(10)))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        await ends(watcher, upstream, *(upstream.make(60.0 + 7.0 * number) for number in range(10)))
 
-    assert booth.singles <= 1
-    assert booth.pages <= 125.0 / POLL
+    assert upstream.singles <= 1
+    assert upstream.pages <= 125.0 / POLL
 
 
 async def test_any_number_of_waiters_on_one_task_cost_the_reads_of_one() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        await ends(watcher, booth, *[booth.make(60.0)] * 50)
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        await ends(watcher, upstream, *[upstream.make(60.0)] * 50)
 
-    assert len(booth.arrivals) <= 60.0 / POLL
+    assert len(upstream.arrivals) <= 60.0 / POLL
 
 
 async def test_accounts_are_read_apart_from_each_other() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        courses = [booth.make(60.0, account=f"{name}@example.com") for name in ("ana", "ben") for _ in range(2)]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(60.0, account=f"{name}@example.com") for name in ("ana", "ben") for _ in range(2)]
 
-        await ends(watcher, booth, *courses)
+        await ends(watcher, upstream, *courses)
 
-    assert booth.pages >= 2
-    assert booth.closest < POLL
+    assert upstream.pages >= 2
+    assert upstream.closest < POLL
 
 
 @pytest.mark.parametrize("others", [120, 1300])
 @pytest.mark.parametrize("order", [1, -1])
 async def test_tasks_deep_in_a_long_list_are_found_by_asking_for_more_of_it(others: int, order: int) -> None:
-    booth = Booth()
-    booth.listing = lambda rows: rows[::order]
-    async with watching(booth) as watcher:
+    upstream = ScriptedUpstream()
+    upstream.listing = lambda rows: rows[::order]
+    async with watching(upstream) as watcher:
         for _ in range(others if order < 0 else 0):
-            booth.make(1.0)
-        courses = [booth.make(200.0) for _ in range(3)]
+            upstream.make(1.0)
+        courses = [upstream.make(200.0) for _ in range(3)]
         for _ in range(others if order > 0 else 0):
-            booth.make(1.0)
+            upstream.make(1.0)
 
-        await ends(watcher, booth, *courses, patience=15.0)
+        await ends(watcher, upstream, *courses, patience=15.0)
 
-    assert max(booth.limits) == (1000 if others > 1000 else 200)
-    assert booth.singles <= 1
+    assert max(upstream.limits) == (1000 if others > 1000 else 200)
+    assert upstream.singles <= 1
 
 
 async def test_a_page_is_no_larger_than_it_has_to_be() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        first = [booth.make(100.0), booth.make(110.0)]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        first = [upstream.make(100.0), upstream.make(110.0)]
         for _ in range(300):
-            booth.make(1.0)
-        await ends(watcher, booth, *first)
-        booth.limits.clear()
+            upstream.make(1.0)
+        await ends(watcher, upstream, *first)
+        upstream.limits.clear()
 
-        await ends(watcher, booth, *(booth.make(100.0 + number) for number in range(4)))
+        await ends(watcher, upstream, *(upstream.make(100.0 + number) for number in range(4)))
 
-    assert booth.limits[-1] == 50
+    assert upstream.limits[-1] == 50
 
 
 async def test_a_task_that_only_the_list_lacks_costs_the_others_little() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        courses = [booth.make(100.0 + number) for number in range(4)]
-        booth.listing = lambda rows: [row for row in rows if row["taskId"] != courses[0].task_id]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(100.0 + number) for number in range(4)]
+        upstream.listing = lambda rows: [row for row in rows if row["taskId"] != courses[0].task_id]
 
-        await ends(watcher, booth, *courses, patience=2.5 * POLL)
+        await ends(watcher, upstream, *courses, patience=2.5 * POLL)
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
 async def test_a_task_that_upstream_lists_but_does_not_know_ends_as_its_row_says(status: str) -> None:
-    booth = Booth()
-    booth.listing = lambda rows: thin(rows) if status == "SUCCEEDED" else rows
-    booth.single = lambda _: httpx.Response(404, json={"error": "Not found.", "code": 404})
-    async with watching(booth) as watcher:
-        ended = await ends(watcher, booth, booth.make(40.0, end=status), booth.make(50.0, end=status))
+    upstream = ScriptedUpstream()
+    upstream.listing = lambda rows: thin(rows) if status == "SUCCEEDED" else rows
+    upstream.single = lambda _: httpx.Response(404, json={"error": "Not found.", "code": 404})
+    async with watching(upstream) as watcher:
+        ended = await ends(watcher, upstream, upstream.make(40.0, end=status), upstream.make(50.0, end=status))
 
     assert {task.status for task in ended.values()} == {status}
 
 
 async def test_a_row_without_a_reason_is_not_believed_while_its_task_is_too_fresh_to_be_read() -> None:
-    booth = Booth()
-    booth.listing = without_reasons
-    booth.single = lambda row: row if anyio.current_time() > 40 else httpx.Response(404, json={"error": "Not found."})
-    async with watching(booth) as watcher:
-        failed = booth.make(5.0, end="FAILED")
-        ended = await ends(watcher, booth, failed, booth.make(300.0), patience=60.0)
+    upstream = ScriptedUpstream()
+    upstream.listing = without_reasons
+    upstream.single = lambda row: (
+        row if anyio.current_time() > 40 else httpx.Response(404, json={"error": "Not found."})
+    )
+    async with watching(upstream) as watcher:
+        failed = upstream.make(5.0, end="FAILED")
+        ended = await ends(watcher, upstream, failed, upstream.make(300.0), patience=60.0)
 
     assert ended[failed.task_id].error is not None
 
 
 async def test_a_list_that_stands_still_after_it_has_proved_itself_is_found_out() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        await ends(watcher, booth, *(booth.make(30.0 + number) for number in range(8)))
-        courses = [booth.make(60.0, shows=nothing) for _ in range(3)]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        await ends(watcher, upstream, *(upstream.make(30.0 + number) for number in range(8)))
+        courses = [upstream.make(60.0, shows=nothing) for _ in range(3)]
         frozen: list[Row] = [course.row() for course in courses]
-        booth.listing = lambda _: frozen
+        upstream.listing = lambda _: frozen
 
-        await ends(watcher, booth, *courses, patience=30 * POLL)
+        await ends(watcher, upstream, *courses, patience=30 * POLL)

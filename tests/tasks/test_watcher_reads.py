@@ -6,19 +6,19 @@ import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Task
-from tests.tasks.booth import Booth, watching
+from tests.tasks.scripted_upstream import ScriptedUpstream, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail
 
 pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_read_of_a_followed_task_is_shared_by_all_who_ask_within_an_interval() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0)
-        watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0)
+        watcher.follow(upstream.tell(course))
         await anyio.sleep(25)
-        before = len(booth.arrivals)
+        before = len(upstream.arrivals)
         async with anyio.create_task_group() as callers:
             for _ in range(20):
                 callers.start_soon(watcher.read, course.task_id)
@@ -26,47 +26,47 @@ async def test_a_read_of_a_followed_task_is_shared_by_all_who_ask_within_an_inte
         task = await watcher.read(course.task_id)
 
         assert task.status == "RUNNING"
-        assert len(booth.arrivals) - before == 1
+        assert len(upstream.arrivals) - before == 1
         await anyio.sleep(60)
-    assert booth.closest >= ALLOWED
+    assert upstream.closest >= ALLOWED
 
 
 async def test_callers_who_ask_for_many_followed_tasks_keep_to_the_pace_of_the_account() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        courses = [booth.make(600.0) for _ in range(20)]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(600.0) for _ in range(20)]
         for course in courses:
-            watcher.follow(booth.tell(course))
+            watcher.follow(upstream.tell(course))
         for _ in range(100):
             for course in courses:
                 assert (await watcher.read(course.task_id)).task_id == course.task_id
             await anyio.sleep(1)
 
-    assert booth.singles == 0
-    assert booth.closest >= ALLOWED
+    assert upstream.singles == 0
+    assert upstream.closest >= ALLOWED
 
 
 async def test_a_caller_does_not_ask_an_upstream_that_wants_to_be_left_alone() -> None:
-    booth = Booth()
-    booth.listing = lambda _: httpx.Response(429, headers={"Retry-After": "60"}, json={"error": "Slow down."})
-    booth.single = lambda row: booth.listing([row])
-    async with watching(booth) as watcher:
-        courses = [booth.make(600.0) for _ in range(2)]
-        entries = [watcher.follow(booth.tell(course)) for course in courses]
+    upstream = ScriptedUpstream()
+    upstream.listing = lambda _: httpx.Response(429, headers={"Retry-After": "60"}, json={"error": "Slow down."})
+    upstream.single = lambda row: upstream.listing([row])
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(600.0) for _ in range(2)]
+        entries = [watcher.follow(upstream.tell(course)) for course in courses]
         with entries[0].attended():
             await anyio.sleep(20)
-            asked = len(booth.arrivals)
+            asked = len(upstream.arrivals)
             await watcher.read(courses[1].task_id)
             await anyio.sleep(30)
 
-            assert asked == len(booth.arrivals) == 1
+            assert asked == len(upstream.arrivals) == 1
 
 
 async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        gone, other = booth.make(30.0), booth.make(30.0)
-        del booth.courses[gone.task_id]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        gone, other = upstream.make(30.0), upstream.make(30.0)
+        del upstream.courses[gone.task_id]
         watcher.follow(Task(task_id=gone.task_id, status="PENDING"))
 
         async def ask() -> None:
@@ -77,58 +77,58 @@ async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() ->
 
         async with anyio.create_task_group() as asking:
             asking.start_soon(ask)
-            await ends(watcher, booth, other, patience=3 * POLL)
+            await ends(watcher, upstream, other, patience=3 * POLL)
             asking.cancel_scope.cancel()
 
 
 async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_same() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        courses = [booth.make(600.0) for _ in range(2)]
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        courses = [upstream.make(600.0) for _ in range(2)]
         for course in courses:
-            watcher.follow(booth.tell(course))
-        booth.seconds = 20.0
+            watcher.follow(upstream.tell(course))
+        upstream.seconds = 20.0
         for _ in range(200):
             with anyio.move_on_after(0.2):
                 await watcher.read(courses[0].task_id)
             await anyio.sleep(0.05)
 
-    assert booth.closest >= ALLOWED
+    assert upstream.closest >= ALLOWED
 
 
 async def test_a_read_of_a_task_that_is_not_followed_asks_upstream() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0)
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0)
         for _ in range(3):
             assert (await watcher.read(course.task_id)).task_id == course.task_id
 
-        assert len(booth.arrivals) == 3
+        assert len(upstream.arrivals) == 3
         assert watcher.followed(course.task_id) is None
 
 
 async def test_a_read_that_fails_is_the_callers_and_leaves_the_task_followed() -> None:
-    booth = Booth()
-    booth.single = lambda row: fail([row])
-    async with watching(booth) as watcher:
-        course = booth.make(60.0)
-        watcher.follow(booth.tell(course))
+    upstream = ScriptedUpstream()
+    upstream.single = lambda row: fail([row])
+    async with watching(upstream) as watcher:
+        course = upstream.make(60.0)
+        watcher.follow(upstream.tell(course))
         await anyio.sleep(20)
         with pytest.raises(Unavailable):
             await watcher.read(course.task_id, patience=0)
-        booth.single = dict
+        upstream.single = dict
 
-        await ends(watcher, booth, course, patience=60.0)
+        await ends(watcher, upstream, course, patience=60.0)
 
 
 async def test_callers_who_ask_at_the_same_moment_for_a_task_that_nobody_follows_cost_one_read() -> None:
-    booth = Booth()
-    async with watching(booth) as watcher:
-        course = booth.make(600.0)
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0)
         for turn in range(1, 3):
             async with anyio.create_task_group() as callers:
                 for _ in range(20):
                     callers.start_soon(watcher.read, course.task_id)
             await anyio.sleep(0.1)
 
-            assert len(booth.arrivals) == turn
+            assert len(upstream.arrivals) == turn

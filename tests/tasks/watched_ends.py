@@ -6,7 +6,7 @@ import httpx
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
-from tests.tasks.booth import Booth, Course, Row, silent
+from tests.tasks.scripted_upstream import Course, Row, ScriptedUpstream, silent
 
 POLL = 5.0
 
@@ -15,13 +15,15 @@ POLL = 5.0
 ALLOWED = POLL - 1e-6
 
 
-async def ends(watcher: Watcher, booth: Booth, *courses: Course, patience: float = 900.0) -> dict[str, Task]:
+async def ends(
+    watcher: Watcher, upstream: ScriptedUpstream, *courses: Course, patience: float = 900.0
+) -> dict[str, Task]:
     """The ends of tasks, each waited for by a caller of its own; checks that each comes within its patience."""
     ended: dict[str, Task] = {}
 
     async def wait(course: Course) -> None:
         deadline = course.ends + patience
-        ended[course.task_id] = await wait_for(watcher, booth.tell(course), deadline=deadline, tell=silent)
+        ended[course.task_id] = await wait_for(watcher, upstream.tell(course), deadline=deadline, tell=silent)
 
     async with anyio.create_task_group() as waiters:
         for course in courses:

@@ -1,4 +1,4 @@
-"""The stand-in for useapi.net with room for everything that a suite starts: `python -m tests.suites.stand_in --pace 1`.
+"""The stand-in for useapi.net with room for all that is started: `python -m tests.kit.stand_in_program --pace 1`.
 
 The library is the one that people meet; the account takes as many tasks at once as come, and can pay for them.
 """

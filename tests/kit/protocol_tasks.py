@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, Request, RequestParams, Result
 from runway_mcp.server.protocol_tasks import EXTENSION
 
 
-class Handle(Result):
+class TaskHandle(Result):
     """A task, in place of a result or as `tasks/get` tells it."""
 
     result_type: Literal["task"] = "task"
@@ -24,20 +24,20 @@ class Handle(Result):
     poll_interval_ms: int
 
 
-class Told(Handle):
+class TaskState(TaskHandle):
     """A task as `tasks/get` tells it, with its result once it is completed."""
 
     result_type: Literal["complete"] = "complete"  # pyright: ignore[reportIncompatibleVariableOverride]  another message
     result: CallToolResult | None = None
 
 
-class Named(RequestParams):
+class TaskParams(RequestParams):
     """Parameters that name a task."""
 
     task_id: str
 
 
-class Asked(Request[Named, str]):
+class TaskRequest(Request[TaskParams, str]):
     """A `tasks/` request; over HTTP the task is named in the header too."""
 
     name_param = "taskId"
@@ -49,32 +49,35 @@ class TakesTasks(ClientExtension):
     identifier = EXTENSION
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
-        return [ResultClaim(result_type="task", model=Handle, resolve=_followed)]
+        return [ResultClaim(result_type="task", model=TaskHandle, resolve=_followed)]
 
 
-async def _followed(handle: Handle, context: ClaimContext) -> CallToolResult:
-    told: Handle = handle
+async def _followed(handle: TaskHandle, context: ClaimContext) -> CallToolResult:
+    told: TaskHandle = handle
     while told.status == "working":
         await anyio.sleep(told.poll_interval_ms / 1000)
         told = await ask(context.session, "tasks/get", handle.task_id)
-    assert isinstance(told, Told)
+    assert isinstance(told, TaskState)
     assert told.result
     return told.result
 
 
-async def called(client: Client, tool: str, **arguments: Any) -> Handle | CallToolResult:
+async def called(client: Client, tool: str, **arguments: Any) -> TaskHandle | CallToolResult:
     """What a call is answered with: a task, or a result."""
     answer: object = await client.session.call_tool(tool, arguments, allow_claimed=True)
-    assert isinstance(answer, (Handle, CallToolResult))
+    assert isinstance(answer, (TaskHandle, CallToolResult))
     return answer
 
 
-async def ask(session: Any, method: str, task_id: str) -> Told:
+async def ask(session: Any, method: str, task_id: str) -> TaskState:
     """Sends `tasks/get` and returns what it tells; the others acknowledge with `tell`."""
-    return cast("Told", await session.send_request(Asked(method=method, params=Named(task_id=task_id)), Told))
+    return cast(
+        "TaskState",
+        await session.send_request(TaskRequest(method=method, params=TaskParams(task_id=task_id)), TaskState),
+    )
 
 
 async def tell(client: Client, method: str, task_id: str) -> Result:
     """Sends `tasks/cancel` or `tasks/update` and returns the acknowledgement."""
-    request: Any = Asked(method=method, params=Named(task_id=task_id))
+    request: Any = TaskRequest(method=method, params=TaskParams(task_id=task_id))
     return await client.session.send_request(request, Result)

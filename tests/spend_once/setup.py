@@ -13,15 +13,14 @@ from typing import Any
 
 import anyio
 import httpx
-from mcp.client.client import Client
 
-from runway_mcp.server.app import create_server
-from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.records import Account, Asset
 from runway_mcp.simulator.world import World
-from tests.server.bench import EPOCH, Desk, settings
-from tests.upstream import Upstream, fault
+from tests.kit.client import ToolClient
+from tests.kit.clock import EPOCH
+from tests.kit.server import open_client
+from tests.kit.upstream import Upstream, fault
 
 PROMPT = "the camera rises over the dunes"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -59,7 +58,7 @@ class Recorded(Upstream):
         return response
 
 
-class Stage:
+class Setup:
     """Upstream with one Gen-3 Alpha clip, and the folder of one user.
 
     `clock_ahead` is how far the user's machine is ahead of upstream, in seconds; `sent` are the bodies of all submits,
@@ -91,25 +90,26 @@ class Stage:
         self._leapt += seconds
 
     @asynccontextmanager
-    async def server(self, **fields: Any) -> AsyncGenerator[Desk]:
+    async def server(self, **fields: Any) -> AsyncGenerator[ToolClient]:
         """A client at a new server process on this folder; `fields` are the server's settings."""
         transport = Recorded(self.world, self.sent, self.spoils)
-        server = create_server(settings(self.folder, **fields), transport=transport, now=self.machine_time)
-        async with Client(server, mode=self.mode) as client:
-            yield Desk(client, self.world)
+        async with open_client(
+            self.world, self.folder, self.mode, transport=transport, now=self.machine_time, **fields
+        ) as client:
+            yield client
 
     @asynccontextmanager
-    async def visits(self, *, restarted: bool) -> AsyncGenerator[Callable[[], Awaitable[Desk]]]:
-        """Gives the desk that each visit of the host finds: the same one, or one at a restarted server."""
+    async def visits(self, *, restarted: bool) -> AsyncGenerator[Callable[[], Awaitable[ToolClient]]]:
+        """Gives the client that each visit of the host finds: the same one, or one at a restarted server."""
         async with AsyncExitStack() as stack:
-            desk: Desk | None = None
+            client: ToolClient | None = None
 
-            async def visit() -> Desk:
-                nonlocal desk
-                if desk is None or restarted:
+            async def visit() -> ToolClient:
+                nonlocal client
+                if client is None or restarted:
                     await stack.aclose()
-                    desk = await stack.enter_async_context(self.server())
-                return desk
+                    client = await stack.enter_async_context(self.server())
+                return client
 
             yield visit
 
@@ -189,7 +189,7 @@ class Stage:
 
     async def opens(self, url: str) -> bool:
         """Whether a signed link leads to a file."""
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(self.world))) as http:
+        async with httpx.AsyncClient(transport=Upstream(self.world)) as http:
             return (await http.get(url)).is_success
 
     async def die_while_posting(self, *, arrives: bool, **arguments: Any) -> None:
@@ -202,8 +202,8 @@ class Stage:
             await anyio.sleep_forever()
 
         fault(self.world, **POST, kind="delay_after" if arrives else "delay", hold=hold)
-        async with self.server() as desk, anyio.create_task_group() as group:
-            group.start_soon(partial(desk.extend, self.clip, **arguments))
+        async with self.server() as client, anyio.create_task_group() as group:
+            group.start_soon(partial(client.extend, self.clip, **arguments))
             await out.wait()
             group.cancel_scope.cancel()
         self.connect()

@@ -16,8 +16,9 @@ from runway_mcp.runway.models import Task
 from runway_mcp.runway.wire import parse_task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.watcher import Watcher
-from tests.tasks.samples import ACCOUNT, long_id
-from tests.upstream import URL, wall_clock
+from tests.kit.clock import wall_clock
+from tests.kit.samples import ACCOUNT, long_id
+from tests.kit.upstream import URL
 
 Row = dict[str, Any]
 
@@ -64,7 +65,7 @@ class Course:
         }
 
 
-class Booth(httpx.AsyncBaseTransport):
+class ScriptedUpstream(httpx.AsyncBaseTransport):
     """Answers GET /tasks/ and GET /tasks/{id}; `arrivals` has the time and the path of each.
 
     `listing` makes of all rows, newest first, what the list answers: JSON, or a response as it stands. `single` does so
@@ -124,16 +125,16 @@ class Booth(httpx.AsyncBaseTransport):
 
 @asynccontextmanager
 async def watching(
-    booth: Booth,
+    upstream: ScriptedUpstream,
     *,
     poll: float = 5.0,
     durations: Durations | None = None,
     on_change: Callable[[Task], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Watcher]:
-    """A watcher of the booth's tasks; what happens inside is bounded by two hours."""
+    """A watcher of the upstream's tasks; what happens inside is bounded by two hours."""
     with anyio.fail_after(7200):
         async with (
-            RunwayClient(url=URL, token="user:1-x", transport=booth, now=wall_clock) as client,
+            RunwayClient(url=URL, token="user:1-x", transport=upstream, now=wall_clock) as client,
             anyio.create_task_group() as background,
         ):
             yield Watcher(

@@ -1,21 +1,11 @@
-"""A ledger's clock that a test sets."""
+"""Claims in a ledger, as a submit makes them."""
 
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.ledger import FREE, Ledger
-from tests.tasks.samples import NOW, intent, plan
-
-
-class Clock:
-    """Unix seconds that pass when a test says so."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.kit.samples import intent, plan
 
 
 async def claim(ledger: Ledger, wish: Wish | None = None, *, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:

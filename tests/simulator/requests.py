@@ -9,7 +9,6 @@ from runway_mcp.simulator.world import World
 
 ORIGIN = "http://standin.test"
 API = f"{ORIGIN}/v1/runwayml"
-EPOCH = 1_785_000_000.0
 
 
 def clip(world: World) -> str:

@@ -1,4 +1,4 @@
-"""A seat at the real server: a connected client of one era over one transport, and the stand-in behind the server."""
+"""A client of the real server: connected, of one era and over one transport, and the stand-in behind the server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ from mcp_types import (
 
 from runway_mcp.simulator.library import add_video
 from runway_mcp.simulator.world import World
-from tests.suites.processes import PROGRAM
+from tests.kit.processes import PROGRAM
 
 Transport = Literal["stdio", "http", "sse"]
 Mode = Literal["legacy", "auto"]
@@ -33,7 +33,7 @@ PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Where clients of one transport come in: a URL, or the environment of a process of their own."""
 
     transport: Transport
@@ -53,12 +53,12 @@ class Door:
 
 
 @dataclass
-class Seat:
-    """A client at its door, and everything that it has heard."""
+class TransportClient:
+    """A client at its endpoint, and everything that it has heard."""
 
-    door: Door
+    endpoint: Endpoint
     mode: Mode
-    client: Client
+    mcp: Client
     world: World
     heard: "News"
     asked: "Questions"
@@ -70,7 +70,7 @@ class Seat:
     async def call(self, tool: str, arguments: dict[str, Any], **fields: Any) -> CallToolResult:
         """Calls a tool, within the patience of a test."""
         with anyio.fail_after(PATIENCE):
-            return await self.client.call_tool(tool, arguments, **fields)
+            return await self.mcp.call_tool(tool, arguments, **fields)
 
     async def data(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The structured content of a call."""
@@ -81,10 +81,10 @@ class Seat:
         """Wants to hear of a resource, in the way of the era."""
         if self.mode == "legacy":
             request = SubscribeRequest(params=SubscribeRequestParams(uri=uri))
-            await self.client.session.send_request(request, EmptyResult)
+            await self.mcp.session.send_request(request, EmptyResult)
             yield
             return
-        async with self.client.listen(resource_subscriptions=[uri]) as news, anyio.create_task_group() as group:
+        async with self.mcp.listen(resource_subscriptions=[uri]) as news, anyio.create_task_group() as group:
 
             async def listen() -> None:
                 async for event in news:

@@ -1,6 +1,6 @@
-"""Hosts' ways into a real server, as plain JSON-RPC in both eras: over pipes, streamable HTTP and HTTP+SSE.
+"""Hosts' clients of a real server, in plain JSON-RPC in both eras: over pipes, streamable HTTP and HTTP+SSE.
 
-A door makes one call at a time, in the thread of its host. Who gives up on a call leaves it in one of the ways that
+A client makes one call at a time, in the thread of its host. Who gives up on a call leaves it in one of the ways that
 hosts have: silently, by saying so, by dropping the connection, or, where the server is the host's own, by killing it.
 """
 
@@ -37,7 +37,7 @@ class Unheard(Exception):  # noqa: N818  what hosts do is no error
     """The host gave up before the answer came."""
 
 
-class Door(Protocol):
+class RpcClient(Protocol):
     """A way into a server."""
 
     def ask(self, method: str, params: Json, seconds: float) -> Json:
@@ -45,7 +45,7 @@ class Door(Protocol):
         ...
 
     def leave(self, how: Leave) -> None:
-        """Leaves the request that was given up; the next one may need a new door."""
+        """Leaves the request that was given up; the next one may need a new client."""
         ...
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ def result_of(message: Json) -> Json:
     return message.get("result", message)
 
 
-class StdioDoor:
+class StdioRpcClient:
     """The pipes of a server that is the host's own."""
 
     def __init__(self, server: ServerProcess, era: Era) -> None:
@@ -115,7 +115,7 @@ class StdioDoor:
         self._server.close()
 
 
-class HttpDoor:
+class HttpRpcClient:
     """Streamable HTTP, with a session in the 2025 era and without one in that of 2026."""
 
     def __init__(self, origin: str, era: Era) -> None:
@@ -166,7 +166,7 @@ class HttpDoor:
             self._client.post(self._url, json=message, headers=self._headers)
 
 
-class SseDoor:
+class SseRpcClient:
     """The older transport: one stream for all that the server says, and a POST for each message of the host."""
 
     def __init__(self, origin: str, era: Era) -> None:

@@ -1,64 +1,34 @@
-"""The programs that the suites drive, each in a process of its own that ends with its context.
+"""The programs that tests drive, each in a process of its own that ends with its context.
 
 Nothing of the caller's settings reaches them, and nothing that they are asked to reach lies beyond this machine.
 """
 
-import json
 import os
 import subprocess
 import sys
 import threading
-import urllib.request
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import Process
+from mcp.client.stdio import StdioServerParameters
+
+from runway_mcp.simulator.world import TOKEN
 
 OURS = ("USEAPI_", "RUNWAY_MCP_")
 PROGRAM = (sys.executable, "-m", "runway_mcp")
 GRACE_SECONDS = 10
 ROOT = Path(__file__).parents[2]
 
-Json = dict[str, Any]
-
 
 def environment(**ours: str) -> dict[str, str]:
     """The environment of a program: the caller's without our variables and without proxies, and then `ours`."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(OURS)}
     return kept | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONPATH": str(ROOT)} | ours
-
-
-@dataclass(frozen=True)
-class StandIn:
-    """A running stand-in: the base URL of its API, and the token that it takes."""
-
-    url: str
-    token: str
-
-    def state(self) -> Json:
-        """What happened so far: counts of requests, accepted tasks, credits."""
-        return self._ask("GET", "state")
-
-    def submits(self) -> int:
-        """How many requests to extend arrived, whatever became of them."""
-        requests: dict[str, int] = self.state()["requests"]
-        return sum(count for name, count in requests.items() if name.startswith("POST /gen3"))
-
-    def add_task(self, **script: Any) -> str:
-        """The taskId of a task made by hand on the website, which goes as the script says."""
-        return self._ask("POST", "tasks", script)["taskId"]
-
-    def clip(self) -> str:
-        """The assetId of a clip that can be extended."""
-        return next(asset["assetId"] for asset in self.state()["assets"] if asset["name"].startswith("Gen-3 Alpha"))
-
-    def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        origin = self.url.removesuffix("/v1/runwayml")
-        content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{origin}/simulator/{path}", content, method=method)  # noqa: S310 - our own URL
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
-            return json.load(answer)
 
 
 @dataclass
@@ -70,7 +40,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Served:
+class HttpServerProcess:
     """A server that listens: its origin, its process, and the lines of its log."""
 
     origin: str
@@ -112,34 +82,51 @@ def _keep(program: Program) -> None:
     program.told.extend(program.process.stderr)
 
 
-@contextmanager
-def stand_in(*, pace: float) -> Generator[StandIn]:
-    """A stand-in whose tasks last `pace` seconds."""
-    command = [sys.executable, "-m", "tests.suites.stand_in", "--pace", str(pace)]
-    with running(command, environment()) as program:
-        assert program.process.stdout
-        line = program.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the stand-in did not start: {''.join(program.told)}")
-        yield StandIn(**json.loads(line))
-
-
-def settings(upstream: StandIn, folder: Path, **ours: str) -> dict[str, str]:
-    """The environment of a server that has this stand-in for useapi.net and this folder for its data."""
-    quick = {"RUNWAY_MCP_POLL_SECONDS": "0.1", "RUNWAY_MCP_DATA_DIR": str(folder)}
-    return environment(USEAPI_URL=upstream.url, USEAPI_TOKEN=upstream.token, **(quick | ours))
+def server_environment(url: str, folder: Path, **ours: str) -> dict[str, str]:
+    """The environment of a server that has the stand-in at this URL for useapi.net and `folder` for its data."""
+    upstream = {"USEAPI_URL": url, "USEAPI_TOKEN": TOKEN}
+    return environment(**upstream, **{"RUNWAY_MCP_POLL_SECONDS": "0.1", "RUNWAY_MCP_DATA_DIR": str(folder)} | ours)
 
 
 @contextmanager
-def server(command: Sequence[str], env: Mapping[str, str]) -> Generator[Served]:
+def http_server_process(command: Sequence[str], env: Mapping[str, str]) -> Generator[HttpServerProcess]:
     """A server on HTTP, from the moment at which it can be reached; `command` makes it listen and say where."""
     with running(command, env) as program:
-        yield Served(_origin(program), program)
+        yield HttpServerProcess(_origin(program), program)
 
 
-def serve(transport: str) -> list[str]:
+def serve_command(transport: str) -> list[str]:
     """The command that serves on a transport; on HTTP and SSE at a port that is free."""
     return [*PROGRAM, "serve", "--transport", transport, *([] if transport == "stdio" else ["--port", "0"])]
+
+
+def stdio_parameters(env: dict[str, str]) -> StdioServerParameters:
+    """How the SDK's client starts a server on stdio."""
+    command, *arguments = serve_command("stdio")
+    return StdioServerParameters(command=command, args=arguments, env=env)
+
+
+@asynccontextmanager
+async def stdio_server_process(env: dict[str, str]) -> AsyncGenerator[Process]:
+    """A server on stdio, with its bare pipes; killed at the end if it still runs then."""
+    async with await anyio.open_process(serve_command("stdio"), env=env, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def http_server_process_of_loop(env: dict[str, str]) -> AsyncGenerator[HttpServerProcess]:
+    """A server on all transports of HTTP, for a test whose event loop has to go on meanwhile."""
+    process = http_server_process(serve_command("sse"), env)
+    served = await anyio.to_thread.run_sync(process.__enter__)
+    try:
+        yield served
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(process.__exit__, None, None, None)
 
 
 def _origin(program: Program) -> str:

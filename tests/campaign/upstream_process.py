@@ -102,7 +102,7 @@ class Witness:
             post.ended = time.monotonic()
 
 
-class Clock:
+class UpstreamClock:
     """Upstream's clock; `ahead` is how much time was let pass."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ async def main() -> None:
 
 async def _serve(order: dict[str, Any], reader: asyncio.StreamReader) -> None:
     """One world, from its `open` to its `close`."""
-    clock = Clock()
+    clock = UpstreamClock()
     world = small_world(
         pace=order["pace"], clock=clock, clips=order.get("clips", 1), **order.get("account", {"permitted": 100_000})
     )
@@ -169,7 +169,7 @@ def _clip(world: World, number: int) -> dict[str, Any]:
     return {"assetId": world.asset_id(asset), "taskId": world.task_id(asset.task), "name": asset.name}
 
 
-def _change(world: World, clock: Clock, order: dict[str, Any]) -> None:
+def _change(world: World, clock: UpstreamClock, order: dict[str, Any]) -> None:
     match order["op"]:
         case "later":
             clock.ahead += order["seconds"]

@@ -8,9 +8,9 @@ from runway_mcp.tasks.intents import WAITING_LEASE, Intent
 from runway_mcp.tasks.lineage import MODELS, Lineage
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.plan import Plan, Wish
+from tests.kit.clock import EPOCH
 
 ACCOUNT = "ana@example.com"
-NOW = 1_800_000_000.0
 
 
 def long_id(kind: str, number: int, account: str = ACCOUNT) -> str:
@@ -53,6 +53,6 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
     )
 
 
-def intent(wish: Wish | None = None, *, now: float = NOW) -> Intent:
+def intent(wish: Wish | None = None, *, now: float = EPOCH) -> Intent:
     """A drafted intent, as its claim at that time leaves it."""
     return replace(draft(plan(wish)), created=now, lease=now + WAITING_LEASE, claim="holder")

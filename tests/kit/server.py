@@ -1,0 +1,85 @@
+"""The real server in the test's process: its lifespan is open, and any number of real clients come and go.
+
+Each client, of either era, has a wire of its own: a pair of streams, as with stdio. A client that leaves closes its
+end, and the server finds that out.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from mcp.client.client import Client
+from mcp.server.lowlevel import Server
+from mcp.server.runner import serve_dual_era_loop
+from mcp.shared.memory import MessageStream, create_client_server_memory_streams
+from pydantic import SecretStr
+
+from runway_mcp.server.app import create_server
+from runway_mcp.server.context import ServerContext
+from runway_mcp.settings import Settings
+from runway_mcp.simulator.world import TOKEN, World
+from tests.kit.client import ToolClient
+from tests.kit.clock import wall_clock
+from tests.kit.upstream import URL, Upstream
+
+
+def settings(folder: Path, **fields: Any) -> Settings:
+    """Settings for the stand-in, with its token."""
+    return Settings.model_validate({"token": SecretStr(TOKEN), "url": URL, "data_dir": folder, **fields})
+
+
+class InProcessServer:
+    """The open server: `context` is what its handlers may reach."""
+
+    def __init__(self, server: Server[Any], context: ServerContext, world: World) -> None:
+        self.context = context
+        self.world = world
+        self._server = server
+
+    @asynccontextmanager
+    async def client(self, mode: str, **fields: Any) -> AsyncGenerator[ToolClient]:
+        """A client on a wire of its own; `fields` are those of the SDK's client."""
+        async with Client(self.wire(), mode=mode, **fields) as client:
+            yield ToolClient(client, self.world)
+
+    @asynccontextmanager
+    async def wire(self) -> AsyncGenerator[MessageStream]:
+        """A wire to the server, and a client's end of it: what is received, what is sent."""
+        async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as group:
+
+            async def serve() -> None:
+                await serve_dual_era_loop(self._server, *theirs, lifespan_state=self.context)
+
+            group.start_soon(serve)
+            try:
+                yield ours
+            finally:
+                await ours[1].aclose()
+
+
+@asynccontextmanager
+async def open_server(
+    world: World,
+    folder: Path,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    now: Callable[[], float] = wall_clock,
+    within: float = 7200,
+    **fields: Any,
+) -> AsyncGenerator[InProcessServer]:
+    """A fresh server over this world or another `transport`, for so many seconds at most; `fields` are its settings."""
+    server = create_server(settings(folder, **fields), transport=transport or Upstream(world), now=now)
+    with anyio.fail_after(within):
+        async with server.lifespan(server) as context:
+            yield InProcessServer(server, context, world)
+
+
+@asynccontextmanager
+async def open_client(world: World, folder: Path, mode: str, **fields: Any) -> AsyncGenerator[ToolClient]:
+    """A client of one era at a fresh server of its own; `fields` are those of `open_server`."""
+    async with open_server(world, folder, **{"within": inf} | fields) as server, server.client(mode) as client:
+        yield client

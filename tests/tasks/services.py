@@ -1,0 +1,33 @@
+"""Task services over a world, each as one server process has it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.simulator.world import World
+from runway_mcp.tasks.service import TaskService, open_tasks
+from tests.kit.clock import wall_clock
+from tests.kit.upstream import URL, Upstream, virtual_world
+
+
+@asynccontextmanager
+async def open_service(world: World, folder: Path, *, poll_seconds: float = 5.0) -> AsyncGenerator[TaskService]:
+    """A task service over a world, as one server process has it; `folder` is its data folder."""
+    async with (
+        RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
+        open_tasks(client, ledger_path=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as service,
+    ):
+        yield service
+
+
+@asynccontextmanager
+async def open_world(folder: Path, *, pace: float = 8.0, **fields: Any) -> AsyncGenerator[tuple[World, TaskService]]:
+    """A world (`fields` of `virtual_world`) and a service over it; every wait inside is bounded by two hours."""
+    world = virtual_world(pace=pace, **fields)
+    with anyio.fail_after(7200):
+        async with open_service(world, folder) as service:
+            yield world, service
