@@ -5,7 +5,10 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -13,18 +16,30 @@ from mcp import Client, StdioServerParameters
 
 from runway_mcp import __version__
 from runway_mcp.cli import main
-from runway_mcp.settings import variables
-from tests.server.http_get import get
+from tests.kit import processes
+from tests.kit.processes import PROGRAM
 
-PROGRAM = (sys.executable, "-m", "runway_mcp")
 SCRIPT = Path(sys.executable).with_name("useapi-runway-mcp")
 SECRET = "user:1234-hunter2"
 
 
 def environment(data: Path, **ours: str) -> dict[str, str]:
     """The environment of a process: this one's without our variables, a data folder of its own, and then `ours`."""
-    names = {variable.name for variable in variables().values()}
-    return {k: v for k, v in os.environ.items() if k not in names} | {"RUNWAY_MCP_DATA_DIR": str(data)} | ours
+    return processes.environment(**{"RUNWAY_MCP_DATA_DIR": str(data)} | ours)
+
+
+def get(url: str, **headers: str) -> tuple[int, Any]:
+    """The status and the JSON of the answer to a GET; None where there is no JSON."""
+    parts = urlsplit(url)
+    assert parts.hostname == "127.0.0.1"
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=5)
+    try:
+        connection.request("GET", parts.path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        return answer.status, json.loads(body) if body.startswith((b"{", b"[")) else None
+    finally:
+        connection.close()
 
 
 def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess[str]:
@@ -123,6 +138,7 @@ def test_a_data_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> No
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_beyond_this_machine_it_does_not_listen_unguarded(tmp_path: Path) -> None:
     ended = run("serve", "--transport", "http", "--host", "192.0.2.1", "--port", "0", data=tmp_path)
 
@@ -130,6 +146,7 @@ def test_beyond_this_machine_it_does_not_listen_unguarded(tmp_path: Path) -> Non
     assert (ended.returncode, ended.stderr) == (2, f"useapi-runway-mcp: {told}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("transport", "paths"), [("http", ["/mcp"]), ("sse", ["/mcp", "/sse"])], ids=str)
 def test_it_says_where_it_listens_answers_there_and_stops_in_order(
     transport: str, paths: list[str], tmp_path: Path
@@ -150,6 +167,7 @@ def test_it_says_where_it_listens_answers_there_and_stops_in_order(
     assert (process.returncode, told) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_access_token_of_the_environment_guards_the_door(tmp_path: Path) -> None:
     with listening("--transport", "http", data=tmp_path, RUNWAY_MCP_ACCESS_TOKEN=SECRET) as (process, lines):
         url = lines[0].split()[-1]
@@ -160,6 +178,7 @@ def test_the_access_token_of_the_environment_guards_the_door(tmp_path: Path) -> 
         assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [(str(SCRIPT),), PROGRAM, (*PROGRAM, "serve"), (*PROGRAM, "serve", "--transport", "stdio")],
@@ -175,6 +194,7 @@ async def test_without_more_it_serves_on_stdio(command: tuple[str, ...], tmp_pat
     assert {"extend_video", "get_task", "list_assets"} <= names
 
 
+@pytest.mark.slow
 def test_a_person_at_a_terminal_is_told_what_it_waits_for_and_can_end_it(tmp_path: Path) -> None:
     terminal, stdin = os.openpty()
     with subprocess.Popen(  # noqa: S603 - our own program
@@ -191,6 +211,7 @@ def test_a_person_at_a_terminal_is_told_what_it_waits_for_and_can_end_it(tmp_pat
     assert (process.returncode, told) == (0, "")
 
 
+@pytest.mark.slow
 def test_on_stdio_it_names_the_folder_of_its_ledger_on_stderr_alone(tmp_path: Path) -> None:
     folder = tmp_path / "of its own"
 
@@ -200,6 +221,7 @@ def test_on_stdio_it_names_the_folder_of_its_ledger_on_stderr_alone(tmp_path: Pa
     assert served.stderr == f"useapi-runway-mcp keeps its ledger in {folder}\n"
 
 
+@pytest.mark.slow
 def test_the_simulator_tells_its_url_and_token_and_stops_in_order(tmp_path: Path) -> None:
     with subprocess.Popen(  # noqa: S603 - our own program
         [*PROGRAM, "simulate", "--pace", "0"], env=environment(tmp_path), stdout=subprocess.PIPE, text=True

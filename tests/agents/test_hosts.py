@@ -138,6 +138,7 @@ PROBED: Sequence[Message] = (DISCOVER, INITIALIZE)
 TWICE: Sequence[Message] = (DISCOVER, DISCOVER, INITIALIZE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", [LEGACY, PROBED, TWICE])
 @pytest.mark.parametrize("pause", [0.0, 1.0])
 async def test_on_stdio_a_handshake_is_taken_after_nothing_or_after_a_probe(
@@ -157,6 +158,7 @@ async def test_on_stdio_a_handshake_is_taken_after_nothing_or_after_a_probe(
         assert film["result"]["structuredContent"]["status"] == "SUCCEEDED"
 
 
+@pytest.mark.slow
 async def test_on_stdio_a_host_of_the_newer_era_calls_after_its_probe_or_without_one(tmp_path: Path) -> None:
     async with a_host(tmp_path) as (wire, clip):
         film = await wire.ask(call("extend_video", META, assetId=clip))
@@ -167,6 +169,7 @@ async def test_on_stdio_a_host_of_the_newer_era_calls_after_its_probe_or_without
         assert again["result"]["structuredContent"]["twin"] is True
 
 
+@pytest.mark.slow
 async def test_on_stdio_the_probe_and_the_handshake_may_come_without_waiting_for_an_answer(tmp_path: Path) -> None:
     async with a_host(tmp_path) as (wire, _):
         await wire.tell({"jsonrpc": "2.0", "id": "probe", **DISCOVER})
@@ -177,6 +180,7 @@ async def test_on_stdio_the_probe_and_the_handshake_may_come_without_waiting_for
         assert len((await wire.ask({"method": "tools/list"}))["result"]["tools"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", [LEGACY, PROBED, (DISCOVER,), ()])
 async def test_on_stdio_the_server_ends_when_its_host_leaves_however_that_began(
     tmp_path: Path, opening: Sequence[Message]

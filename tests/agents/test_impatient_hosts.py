@@ -128,6 +128,7 @@ async def test_after_the_wait_was_shortened_next_step_leads_to_the_film_by_short
         assert client.posts == 1
 
 
+@pytest.mark.slow
 async def test_requests_over_http_without_a_session_learn_nothing_of_one_another(tmp_path: Path) -> None:
     world = small_world(pace=900)
     with anyio.fail_after(60):

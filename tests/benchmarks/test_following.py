@@ -7,6 +7,8 @@ from benchmarks.outage import suffer
 from benchmarks.scenes import Scene, play
 from benchmarks.ways import POLL, loop, ours
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def quick() -> Results:

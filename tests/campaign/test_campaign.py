@@ -16,6 +16,8 @@ from tests.campaign.play import play, played
 from tests.campaign.processes import PROCESS, CampaignLoop, Process
 from tests.campaign.scenario import Act, HostPlan, Incident, Request, Scenario, Spelling
 
+pytestmark = pytest.mark.slow
+
 FILM = Request(clip=0, prompt="the camera rises", seconds=None, seed=None, explore=False)
 LATE = {"method": "POST", "kind": "delay_after", "times": 1, "seconds": 30.0}
 

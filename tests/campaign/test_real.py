@@ -15,6 +15,8 @@ from tests.campaign.scripts import HOUR, Act, Host, Request, Run
 from tests.campaign.stops import Stop, stop_one
 from tests.campaign.tallies import Tally
 
+pytestmark = pytest.mark.slow
+
 KEY = Key("clip", "the camera rises", 5, explore=False, seed=None)
 BODY = {"assetId": "clip", "text_prompt": "the camera rises", "seconds": 5, "seed": 99, "replyRef": "ours"}
 ASKED: dict[str, Any] = {"text_prompt": "the camera rises", "wait_seconds": 2}

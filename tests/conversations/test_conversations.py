@@ -11,7 +11,7 @@ from tests.conversations.stories import RISE, STORIES, Scene
 from tests.kit.server import open_client
 from tests.kit.upstream import Upstream, virtual_world
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.slow]
 
 WAIT = 45.0
 

@@ -6,7 +6,7 @@ import pytest
 from tests.conversations.__main__ import ERAS, wishes
 from tests.conversations.wishes import WISHES, played
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.slow]
 
 # What each wish ends with, in either reading; how many calls it may take; credits that it may cost.
 ENDS = {

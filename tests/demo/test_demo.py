@@ -9,6 +9,8 @@ import pytest
 
 from runway_mcp.media.frames import read_film
 
+pytestmark = pytest.mark.slow
+
 MISLEADING = {
     "USEAPI_TOKEN": "user:1-mine",
     "USEAPI_URL": "http://127.0.0.1:9",

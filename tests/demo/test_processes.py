@@ -11,6 +11,8 @@ import pytest
 
 from runway_mcp.demo import run_demo
 
+pytestmark = pytest.mark.slow
+
 GREETING = """
 import sys, time
 role = sys.argv[1]

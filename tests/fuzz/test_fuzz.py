@@ -27,6 +27,7 @@ MODELS: dict[str, type[Arguments]] = {"extend_video": ExtendVideo, "get_task": G
 RIGHT = {"extend_video": {"assetId": KNOWN.clip}, "get_task": {"taskId": KNOWN.endless}, "list_assets": {}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pester", [partial(on_stdio, era="2025"), partial(on_stdio, era="2026"), on_http], ids=["2025", "2026", "http"]
 )

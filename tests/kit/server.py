@@ -81,5 +81,5 @@ async def open_server(
 @asynccontextmanager
 async def open_client(world: World, folder: Path, mode: str, **fields: Any) -> AsyncGenerator[ToolClient]:
     """A client of one era at a fresh server of its own; `fields` are those of `open_server`."""
-    async with open_server(world, folder, **{"within": inf} | fields) as server, server.client(mode) as client:
+    async with open_server(world, folder, within=inf, **fields) as server, server.client(mode) as client:
         yield client

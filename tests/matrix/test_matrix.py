@@ -10,6 +10,8 @@ from runway_mcp.simulator.faults import Fault
 from tests.kit.protocol_tasks import TakesTasks
 from tests.matrix.clients import ERAS, PATIENCE, Progress, TransportClient, structured
 
+pytestmark = pytest.mark.slow
+
 TOOLS = {"extend_video", "get_task", "list_assets"}
 
 

@@ -72,6 +72,7 @@ WHOLE_ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", WHOLE_ANSWERS.values(), ids=WHOLE_ANSWERS.keys())
 async def test_an_answer_to_a_submit_cut_at_any_byte_is_unclear_and_never_posted_again(whole: bytes) -> None:
     cuts = [whole[:length] for length in range(len(whole))]
@@ -155,6 +156,7 @@ async def test_a_proxy_that_refuses_the_way_is_a_refusal() -> None:
     assert TOKEN.encode() not in it.requests[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(host: str) -> None:
     async with api([as_http(200, SHORT)]) as it, api([]) as proxy:

@@ -204,6 +204,7 @@ async def a_real_world(pace: float = 0.2) -> AsyncGenerator[tuple[World, str]]:
             yield world, url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["auto", "legacy"])
 async def test_on_stdio_a_cancelled_call_spends_once_or_never(tmp_path: Path, era: Literal["auto", "legacy"]) -> None:
     async with a_real_world() as (world, url):
@@ -212,6 +213,7 @@ async def test_on_stdio_a_cancelled_call_spends_once_or_never(tmp_path: Path, er
             await all_moments(client, world)
 
 
+@pytest.mark.slow
 async def test_on_each_http_transport_a_cancelled_call_spends_once_or_never(tmp_path: Path) -> None:
     transports: list[tuple[str, Literal["auto", "legacy"]]] = [
         ("/mcp", "auto"),
@@ -246,6 +248,7 @@ async def terminate(process: Process) -> None:
     process.send_signal(signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "answered"), [(close_stdin, False), (terminate, True)])
 async def test_a_server_that_ends_while_its_post_is_out_is_taken_up_by_the_next_and_posts_once(
     tmp_path: Path, end: Callable[[Process], Any], answered: bool

@@ -79,6 +79,7 @@ async def ask_until_the_end(client: ToolClient, handle: TaskHandle) -> None:
         pass
 
 
+@pytest.mark.slow
 async def test_so_many_tasks_are_polled_and_the_one_that_was_left_longest_makes_room(tmp_path: Path) -> None:
     world = virtual_world(pace=math.inf)
     tasks = [world.task_id(add_task(world, queue=0, duration=math.inf)) for _ in range(MOST_POLLED + 2)]

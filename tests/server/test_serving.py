@@ -100,6 +100,7 @@ def toy_process() -> Generator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+@pytest.mark.slow
 async def test_a_signal_ends_the_server_in_order_and_soon_although_clients_listen() -> None:
     hanging = 0
 

@@ -13,6 +13,8 @@ from mcp.types import TextContent
 
 from tests.server.toy import STEPS
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "tests.server.toy", "stdio"]
 OPENING: list[dict[str, Any]] = [
     {

@@ -33,8 +33,8 @@ async def test_an_asset_shows_what_the_vendor_s_page_shows(api: httpx.AsyncClien
     assert body == {
         "assetId": clip(world),
         "id": asset.uuid,
-        "createdAt": "2026-07-25T16:20:00.000Z",
-        "updatedAt": "2026-07-25T16:20:00.000Z",
+        "createdAt": "2027-01-15T07:00:00.000Z",
+        "updatedAt": "2027-01-15T07:00:00.000Z",
         "name": "Gen-3 Alpha 358000000, clip 0.mp4",
         "mediaType": "video",
         "mediaSubtype": None,

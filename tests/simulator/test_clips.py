@@ -16,6 +16,8 @@ from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import extend
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 50.0
 
 

@@ -40,8 +40,8 @@ async def test_a_submit_answers_as_the_vendor_s_page_shows(api: httpx.AsyncClien
     assert {name: body[name] for name in body.keys() - {"taskId", "id", "options"}} == {
         "name": "Gen-3 Alpha 7, rise",
         "image": None,
-        "createdAt": "2026-07-25T17:20:00.000Z",
-        "updatedAt": "2026-07-25T17:20:00.000Z",
+        "createdAt": "2027-01-15T08:00:00.000Z",
+        "updatedAt": "2027-01-15T08:00:00.000Z",
         "taskType": "gen3a",
         "status": "PENDING",
         "error": None,

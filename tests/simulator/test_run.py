@@ -23,6 +23,7 @@ LIMIT = 20.0
 PROGRAM = "import asyncio; from runway_mcp.simulator.run import simulate; asyncio.run(simulate(pace=1))"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_prints_one_line_when_it_listens_and_exits_0_when_told(told: signal.Signals) -> None:
     with subprocess.Popen(  # noqa: S603 - this interpreter

@@ -214,7 +214,7 @@ TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
     ({"result": "tail"}, result, tuple, (5, 5, 120)),
     ({}, films_told, list, [("SUCCEEDED", 1, 1, 2)] * 2),
     ({"late_films": 2.0}, films_told, list, [("SUCCEEDED", 0, 0, 2), ("SUCCEEDED", 1, 1, 2)]),
-    ({}, dated, list, [["Sat, 25 Jul 2026 17:21:01 GMT"]] * 4),
+    ({}, dated, list, [["Fri, 15 Jan 2027 08:01:01 GMT"]] * 4),
     ({"date_header": False}, dated, list, [[]] * 4),
     ({}, metadata, list, [FORM_B, FORM_A]),
     ({"metadata": "A"}, metadata, list, [FORM_A, FORM_A]),

@@ -126,6 +126,7 @@ def looks(setup: Setup) -> int:
     return setup.world.requests["GET /scheduler"] + setup.world.requests["GET /tasks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ANSWERS)
 @pytest.mark.parametrize("arrived", [True, False])
 async def test_a_refusal_that_nobody_can_check_may_have_been_charged_and_is_not_posted_again(
