@@ -205,7 +205,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace, _form: Redacted) -> int:
-    _need("av")
+    _need(av="av", pillow="PIL")
     import anyio
 
     from runway_mcp.simulator.run import simulate
@@ -218,14 +218,14 @@ def _simulate(arguments: argparse.Namespace, _form: Redacted) -> int:
 
 
 def _demo(arguments: argparse.Namespace, _form: Redacted) -> int:
-    _need("av", "rich")
+    _need(av="av", pillow="PIL", rich="rich")
     from runway_mcp.demo import run_demo
 
     return run_demo(arguments.seconds, arguments.out, arguments.pace)
 
 
-def _need(*packages: str) -> None:
-    """Refuses to start what would fail half-way for want of an optional package."""
-    missing = " and ".join(package for package in packages if importlib.util.find_spec(package) is None)
+def _need(**modules: str) -> None:
+    """Refuses to start what would fail half-way for want of an optional package; each is named with its module."""
+    missing = " and ".join(package for package, module in modules.items() if importlib.util.find_spec(module) is None)
     if missing:
         raise CommandError(f"this needs {missing}: pip install '{PROGRAM}[media]'", 1)
