@@ -30,7 +30,7 @@ _SPARE = 65_536
 
 
 class MediaMissing(RuntimeError):  # noqa: N818 - what is missing is the point
-    """Refuses to make films where the codec library is not installed."""
+    """Refuses to make films where the codec or the picture library is not installed."""
 
 
 class PaintedFilms:
@@ -39,8 +39,8 @@ class PaintedFilms:
     instant = False
 
     def __init__(self, *, find: Callable[[str], object] = find_spec) -> None:
-        if find("av") is None:
-            raise MediaMissing("Real films need a codec library: pip install 'useapi-runway-mcp[media]'")
+        if find("av") is None or find("PIL") is None:
+            raise MediaMissing("Real films need a codec and a picture library: pip install 'useapi-runway-mcp[media]'")
         self._lock = threading.Lock()
         self._films: dict[Film, bytes] = {}
         self._sceneries: dict[tuple[int, int, int], Scenery] = {}
@@ -58,7 +58,10 @@ class PaintedFilms:
         """Return the film's first picture as a JPEG file."""
         with self._lock:
             start = film.seconds + sum(film.added[:-1]) if film.tail else 0.0
-            return _jpeg(self._scenery(film).frame(start, film.seconds, film.added))
+            picture = io.BytesIO()
+            frame: Any = self._scenery(film).frame(start, film.seconds, film.added)
+            frame.to_image().save(picture, "JPEG", quality=92)
+            return picture.getvalue()
 
     def _render(self, film: Film) -> bytes:
         if film not in self._films:
@@ -124,13 +127,3 @@ def _filled(film: bytes, size: int) -> bytes:
     if room < 8:  # noqa: PLR2004 - the head of a box
         raise ValueError(f"A film of {len(film)} bytes does not fit into {size}.")
     return film + room.to_bytes(4, "big") + b"free" + bytes(room - 8)
-
-
-def _jpeg(frame: "av.VideoFrame") -> bytes:
-    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
-
-    encoder: Any = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, "yuvj420p", _TICK
-    encoder.options = {"qmin": "3", "qmax": "3"}
-    whole = frame.reformat(format="yuvj420p")
-    return b"".join(bytes(packet) for packet in [*encoder.encode(whole), *encoder.encode(None)])

@@ -126,9 +126,10 @@ def test_a_film_that_does_not_fit_its_promised_size_is_refused() -> None:
         Tight().render(small(1))
 
 
-def test_without_the_codec_library_the_extra_is_named() -> None:
+@pytest.mark.parametrize("missing", ["av", "PIL"])
+def test_without_one_of_its_libraries_the_extra_is_named(missing: str) -> None:
     with pytest.raises(MediaMissing, match=r"pip install 'useapi-runway-mcp\[media\]'"):
-        PaintedFilms(find=lambda _: None)
+        PaintedFilms(find=lambda name: None if name == missing else name)
 
 
 def test_blanks_differ_and_have_the_size_they_say() -> None:
