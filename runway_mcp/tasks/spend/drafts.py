@@ -1,4 +1,4 @@
-"""From a plan to what is written and sent for it: the intent, and the body of its POST."""
+"""Drafts of a submit: from a plan to its intent and to the body of its POST."""
 
 import secrets
 import uuid
@@ -12,10 +12,10 @@ _TOKEN_BYTES = 24
 
 
 def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
-    """An intent for a plan, nothing posted yet; a seed and a replyRef are made where the caller gave none.
+    """A new intent for a plan, without a POST; makes a seed and a replyRef if the caller gave none.
 
-    With `calls_back` a wish without a replyUrl gets a callback token too, which nobody can guess. Its times and its
-    claim are the ledger's to give.
+    With `calls_back` and no replyUrl it also gets an unguessable callback token. The ledger sets its times and its
+    claim.
     """
     wish, identity = plan.wish, uuid.uuid4().hex
     return Intent(
@@ -44,9 +44,9 @@ def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
 
 
 def request_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> ExtendRequest:
-    """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`.
+    """The body of the POST: the plan's request with the intent's seed and replyRef; Turbo takes no `seconds`.
 
-    `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
+    `callbacks` is the address of this server's callbacks; the intent's token completes it to a replyUrl.
     """
     wish = plan.wish
     own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
