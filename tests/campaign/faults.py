@@ -183,7 +183,7 @@ FAULTS: dict[str, Fault] = {
     "11: the clip is read before the ledger is asked": Fault(
         (
             Change(
-                "server/tools/call.py",
+                "server/tools/extend_video.py",
                 "    if earlier is not None:\n        submitted = await _answered_before(",
                 "    if earlier is not None and await _plan(call, wish, deadline, dry=arguments.dry_run):\n"
                 "        submitted = await _answered_before(",

@@ -324,7 +324,7 @@ async def test_a_fault_of_our_own_ends_neither_the_reader_nor_the_process(caplog
         booth.single = dict
 
         await ends(watcher, booth, course, patience=100.0)
-    assert "stumbled" in caplog.text
+    assert "with a fault of this server" in caplog.text
 
 
 async def test_a_task_may_be_followed_while_a_page_is_taken_in() -> None:

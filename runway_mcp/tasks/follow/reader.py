@@ -189,7 +189,7 @@ class AccountReader:
             _log.info("an account's tasks could not be read: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             self._pause = _LONGEST_BACKOFF * self._poll
-            _log.exception("the reader of an account stumbled and goes on")
+            _log.exception("reading an account failed with a fault of this server; it goes on")
         finally:
             self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
 

@@ -149,7 +149,9 @@ class Watcher:
         try:
             await reader.run()
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("the reader of an account broke down; its tasks are followed again when they are asked for")
+            _log.exception(
+                "the reader of an account ended with a fault of this server; its tasks are followed again when asked for"
+            )
         finally:
             del self._readers[account]
 

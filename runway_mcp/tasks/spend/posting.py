@@ -103,7 +103,7 @@ class Posts:
             except LedgerError as error:
                 post.outcome = error
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-                _log.exception("a submit stumbled and is looked for")
+                _log.exception("a submit failed with a fault of this server and is looked for")
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
                 self._reconciler.keep_looking(intent)
             finally:

@@ -112,7 +112,7 @@ class Reconciler:
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-                _log.exception("looking for what others left stumbled")
+                _log.exception("looking for what other processes left failed with a fault of this server")
 
     async def failure(self, intent: Intent) -> Failure:
         """The failure of a submit of unknown outcome, with candidate tasks once the intent is closed."""
@@ -131,7 +131,7 @@ class Reconciler:
         except LedgerError as error:
             _log.warning("%s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("looking for a submit stumbled")
+            _log.exception("looking for a submit failed with a fault of this server")
         return None
 
     async def _keep_looking(self, intent: Intent) -> None:
