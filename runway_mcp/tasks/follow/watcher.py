@@ -150,7 +150,7 @@ class Watcher:
             await reader.run()
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception(
-                "the reader of an account ended with a fault of this server; its tasks are followed again when asked for"
+                "the reader of an account ended with a fault of this server; its tasks are followed again on demand"
             )
         finally:
             del self._readers[account]
