@@ -46,7 +46,7 @@ def remembered_failure(intent: Intent) -> Failure | None:
 def deleted(intent: Intent) -> Failure:
     """The failure of a request whose film was made and has been deleted since."""
     message = (
-        f"This request was submitted before, on {day(intent)}, and its film was deleted on Runway's side. To make and "
+        f"This request was submitted before, on {date_of(intent)}, and its film was deleted on Runway's side. To make and "
         "pay another one, give another `seed`."
     )
     return Failure(GONE, message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
@@ -61,7 +61,7 @@ def gone_words(task_id: str) -> tuple[str, str]:
     )
 
 
-def day(intent: Intent) -> str:
+def date_of(intent: Intent) -> str:
     """When the intent was submitted, in words."""
     return f"{iso(intent.created)[:16].replace('T', ' ')} UTC"
 

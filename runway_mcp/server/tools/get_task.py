@@ -1,4 +1,4 @@
-"""What `get_task` does: reads a task, and waits for its end as long as was asked."""
+"""The tool `get_task`: reads a task, and waits for its end within the deadline."""
 
 import anyio
 
@@ -12,7 +12,7 @@ from runway_mcp.tasks.history import intent_of
 
 
 async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
-    """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
+    """The task at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
