@@ -20,7 +20,7 @@ from mcp_types import (
 )
 
 from runway_mcp.server.context import RequestContext
-from runway_mcp.server.contract.text import quoted
+from runway_mcp.server.contract.text import in_quotes
 
 SECONDS = ("5", "10")
 """The values that the argument `seconds` takes."""
@@ -157,7 +157,7 @@ async def get_prompt(_ctx: RequestContext, params: GetPromptRequestParams) -> Ge
 def prompt_named(name: str) -> Prompt:
     """The prompt of this name; raises `MCPError`, which lists the names."""
     if name not in PROMPTS:
-        raise MCPError(INVALID_PARAMS, f"Unknown prompt {quoted(name)}. The prompts are {', '.join(PROMPTS)}.")
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt {in_quotes(name)}. The prompts are {', '.join(PROMPTS)}.")
     return PROMPTS[name]
 
 
@@ -165,14 +165,14 @@ def _read(prompt: Prompt, given: Mapping[str, str]) -> dict[str, str]:
     """The arguments that are not blank; raises `MCPError` for unknown, missing and invalid ones."""
     arguments = {each.name: each for each in prompt.arguments or ()}
     accepted = f"{prompt.name} takes {', '.join(arguments)}."
-    if unknown := [quoted(name) for name in given if name not in arguments]:
+    if unknown := [in_quotes(name) for name in given if name not in arguments]:
         raise MCPError(INVALID_PARAMS, f"{prompt.name} takes no argument {', '.join(unknown[:3])}. {accepted}")
     read = {name: value.strip() for name, value in given.items() if value.strip()}
     for name, argument in arguments.items():
         if argument.required and name not in read:
             raise MCPError(INVALID_PARAMS, f"{name} is missing. {argument.description}")
     if read.get("seconds", "5") not in SECONDS:
-        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {quoted(read['seconds'])}.")
+        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {in_quotes(read['seconds'])}.")
     return read
 
 

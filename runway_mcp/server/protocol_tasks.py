@@ -28,7 +28,7 @@ from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.server.reads import note_end, task_of
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import remembered_task
@@ -121,7 +121,7 @@ def install(server: Server[ServerContext]) -> None:
 async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskState:
     """The task as it stands, with its result once it has ended; upstream is read only if no observer has its state."""
     context, task = ctx.lifespan_context, await _task(ctx, params)
-    intent = await intent_of(context.service, task.task_id)
+    intent = await owning_intent(context.service, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
     await note_end(context, task)
@@ -169,7 +169,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
     except (Failure, RunwayError) as error:
         if error.kind not in _PASSING:
             raise
-        intent = await intent_of(context.service, task_id)
+        intent = await owning_intent(context.service, task_id)
         if intent is None or intent.failure_kind is not None:
             raise
         return remembered_task(intent, task_id)

@@ -13,7 +13,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.arguments import ExtendVideo
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
 from runway_mcp.tasks.service import TaskService, write_down
@@ -153,7 +153,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
         try:
             return await service.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
-            intent = await intent_of(service, task_id)
+            intent = await owning_intent(service, task_id)
             if intent is not None and intent.ended is not None:
                 return await _remembered(service, intent)
             if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):

@@ -63,7 +63,7 @@ async def older_tasks(service: TaskService, email: str | None, offset: int) -> t
     return _merged([service.client.as_told(task) for task in listed], ()), _following(listed, offset)
 
 
-async def intent_of(service: TaskService, task_id: str) -> Intent | None:
+async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
     """The intent that owns a task; None if there is none or the ledger cannot be read."""
     try:
         return await service.ledger.of_task(task_id)

@@ -46,8 +46,8 @@ def remembered_failure(intent: Intent) -> Failure | None:
 def deleted(intent: Intent) -> Failure:
     """The failure of a request whose film was made and has been deleted since."""
     message = (
-        f"This request was submitted before, on {date_of(intent)}, and its film was deleted on Runway's side. To make and "
-        "pay another one, give another `seed`."
+        f"This request was submitted before, on {date_of(intent)}, and its film was deleted on Runway's side. To make "
+        "and pay another one, give another `seed`."
     )
     return Failure(GONE, message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
 

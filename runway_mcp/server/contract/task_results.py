@@ -25,7 +25,7 @@ from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.policy import Day, Quote, iso
-from runway_mcp.tasks.recall import day
+from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
@@ -204,13 +204,13 @@ def _task_summary(
         return _standing_summary(task, failure, lineage, cost)
     if failure is None and task.is_terminal:
         film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
-        return f"Nothing new was made or charged: this is the film of {day(since)}{film} {_OTHER_TAKE}"
+        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film} {_OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, cost)
     return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
 
 
 def _submitted_on(intent: Intent) -> str:
-    return f"this request was submitted before, on {day(intent)}."
+    return f"this request was submitted before, on {date_of(intent)}."
 
 
 def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:

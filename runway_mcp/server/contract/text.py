@@ -25,15 +25,15 @@ def standing(task: Task) -> str:
         case "RUNNING":
             words = "running"
         case other:
-            words = f"in Runway's state {quoted(other)}"
+            words = f"in Runway's state {in_quotes(other)}"
     if task.status == "RUNNING" or task.progress:
         words += f", Runway reports {percent(task.progress)}" if task.progress is not None else ""
     elif task.estimated_seconds_to_start:
         words += f", Runway estimates a start in {task.estimated_seconds_to_start:.0f} s"
-    return f"{words} ({quoted(task.progress_text)})" if task.progress_text else words
+    return f"{words} ({in_quotes(task.progress_text)})" if task.progress_text else words
 
 
-def quoted(text: str, longest: int = _LONGEST_QUOTE) -> str:
+def in_quotes(text: str, longest: int = _LONGEST_QUOTE) -> str:
     """Text from outside as one line in quotation marks, cut to `longest` characters."""
     return errors.quoted(text if len(text) <= longest else text[: longest - 1] + "…")
 
@@ -46,7 +46,7 @@ def first_sentence(message: str) -> str:
 
 def one_line(text: str) -> str:
     """Text from outside as one short line without quotation marks, where its origin is clear."""
-    return quoted(text)[1:-1]
+    return in_quotes(text)[1:-1]
 
 
 def percent(ratio: float) -> str:
@@ -99,7 +99,7 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
     if lineage is None:
         return
     if lineage.source_asset_id and lineage.source_asset_id not in step.values():
-        name = f"{quoted(lineage.source_name)}, " if lineage.source_name else ""
+        name = f"{in_quotes(lineage.source_name)}, " if lineage.source_name else ""
         yield f"Extended from: {name}assetId {lineage.source_asset_id}"
     if output.status != "DRY_RUN" and lineage.extensions_left:
         way = ""
@@ -135,7 +135,7 @@ def _summary_prices(output: TaskOutput) -> bool:
 
 
 def _video_lines(video: Video) -> Iterator[str]:
-    facts = [quoted(video.name) if video.name else None, *_measures(video)]
+    facts = [in_quotes(video.name) if video.name else None, *_measures(video)]
     yield f"Film: {', '.join(fact for fact in (*facts, f'assetId {video.asset_id}') if fact)}"
     if video.url:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
@@ -158,7 +158,7 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         yield from _asset_lines(asset)
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
-        prompt = f", {quoted(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
+        prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
         yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
     yield from _next_lines(output.next_step)
@@ -168,11 +168,11 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
     date = one_line(asset.created_at or "")
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
-    name = quoted(asset.name) if asset.name else "unnamed"
+    name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
-        f"from {quoted(asset.source_name)}" if asset.source_name else None,
-        f"prompt {quoted(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"from {in_quotes(asset.source_name)}" if asset.source_name else None,
+        f"prompt {in_quotes(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
     ]

@@ -31,7 +31,7 @@ from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.server.reads import task_of
-from runway_mcp.tasks.history import HistoryEntry, intent_of, newest_tasks, older_tasks
+from runway_mcp.tasks.history import HistoryEntry, newest_tasks, older_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
 
 KEPT_MS = 3_600_000
@@ -118,7 +118,7 @@ async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any
     match address:
         case Address("task", str(task_id)):
             task = await task_of(context, task_id)
-            output = task_output(task, context.reading(task_id), intent=await intent_of(service, task_id))
+            output = task_output(task, context.reading(task_id), intent=await owning_intent(service, task_id))
             return output.wire(), KEPT_MS if _is_final(task) else 0
         case Address("asset", str(asset_id)):
             return asset_output(await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)).wire(), 0

@@ -36,7 +36,7 @@ from runway_mcp.server.contract.task_results import (
     failure_output,
     with_day,
 )
-from runway_mcp.server.contract.text import quoted
+from runway_mcp.server.contract.text import in_quotes
 from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import TaskState, declared
@@ -73,7 +73,7 @@ async def call_tool(
     """
     arrived = anyio.current_time()
     if params.name not in _RUN:
-        raise MCPError(INVALID_PARAMS, f"Unknown tool {quoted(params.name)}. The tools are {', '.join(_RUN)}.")
+        raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(params.name)}. The tools are {', '.join(_RUN)}.")
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
     arguments, waits = plain_arguments(model, params.arguments or {}), context.waits
