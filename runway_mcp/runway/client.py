@@ -19,7 +19,7 @@ from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, Unexpect
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
-from runway_mcp.runway.models import Asset, Credits, Entries, ExtendRequest, RunningTask, Task
+from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
@@ -72,20 +72,15 @@ class RunwayClient:
     ) -> None:
         await self._connections.__aexit__(kind, error, traceback)
 
-    async def extend(self, request: ExtendRequest, *, turbo: bool = False) -> Task:
-        """Submits an extension with one POST, which is never repeated and takes 60 s at most (POST gen3/extend).
+    async def submit(self, submission: Submission) -> Task:
+        """Submits a paid request with one POST, which is never repeated and takes 60 s at most.
 
-        `turbo` selects POST gen3turbo/extend. If nothing was started, raises the refusal: `InvalidRequest` (before
-        sending, for a malformed id or for `seconds` of a turbo clip), `Moderated`, `Unauthorized`,
-        `SubscriptionLapsed`, `NotFound`, `InsufficientCredits`, `Busy`, `AccountBroken`, or `Unavailable` with `sent`
-        False. Raises `SubmitUnclear` for every other outcome.
+        If nothing was started, raises the refusal: `Moderated`, `Unauthorized`, `SubscriptionLapsed`, `NotFound`,
+        `InvalidRequest`, `InsufficientCredits`, `Busy`, `AccountBroken`, or `Unavailable` with `sent` False. Raises
+        `SubmitUnclear` for every other outcome.
         """
-        checked_id(request.asset_id, "assetId")
-        if turbo and request.seconds is not None:
-            raise InvalidRequest("seconds cannot be chosen for a Gen-3 Alpha Turbo video: it always gains 8 s.")
-        path = "/gen3turbo/extend" if turbo else "/gen3/extend"
-        task = submitted(await self._connections.post(self._url + path, request.body()), self._error_context)
-        return self._late_films.told(task)
+        answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
+        return self._late_films.told(submitted(answer, self._error_context))
 
     def as_told(self, task: Task) -> Task:
         """A listed task as `task` would report it: a success without a film counts as RUNNING for 60 s."""

@@ -4,6 +4,7 @@ Input is read leniently: wrong types read as None, only `taskId` and `assetId` a
 `POST gen3/extend` documents. Signed links and callback addresses are kept out of `repr`, and so out of logs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -37,7 +38,7 @@ __all__ = [
     "AssetId",
     "Credits",
     "ExploreMode",
-    "ExtendRequest",
+    "Extension",
     "MaxJobs",
     "Metadata",
     "ReplyRef",
@@ -45,6 +46,7 @@ __all__ = [
     "RunningTask",
     "Seconds",
     "Seed",
+    "Submission",
     "Task",
     "TaskError",
     "TaskOptions",
@@ -77,11 +79,25 @@ MaxJobs = Annotated[
 ]
 
 
-class ExtendRequest(BaseModel):
-    """The body of `POST gen3/extend` and `POST gen3turbo/extend`; refuses what their documentation rules out."""
+class Submission(BaseModel, ABC):
+    """One paid request: the endpoint that takes it, and its body; refuses what the endpoint's documentation rules out.
+
+    A further endpoint is a further subclass; what submits, follows and reconciles it never asks which it is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
 
+    endpoint: str
+
+    @abstractmethod
+    def body(self) -> dict[str, Any]:
+        """The JSON body under wire names, without fields that were not given."""
+
+
+class Extension(Submission):
+    """The extension of a film by `POST gen3/extend` or `POST gen3turbo/extend`; the latter takes no `seconds`."""
+
+    endpoint: str = "gen3/extend"
     asset_id: AssetId = Field(validation_alias="assetId")
     text_prompt: TextPrompt | None = None
     seconds: Seconds | None = None

@@ -5,33 +5,7 @@ from itertools import combinations_with_replacement
 from typing import Literal
 
 from runway_mcp.runway.models import Asset, Task
-
-
-@dataclass(frozen=True)
-class FilmModel:
-    """A Runway model whose films can be extended, with its limits and its price.
-
-    `seconds` are the lengths that an extension can add, the default first; `max_seconds` is the longest film;
-    `max_extensions` counts a chain's extensions. `credits_per_second` is the published rate per added second.
-    """
-
-    task_type: str
-    title: str
-    turbo: bool
-    credits_per_second: int
-    seconds: tuple[int, ...]
-    max_seconds: int
-    max_extensions: int = 3
-
-
-MODELS = {
-    model.task_type: model
-    for model in (
-        FilmModel("gen3a", "Gen-3 Alpha", turbo=False, credits_per_second=10, seconds=(5, 10), max_seconds=40),
-        FilmModel("gen3a_turbo", "Gen-3 Alpha Turbo", turbo=True, credits_per_second=5, seconds=(8,), max_seconds=34),
-    )
-}
-
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 
 # Seconds by which a film may exceed the limit, since each of a chain's clips is some frames too long (10.542 s for 10
 # s).

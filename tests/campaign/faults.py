@@ -223,11 +223,11 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "tasks/spend/posting.py",
-                "                told = await self._dependencies.client.extend(request, turbo=turbo)\n",
+                "                told = await self._dependencies.client.submit(submission)\n",
                 "                try:\n"
-                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n"
+                "                    told = await self._dependencies.client.submit(submission)\n"
                 "                except SubmitUnclear:\n"
-                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n",
+                "                    told = await self._dependencies.client.submit(submission)\n",
             ),
         ),
         kinds=("repeated",),

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
-from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.runway.models import Extension, Task
 from runway_mcp.simulator.library import add_task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.waiting import wait_for
@@ -587,7 +587,7 @@ async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> N
 
 async def test_what_an_earlier_process_left_is_read_soon_and_then_at_leisure(tmp_path: Path) -> None:
     async with open_world(tmp_path, pace=600.0) as (world, service):
-        task = await service.client.extend(ExtendRequest(asset_id=world.asset_id(world.assets[0]), seed=1))
+        task = await service.client.submit(Extension(asset_id=world.asset_id(world.assets[0]), seed=1))
         service.watcher.follow(Task(task_id=task.task_id, status="PENDING"), oldest=400.0)
         await anyio.sleep(POLL)
         assert world.requests["GET /tasks/{id}"] == 1

@@ -21,9 +21,10 @@ from runway_mcp.server.contract.outputs import (
 )
 from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
+from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.policy import Day, Quote, iso
 from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.plan import Plan
@@ -364,7 +365,7 @@ def _arguments(intent: Intent) -> dict[str, Any]:
     given = {
         "assetId": intent.source_asset_id,
         "text_prompt": intent.text_prompt,
-        "seconds": None if model is None or model.turbo else intent.seconds,
+        "seconds": intent.seconds if model is not None and model.chooses_seconds else None,
         "seed": None if intent.seed_generated else intent.seed,
         "exploreMode": intent.explore_mode or None,
         "replyRef": None if intent.reply_ref_generated else intent.reply_ref,

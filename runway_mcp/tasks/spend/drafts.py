@@ -3,7 +3,7 @@
 import secrets
 import uuid
 
-from runway_mcp.runway.models import ExtendRequest
+from runway_mcp.runway.models import Submission
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, State
 from runway_mcp.tasks.spend.plan import Plan
 
@@ -43,21 +43,11 @@ def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
     )
 
 
-def request_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> ExtendRequest:
-    """The body of the POST: the plan's request with the intent's seed and replyRef; Turbo takes no `seconds`.
+def submission_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> Submission:
+    """The plan's submission with the intent's seed and replyRef.
 
-    `callbacks` is the address of this server's callbacks; the intent's token completes it to a replyUrl.
+    `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
     """
-    wish = plan.wish
     own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
-    fields = {
-        "asset_id": plan.source.asset_id,
-        "text_prompt": wish.text_prompt,
-        "seconds": None if plan.model.turbo else plan.seconds,
-        "seed": intent.seed,
-        "explore_mode": wish.explore_mode or None,
-        "reply_url": wish.reply_url or own_url,
-        "reply_ref": intent.reply_ref,
-        "max_jobs": wish.max_jobs,
-    }
-    return ExtendRequest.model_validate(fields)
+    identity = {"seed": intent.seed, "reply_ref": intent.reply_ref, "reply_url": plan.wish.reply_url or own_url}
+    return plan.submission.model_copy(update=identity)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.ids import account_of, kind_of
-from runway_mcp.runway.models import Asset, Task
+from runway_mcp.runway.models import Asset, Extension, Submission, Task
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
-from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, MODELS, FilmModel, Lineage, judge, price, reach
+from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Plan:
     model: FilmModel
     seconds: int
     cost: int
+    submission: Submission
     lineage: Lineage
     account: str | None
     length: float | None
@@ -101,11 +103,25 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         model=model,
         seconds=seconds,
         cost=price(model, seconds, explore=wish.explore_mode),
+        submission=extension_of(wish, source.asset_id, model, seconds),
         lineage=Lineage(source.asset_id, count, left, seconds, source.name, longest),
         account=account_of(source.asset_id),
         length=grown,
         spellings=_spellings(source, parent, wish),
     )
+
+
+def extension_of(wish: Wish, asset_id: str, model: FilmModel, seconds: int) -> Submission:
+    """The request that the model's endpoint takes; its seed, replyRef and replyUrl are the intent's to give."""
+    fields = {
+        "endpoint": model.endpoint,
+        "asset_id": asset_id,
+        "text_prompt": wish.text_prompt,
+        "seconds": seconds if model.chooses_seconds else None,
+        "explore_mode": wish.explore_mode or None,
+        "max_jobs": wish.max_jobs,
+    }
+    return Extension.model_validate(fields)
 
 
 def _spellings(source: Asset, parent: Task, wish: Wish) -> tuple[str, ...]:

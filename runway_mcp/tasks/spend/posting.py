@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
-from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
@@ -67,10 +67,10 @@ class Posts:
         """The intent's POST while it is out; None otherwise."""
         return self._out.get(intent.claim)
 
-    def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
+    def begin(self, intent: Intent, submission: Submission) -> Post:
         """Sends the POST of a waiting intent in the background, unless its claim was lost; it outlives the call."""
         post = self._out[intent.claim] = Post()
-        self._dependencies.background.start_soon(self._post, post, intent, request, turbo)
+        self._dependencies.background.start_soon(self._post, post, intent, submission)
         return post
 
     def look_soon(self, intent: Intent) -> None:
@@ -87,7 +87,7 @@ class Posts:
         for post in self._out.values():
             post.scope.cancel()
 
-    async def _post(self, post: Post, claimed: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
+    async def _post(self, post: Post, claimed: Intent, submission: Submission) -> None:
         intent, dependencies = claimed, self._dependencies
         with post.scope:
             try:
@@ -98,7 +98,7 @@ class Posts:
                     post.outcome = LeaseExpired()
                     return
                 intent = begun
-                outcome = await self._confirmed(intent, await self._answer(post, intent, request, turbo=turbo))
+                outcome = await self._confirmed(intent, await self._answer(post, intent, submission))
                 post.outcome = await self._written(intent, outcome)
             except LedgerError as error:
                 post.outcome = error
@@ -110,14 +110,14 @@ class Posts:
                 del self._out[claimed.claim]
                 post.done.set()
 
-    async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
+    async def _answer(self, post: Post, intent: Intent, submission: Submission) -> Task | RunwayError:
         """The POST's answer, or the task that a look finds meanwhile, whichever comes first."""
         answer: Task | RunwayError | None = None
 
         async def send() -> None:
             nonlocal answer
             try:
-                told = await self._dependencies.client.extend(request, turbo=turbo)
+                told = await self._dependencies.client.submit(submission)
                 answer = SubmitUnclear("an answer that tells of another task") if contradicts(told, intent) else told
             except RunwayError as error:
                 answer = error

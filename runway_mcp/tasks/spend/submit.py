@@ -16,13 +16,13 @@ import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
+from runway_mcp.runway.models import RunningTask, Submission, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
-from runway_mcp.tasks.spend.drafts import draft, request_of
+from runway_mcp.tasks.spend.drafts import draft, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
@@ -141,9 +141,9 @@ class Submissions:
 
         Adds the intent's id to `posted` once this call has sent a POST for it.
         """
-        request = request_of(plan, intent, callbacks=self._callbacks)
+        submission = submission_of(plan, intent, callbacks=self._callbacks)
         try:
-            return await self._posted(intent, request, posted, turbo=plan.model.turbo, deadline=deadline, say=say)
+            return await self._posted(intent, submission, posted, deadline=deadline, say=say)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
         finally:
@@ -151,7 +151,7 @@ class Submissions:
                 await self._withdraw(intent)
 
     async def _posted(
-        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
     ) -> Submitted | None:
         """Posts, and again while the slots are busy; every POST but the first follows a look that found no task."""
         is_first, is_sure = intent.posts == 0, intent.is_verified
@@ -159,7 +159,7 @@ class Submissions:
             if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.id not in posted)
             is_first = False
-            outcome = await self._sent(intent, request, posted, turbo=turbo, deadline=deadline, say=say)
+            outcome = await self._sent(intent, submission, posted, deadline=deadline, say=say)
             match outcome:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
@@ -183,10 +183,10 @@ class Submissions:
         return submitted
 
     async def _sent(
-        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
     ) -> PostOutcome | None:
         """The outcome of a POST; None if unknown by the deadline, or after five seconds if that is later."""
-        post = self._posts.begin(intent, request, turbo=turbo)
+        post = self._posts.begin(intent, submission)
         await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
         if not isinstance(post.outcome, LeaseExpired):
             posted.add(intent.id)
