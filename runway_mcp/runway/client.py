@@ -1,4 +1,4 @@
-"""Client of useapi.net's Runway endpoints, one method each; reads are retried, submits are sent once.
+"""Client of useapi.net's Runway endpoints, one method each; reads are retried, a submit is one POST.
 
 The token is in no message, no `repr` and no chained exception. Cancellation takes effect at once.
 """

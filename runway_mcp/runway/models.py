@@ -1,4 +1,4 @@
-"""Models of what the Runway API takes and returns, under Python names; aliases hold the wire's spelling.
+"""Models of what the Runway API takes and returns, and which statuses end a task; aliases hold the wire's spelling.
 
 Input is read leniently: wrong types read as None, only `taskId` and `assetId` are required. Requests are bounded as
 `POST gen3/extend` documents. Signed links and callback addresses are kept out of `repr`, and so out of logs.

@@ -1,7 +1,7 @@
 """Builds the SDK's low-level `Server`, whose lifespan opens the Runway client and the task service.
 
-Building it reads and opens nothing. Without a token it serves its lists, and each call says what to set. All shared
-state belongs to the lifespan, because one process may serve through several copies of its server.
+Building it reads and opens nothing. Without a token everything can be listed, and each call says what to set. All
+shared state belongs to the lifespan, because one process may serve through several copies of its server.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How long calls wait, learned for each connection from the calls that its host cuts off."""
+"""How long a call waits by default and at most, learned for each connection from the calls that its host cuts off."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """Receiver of upstream's callbacks: each may cause a read or a look; its body is never taken as fact.
 
-Each intent has an unguessable address. Knowing one can cost a read per poll interval and change nothing. A callback
+Each intent has an unguessable address. Knowing one can cause at most one read per poll interval. A callback
 about progress causes no read of its own: it only brings the next read forward while a task has observers.
 """
 

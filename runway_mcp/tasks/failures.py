@@ -1,6 +1,6 @@
-"""Failures of calls: why, whether credits were spent, and what a repeat is good for; decided only here.
+"""Failures of calls: what happened, in the user's words, whether credits were spent, what a repeat is good for.
 
-`retry_safe` says that the identical call can neither charge again nor harm the account; `retry` says when it is worth
+Decided only here. `retry_safe` says that the identical call can neither charge again nor harm the account; `retry` says when it is worth
 making: `now`, `later` or only `after_change`.
 """
 

@@ -1,4 +1,7 @@
-"""Intent: the ledger's record of one request to spend, from before its POST to the task's end."""
+"""Intent: the ledger's record of one request to spend, from before its POST to the task's end.
+
+The idempotency key, which is what makes two requests the same, is computed here.
+"""
 
 import hashlib
 import json

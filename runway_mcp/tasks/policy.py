@@ -1,6 +1,6 @@
-"""The user's spend policy: caps in credits, and quotes, each of which confirms exactly one request.
+"""The user's spend policy: caps per call and per day, and quotes, each of which confirms exactly one request.
 
-A quote is stored when it is made, spent in the transaction that writes its intent, and covers one set of arguments for
+A quote is stored when it is made, used up in the transaction that writes its intent, and covers one set of arguments for
 15 minutes.
 """
 

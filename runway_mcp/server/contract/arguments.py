@@ -1,6 +1,7 @@
 """The arguments of the tools: the models behind the input schemas, and the only reader of a call's arguments.
 
-Lenient where hosts are known to differ, strict in everything else; no value that a host fills in by itself can spend.
+Lenient where hosts are known to differ, strict in everything else; a value that a host fills in by itself never causes
+a spend.
 """
 
 import difflib

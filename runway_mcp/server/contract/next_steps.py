@@ -1,6 +1,6 @@
 """The next call worth making after a result, with all its arguments; None where only the user can decide.
 
-A call that spends is suggested only if the caller asked for exactly that; otherwise a dry run is.
+A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def follow(task_id: str, asked: Asked) -> NextStep:
 def extend_further(asset_id: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
     """A dry run of the next extension; `seconds` and `explore` repeat what was not the default before."""
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
-    reason = "If wanted: prices the next extension, free; with text_prompt for what happens in it."
+    reason = "Prices the next one, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 

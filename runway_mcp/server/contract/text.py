@@ -1,4 +1,4 @@
-"""Results as short text, for hosts that show nothing else: the facts of the structured content, in fewer words."""
+"""The text block of results, for hosts that show nothing else: the facts of the structured content, in fewer words."""
 
 import json
 import re

@@ -1,7 +1,7 @@
 """Asks the user before credits are spent, by an elicitation form.
 
 Under 2026-07-28 the call returns the question, and the host repeats the call with the answer; in the 2025 protocols the
-question is a request during the call. A quote ties both together: the ledger takes it once, for its own arguments.
+question is a request during the call. The question carries a quote, which can be used once, for its own arguments.
 """
 
 import json

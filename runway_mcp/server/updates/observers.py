@@ -1,6 +1,6 @@
-"""Tasks observed from outside a call: by subscriptions, by `subscriptions/listen`, and by hosts that poll.
+"""Observers outside calls: subscriptions, `subscriptions/listen` and hosts that poll, counted for each task.
 
-Each is followed once, at the pace of a waiting call, until it ends or its last observer is gone.
+An observed task is followed once, at the pace of a waiting call, until it ends or its last observer is gone.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Notifies clients of changed resources: connections of the 2025 protocols, `subscriptions/listen` of 2026-07-28.
+"""Notifications of changed resources, to connections of the 2025 protocols and `subscriptions/listen` of 2026-07-28.
 
 A client that reads slowly, or not at all, delays no other, and unsent notifications never pile up.
 """

@@ -1,4 +1,4 @@
-"""Durations of tasks, learned from those that succeeded."""
+"""Durations of tasks: how long each kind takes to run, learned from those that succeeded."""
 
 from collections import deque
 from collections.abc import Iterable

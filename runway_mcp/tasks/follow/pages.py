@@ -1,7 +1,7 @@
 """Task list of an account: which page of it to read, and whether to trust it.
 
 Its order is undocumented; newest first is assumed. If the first page lacks followed tasks, larger pages are read, and
-then the part behind the largest.
+then what follows the largest.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Schedule of an account's reads: pure functions of times, in seconds on one clock.
+"""Schedule (pace) of an account's reads: pure functions of times, in seconds on one clock.
 
-Reads are placed where a change is likely: after the submit, at the expected start, and at the end, forecast from the
-ratio or from durations. Every pause is in units of `poll`, the shortest gap between two reads, which the caller keeps.
+Reads are placed where a change is likely: after the submit, at the expected start, and at the end, forecast from
+upstream's progress or from durations. Every pause is in units of `poll`, the shortest gap between two reads.
 """
 
 from collections.abc import Sequence

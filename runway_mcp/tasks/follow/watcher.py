@@ -1,7 +1,7 @@
 """Watcher of non-terminal tasks: one reader per account, however many tasks and callers it has.
 
-Readers run in the lifespan's task group and outlive the call that started them. Callbacks bring reads forward and make
-them rarer, but their bodies are never taken as fact.
+Readers run in the lifespan's task group and outlive the call that started them. A callback can
+bring a read forward, and while callbacks arrive, reads are fewer; their bodies are never taken as fact.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Matching of an intent to upstream's tasks, for submits of unknown outcome; only reads and compares.
 
-A generated replyRef or seed is unguessable and proves a match. A caller's may recur: it counts only with source,
-options and time, and for a non-terminal task only if the scheduler, which lists only API tasks, lists it.
+A generated replyRef or seed is unguessable and proves a match. One chosen by the caller may occur
+twice: source, options and time must match too, and a running task must be in the scheduler's list of API tasks.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Outcome of a submitted intent for a call: its task as upstream reports it, its film, or its recorded end."""
+"""What a call returns for a submitted intent: its task as upstream reports it, its film, or its recorded end."""
 
 import logging
 from dataclasses import dataclass

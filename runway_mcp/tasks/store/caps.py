@@ -1,4 +1,4 @@
-"""Checks of caps and quotes inside the transaction that spends, so that no two calls share what is left."""
+"""Checks of the caps per call and per day and of quotes, inside the transaction that spends, so that no two calls share what is left."""
 
 import sqlite3
 

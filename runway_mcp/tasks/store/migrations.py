@@ -1,4 +1,4 @@
-"""Migrations of the ledger's file, one per format; requests in a file of any earlier version stay answered."""
+"""Migrations of the ledger's file, one per format; a request in a file of any earlier version stays answered."""
 
 import sqlite3
 from collections.abc import Callable
