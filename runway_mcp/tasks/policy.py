@@ -1,7 +1,7 @@
 """The user's spend policy: caps per call and per day, and quotes, each of which confirms exactly one request.
 
-A quote is stored when it is made, used up in the transaction that writes its intent, and covers one set of arguments for
-15 minutes.
+A quote is stored when it is made, used up in the transaction that writes its intent, and covers one set of arguments
+for 15 minutes.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Checks of the caps per call and per day and of quotes, inside the transaction that spends, so that no two calls share what is left."""
+"""Checks of quotes and of the caps per call and per day, inside the transaction that spends."""
 
 import sqlite3
 
