@@ -10,8 +10,8 @@ import httpx
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.faults import ConnectionLost, Fault
-from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.service import TaskService, open_tasks
 

@@ -47,10 +47,10 @@ def run_demo(
         failure = first if isinstance(first, DemoError) else DemoError(f"the system refused: {first}")
     except* KeyboardInterrupt:
         failure = DemoError("stopped", 128 + signal.SIGINT)
-    return _told(failure) if failure else 0
+    return _report(failure) if failure else 0
 
 
-def _told(failure: DemoError) -> int:
+def _report(failure: DemoError) -> int:
     sys.stderr.write(f"useapi-runway-mcp demo: {failure}\n")
     return failure.code
 
@@ -71,9 +71,9 @@ def _folders(out: Path) -> Generator[Path]:
 def _play(seconds: int, out: Path, pace: float, folder: Path, *, program: Sequence[str], limit: float) -> None:
     import anyio  # noqa: PLC0415  a folder that cannot be written to is told before MCP, which takes a second to import
 
-    from runway_mcp.demo.run import Wish, play  # noqa: PLC0415  likewise
+    from runway_mcp.demo.run import Options, play  # noqa: PLC0415  likewise
 
-    anyio.run(lambda: play(Wish(seconds, out, pace, folder), program=program, limit=limit))
+    anyio.run(lambda: play(Options(seconds, out, pace, folder), program=program, limit=limit))
 
 
 def _first(group: ExceptionGroup[DemoError | OSError]) -> DemoError | OSError:

@@ -61,7 +61,7 @@ async def stand_in(program: Sequence[str], env: Mapping[str, str], *, pace: floa
         try:
             greeting = await _greeting(process, log)
             async with anyio.create_task_group() as group:
-                group.start_soon(_must_live, process, log)
+                group.start_soon(_raise_when_ended, process, log)
                 yield greeting
                 group.cancel_scope.cancel()
         finally:
@@ -115,7 +115,7 @@ async def _greeting(process: Process, log: Log) -> StandIn:
         raise DemoError("the stand-in did not say where it listens") from error
 
 
-async def _must_live(process: Process, log: Log) -> None:
+async def _raise_when_ended(process: Process, log: Log) -> None:
     raise DemoError(f"the stand-in ended (exit {await process.wait()}){log.last_line()}")
 
 

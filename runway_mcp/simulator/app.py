@@ -20,9 +20,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.simulator import callbacks, control, endpoints
-from runway_mcp.simulator.faults import drawn
-from runway_mcp.simulator.files import keep_making, serve_file
-from runway_mcp.simulator.trouble import met_by
+from runway_mcp.simulator.fault_injection import with_faults
+from runway_mcp.simulator.faults import consume
+from runway_mcp.simulator.files import keep_rendering, serve_file
 from runway_mcp.simulator.world import World
 
 BASE = "/v1/runwayml"
@@ -45,12 +45,12 @@ _API: tuple[tuple[str, str, endpoints.Endpoint], ...] = (
 )
 
 _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
-    ("GET", "/simulator/state", control.tell_state),
-    ("PATCH", "/simulator/switches", control.turn_switches),
+    ("GET", "/simulator/state", control.read_state),
+    ("PATCH", "/simulator/switches", control.set_switches),
     ("POST", "/simulator/faults", control.add_faults),
     ("DELETE", "/simulator/faults", control.clear_faults),
-    ("POST", "/simulator/script", control.write_script),
-    ("POST", "/simulator/tasks", control.make_task),
+    ("POST", "/simulator/script", control.add_script),
+    ("POST", "/simulator/tasks", control.create_task),
 )
 
 
@@ -62,19 +62,19 @@ def create_app(world: World, *, send: callbacks.Send = callbacks.send_by_urllib)
         async with anyio.create_task_group() as group:
             group.start_soon(callbacks.keep_delivering, world, send)
             if not world.films.instant:
-                group.start_soon(keep_making, world)
+                group.start_soon(keep_rendering, world)
             yield
             group.cancel_scope.cancel()
 
     return Starlette(
         routes=_routes(world),
-        middleware=[Middleware(Dated, world=world), Middleware(Verbatim), Middleware(Trouble, world=world)],
+        middleware=[Middleware(DateHeader, world=world), Middleware(RawPath), Middleware(FaultInjection, world=world)],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
         lifespan=lifespan,
     )
 
 
-class Dated:
+class DateHeader:
     """Dates every answer that has no date of its own, unless the switch says otherwise."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
@@ -93,7 +93,7 @@ class Dated:
         await self.app(scope, receive, dated)
 
 
-class Verbatim:
+class RawPath:
     """Routes by the path as it was sent: nothing is decoded, and a slash at the end makes no difference."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -107,7 +107,7 @@ class Verbatim:
         await self.app(scope, receive, send)
 
 
-class Trouble:
+class FaultInjection:
     """Counts requests to the API and lets them meet the world's faults."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
@@ -122,9 +122,9 @@ class Trouble:
             return
         below = path.removeprefix(BASE)
         self.world.requests[f"{scope['method']} {_pattern(below)}"] += 1
-        rules = drawn(self.world.faults, scope["method"], below)
+        rules = consume(self.world.faults, scope["method"], below)
         if rules:
-            await met_by(rules, self.world, self.app)(scope, receive, send)
+            await with_faults(rules, self.world, self.app)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 

@@ -15,8 +15,8 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.shapes import callback_body
-from runway_mcp.simulator.stirring import Stirring
 from runway_mcp.simulator.timeline import Moment
+from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World
 
 Send = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -41,9 +41,9 @@ async def deliver_due(world: World, send: Send) -> int:
     now = world.now()
     for task in [task for task in world.tasks if task.reply_url and task.followed]:
         script = _deliveries(world, task)
-        while task.told < len(script) and script[task.told][0] <= now:
-            moment = script[task.told][1]
-            task.told += 1
+        while task.callbacks_sent < len(script) and script[task.callbacks_sent][0] <= now:
+            moment = script[task.callbacks_sent][1]
+            task.callbacks_sent += 1
             sent += 1
             await send(task.reply_url or "", callback_body(world, task, moment))
     return sent
@@ -54,22 +54,22 @@ def next_due(world: World) -> float:
     due = math.inf
     for task in world.tasks:
         if task.reply_url and task.followed:
-            due = min([due, *(at for at, _ in _deliveries(world, task)[task.told :])])
+            due = min([due, *(at for at, _ in _deliveries(world, task)[task.callbacks_sent :])])
     return due
 
 
 async def keep_delivering(world: World, send: Send) -> None:
     """Deliver callbacks as they fall due, until cancelled; wakes early when the world stirs."""
-    stirring = Stirring()
-    world.listeners.append(stirring)
+    wakeup = Wakeup()
+    world.listeners.append(wakeup)
     try:
         while True:
-            event = stirring.event
+            event = wakeup.event
             await deliver_due(world, send)
             with anyio.move_on_after(max(0.0, next_due(world) - world.now())):
                 await event.wait()
     finally:
-        world.listeners.remove(stirring)
+        world.listeners.remove(wakeup)
 
 
 def _deliveries(world: World, task: Task) -> list[tuple[float, Moment]]:

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import FaultError, fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.world import World
@@ -28,21 +28,21 @@ async def controlled(world: World, request: Request, action: Callable[[World, An
         return JSONResponse({"error": str(error)}, 400)
 
 
-def tell_state(world: World, _: Any) -> dict[str, Any]:
+def read_state(world: World, _: Any) -> dict[str, Any]:
     """Return the counts of requests and submits, the credits, the tasks, the switches and the faults left."""
     return {
         "requests": dict(world.requests),
         "accepted": [world.task_id(task) for task in world.accepted],
         "charged": dict(world.charged),
         "remaining": {email: world.remaining(email) for email in world.accounts},
-        "tasks": [_told(world, task) for task in world.tasks],
+        "tasks": [_task_fields(world, task) for task in world.tasks],
         "assets": [{"assetId": world.asset_id(asset), "name": asset.name} for asset in world.assets],
         "switches": asdict(world.switches),
         "faults": len(world.faults),
     }
 
 
-def turn_switches(world: World, changes: Any) -> dict[str, Any]:
+def set_switches(world: World, changes: Any) -> dict[str, Any]:
     """Turn the switches named in a JSON object; return all of them."""
     world.switch(**changes)
     return asdict(world.switches)
@@ -62,18 +62,18 @@ def clear_faults(world: World, _: Any) -> dict[str, int]:
     return {"faults": 0}
 
 
-def write_script(world: World, script: Any) -> dict[str, int]:
+def add_script(world: World, script: Any) -> dict[str, int]:
     """Say how the next accepted task goes; return how many scripts wait."""
     world.script_next(**_scripted(script))
     return {"scripts": len(world.scripts)}
 
 
-def make_task(world: World, described: Any) -> dict[str, Any]:
+def create_task(world: World, described: Any) -> dict[str, Any]:
     """Add a task made by hand; `parent` is an assetId."""
     fields = _scripted(described)
     if fields.get("parent"):
         fields["parent"] = world.find_asset(fields["parent"])
-    return _told(world, add_task(world, **fields))
+    return _task_fields(world, add_task(world, **fields))
 
 
 def _scripted(described: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _scripted(described: Any) -> dict[str, Any]:
     return fields
 
 
-def _told(world: World, task: Task) -> dict[str, Any]:
+def _task_fields(world: World, task: Task) -> dict[str, Any]:
     return {
         "taskId": world.task_id(task),
         "status": task.moment(world.now()).status,

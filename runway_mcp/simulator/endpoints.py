@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from runway_mcp.simulator import refusals, shapes
-from runway_mcp.simulator.orders import Order, page, read_order
 from runway_mcp.simulator.records import KINDS, Asset, MediaType
 from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.studio import delete, extend
+from runway_mcp.simulator.requests import ExtendRequest, page, read_extend_request
+from runway_mcp.simulator.submits import delete, extend
 from runway_mcp.simulator.world import World
 
 MAX_ASSETS = 50
@@ -90,7 +90,7 @@ async def delete_scheduler(world: World, request: Request) -> Response:
     for task in world.running():
         if world.task_id(task) == task_id:
             task.followed = False
-            world.stir()
+            world.notify()
             return JSONResponse({"success": True})
     raise refusals.not_running(task_id)
 
@@ -133,7 +133,7 @@ async def upload_asset(world: World, request: Request) -> Response:
         raise refusals.refused(400, "Request body is empty.")
     known = {key: _number(query[key], key) for key in ("duration", "width", "height") if key in query}
     asset = Asset(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=account.email,
         name=name,
         created=world.now(),
@@ -169,23 +169,23 @@ async def read_features(world: World, request: Request) -> Response:
 
 
 async def _extend(world: World, request: Request, task_type: str) -> Response:
-    order = await _order(request, turbo=task_type == "gen3a_turbo")
-    task = extend(world, order, KINDS[task_type])
+    wanted = await _extend_request(request, turbo=task_type == "gen3a_turbo")
+    task = extend(world, wanted, KINDS[task_type])
     return JSONResponse(shapes.created_body(world, origin_of(request), task))
 
 
-async def _order(request: Request, *, turbo: bool) -> Order:
+async def _extend_request(request: Request, *, turbo: bool) -> ExtendRequest:
     content_type = request.headers.get("content-type", "").partition(";")[0].lower()
     if content_type == "multipart/form-data":
         form: FormData = await request.form()
-        return read_order(dict(form), turbo=turbo, text=True)
+        return read_extend_request(dict(form), turbo=turbo, text=True)
     if content_type != "application/json":
         raise refusals.refused(400, "Content-Type must be application/json or multipart/form-data.")
     try:
         body: Any = json.loads(await request.body())
     except ValueError:
         raise refusals.refused(400, "Request body is not valid JSON.") from None
-    return read_order(body, turbo=turbo)
+    return read_extend_request(body, turbo=turbo)
 
 
 def _asset(world: World, request: Request) -> Asset:

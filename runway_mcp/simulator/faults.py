@@ -63,7 +63,7 @@ class Fault:
         if self.kind not in get_args(FaultKind):
             raise FaultError(f"There is no fault of kind {self.kind!r}.")
 
-    def meets(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Tell whether the rule still has a request of this kind to meet."""
         fits = method == "POST" or self.kind not in _POSTS_ONLY
         return fits and self.times != 0 and self.method in ("*", method) and path.startswith(self.path_prefix)
@@ -82,11 +82,11 @@ def fault(described: dict[str, Any]) -> Fault:
     return Fault(**described)
 
 
-def drawn(rules: list[Fault], method: str, path: str) -> list[Fault]:
+def consume(rules: list[Fault], method: str, path: str) -> list[Fault]:
     """Use up and return the rules that this request meets: any delays, and the first rule of another kind."""
     met: list[Fault] = []
     for rule in rules:
-        if not rule.meets(method, path):
+        if not rule.matches(method, path):
             continue
         met.append(rule)
         if rule.times is not None:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.records import Asset
-from runway_mcp.simulator.stirring import Stirring
+from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World
 
 _NAME = re.compile(r"(?P<uuid>[0-9a-f-]{36})(?:-(?P<preview>\d+))?\.(?P<extension>\w+)")
@@ -49,31 +49,31 @@ async def serve_file(world: World, request: Request) -> Response:
 async def _content(world: World, asset: Asset, *, picture: bool) -> bytes | None:
     if asset.film is None:
         return asset.content
-    return await made(world, asset.film, picture=picture)
+    return await film_bytes(world, asset.film, picture=picture)
 
 
-async def made(world: World, film: Film, *, picture: bool = False) -> bytes:
+async def film_bytes(world: World, film: Film, *, picture: bool = False) -> bytes:
     """Return the film's bytes, or those of its picture, made without blocking the event loop."""
     make: Any = world.films.preview if picture else world.films.render
     return make(film) if world.films.instant else await run_sync(make, film, abandon_on_cancel=True)
 
 
-async def keep_making(world: World) -> None:
+async def keep_rendering(world: World) -> None:
     """Make the films of accepted tasks before anybody asks for them, one by one, until cancelled."""
-    stirring = Stirring()
-    world.listeners.append(stirring)
+    wakeup = Wakeup()
+    world.listeners.append(wakeup)
     seen = len(world.accepted)
     try:
         while True:
-            event = stirring.event
+            event = wakeup.event
             while seen < len(world.accepted):
                 for asset in world.accepted[seen].artifacts:
                     if asset.film is not None:
-                        await made(world, asset.film)
+                        await film_bytes(world, asset.film)
                 seen += 1
             await event.wait()
     finally:
-        world.listeners.remove(stirring)
+        world.listeners.remove(wakeup)
 
 
 def _ranged(content: bytes, wanted: str | None, media_type: str) -> Response:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.timeline import Moment, Script, shown
+from runway_mcp.simulator.timeline import Moment, Script, index_at
 
 MediaType = Literal["video", "image", "audio"]
 MetadataForm = Literal["A", "B", "null"]
@@ -73,7 +73,7 @@ class Asset:
     size: int = 0
 
     @property
-    def born(self) -> float:
+    def exists_from(self) -> float:
         """From when on the asset exists."""
         return self.task.ends if self.task else self.created
 
@@ -101,11 +101,11 @@ class Task:
     starts: float = 0.0
     ends: float = 0.0
     moments: tuple[Moment, ...] = ()
-    told: int = 0
+    callbacks_sent: int = 0
 
     def moment(self, now: float) -> Moment:
         """Return what the task shows at this time."""
-        return self.moments[shown(self.moments, now)]
+        return self.moments[index_at(self.moments, now)]
 
     def ended(self, now: float) -> bool:
         """Tell whether the task has come to its end."""

@@ -62,7 +62,7 @@ def busy(email: str, max_jobs: int, running: Sequence[Mapping[str, Any]], *, ret
         "runningTasks": {email: list(running)},
         "code": 429,
     }
-    return Refusal(429, body, headers=_patience(retry_after))
+    return Refusal(429, body, headers=_retry_after(retry_after))
 
 
 def throttled(*, code: bool, retry_after: float | None) -> Refusal:
@@ -72,7 +72,7 @@ def throttled(*, code: bool, retry_after: float | None) -> Refusal:
         "You have too many tasks running or pending. Please wait for some of them to finish before starting more.",
         code=code,
     )
-    refusal.headers.update(_patience(retry_after))
+    refusal.headers.update(_retry_after(retry_after))
     return refusal
 
 
@@ -90,5 +90,5 @@ def _bare(status: int, sentence: str, *, code: bool) -> Refusal:
     return refused(status, sentence) if code else Refusal(status, {"error": sentence})
 
 
-def _patience(retry_after: float | None) -> dict[str, str]:
+def _retry_after(retry_after: float | None) -> dict[str, str]:
     return {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runway_mcp.simulator.app import BASE, create_app
+from runway_mcp.simulator.builders import seeded_world
 from runway_mcp.simulator.clips import PaintedFilms
-from runway_mcp.simulator.library import seeded_world
 from runway_mcp.simulator.world import World
 
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -94,12 +94,12 @@ async def simulate(
     """
     if world is None:
         world = seeded_world(pace=pace, films=PaintedFilms())
-    with _until_told() as told:
+    with _until_signal() as stop:
         async with running(world, host=host, port=port) as url:
-            told_to = out or sys.stdout
-            told_to.write(json.dumps({"url": url, "token": world.token}) + "\n")
-            told_to.flush()
-            await told.wait()
+            output = out or sys.stdout
+            output.write(json.dumps({"url": url, "token": world.token}) + "\n")
+            output.flush()
+            await stop.wait()
 
 
 class _Server(uvicorn.Server):
@@ -126,17 +126,17 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _until_told() -> Generator[anyio.Event]:
+def _until_signal() -> Generator[anyio.Event]:
     """Give an event that SIGINT and SIGTERM set; must run in the main thread."""
-    told = anyio.Event()
+    stop = anyio.Event()
     loop = get_running_loop()
 
-    def tell(_: int, __: FrameType | None) -> None:
-        loop.call_soon_threadsafe(told.set)
+    def on_signal(_: int, __: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop.set)
 
-    before = {each: signal.signal(each, tell) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield told
+        yield stop
     finally:
         for each, previous in before.items():
             signal.signal(each, previous)

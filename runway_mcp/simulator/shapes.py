@@ -70,12 +70,12 @@ def scheduler_body(world: World) -> list[dict[str, str]]:
 
 def asset_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
     """Return an asset as lists and reads show it; an upload has no making task."""
-    born = _date(world, asset.born)
+    created = _date(world, asset.exists_from)
     body: dict[str, Any] = {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         "name": asset.name,
         **_links(world, origin, asset),
         "mediaType": asset.media_type,
@@ -97,19 +97,19 @@ def asset_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
         body["taskId"] = world.task_id(asset.task)
     if asset.uploaded:
         del body["mediaSubtype"]
-    return _seasoned(world, body)
+    return _with_extra_fields(world, body)
 
 
 def upload_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
     """Return the answer to an upload, which has another shape than every other asset."""
-    born = _date(world, asset.born)
+    created = _date(world, asset.exists_from)
     owner = {"id": world.accounts[asset.email].user_id, "username": asset.email.partition("@")[0]}
     return {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
         "user": owner,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         "name": asset.name,
         "description": "",
         "type": {"name": asset.media_type, "type": asset.media_type, "isDirectory": False},
@@ -183,16 +183,16 @@ def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | 
         "artifacts": [_artifact(world, origin, asset) for asset in task.artifacts] if with_films else [],
         "sharedAsset": None,
     }
-    return _seasoned(world, body)
+    return _with_extra_fields(world, body)
 
 
 def _artifact(world: World, origin: str, asset: Asset) -> dict[str, Any]:
-    born = _date(world, asset.born)
+    created = _date(world, asset.exists_from)
     return {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         **_owner(world, asset.email),
         "taskId": world.task_id(asset.task) if asset.task else None,
         "parentAssetGroupId": None,
@@ -264,7 +264,7 @@ def _owner(world: World, email: str) -> dict[str, int]:
     return {"userId": user_id, "createdBy": user_id}
 
 
-def _seasoned(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _with_extra_fields(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return body | {"experiments": {"arm": "b", "weight": 2}} if world.switches.extra_fields else body
 
 

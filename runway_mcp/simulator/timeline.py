@@ -17,7 +17,7 @@ ENDS = {"succeed": "SUCCEEDED", "empty": "SUCCEEDED", "several": "SUCCEEDED", "c
 Outcome = Literal["succeed", "fail", "moderate", "cancel", "empty", "several"]
 
 
-class HandClock:
+class ManualClock:
     """A clock that moves only when told; call it for its seconds."""
 
     def __init__(self, start: float = 0.0) -> None:
@@ -88,7 +88,7 @@ def timeline(
     return tuple(moments)
 
 
-def shown(moments: tuple[Moment, ...], now: float) -> int:
+def index_at(moments: tuple[Moment, ...], now: float) -> int:
     """Return the index of the moment that shows at this time; before its time a task shows its first."""
     return max(0, bisect_right(moments, now, key=lambda moment: moment.at) - 1)
 

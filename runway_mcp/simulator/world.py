@@ -73,18 +73,18 @@ class World:
     def switch(self, **changes: Any) -> None:
         """Turn switches; raises SwitchError."""
         self.switches = changed(self.switches, changes)
-        self.stir()
+        self.notify()
 
     def script_next(self, **script: Any) -> None:
         """Say how the next accepted task goes (the fields of `Script`); repeated calls queue up."""
         self.scripts.append(Script(**script))
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Tell whoever listens that something may be due earlier than it was."""
         for listener in self.listeners:
             listener()
 
-    def fresh_uuid(self) -> str:
+    def new_uuid(self) -> str:
         """Return the next uuid."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
@@ -143,7 +143,7 @@ class World:
         now = self.now()
         for asset in self.assets:
             if self._named(asset_id, asset.uuid, self.asset_id(asset)):
-                return None if asset.deleted or asset.born > now else asset
+                return None if asset.deleted or asset.exists_from > now else asset
         return None
 
     def list_tasks(self, account: Account, statuses: frozenset[str]) -> list[Task]:
@@ -167,10 +167,10 @@ class World:
             for asset in self.assets
             if asset.email == account.email
             and not asset.deleted
-            and asset.born <= now
+            and asset.exists_from <= now
             and media_type in (None, asset.media_type)
         ]
-        return self._ordered(seen, self.switches.asset_order, lambda asset: asset.born)
+        return self._ordered(seen, self.switches.asset_order, lambda asset: asset.exists_from)
 
     def references(self, task: Task) -> dict[str, str]:
         """Return replyUrl and replyRef of the task, each only if it was given."""

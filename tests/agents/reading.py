@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
+from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.library import add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from mcp.client.client import Client
 
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from tests.server.bench import Desk, a_world
 from tests.server.lobby import lobby

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.simulator.library import add_upload, add_video
+from runway_mcp.simulator.builders import add_upload, add_video
 from tests.agents.reading import chain
 from tests.server.bench import a_world, at_desk, structured, text
 

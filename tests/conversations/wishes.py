@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from mcp_types import CallToolResult, TextContent
 
-from runway_mcp.simulator.library import EMAIL, add_account, add_upload, add_video
+from runway_mcp.simulator.builders import EMAIL, add_account, add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.agents.reading import chain
 from tests.server.bench import Desk, at_desk, structured, text, wall

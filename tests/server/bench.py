@@ -19,7 +19,7 @@ from runway_mcp.server.contract.tool_results import LONGEST_RESULT
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.app import create_app
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.records import Asset, Task
 from runway_mcp.simulator.world import TOKEN, World
 

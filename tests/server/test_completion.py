@@ -9,8 +9,8 @@ from mcp_types import INVALID_PARAMS, Completion, PromptReference, ResourceTempl
 
 from runway_mcp.server.app import LEDGER
 from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from tests.server.bench import Desk, a_world, at_desk
 
 pytestmark = pytest.mark.virtual_time

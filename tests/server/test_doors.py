@@ -16,7 +16,7 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.simulator.app import create_app as stand_in
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.world import World
 from tests.server.bench import Desk, settings
 from tests.server.lobby import LIST, hearing

@@ -4,8 +4,8 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task, add_upload, add_video, small_world
 from tests.server.bench import a_world, at_desk, links, structured, text
 
 pytestmark = pytest.mark.virtual_time

@@ -16,8 +16,8 @@ from runway_mcp.server.app import LEDGER, create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import TOKEN, World
 from tests.server.bench import a_world, at_desk, settings, structured, text, wall
 

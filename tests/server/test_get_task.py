@@ -5,8 +5,8 @@ from urllib.parse import quote
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task, add_video
 from tests.server.bench import a_world, at_desk, links, structured, text
 
 pytestmark = pytest.mark.virtual_time

@@ -3,8 +3,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from tests.server.bench import a_world, at_desk, links, structured, text
 
 pytestmark = pytest.mark.virtual_time

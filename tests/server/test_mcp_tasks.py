@@ -13,8 +13,8 @@ from mcp_types import (
 
 from runway_mcp.server.protocol_tasks import EXTENSION, TTL_MS
 from runway_mcp.server.updates.observers import KEPT_SECONDS
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import World
 from tests.server.bench import Desk, a_world, check_form, structured
 from tests.server.lobby import Lobby, lobby

@@ -28,8 +28,8 @@ from runway_mcp.server.protocol_tasks import EXTENSION
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.server.updates.observers import MOST_POLLED
 from runway_mcp.simulator.app import create_app as stand_in
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from tests.server.bench import Desk, a_world, at_desk, settings, wall
 from tests.server.lobby import lobby
 from tests.server.tasked import Handle, ask, tell

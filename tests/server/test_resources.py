@@ -9,8 +9,8 @@ from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
+from runway_mcp.simulator.builders import add_image, add_task, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_video
 from tests.server.bench import Desk, a_world, at_desk, check_form
 
 pytestmark = pytest.mark.virtual_time

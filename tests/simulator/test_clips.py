@@ -9,9 +9,9 @@ import av
 import httpx
 import pytest
 
+from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.clips import MediaMissing, PaintedFilms
 from runway_mcp.simulator.films import BlankFilms, Film
-from runway_mcp.simulator.library import add_video, small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.stage import extend

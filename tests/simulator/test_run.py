@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 import runway_mcp.simulator
+from runway_mcp.simulator.builders import EMAIL, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import EMAIL, small_world
 from runway_mcp.simulator.run import running, simulate
 
 LIMIT = 20.0

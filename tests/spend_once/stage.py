@@ -17,7 +17,7 @@ from mcp.client.client import Client
 
 from runway_mcp.server.app import create_server
 from runway_mcp.simulator.app import create_app
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.records import Account, Asset
 from runway_mcp.simulator.world import World
 from tests.server.bench import EPOCH, Desk, settings

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from tests.spend_once.stage import DAY, HOUR, MINUTE, POST, PROMPT, Stage
 from tests.upstream import fault
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from tests.server.bench import Desk
 from tests.spend_once.stage import HOUR, MINUTE, POST, PROMPT, Spoil, Stage
 from tests.upstream import fault

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_video
+from runway_mcp.simulator.builders import add_video
 from tests.spend_once.stage import HOUR, MINUTE, PROMPT, RUNNING, Stage, together
 from tests.upstream import fault
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from runway_mcp.runway.models import Extension
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.spend.plan import make_plan

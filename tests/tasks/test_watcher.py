@@ -11,7 +11,7 @@ import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Extension, Task
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from runway_mcp.simulator import refusals
-from runway_mcp.simulator.orders import MAX_SEED, Order
 from runway_mcp.simulator.records import MAX_EXTENSIONS, Account, Asset, Kind, Task, file_name
 from runway_mcp.simulator.refusals import Refusal
+from runway_mcp.simulator.requests import MAX_SEED, ExtendRequest
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import World
 
@@ -19,38 +19,38 @@ QUEUED_SHARE = 0.1
 """The part of the pace that a task waits before it runs."""
 
 
-def extend(world: World, order: Order, kind: Kind) -> Task:
+def extend(world: World, request: ExtendRequest, kind: Kind) -> Task:
     """Accept an extension and charge for it; raises Refusal where upstream would refuse, and then charges nothing."""
-    asset = _source(world, order)
+    asset = _source(world, request)
     account = world.account(asset.email)
-    doomed = _doom(world, asset, kind)
-    _admit(world, account, order.max_jobs)
-    script = _moderated(world, order.text_prompt or "", world.scripts[0] if world.scripts else Script())
-    if doomed:
-        script = replace(script, outcome="fail", error={"errorMessage": doomed, "reason": "", "message": doomed})
-    seconds = kind.extends_by[0] if len(kind.extends_by) == 1 else order.seconds or kind.extends_by[0]
-    if order.explore and not account.unlimited:
+    failure = _coming_failure(world, asset, kind)
+    _check_slots(world, account, request.max_jobs)
+    script = _moderated(world, request.text_prompt or "", world.scripts[0] if world.scripts else Script())
+    if failure:
+        script = replace(script, outcome="fail", error={"errorMessage": failure, "reason": "", "message": failure})
+    seconds = kind.extends_by[0] if len(kind.extends_by) == 1 else request.seconds or kind.extends_by[0]
+    if request.explore and not account.unlimited:
         raise refusals.refused(400, "Explore mode requires Runway Unlimited plan.")
-    cost = 0 if order.explore else seconds * kind.credits_per_second
+    cost = 0 if request.explore else seconds * kind.credits_per_second
     if cost > world.remaining(account.email):
         raise refusals.no_credits(code=world.switches.code_in_412)
     del world.scripts[:1]
-    task = _task(world, order, kind, asset, seconds)
+    task = _task(world, request, kind, asset, seconds)
     task.cost, task.script = cost, script
-    enlist(world, task)
-    _promise_films(world, task, asset, seconds)
+    enqueue(world, task)
+    _add_films(world, task, asset, seconds)
     world.accepted.append(task)
     world.charged[account.email] += cost
-    world.stir()
+    world.notify()
     return task
 
 
-def enlist(world: World, task: Task) -> None:
+def enqueue(world: World, task: Task) -> None:
     """Give the task its place in the queue of its account."""
     queue = task.script.queue
     task.ready = task.created + (world.pace * QUEUED_SHARE if queue is None else queue)
     world.tasks.append(task)
-    _place(world, task)
+    _schedule(world, task)
 
 
 def delete(world: World, task: Task) -> None:
@@ -69,8 +69,8 @@ def delete(world: World, task: Task) -> None:
     task.artifacts.clear()
     for waiting in world.tasks:
         if waiting.email == task.email and waiting.starts > now and waiting is not task:
-            _place(world, waiting)
-    world.stir()
+            _schedule(world, waiting)
+    world.notify()
 
 
 def busy(world: World, account: Account, cap: int) -> Refusal:
@@ -82,40 +82,40 @@ def busy(world: World, account: Account, cap: int) -> Refusal:
     return refusals.busy(account.email, cap, entries, retry_after=world.switches.retry_after)
 
 
-def _source(world: World, order: Order) -> Asset:
+def _source(world: World, request: ExtendRequest) -> Asset:
     prefix = f"user:{world.user_id}-runwayml:"
-    email, mark, bare = order.asset_id.removeprefix(prefix).rpartition("-asset:")
-    long = order.asset_id.startswith(prefix) and bool(mark)
+    email, mark, bare = request.asset_id.removeprefix(prefix).rpartition("-asset:")
+    long = request.asset_id.startswith(prefix) and bool(mark)
     if not long and not world.switches.bare_ids:
-        raise refusals.refused(400, f"Parameter assetId has an incorrect format: {order.asset_id[:200]}")
+        raise refusals.refused(400, f"Parameter assetId has an incorrect format: {request.asset_id[:200]}")
     if long:
         world.account(email)
-    asset = world.find_asset(order.asset_id)
+    asset = world.find_asset(request.asset_id)
     if asset is None:
         raise refusals.no_asset(bare)
     return asset
 
 
-def _doom(world: World, asset: Asset, kind: Kind) -> str | None:
+def _coming_failure(world: World, asset: Asset, kind: Kind) -> str | None:
     """Refuse an asset that cannot be extended, or return the reason with which its task will fail."""
     if world.switches.gen3_gone:
         raise refusals.refused(400, "Runway website no longer supports Gen-3. Consider migrating to Gen-4.x.")
     task = asset.task
     if asset.media_type != "video" or task is None or task.kind is not kind:
-        return _wrong(world.switches.wrong_model, f"The asset is not a {kind.title} video.")
+        return _refuse_or_fail(world.switches.wrong_model, f"The asset is not a {kind.title} video.")
     if task.extended_count >= MAX_EXTENSIONS:
         sentence = f"The video has already been extended {MAX_EXTENSIONS} times."
-        return _wrong(world.switches.fourth_extension, sentence)
+        return _refuse_or_fail(world.switches.fourth_extension, sentence)
     return None
 
 
-def _wrong(answer: str, sentence: str) -> str:
+def _refuse_or_fail(answer: str, sentence: str) -> str:
     if answer == "failed":
         return sentence
     raise refusals.refused(int(answer), sentence)
 
 
-def _admit(world: World, account: Account, max_jobs: int | None) -> None:
+def _check_slots(world: World, account: Account, max_jobs: int | None) -> None:
     """Refuse a task that the account has no room for."""
     cap = max_jobs or account.max_jobs
     if len(world.running(account.email)) >= cap:
@@ -137,16 +137,16 @@ def _moderated(world: World, prompt: str, script: Script) -> Script:
     return replace(script, outcome="fail") if switches.broken_word in prompt.lower() else script
 
 
-def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) -> Task:
+def _task(world: World, request: ExtendRequest, kind: Kind, asset: Asset, seconds: int) -> Task:
     parent = asset.task
-    seed = order.seed or world.random.randint(1, MAX_SEED)
-    name = file_name(kind, seed, order.text_prompt).removesuffix(".mp4")
+    seed = request.seed or world.random.randint(1, MAX_SEED)
+    name = file_name(kind, seed, request.text_prompt).removesuffix(".mp4")
     options: dict[str, Any] = {
         "name": name,
-        "text_prompt": order.text_prompt or "",
+        "text_prompt": request.text_prompt or "",
         "seed": seed,
         "seconds": seconds,
-        "exploreMode": order.explore,
+        "exploreMode": request.explore,
         "watermark": False,
         "extended_from_task_id": world.task_id(parent) if parent else None,
         "image_as_end_frame": False,
@@ -155,7 +155,7 @@ def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) ->
         "recordingEnabled": True,
     }
     return Task(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=asset.email,
         kind=kind,
         name=name,
@@ -164,13 +164,13 @@ def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) ->
         options=options,
         by_api=True,
         followed=True,
-        reply_url=order.reply_url or world.reply_url,
-        reply_ref=order.reply_ref,
+        reply_url=request.reply_url or world.reply_url,
+        reply_ref=request.reply_ref,
         parent=asset,
     )
 
 
-def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> None:
+def _add_films(world: World, task: Task, source: Asset, seconds: int) -> None:
     """Add what the task will make; each asset is there from the task's end on."""
     films = {"succeed": 1, "several": 2}.get(task.script.outcome, 0)
     tail = world.switches.result == "tail"
@@ -179,7 +179,7 @@ def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> Non
             source.film, scene=source.film.scene + number, added=(*source.film.added, seconds), tail=tail
         )
         asset = Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=task.email,
             name=f"{task.name}.mp4",
             created=task.created,
@@ -194,7 +194,7 @@ def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> Non
         task.artifacts.append(world.add_asset(asset))
 
 
-def _place(world: World, task: Task) -> None:
+def _schedule(world: World, task: Task) -> None:
     """Fix when the task starts and ends: once it is ready and those ahead of it leave a slot."""
     slots = world.accounts[task.email].slots
     ends = sorted((other.ends for other in _ahead(world, task)), reverse=True)

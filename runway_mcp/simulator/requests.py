@@ -19,7 +19,7 @@ _FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExtendRequest:
     """A checked request for an extension; None where the caller said nothing."""
 
     asset_id: str
@@ -32,7 +32,7 @@ class Order:
     max_jobs: int | None = None
 
 
-def read_order(body: Any, *, turbo: bool, text: bool = False) -> Order:
+def read_extend_request(body: Any, *, turbo: bool, text: bool = False) -> ExtendRequest:
     """Return the checked order; raises Refusal (400). With `text` numbers and booleans may be spelt as text."""
     if not isinstance(body, Mapping):
         raise refused(400, "Request body must be an object.")
@@ -46,7 +46,7 @@ def read_order(body: Any, *, turbo: bool, text: bool = False) -> Order:
     seconds = _integer(fields, "seconds", 5, 10, text=text)
     if seconds not in (None, 5, 10):
         raise refused(400, "Parameter seconds supports values 5, 10.")
-    return Order(
+    return ExtendRequest(
         asset_id=asset_id,
         text_prompt=_string(fields, "text_prompt", limit=None),
         seconds=seconds,

@@ -14,21 +14,21 @@ from runway_mcp.simulator.endpoints import origin_of
 from runway_mcp.simulator.faults import ConnectionLost, Fault
 from runway_mcp.simulator.records import Account, Task
 from runway_mcp.simulator.shapes import created_body
-from runway_mcp.simulator.studio import busy
+from runway_mcp.simulator.submits import busy
 from runway_mcp.simulator.world import World
 
 
-def met_by(rules: Sequence[Fault], world: World, app: ASGIApp) -> ASGIApp:
+def with_faults(rules: Sequence[Fault], world: World, app: ASGIApp) -> ASGIApp:
     """Return the app as a request meets it under these rules: any delays, and at most one rule of another kind."""
 
-    async def troubled(scope: Scope, receive: Receive, send: Send) -> None:
-        await _Meeting(rules, world, app)(scope, receive, send)
+    async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
+        await _FaultyRequest(rules, world, app)(scope, receive, send)
 
-    return troubled
+    return faulty
 
 
 @dataclass(frozen=True, slots=True)
-class _Meeting:
+class _FaultyRequest:
     """One request and the rules that it meets."""
 
     rules: Sequence[Fault]

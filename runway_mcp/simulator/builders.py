@@ -6,7 +6,7 @@ from typing import Any
 
 from runway_mcp.simulator.films import HEIGHT, WIDTH, Film, Films
 from runway_mcp.simulator.records import KINDS, Account, Asset, Kind, MetadataForm, Task, file_name
-from runway_mcp.simulator.studio import enlist
+from runway_mcp.simulator.submits import enqueue
 from runway_mcp.simulator.switches import Switches
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import TOKEN, World
@@ -61,7 +61,7 @@ def add_video(
             task.options |= {"extended_from_task_id": world.task_id(parent.task), "extended_count": count}
         task.options |= options or {}
         parent = Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=account.email,
             name=name or file_name(kind, seed, prompt),
             created=made,
@@ -92,7 +92,7 @@ def add_upload(
     """Add a video that a person uploaded: no task made it, so nothing can extend it; return its asset."""
     return world.add_asset(
         Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=_account(world, email).email,
             name=name,
             created=world.now() - age,
@@ -110,7 +110,7 @@ def add_image(world: World, *, email: str | None = None, name: str = "mood.gif",
     """Add a picture that a person uploaded, without metadata; return its asset."""
     return world.add_asset(
         Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=_account(world, email).email,
             name=name,
             created=world.now() - age,
@@ -150,7 +150,7 @@ def add_task(
         task.options["extended_from_task_id"] = world.task_id(maker) if maker else None
         task.options["extended_count"] = (maker.extended_count if maker else 0) + 1
     task.options |= options or {}
-    enlist(world, task)
+    enqueue(world, task)
     return task
 
 
@@ -220,7 +220,7 @@ def _started(
         "recordingEnabled": True,
     }
     return Task(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=account.email,
         kind=kind,
         name=name,

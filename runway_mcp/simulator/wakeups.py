@@ -3,7 +3,7 @@
 import anyio
 
 
-class Stirring:
+class Wakeup:
     """A listener of the world; `event` is set at its next stir, and each stir brings a fresh one."""
 
     def __init__(self) -> None:
