@@ -1,6 +1,6 @@
-"""The course of the demo: two processes, a conversation between a host and the server, a film on disk.
+"""The course of the demo: two processes, the calls of a host to the server, a film on disk.
 
-The whole of it is bounded in time; what it was doing when the time was over is part of the message.
+All of it together is bounded in time; the message about a timeout names the step that was under way.
 """
 
 import os
@@ -25,9 +25,9 @@ PROMPT = "The camera rises slowly over the dunes."
 
 @dataclass(frozen=True)
 class Options:
-    """What the demo is to do: the seconds to add, where its files go, and the pace of a task in seconds.
+    """What the demo does: the seconds to add, where its files go, and the pace of a task in seconds.
 
-    `folder` is for what is needed only while it runs.
+    `folder` holds what is needed only while the demo runs.
     """
 
     seconds: int
@@ -37,7 +37,7 @@ class Options:
 
 
 async def play(options: Options, *, program: Sequence[str], limit: float) -> None:
-    """Play the demo on stdout; raises a `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
+    """Runs the demo on stdout; raises `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
     screen = Screen(sys.stdout)
     with anyio.move_on_after(limit) as scope:
         async with anyio.create_task_group() as group:
@@ -107,7 +107,7 @@ async def _extend_clip(options: Options, screen: Screen, client: Client, runway:
 
 
 def _changes(films: Pair, offer: Price, further: Price, made: Extended) -> list[Change]:
-    """What the extension changed, money included."""
+    """What the extension changed, credits included."""
     before, after = films.before, films.after
     spent = f"{offer.balance - further.balance} spent, {offer.cost} estimated"
     left = f"{offer.extensions_left} more possible"

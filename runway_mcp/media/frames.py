@@ -1,8 +1,7 @@
-"""What a film file really holds, read with a decoder, and a picture strip across the seam of an extension.
+"""Films and strips: what a film file holds, counted from frames that decoded, since a header may claim anything.
 
-A file's header may claim anything: duration and frames are counted from frames that decoded. Needs `av`
-and Pillow (the extra `media`), which are imported at the first use, so that the rest of the package runs without them.
-Every function blocks; call it from a worker thread where an event loop must keep turning.
+Needs the extra `media`, imported at the first use, so that the package runs without it. Every function blocks: call it
+from a worker thread where an event loop runs.
 """
 
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ class UnreadableFilm(Exception):  # noqa: N818  the name says what the file is
 
 @dataclass(frozen=True)
 class Film:
-    """A film as its decoded frames tell it; `duration_seconds` includes the time the last frame stays on screen."""
+    """A film by its decoded frames; `duration_seconds` includes the time for which the last frame is shown."""
 
     duration_seconds: float
     frames: int
@@ -48,7 +47,7 @@ class Film:
 
 
 def read_film(path: Path) -> Film:
-    """Decode every frame of `path` and tell what was there. Raises `UnreadableFilm`."""
+    """The film in `path`, every frame decoded. Raises `UnreadableFilm`."""
     width = height = frames = 0
     end = 0.0
     for frame, until in _decoded(path):
@@ -59,12 +58,12 @@ def read_film(path: Path) -> Film:
 
 
 def save_strip(path: Path, target: Path, *, seam_seconds: float, each_side: int = 4, height: int = 180) -> int:
-    """Write a row of frames of `path` from before and after `seam_seconds` to `target`; returns how many it holds.
+    """Writes a row of frames from before and after `seam_seconds` to `target` (.png); returns how many it holds.
 
-    `target` ends in .png; each frame becomes `height` pixels high. The frames are evenly spread over their side and
-    include the last one before the seam and the first one after it. Grey underlines what was there before, orange
-    what came after, a white line marks the seam. A seam at or beyond the end leaves the second side empty.
-    Raises `UnreadableFilm`, and `OSError` where `target` cannot be written.
+    Each frame becomes `height` pixels high. The up to `each_side` frames of a side are evenly spread and include the
+    last one before the seam and the first one after it. Grey underlines what was before, orange what came after, a
+    white line marks the seam. A seam at or beyond the end leaves the second side empty. Raises `UnreadableFilm`, and
+    `OSError` where `target` cannot be written.
     """
     film = read_film(path)
     seam = min(film.frames, max(1, round(seam_seconds * film.frames_per_second)))
@@ -77,7 +76,7 @@ def save_strip(path: Path, target: Path, *, seam_seconds: float, each_side: int 
 
 
 def _decoded(path: Path) -> Iterator[tuple["VideoFrame", float]]:
-    """Each frame of the first video stream, with the second at which it leaves the screen, counted from the first."""
+    """Each frame of the first video stream, and the second at which it leaves the screen, counted from the first."""
     import av  # noqa: PLC0415  the extra `media` may be absent
     from av.error import FFmpegError  # noqa: PLC0415  likewise
 
@@ -99,7 +98,7 @@ def _decoded(path: Path) -> Iterator[tuple["VideoFrame", float]]:
 
 
 def _spread(first: int, end: int, count: int) -> list[int]:
-    """Up to `count` frame numbers from `first` to `end` - 1, both included, evenly apart."""
+    """Up to `count` frame numbers from `first` to `end` - 1, both included, evenly spaced."""
     steps = min(count, end - first) - 1
     return [first + round(i * (end - 1 - first) / max(1, steps)) for i in range(steps + 1)]
 
@@ -109,7 +108,7 @@ def _picture(frame: Any, height: int) -> "Image":
 
 
 def _side_by_side(before: list["Image"], after: list["Image"]) -> "Image":
-    """The thumbnails in one row on dark paper, each side underlined in its colour, the seam between them drawn."""
+    """The thumbnails in one row on dark paper, each side underlined in its colour, with the seam between them."""
     from PIL import Image, ImageDraw  # noqa: PLC0415  the extra `media` may be absent
 
     height = before[0].height

@@ -1,7 +1,7 @@
-"""The web application: the API under /v1/runwayml, the files behind signed links, and the control surface.
+"""The ASGI application: the API under /v1/runwayml, the files behind signed links, and the control endpoints.
 
-Requests are counted when they arrive, then meet the scripted faults, then the endpoint.
-Every answer, a scripted one too, is dated by the world's wall clock.
+A request is counted on arrival, then meets the fault rules, then its endpoint. Every answer, a scripted one too, has
+the date of the world's wall clock.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -55,7 +55,7 @@ _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
 
 
 def create_app(world: World, *, send: callbacks.Send = callbacks.send_by_urllib) -> Starlette:
-    """Return the stand-in over this world. Its lifespan, where a server runs it, sends the callbacks through `send`."""
+    """The stand-in over this world; a server that runs its lifespan also delivers callbacks, through `send`."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -75,14 +75,14 @@ def create_app(world: World, *, send: callbacks.Send = callbacks.send_by_urllib)
 
 
 class DateHeader:
-    """Dates every answer that has no date of its own, unless the switch says otherwise."""
+    """Adds a `Date` to every answer that has none, unless the switch `date_header` is off."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self.app = app
         self.world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and its answer back with a date."""
+        """Passes the request on, and its answer back with a date."""
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start" and self.world.switches.date_header:
@@ -100,7 +100,7 @@ class RawPath:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on under its raw path."""
+        """Passes the request on under its raw path."""
         if scope["type"] == "http":
             raw = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": raw.decode("latin-1").rstrip("/") or "/"}
@@ -108,14 +108,14 @@ class RawPath:
 
 
 class FaultInjection:
-    """Counts requests to the API and lets them meet the world's faults."""
+    """Counts requests to the API, and applies the fault rules that they match."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self.app = app
         self.world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle the request as the faults that it meets allow."""
+        """Passes the request on, under its fault rules if it has any."""
         path: str = scope.get("path", "")
         if scope["type"] != "http" or not path.startswith(BASE):
             await self.app(scope, receive, send)
@@ -130,7 +130,7 @@ class FaultInjection:
 
 
 def _pattern(path: str) -> str:
-    """Return the path with its id, if it has one, replaced by `{id}`."""
+    """The path with its id, if it has one, replaced by `{id}`."""
     _, noun, *rest = path.split("/", 2)
     if not rest or noun in {"gen3", "gen3turbo"}:
         return path

@@ -1,7 +1,7 @@
-"""The painting: a tall dusk panorama, sky over sea over dunes. Needs Pillow, which the extra `media` brings.
+"""Painting: a tall dusk panorama, sky over sea over dunes, painted from the back to the front. Needs Pillow (`media`).
 
-It is painted from the back to the front, and meant to be scaled to the size that is needed. Places and lengths are in
-pixels, from the top left. The same scene is always the same picture.
+It is to be scaled to the size needed. Places and lengths are in pixels, from the top left. The same scene is always the
+same picture.
 """
 
 import math
@@ -34,7 +34,7 @@ _RIDGES = ((800, 14, 5.0), (838, 22, 6.5), (880, 28, 4.2))
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one evening, from the zenith down to the dunes; those of the sky with the rows that have them."""
+    """The colours of one evening, from the zenith to the dunes; each of the sky's with its row."""
 
     sky: tuple[tuple[int, Colour], ...]
     sun: Colour
@@ -95,9 +95,9 @@ PALETTES = (
 
 
 def paint(scene: int) -> "Image.Image":
-    """Return the panorama of this scene, SIZE by SIZE pixels of RGB."""
+    """The panorama of this scene, SIZE by SIZE pixels of RGB."""
     painting = _Painting(PALETTES[scene % len(PALETTES)])
-    chance = random.Random(scene)  # noqa: S311 - a picture, not a secret
+    chance = random.Random(scene)  # noqa: S311  a picture, not a secret
     painting.sky(chance)
     painting.sand()
     painting.sea(chance)
@@ -106,17 +106,17 @@ def paint(scene: int) -> "Image.Image":
 
 
 class _Painting:
-    """A picture in work."""
+    """A picture in progress."""
 
     def __init__(self, palette: Palette) -> None:
-        from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra: a plain install imports this module without it
+        from PIL import Image, ImageDraw  # noqa: PLC0415  an extra: a plain install imports this module without it
 
         self.palette = palette
         self.picture = Image.new("RGB", (SIZE, SIZE))
         self.draw = ImageDraw.Draw(self.picture)
 
     def sky(self, chance: random.Random) -> None:
-        """Paint the sky: stars that fade towards the sunset, streaks of cloud, and the sun with its glow."""
+        """Paints the sky: stars that fade towards the sunset, streaks of cloud, and the sun with its glow."""
         self._shade(*self.palette.sky)
         with self._glaze(_WHITE, blur=(0.4, 0.4)) as draw:
             for _ in range(220):
@@ -133,13 +133,13 @@ class _Painting:
         self._shine(_SUN_Y, 38, 38, lambda far: 9 - 10 * far)
 
     def sand(self) -> None:
-        """Paint the sand, which shines where it is wet."""
+        """Paints the sand, which shines where it is wet."""
         wet, dry = self.palette.sand
         self._shade((SHORE, wet), (860, dry), (SIZE, dry))
         self._shine(SHORE, 200, 40, lambda far: 0.6 * (1 - far) ** 2)
 
     def sea(self, chance: random.Random) -> None:
-        """Paint the sea: its ripples, the sun's path on them, and two lines of foam."""
+        """Paints the sea: its ripples, the sun's path on them, and two lines of foam."""
         far, near = self.palette.sea
         self._shade((HORIZON, far), (HORIZON + 36, _mixed(far, near, 0.5)), (SHORE, near))
         with self._glaze(self.palette.sun, blur=(6, 1.1)) as draw:
@@ -155,7 +155,7 @@ class _Painting:
                 draw.line([(x, y + 3 * _wave(waves * x / SIZE)) for x in range(0, SIZE + 1, 20)], light, width=3)
 
     def dunes(self, chance: random.Random) -> None:
-        """Paint three lines of dunes, each before the one behind it, and grass on the nearest."""
+        """Paints three lines of dunes, each before the one behind it, and grass on the nearest."""
         crest: list[tuple[int, float]] = []
         for (y, swing, waves), colour in zip(_RIDGES, self.palette.dunes, strict=True):
             start = chance.uniform(0, 99)
@@ -176,14 +176,14 @@ class _Painting:
                 draw.line([(x, y + 4), bend, (x + lean, y + 4 - length)], 255)
 
     def _shade(self, *stops: tuple[int, Colour]) -> None:
-        """Fill the rows from the first stop to the last with colours between theirs."""
+        """Fills the rows from the first stop to the last with colours between theirs."""
         for (start, first), (end, second) in pairwise(stops):
             for row in range(start, end):
                 self.draw.line((0, row, SIZE, row), _mixed(first, second, (row - start) / (end - start)))
 
     def _shine(self, y: int, across: int, down: int, light: Callable[[float], float]) -> None:
-        """Lay the sun's colour around row `y` of its column, as densely as `light` says (0 there, 1 at the edge)."""
-        from PIL import Image  # noqa: PLC0415 - likewise
+        """Lays the sun's colour around row `y` of its column, as dense as `light` of 0 (there) to 1 (the edge)."""
+        from PIL import Image  # noqa: PLC0415  likewise
 
         # Pillow's radial gradient is 181 at the middle of each side, and 255 in the corners.
         dense = [min(255, max(0, round(255 * light(min(1.0, far / 181))))) for far in range(256)]
@@ -193,8 +193,8 @@ class _Painting:
 
     @contextmanager
     def _glaze(self, paint: "Colour | Image.Image", *, blur: tuple[float, float]) -> "Generator[ImageDraw.ImageDraw]":
-        """Give a mask to draw on, blur it across and down, and lay a colour or a picture over this one through it."""
-        from PIL import Image, ImageDraw, ImageFilter  # noqa: PLC0415 - likewise
+        """Yields a mask to draw on, then blurs it across and down, and lays a colour or a picture through it."""
+        from PIL import Image, ImageDraw, ImageFilter  # noqa: PLC0415  likewise
 
         mask = Image.new("L", self.picture.size)
         yield ImageDraw.Draw(mask)
@@ -202,11 +202,11 @@ class _Painting:
 
 
 def _wave(x: float) -> float:
-    """Return a value in -1..1 that wanders smoothly along x, in radians."""
+    """A value in -1..1 that varies smoothly along x, in radians."""
     return (math.sin(x) + 0.6 * math.sin(2.3 * x + 1)) / 1.6
 
 
 def _mixed(first: Colour, second: Colour, part: float) -> Colour:
-    """Return the first colour with this part of it replaced by the second."""
+    """The first colour with this share of it replaced by the second."""
     red, green, blue = (round(one + (other - one) * part) for one, other in zip(first, second, strict=True))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The orders: bodies of the extend endpoints, checked field by field as the vendor's pages say.
+"""Requests to the API, checked field by field as the vendor's pages say: bodies of extensions, and pages of lists.
 
 JSON and form bodies are taken alike; in a form every value is text. What a page leaves open is let through.
 """
@@ -20,7 +20,7 @@ _FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ExtendRequest:
-    """A checked request for an extension; None where the caller said nothing."""
+    """A checked request for an extension; None where the caller gave nothing."""
 
     asset_id: str
     text_prompt: str | None = None
@@ -33,10 +33,10 @@ class ExtendRequest:
 
 
 def read_extend_request(body: Any, *, turbo: bool, text: bool = False) -> ExtendRequest:
-    """Return the checked order; raises Refusal (400). With `text` numbers and booleans may be spelt as text."""
+    """The checked request; raises `Refusal` (400). With `text` numbers and booleans may be spelt as text."""
     if not isinstance(body, Mapping):
         raise refused(400, "Request body must be an object.")
-    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a stranger's JSON
+    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  a stranger's JSON
     strange = sorted(fields.keys() - (_FIELDS - {"seconds"} if turbo else _FIELDS))
     if strange:
         raise refused(400, f"Parameter {strange[0]} is not supported.")
@@ -107,7 +107,7 @@ def _boolean(fields: Mapping[str, Any], name: str, *, text: bool) -> bool:
 
 
 def page(query: Mapping[str, str], *, largest: int) -> tuple[int, int]:
-    """Return offset and limit of a list, both of which upstream requires; raises Refusal (400)."""
+    """Offset (0 to 1000) and limit (1 to `largest`) of a list, both required upstream; raises `Refusal` (400)."""
     for name in ("offset", "limit"):
         if not query.get(name):
             raise refused(400, f"Parameter {name} is required.")

@@ -1,7 +1,7 @@
-"""The scenery: the painted evening at full size, and the camera's view of it at any second. Needs the extra `media`.
+"""Scenery: the painted evening at full size, and the camera's view of it at any second. Needs the extra `media`.
 
-The camera glides from one place to the next, standing still at the joints between a film and its extensions, while the
-sea ripples and gulls cross the sky.
+The camera moves from place to place and stands still at the joints between a film and its extensions; the sea ripples,
+and gulls cross the sky.
 """
 
 import math
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ACROSS, DOWN = 1.5, 2.5
-"""How many views wide and high the panorama is."""
+"""The width and height of the panorama, in views."""
 
 PLACES = ((0.04, 0.516), (0.34, 0.492), (0.62, 0.240), (0.34, 0.030), (0.74, 0.400))
-"""Where the view stands after each part of a film: its left edge as a part of the way, its top as one of the height."""
+"""Where each part of a film begins: the left edge as a share of the way, the top as a share of the height."""
 
 _MARGIN = 8
 _DARK = 46
@@ -26,31 +26,31 @@ _BAND = 3
 
 
 class Scenery:
-    """One scene at one size; frames of the same second are the same."""
+    """One scene at one size in pixels; frames of the same second are the same."""
 
     def __init__(self, scene: int, width: int, height: int) -> None:
-        import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
-        from PIL import Image  # noqa: PLC0415 - likewise
+        import av  # noqa: PLC0415  an extra: a plain install imports this module without it
+        from PIL import Image  # noqa: PLC0415  likewise
 
         self.width, self.height = width, height
         self.wide, self.high = _even(width * ACROSS), _even(height * DOWN)
         untyped: Any = av.VideoFrame
         panorama = untyped.from_image(paint(scene)).reformat(self.wide, self.high, "yuv420p", interpolation="BICUBIC")
-        # Brightness and colour are parted here, once: to convert every frame would take longer than to encode it.
+        # Brightness and colour are split here, once: to convert every frame would take longer than to encode it.
         self.planes = [
             Image.frombytes("L", (plane.width, plane.height), bytes(plane), "raw", "L", plane.line_size)
             for plane in panorama.planes
         ]
 
     def frame(self, second: float, seconds: float = 10.0, added: tuple[int, ...] = ()) -> "av.VideoFrame":
-        """Return the view at this second of a film of `seconds` that was extended by `added`."""
-        import av  # noqa: PLC0415 - likewise
+        """The view at this second of a film of `seconds` that was extended by `added`."""
+        import av  # noqa: PLC0415  likewise
 
         left, top = self._place(second, seconds, added)
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         for plane, source, scale in zip(frame.planes, self.planes, (1, 2, 2), strict=True):
             x, y = left // scale, top // scale
-            # As wide as a row of the plane is stored, which may be more than is shown.
+            # A row of the plane may be stored wider than it is shown.
             view = source.crop((x, y, x + plane.line_size, y + plane.height))
             if scale == 1:
                 self._ripple(view, second, left, top)
@@ -72,7 +72,7 @@ class Scenery:
         return _even(left), _even(min(y * self.high, self.high - self.height))
 
     def _ripple(self, view: "Image.Image", second: float, left: int, top: int) -> None:
-        """Let the sea sway, more so near the shore."""
+        """Shifts the rows of the sea, more so near the shore."""
         first, last = HORIZON * self.high // SIZE, SHORE * self.high // SIZE
         for y in range(max(first, top), min(last, top + self.height), _BAND):
             depth = (y - first) / (last - first)
@@ -81,8 +81,8 @@ class Scenery:
             view.paste(self.planes[0].crop((x, y, x + self.width, y + _BAND)), (0, y - top))
 
     def _fly(self, view: "Image.Image", second: float, top: int) -> None:
-        """Draw three gulls, dark against the sky."""
-        from PIL import ImageDraw  # noqa: PLC0415 - likewise
+        """Draws three gulls, dark against the sky."""
+        from PIL import ImageDraw  # noqa: PLC0415  likewise
 
         draw = ImageDraw.Draw(view)
         for number in range(3):

@@ -1,7 +1,7 @@
-"""The studio: accepts extensions, gives every task its place in the queue of its account, and stops tasks.
+"""Submits: extensions are accepted and charged, queued in their account, and stopped.
 
-The order of its checks is upstream's as far as it shows: the request, the asset, useapi's cap, Runway's cap,
-moderation, credits.
+The order of the checks is upstream's as far as it shows: request, asset, useapi's cap, Runway's cap, moderation,
+credits.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import World
 
 QUEUED_SHARE = 0.1
-"""The part of the pace that a task waits before it runs."""
+"""The part of the pace for which a task waits before it runs."""
 
 
 def extend(world: World, request: ExtendRequest, kind: Kind) -> Task:
-    """Accept an extension and charge for it; raises Refusal where upstream would refuse, and then charges nothing."""
+    """Accepts an extension and charges for it; raises `Refusal`, and charges nothing, where upstream would refuse."""
     asset = _source(world, request)
     account = world.account(asset.email)
     failure = _coming_failure(world, asset, kind)
@@ -46,7 +46,7 @@ def extend(world: World, request: ExtendRequest, kind: Kind) -> Task:
 
 
 def enqueue(world: World, task: Task) -> None:
-    """Give the task its place in the queue of its account."""
+    """Adds the task to the queue of its account, which fixes its times."""
     queue = task.script.queue
     task.ready = task.created + (world.pace * QUEUED_SHARE if queue is None else queue)
     world.tasks.append(task)
@@ -54,7 +54,7 @@ def enqueue(world: World, task: Task) -> None:
 
 
 def delete(world: World, task: Task) -> None:
-    """Hide the task, or stop it and let those behind it move up, as the switch says; a finished one is hidden."""
+    """Hides the task, or stops it and moves up those behind it, by the switch `delete_task`; hides a finished one."""
     now = world.now()
     if world.switches.delete_task == "forgets" or task.ended(now):
         task.hidden = True
@@ -74,7 +74,7 @@ def delete(world: World, task: Task) -> None:
 
 
 def busy(world: World, account: Account, cap: int) -> Refusal:
-    """Return useapi's own 429, which names the account's running tasks."""
+    """The 429 of useapi itself, which names the account's running tasks."""
     entries = [
         {"email": task.email, "taskId": world.task_id(task), "id": task.uuid, **world.references(task)}
         for task in world.running(account.email)
@@ -97,7 +97,7 @@ def _source(world: World, request: ExtendRequest) -> Asset:
 
 
 def _coming_failure(world: World, asset: Asset, kind: Kind) -> str | None:
-    """Refuse an asset that cannot be extended, or return the reason with which its task will fail."""
+    """The reason for which the accepted task will fail, if any; raises `Refusal` for an asset that is refused."""
     if world.switches.gen3_gone:
         raise refusals.refused(400, "Runway website no longer supports Gen-3. Consider migrating to Gen-4.x.")
     task = asset.task
@@ -116,7 +116,7 @@ def _refuse_or_fail(answer: str, sentence: str) -> str:
 
 
 def _check_slots(world: World, account: Account, max_jobs: int | None) -> None:
-    """Refuse a task that the account has no room for."""
+    """Raises `Refusal` if the account has no room for another task."""
     cap = max_jobs or account.max_jobs
     if len(world.running(account.email)) >= cap:
         raise busy(world, account, cap)
@@ -171,7 +171,7 @@ def _task(world: World, request: ExtendRequest, kind: Kind, asset: Asset, second
 
 
 def _add_films(world: World, task: Task, source: Asset, seconds: int) -> None:
-    """Add what the task will make; each asset is there from the task's end on."""
+    """Adds the assets that the task makes; each exists from the task's end."""
     films = {"succeed": 1, "several": 2}.get(task.script.outcome, 0)
     tail = world.switches.result == "tail"
     for number in range(films):
@@ -195,7 +195,7 @@ def _add_films(world: World, task: Task, source: Asset, seconds: int) -> None:
 
 
 def _schedule(world: World, task: Task) -> None:
-    """Fix when the task starts and ends: once it is ready and those ahead of it leave a slot."""
+    """Fixes when the task starts and ends: it starts once it is ready and the tasks ahead of it leave a slot."""
     slots = world.accounts[task.email].slots
     ends = sorted((other.ends for other in _ahead(world, task)), reverse=True)
     task.starts = max(task.ready, ends[slots - 1]) if len(ends) >= slots else task.ready
