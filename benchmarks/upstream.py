@@ -17,7 +17,7 @@ from runway_mcp.simulator import records
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.records import KINDS, Account, long_id
 from runway_mcp.simulator.shapes import read_body
-from runway_mcp.simulator.timeline import Script, shown, timeline
+from runway_mcp.simulator.timeline import Script, index_at, timeline
 from runway_mcp.simulator.world import World
 
 ORIGIN = "http://upstream.test"
@@ -77,7 +77,7 @@ class Desk(httpx.AsyncBaseTransport):
         self._world.accounts.setdefault(account, Account(account))
         created = anyio.current_time() - age
         record = records.Task(
-            uuid=self._world.fresh_uuid(),
+            uuid=self._world.new_uuid(),
             email=account,
             kind=KINDS["gen3a"],
             name="Gen-3 Alpha 358000001, the camera rises over the dunes",
@@ -126,7 +126,7 @@ class Desk(httpx.AsyncBaseTransport):
         return b"[" + b",".join(self._body(made) for made in newest_first[offset : offset + limit]) + b"]"
 
     def _body(self, made: Made) -> bytes:
-        moment = shown(made.record.moments, anyio.current_time())
+        moment = index_at(made.record.moments, anyio.current_time())
         # The body of a task that queues tells how long that will take, so it says something else each time.
         if moment != made.moment or moment == 0:
             made.moment = moment

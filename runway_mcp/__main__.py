@@ -1,4 +1,4 @@
-"""`python -m runway_mcp` is the command `useapi-runway-mcp`."""
+"""`python -m runway_mcp` runs the command `useapi-runway-mcp`."""
 
 import sys
 

@@ -1,9 +1,8 @@
-"""The command `useapi-runway-mcp`.
+"""The command `useapi-runway-mcp`: `serve`, `simulate` and `demo`.
 
-Each command imports what it needs when it runs, so that `--help` and `--version` answer at once and without MCP.
-Exit codes: 0 done, 1 failed, 2 called or set up wrongly, 130 interrupted before it was done.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted before the end.
 """
-# ruff: noqa: PLC0415 - importing late is this module's promise
+# ruff: noqa: PLC0415  late imports make --help and --version fast and independent of MCP
 
 import argparse
 import importlib.util
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from runway_mcp.settings import Settings
 
 PROGRAM: Final = "useapi-runway-mcp"
+"""The name of the command."""
 
 
 class CommandError(Exception):
-    """A command cannot do its work: one line for stderr, and the exit code."""
+    """A command cannot run: the message is one line for stderr, `code` is the exit code."""
 
     def __init__(self, line: str, code: int) -> None:
         super().__init__(line)
@@ -35,7 +35,7 @@ class CommandError(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; to be called in the main thread."""
+    """Runs one command and returns its exit code; must be called in the main thread."""
     arguments = _parser().parse_args(argv)
     formatter = Redacted()
     with logs_to_stderr(formatter):
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not (text.isdecimal() and int(text) <= 65_535):  # noqa: PLR2004 - the largest port there is
+    if not (text.isdecimal() and int(text) <= 65_535):  # noqa: PLR2004  the largest port number
         raise argparse.ArgumentTypeError("must be a port number from 0 to 65535")
     return int(text)
 
@@ -108,7 +108,7 @@ def _pace(text: str) -> float:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Generator[None]:
-    """Lets SIGTERM end a command as Ctrl-C does; what serves takes both signals over while it runs."""
+    """Makes SIGTERM end a command as Ctrl-C does; a running server replaces both handlers."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -131,7 +131,7 @@ def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
 
 
 def _settings() -> "Settings":
-    """The settings of the environment, with a data folder that exists and can be written to."""
+    """The settings of the environment, with an existing, writable data folder; raises `CommandError`."""
     import tempfile
 
     from runway_mcp.settings import Settings, SettingsError, variables
@@ -159,12 +159,12 @@ def _serve_stdio(settings: "Settings") -> None:
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
-    # Nothing can call back a server that listens nowhere.
+    # Over stdio there is no address for upstream to call back.
     anyio.run(serve_stdio, create_server(settings.model_copy(update={"public_url": None})))
 
 
 def _say_where(settings: "Settings") -> None:
-    """Names the folder on which it rests that nothing is charged twice."""
+    """Prints the data folder: nothing is charged twice only among servers that share it."""
     _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
 
 
@@ -189,7 +189,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
         create_server(settings),
         transport=arguments.transport,
         access_token=settings.access_token,
-        # All of 127.0.0.0/8 is this machine, and a name of its own to those who listen there.
+        # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
     )
 
@@ -204,8 +204,8 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     anyio.run(serve)
 
 
-def _simulate(arguments: argparse.Namespace, _form: Redacted) -> int:
-    _need("av")
+def _simulate(arguments: argparse.Namespace, _formatter: Redacted) -> int:
+    _need(av="av", pillow="PIL")
     import anyio
 
     from runway_mcp.simulator.run import simulate
@@ -217,15 +217,15 @@ def _simulate(arguments: argparse.Namespace, _form: Redacted) -> int:
     return 0
 
 
-def _demo(arguments: argparse.Namespace, _form: Redacted) -> int:
-    _need("av", "rich")
+def _demo(arguments: argparse.Namespace, _formatter: Redacted) -> int:
+    _need(av="av", pillow="PIL", rich="rich")
     from runway_mcp.demo import run_demo
 
     return run_demo(arguments.seconds, arguments.out, arguments.pace)
 
 
-def _need(*packages: str) -> None:
-    """Refuses to start what would fail half-way for want of an optional package."""
-    missing = " and ".join(package for package in packages if importlib.util.find_spec(package) is None)
+def _need(**modules: str) -> None:
+    """Raises `CommandError` if an optional package is missing, before anything has started; by name and module."""
+    missing = " and ".join(package for package, module in modules.items() if importlib.util.find_spec(module) is None)
     if missing:
         raise CommandError(f"this needs {missing}: pip install '{PROGRAM}[media]'", 1)

@@ -1,4 +1,4 @@
-"""What the program writes to stderr: warnings and worse, without secrets and without the signed part of links."""
+"""The log on stderr: warnings and errors, without secrets and without the signed part of links."""
 
 import logging
 import re
@@ -7,26 +7,27 @@ from contextlib import contextmanager
 from typing import Final
 
 HIDDEN: Final = "[hidden]"
+"""What replaces a secret."""
 
 _LINK: Final = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s"'<>?#]+)[?#][^\s"'<>]+""", re.IGNORECASE)
 _TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
 
 
 class Redacted(logging.Formatter):
-    """Formats records, tracebacks included, without any text that was given to `hide` and without links' queries."""
+    """Formats records, tracebacks included, without the texts given to `hide` and without the query of any URL."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets: set[str] = set()
 
     def hide(self, secret: str) -> None:
-        """Keeps a secret out of every later record, as it is and as a `repr` writes it."""
+        """Keeps a secret out of every later record, as it is and as `repr` writes it."""
         self._secrets |= {secret, repr(secret)[1:-1]}
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's text as it may be shown."""
+        """The text of a record, redacted."""
         text = super().format(record)
-        # The longest first, or a secret that contains another would keep its other half.
+        # Longest first: replacing a part of a longer secret would leave the rest of it visible.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return _LINK.sub(r"\1", text)
@@ -34,10 +35,10 @@ class Redacted(logging.Formatter):
 
 @contextmanager
 def logs_to_stderr(formatter: Redacted) -> Generator[None]:
-    """Sends warnings and worse to stderr in this formatter for as long as it is open.
+    """Sends warnings and errors to stderr through `formatter` while it is open.
 
-    The HTTP clients tell the URL of each request at a lower level; they are held to warnings on their own, so that
-    whoever lowers the level of the rest does not get those by surprise.
+    The HTTP clients log request URLs below the level of warnings. Their level is set separately, so that lowering the
+    root's does not show those URLs.
     """
     root = logging.getLogger()
     to_stderr = logging.StreamHandler()

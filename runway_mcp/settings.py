@@ -1,9 +1,7 @@
-"""What a user can set, and the only reader of the environment.
+"""The settings of the program, and the only reader of environment variables.
 
-One declaration per variable: a field of `Settings` carries its name, its meaning and the form that its value must have.
-The README's table and `server.json` are compared with these declarations by test. Empty and blank values count as
-unset, and so does a `${...}` that a host did not fill in; any other value that does not fit stops the start. The line
-that says so shows no value at all, since a secret may have been put into the wrong variable.
+Empty and blank values and unfilled `${...}` placeholders count as unset; any other value that does not fit stops the
+start. A test compares the README's table and `server.json` with the declarations here.
 """
 
 import os
@@ -19,19 +17,22 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
-# Upstream takes addresses of 1,024 characters, and a path with a token comes after this one.
+# Upstream accepts URLs of at most 1,024 characters, and a path with a token is appended to this one.
 _LONGEST_PUBLIC_URL: Final = 900
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
-    """A variable has a value that cannot be used; the message is one line that names it and shows no value."""
+    """A variable has a value that cannot be used; the message is one line that names the variable.
+
+    It shows no value, since a secret may have been put into the wrong variable.
+    """
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable: its name, its meaning, the form of its value ("must be ..."), its default in words."""
+    """An environment variable: its name, meaning, default in words, and `form`, what its value "must be"."""
 
     name: str
     meaning: str
@@ -41,7 +42,7 @@ class Variable:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address (IPv6 with or without brackets) means this machine alone."""
+    """Whether a host name or address (IPv6 with or without brackets) is this machine's loopback."""
     if host.lower() == "localhost":
         return True
     try:
@@ -65,7 +66,7 @@ def _base_url(value: str) -> str:
 
 def _public_url(value: str) -> str:
     url = urlsplit(value)
-    # urlsplit refuses a port that is no number only when it is asked for it.
+    # urlsplit raises ValueError for a port that is no number only when `port` is read.
     plain = url.port != 0 and _VISIBLE.fullmatch(value) and not set("?#@\\") & set(value)
     if not (len(value) <= _LONGEST_PUBLIC_URL and url.hostname and url.scheme in ("http", "https") and plain):
         raise ValueError
@@ -73,8 +74,8 @@ def _public_url(value: str) -> str:
 
 
 def _folder(value: Path) -> Path:
-    # Path.expanduser raises an error of another kind where there is no home folder; this leaves the tilde.
-    folder = Path(os.path.expanduser(value))  # noqa: PTH111 - see above
+    # Without a home folder Path.expanduser raises RuntimeError; os.path.expanduser leaves the tilde.
+    folder = Path(os.path.expanduser(value))  # noqa: PTH111  see above
     if str(folder).startswith("~") or (folder.exists() and not folder.is_dir()):
         raise ValueError
     return folder.absolute()
@@ -90,12 +91,12 @@ def _host_names(value: object) -> object:
 
 
 def _threshold(value: object) -> object:
-    """`never` and `always` are thresholds too: one that nothing is above, and one that every cost is above."""
+    """`never` as None, `always` as 0.0: a cost above the threshold needs a confirmation."""
     return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _flag(value: object) -> object:
-    """`true` and `false` in any case, and nothing else."""
+    """`true` and `false` in any case, as booleans; other values unchanged."""
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
@@ -106,7 +107,7 @@ _Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class Settings(BaseModel):
-    """The values that the program runs with, from the environment or given one by one (`data_dir` always must be)."""
+    """The values that the program runs with, from the environment or given one by one; `data_dir` is required."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -245,7 +246,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Reads the variables, and takes the user's data folder where none is set; raises SettingsError."""
+        """The settings in `environ`, with the user's data folder where none is set; raises `SettingsError`."""
         given: dict[str, str | Path] = {"data_dir": platformdirs.user_data_path("useapi-runway-mcp", appauthor=False)}
         for field, variable in variables().items():
             value = environ.get(variable.name, "").strip()
@@ -260,7 +261,7 @@ class Settings(BaseModel):
 
 
 def variables() -> dict[str, Variable]:
-    """Every variable by the name of its field, in the order in which users should meet them."""
+    """Every variable by the name of its field, in the order of the README's table."""
     return {
         name: variable
         for name, field in Settings.model_fields.items()
@@ -270,7 +271,7 @@ def variables() -> dict[str, Variable]:
 
 
 def settings_table() -> str:
-    """The README's table of settings, in Markdown, without a line end at its end."""
+    """The README's table of settings, in Markdown, without a final line end."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in variables().values():
         default = variable.default if " " in variable.default or variable.default == "none" else f"`{variable.default}`"

@@ -23,7 +23,7 @@ async def tools(command: str, mode: Literal["legacy", "auto"]) -> set[str]:
 
 def main(command: str) -> int:
     """Returns 0 if the program starts, lists its tools, and says in one line what the demo lacks."""
-    present = [extra for extra in ("av", "rich") if importlib.util.find_spec(extra)]
+    present = [extra for extra in ("av", "PIL", "rich") if importlib.util.find_spec(extra)]
     if present:
         sys.exit(f"this environment has {present}, so it shows nothing")
     for mode, era in ERAS.items():

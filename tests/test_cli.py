@@ -84,7 +84,9 @@ def test_help_and_version_need_nothing_that_is_slow_to_import(question: str, tmp
 
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
     assert "argparse" in imported
-    assert not {"mcp", "mcp_types", "pydantic", "anyio", "httpx", "starlette", "uvicorn", "av", "rich"} & imported
+    assert (
+        not {"mcp", "mcp_types", "pydantic", "anyio", "httpx", "starlette", "uvicorn", "av", "PIL", "rich"} & imported
+    )
     assert "useapi-runway-mcp" in answer.stdout
 
 
@@ -248,7 +250,12 @@ def in_a_child(program: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("command", "missing", "told"),
-    [("demo", ("av", "rich"), "av and rich"), ("demo", ("rich",), "rich"), ("simulate", ("av",), "av")],
+    [
+        ("demo", ("av", "PIL", "rich"), "av and pillow and rich"),
+        ("demo", ("rich",), "rich"),
+        ("simulate", ("av",), "av"),
+        ("simulate", ("PIL",), "pillow"),
+    ],
 )
 def test_a_command_without_its_extra_says_what_to_install(
     command: str, missing: tuple[str, ...], told: str, tmp_path: Path

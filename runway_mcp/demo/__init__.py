@@ -1,7 +1,7 @@
-"""The main job, played through with no token and no network: the command `demo`.
+"""The command `demo`: the main job from listing to film, with no token and no network. Needs the extra `media`.
 
-The stand-in for useapi.net and the real server run as processes of their own, on this machine alone and without the
-user's settings; the demo is the host between them. Needs the extra `media`.
+The stand-in and the real server run as processes on this machine, without the user's settings; the demo is the host
+between them.
 """
 
 import signal
@@ -28,12 +28,11 @@ def run_demo(
     program: Sequence[str] = PROGRAM,
     limit: float | None = None,
 ) -> int:
-    """Extend the stand-in's clip by `seconds` (5 or 10), save film and strip in `out`; returns the exit code.
+    """Extends the stand-in's clip by `seconds` (5 or 10) and saves film and strip in `out`; returns the exit code.
 
-    A task takes about `pace` seconds. What fails is told in one line on stderr, and the code is 1, or 128 and the
-    signal's number for what was stopped; in any case both processes have ended. `program` is the command that both
-    are started with, `limit` the most seconds that everything may take together. To be called from the main thread,
-    where signals arrive.
+    A task takes about `pace` seconds. A failure is one line on stderr and the code 1, or 128 and the signal's number if
+    a signal stopped the demo; both processes have ended in any case. `program` starts both, `limit` is the most seconds
+    for everything. Only for the main thread, where signals arrive.
     """
     out = OUT if out is None else out
     pace = PACE_SECONDS if pace is None else pace
@@ -47,17 +46,17 @@ def run_demo(
         failure = first if isinstance(first, DemoError) else DemoError(f"the system refused: {first}")
     except* KeyboardInterrupt:
         failure = DemoError("stopped", 128 + signal.SIGINT)
-    return _told(failure) if failure else 0
+    return _report(failure) if failure else 0
 
 
-def _told(failure: DemoError) -> int:
+def _report(failure: DemoError) -> int:
     sys.stderr.write(f"useapi-runway-mcp demo: {failure}\n")
     return failure.code
 
 
 @contextmanager
 def _folders(out: Path) -> Generator[Path]:
-    """A folder for the time of the demo, once it is sure that both it and `out` can be written to."""
+    """A temporary folder, made once both it and `out` can be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -69,11 +68,11 @@ def _folders(out: Path) -> Generator[Path]:
 
 
 def _play(seconds: int, out: Path, pace: float, folder: Path, *, program: Sequence[str], limit: float) -> None:
-    import anyio  # noqa: PLC0415  a folder that cannot be written to is told before MCP, which takes a second to import
+    import anyio  # noqa: PLC0415  a folder that cannot be written to is reported before MCP, which takes a second to import
 
-    from runway_mcp.demo.run import Wish, play  # noqa: PLC0415  likewise
+    from runway_mcp.demo.run import Options, play  # noqa: PLC0415  likewise
 
-    anyio.run(lambda: play(Wish(seconds, out, pace, folder), program=program, limit=limit))
+    anyio.run(lambda: play(Options(seconds, out, pace, folder), program=program, limit=limit))
 
 
 def _first(group: ExceptionGroup[DemoError | OSError]) -> DemoError | OSError:

@@ -1,4 +1,4 @@
-"""The films of the demo: fetched over their links, decoded, compared."""
+"""The films of the demo: downloaded, decoded and compared."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ TOLERANCE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Pair:
-    """The clip and the longer film made from it, as they decode."""
+    """The clip and the longer film made from it, as decoded."""
 
     before: Film
     after: Film
@@ -25,7 +25,7 @@ class Pair:
 
 
 async def fetch(runway: RunwayClient, link: str | None, target: Path) -> int:
-    """Save the film behind a link, and return its bytes; a link that leads to none is a `DemoError`."""
+    """Saves the film behind a link and returns its size in bytes; raises `DemoError` if it cannot be downloaded."""
     try:
         return await runway.download(link or "", target)
     except (RunwayError, OSError) as error:
@@ -33,7 +33,7 @@ async def fetch(runway: RunwayClient, link: str | None, target: Path) -> int:
 
 
 def compare(clip: Path, film: Path, strip: Path, *, seconds: int) -> Pair:
-    """Decode both and save the strip of the longer one; a film that did not grow by `seconds` is a `DemoError`."""
+    """Decodes both and saves the strip of the longer one; raises `DemoError` unless it grew by `seconds` (+-0.5)."""
     try:
         pair = Pair(read_film(clip), read_film(film))
         save_strip(film, strip, seam_seconds=pair.before.duration_seconds)

@@ -1,7 +1,7 @@
-"""What a host does to make a clip longer, from the first listing to fresh links.
+"""The host of the demo: the calls that make a clip longer, from the first listing to fresh links.
 
-Every answer is read from the structured content alone, since several hosts show their model nothing else, and every
-next call is the one that the answer before it names. What is not as it should be ends in a `DemoError`.
+It reads structured content alone, since several hosts show their model nothing else, and makes each call that the
+answer before names as next. Whatever breaks the contract is a `DemoError`.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ Told = TypeVar("Told", TaskOutput, AssetsOutput)
 
 @dataclass(frozen=True)
 class Price:
-    """What a dry run tells: the model, the cost and the balance in credits, and the call that submits.
+    """A dry run's answer: the model, the cost and the balance in credits, and the call that submits.
 
-    `extensions_left` is how many there would be afterwards.
+    `extensions_left` counts those that are possible afterwards.
     """
 
     model: str | None
@@ -56,7 +56,7 @@ class Extended:
 
 
 async def find_clip(client: Client) -> AssetOutput:
-    """The first Gen-3 Alpha clip of ten seconds in the account that was never extended and can be."""
+    """The first extendable Gen-3 Alpha clip of ten seconds that was never extended; raises `DemoError` without one."""
     listing = await _called(client, "list_assets", {"limit": 50, "links": True}, AssetsOutput)
     videos = listing.assets or []
     for clip in filter(_fits, videos):
@@ -67,7 +67,7 @@ async def find_clip(client: Client) -> AssetOutput:
 
 
 async def price(client: Client, asset_id: str, **wishes: str | int) -> Price:
-    """What an extension would be and cost; spends nothing."""
+    """What an extension would be and cost, by a dry run; spends nothing."""
     told = await _called(client, "extend_video", {"assetId": asset_id, **wishes, "dry_run": True}, TaskOutput)
     money, lineage = told.credits or CreditsOutput(), told.lineage or LineageOutput()
     if money.cost is None or money.remaining is None or lineage.extensions_left is None or told.next_step is None:
@@ -76,7 +76,7 @@ async def price(client: Client, asset_id: str, **wishes: str | int) -> Price:
 
 
 async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
-    """Submit, and follow the task to its success for as long as each answer names the call to make next."""
+    """Submits, and follows the task to its success by the calls that the answers name; raises `DemoError` otherwise."""
     with screen.bar() as bar:
         answer = await _called(client, submit.tool, submit.arguments, TaskOutput, bar)
         while answer.status != "SUCCEEDED":
@@ -90,7 +90,7 @@ async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
 
 
 async def read_task(client: Client, uri: str) -> TaskOutput:
-    """A task's resource; its success is checked."""
+    """The task's resource; raises `DemoError` unless the task has succeeded."""
     task = await _read(client, uri, TaskOutput)
     if task.status != "SUCCEEDED":
         raise DemoError(f"{uri} says {task.status} of a task that had succeeded")
@@ -98,7 +98,7 @@ async def read_task(client: Client, uri: str) -> TaskOutput:
 
 
 async def fresh_link(client: Client, uri: str) -> str:
-    """The link to the film that an asset's resource holds."""
+    """The link to the film in an asset's resource; raises `DemoError` without one."""
     asset = await _read(client, uri, Video)
     if not asset.url:
         raise DemoError(f"{uri} holds no link to its film")
@@ -114,7 +114,7 @@ def _fits(clip: AssetOutput) -> bool:
 async def _called(
     client: Client, tool: str, arguments: dict[str, Any], form: type[Told], bar: Bar | None = None
 ) -> Told:
-    """The structured answer of a tool; an error that it tells is raised in its own words."""
+    """The structured answer of a tool; an error that it reports is raised in its own words."""
     try:
         result = await client.call_tool(tool, arguments, progress_callback=bar.notify if bar else None)
     except RuntimeError as error:  # the SDK's word for an answer that breaks the tool's output schema

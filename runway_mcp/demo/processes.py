@@ -1,7 +1,7 @@
-"""The two processes of the demo: the stand-in for useapi.net, and the real server with an MCP client on its stdio.
+"""The two processes of the demo: the stand-in, and the real server with an MCP client on its stdio.
 
-Neither inherits the user's own settings, neither writes on the terminal, and neither outlives its context, whatever
-ends it; the last line that one wrote to its log goes into the message about its death.
+Neither inherits the user's settings, writes on the terminal or outlives its context; the last line of its log goes into
+the message about its end.
 """
 
 import signal
@@ -27,7 +27,7 @@ GRACE_SECONDS = 3
 
 
 class StandIn(BaseModel):
-    """Where the stand-in listens, and the token that it takes."""
+    """Where the stand-in listens, and the token that it accepts."""
 
     url: str
     token: str
@@ -35,33 +35,33 @@ class StandIn(BaseModel):
 
 @dataclass(frozen=True)
 class Log:
-    """The file that takes what a process writes to stderr."""
+    """The file that takes the stderr of a process."""
 
     path: Path
 
     def last_line(self) -> str:
-        """The last line of the file that is not blank, cut to 200 characters and led by a colon; "" without one."""
+        """The last line that is not blank, cut to 200 characters, behind ": "; "" without one."""
         lines = [line.strip() for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines()]
         last = next((line for line in reversed(lines) if line), "")
         return f": {last[:200]}" if last else ""
 
 
 def environment(inherited: Mapping[str, str], **ours: str) -> dict[str, str]:
-    """The environment of a process: the inherited one without our variables and proxies, and then `ours`."""
+    """The environment of a process: `inherited` without our variables, 127.0.0.1 past any proxy, then `ours`."""
     kept = {name: value for name, value in inherited.items() if not name.upper().startswith(OURS)}
     return kept | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | ours
 
 
 @asynccontextmanager
 async def stand_in(program: Sequence[str], env: Mapping[str, str], *, pace: float, log: Log) -> AsyncGenerator[StandIn]:
-    """Run `program simulate`; entered once it listens. Its death while the body runs is a `DemoError`."""
+    """Runs `program simulate`; entered once it listens. Raises `DemoError` if it ends while the body runs."""
     command = [*program, "simulate", "--pace", str(pace)]
     with log.path.open("wb") as errors:
         process = await _started(command, env, errors.fileno())
         try:
             greeting = await _greeting(process, log)
             async with anyio.create_task_group() as group:
-                group.start_soon(_must_live, process, log)
+                group.start_soon(_raise_when_ended, process, log)
                 yield greeting
                 group.cancel_scope.cancel()
         finally:
@@ -71,9 +71,9 @@ async def stand_in(program: Sequence[str], env: Mapping[str, str], *, pace: floa
 
 @asynccontextmanager
 async def connected_host(program: Sequence[str], env: Mapping[str, str], *, log: Log) -> AsyncGenerator[Client]:
-    """Run `program serve` as a host does, and yield the client that is connected to it.
+    """Runs `program serve` as a host does, and yields the client that is connected to it.
 
-    An MCP error that reaches this context, such as a connection that the server's death closed, is a `DemoError`.
+    Raises `DemoError` for an MCP error that reaches this context, such as the connection that the server's end closed.
     """
     parameters = StdioServerParameters(command=program[0], args=[*program[1:], "serve"], env=dict(env))
     with log.path.open("w", encoding="utf-8") as errors:
@@ -85,7 +85,7 @@ async def connected_host(program: Sequence[str], env: Mapping[str, str], *, log:
 
 
 async def raise_on_termination() -> None:
-    """Wait for SIGTERM and raise a `DemoError` for it, so that it ends the demo in order, as Ctrl-C does."""
+    """Waits for SIGTERM and raises `DemoError` for it, so that the demo ends in order, as with Ctrl-C."""
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async for number in signals:
             raise DemoError(f"stopped by {number.name}", 128 + number)
@@ -102,7 +102,7 @@ async def _started(command: Sequence[str], env: Mapping[str, str], errors: int) 
 
 
 async def _greeting(process: Process, log: Log) -> StandIn:
-    if process.stdout is None:  # pragma: no cover - open_process pipes it by default
+    if process.stdout is None:  # pragma: no cover  open_process pipes it by default
         raise DemoError("the stand-in has no stdout")
     try:
         line = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", LONGEST_GREETING)
@@ -115,7 +115,7 @@ async def _greeting(process: Process, log: Log) -> StandIn:
         raise DemoError("the stand-in did not say where it listens") from error
 
 
-async def _must_live(process: Process, log: Log) -> None:
+async def _raise_when_ended(process: Process, log: Log) -> None:
     raise DemoError(f"the stand-in ended (exit {await process.wait()}){log.last_line()}")
 
 

@@ -1,6 +1,6 @@
-"""The course of the demo: two processes, a conversation between a host and the server, a film on disk.
+"""The course of the demo: two processes, the calls of a host to the server, a film on disk.
 
-The whole of it is bounded in time; what it was doing when the time was over is part of the message.
+All of it together is bounded in time; the message about a timeout names the step that was under way.
 """
 
 import os
@@ -24,10 +24,10 @@ PROMPT = "The camera rises slowly over the dunes."
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the demo is to do: the seconds to add, where its files go, and the pace of a task in seconds.
+class Options:
+    """What the demo does: the seconds to add, where its files go, and the pace of a task in seconds.
 
-    `folder` is for what is needed only while it runs.
+    `folder` holds what is needed only while the demo runs.
     """
 
     seconds: int
@@ -36,41 +36,41 @@ class Wish:
     folder: Path
 
 
-async def play(wish: Wish, *, program: Sequence[str], limit: float) -> None:
-    """Play the demo on stdout; raises a `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
+async def play(options: Options, *, program: Sequence[str], limit: float) -> None:
+    """Runs the demo on stdout; raises `DemoError`, alone or in groups, unless it ends well within `limit` seconds."""
     screen = Screen(sys.stdout)
     with anyio.move_on_after(limit) as scope:
         async with anyio.create_task_group() as group:
             if sys.platform != "win32":  # pragma: no branch  no such signal there
                 group.start_soon(raise_on_termination)
-            await _in_company(wish, screen, program)
+            await _with_processes(options, screen, program)
             group.cancel_scope.cancel()
     if scope.cancelled_caught:  # pragma: no branch  Python 3.11 stops tracing where a cancelled scope ends
         raise DemoError(f"gave up after {limit:.0f} s while {screen.doing}")
 
 
-async def _in_company(wish: Wish, screen: Screen, program: Sequence[str]) -> None:
+async def _with_processes(options: Options, screen: Screen, program: Sequence[str]) -> None:
     screen.title("useapi-runway-mcp demo", "no token, no network, nothing spent: a stand-in plays useapi.net")
     screen.begin("starting the stand-in")
-    log = Log(wish.folder / "stand-in.log")
-    async with stand_in(program, environment(os.environ), pace=wish.pace, log=log) as server:
+    log = Log(options.folder / "stand-in.log")
+    async with stand_in(program, environment(os.environ), pace=options.pace, log=log) as server:
         screen.done(f"The stand-in for useapi.net listens on {server.url}")
         screen.begin("connecting to the MCP server")
         env = environment(
             os.environ,
             USEAPI_TOKEN=server.token,
             USEAPI_URL=server.url,
-            RUNWAY_MCP_DATA_DIR=str(wish.folder / "data"),
-            RUNWAY_MCP_POLL_SECONDS=str(min(0.5, max(0.1, wish.pace / 20))),
+            RUNWAY_MCP_DATA_DIR=str(options.folder / "data"),
+            RUNWAY_MCP_POLL_SECONDS=str(min(0.5, max(0.1, options.pace / 20))),
         )
         async with (
-            connected_host(program, env, log=Log(wish.folder / "server.log")) as client,
+            connected_host(program, env, log=Log(options.folder / "server.log")) as client,
             RunwayClient(url=server.url, token=server.token) as runway,
         ):
-            await _converse(wish, screen, client, runway)
+            await _extend_clip(options, screen, client, runway)
 
 
-async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayClient) -> None:
+async def _extend_clip(options: Options, screen: Screen, client: Client, runway: RunwayClient) -> None:
     tools = sorted(tool.name for tool in (await client.list_tools()).tools)
     screen.done(f"The MCP server is connected over stdio (protocol {client.protocol_version}): {', '.join(tools)}")
 
@@ -78,25 +78,25 @@ async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayCl
     clip = await find_clip(client)
     size = f"{clip.duration_seconds:g} s, {clip.width} x {clip.height}"
     screen.done(f'list_assets found "{clip.name}", {size}, extendable: {clip.extendable}')
-    offer = await price(client, clip.asset_id, seconds=wish.seconds, text_prompt=PROMPT)
-    cost = f"{wish.seconds} s more cost about {offer.cost} credits of {offer.balance:,}"
+    offer = await price(client, clip.asset_id, seconds=options.seconds, text_prompt=PROMPT)
+    cost = f"{options.seconds} s more cost about {offer.cost} credits of {offer.balance:,}"
     screen.done(f"extend_video as a dry run: {cost} and leave {offer.extensions_left} more extensions")
 
     screen.begin("extending the clip")
-    screen.done(f'extend_video: {wish.seconds} s more, "{PROMPT}"')
+    screen.done(f'extend_video: {options.seconds} s more, "{PROMPT}"')
     made = await extend(client, offer.submit, screen)
 
     screen.begin("reading the resources")
     await read_task(client, made.task_uri)
     link = await fresh_link(client, made.video.uri)
-    further = await price(client, made.video.asset_id, seconds=wish.seconds)
+    further = await price(client, made.video.asset_id, seconds=options.seconds)
     screen.done("The resources of the task and of its film are read; the link to the film is fresh")
 
     screen.begin("looking at the films")
-    before, after, strip = wish.folder / "before.mp4", wish.out / "extended.mp4", wish.out / "strip.png"
+    before, after, strip = options.folder / "before.mp4", options.out / "extended.mp4", options.out / "strip.png"
     await fetch(runway, clip.url, before)
     received = await fetch(runway, link, after)
-    films = await run_sync(lambda: compare(before, after, strip, seconds=wish.seconds))
+    films = await run_sync(lambda: compare(before, after, strip, seconds=options.seconds))
     screen.done(f"The film is downloaded ({received:,} bytes) and decoded frame by frame")
 
     screen.changes(_changes(films, offer, further, made))
@@ -107,7 +107,7 @@ async def _converse(wish: Wish, screen: Screen, client: Client, runway: RunwayCl
 
 
 def _changes(films: Pair, offer: Price, further: Price, made: Extended) -> list[Change]:
-    """What the extension changed, money included."""
+    """What the extension changed, credits included."""
     before, after = films.before, films.after
     spent = f"{offer.balance - further.balance} spent, {offer.cost} estimated"
     left = f"{offer.extensions_left} more possible"

@@ -1,7 +1,7 @@
-"""What the demo shows: numbered steps, a live bar, a table at the end.
+"""The output of the demo: numbered steps, a live bar, a table at the end.
 
-On a terminal the bar moves in place; elsewhere each step of progress is a line, and no control code is written. Text
-that came from a process or from upstream is never read as markup. Own words are ASCII, so that every console has them.
+On a terminal the bar moves in place; elsewhere each step of progress is a line, without control codes. Text of
+processes and of upstream is never read as markup; own words are ASCII, so that every console has them.
 """
 
 from collections.abc import Generator
@@ -40,7 +40,7 @@ class _Output(Console):
 
 
 class Screen:
-    """The terminal, or the file that takes its place, and the step that the demo is in."""
+    """The terminal, or the file in its place, and what the demo is doing."""
 
     def __init__(self, file: TextIO) -> None:
         self._live = file.isatty()
@@ -50,25 +50,25 @@ class Screen:
         self.doing = "starting"
 
     def title(self, text: str, note: str) -> None:
-        """The first line."""
+        """Prints the first line."""
         self._console.print(Text.assemble((text, "bold"), (f"  {note}", "dim")))
 
     def begin(self, doing: str) -> None:
-        """Names what goes on from here, for the message about a demo that takes too long."""
+        """Names what goes on from here, for the message about a timeout."""
         self.doing = doing
 
     def done(self, text: str) -> None:
-        """A step that is done, with its number."""
+        """Prints a step that is done, with its number."""
         self._number += 1
         self._console.print(Text.assemble((f"{self._number:>2}  ", "bold cyan"), text))
 
     def detail(self, name: str, text: str) -> None:
-        """A line beneath a step or beneath the table; never broken, so that it can be copied whole."""
+        """Prints a line beneath a step or the table; it is never broken, so that it can be copied whole."""
         self._console.print(Text.assemble((f"    {name:<8}", "dim"), text))
 
     @contextmanager
     def bar(self) -> Generator["Bar"]:
-        """A bar for one long call; full when the body ends well."""
+        """A bar for one long call; full if the body ends without an error."""
         columns = (
             TextColumn("   "),
             BarColumn(32),
@@ -82,7 +82,7 @@ class Screen:
             bar.full()
 
     def changes(self, rows: list[Change]) -> None:
-        """The table of what changed."""
+        """Prints the table of what changed."""
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         table.add_column("", no_wrap=True)
         table.add_column("before", justify="right", no_wrap=True)
@@ -96,7 +96,7 @@ class Screen:
 
 
 class Bar:
-    """The progress of one call, fed by its notifications."""
+    """The progress of one call, moved by its notifications."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console = console
@@ -104,7 +104,7 @@ class Bar:
         self._task = progress.add_task("", total=1.0)
 
     async def notify(self, progress: float, total: float | None, message: str | None) -> None:
-        """Takes one progress notification of MCP, as its client calls back."""
+        """Takes one progress notification of MCP, as its client passes it on."""
         share = progress / total if total else 0.0
         text = message or ""
         if text.startswith("Task "):  # the first message names its task, which is too long beside a bar

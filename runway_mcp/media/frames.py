@@ -1,23 +1,23 @@
-"""What a film file really holds, read with a decoder, and a picture strip across the seam of an extension.
+"""Films and strips: what a film file holds, counted from frames that decoded, since a header may claim anything.
 
-A file's header may claim anything: duration and frames are counted from frames that decoded. Needs `av`
-(the extra `media`), which is imported at the first use, so that the rest of the package runs without it.
-Every function blocks; call it from a worker thread where an event loop must keep turning.
+Needs the extra `media`, imported at the first use, so that the package runs without it. Every function blocks: call it
+from a worker thread where an event loop runs.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from PIL.Image import Image
 
-# Colours of the strip, as packed RGB.
-PAPER = bytes((18, 20, 26))
-BEFORE = bytes((122, 132, 150))
-AFTER = bytes((255, 122, 26))
-SEAM = bytes((255, 255, 255))
+# Colours of the strip, and the pixels between its parts.
+PAPER = (18, 20, 26)
+BEFORE = (122, 132, 150)
+AFTER = (255, 122, 26)
+SEAM = (255, 255, 255)
 GAP = 6
 
 # The decoder would follow a playlist that calls itself a film to other files and hosts.
@@ -33,7 +33,7 @@ class UnreadableFilm(Exception):  # noqa: N818  the name says what the file is
 
 @dataclass(frozen=True)
 class Film:
-    """A film as its decoded frames tell it; `duration_seconds` includes the time the last frame stays on screen."""
+    """A film by its decoded frames; `duration_seconds` includes the time for which the last frame is shown."""
 
     duration_seconds: float
     frames: int
@@ -46,17 +46,8 @@ class Film:
         return self.frames / self.duration_seconds
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture in packed RGB, three bytes a pixel, rows from the top; the bytes may be painted over."""
-
-    width: int
-    height: int
-    pixels: bytearray
-
-
 def read_film(path: Path) -> Film:
-    """Decode every frame of `path` and tell what was there. Raises `UnreadableFilm`."""
+    """The film in `path`, every frame decoded. Raises `UnreadableFilm`."""
     width = height = frames = 0
     end = 0.0
     for frame, until in _decoded(path):
@@ -67,12 +58,12 @@ def read_film(path: Path) -> Film:
 
 
 def save_strip(path: Path, target: Path, *, seam_seconds: float, each_side: int = 4, height: int = 180) -> int:
-    """Write a row of frames of `path` from before and after `seam_seconds` to `target`; returns how many it holds.
+    """Writes a row of frames from before and after `seam_seconds` to `target` (.png); returns how many it holds.
 
-    `target` ends in .png; each frame becomes `height` pixels high. The frames are evenly spread over their side and
-    include the last one before the seam and the first one after it. Grey underlines what was there before, orange
-    what came after, a white line marks the seam. A seam at or beyond the end leaves the second side empty.
-    Raises `UnreadableFilm`, and `OSError` where `target` cannot be written.
+    Each frame becomes `height` pixels high. The up to `each_side` frames of a side are evenly spread and include the
+    last one before the seam and the first one after it. Grey underlines what was before, orange what came after, a
+    white line marks the seam. A seam at or beyond the end leaves the second side empty. Raises `UnreadableFilm`, and
+    `OSError` where `target` cannot be written.
     """
     film = read_film(path)
     seam = min(film.frames, max(1, round(seam_seconds * film.frames_per_second)))
@@ -80,12 +71,12 @@ def save_strip(path: Path, target: Path, *, seam_seconds: float, each_side: int 
     after = _spread(seam, film.frames, each_side)
     wanted = {*before, *after}
     thumbnails = {i: _picture(frame, height) for i, (frame, _) in enumerate(_decoded(path)) if i in wanted}
-    _save(_side_by_side([thumbnails[i] for i in before], [thumbnails[i] for i in after]), target)
+    _side_by_side([thumbnails[i] for i in before], [thumbnails[i] for i in after]).save(target)
     return len(before) + len(after)
 
 
 def _decoded(path: Path) -> Iterator[tuple["VideoFrame", float]]:
-    """Each frame of the first video stream, with the second at which it leaves the screen, counted from the first."""
+    """Each frame of the first video stream, and the second at which it leaves the screen, counted from the first."""
     import av  # noqa: PLC0415  the extra `media` may be absent
     from av.error import FFmpegError  # noqa: PLC0415  likewise
 
@@ -107,55 +98,30 @@ def _decoded(path: Path) -> Iterator[tuple["VideoFrame", float]]:
 
 
 def _spread(first: int, end: int, count: int) -> list[int]:
-    """Up to `count` frame numbers from `first` to `end` - 1, both included, evenly apart."""
+    """Up to `count` frame numbers from `first` to `end` - 1, both included, evenly spaced."""
     steps = min(count, end - first) - 1
     return [first + round(i * (end - 1 - first) / max(1, steps)) for i in range(steps + 1)]
 
 
-def _picture(frame: "VideoFrame", height: int) -> Picture:
-    width = max(2, round(frame.width * height / frame.height / 2) * 2)
-    plane = frame.reformat(width=width, height=height, format="rgb24").planes[0]
-    rows = memoryview(plane)
-    pixels = bytearray().join(rows[y * plane.line_size : y * plane.line_size + width * 3] for y in range(height))
-    return Picture(width, height, pixels)
+def _picture(frame: Any, height: int) -> "Image":
+    return frame.to_image(width=max(2, round(frame.width * height / frame.height / 2) * 2), height=height)
 
 
-def _side_by_side(before: list[Picture], after: list[Picture]) -> Picture:
-    """The thumbnails in one row on dark paper, each side underlined in its colour, the seam between them drawn."""
-    film_height = before[0].height
+def _side_by_side(before: list["Image"], after: list["Image"]) -> "Image":
+    """The thumbnails in one row on dark paper, each side underlined in its colour, with the seam between them."""
+    from PIL import Image, ImageDraw  # noqa: PLC0415  the extra `media` may be absent
+
+    height = before[0].height
     width = GAP + sum(picture.width + GAP for picture in (*before, *after)) + (2 * GAP if after else 0)
-    height = film_height + 4 * GAP
-    canvas = _block(width, height, PAPER)
+    strip = Image.new("RGB", (width, height + 4 * GAP), PAPER)
+    draw = ImageDraw.Draw(strip)
     x = GAP
     for side, colour in ((before, BEFORE), (after, AFTER)):
         if side is after and after:
-            _paste(canvas, x, 0, _block(GAP, height, SEAM))
+            draw.rectangle((x, 0, x + GAP - 1, strip.height), SEAM)
             x += 2 * GAP
         for picture in side:
-            _paste(canvas, x, GAP, picture)
-            _paste(canvas, x, film_height + 2 * GAP, _block(picture.width, GAP, colour))
+            strip.paste(picture, (x, GAP))
+            draw.rectangle((x, height + 2 * GAP, x + picture.width - 1, height + 3 * GAP - 1), colour)
             x += picture.width + GAP
-    return canvas
-
-
-def _paste(canvas: Picture, x: int, y: int, picture: Picture) -> None:
-    line = picture.width * 3
-    for row in range(picture.height):
-        start = ((y + row) * canvas.width + x) * 3
-        canvas.pixels[start : start + line] = picture.pixels[row * line : (row + 1) * line]
-
-
-def _block(width: int, height: int, colour: bytes) -> Picture:
-    return Picture(width, height, bytearray(colour * width * height))
-
-
-def _save(picture: Picture, target: Path) -> None:
-    import av  # noqa: PLC0415  the extra `media` may be absent
-
-    frame = av.VideoFrame(picture.width, picture.height, "rgb24")
-    plane = frame.planes[0]
-    line = picture.width * 3
-    padding = bytes(plane.line_size - line)
-    rows = (picture.pixels[y * line : (y + 1) * line] + padding for y in range(picture.height))
-    plane.update(b"".join(rows).ljust(plane.buffer_size, b"\0"))
-    frame.save(target)
+    return strip

@@ -1,1 +1,1 @@
-"""useapi.net's Runway API as Python: the client, what it answers, and what can go wrong."""
+"""Client of useapi.net's Runway API: its endpoints, its models and its errors."""

@@ -1,7 +1,7 @@
-"""What an answer over HTTP means: the body, or one error of the tree; nothing here sends anything.
+"""Mapping of an HTTP answer to its body or to one error of `errors`; sends nothing.
 
-The HTTP status decides, never the body's `code`. Status codes are plain integers, since useapi.net uses some (596)
-that no register knows.
+The HTTP status decides, never the body's `code`. Status codes are plain integers, since useapi.net uses an unregistered
+one (596).
 """
 
 import json
@@ -20,7 +20,7 @@ from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.runway.wire import parse_running, parse_task
 
 LONGEST_RETRY_AFTER = 120.0
-"""Seconds; a server that asks for a longer pause is asked again after this one."""
+"""The longest pause in seconds that a Retry-After can ask for; longer ones are cut to it."""
 
 ACCOUNT_IN_ERROR = 596
 """useapi.net's own status code for a linked account that it cannot use."""
@@ -40,13 +40,16 @@ _DOCUMENTED: dict[int, tuple[type[errors.RunwayError], str]] = {
 }
 _MODERATION = re.compile(r"\bmoderat|\bsafety|content polic", re.IGNORECASE)
 _BUSY_BY_USEAPI = re.compile(r"\bis busy executing\b", re.IGNORECASE)
-# Written by something on the way that may have handed the request on before it lost patience.
+# A gateway may send these after it has forwarded the request, so the task may exist.
 _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An HTTP answer whose status arrived; `body` is None if the rest was lost, and `flaw` then says how."""
+    """An HTTP answer whose status arrived.
+
+    `body` is None if the rest was lost; `flaw` then says how. `retry_after` and `date` are the headers as they came.
+    """
 
     status: int
     body: bytes | None = field(repr=False)
@@ -57,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """No answer: `cause` in a few words; `sent` is False only if surely no byte of the request went out."""
+    """A request without an answer: `cause` in a few words; `sent` is False only if no byte can have left."""
 
     cause: str
     sent: bool
@@ -65,14 +68,14 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorContext:
-    """How to read answers: `secret` is kept out of every message, `now` (Unix seconds) dates a Retry-After."""
+    """What reading an answer needs: `secret` is kept out of every message, `now` (Unix seconds) dates a Retry-After."""
 
     secret: str = field(repr=False)
     now: Callable[[], float]
 
 
 def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
-    """Return the JSON body of a 2xx; raise whatever else the outcome of a read means."""
+    """The JSON body of a 2xx answer to a read; raises `RunwayError` for every other outcome."""
     if isinstance(outcome, Lost):
         raise errors.Unavailable(f"useapi.net gave no answer: {outcome.cause}.", sent=outcome.sent)
     outcome = _without_secret(outcome, context)
@@ -84,10 +87,10 @@ def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
 
 
 def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
-    """Return the task that a submit started; raise its refusal, or `SubmitUnclear` for all that is neither.
+    """The task that a submit started; raises its refusal, or `SubmitUnclear` for every other outcome.
 
-    Refused are a request of which no byte went out, a 4xx other than 408 and 425, and 596; something on the way may
-    have repeated the request, so that a refusal which an HTTP answer told is yet to be confirmed by looking.
+    Refusals are a request of which no byte left, a 4xx other than 408 and 425, and 596. A refusal with an HTTP status
+    still has to be confirmed by a look, since a proxy may have repeated the request.
     """
     if isinstance(outcome, Lost):
         if outcome.sent:
@@ -107,23 +110,23 @@ def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
 
 
 def is_moderation(*words: str | None) -> bool:
-    """Whether words of Runway's, of a refusal or of a failed task, speak of moderation."""
+    """Whether Runway's words, in a refusal or in a failed task, mention moderation."""
     return any(word and _MODERATION.search(word) for word in words)
 
 
 def is_success(status: int) -> bool:
-    """Whether the status promises what was asked for; one edition of the API says 201 where others say 200."""
+    """Whether the status is a 2xx; some editions of the API send 201 where others send 200."""
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def is_refusal(status: int) -> bool:
-    """Whether a submit that was answered so has surely started nothing."""
+    """Whether this status of a submit's answer proves that nothing was started."""
     is_4xx = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return status == ACCOUNT_IN_ERROR or (is_4xx and status not in _UNCLEAR_REFUSALS)
 
 
 def error_of(answer: Answer, context: ErrorContext) -> errors.RunwayError:
-    """Return the error that the status of an answer other than 2xx stands for, with what it said, quoted."""
+    """The error for an answer other than 2xx, with the answer's own text quoted."""
     said = _said(answer)
     error = _by_status(answer, said)
     error.status = answer.status
@@ -132,7 +135,7 @@ def error_of(answer: Answer, context: ErrorContext) -> errors.RunwayError:
 
 
 def seconds_to_wait(retry_after: str | None, now: Callable[[], float]) -> float | None:
-    """Return what a Retry-After asks for, given in seconds or as a date, from 0 to `LONGEST_RETRY_AFTER`."""
+    """The seconds that a Retry-After (number or date) asks for, 0 to `LONGEST_RETRY_AFTER`; None if unreadable."""
     seconds = number(retry_after)
     if seconds is None and retry_after:
         try:
@@ -183,7 +186,7 @@ def _running(answer: Answer) -> tuple[RunningTask, ...]:
 
 
 def _said(answer: Answer) -> str | None:
-    """Return the text of the documented field `error`, or a plain text; never a page of HTML or a task's words."""
+    """The text of the documented field `error`, or a plain-text body; never HTML and never a task's fields."""
     try:
         body = _json_of(answer)
     except errors.UnexpectedResponse:
@@ -193,7 +196,7 @@ def _said(answer: Answer) -> str | None:
 
 
 def _is_moderated(answer: Answer) -> bool:
-    """Return whether an answer names moderation as the reason of its refusal; any category is one."""
+    """Whether an answer gives moderation as the reason of its refusal; any moderation category counts."""
     try:
         body = _json_of(answer)
     except errors.UnexpectedResponse:
@@ -209,7 +212,7 @@ def _fields(body: object) -> list[str | None]:
 
 
 def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
-    """Return the answer without the token, should it repeat that; a word too short to be one is left alone."""
+    """The answer without the token; a secret too short to be a token is not searched for."""
     secret = context.secret.encode()
     if answer.body is None or len(secret) < _SHORTEST_SECRET or secret not in answer.body:
         return answer
@@ -220,7 +223,7 @@ def _json_of(answer: Answer) -> object:
     try:
         return json.loads(answer.body or b"")
     except (ValueError, RecursionError):
-        # The cause would hold the body.
+        # The cause is cut because it would hold the body.
         raise errors.UnexpectedResponse(
             f"The answer of useapi.net (HTTP {answer.status}) is no JSON.", unreadable=True, status=answer.status
         ) from None

@@ -1,8 +1,6 @@
-"""useapi.net's Runway endpoints, one method each.
+"""Client of useapi.net's Runway endpoints, one method each; reads are retried, a submit is one POST.
 
-Reads are patient: 429, 5xx, lost connections and broken bodies are tried again with growing, jittered pauses, or after
-the Retry-After if it fits, until `patience` seconds are over; then the last error is raised. Submits are sent once.
-The token is in no message, no `repr` and no chained exception. Cancellation passes through everything at once.
+The token is in no message, no `repr` and no chained exception. Cancellation takes effect at once.
 """
 
 import time
@@ -21,10 +19,10 @@ from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, Unexpect
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
-from runway_mcp.runway.models import Asset, Credits, Entries, ExtendRequest, RunningTask, Task
+from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 
 PATIENCE_SECONDS = 20.0
-"""How long a read is tried again, unless the caller says otherwise."""
+"""How many seconds a failing read is retried by default."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
 
@@ -32,12 +30,15 @@ T = TypeVar("T")
 
 
 class RunwayClient:
-    """A client of one useapi.net token, to be used as an async context manager.
+    """A client for one useapi.net token, used as an async context manager.
 
-    `url` is the base URL, `transport` carries the requests in place of the network, `patience` is how many seconds a
-    failing read is tried again, `now` the wall clock that dates a Retry-After. Raises `InvalidRequest` for a URL that
-    is not an absolute http(s) one without a login, and for a token that no HTTP header can carry. Without a token
-    (an empty one) requests go out without it and are refused as `Unauthorized`.
+    `url` is the base URL; `transport` replaces the network; `patience` is how many seconds a failing read is retried;
+    `now` is the wall clock that dates a Retry-After. Raises `InvalidRequest` for a URL that is not absolute http(s) or
+    holds a login, a query or a fragment, and for a token that no HTTP header can carry. An empty token sends no
+    Authorization header, and requests are refused as `Unauthorized`.
+
+    Reads retry 429, 5xx, lost connections and broken bodies, with growing, jittered pauses or the Retry-After, while
+    the pause fits into `patience`; then they raise the last error. A method's `patience` overrides the client's.
     """
 
     def __init__(
@@ -71,35 +72,34 @@ class RunwayClient:
     ) -> None:
         await self._connections.__aexit__(kind, error, traceback)
 
-    async def extend(self, request: ExtendRequest, *, turbo: bool = False) -> Task:
-        """Submit an extension with one POST, which is never repeated and may take 60 seconds (POST gen3/extend).
+    async def submit(self, submission: Submission) -> Task:
+        """Submits a paid request with one POST, which is never repeated and takes 60 s at most.
 
-        Raises the refusal if nothing was started: `InvalidRequest` (also for `seconds` of a turbo clip, before
-        anything is sent), `Moderated`, `Unauthorized`, `SubscriptionLapsed`, `NotFound`, `InsufficientCredits`, `Busy`,
-        `AccountBroken`, or `Unavailable` with `sent` False. Raises `SubmitUnclear` for every other outcome.
+        If nothing was started, raises the refusal: `Moderated`, `Unauthorized`, `SubscriptionLapsed`, `NotFound`,
+        `InvalidRequest`, `InsufficientCredits`, `Busy`, `AccountBroken`, or `Unavailable` with `sent` False. Raises
+        `SubmitUnclear` for every other outcome.
         """
-        checked_id(request.asset_id, "assetId")
-        if turbo and request.seconds is not None:
-            raise InvalidRequest("seconds cannot be chosen for a Gen-3 Alpha Turbo video: it always gains 8 s.")
-        path = "/gen3turbo/extend" if turbo else "/gen3/extend"
-        task = submitted(await self._connections.post(self._url + path, request.body()), self._error_context)
-        return self._late_films.told(task)
+        answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
+        return self._late_films.told(submitted(answer, self._error_context))
 
     def as_told(self, task: Task) -> Task:
-        """Tell a listed task as a read of it alone does: a success whose film is not there yet runs for a minute."""
+        """A listed task as `task` would report it: a success without a film counts as RUNNING for 60 s."""
         return self._late_films.told(task)
 
     def expect_no_film(self, task_ids: Iterable[str]) -> None:
-        """Tell successes that were told to have no film before as such at once; a film that turns up is told."""
+        """Reports these tasks as SUCCEEDED without waiting for their films; a film that appears later is reported."""
         for task_id in task_ids:
             self._late_films.absent(task_id)
 
     def upstream_time(self) -> float | None:
-        """Return upstream's own time in Unix seconds, at most a second behind it; None before any answer told one."""
+        """Upstream's time in Unix seconds, at most a second behind; None before the first dated answer."""
         return self._connections.clock.now()
 
     async def task(self, task_id: str, *, patience: float | None = None) -> Task:
-        """Read one task (GET /tasks/{taskId}); a success whose film is not there yet runs for a minute more."""
+        """Reads one task (GET /tasks/{taskId}); a success without a film counts as RUNNING for 60 s.
+
+        Raises `UnexpectedResponse` if the answer is about another task.
+        """
         task = await self._read(f"/tasks/{checked_id(task_id, 'taskId')}", {}, wire.parse_task, patience)
         if not is_same(task.task_id, task_id):
             raise UnexpectedResponse("useapi.net told of another task than the one that was asked for.")
@@ -114,16 +114,19 @@ class RunwayClient:
         statuses: Sequence[str] = (),
         patience: float | None = None,
     ) -> Entries[Task]:
-        """Read a page of an account's tasks, in an order that is not documented (GET /tasks/).
+        """Reads a page of an account's tasks, in undocumented order (GET /tasks/).
 
-        `offset` is 0 to 1000, `limit` 1 to 1000; `email` is needed when several accounts are linked; no `statuses`
-        means all of them.
+        `offset` is 0 to 1000, `limit` 1 to 1000; `email` is required when several accounts are linked; empty `statuses`
+        means all.
         """
         query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
         return await self._read("/tasks/", query, wire.parse_tasks, patience)
 
     async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
-        """Read one asset, with a fresh link (GET /assets/{assetId})."""
+        """Reads one asset, with a fresh signed link (GET /assets/{assetId}).
+
+        Raises `UnexpectedResponse` if the answer is about another asset.
+        """
         asset = await self._read(f"/assets/{checked_id(asset_id, 'assetId')}", {}, wire.parse_asset, patience)
         if not is_same(asset.asset_id, asset_id):
             raise UnexpectedResponse("useapi.net told of another asset than the one that was asked for.")
@@ -138,7 +141,7 @@ class RunwayClient:
         email: str | None = None,
         patience: float | None = None,
     ) -> Entries[Asset]:
-        """Read a page of an account's assets (GET /assets/).
+        """Reads a page of an account's assets (GET /assets/).
 
         `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50; `email` as in `tasks`.
         """
@@ -146,26 +149,26 @@ class RunwayClient:
         return await self._read("/assets/", query, wire.parse_assets, patience)
 
     async def scheduler(self, *, patience: float | None = None) -> Entries[RunningTask]:
-        """Read which tasks that were started through the API run now (GET /scheduler/)."""
+        """Reads which tasks that were started through the API run now (GET /scheduler/)."""
         return await self._read("/scheduler/", {}, wire.parse_running, patience)
 
     async def credits(self, email: str | None = None, *, patience: float | None = None) -> Credits:
-        """Read the credits of an account's plan (GET /features/)."""
+        """Reads the credits of an account's plan (GET /features/)."""
         return await self._read("/features/", {"email": email}, wire.parse_credits, patience)
 
     async def accounts(self, *, patience: float | None = None) -> tuple[str, ...]:
-        """Read the e-mails of the linked accounts; the passwords beside them are dropped at once (GET /accounts).
+        """Reads the e-mails of the linked accounts; their passwords are dropped at once (GET /accounts).
 
         Raises `NotFound` if no account is linked.
         """
         return await self._read("/accounts", {}, wire.parse_addresses, patience)
 
     async def download(self, url: str, target: Path, *, patience: float | None = None) -> int:
-        """Save the file behind a signed link as `target`, whole or not at all; return its length in bytes.
+        """Saves the file of a signed link as `target`, complete or not at all; returns its length in bytes.
 
-        Raises `NotFound` if the link has died (its task or asset has a fresh one), `Unavailable` if the download broke
-        off, `UnexpectedResponse` if the link leads to no file, and `OSError` if the disk refuses. The token is not sent
-        and no message shows the link.
+        Raises `NotFound` if the link has expired (its task or asset has a fresh one), `Unavailable` if the download
+        broke off, `UnexpectedResponse` if the link leads to no file, and `OSError` if the disk refuses. The token is
+        not sent and no message shows the link.
         """
         if not usable(url):
             raise UnexpectedResponse("The link of the file is no absolute http(s) URL.")
@@ -188,14 +191,14 @@ class RunwayClient:
         return await self._patiently(once, patience)
 
     async def _patiently(self, once: Callable[[], Awaitable[T]], patience: float | None) -> T:
-        """Try again while a pause still fits in; time is the event loop's."""
+        """Retries while a pause still fits in, on the event loop's clock."""
         deadline = anyio.current_time() + (self._patience if patience is None else patience)
         longest = 0.0
 
         def pause(error: Exception) -> bool | float:
             return _pause(error, left=deadline - anyio.current_time(), longest=longest)
 
-        # No limit by stamina itself: it would count on another clock.
+        # stamina sets no limit here, since it would measure it on another clock.
         async for attempt in stamina.retry_context(
             pause,
             attempts=None,
@@ -211,7 +214,7 @@ class RunwayClient:
 
 
 def _pause(error: Exception, *, left: float, longest: float) -> bool | float:
-    """Return the server's own pause in seconds, True for the usual one of up to `longest`, False to give up."""
+    """The pause that the server asks for in seconds, True for the default of up to `longest`, False to give up."""
     if not isinstance(error, Busy | Unavailable | UnexpectedResponse):
         return False
     if isinstance(error, UnexpectedResponse) and not error.unreadable:

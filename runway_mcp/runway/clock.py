@@ -1,4 +1,7 @@
-"""Upstream's clock, as the `Date` of its answers tells it: what upstream dates is compared with it, not with ours."""
+"""Upstream's clock, taken from the `Date` header of its answers.
+
+Times that upstream reports are compared with this clock, since the machine's own may differ.
+"""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -7,23 +10,23 @@ import anyio
 
 
 class UpstreamClock:
-    """The time at upstream, carried on from the last answer by the event loop's clock, which never jumps."""
+    """Upstream's time, extrapolated from the last answer by the event loop's clock, which never jumps."""
 
     def __init__(self) -> None:
         self._ahead: float | None = None
 
     def note(self, date: str | None) -> None:
-        """Takes the `Date` header of an answer that just came; one that cannot be read is passed over."""
+        """Sets the clock by the `Date` header of an answer that just came; ignores an unreadable one."""
         if date is None:
             return
         try:
             told = parsedate_to_datetime(date)
-            # HTTP dates are GMT; one that names no zone must not be read as the machine's.
+            # HTTP dates are GMT; one without a zone must not be read in the machine's.
             moment = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError, OSError):
             return
         self._ahead = moment - anyio.current_time()
 
     def now(self) -> float | None:
-        """Unix seconds at upstream, at most a second behind it; None until an answer told a date."""
+        """Unix seconds at upstream, at most a second behind; None before the first dated answer."""
         return None if self._ahead is None else self._ahead + anyio.current_time()

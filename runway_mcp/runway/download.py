@@ -1,4 +1,4 @@
-"""A signed link to a file: whole under its name, or not there at all."""
+"""Download of a signed link to a file, complete or not at all."""
 
 import secrets
 from collections.abc import Callable, Generator
@@ -14,15 +14,16 @@ _DEAD = frozenset({401, 403, 404, 410})
 
 
 async def save(connections: Connections, url: str, target: Path, *, now: Callable[[], float]) -> int:
-    """Save what the link holds as `target` and return its length in bytes; an older file there is replaced at once.
+    """Saves the file of a signed link as `target`, replacing an older file atomically; returns its length in bytes.
 
-    Raises `NotFound` if the link has died, `Unavailable` if the download failed or fell short, `UnexpectedResponse`
+    Raises `NotFound` if the link has expired, `Unavailable` if the download failed or fell short, `UnexpectedResponse`
     for anything but a file, and `OSError` if the disk refuses. No message shows the link.
     """
     async with connections.open_link(url) as response:
         _check(response, now)
         with _whole_or_nothing(target) as part:
-            # Written on the event loop: a chunk takes less time than a way through a thread, and waits stay virtual.
+            # Written on the event loop: a chunk takes less time than a thread switch, and tests keep their virtual
+            # clock.
             received = 0
             async for chunk in response.chunks:
                 received += part.write(chunk)
@@ -48,7 +49,7 @@ def _check(response: LinkResponse, now: Callable[[], float]) -> None:
 
 @contextmanager
 def _whole_or_nothing(target: Path) -> Generator[BinaryIO, None, None]:
-    """Open a part file beside `target` under a name of its own; it takes the target's place only at a good end."""
+    """Opens a uniquely named part file beside `target`, which replaces the target only if nothing was raised."""
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:

@@ -1,20 +1,20 @@
-# ruff: noqa: N818  an error is named for the fact that it tells, not for being an error
-"""Everything that a call of the Runway API can end in, sorted by who can act.
+# ruff: noqa: N818  an error is named after the fact, without a suffix
+"""Errors of Runway API calls, sorted by who can act on them.
 
     RunwayError
       InvalidRequest        400 and other 4xx, or refused here before anything was sent
-      Moderated             422, or a 400 that speaks of moderation
+      Moderated             422, or a 400 that mentions moderation
       Unauthorized          401
       SubscriptionLapsed    402
-      NotFound              404, or a signed link that has died
+      NotFound              404, or an expired signed link
       InsufficientCredits   412
       Busy                  429
       AccountBroken         596
       Unavailable           5xx, time-outs, lost or refused connections
-      UnexpectedResponse    an answer that nobody documented
-      SubmitUnclear         a submit that ended in neither a clear yes nor a clear no
+      UnexpectedResponse    an undocumented answer
+      SubmitUnclear         a submit whose outcome is unknown
 
-Messages are our sentences. Text of others stands in them only through `quoted`.
+Messages are this package's own sentences; text from outside appears in them only through `quoted`.
 """
 
 import re
@@ -25,14 +25,14 @@ from urllib.parse import quote
 from runway_mcp.runway.running import RunningTask
 
 QUOTE_LENGTH = 200
-"""How many characters of another's text a message shows at most."""
+"""The most characters of outside text that a message shows."""
 
-_READ_AT_MOST = 4000  # hostile text of any length costs no more than this
+_READ_AT_MOST = 4000  # bounds the cost of hostile text
 _LINK_TAIL = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _LINK_LOGIN = re.compile(r"(https?://)[^\s/?#\"'<>@]*@", re.IGNORECASE)
 _QUERY = re.compile(r"\?[\w.~-]+=[^\s\"'<>]*")
 _SECRETS = re.compile(
-    r"user(?::|%3A)[^\s:%\"'<>-]+-(?!runwayml(?::|%3A))[^\s\"'<>,;)]+"  # an API token; ids go on with -runwayml:
+    r"user(?::|%3A)[^\s:%\"'<>-]+-(?!runwayml(?::|%3A))[^\s\"'<>,;)]+"  # an API token; ids have -runwayml: there
     r"|\bpassword[\"']?\s*[:=]\s*[\"']?[^\s\"'<>,;)]+"
     r"|\bBearer\s+[^\s\"'<>,;)]+"
     r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?",  # a JWT
@@ -41,10 +41,9 @@ _SECRETS = re.compile(
 
 
 def quoted(text: str, *, secret: str = "") -> str:
-    """Put another's text in quotation marks, fit for a message: one line, no control characters, no secret, cut short.
+    """Outside text in quotation marks, safe for a message: one line, no control characters, no secret, cut short.
 
-    Removed are `secret`, anything shaped like an API token or a JWT or called a password, and whatever follows the path
-    of a link.
+    Removes `secret`, anything shaped like an API token or a JWT, passwords, and whatever follows the path of a URL.
     """
     line = _one_line(text[:_READ_AT_MOST])
     for spelling in {secret, quote(secret), quote(secret, safe="")} - {""}:
@@ -55,13 +54,13 @@ def quoted(text: str, *, secret: str = "") -> str:
 
 
 def _one_line(text: str) -> str:
-    """Turn every blank into one space and drop what no reader sees: control, format, private and lone halves."""
+    """The text with every run of blanks as one space, without control, format, private-use and surrogate characters."""
     seen = "".join(" " if char.isspace() else char for char in text)
     return " ".join("".join(char for char in seen if not unicodedata.category(char).startswith("C")).split())
 
 
 class RunwayError(Exception):
-    """The root of all: `message` is fit to be shown, `status` the HTTP status if one came, `retry_after` in seconds."""
+    """Base of all errors: `message` may be shown, `status` is the HTTP status if any, `retry_after` is in seconds."""
 
     kind: ClassVar[str]
 
@@ -72,14 +71,14 @@ class RunwayError(Exception):
         self.retry_after = retry_after
 
     def with_detail(self, detail: str) -> Self:
-        """Add a sentence to the message of this very error."""
+        """Appends a sentence to this error's message and returns the error."""
         self.message = f"{self.message} {detail}"
         self.args = (self.message,)
         return self
 
 
 class InvalidRequest(RunwayError):
-    """The request was refused as it stands: by the API with a 4xx, or here, before anything was sent."""
+    """The request was refused as invalid: by the API with a 4xx, or here before anything was sent."""
 
     kind = "invalid_request"
 
@@ -97,25 +96,25 @@ class Unauthorized(RunwayError):
 
 
 class SubscriptionLapsed(RunwayError):
-    """The useapi.net subscription behind the token is missing or over."""
+    """The useapi.net subscription behind the token is missing or has expired."""
 
     kind = "subscription"
 
 
 class NotFound(RunwayError):
-    """There is no such task, asset or account, or a signed link has died."""
+    """There is no such task, asset or account, or a signed link has expired."""
 
     kind = "not_found"
 
 
 class InsufficientCredits(RunwayError):
-    """The Runway account cannot pay for the request."""
+    """The Runway account has too few credits for the request."""
 
     kind = "insufficient_credits"
 
 
 class Busy(RunwayError):
-    """Too much is running: `by` tells whether useapi.net's cap or Runway's, `running` what useapi.net lists."""
+    """Too many tasks run: `by` says under whose limit, `running` names the tasks that useapi.net lists."""
 
     kind = "busy"
 
@@ -140,7 +139,7 @@ class AccountBroken(RunwayError):
 
 
 class Unavailable(RunwayError):
-    """No answer, or a failure on the other side; `sent` is False only if surely no byte of the request was sent."""
+    """No answer, or a failure of upstream; `sent` is False only if no byte of the request can have left."""
 
     kind = "unavailable"
 
@@ -152,7 +151,7 @@ class Unavailable(RunwayError):
 
 
 class UnexpectedResponse(RunwayError):
-    """An answer that nobody documented; `unreadable` if it was no JSON at all, which another read may mend."""
+    """An undocumented answer; `unreadable` if it was no JSON at all, which another read may correct."""
 
     kind = "unexpected_response"
 
@@ -164,10 +163,10 @@ class UnexpectedResponse(RunwayError):
 
 
 class SubmitUnclear(RunwayError):
-    """A submit that may or may not have started a task; it must be looked for, never posted again.
+    """A submit that may have started a task; it must be looked for, never posted again.
 
-    `cause` says in a few words what was seen ("the connection was lost", "HTTP 502"); `running` is what the answer
-    listed as running, if it did.
+    `cause` says in a few words what was seen ("the connection was lost", "HTTP 502"); `running` holds the running tasks
+    that the answer listed, if any.
     """
 
     kind = "submission_unknown"

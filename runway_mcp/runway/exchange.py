@@ -1,7 +1,7 @@
-"""One HTTP exchange at a time: the only module that imports an HTTP client, and the only place where bytes leave.
+"""HTTP exchanges with upstream: the only module that imports an HTTP client and sends bytes.
 
-Nothing here repeats a request, follows a redirect or reads a body's meaning. Requests to the loopback address never
-go through a proxy of the environment, so that a stand-in on this machine is always reached.
+It repeats no request, follows no redirect and interprets no body. Requests to the loopback address bypass the
+environment's proxy, so that a stand-in on this machine is always reached.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -19,7 +19,7 @@ from runway_mcp.runway.errors import Unavailable, quoted
 from runway_mcp.runway.fields import whole
 
 Transport = httpx.AsyncBaseTransport
-"""What carries requests; a test or a demo may hand in its own."""
+"""What carries requests; tests and the demo pass their own."""
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take."""
@@ -28,7 +28,7 @@ READ_SECONDS = 15.0
 """How long a read may stay silent."""
 
 WHOLE_READ_SECONDS = 30.0
-"""How long one try of a read may take in all, however it trickles."""
+"""How long one attempt of a read may take in all, even if bytes keep arriving."""
 
 SUBMIT_SECONDS = 60.0
 """How long a submit may take in all."""
@@ -40,7 +40,7 @@ _Failures = tuple[type[Exception], ...]
 
 _DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _NOT_SENT = (
-    httpx.ConnectError,  # DNS, refusal and TLS alike: the request is written only after them
+    httpx.ConnectError,  # DNS, refusal and TLS: the request is written only after them
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,  # the proxy refused to connect, so nothing passed through it
@@ -58,7 +58,11 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
 
 @dataclass(frozen=True)
 class LinkResponse:
-    """An open download: the status, the length that was promised, and the bytes."""
+    """An open download.
+
+    `is_page` says that it is HTML; `length` is the promised number of bytes, None if unknown; `retry_after` is the
+    header.
+    """
 
     status: int
     is_page: bool
@@ -68,9 +72,10 @@ class LinkResponse:
 
 
 class Connections:
-    """Connections to useapi.net, to be entered before use: kept alive for reads, fresh for every submit.
+    """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every submit.
 
-    Downloads have connections of their own, which never carry the token. `clock` is upstream's, by its answers.
+    Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
+    answers.
     """
 
     clock: UpstreamClock
@@ -86,7 +91,7 @@ class Connections:
 
     async def __aenter__(self) -> Self:
         bearer = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        # One context for all, since reading the certificates is slow; an own transport brings its own.
+        # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
         shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
         if self._transport is None:
             shared["verify"] = httpx.create_ssl_context()
@@ -110,19 +115,19 @@ class Connections:
         await self._open.__aexit__(kind, error, traceback)
 
     async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
-        """Read once."""
+        """Reads once."""
         request = self._reads.build_request("GET", url, params=query)
         failures = (httpx.HTTPError,)
         return await _exchange(self._reads, request, self.clock, seconds=WHOLE_READ_SECONDS, failures=failures)
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
-        """Submit once, on a connection of its own; whatever goes wrong after it began is an outcome, never raised."""
+        """Submits once, on a new connection; every failure after it began is returned, never raised."""
         request = self._submits.build_request("POST", url, json=body)
         return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
     @asynccontextmanager
     async def open_link(self, url: str) -> AsyncGenerator[LinkResponse, None]:
-        """Open a signed link without the token; raises `Unavailable` whenever it cannot be opened or breaks off."""
+        """Opens a signed link without the token; raises `Unavailable` if it cannot be opened or breaks off."""
         try:
             async with self._links.stream("GET", url) as response:
                 encoded = "content-encoding" in response.headers
@@ -135,12 +140,12 @@ class Connections:
                     retry_after=response.headers.get("retry-after"),
                 )
         except httpx.HTTPError as error:
-            # The chain is cut because the request inside holds the link.
+            # The cause is cut because its request holds the link.
             raise Unavailable(f"The download failed: {_cause(error)}.", sent=not isinstance(error, _NOT_SENT)) from None
 
 
 def usable(url: str) -> bool:
-    """Whether the URL is absolute, http or https, and free of a login, which would take the token's place."""
+    """Whether the URL is absolute http(s) and free of a login, which would replace the token."""
     try:
         read = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
@@ -155,7 +160,7 @@ def _silence(seconds: float) -> httpx.Timeout:
 async def _exchange(
     client: httpx.AsyncClient, request: httpx.Request, clock: UpstreamClock, *, seconds: float, failures: _Failures
 ) -> Answer | Lost:
-    """Send once and gather what comes back within `seconds`, as far as it comes; tells the clock what time it is."""
+    """Sends once, gathers as much of the answer as comes within `seconds`, and sets the clock by its date."""
     outcome: Answer | Lost = Lost(cause=f"no answer came within {seconds:.0f} seconds", sent=True)
     with anyio.move_on_after(seconds):
         try:
@@ -173,7 +178,7 @@ async def _exchange(
 
 
 def _cause(error: Exception) -> str:
-    """Say in a few words how an exchange failed."""
+    """How an exchange failed, in a few words."""
     if isinstance(error, httpx.ConnectError) and str(error):
         return f"no connection came about ({quoted(str(error))})"
     return next((words for kinds, words in _CAUSES if isinstance(error, kinds)), "the exchange broke off")

@@ -1,4 +1,4 @@
-"""Types of fields as strangers fill them: a value of a strange type reads as None, never as an error."""
+"""Lenient types for the fields of upstream's JSON: a value of the wrong type reads as None, never as an error."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 def text(value: object) -> str | None:
-    """Return a string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
+    """A string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, also from a string that spells one; None for the rest, booleans included."""
+    """A finite number, also from a string that spells one; None for the rest, booleans included."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -24,7 +24,7 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """Return a whole number, also from a string or from a fraction, whose fractional part is dropped; else None."""
+    """A whole number, also from a string or from a fraction, whose fractional part is dropped; None for the rest."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     read = number(value)
@@ -32,34 +32,34 @@ def whole(value: object) -> int | None:
 
 
 def ratio(value: object) -> float | None:
-    """Return a number from 0 to 1; None for the rest."""
+    """A number from 0 to 1; None for the rest."""
     read = number(value)
     return read if read is not None and 0 <= read <= 1 else None
 
 
 def flag(value: object) -> bool | None:
-    """Return a boolean; None for the rest."""
+    """A boolean; None for the rest."""
     return value if isinstance(value, bool) else None
 
 
 def mapping(value: object) -> Mapping[str, object] | None:
-    """Return a JSON object; None for the rest."""
+    """A JSON object; None for the rest."""
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
 
 
 def sequence(value: object) -> Sequence[object]:
-    """Return a JSON array; an empty one for the rest."""
+    """A JSON array; an empty one for the rest."""
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
 
 
 def link(value: object) -> str | None:
-    """Return an absolute http(s) URL; None for the rest, since hosts make what they are given clickable."""
+    """An absolute http(s) URL; None for the rest, since hosts make URLs clickable."""
     read = text(value)
     return read if read and read.lower().startswith(("http://", "https://")) else None
 
 
 def links(value: object) -> tuple[str, ...]:
-    """Return the absolute http(s) URLs of a JSON array; nothing for the rest."""
+    """The absolute http(s) URLs of a JSON array; empty for the rest."""
     return tuple(read for read in map(link, sequence(value)) if read is not None)
 
 
@@ -73,11 +73,11 @@ Links = Annotated[tuple[str, ...], BeforeValidator(links)]
 
 
 class Record(BaseModel):
-    """Something that the API tells: frozen, blind to fields that nobody documented, made by wire names or by ours."""
+    """A frozen model of an object from upstream: drops undocumented fields, takes wire names and Python names."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True)
 
 
 def record(value: object) -> Record | Mapping[str, object] | None:
-    """Return a JSON object that is not empty, or what was read from one; None for the rest."""
+    """A JSON object that is not empty, or a `Record`; None for the rest."""
     return value if isinstance(value, Record) else mapping(value) or None

@@ -1,7 +1,7 @@
-"""Long ids of tasks and assets: what may stand in a request's path, and the account inside.
+"""Long ids of tasks and assets: which are safe in a request's path, and which account they name.
 
-A long id reads `user:<number>-runwayml:<e-mail>-task:<uuid>` (or `-asset:`) and goes into a path verbatim: useapi.net
-does not decode `%3A` and `%40`.
+A long id reads `user:<number>-runwayml:<e-mail>-task:<uuid>` (or `-asset:`) and goes into a path verbatim, since
+useapi.net does not decode `%3A` and `%40`.
 """
 
 import re
@@ -10,15 +10,15 @@ from typing import Literal
 from runway_mcp.runway.errors import InvalidRequest
 
 MAX_LENGTH = 512
-"""The longest id that is sent."""
+"""The most characters of an id that is sent."""
 
-# RFC 3986 `pchar` without percent-encoding: all that every HTTP client leaves as it is in one segment of a path.
+# RFC 3986 `pchar` without percent-encoding: the characters that every HTTP client leaves alone in a path segment.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _LONG = re.compile(r"user:[^-]+-runwayml:(?P<email>.+)-(?P<kind>task|asset):[0-9a-fA-F-]{36}")
 
 
 def checked_id(value: str, name: str) -> str:
-    """Return `value` if it can stand in a path as it is; else raise `InvalidRequest` that names the field `name`."""
+    """`value`, if it can stand in a path verbatim; else raises `InvalidRequest` that names the field `name`."""
     if not value:
         raise InvalidRequest(f"{name} is empty.")
     if len(value) > MAX_LENGTH:
@@ -32,14 +32,14 @@ def checked_id(value: str, name: str) -> str:
 
 
 def account_of(long_id: str) -> str | None:
-    """Return the e-mail of the account that a long id belongs to; None if the id is not of the long form."""
-    # The e-mail may hold hyphens and even "-task:", so the greedy middle takes all up to the last one.
+    """The e-mail of the account that a long id belongs to; None for any other id."""
+    # The e-mail may hold hyphens and even "-task:", so the greedy group extends to the last one.
     match = _LONG.fullmatch(long_id)
     return match["email"] if match else None
 
 
 def kind_of(long_id: str) -> Literal["task", "asset"] | None:
-    """Return what a long id names; None if the id is not of the long form."""
+    """What a long id names; None for any other id."""
     match = _LONG.fullmatch(long_id)
     if match is None:
         return None

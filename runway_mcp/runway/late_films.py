@@ -1,4 +1,4 @@
-"""Successes whose film is not there yet: upstream tells SUCCEEDED a moment before the artifacts."""
+"""Delay for late films: upstream may report SUCCEEDED before it lists the artifacts."""
 
 import math
 
@@ -7,23 +7,23 @@ import anyio
 from runway_mcp.runway.models import Task
 
 GRACE_SECONDS = 60.0
-"""For so long after it was first seen, a success without a film is told as still running."""
+"""How long after it was first seen a success without a film is reported as RUNNING."""
 
 _REMEMBERED = 1000
 
 
 class LateFilms:
-    """Remembers since when each task succeeds without a film; of very many, the latest."""
+    """The first time at which each success was seen without a film; keeps the latest 1000 tasks."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def absent(self, task_id: str) -> None:
-        """Notes a task that was told to have no film before, which is not waited for again."""
+        """Notes a task that is known to have no film, so that it is reported as SUCCEEDED at once."""
         self._since[task_id] = -math.inf
 
     def told(self, task: Task) -> Task:
-        """The task as it is to be told: RUNNING while its film may still turn up, else as upstream tells it."""
+        """The task as it is to be reported: RUNNING while its film may still appear, else unchanged."""
         if task.status != "SUCCEEDED" or task.artifacts:
             self._since.pop(task.task_id, None)
             return task

@@ -1,4 +1,4 @@
-"""What a signed link tells about itself: until when it lives and what it holds."""
+"""Readers of what a signed link, or a file name, says about its file: expiry and media type."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from runway_mcp.runway.fields import mapping, number
 
-# The kinds that POST /assets takes, by the extension that Runway's files carry.
+# The media types that POST /assets takes, by file extension.
 _MIME_TYPES = {
     "3gp": "video/3gpp",
     "avi": "video/x-msvideo",
@@ -34,9 +34,9 @@ _MIME_TYPES = {
 
 
 def expiry_of(url: str) -> str | None:
-    """Return when the link dies, as ISO 8601 in UTC, from `exp` in its `_jwt`; None if it does not say so.
+    """When the signed link expires, as ISO 8601 in UTC, from `exp` in its `_jwt`; None if it does not say so.
 
-    The signature is not verified: the answer is a hint for people, nothing is granted on it.
+    The signature is not verified: the result is a hint for the user and grants nothing.
     """
     try:
         payload = parse_qs(urlsplit(url).query)["_jwt"][0].split(".")[1]
@@ -49,7 +49,7 @@ def expiry_of(url: str) -> str | None:
 
 
 def mime_type_of(*hints: str | None) -> str | None:
-    """Return the media type that the first telling hint stands for: an extension, a file's name or a link."""
+    """The media type by the first hint with a known extension; hints are extensions, file names or URLs."""
     for hint in hints:
         if hint and (found := _MIME_TYPES.get(_extension(hint))):
             return found

@@ -1,10 +1,10 @@
-"""What the Runway API takes and tells, under Python names; the wire's spellings live in the aliases alone.
+"""Models of what the Runway API takes and returns, and which statuses end a task; aliases hold the wire's spelling.
 
-What comes in is read leniently: a field of a strange type reads as None, an undocumented one is dropped, and only
-`taskId` and `assetId` are required. What goes out is bounded exactly as the page of `POST gen3/extend` says.
-Links and callback addresses are kept out of `repr`, so that no log shows them.
+Input is read leniently: wrong types read as None, only `taskId` and `assetId` are required. Requests are bounded as
+`POST gen3/extend` documents. Signed links and callback addresses are kept out of `repr`, and so out of logs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -38,7 +38,7 @@ __all__ = [
     "AssetId",
     "Credits",
     "ExploreMode",
-    "ExtendRequest",
+    "Extension",
     "MaxJobs",
     "Metadata",
     "ReplyRef",
@@ -46,6 +46,7 @@ __all__ = [
     "RunningTask",
     "Seconds",
     "Seed",
+    "Submission",
     "Task",
     "TaskError",
     "TaskOptions",
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
-"""The statuses after which a task never changes; any other word, also an unknown one, means that it goes on."""
+"""The statuses after which a task never changes; every other status, unknown ones included, is non-terminal."""
 
 AssetId = Annotated[str, Field(min_length=1, description="assetId of the Gen-3 Alpha video to extend.")]
 TextPrompt = Annotated[str, Field(description="Describes the shot that follows: what moves, the camera, the light.")]
@@ -78,11 +79,25 @@ MaxJobs = Annotated[
 ]
 
 
-class ExtendRequest(BaseModel):
-    """The body of `POST gen3/extend` and `POST gen3turbo/extend`; refuses what the API's page rules out."""
+class Submission(BaseModel, ABC):
+    """One paid request: the endpoint that takes it, and its body; refuses what the endpoint's documentation rules out.
+
+    A further endpoint is a further subclass; what submits, follows and reconciles it never asks which it is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
 
+    endpoint: str
+
+    @abstractmethod
+    def body(self) -> dict[str, Any]:
+        """The JSON body under wire names, without fields that were not given."""
+
+
+class Extension(Submission):
+    """The extension of a film by `POST gen3/extend` or `POST gen3turbo/extend`; the latter takes no `seconds`."""
+
+    endpoint: str = "gen3/extend"
     asset_id: AssetId = Field(validation_alias="assetId")
     text_prompt: TextPrompt | None = None
     seconds: Seconds | None = None
@@ -93,7 +108,7 @@ class ExtendRequest(BaseModel):
     max_jobs: MaxJobs | None = Field(default=None, validation_alias="maxJobs")
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON body under the wire's names, without what was not given."""
+        """The JSON body under wire names, without fields that were not given."""
         fields = {
             "assetId": self.asset_id,
             "text_prompt": self.text_prompt,
@@ -108,7 +123,7 @@ class ExtendRequest(BaseModel):
 
 
 class TaskOptions(Record):
-    """What a task was asked to do. Newer models of Runway add options of their own, which are dropped."""
+    """The options of a task; options that only newer Runway models have are dropped."""
 
     name: Text = None
     text_prompt: Text = None
@@ -128,7 +143,7 @@ class TaskOptions(Record):
 
 
 class TaskError(Record):
-    """Why a task failed, in Runway's words: quote `message` (`errors.quoted`), it is a stranger's text."""
+    """Why a task failed, in Runway's words; `message` is outside text, to be shown only through `errors.quoted`."""
 
     message: Text = None
     reason: Text = None
@@ -152,7 +167,7 @@ class Metadata(Record):
     @model_validator(mode="before")
     @classmethod
     def _either_shape(cls, value: Mapping[str, object]) -> dict[str, object]:
-        """Editions until 2025 tell the size in `size` and `dimensions`, later ones in `width` and `height`."""
+        """Until 2025 the API sent the size in `size` and `dimensions`, later in `width` and `height`."""
         size = mapping(value.get("size")) or {}
         wide, high = [*map(whole, sequence(value.get("dimensions"))), None, None][:2]
         width, height = whole(value.get("width")), whole(value.get("height"))
@@ -164,7 +179,7 @@ class Metadata(Record):
 
 
 class Asset(Record):
-    """A film, picture or sound in the account's library, or an artifact of a task, which is told much alike."""
+    """A film, picture or sound in the account's library, or an artifact of a task."""
 
     asset_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="assetId", min_length=1)
     id: Text = None
@@ -184,7 +199,7 @@ class Asset(Record):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, value: Mapping[str, object]) -> dict[str, object]:
-        """Artifacts say `filename`, uploads `size` and `type`, for what the library calls otherwise."""
+        """Artifacts use `filename`, and uploads `size` and `type`, for what the library names otherwise."""
         kind = mapping(value.get("type")) or {}
         sizes = (whole(value.get(name)) for name in ("size_bytes", "fileSize", "size"))
         return {
@@ -196,17 +211,17 @@ class Asset(Record):
 
     @property
     def url_expires_at(self) -> str | None:
-        """When `url` dies, as ISO 8601 in UTC, if the link says so; by then read the asset or its task again."""
+        """When `url` expires, as ISO 8601 in UTC; None if unknown. A new read of the asset gives a fresh link."""
         return expiry_of(self.url) if self.url else None
 
     @property
     def mime_type(self) -> str | None:
-        """The media type that the file's extension, name or link stands for; None if none of them is telling."""
+        """The media type by the file's extension, signed link or name; None if none of them shows it."""
         return mime_type_of(self.file_ext, self.url, self.name)
 
 
 class Credits(Record):
-    """The credits of the plan: as `features` of a submit's answer tells them, and as GET /features does."""
+    """The credits of the plan, from GET /features or from `features` in a submit's answer."""
 
     permitted: Whole = Field(default=None, validation_alias="numPlanCredits_permitted")
     used: Whole = Field(default=None, validation_alias="numPlanCredits_used")
@@ -231,7 +246,7 @@ class Credits(Record):
 
 
 def _error(value: object) -> object:
-    """A failed task's error is an object, but a plain string has been met."""
+    """An error object; upstream sometimes sends a plain string instead, which becomes its message."""
     said = text(value)
     return {"message": said} if said else record(value)
 
@@ -252,7 +267,7 @@ def _status(value: object) -> str:
 
 
 class Task(Record):
-    """A generation on Runway's side, as it stood when it was read."""
+    """A generation at Runway, as of the read."""
 
     task_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="taskId", min_length=1)
     id: Text = None
@@ -280,12 +295,12 @@ class Task(Record):
 
     @property
     def account(self) -> str | None:
-        """The e-mail of the account that runs the task, if its id is of the long form."""
+        """The e-mail of the account that runs the task; None unless its id is a long one."""
         return account_of(self.task_id)
 
     @property
     def created(self) -> datetime | None:
-        """When the task was made, with its time zone (UTC where none is told); None if it does not say so."""
+        """When the task was created, with time zone (UTC if none is given); None if unknown."""
         try:
             read = datetime.fromisoformat(self.created_at or "")
         except ValueError:
@@ -293,7 +308,7 @@ class Task(Record):
         return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-class Entries(tuple[_R, ...]):  # noqa: SLOT001  a tuple that varies in length can have no slots but empty ones
-    """The entries of a list that could be read; `skipped` counts those that could not."""
+class Entries(tuple[_R, ...]):  # noqa: SLOT001  a tuple of variable length cannot have slots
+    """The readable entries of a list; `skipped` counts the others."""
 
     skipped: int = 0

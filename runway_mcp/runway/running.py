@@ -1,4 +1,4 @@
-"""A task as the API lists it while it runs: in GET /scheduler/ and in the 429 of a full account."""
+"""Model of a running task, as GET /scheduler/ and a 429 list it."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from runway_mcp.runway.fields import Record, Text, text
 
 
 class RunningTask(Record):
-    """A task started through the API that has not ended: its ids and what its submitter attached to it."""
+    """A non-terminal task that was started through the API: its ids, and the reply fields of its submit."""
 
     task_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="taskId", min_length=1)
     email: Text = None

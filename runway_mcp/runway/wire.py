@@ -1,8 +1,7 @@
-"""From a JSON body to what it tells: each function takes every shape that useapi.net has been seen or said to send.
+"""Parsers from JSON bodies to models, for every shape that useapi.net documents or sends.
 
-All raise `UnexpectedResponse` for a body that tells nothing of the kind. Entries of a list that cannot be read are
-skipped and counted, unless none can be: an empty list must mean that there is nothing. No message shows any part of a
-body.
+All raise `UnexpectedResponse` for any other body, and show no part of it. Unreadable list entries are skipped and
+counted; if none is readable, the list is refused, since an empty list must mean that there is nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,33 +15,33 @@ from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Task
 
 R = TypeVar("R", bound=Record)
 
-# What useapi.net adds to Runway's task: around it in a wrapped body, in it in a flat one.
+# What useapi.net adds to Runway's task: beside it in a wrapped body, inside it in a flat one.
 _BESIDE_THE_TASK = ("features", "replyUrl", "replyRef")
 
 
 def parse_task(body: object) -> Task:
-    """Read one task, flat or wrapped in `task`."""
+    """Parses one task, flat or wrapped in `task`."""
     return _one(Task, _unwrapped(body), "a task")
 
 
 def parse_tasks(body: object) -> Entries[Task]:
-    """Read a list of tasks, bare or under `tasks`, or a single one."""
+    """Parses a list of tasks, bare or under `tasks`, or a single one."""
     return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")), "tasks")
 
 
 def parse_asset(body: object) -> Asset:
-    """Read one asset, as GET /assets/{assetId} or an upload tells it, flat or wrapped in `asset`."""
+    """Parses one asset of GET /assets/{assetId} or of an upload, flat or wrapped in `asset`."""
     outer = mapping(body) or {}
     return _one(Asset, mapping(outer.get("asset")) or outer, "an asset")
 
 
 def parse_assets(body: object) -> Entries[Asset]:
-    """Read a list of assets, bare or under `assets`, or a single one."""
+    """Parses a list of assets, bare or under `assets`, or a single one."""
     return _all(Asset, _entries(body, "assets", "assetId"), "assets")
 
 
 def parse_running(body: object) -> Entries[RunningTask]:
-    """Read the scheduler's list, or the `runningTasks` of a 429: lists by the e-mail of their account."""
+    """Parses the running tasks of GET /scheduler/ or of a 429's `runningTasks`: a list, or lists by account e-mail."""
     by_account = mapping(body)
     if by_account is None:
         return _all(RunningTask, _entries(body), "running tasks")
@@ -55,7 +54,7 @@ def parse_running(body: object) -> Entries[RunningTask]:
 
 
 def parse_credits(body: object) -> Credits:
-    """Read the plan's credits from GET /features or from the `features` of a submit's answer."""
+    """Parses the plan's credits, from GET /features or from `features` in a submit's answer."""
     read = _one(Credits, mapping(body), "credits")
     if read.permitted is None and read.used is None:
         raise _without("credits")
@@ -63,7 +62,7 @@ def parse_credits(body: object) -> Credits:
 
 
 def parse_addresses(body: object) -> tuple[str, ...]:
-    """Read the e-mails of GET /accounts and nothing else of it: the rest are passwords and tokens."""
+    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens."""
     accounts = mapping(body)
     if accounts is None:
         raise _without("accounts")
@@ -80,7 +79,7 @@ def _unwrapped(body: object) -> Mapping[str, object] | None:
 
 
 def _entries(body: object, name: str = "", *marks_of_one: str) -> Sequence[object]:
-    """Return the list that `body` is or holds under `name`; a list of `body` alone if it has a mark of one entry."""
+    """The list that `body` is or holds under `name`; `[body]` if `body` has a key of a single entry."""
     outer = mapping(body) or {}
     listed = outer.get(name) if name in outer else body
     if isinstance(listed, list):
@@ -109,7 +108,7 @@ def _one(model: type[R], entry: Mapping[str, object] | None, what: str) -> R:
     try:
         return model.model_validate(entry or {})
     except ValidationError:
-        # The cause would print the body.
+        # The cause is cut because it would print the body.
         raise _without(what) from None
 
 

@@ -1,1 +1,1 @@
-"""The MCP face: tools, results and resources of the server. Knows tasks and upstream only through their rooms."""
+"""The MCP server: tools, resources, prompts and transports. Only it and the demo's host speak MCP."""

@@ -1,7 +1,7 @@
-"""Puts the server together: the SDK's low-level `Server`, whose lifespan opens upstream and the task service.
+"""Builds the SDK's low-level `Server`, whose lifespan opens the Runway client and the task service.
 
-Making a server reads nothing and opens nothing. Without a token it serves its lists, and each call says what to set.
-All that requests share is opened by the lifespan, because one process may serve through several copies of its server.
+Building it reads and opens nothing. Without a token everything can be listed, and each call says what to set. All
+shared state belongs to the lifespan, because one process may serve through several copies of its server.
 """
 
 import time
@@ -35,15 +35,15 @@ from runway_mcp.settings import Settings
 from runway_mcp.tasks.service import TaskService, open_tasks
 
 LEDGER = "ledger.sqlite3"
-"""The ledger's file in the data folder."""
+"""The file name of the ledger in the data folder."""
 
 _FIXED = CacheHint(ttl_ms=300_000, scope="private")
 
 
 class _Server(Server[ServerContext]):
-    """The SDK's server, with capabilities that promise exactly the news it sends: of resources, in every era.
+    """The SDK's server, announcing exactly the notifications that it sends: changes of resources, in every era.
 
-    The SDK would promise no news of the list to clients of the 2025 protocols, and to later ones news of the tools and
+    The SDK would announce no list changes to clients of the 2025 protocols, and to later clients changes of tools and
     prompts, which never change.
     """
 
@@ -67,13 +67,13 @@ class _Server(Server[ServerContext]):
 def create_server(
     settings: Settings, *, transport: Transport | None = None, now: Callable[[], float] = time.time
 ) -> Server[ServerContext]:
-    """A server with these settings; `transport` stands in for the network, `now` is its wall clock in Unix seconds."""
+    """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds."""
 
     @asynccontextmanager
     async def lifespan(_: Server[Any]) -> AsyncGenerator[ServerContext]:
         subscriptions = Subscriptions()
         async with (
-            _opened_room(settings, transport, now, subscriptions.changed) as service,
+            _opened_service(settings, transport, now, subscriptions.changed) as service,
             anyio.create_task_group() as background,
         ):
             observers = Observers(service, background, unfinished=subscriptions.unfinished)
@@ -101,7 +101,7 @@ def create_server(
         on_get_prompt=error_boundary(get_prompt),
         on_completion=error_boundary(Completions().complete),
     )
-    # A call may be answered with a task of the protocol, which the constructor's parameter has no type for.
+    # A call may return a task of the Tasks extension, which the type of the constructor's parameter excludes.
     server.add_request_handler("tools/call", CallToolRequestParams, error_boundary(call_tool))
     server.add_notification_handler("notifications/initialized", NotificationParams, send_updates)
     protocol_tasks.install(server)
@@ -110,7 +110,7 @@ def create_server(
 
 
 @asynccontextmanager
-async def _opened_room(
+async def _opened_service(
     settings: Settings,
     transport: Transport | None,
     now: Callable[[], float],

@@ -1,7 +1,6 @@
-"""Where exceptions end: nothing that the program did not word itself goes out.
+"""Turns exceptions into errors in this program's own words, and logs the place of a crash without its values.
 
-Under the 2025 protocol the SDK would send the text of an escaping exception to the host, and such a text may hold a
-link or a token. So every answer is wrapped here, and the log gets the place of a crash, not its values.
+The SDK would send the text of an exception to hosts of the 2025 protocols, and it may hold a signed link or a token.
 """
 
 import logging
@@ -20,7 +19,7 @@ from runway_mcp.tasks.failures import Failure, failure_of
 _log = logging.getLogger(__name__)
 
 CRASHED = "The server failed at this call by a fault of its own; its log says where."
-"""The sentence that stands for every crash."""
+"""The message of every crash."""
 
 _Context = TypeVar("_Context", bound=ServerRequestContext[Any])
 _Params = TypeVar("_Params")
@@ -29,7 +28,7 @@ _Handler = Callable[[_Context, _Params], Awaitable[_Result]]
 
 
 def error_boundary(handler: _Handler[_Context, _Params, _Result]) -> _Handler[_Context, _Params, _Result]:
-    """The same answer, whose failures are JSON-RPC errors in our own words; cancellation passes through."""
+    """The handler with every failure as an `MCPError` in this program's words; cancellation passes through."""
 
     @wraps(handler)
     async def safe(ctx: _Context, params: _Params) -> _Result:
@@ -47,7 +46,7 @@ def error_boundary(handler: _Handler[_Context, _Params, _Result]) -> _Handler[_C
 
 
 def log_crash(where: str, error: Exception) -> None:
-    """Logs the kind and the place of a crash; the values in its message may be secret and stay out."""
+    """Logs the type and the place of a crash, but not its message, which may hold secrets."""
     for kind, frames in _places(error):
         _log.error("%s crashed: %s at\n%s", where, kind, frames)
 

@@ -1,8 +1,6 @@
-"""Completion of ids: what a person may mean, newest first, while they type.
+"""Completes ids and clip names while the user types: newest first, in a bounded time, without values if upstream fails.
 
-Offers, never insists: one page of upstream's, kept for half a minute and waited for a few seconds at most, is all that
-is looked at, and an upstream that does not answer gives no values. A template's argument is completed with ids alone,
-since the value becomes part of a URI; a prompt's is read by people and models, so there the clip's name goes with it.
+Values for templates are ids alone, since they become part of a URI; values for prompts are clip names with their ids.
 """
 
 import logging
@@ -28,19 +26,19 @@ from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.database import LedgerError
 
 MOST_VALUES = 100
-"""How many values the protocol lets one answer hold."""
+"""The most values in one completion, by the protocol."""
 
 KEPT_SECONDS = 30.0
-"""For how long a page answers without being read again."""
+"""For how long a page is used without being read again, in seconds."""
 
 PATIENCE_SECONDS = 3.0
-"""How long a person who types is kept waiting at most."""
+"""The longest time that a completion waits for a page, in seconds."""
 
 _log = logging.getLogger(__name__)
 
-# Less than the patience, so that a page that does not come leaves its mark before its reader gives up.
+# Less than PATIENCE_SECONDS, so that a failed read is kept before its request gives up.
 _READING_SECONDS = 2.5
-# A page that did not come is not asked for again at each key stroke.
+# For how long a failed read is kept, so that not every key stroke repeats it.
 _GIVEN_UP_SECONDS = 5.0
 _TASKS_LIMIT = 100
 _ASSETS_LIMIT = 50
@@ -49,18 +47,18 @@ _CUT_ESCAPE = re.compile(r"%[0-9A-Fa-f]?$")
 
 @dataclass(frozen=True)
 class Choice:
-    """A task or an asset that may be meant; the name is empty where upstream tells none."""
+    """A task or an asset that may be meant; `name` is empty where upstream gives none."""
 
     id: str
     name: str
 
     @property
     def label(self) -> str:
-        """The name with the id behind it, by which people tell clips apart."""
+        """The name with the id in parentheses, since names repeat; without a name, the id."""
         return f"{self.name} ({self.id})" if self.name else self.id
 
     def begins_with(self, typed: str) -> bool:
-        """Whether what was typed begins the id, the part of it that differs, the label or a word of the name."""
+        """Whether the typed text begins the id, its last part, the label or a word of it; case is ignored."""
         wanted, label = typed.casefold(), self.label.casefold()
         starts = (self.id.casefold(), self.id.rpartition(":")[2].casefold(), label)
         return any(start.startswith(wanted) for start in starts) or f" {wanted}" in label
@@ -68,7 +66,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Page:
-    """The choices of one kind, newest first; `whole` tells that there are no others. Times are the event loop's."""
+    """The choices of one kind, newest first; `whole` if there are no others. Times are the event loop's."""
 
     service: TaskService
     choices: tuple[Choice, ...]
@@ -81,15 +79,15 @@ _Read = Callable[[TaskService, Settings], Awaitable[tuple[tuple[Choice, ...], bo
 
 
 class Completions:
-    """The answers to a server's completion requests, with the pages that they are taken from."""
+    """Serves a server's completion requests, each from one page of upstream's, which is kept for a while."""
 
     def __init__(self) -> None:
         self._pages: dict[str, _Page] = {}
-        # Of several key strokes at once the first one reads.
+        # Concurrent requests of one kind share one read.
         self._reading = {name: anyio.Lock() for name in _READS}
 
     async def complete(self, ctx: RequestContext, params: CompleteRequestParams) -> CompleteResult:
-        """What may be meant by what was typed; raises `MCPError` for a prompt or a template that does not exist."""
+        """The values that the typed text may mean; raises `MCPError` for an unknown prompt or template."""
         kind, typed = _kind(params), _plain(params.argument.value)
         if kind == "seconds":
             return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
@@ -105,7 +103,7 @@ class Completions:
         return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
 
     async def _page(self, kind: str, service: TaskService, settings: Settings) -> _Page | None:
-        """The page of a kind as it is kept, or as it can be read within the patience."""
+        """The kept page of a kind, or a new one; None if it takes longer than `PATIENCE_SECONDS`."""
         with anyio.move_on_after(PATIENCE_SECONDS):
             async with self._reading[kind]:
                 page = self._pages.get(kind)
@@ -116,7 +114,7 @@ class Completions:
 
 
 async def _read_in_time(read: _Read, service: TaskService, settings: Settings) -> _Page:
-    """A page; one without choices if upstream does not give it in time."""
+    """A page; one without choices if upstream fails or takes too long."""
     with anyio.move_on_after(_READING_SECONDS):
         try:
             choices, whole = await read(service, settings)
@@ -127,7 +125,7 @@ async def _read_in_time(read: _Read, service: TaskService, settings: Settings) -
 
 
 async def _tasks(service: TaskService, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
-    """The newest tasks that upstream lists, and those of ours that it does not show."""
+    """The newest tasks that upstream lists, and those of the ledger that it does not show."""
     ours = await _recent(service)
     listed = await _of_account(
         lambda email: service.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
@@ -140,7 +138,7 @@ async def _tasks(service: TaskService, settings: Settings) -> tuple[tuple[Choice
 
 
 async def _own_tasks(service: TaskService) -> list[Choice]:
-    """The newest tasks of the ledger, which may be newer than a page that is kept."""
+    """The newest tasks of the ledger, which may be newer than a kept page."""
     return [_choice(intent.task_id, intent.text_prompt) for intent in await _recent(service) if intent.task_id]
 
 
@@ -167,7 +165,7 @@ _READS: dict[str, _Read] = {"taskId": _tasks, "assetId": _assets, "clip": _clips
 async def _of_account(
     read: Callable[[str | None], Awaitable[tuple[_T, ...]]], settings: Settings, ours: list[Intent]
 ) -> tuple[_T, ...]:
-    """What one account has; where several are linked and none is set, the account that was used last."""
+    """What the configured account has; if several are linked and none is configured, the one last used."""
     try:
         return await read(settings.email)
     except InvalidRequest:
@@ -186,7 +184,7 @@ async def _recent(service: TaskService) -> list[Intent]:
 
 
 def _kind(params: CompleteRequestParams) -> str | None:
-    """What is to be completed; None for an argument that only a person can fill in."""
+    """What is to be completed; None for an argument without completion."""
     name = params.argument.name
     if isinstance(params.ref, PromptReference):
         prompt = prompt_named(params.ref.name)
@@ -198,7 +196,7 @@ def _kind(params: CompleteRequestParams) -> str | None:
 
 
 def _plain(typed: str) -> str:
-    """What was typed, as it stands in ids: without percent-encoding, however far that got, and without `runway://`."""
+    """The typed text as it stands in ids: without percent-encoding, even if cut short, and without `runway://`."""
     return bare_id(unquote(_CUT_ESCAPE.sub("", typed)))
 
 
@@ -207,7 +205,7 @@ def _choice(identity: str, name: str | None) -> Choice:
 
 
 def _result(values: list[str], *, whole: bool) -> CompleteResult:
-    """The first hundred values; how many there are in all is told only where that is known."""
+    """The first `MOST_VALUES` values; `total` only where it is known."""
     return CompleteResult(
         completion=Completion(
             values=values[:MOST_VALUES],

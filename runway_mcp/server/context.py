@@ -1,4 +1,4 @@
-"""What a handler may reach: one object for the lifespan of the server, and one for each tool call."""
+"""What handlers may reach: `ServerContext`, one for the lifespan, and `RequestContext`, one for each request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ _UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "
 
 @dataclass(frozen=True)
 class ServerContext:
-    """What the lifespan opens, one for all sessions, connections and requests of the process.
+    """What the lifespan opens, shared by all sessions, connections and requests of the process.
 
-    `open_service` is None without a token, `now` gives Unix seconds; `subscriptions` tell of changes, `observers` knows
-    which tasks somebody looks at, and `waits` how long hosts were seen to wait.
+    `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
+    knows which tasks are observed, and `waits` how long hosts let calls run.
     """
 
     settings: Settings
@@ -40,16 +40,16 @@ class ServerContext:
 
     @property
     def service(self) -> TaskService:
-        """The task service; raises the `not_configured` failure when there is no token."""
+        """The task service; raises the `not_configured` failure without a token."""
         if self.open_service is None:
             unfilled = _UNFILLED if self.settings.token_unfilled else ""
             raise Failure("not_configured", f"{unfilled}{_NOT_CONFIGURED}")
         return self.open_service
 
     def reading(self, task_id: str) -> Asked:
-        """The call that asks the same as reading a task otherwise: as a resource, or as a task of the protocol."""
+        """The `get_task` call that equals reading a task as a resource or by the Tasks extension."""
         return Asked("get_task", {"taskId": task_id}, self.settings.wait_seconds)
 
 
 RequestContext = ServerRequestContext[ServerContext]
-"""What the SDK hands to each handler."""
+"""What the SDK passes to each handler."""

@@ -1,8 +1,7 @@
-"""Progress of one call, as its host sees it.
+"""Progress notifications of one call, sent only if its host asked for them; a failed send never fails the call.
 
-Promises: the numbers strictly rise and stay under the total of 100; the messages stay under 200 characters and say what
-upstream says; the first one about a task names it whole; two are never closer than a second, and no ten seconds pass in
-silence; and a host that asked for no progress, or went away, costs nothing.
+Numbers rise strictly and stay below 100. Messages stay below 200 characters and say what upstream says; the first one
+about a task holds its whole id. Notifications are at least one second and at most ten seconds apart.
 """
 
 import logging
@@ -18,25 +17,35 @@ from runway_mcp.tasks.spend.submit import Waiting
 log = logging.getLogger(__name__)
 
 TOTAL = 100.0
+"""The total of every notification."""
+
 QUIET_SECONDS = 1.0
+"""The shortest time between two notifications, in seconds."""
+
 HEARTBEAT_SECONDS = 9.5
+"""The longest time between two notifications, in seconds; the promise is ten."""
+
 LONGEST_MESSAGE = 199
+"""The longest message, in characters."""
+
 SAME_AGAIN_SECONDS = 5.0
+"""After how long an unchanged state of a task is sent again, in seconds."""
+
 _HIGHEST = 99.0
 _CREEP = 0.001
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Sends one progress notification: the number, the total, the message."""
+"""Sends one progress notification: number, total, message."""
 
 
 class Progress:
-    """What one call has told its host so far, and tells it next. Made when the call arrives."""
+    """The progress notifications of one call; to be made when the call arrives."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._number = 0.0
         self._message = "asking Runway"
-        # What a call does in its first second is not worth a word, unless it names a task.
+        # As if just sent: the first second needs no notification, unless it names a task.
         self._sent_at = anyio.current_time()
         self._is_silent = True
         self._named = self._naming = False
@@ -44,10 +53,10 @@ class Progress:
         self._stirred = anyio.Event()
 
     async def say(self, message: str, *, percent: float = 0.0, names_task: bool = False) -> None:
-        """Sends a message, as soon as the last one is a second old, if no other takes its place until then.
+        """Sends a message, at least a second after the last one, unless another replaces it until then.
 
-        The number is `percent` where that is a rise, else a hair above the last one. A first word that names the task
-        is sent at once.
+        The number is `percent` where that is a rise, else slightly above the last one. The first message is sent at
+        once if it names the task.
         """
         self._message, self._naming = message[:LONGEST_MESSAGE], names_task
         if (names_task and self._is_silent) or anyio.current_time() - self._sent_at >= QUIET_SECONDS:
@@ -57,7 +66,7 @@ class Progress:
             self._stirred.set()
 
     async def task(self, task: Task) -> None:
-        """Tells where the task stands, its id first; what was just told is not told again."""
+        """Sends where the task stands, at first with its id; an unchanged state every five seconds at most."""
         percent = (task.progress or 0.0) * TOTAL
         message = standing(task)
         if not self._named:
@@ -66,7 +75,7 @@ class Progress:
             await self.say(message, percent=percent)
 
     async def waiting(self, waiting: Waiting) -> None:
-        """Tells what a submit waits for; for a slot, whose tasks hold them."""
+        """Sends what a submit waits for; for a slot, also which tasks hold the slots."""
         match waiting.reason:
             case "slot":
                 await self.say(_queue_message(waiting.running))
@@ -77,7 +86,7 @@ class Progress:
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncGenerator[None]:
-        """Sends what is held back, and repeats the last message whenever the call has been silent for too long."""
+        """Sends messages that were held back, and repeats the last one after `HEARTBEAT_SECONDS`."""
         async with anyio.create_task_group() as beside:
             beside.start_soon(self._repeat)
             yield
@@ -106,7 +115,7 @@ class Progress:
 
 
 def _queue_message(running: tuple[RunningTask, ...]) -> str:
-    """Names as many of the running tasks as a message holds; the rest are counted."""
+    """Names as many running tasks as fit into a message, and counts the rest."""
     message = "waiting for a slot"
     for told, task in enumerate(running):
         named = f"{message}{', ' if told else '; running: '}{task.task_id}"

@@ -1,7 +1,7 @@
-"""The prompts: two ways through the tools that a person can pick from a host's menu, put into words for a model.
+"""The prompts that the user picks from a host's menu: two ways through the tools, as instructions to a model.
 
-They name tools, arguments and result fields as the contract does, ask for the price before anything is spent, and stop
-where a person has to decide. What they say of wording is this project's reading of how Runway's models are steered.
+They use the contract's names, price before they spend, and stop where the user has to decide. Their advice on wording
+is this project's reading of how Runway's models are steered.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,10 +20,10 @@ from mcp_types import (
 )
 
 from runway_mcp.server.context import RequestContext
-from runway_mcp.server.contract.text import quoted
+from runway_mcp.server.contract.text import in_quotes
 
 SECONDS = ("5", "10")
-"""What the argument `seconds` takes."""
+"""The values that the argument `seconds` takes."""
 
 _CLIP = (
     "its name or part of it, its assetId, or its runway://assets/ URI; completion offers the newest videos as "
@@ -146,7 +146,7 @@ async def list_prompts(_ctx: RequestContext, _params: PaginatedRequestParams | N
 
 
 async def get_prompt(_ctx: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:
-    """A prompt with its arguments filled in; raises `MCPError` for an unknown one and for arguments that do not fit."""
+    """A prompt with its arguments filled in; raises `MCPError` for an unknown prompt or invalid arguments."""
     prompt = prompt_named(params.name)
     text = _TEXTS[prompt.name](_read(prompt, params.arguments or {}))
     return GetPromptResult(
@@ -155,24 +155,24 @@ async def get_prompt(_ctx: RequestContext, params: GetPromptRequestParams) -> Ge
 
 
 def prompt_named(name: str) -> Prompt:
-    """The prompt of this name; raises `MCPError` with the names that there are."""
+    """The prompt of this name; raises `MCPError`, which lists the names."""
     if name not in PROMPTS:
-        raise MCPError(INVALID_PARAMS, f"Unknown prompt {quoted(name)}. The prompts are {', '.join(PROMPTS)}.")
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt {in_quotes(name)}. The prompts are {', '.join(PROMPTS)}.")
     return PROMPTS[name]
 
 
 def _read(prompt: Prompt, given: Mapping[str, str]) -> dict[str, str]:
-    """The arguments that say something; raises `MCPError` for unknown, missing and impossible ones."""
+    """The arguments that are not blank; raises `MCPError` for unknown, missing and invalid ones."""
     arguments = {each.name: each for each in prompt.arguments or ()}
     accepted = f"{prompt.name} takes {', '.join(arguments)}."
-    if unknown := [quoted(name) for name in given if name not in arguments]:
+    if unknown := [in_quotes(name) for name in given if name not in arguments]:
         raise MCPError(INVALID_PARAMS, f"{prompt.name} takes no argument {', '.join(unknown[:3])}. {accepted}")
     read = {name: value.strip() for name, value in given.items() if value.strip()}
     for name, argument in arguments.items():
         if argument.required and name not in read:
             raise MCPError(INVALID_PARAMS, f"{name} is missing. {argument.description}")
     if read.get("seconds", "5") not in SECONDS:
-        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {quoted(read['seconds'])}.")
+        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {in_quotes(read['seconds'])}.")
     return read
 
 

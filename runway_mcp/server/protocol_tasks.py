@@ -1,12 +1,6 @@
-"""The Tasks extension of 2026-07-28: a host that declares it gets a task of the protocol instead of a long wait.
+"""The Tasks extension of 2026-07-28: a host that declares it gets a protocol task instead of a long wait.
 
-Its id is Runway's taskId, so it can be asked for after a restart, and from any process. Negotiated with each request;
-connections of the 2025 protocols never get one, whatever they declare. A generation that failed is a completed task
-whose result is an error: the status `failed` would mean an error of the protocol, which none of ours ends in.
-
-Runway cannot stop a task. So `tasks/cancel` ends the following for the host that asks, and the task goes on to be told
-as it stands, `working` and then `completed`: calling it cancelled would say of credits what is not true. Only a task
-that was cancelled on Runway's side is `cancelled`.
+Its id is Runway's taskId, so any process can read it, also after a restart.
 """
 
 from collections.abc import Mapping
@@ -34,28 +28,28 @@ from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.server.reads import note_end, task_of
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import remembered_task
 
 EXTENSION = "io.modelcontextprotocol/tasks"
-"""The extension's identifier."""
+"""The identifier of the extension."""
 
 ERA = "2026-07-28"
 """The protocol version that has the extension."""
 
 TTL_MS = 86_400_000
-"""How long a task can surely be asked for: a day. Runway keeps it for longer, but links to its film do not live on."""
+"""For how long a task can be read, in milliseconds: a day. Runway keeps it longer, but links to its film expire."""
 
 SHORTEST_POLL_MS = 1000
-"""The shortest interval that a host is asked to poll in."""
+"""The shortest poll interval that a host is given, in milliseconds."""
 
-# For so many intervals after a poll, and at least so many seconds, the next one is expected.
+# For so many intervals after a poll, and at least so many seconds, the host counts as an observer.
 _EXPECTED_INTERVALS = 3
 _EXPECTED_SECONDS = 30.0
 
-# What ends by itself: the host had better ask again.
+# Failures that pass: the host should ask again.
 _PASSING = frozenset({"unavailable", "busy", "unexpected_response"})
 _GOES_ON = "Runway cannot stop a task: this one goes on and may be charged."
 
@@ -65,7 +59,11 @@ class _Wire(BaseModel):
 
 
 class TaskState(_Wire):
-    """A task as the protocol tells it; times are ISO 8601, durations milliseconds."""
+    """A protocol task in the extension's shape; times are ISO 8601, durations milliseconds.
+
+    A generation that failed is `completed` with an error as its result: the status `failed` would mean a protocol
+    error, which no task here ends in. Only a task that was cancelled on Runway's side is `cancelled`.
+    """
 
     result_type: Literal["task", "complete"]
     task_id: str
@@ -79,19 +77,22 @@ class TaskState(_Wire):
 
 
 class Acknowledged(_Wire):
-    """The empty answer of `tasks/cancel` and `tasks/update`."""
+    """The empty result of `tasks/cancel` and `tasks/update`."""
 
     result_type: Literal["complete"] = "complete"
 
 
 class TaskParams(RequestParams):
-    """The parameters of all `tasks/` methods; answers to questions are not read, since no task of ours asks any."""
+    """The parameters of all `tasks/` methods; input responses are not read, since no task here asks for input."""
 
     task_id: str
 
 
 def declared(ctx: RequestContext) -> bool:
-    """Whether the host of this request takes tasks."""
+    """Whether the host of this request takes protocol tasks: the extension is declared with each request.
+
+    Connections of the 2025 protocols never get one, whatever they declare.
+    """
     capabilities = ctx.session.client_capabilities
     return ctx.protocol_version == ERA and capabilities is not None and EXTENSION in (capabilities.extensions or {})
 
@@ -104,44 +105,47 @@ def undeclared() -> MCPError:
 
 
 def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> TaskState:
-    """An unfinished task, as the answer of the call that is about it."""
+    """An unfinished task, as the result of the call that is about it."""
     _expect(context, task)
     return _state(context, task, intent, "task")
 
 
 def install(server: Server[ServerContext]) -> None:
-    """Makes a server offer the extension."""
+    """Adds the extension to a server."""
     server.extensions[EXTENSION] = {}
-    server.add_request_handler("tasks/get", TaskParams, error_boundary(get))
-    server.add_request_handler("tasks/cancel", TaskParams, error_boundary(cancel))
-    server.add_request_handler("tasks/update", TaskParams, error_boundary(update))
+    server.add_request_handler("tasks/get", TaskParams, error_boundary(get_protocol_task))
+    server.add_request_handler("tasks/cancel", TaskParams, error_boundary(cancel_protocol_task))
+    server.add_request_handler("tasks/update", TaskParams, error_boundary(update_protocol_task))
 
 
-async def get(ctx: RequestContext, params: TaskParams) -> TaskState:
-    """The task as it stands, with its result once it has ended; read anew only if nobody follows it already."""
+async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskState:
+    """The task as it stands, with its result once it has ended; upstream is read only if no observer has its state."""
     context, task = ctx.lifespan_context, await _task(ctx, params)
-    intent = await intent_of(context.service, task.task_id)
+    intent = await owning_intent(context.service, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
     await note_end(context, task)
     return _state(context, task, intent, "complete")
 
 
-async def cancel(ctx: RequestContext, params: TaskParams) -> Acknowledged:
-    """Takes note that the host does not follow the task any more; the task goes on."""
+async def cancel_protocol_task(ctx: RequestContext, params: TaskParams) -> Acknowledged:
+    """Ends the observation by polling hosts; the task goes on, since Runway cannot stop it.
+
+    Its status stays `working` and becomes `completed`: `cancelled` would be wrong about the credits.
+    """
     task = await _task(ctx, params)
     ctx.lifespan_context.observers.dismiss(task.task_id)
     return Acknowledged()
 
 
-async def update(ctx: RequestContext, params: TaskParams) -> Acknowledged:
-    """Takes note; there is never an outstanding question that the update could answer."""
+async def update_protocol_task(ctx: RequestContext, params: TaskParams) -> Acknowledged:
+    """Acknowledges an update; no task here asks for input, so there is nothing to do."""
     await _task(ctx, params)
     return Acknowledged()
 
 
 async def _task(ctx: RequestContext, params: TaskParams) -> Task:
-    """The task that a request is about; raises `MCPError` where the request is not a host's to make."""
+    """The task of a request; raises `MCPError` for a wrong era, an undeclared extension and a wrong header."""
     if ctx.protocol_version != ERA:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
     if not declared(ctx):
@@ -156,16 +160,16 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
 
 
 async def _read(context: ServerContext, task_id: str) -> Task:
-    """The task as upstream tells it; one of ours, while upstream cannot tell, as the ledger remembers it.
+    """The task from upstream; if upstream fails for now, a task of the ledger as the ledger remembers it.
 
-    An error here would end the host's call, and with it whoever waits for the film.
+    An error here would end the host's call, and its wait for the film.
     """
     try:
         return await task_of(context, task_id)
     except (Failure, RunwayError) as error:
         if error.kind not in _PASSING:
             raise
-        intent = await intent_of(context.service, task_id)
+        intent = await owning_intent(context.service, task_id)
         if intent is None or intent.failure_kind is not None:
             raise
         return remembered_task(intent, task_id)
@@ -205,7 +209,7 @@ def _state(
 
 
 def _time(told: str | None) -> str | None:
-    """A time as upstream tells it, if it is one."""
+    """A time of upstream's if it is ISO 8601, else None."""
     try:
         return told if told and datetime.fromisoformat(told) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a request asks of Runway beside its own deed, each in a bounded time."""
+"""Reads of tasks, assets and the balance on behalf of a request, each in a bounded time."""
 
 import logging
 from dataclasses import replace
@@ -13,7 +13,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.arguments import ExtendVideo
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
 from runway_mcp.tasks.service import TaskService, write_down
@@ -22,10 +22,10 @@ from runway_mcp.tasks.spend.submit import Waiting
 from runway_mcp.tasks.store.database import LedgerError
 
 READING_SECONDS = 5.0
-"""What reads get however short the wait is."""
+"""How long a read may take, in seconds, however short the wait of its call is."""
 
 FRESH_SECONDS = 60.0
-"""For so long a task of ours that upstream does not know may still be too fresh for it."""
+"""For how long after its submit a task may be unknown to upstream, in seconds."""
 
 _BALANCE_SECONDS = 3.0
 _SOURCE_SECONDS = 3.0
@@ -53,10 +53,10 @@ def wish_of(arguments: ExtendVideo) -> Wish:
 
 
 async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:
-    """The intent that answers a wish whatever upstream says.
+    """The intent that answers a request whatever upstream says; None if there is none.
 
-    For a dry run it is one whose request is surely never posted again. Raises `Failure` if the ledger fails: nothing
-    can be submitted then. A dry run goes on and says so at its end.
+    A dry run gets only an intent whose request is never posted again. Raises `Failure` if the ledger fails, since
+    nothing can be submitted then; a dry run gets None, and reports the ledger at its end.
     """
     try:
         earlier = await context.service.submissions.earlier(wish)
@@ -69,7 +69,7 @@ async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent
 
 
 async def resolved(context: ServerContext, wish: Wish, *, seconds: float) -> Wish:
-    """The wish with the long id of its clip, however that was named, within so many seconds; raises `Failure`."""
+    """The request with its clip's assetId, however the clip was named; raises `Failure`, also after `seconds`."""
     if kind_of(wish.asset_id) is not None:
         return wish
     service, reference = context.service, wish.asset_id
@@ -83,9 +83,9 @@ async def resolved(context: ServerContext, wish: Wish, *, seconds: float) -> Wis
 
 
 async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patience: float) -> Plan:
-    """The plan of an extension, within so many seconds; each of its reads is repeated for `patience` seconds.
+    """The plan of an extension; each read is repeated for `patience` seconds. Raises `Failure`, also after `seconds`.
 
-    An id that nothing has is answered with the clips whose ids are nearest.
+    The failure of an unknown id names the clips with the nearest ids.
     """
     client = context.service.client
     with anyio.move_on_after(seconds):
@@ -102,7 +102,7 @@ async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patienc
 
 
 async def task_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
-    """The taskId that a reference names, within so many seconds; raises `Failure`."""
+    """The taskId that a reference names; raises `Failure`, also after `seconds`."""
     if kind_of(reference) == "task":
         return checked_id(reference, "taskId")
     service = context.service
@@ -115,7 +115,7 @@ async def task_id_of(context: ServerContext, reference: str, *, seconds: float) 
 
 
 async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Task:
-    """The task, as `read_task`; an id that nothing has is answered with the clips whose ids or names are nearest."""
+    """The task, as `read_task`; the `Failure` of an unknown id names the clips with the nearest ids or names."""
     try:
         return await read_task(context, task_id, wait=wait)
     except NotFound as error:
@@ -126,7 +126,11 @@ async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Ta
 
 
 async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:
-    """The task for a caller who is going to wait for so many seconds, if any; that goes on while reads fail."""
+    """The task, for a caller that is going to wait for `wait` seconds.
+
+    With a wait, a followed task that cannot be read is returned as last read, and the wait goes on. Raises as
+    `task_of`.
+    """
     if wait <= 0:
         return await task_of(context, task_id)
     followed = context.service.watcher.followed(task_id)
@@ -140,13 +144,16 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Tas
 
 
 async def task_of(context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS) -> Task:
-    """The task as upstream tells it; one that was only just accepted may be unknown there, but not to the ledger."""
+    """The task from upstream; if upstream does not know it, from the ledger if it was just accepted or has ended.
+
+    Raises `RunwayError`; `Failure` after `seconds`.
+    """
     service = context.service
     with anyio.move_on_after(seconds):
         try:
             return await service.watcher.read(task_id, patience=seconds / 2)
         except NotFound:
-            intent = await intent_of(service, task_id)
+            intent = await owning_intent(service, task_id)
             if intent is not None and intent.ended is not None:
                 return await _remembered(service, intent)
             if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
@@ -158,7 +165,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
 
 
 async def _remembered(service: TaskService, intent: Intent) -> Task:
-    """What is left of a task of ours that was deleted after its end; raises `Failure`, charged, if that is nothing."""
+    """What is left of a submitted task that was deleted after its end; raises `Failure`, charged, if nothing is."""
 
     async def quiet(_: Waiting) -> None:
         pass
@@ -170,9 +177,9 @@ async def _remembered(service: TaskService, intent: Intent) -> Task:
 
 
 def _may_be_fresh(followed: Followed | None) -> bool:
-    """Whether upstream may not know a task of ours yet: it has told nothing of it, or it was submitted only just now.
+    """Whether upstream may not know a submitted task yet: it has never shown it, or the submit is recent.
 
-    By the event loop's clock: by the machine's, which may jump, a task of this moment can look old.
+    The event loop's clock counts: the machine's may jump, and a new task would look old.
     """
     if followed is None or not followed.is_told:
         return True
@@ -180,7 +187,7 @@ def _may_be_fresh(followed: Followed | None) -> bool:
 
 
 async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:
-    """What is left on an account; None if it cannot be told soon."""
+    """What is left on an account; None if that cannot be read within three seconds."""
     with anyio.move_on_after(_BALANCE_SECONDS):
         try:
             return await client.credits(account, patience=0.0)
@@ -190,13 +197,13 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
 
 
 async def extended_by(context: ServerContext, task: Task) -> Asset | None:
-    """The film that a task of others extends; None if it extends none, or if that cannot be told soon."""
+    """The film that a task not submitted here extends; None if it extends none, or after three seconds."""
     with anyio.move_on_after(_SOURCE_SECONDS):
         return await source_of(context.service.client, task, patience=0.0)
     return None
 
 
 async def note_end(context: ServerContext, task: Task) -> None:
-    """Writes down the end of a task that is being returned; a failing ledger costs no film."""
+    """Writes the end of a terminal task to the ledger; a ledger that fails does not fail the call."""
     if task.is_terminal:
         await write_down(context.service.ledger, task)

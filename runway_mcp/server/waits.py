@@ -1,4 +1,4 @@
-"""How long a call waits by default, learned for each connection from what its host was seen to grant."""
+"""How long a call waits by default and at most, learned for each connection from the calls that its host cuts off."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 
 SHORTEST = 4.0
-"""No default wait is shorter, in seconds."""
+"""The shortest default wait, in seconds."""
 
 _TELLING = 3.0
 _SHARE = 0.8
-# The shortest wait that is left after cuts, in seconds, and how much longer the one after an answered wait may be.
+# The shortest wait that cuts leave, in seconds; the factor by which a wait that was granted raises the longest.
 _SHORTEST_WAIT, _GROWTH = 1.0, 1.25
 _REMEMBERED = 1000
 _STDIO = object()
@@ -19,9 +19,9 @@ _MODERN = "2026"
 
 @dataclass
 class _Granted:
-    """What a host was seen to grant, in seconds: `cut` is when it last cut a call off, None since it heard an answer.
+    """What a host was seen to grant, in seconds; `cut` is after how long it last cut a call off.
 
-    `connection` is what it is known by, which must live as long as its id is a key.
+    `cut` is None once a call has returned. `connection` is held because its id is a key, which must not be reused.
     """
 
     connection: object
@@ -31,10 +31,10 @@ class _Granted:
 
 
 class Waits:
-    """The waits of connections whose hosts cut calls off; of very many, the latest.
+    """The waits of connections whose hosts cut calls off, at most `most` seconds; the latest 1000 are kept.
 
-    A connection of the 2025 protocols is known by its handshake; under 2026-07-28 the one client of stdio is. Requests
-    over HTTP without a session have no connection, and always the waits of the settings.
+    A connection of the 2025 protocols is identified by its handshake; under 2026-07-28 only stdio has one. HTTP
+    requests without a session have no connection, and always get `most`.
     """
 
     def __init__(self, most: float) -> None:
@@ -42,24 +42,24 @@ class Waits:
         self._granted: dict[int, _Granted] = {}
 
     def default(self, ctx: ServerRequestContext[Any]) -> float:
-        """How long a call of this connection waits that names no wait, in seconds."""
+        """How long a call that names no wait waits, in seconds."""
         granted = self._granted.get(id(_connection(ctx)))
         return granted.default if granted else self._most
 
     def longest(self, ctx: ServerRequestContext[Any]) -> int:
-        """The longest wait that a call of this connection is given, in seconds; two cuts in a row shorten it."""
+        """The longest wait of a call, in whole seconds; two cuts in a row shorten it."""
         granted = self._granted.get(id(_connection(ctx)))
         return int(granted.longest if granted else self._most)
 
     def suggested(self, ctx: ServerRequestContext[Any]) -> int:
-        """The wait that a next step of this connection names, in seconds."""
+        """The wait that a next step names, in whole seconds."""
         return int(min(self.default(ctx), self.longest(ctx)))
 
     def cut_off(self, ctx: ServerRequestContext[Any], seconds: float, *, by_default: bool) -> None:
-        """Notes that the host cancelled a call after so many seconds; `by_default` if it had named no wait.
+        """Notes that the host cancelled a call after `seconds`; `by_default` if the call named no wait.
 
-        One such call may be a person's change of mind: it shortens the default wait alone. Two in a row, however short,
-        are a host's limit, which every wait keeps to from then on.
+        One cut may be the user's doing, and shortens only the default wait. Two in a row, however short, are a limit of
+        the host's, and shorten every wait.
         """
         connection = _connection(ctx)
         if connection is None:
@@ -75,7 +75,7 @@ class Waits:
             del self._granted[next(iter(self._granted))]
 
     def answered(self, ctx: ServerRequestContext[Any], seconds: float) -> None:
-        """Notes that the host waited so many seconds for an answer."""
+        """Notes that the host waited `seconds` for a result."""
         granted = self._granted.get(id(_connection(ctx)))
         if granted is not None:
             granted.cut = None

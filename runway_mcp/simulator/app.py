@@ -1,7 +1,7 @@
-"""The web application: the API under /v1/runwayml, the files behind signed links, and the control surface.
+"""The ASGI application: the API under /v1/runwayml, the files behind signed links, and the control endpoints.
 
-Requests are counted when they arrive, then meet the scripted faults, then the endpoint.
-Every answer, a scripted one too, is dated by the world's wall clock.
+A request is counted on arrival, then meets the fault rules, then its endpoint. Every answer, a scripted one too, has
+the date of the world's wall clock.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -20,9 +20,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.simulator import callbacks, control, endpoints
-from runway_mcp.simulator.faults import drawn
-from runway_mcp.simulator.files import keep_making, serve_file
-from runway_mcp.simulator.trouble import met_by
+from runway_mcp.simulator.fault_injection import with_faults
+from runway_mcp.simulator.faults import consume
+from runway_mcp.simulator.files import keep_rendering, serve_file
 from runway_mcp.simulator.world import World
 
 BASE = "/v1/runwayml"
@@ -45,44 +45,44 @@ _API: tuple[tuple[str, str, endpoints.Endpoint], ...] = (
 )
 
 _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
-    ("GET", "/simulator/state", control.tell_state),
-    ("PATCH", "/simulator/switches", control.turn_switches),
+    ("GET", "/simulator/state", control.read_state),
+    ("PATCH", "/simulator/switches", control.set_switches),
     ("POST", "/simulator/faults", control.add_faults),
     ("DELETE", "/simulator/faults", control.clear_faults),
-    ("POST", "/simulator/script", control.write_script),
-    ("POST", "/simulator/tasks", control.make_task),
+    ("POST", "/simulator/script", control.add_script),
+    ("POST", "/simulator/tasks", control.create_task),
 )
 
 
 def create_app(world: World, *, send: callbacks.Send = callbacks.send_by_urllib) -> Starlette:
-    """Return the stand-in over this world. Its lifespan, where a server runs it, sends the callbacks through `send`."""
+    """The stand-in over this world; a server that runs its lifespan also delivers callbacks, through `send`."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with anyio.create_task_group() as group:
             group.start_soon(callbacks.keep_delivering, world, send)
             if not world.films.instant:
-                group.start_soon(keep_making, world)
+                group.start_soon(keep_rendering, world)
             yield
             group.cancel_scope.cancel()
 
     return Starlette(
         routes=_routes(world),
-        middleware=[Middleware(Dated, world=world), Middleware(Verbatim), Middleware(Trouble, world=world)],
+        middleware=[Middleware(DateHeader, world=world), Middleware(RawPath), Middleware(FaultInjection, world=world)],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
         lifespan=lifespan,
     )
 
 
-class Dated:
-    """Dates every answer that has no date of its own, unless the switch says otherwise."""
+class DateHeader:
+    """Adds a `Date` to every answer that has none, unless the switch `date_header` is off."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self.app = app
         self.world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and its answer back with a date."""
+        """Passes the request on, and its answer back with a date."""
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start" and self.world.switches.date_header:
@@ -93,44 +93,44 @@ class Dated:
         await self.app(scope, receive, dated)
 
 
-class Verbatim:
+class RawPath:
     """Routes by the path as it was sent: nothing is decoded, and a slash at the end makes no difference."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on under its raw path."""
+        """Passes the request on under its raw path."""
         if scope["type"] == "http":
             raw = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": raw.decode("latin-1").rstrip("/") or "/"}
         await self.app(scope, receive, send)
 
 
-class Trouble:
-    """Counts requests to the API and lets them meet the world's faults."""
+class FaultInjection:
+    """Counts requests to the API, and applies the fault rules that they match."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self.app = app
         self.world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle the request as the faults that it meets allow."""
+        """Passes the request on, under its fault rules if it has any."""
         path: str = scope.get("path", "")
         if scope["type"] != "http" or not path.startswith(BASE):
             await self.app(scope, receive, send)
             return
         below = path.removeprefix(BASE)
         self.world.requests[f"{scope['method']} {_pattern(below)}"] += 1
-        rules = drawn(self.world.faults, scope["method"], below)
+        rules = consume(self.world.faults, scope["method"], below)
         if rules:
-            await met_by(rules, self.world, self.app)(scope, receive, send)
+            await with_faults(rules, self.world, self.app)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
 
 def _pattern(path: str) -> str:
-    """Return the path with its id, if it has one, replaced by `{id}`."""
+    """The path with its id, if it has one, replaced by `{id}`."""
     _, noun, *rest = path.split("/", 2)
     if not rest or noun in {"gen3", "gen3turbo"}:
         return path

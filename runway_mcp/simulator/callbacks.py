@@ -1,6 +1,6 @@
-"""The callbacks: which are due, and their delivery to replyUrl.
+"""Callbacks: which are due, and their delivery to replyUrl, each a POST of the task as JSON.
 
-A callback is a POST of the task as JSON. How often it comes, and in which order, is for the switches to say.
+The switches `callback` and `delivery` say which moments are posted, how often and in which order.
 """
 
 import json
@@ -15,20 +15,20 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.shapes import callback_body
-from runway_mcp.simulator.stirring import Stirring
 from runway_mcp.simulator.timeline import Moment
+from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World
 
 Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 SEND_SECONDS = 3.0
-"""How long one delivery may take before it is given up."""
+"""How long one delivery may take, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 async def send_by_urllib(url: str, body: dict[str, Any]) -> None:
-    """POST the body, past any proxy, from a worker thread; whatever goes wrong is only logged."""
+    """Posts the body from a worker thread, past any proxy; an error is only logged."""
     try:
         await run_sync(_post, url, json.dumps(body).encode(), abandon_on_cancel=True)
     except OSError as error:
@@ -36,40 +36,40 @@ async def send_by_urllib(url: str, body: dict[str, Any]) -> None:
 
 
 async def deliver_due(world: World, send: Send) -> int:
-    """Send every callback that is due by the world's clock and was not sent yet; return how many were."""
+    """Sends every unsent callback that is due by the world's clock; returns how many."""
     sent = 0
     now = world.now()
     for task in [task for task in world.tasks if task.reply_url and task.followed]:
         script = _deliveries(world, task)
-        while task.told < len(script) and script[task.told][0] <= now:
-            moment = script[task.told][1]
-            task.told += 1
+        while task.callbacks_sent < len(script) and script[task.callbacks_sent][0] <= now:
+            moment = script[task.callbacks_sent][1]
+            task.callbacks_sent += 1
             sent += 1
             await send(task.reply_url or "", callback_body(world, task, moment))
     return sent
 
 
 def next_due(world: World) -> float:
-    """Return when the next unsent callback is due, in seconds of the world's clock; infinity if none is."""
+    """When the next unsent callback is due, in seconds of the world's clock; infinity without one."""
     due = math.inf
     for task in world.tasks:
         if task.reply_url and task.followed:
-            due = min([due, *(at for at, _ in _deliveries(world, task)[task.told :])])
+            due = min([due, *(at for at, _ in _deliveries(world, task)[task.callbacks_sent :])])
     return due
 
 
 async def keep_delivering(world: World, send: Send) -> None:
-    """Deliver callbacks as they fall due, until cancelled; wakes early when the world stirs."""
-    stirring = Stirring()
-    world.listeners.append(stirring)
+    """Delivers callbacks as they fall due, until cancelled; looks again at each change of the world."""
+    wakeup = Wakeup()
+    world.listeners.append(wakeup)
     try:
         while True:
-            event = stirring.event
+            event = wakeup.event
             await deliver_due(world, send)
             with anyio.move_on_after(max(0.0, next_due(world) - world.now())):
                 await event.wait()
     finally:
-        world.listeners.remove(stirring)
+        world.listeners.remove(wakeup)
 
 
 def _deliveries(world: World, task: Task) -> list[tuple[float, Moment]]:
@@ -85,7 +85,7 @@ def _deliveries(world: World, task: Task) -> list[tuple[float, Moment]]:
 
 
 def _post(url: str, body: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310 - orders allow http and https only
+    request = urllib.request.Request(  # noqa: S310  a replyUrl is checked to be http or https
         url, data=body, method="POST", headers={"Content-Type": "application/json"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,7 +1,7 @@
-"""The clips: real H.264 films for the stand-in, made on the fly. Needs the extra `media`, and says so if it lacks.
+"""Clips: real H.264 films of a painted evening, made on the fly. Needs the extra `media`, and says so without it.
 
-A film is a walk of the camera over a painted evening. Its place depends on the second of the film alone, so an
-extension goes on where its parent ended; the parent's own packets are kept, and the added part is encoded behind them.
+The view depends on the second of the film alone, so an extension goes on where its parent ended; the parent's packets
+are kept, and the added part is encoded behind them.
 """
 
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import av
 
 BYTES_PER_SECOND = 250_000
-"""How large a film's file is, per second of film at full size: filled up, so that it is known before it is made."""
+"""The size of a file per second of film at 1280 x 768; files are padded to it, so that it is known in advance."""
 
 _X264 = {"preset": "ultrafast", "crf": "21", "tune": "fastdecode", "g": "48", "threads": "2"}
 _TICK = Fraction(1, FRAME_RATE)
@@ -29,36 +29,39 @@ _KEPT = 24
 _SPARE = 65_536
 
 
-class MediaMissing(RuntimeError):  # noqa: N818 - what is missing is the point
-    """Refuses to make films where the codec library is not installed."""
+class MediaMissing(RuntimeError):  # noqa: N818  named for what is missing
+    """The codec or the picture library is not installed; the message says what to install."""
 
 
 class PaintedFilms:
-    """Makes films and keeps the latest of them; safe to call from several threads, each film being made once."""
+    """Makes films and keeps the latest 24; safe to call from several threads. Raises `MediaMissing`."""
 
     instant = False
 
     def __init__(self, *, find: Callable[[str], object] = find_spec) -> None:
-        if find("av") is None:
-            raise MediaMissing("Real films need a codec library: pip install 'useapi-runway-mcp[media]'")
+        if find("av") is None or find("PIL") is None:
+            raise MediaMissing("Real films need a codec and a picture library: pip install 'useapi-runway-mcp[media]'")
         self._lock = threading.Lock()
         self._films: dict[Film, bytes] = {}
         self._sceneries: dict[tuple[int, int, int], Scenery] = {}
 
     def size(self, film: Film) -> int:
-        """Return how many bytes the film's file has."""
+        """The size of the film's file in bytes."""
         return _SPARE + round(film.duration * BYTES_PER_SECOND * film.width * film.height / (1280 * 768))
 
     def render(self, film: Film) -> bytes:
-        """Return the film as an MP4 file; takes a second or so for ten of film."""
+        """The film as an MP4 file; takes about a second for ten of film."""
         with self._lock:
             return _filled(self._render(film), self.size(film))
 
     def preview(self, film: Film) -> bytes:
-        """Return the film's first picture as a JPEG file."""
+        """The film's first picture as a JPEG file."""
         with self._lock:
             start = film.seconds + sum(film.added[:-1]) if film.tail else 0.0
-            return _jpeg(self._scenery(film).frame(start, film.seconds, film.added))
+            picture = io.BytesIO()
+            frame: Any = self._scenery(film).frame(start, film.seconds, film.added)
+            frame.to_image().save(picture, "JPEG", quality=92)
+            return picture.getvalue()
 
     def _render(self, film: Film) -> bytes:
         if film not in self._films:
@@ -80,8 +83,8 @@ class PaintedFilms:
 
 
 def _joined(parent: bytes, frames: "Iterator[av.VideoFrame]", film: Film) -> bytes:
-    """Return the parent's packets and then these frames as one MP4 that plays while it loads."""
-    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
+    """The parent's packets, then these frames, as one MP4 that plays while it loads."""
+    import av  # noqa: PLC0415  an extra: a plain install imports this module without it
 
     with TemporaryDirectory(prefix="runway-simulator-") as folder:
         path = Path(folder, "film.mp4")
@@ -105,8 +108,8 @@ def _joined(parent: bytes, frames: "Iterator[av.VideoFrame]", film: Film) -> byt
 
 
 def _packets(film: bytes) -> Iterator[Any]:
-    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
-    from av.bitstream import BitStreamFilterContext  # noqa: PLC0415 - likewise
+    import av  # noqa: PLC0415  an extra: a plain install imports this module without it
+    from av.bitstream import BitStreamFilterContext  # noqa: PLC0415  likewise
 
     if film:
         film_file: Any = av.open(io.BytesIO(film))
@@ -119,18 +122,8 @@ def _packets(film: bytes) -> Iterator[Any]:
 
 
 def _filled(film: bytes, size: int) -> bytes:
-    """Return the film with a box of nothing behind it, so that it has this size."""
+    """The film, padded to this size by a `free` box at its end; raises `ValueError` where none fits."""
     room = size - len(film)
-    if room < 8:  # noqa: PLR2004 - the head of a box
+    if room < 8:  # noqa: PLR2004  the length of a box's header
         raise ValueError(f"A film of {len(film)} bytes does not fit into {size}.")
     return film + room.to_bytes(4, "big") + b"free" + bytes(room - 8)
-
-
-def _jpeg(frame: "av.VideoFrame") -> bytes:
-    import av  # noqa: PLC0415 - an extra: a plain install imports this module without it
-
-    encoder: Any = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, "yuvj420p", _TICK
-    encoder.options = {"qmin": "3", "qmax": "3"}
-    whole = frame.reformat(format="yuvj420p")
-    return b"".join(bytes(packet) for packet in [*encoder.encode(whole), *encoder.encode(None)])

@@ -1,4 +1,4 @@
-"""The control surface under /simulator: what happened so far, and how it shall go on. For loopback callers only."""
+"""The control endpoints under /simulator: the state so far, and what happens next. For loopback callers alone."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import FaultError, fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.world import World
@@ -18,7 +18,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost", "testclient"})
 
 
 async def controlled(world: World, request: Request, action: Callable[[World, Any], Any]) -> Response:
-    """Answer a control request with what the action returns; 403 from afar, 400 for what it cannot read."""
+    """Answers with what the action returns; 403 for a caller that is not on loopback, 400 for a bad body."""
     if request.client is not None and request.client.host not in LOOPBACK:
         return JSONResponse({"error": "The control surface answers loopback callers only."}, 403)
     try:
@@ -28,52 +28,52 @@ async def controlled(world: World, request: Request, action: Callable[[World, An
         return JSONResponse({"error": str(error)}, 400)
 
 
-def tell_state(world: World, _: Any) -> dict[str, Any]:
-    """Return the counts of requests and submits, the credits, the tasks, the switches and the faults left."""
+def read_state(world: World, _: Any) -> dict[str, Any]:
+    """Requests by pattern, accepted submits, credits, tasks, assets, switches, and the number of faults left."""
     return {
         "requests": dict(world.requests),
         "accepted": [world.task_id(task) for task in world.accepted],
         "charged": dict(world.charged),
         "remaining": {email: world.remaining(email) for email in world.accounts},
-        "tasks": [_told(world, task) for task in world.tasks],
+        "tasks": [_task_fields(world, task) for task in world.tasks],
         "assets": [{"assetId": world.asset_id(asset), "name": asset.name} for asset in world.assets],
         "switches": asdict(world.switches),
         "faults": len(world.faults),
     }
 
 
-def turn_switches(world: World, changes: Any) -> dict[str, Any]:
-    """Turn the switches named in a JSON object; return all of them."""
+def set_switches(world: World, changes: Any) -> dict[str, Any]:
+    """Sets the switches named in a JSON object; returns all of them."""
     world.switch(**changes)
     return asdict(world.switches)
 
 
 def add_faults(world: World, described: Any) -> dict[str, int]:
-    """Add a fault, or a list of them; return how many wait."""
-    several: list[Any] = described if isinstance(described, list) else [described]  # pyright: ignore[reportUnknownVariableType] - a stranger's JSON
+    """Adds a fault, or a list of them; returns how many wait."""
+    several: list[Any] = described if isinstance(described, list) else [described]  # pyright: ignore[reportUnknownVariableType]  a stranger's JSON
     rules = [fault(each) for each in several]
     world.faults.extend(rules)
     return {"faults": len(world.faults)}
 
 
 def clear_faults(world: World, _: Any) -> dict[str, int]:
-    """Forget every fault."""
+    """Removes every fault."""
     world.faults.clear()
     return {"faults": 0}
 
 
-def write_script(world: World, script: Any) -> dict[str, int]:
-    """Say how the next accepted task goes; return how many scripts wait."""
+def add_script(world: World, script: Any) -> dict[str, int]:
+    """Queues a script for the next accepted task, with the fields of `Script`; returns how many wait."""
     world.script_next(**_scripted(script))
     return {"scripts": len(world.scripts)}
 
 
-def make_task(world: World, described: Any) -> dict[str, Any]:
-    """Add a task made by hand; `parent` is an assetId."""
+def create_task(world: World, described: Any) -> dict[str, Any]:
+    """Adds a task made by hand, with the arguments of `add_task`; `parent` is an assetId."""
     fields = _scripted(described)
     if fields.get("parent"):
         fields["parent"] = world.find_asset(fields["parent"])
-    return _told(world, add_task(world, **fields))
+    return _task_fields(world, add_task(world, **fields))
 
 
 def _scripted(described: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _scripted(described: Any) -> dict[str, Any]:
     return fields
 
 
-def _told(world: World, task: Task) -> dict[str, Any]:
+def _task_fields(world: World, task: Task) -> dict[str, Any]:
     return {
         "taskId": world.task_id(task),
         "status": task.moment(world.now()).status,

@@ -1,4 +1,4 @@
-"""The endpoints under /v1/runwayml: what each takes from a request and answers.
+"""The endpoints under /v1/runwayml: what each reads from a request, and what it answers.
 
 Ids come from the path verbatim: one that was percent-encoded is not decoded, and so is not found.
 """
@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from runway_mcp.simulator import refusals, shapes
-from runway_mcp.simulator.orders import Order, page, read_order
 from runway_mcp.simulator.records import KINDS, Asset, MediaType
 from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.studio import delete, extend
+from runway_mcp.simulator.requests import ExtendRequest, page, read_extend_request
+from runway_mcp.simulator.submits import delete, extend
 from runway_mcp.simulator.world import World
 
 MAX_ASSETS = 50
@@ -27,12 +27,12 @@ Endpoint = Callable[[World, Request], Awaitable[Response]]
 
 
 def origin_of(request: Request) -> str:
-    """Return scheme, host and port under which the caller reached the stand-in."""
+    """Scheme, host and port under which the caller reached the stand-in."""
     return str(request.base_url).rstrip("/")
 
 
 async def guarded(world: World, request: Request, endpoint: Endpoint) -> Response:
-    """Answer a request, or refuse it: without the token, with a lapsed subscription, or as the endpoint does."""
+    """Answers as the endpoint does; 401 without the token, 402 while the switch `lapsed` is on."""
     try:
         if request.headers.get("authorization") != f"Bearer {world.token}":
             raise refusals.unauthorized()
@@ -46,17 +46,17 @@ async def guarded(world: World, request: Request, endpoint: Endpoint) -> Respons
 
 
 async def gen3_extend(world: World, request: Request) -> Response:
-    """POST gen3/extend."""
+    """`POST /gen3/extend`: accepts an extension of a Gen-3 Alpha video, by 5 or 10 s."""
     return await _extend(world, request, "gen3a")
 
 
 async def gen3turbo_extend(world: World, request: Request) -> Response:
-    """POST gen3turbo/extend."""
+    """`POST /gen3turbo/extend`: accepts an extension of a Gen-3 Alpha Turbo video, always by 8 s."""
     return await _extend(world, request, "gen3a_turbo")
 
 
 async def list_tasks(world: World, request: Request) -> Response:
-    """GET tasks/."""
+    """`GET /tasks/`: a page of the account's tasks; 400 for a status that does not exist."""
     offset, limit = page(request.query_params, largest=MAX_TASKS)
     statuses = frozenset(filter(None, request.query_params.get("statuses", "").split(",")))
     if statuses - STATUSES:
@@ -67,36 +67,39 @@ async def list_tasks(world: World, request: Request) -> Response:
 
 
 async def read_task(world: World, request: Request) -> Response:
-    """GET tasks/{taskId}."""
+    """`GET /tasks/{taskId}`: the task as it stands now; 404 if it is unknown or hidden."""
     task = world.find_task(request.path_params["id"])
     world.account(task.email)
     return JSONResponse(shapes.read_body(world, origin_of(request), task))
 
 
 async def delete_task(world: World, request: Request) -> Response:
-    """DELETE tasks/{taskId}."""
+    """`DELETE /tasks/{taskId}`: hides or stops the task, as the switch `delete_task` says."""
     delete(world, world.find_task(request.path_params["id"]))
     return JSONResponse({"success": True})
 
 
-async def list_scheduler(world: World, request: Request) -> Response:  # noqa: ARG001 - every endpoint takes a request
-    """GET scheduler/."""
+async def list_scheduler(world: World, request: Request) -> Response:  # noqa: ARG001  every endpoint takes a request
+    """`GET /scheduler/`: the unfinished tasks that the scheduler follows, of every account."""
     return JSONResponse(shapes.scheduler_body(world))
 
 
 async def delete_scheduler(world: World, request: Request) -> Response:
-    """DELETE scheduler/{taskId}: stops following the task and its callbacks, not the generation."""
+    """`DELETE /scheduler/{taskId}`: stops following the task and its callbacks, not the generation.
+
+    404 for a task that the scheduler does not follow.
+    """
     task_id = request.path_params["id"]
     for task in world.running():
         if world.task_id(task) == task_id:
             task.followed = False
-            world.stir()
+            world.notify()
             return JSONResponse({"success": True})
     raise refusals.not_running(task_id)
 
 
 async def list_assets(world: World, request: Request) -> Response:
-    """GET assets/."""
+    """`GET /assets/`: a page of the account's assets; 400 for a media type that does not exist."""
     offset, limit = page(request.query_params, largest=MAX_ASSETS)
     media_type = request.query_params.get("mediaType")
     if media_type is not None and media_type not in MEDIA_TYPES:
@@ -107,20 +110,20 @@ async def list_assets(world: World, request: Request) -> Response:
 
 
 async def read_asset(world: World, request: Request) -> Response:
-    """GET assets/{assetId}."""
+    """`GET /assets/{assetId}`: one asset, its links signed anew; 404 if it is unknown or deleted."""
     asset = _asset(world, request)
     world.account(asset.email)
     return JSONResponse(shapes.asset_body(world, origin_of(request), asset))
 
 
 async def delete_asset(world: World, request: Request) -> Response:
-    """DELETE assets/{assetId}."""
+    """`DELETE /assets/{assetId}`: marks the asset as deleted; 404 if it is unknown."""
     _asset(world, request).deleted = True
     return JSONResponse({"success": True})
 
 
 async def upload_asset(world: World, request: Request) -> Response:
-    """POST assets/: the raw bytes are the body, everything else stands in the query."""
+    """`POST /assets/`: adds the raw body as an asset, described by the query; 400 for what it does not take."""
     query = request.query_params
     name = query.get("name")
     if not name:
@@ -133,7 +136,7 @@ async def upload_asset(world: World, request: Request) -> Response:
         raise refusals.refused(400, "Request body is empty.")
     known = {key: _number(query[key], key) for key in ("duration", "width", "height") if key in query}
     asset = Asset(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=account.email,
         name=name,
         created=world.now(),
@@ -148,15 +151,15 @@ async def upload_asset(world: World, request: Request) -> Response:
     return JSONResponse(shapes.upload_body(world, origin_of(request), world.add_asset(asset)))
 
 
-async def list_accounts(world: World, request: Request) -> Response:  # noqa: ARG001 - every endpoint takes a request
-    """GET accounts."""
+async def list_accounts(world: World, request: Request) -> Response:  # noqa: ARG001  every endpoint takes a request
+    """`GET /accounts`: the linked accounts by address; 404 if there are none."""
     if not world.accounts:
         raise refusals.no_configuration(plain=world.switches.plain_404)
     return JSONResponse({email: shapes.account_body(world, each) for email, each in world.accounts.items()})
 
 
 async def read_account(world: World, request: Request) -> Response:
-    """GET accounts/{email}."""
+    """`GET /accounts/{email}`: one linked account; 404 if it is unknown."""
     account = world.accounts.get(request.path_params["id"])
     if account is None:
         raise refusals.no_configuration(plain=world.switches.plain_404)
@@ -164,28 +167,28 @@ async def read_account(world: World, request: Request) -> Response:
 
 
 async def read_features(world: World, request: Request) -> Response:
-    """GET features/."""
+    """`GET /features/`: what the account's plan permits, and what it has used."""
     return JSONResponse(shapes.features_body(world, world.account(request.query_params.get("email"))))
 
 
 async def _extend(world: World, request: Request, task_type: str) -> Response:
-    order = await _order(request, turbo=task_type == "gen3a_turbo")
-    task = extend(world, order, KINDS[task_type])
+    wanted = await _extend_request(request, turbo=task_type == "gen3a_turbo")
+    task = extend(world, wanted, KINDS[task_type])
     return JSONResponse(shapes.created_body(world, origin_of(request), task))
 
 
-async def _order(request: Request, *, turbo: bool) -> Order:
+async def _extend_request(request: Request, *, turbo: bool) -> ExtendRequest:
     content_type = request.headers.get("content-type", "").partition(";")[0].lower()
     if content_type == "multipart/form-data":
         form: FormData = await request.form()
-        return read_order(dict(form), turbo=turbo, text=True)
+        return read_extend_request(dict(form), turbo=turbo, text=True)
     if content_type != "application/json":
         raise refusals.refused(400, "Content-Type must be application/json or multipart/form-data.")
     try:
         body: Any = json.loads(await request.body())
     except ValueError:
         raise refusals.refused(400, "Request body is not valid JSON.") from None
-    return read_order(body, turbo=turbo)
+    return read_extend_request(body, turbo=turbo)
 
 
 def _asset(world: World, request: Request) -> Asset:
@@ -199,7 +202,7 @@ def _media_type(content_type: str) -> MediaType:
     head = content_type.partition("/")[0]
     if head not in MEDIA_TYPES:
         raise refusals.refused(400, f"Content-Type {content_type or '(none)'} is not supported.")
-    return head  # pyright: ignore[reportReturnType] - membership of a frozenset narrows nothing
+    return head  # pyright: ignore[reportReturnType]  membership of a frozenset narrows nothing
 
 
 def _number(text: str, name: str) -> float:

@@ -1,7 +1,7 @@
-"""The faults: scripted trouble on the way of a request, one rule at a time.
+"""Faults: rules that spoil requests or their answers; `fault_injection` applies them.
 
-A rule meets the next `times` requests of its method and path. Delays add up with whatever rule follows them;
-of the others only the first that fits applies.
+A rule meets the next `times` requests of its method and path. A request meets every delay up to the first rule of
+another kind that fits, and that one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,31 +17,33 @@ _HANDLED = frozenset({"reset_after", "cut", "busy_after"})
 
 
 class FaultError(ValueError):
-    """Refuses a fault with a field or a kind that does not exist."""
+    """There is no fault of this kind, or with this field."""
 
 
-class ConnectionLost(ConnectionResetError):  # noqa: N818 - named as its base is
-    """What an in-process caller meets where a socket's peer would see its connection reset or cut."""
+class ConnectionLost(ConnectionResetError):  # noqa: N818  named as its base is
+    """The connection was reset or cut, as an in-process caller without a socket sees it."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One rule of trouble; `path_prefix` counts from the API's base ("/gen3/extend"), "" is any path, "*" any method.
+    """One rule; `path_prefix` counts from the API's base ("/gen3/extend"), "" is any path, "*" any method.
+
+    With `times` of None the rule is never used up.
 
     - `status` answers with `status`, `body` (JSON, or text if a string; None is empty), `content_type`, `headers` and
-      `retry_after` instead of handling the request; with `handled` it is handled first, and its answer thrown away.
-      So `handled` with a 4xx is what a middle box that sends the request twice leaves: accepted, then refused.
+      `retry_after` instead of handling the request; with `handled` it is handled first, and its answer discarded.
+      `handled` with a 4xx is the trace of a proxy that repeats a POST: accepted, then refused.
     - `delay` and `delay_after` wait `seconds` before the request is handled, or before its answer is sent; a test in
       the same process may give `hold`, an awaited function, instead of seconds.
     - `reset` drops the connection before the request is handled, `reset_after` after it.
     - `cut` handles it, promises the whole answer, sends `after_bytes` of it and drops the connection.
     - `redirect` answers 302 to `location`.
-    - `foreign` (POST only) answers as the submit of another task was answered: the newest that the account had before;
-      with `handled` the request is handled first, as with `status`. Without such a task it does nothing.
+    - `foreign` (POST only) answers with the submit of another task: the newest that the account had before. With
+      `handled` the request is handled first, as with `status`. Without such a task it does nothing.
     - `busy_after` (POST only) handles the request and answers useapi's 429, which names the account's running tasks,
-      the new one included. Runway's own 429, which names nobody, is a `status` of 429 with `handled`.
+      the new one included. Runway's own 429, which names no task, is a `status` of 429 with `handled`.
 
-    `headers` and `retry_after` go with every answer that a rule makes up.
+    `headers` and `retry_after` (seconds) go with every answer that a rule makes up.
     """
 
     method: str = "*"
@@ -63,30 +65,30 @@ class Fault:
         if self.kind not in get_args(FaultKind):
             raise FaultError(f"There is no fault of kind {self.kind!r}.")
 
-    def meets(self, method: str, path: str) -> bool:
-        """Tell whether the rule still has a request of this kind to meet."""
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the rule applies to a request of this method and path, and is not used up."""
         fits = method == "POST" or self.kind not in _POSTS_ONLY
         return fits and self.times != 0 and self.method in ("*", method) and path.startswith(self.path_prefix)
 
     @property
     def handles(self) -> bool:
-        """Tell whether a request that meets the rule is handled before the rule spoils its answer."""
+        """Whether the request is handled before the rule spoils its answer."""
         return self.handled or self.kind in _HANDLED
 
 
 def fault(described: dict[str, Any]) -> Fault:
-    """Return the fault that a JSON object describes; raises FaultError."""
+    """The fault that a JSON object describes; raises `FaultError`."""
     strange = sorted(described.keys() - {field.name for field in fields(Fault) if field.name != "hold"})
     if strange:
         raise FaultError(f"A fault has no field {strange[0]!r}.")
     return Fault(**described)
 
 
-def drawn(rules: list[Fault], method: str, path: str) -> list[Fault]:
-    """Use up and return the rules that this request meets: any delays, and the first rule of another kind."""
+def consume(rules: list[Fault], method: str, path: str) -> list[Fault]:
+    """The rules that this request meets, any delays and the first rule of another kind; each counts as used once."""
     met: list[Fault] = []
     for rule in rules:
-        if not rule.meets(method, path):
+        if not rule.matches(method, path):
             continue
         met.append(rule)
         if rule.times is not None:

@@ -1,6 +1,6 @@
-"""The files behind signed links: films, uploads and preview pictures, in whole or by range.
+"""The files behind signed links: films, uploads and preview pictures, whole or by range.
 
-A film is rendered in a worker thread when somebody first asks for it.
+Films are made in a worker thread, once their task is accepted or at the first request.
 """
 
 import re
@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.records import Asset
-from runway_mcp.simulator.stirring import Stirring
+from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World
 
 _NAME = re.compile(r"(?P<uuid>[0-9a-f-]{36})(?:-(?P<preview>\d+))?\.(?P<extension>\w+)")
@@ -32,7 +32,7 @@ _TYPES = {
 
 
 async def serve_file(world: World, request: Request) -> Response:
-    """Answer with the file if the link was signed here and lives; else 403 (or what the switch says)."""
+    """The file behind a link, or the range asked for; 403 (switch `expired_status`) for a link that is not valid."""
     name = _NAME.fullmatch(request.path_params["name"])
     token = request.query_params.get("_jwt", "")
     now = world.wall_at(world.now())
@@ -49,31 +49,31 @@ async def serve_file(world: World, request: Request) -> Response:
 async def _content(world: World, asset: Asset, *, picture: bool) -> bytes | None:
     if asset.film is None:
         return asset.content
-    return await made(world, asset.film, picture=picture)
+    return await film_bytes(world, asset.film, picture=picture)
 
 
-async def made(world: World, film: Film, *, picture: bool = False) -> bytes:
-    """Return the film's bytes, or those of its picture, made without blocking the event loop."""
+async def film_bytes(world: World, film: Film, *, picture: bool = False) -> bytes:
+    """The film's file, or its preview picture, made without blocking the event loop."""
     make: Any = world.films.preview if picture else world.films.render
     return make(film) if world.films.instant else await run_sync(make, film, abandon_on_cancel=True)
 
 
-async def keep_making(world: World) -> None:
-    """Make the films of accepted tasks before anybody asks for them, one by one, until cancelled."""
-    stirring = Stirring()
-    world.listeners.append(stirring)
+async def keep_rendering(world: World) -> None:
+    """Makes the films of accepted tasks before they are asked for, one by one, until cancelled."""
+    wakeup = Wakeup()
+    world.listeners.append(wakeup)
     seen = len(world.accepted)
     try:
         while True:
-            event = stirring.event
+            event = wakeup.event
             while seen < len(world.accepted):
                 for asset in world.accepted[seen].artifacts:
                     if asset.film is not None:
-                        await made(world, asset.film)
+                        await film_bytes(world, asset.film)
                 seen += 1
             await event.wait()
     finally:
-        world.listeners.remove(stirring)
+        world.listeners.remove(wakeup)
 
 
 def _ranged(content: bytes, wanted: str | None, media_type: str) -> Response:

@@ -1,4 +1,4 @@
-"""The signed links of films and pictures: a JWT with an expiry in the query, as CloudFront's look at Runway."""
+"""Signed links of films and pictures: a JWT with an expiry in the query, as CloudFront's look at Runway."""
 
 import base64
 import hashlib
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class Signer:
-    """Signs paths for a while; two links to the same path always differ."""
+    """Signs and verifies tokens for files; two tokens for the same file always differ."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
         self._count = 0
 
     def sign(self, uuid: str, expires: float) -> str:
-        """Return a token for the files of this asset, good until `expires` (Unix seconds, cut to whole ones)."""
+        """A token for the files of this asset, valid until `expires` (Unix seconds, cut to whole ones)."""
         self._count += 1
         payload = {
             "keyHash": hashlib.sha256(f"{uuid} {self._count}".encode()).hexdigest()[:16],
@@ -29,7 +29,7 @@ class Signer:
         return f"{body}.{self._seal(body)}"
 
     def allows(self, token: str, uuid: str, now: float) -> bool:
-        """Tell whether the token was signed here, for this asset, and has not expired."""
+        """Whether the token was signed here, for this asset, and is valid at `now` (Unix seconds)."""
         body, _, seal = token.rpartition(".")
         if not hmac.compare_digest(self._seal(body).encode(), seal.encode()):
             return False

@@ -1,10 +1,10 @@
-"""The records of the world: accounts, assets and tasks as plain data, and the spelling of their ids."""
+"""The records of the world: accounts, assets and tasks as plain data, and the spelling of ids and file names."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.timeline import Moment, Script, shown
+from runway_mcp.simulator.timeline import Moment, Script, index_at
 
 MediaType = Literal["video", "image", "audio"]
 MetadataForm = Literal["A", "B", "null"]
@@ -12,7 +12,7 @@ MetadataForm = Literal["A", "B", "null"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a model's task is called, what its films are called, and what a second of it costs."""
+    """A model: its task type, the title of its films, its price per second, and by how many seconds it extends."""
 
     task_type: str
     title: str
@@ -35,7 +35,7 @@ MAX_EXTENSIONS = 3
 
 @dataclass(slots=True)
 class Account:
-    """A linked Runway account: `slots` of its tasks run at once; with a `runway_limit` more meet Runway's own 429."""
+    """A linked account: `slots` of its tasks run at once; past `runway_limit` unfinished ones, Runway's 429 refuses."""
 
     email: str
     max_jobs: int = 5
@@ -46,13 +46,13 @@ class Account:
     storage_gb: int = 500
     runway_limit: int | None = None
     error: str | None = None
-    password: str = "simulated-password"  # noqa: S105 - the stand-in's own, opens nothing
+    password: str = "simulated-password"  # noqa: S105  the stand-in's own, opens nothing
     user_id: int = 17_000_001
 
 
 @dataclass(slots=True, eq=False)
 class Asset:
-    """A film, picture or sound in an account; one that a task makes is there from the task's end on."""
+    """A video, picture or sound in an account; one that a task makes exists from the end of the task."""
 
     uuid: str
     email: str
@@ -73,14 +73,14 @@ class Asset:
     size: int = 0
 
     @property
-    def born(self) -> float:
-        """From when on the asset exists."""
+    def exists_from(self) -> float:
+        """The second of the clock from which the asset exists."""
         return self.task.ends if self.task else self.created
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A generation: its request, its place in time, and what it makes. `cost` is charged at acceptance."""
+    """A generation: its request, its times in seconds of the clock, its films; `cost` is charged at acceptance."""
 
     uuid: str
     email: str
@@ -101,28 +101,28 @@ class Task:
     starts: float = 0.0
     ends: float = 0.0
     moments: tuple[Moment, ...] = ()
-    told: int = 0
+    callbacks_sent: int = 0
 
     def moment(self, now: float) -> Moment:
-        """Return what the task shows at this time."""
-        return self.moments[shown(self.moments, now)]
+        """What the task shows at this time."""
+        return self.moments[index_at(self.moments, now)]
 
     def ended(self, now: float) -> bool:
-        """Tell whether the task has come to its end."""
+        """Whether the task has ended by this time."""
         return now >= self.ends
 
     @property
     def extended_count(self) -> int:
-        """How many extensions its film has behind it."""
+        """How many extensions its film consists of."""
         return int(self.options.get("extended_count", 0))
 
 
 def long_id(user_id: int, email: str, noun: Literal["task", "asset"], uuid: str) -> str:
-    """Return the id that upstream shows: user, account and uuid in one."""
+    """The id as upstream spells it: user, account and uuid in one."""
     return f"user:{user_id}-runwayml:{email}-{noun}:{uuid}"
 
 
 def file_name(kind: Kind, seed: int, prompt: str | None, extension: str = "mp4") -> str:
-    """Return the name that Runway gives a film: its model, its seed and the beginning of its prompt."""
+    """The name that Runway gives a film: model, seed and the first 40 characters of the prompt."""
     words = " ".join((prompt or "").split())[:40].replace("/", " ")
     return f"{kind.title} {seed}{', ' + words if words else ''}.{extension}"

@@ -1,4 +1,4 @@
-"""Runs the stand-in on a real socket: inside a test's event loop, or as a program of its own."""
+"""The stand-in on a socket: in the event loop of a test (`running`), or as a program (`simulate`)."""
 
 import json
 import signal
@@ -17,19 +17,20 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runway_mcp.simulator.app import BASE, create_app
+from runway_mcp.simulator.builders import seeded_world
 from runway_mcp.simulator.clips import PaintedFilms
-from runway_mcp.simulator.library import seeded_world
 from runway_mcp.simulator.world import World
 
+# SO_LINGER of 0 s: closing the socket resets the connection.
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class DroppableProtocol(H11Protocol):
-    """Speaks HTTP/1.1 and gives each request a way to drop its connection, as scripted faults need."""
+    """HTTP/1.1 that puts a function `drop` into the state of each request: it closes or resets the connection."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take the connection and lend its end to the requests on it."""
-        super().connection_made(transport)  # pyright: ignore[reportArgumentType] - narrower there than in asyncio
+        """Takes the connection and adds its `drop` to the state of its requests."""
+        super().connection_made(transport)  # pyright: ignore[reportArgumentType]  narrower there than in asyncio
         connection: socket.socket = transport.get_extra_info("socket")
 
         def drop(*, reset: bool) -> None:
@@ -41,16 +42,16 @@ class DroppableProtocol(H11Protocol):
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """A listening socket that names its protocol; on others asyncio would send small answers 40 ms late."""
+    """A listening socket that names TCP; without the name asyncio leaves Nagle's delay on, 40 ms for small answers."""
     listener = socket.create_server((host, port))
     return socket.socket(listener.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
 @asynccontextmanager
 async def running(served: World | Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
-    """Serve a world (or an app) on a port of this machine in this event loop; yields the API's base URL.
+    """Serves a world (or an app) on a port in this event loop; yields the API's base URL.
 
-    What is raised in its body comes out as it is, not in a group.
+    Port 0 takes a free one. What its body raises comes out as it is, not in a group.
     """
     app = create_app(served) if isinstance(served, World) else served
     with _listener(host, port) as listener:
@@ -87,23 +88,23 @@ async def simulate(
     world: World | None = None,
     out: TextIO | None = None,
 ) -> None:
-    """Run the stand-in until SIGINT or SIGTERM, over the seeded library with real films unless a world is given.
+    """Serves until SIGINT or SIGTERM; without a `world`, the seeded one with real films, its tasks `pace` seconds long.
 
-    Writes one line of JSON with its URL and token to `out` (stdout) when it listens; raises MediaMissing where
-    films cannot be made, OSError where it cannot listen.
+    Once it listens, it writes one line of JSON with its URL and token to `out` (stdout). Raises `MediaMissing` where
+    films cannot be made, `OSError` where it cannot listen.
     """
     if world is None:
         world = seeded_world(pace=pace, films=PaintedFilms())
-    with _until_told() as told:
+    with _until_signal() as stop:
         async with running(world, host=host, port=port) as url:
-            told_to = out or sys.stdout
-            told_to.write(json.dumps({"url": url, "token": world.token}) + "\n")
-            told_to.flush()
-            await told.wait()
+            output = out or sys.stdout
+            output.write(json.dumps({"url": url, "token": world.token}) + "\n")
+            output.flush()
+            await stop.wait()
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is up, and goes down when told, not by signals."""
+    """A server that sets `up` once it listens, and ends when `down` is set, not by signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -112,31 +113,31 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals to whoever runs the server."""
+        """Leaves signals to `simulate`, or to the program around `running`."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Starts, then sets `up`."""
         await super().startup(sockets)
         self.up.set()
 
     async def main_loop(self) -> None:
-        """Wait until told to go down."""
+        """Waits for `down`."""
         await self.down.wait()
 
 
 @contextmanager
-def _until_told() -> Generator[anyio.Event]:
-    """Give an event that SIGINT and SIGTERM set; must run in the main thread."""
-    told = anyio.Event()
+def _until_signal() -> Generator[anyio.Event]:
+    """An event that SIGINT and SIGTERM set; works in the main thread alone."""
+    stop = anyio.Event()
     loop = get_running_loop()
 
-    def tell(_: int, __: FrameType | None) -> None:
-        loop.call_soon_threadsafe(told.set)
+    def on_signal(_: int, __: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop.set)
 
-    before = {each: signal.signal(each, tell) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield told
+        yield stop
     finally:
         for each, previous in before.items():
             signal.signal(each, previous)

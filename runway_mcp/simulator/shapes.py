@@ -1,7 +1,7 @@
-"""The shapes: bodies as upstream sends them, oddities included.
+"""Shapes: bodies as upstream sends them, oddities included; the switches choose where sources disagree.
 
 A task differs between submit, read, list and callback; a file's size is text in one place and a number in another;
-metadata has three forms. The switches choose where sources disagree.
+metadata has three forms.
 """
 
 import math
@@ -17,7 +17,7 @@ FRAME_RATE = 24
 
 
 def created_body(world: World, origin: str, task: Task) -> dict[str, Any]:
-    """Return the answer to a submit: the task as it was accepted, the account's credits, and what the caller sent."""
+    """The answer to a submit: the task as accepted, the account's credits, and the caller's replyUrl and replyRef."""
     body = _task(world, origin, task, task.moments[0])
     body["features"] = _flat_features(world, world.accounts[task.email])
     body |= world.references(task)
@@ -27,7 +27,7 @@ def created_body(world: World, origin: str, task: Task) -> dict[str, Any]:
 
 
 def read_body(world: World, origin: str, task: Task) -> dict[str, Any]:
-    """Return the answer to a read of one task: no features, no replyUrl, no replyRef, no code, by default."""
+    """The answer to a read of one task: by default no features, no replyUrl, no replyRef, no code."""
     body = _task(world, origin, task, task.moment(world.now()))
     if world.switches.reply_in_get:
         body |= world.references(task)
@@ -37,7 +37,7 @@ def read_body(world: World, origin: str, task: Task) -> dict[str, Any]:
 
 
 def list_body(world: World, origin: str, tasks: Sequence[Task]) -> Any:
-    """Return the answer to a list of tasks, in the form that the switch chooses."""
+    """The answer to a list of tasks, in the form of the switch `task_list`."""
     now = world.now()
     bodies = [_task(world, origin, task, task.moment(now)) for task in tasks]
     if world.switches.reply_in_list:
@@ -54,12 +54,12 @@ def _names(artifacts: Any) -> list[dict[str, Any]]:
 
 
 def callback_body(world: World, task: Task, moment: Moment) -> dict[str, Any]:
-    """Return what a callback posts: the task at this moment, with replyUrl and replyRef at the top."""
+    """The body of a callback: the task at this moment, with replyUrl and replyRef at the top."""
     return _task(world, world.origin, task, moment, at=moment.at) | world.references(task)
 
 
 def scheduler_body(world: World) -> list[dict[str, str]]:
-    """Return the tasks that the scheduler follows, each with what the caller gave."""
+    """The unfinished tasks that the scheduler follows, each with its replyUrl and replyRef."""
     seen_until = world.now() - world.switches.late_in_scheduler
     return [
         {"taskId": world.task_id(task), **world.references(task)}
@@ -69,13 +69,13 @@ def scheduler_body(world: World) -> list[dict[str, str]]:
 
 
 def asset_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
-    """Return an asset as lists and reads show it; an upload has no making task."""
-    born = _date(world, asset.born)
+    """An asset as lists and reads show it; an upload has neither taskId nor mediaSubtype."""
+    created = _date(world, asset.exists_from)
     body: dict[str, Any] = {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         "name": asset.name,
         **_links(world, origin, asset),
         "mediaType": asset.media_type,
@@ -97,19 +97,19 @@ def asset_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
         body["taskId"] = world.task_id(asset.task)
     if asset.uploaded:
         del body["mediaSubtype"]
-    return _seasoned(world, body)
+    return _with_extra_fields(world, body)
 
 
 def upload_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
-    """Return the answer to an upload, which has another shape than every other asset."""
-    born = _date(world, asset.born)
+    """The answer to an upload, whose shape differs from that of every other asset."""
+    created = _date(world, asset.exists_from)
     owner = {"id": world.accounts[asset.email].user_id, "username": asset.email.partition("@")[0]}
     return {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
         "user": owner,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         "name": asset.name,
         "description": "",
         "type": {"name": asset.media_type, "type": asset.media_type, "isDirectory": False},
@@ -127,7 +127,7 @@ def upload_body(world: World, origin: str, asset: Asset) -> dict[str, Any]:
 
 
 def account_body(world: World, account: Account) -> dict[str, Any]:
-    """Return a linked account, with its password and its token in clear, as upstream does."""
+    """A linked account, its password and its token in clear, as upstream shows them."""
     now = world.wall_at(world.now())
     body: dict[str, Any] = {
         "email": account.email,
@@ -144,7 +144,7 @@ def account_body(world: World, account: Account) -> dict[str, Any]:
 
 
 def features_body(world: World, account: Account) -> dict[str, Any]:
-    """Return what the account's plan permits and what it used."""
+    """What the account's plan permits, and what was used of it."""
     return {
         "permitted": {"storageGB": account.storage_gb, "numPlanCredits": account.permitted},
         "used": {"numPlanCredits": world.used(account)},
@@ -160,7 +160,7 @@ def _flat_features(world: World, account: Account) -> dict[str, int]:
 
 
 def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | None = None) -> dict[str, Any]:
-    """Return the task as this moment shows it, and its films as they show `at` this time, by default now."""
+    """The task as this moment shows it, with its films as they show `at` this time, by default now."""
     with_films = moment.last and (world.now() if at is None else at) >= moment.at + world.switches.late_films
     options = dict(task.options)
     if task.parent:
@@ -183,16 +183,16 @@ def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | 
         "artifacts": [_artifact(world, origin, asset) for asset in task.artifacts] if with_films else [],
         "sharedAsset": None,
     }
-    return _seasoned(world, body)
+    return _with_extra_fields(world, body)
 
 
 def _artifact(world: World, origin: str, asset: Asset) -> dict[str, Any]:
-    born = _date(world, asset.born)
+    created = _date(world, asset.exists_from)
     return {
         "assetId": world.asset_id(asset),
         "id": asset.uuid,
-        "createdAt": born,
-        "updatedAt": born,
+        "createdAt": created,
+        "updatedAt": created,
         **_owner(world, asset.email),
         "taskId": world.task_id(asset.task) if asset.task else None,
         "parentAssetGroupId": None,
@@ -264,7 +264,7 @@ def _owner(world: World, email: str) -> dict[str, int]:
     return {"userId": user_id, "createdBy": user_id}
 
 
-def _seasoned(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _with_extra_fields(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return body | {"experiments": {"arm": "b", "weight": 2}} if world.switches.extra_fields else body
 
 

@@ -1,7 +1,7 @@
-"""The switches: one field for every gap or conflict in what is known of upstream, with the default this stand-in takes.
+"""Switches: one field for every gap or conflict in what is known of upstream, with the default of this stand-in.
 
-Letters say how sure the default is: S stated by the vendor, O observed by others, I inferred, U unknown.
-Nothing else in the simulator decides a doubtful question.
+How sure a default is: S stated by the vendor, O observed by others, I inferred, U unknown. Nothing else in the
+simulator decides a doubtful question.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 class SwitchError(ValueError):
-    """Refuses a switch that does not exist, or a value that it does not take."""
+    """There is no such switch, or it does not take the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Switches:
     code_in_get: bool = False
     """`GET /tasks/{id}` has `code` and `features` as a submit has. The example does not (S)."""
     extra_fields: bool = False
-    """Bodies carry fields that no document names. Upstream wraps a private API that changes at will (I)."""
+    """Bodies carry fields that no document names. Upstream wraps a private API that may change at any time (I)."""
     date_header: bool = True
-    """Every answer has a `Date` header of the world's wall clock, as HTTP asks of a server that has a clock (I)."""
+    """Every answer has a `Date` header of the world's wall clock, as HTTP requires of a server with a clock (I)."""
 
     code_in_412: bool = False
     """The body of 412 has `code`. The page leaves it out (S)."""
@@ -54,9 +54,9 @@ class Switches:
     gen3_gone: bool = False
     """Gen-3 extends are refused with 400. The vendor says that Runway's site dropped Gen-3, yet lists the endpoints."""
     fourth_extension: Literal["400", "422", "failed"] = "400"
-    """What a fourth extension meets (U, 400 likely)."""
+    """The answer to a fourth extension (U, 400 likely); `failed` accepts a task that then fails."""
     wrong_model: Literal["400", "404", "422", "failed"] = "400"
-    """What an asset that is no video of the endpoint's model meets (U, 400 likely)."""
+    """The answer to an asset that is no video of the endpoint's model (U, 400 likely); `failed` as above."""
     bare_ids: bool = False
     """A bare uuid is taken in place of a long assetId or taskId (U)."""
     account_created: bool = False
@@ -91,29 +91,29 @@ class Switches:
     """Credits of a task that failed by moderation come back (U)."""
 
     late_films: float = 0.0
-    """Seconds for which a task that has succeeded is told without its artifacts, which exist as assets all the same
-    (O, weak). A callback tells the task as it was at its moment, so it never has them."""
+    """Seconds for which a succeeded task is shown without its artifacts, which exist as assets all the same (O, weak).
+    A callback shows the task at the moment of its end, so it never has them."""
     result: Literal["whole", "tail"] = "whole"
     """The new asset is the whole longer film, or the added part alone (I: whole)."""
     metadata: Literal["own", "A", "B", "null"] = "own"
-    """The form of `metadata`: with `size` (A, until 2025), flat (B), null, or each asset's own. All are met (S)."""
+    """The form of `metadata`: with `size` (A, until 2025), flat (B), null, or each asset's own. All occur (S)."""
     artifact_size: Literal["string", "number"] = "string"
     """fileSize in a task's artifacts: a string (S)."""
     asset_size: Literal["number", "string"] = "number"
     """fileSize in assets: a number (S)."""
     link_seconds: float = 30 * 3600.0
-    """How long a signed link lives: 24 to 48 hours (O)."""
+    """How long a signed link is valid, in seconds: 24 to 48 hours (O)."""
     expired_status: Literal[401, 403] = 403
-    """What an expired link answers (U, 401 or 403)."""
+    """The answer of an expired link (U, 401 or 403)."""
 
     callback: Literal["once", "changes"] = "once"
     """A callback at the end only, or at each change: the page says both (S)."""
     delivery: Literal["normal", "lost", "duplicated", "swapped"] = "normal"
-    """Callbacks arrive, get lost, come twice, or the last two change places (U)."""
+    """Callbacks arrive once, never or twice, or the last two in the wrong order (U)."""
 
 
 def changed(switches: Switches, changes: dict[str, Any]) -> Switches:
-    """Return the switches with these changes; raises SwitchError naming the field that does not exist or fit."""
+    """The switches with these changes; raises `SwitchError`, which names the switch."""
     hints = get_type_hints(Switches)
     names = {field.name for field in fields(Switches)}
     for name, value in changes.items():

@@ -1,7 +1,6 @@
-"""The timeline of a task: what it shows from which second on, fixed when the task is accepted or moves in its queue.
+"""The timeline of a task: its status and progress over time, fixed when it is accepted or moves in its queue.
 
-A state is a lookup in the timeline at read time; nothing ticks in the background.
-All times are seconds of the world's clock.
+The state of a task is a lookup in its timeline; nothing ticks. All times are seconds of the world's clock.
 """
 
 import math
@@ -17,18 +16,18 @@ ENDS = {"succeed": "SUCCEEDED", "empty": "SUCCEEDED", "several": "SUCCEEDED", "c
 Outcome = Literal["succeed", "fail", "moderate", "cancel", "empty", "several"]
 
 
-class HandClock:
-    """A clock that moves only when told; call it for its seconds."""
+class ManualClock:
+    """A clock that moves only by `advance`; a call returns its seconds."""
 
     def __init__(self, start: float = 0.0) -> None:
         self.now = start
 
     def __call__(self) -> float:
-        """Return the seconds it shows."""
+        """The seconds that it shows."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move forward; refuses to go back."""
+        """Moves forward; raises `ValueError` for negative seconds."""
         if seconds < 0:
             raise ValueError("A clock does not go back.")
         self.now += seconds
@@ -36,11 +35,12 @@ class HandClock:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How one task goes.
+    """How one task goes; raises `ValueError` for what it does not take.
 
-    `queue` and `duration` in seconds (by default a tenth and nine tenths of the world's pace); `ratios` even, stalling
-    half-way, absent, or given one by one; `outcome` with `empty` a success without a film and `several` one with two;
-    `error` replaces the failed task's error (None is a null error); `end` replaces the word of the final status.
+    `queue` and `duration` are seconds, by default a tenth and nine tenths of the world's pace. `ratios` is the
+    progress: even, stalling half-way, absent (`null`), or given one by one. `outcome` is the end: `empty` succeeds
+    without a film, `several` with two. `error` replaces the error of a failed task, by null if None. `end` replaces the
+    word of the final status.
     """
 
     queue: float | None = None
@@ -61,7 +61,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a task shows from `at` on: its status word and its progress, which is null when None."""
+    """What a task shows from `at` on: its status word, and its progress from 0 to 1, or null if None."""
 
     at: float
     status: str
@@ -72,7 +72,7 @@ class Moment:
 def timeline(
     script: Script, *, created: float, ready: float, starts: float, ends: float, waiting: str
 ) -> tuple[Moment, ...]:
-    """Return the moments of a task that waits until `ready`, then for a slot until `starts`, and runs until `ends`."""
+    """The moments of a task that waits until `ready`, then for a slot until `starts`, and runs until `ends`."""
     moments = [Moment(created, "PENDING", None)]
     if starts > ready and waiting != "PENDING":
         moments.append(Moment(ready, waiting, None))
@@ -88,8 +88,8 @@ def timeline(
     return tuple(moments)
 
 
-def shown(moments: tuple[Moment, ...], now: float) -> int:
-    """Return the index of the moment that shows at this time; before its time a task shows its first."""
+def index_at(moments: tuple[Moment, ...], now: float) -> int:
+    """The index of the moment that a task shows at this time; before its first moment, the first."""
     return max(0, bisect_right(moments, now, key=lambda moment: moment.at) - 1)
 
 

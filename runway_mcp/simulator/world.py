@@ -1,6 +1,6 @@
-"""The world behind the stand-in: who has which account, what was made, what runs, and what it cost. Knows no HTTP.
+"""The state of the stand-in: accounts, assets, tasks, credits, switches, faults and scripts. Knows no HTTP.
 
-Everything that it tells is a function of its records and its clock at the moment of asking.
+Every answer is a function of the records and of the clock at the time of the call; nothing ticks.
 """
 
 import random
@@ -18,15 +18,15 @@ from runway_mcp.simulator.records import Account, Asset, Task, long_id
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.timeline import Script
 
-TOKEN = "user:1234-simulated"  # noqa: S105 - the stand-in's own, opens nothing
+TOKEN = "user:1234-simulated"  # noqa: S105  the stand-in's own, opens nothing
 
 
 class World:
-    """Everything the stand-in knows; tests read and write its attributes freely.
+    """All state of the stand-in; tests read and write its attributes.
 
-    `clock` gives monotonic seconds, `wall` Unix seconds: it is read once, at the start, and dates follow the clock from
-    there. `pace` is how many seconds a task takes when no script says otherwise. Without `films` the assets' files are
-    blanks. The same `seed` gives the same ids.
+    `clock` gives monotonic seconds. `wall` gives Unix seconds; it is read once, at the start, and dates follow `clock`
+    from there. `pace` is how many seconds a task takes without a script. Without `films` the assets' files are blanks.
+    The same `seed` gives the same ids.
     """
 
     def __init__(
@@ -58,46 +58,46 @@ class World:
         self.reply_url: str | None = None
         self.origin = "http://simulator.invalid"
         self.listeners: list[Callable[[], None]] = []
-        self.random = random.Random(seed)  # noqa: S311 - ids that repeat from run to run are wanted
+        self.random = random.Random(seed)  # noqa: S311  ids that repeat from run to run are wanted
         self.signer = Signer(token)
         self._epoch = wall() - clock()
 
     def now(self) -> float:
-        """Return the clock's seconds."""
+        """The seconds of the clock."""
         return self.clock()
 
     def wall_at(self, moment: float) -> float:
-        """Return the Unix time of a moment of the clock."""
+        """The Unix time at this second of the clock."""
         return self._epoch + moment
 
     def switch(self, **changes: Any) -> None:
-        """Turn switches; raises SwitchError."""
+        """Sets switches by name; raises `SwitchError`."""
         self.switches = changed(self.switches, changes)
-        self.stir()
+        self.notify()
 
     def script_next(self, **script: Any) -> None:
-        """Say how the next accepted task goes (the fields of `Script`); repeated calls queue up."""
+        """Queues a script for the next accepted task, with the fields of `Script`."""
         self.scripts.append(Script(**script))
 
-    def stir(self) -> None:
-        """Tell whoever listens that something may be due earlier than it was."""
+    def notify(self) -> None:
+        """Calls every listener, since something may be due earlier than before."""
         for listener in self.listeners:
             listener()
 
-    def fresh_uuid(self) -> str:
-        """Return the next uuid."""
+    def new_uuid(self) -> str:
+        """The next uuid of the seed."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def task_id(self, task: Task) -> str:
-        """Return the task's long id."""
+        """The long id of the task."""
         return long_id(self.user_id, task.email, "task", task.uuid)
 
     def asset_id(self, asset: Asset) -> str:
-        """Return the asset's long id."""
+        """The long id of the asset."""
         return long_id(self.user_id, asset.email, "asset", asset.uuid)
 
     def account(self, email: str | None) -> Account:
-        """Return the account of this address, or the only one; raises Refusal."""
+        """The account of this address, or the only one; raises `Refusal`, also for an account in an error state."""
         if not email:
             if len(self.accounts) > 1:
                 raise refusals.refused(400, "Parameter email is required when several accounts are configured.")
@@ -110,17 +110,17 @@ class World:
         return account
 
     def used(self, account: Account) -> int:
-        """Return the credits that the account has spent, less what failures gave back."""
+        """The credits that the account has spent, less what failed tasks gave back."""
         spent = sum(task.cost for task in self.accepted if task.email == account.email and not self._returned(task))
         return account.used + spent
 
     def remaining(self, email: str) -> int:
-        """Return the credits that the account can still spend."""
+        """The credits that the account can still spend."""
         account = self.accounts[email]
         return account.permitted - self.used(account)
 
     def running(self, email: str | None = None) -> list[Task]:
-        """Return the unfinished tasks that the scheduler follows, oldest first."""
+        """The unfinished tasks that the scheduler follows, oldest first; of one account, or of all."""
         now = self.now()
         return [
             task
@@ -129,7 +129,7 @@ class World:
         ]
 
     def find_task(self, task_id: str) -> Task:
-        """Return the task of this id; raises Refusal (404)."""
+        """The task of this id; raises `Refusal` (404)."""
         now = self.now()
         for task in self.tasks:
             if self._named(task_id, task.uuid, self.task_id(task)):
@@ -139,15 +139,15 @@ class World:
         raise refusals.not_found()
 
     def find_asset(self, asset_id: str) -> Asset | None:
-        """Return the asset of this id if it exists at this time."""
+        """The asset of this id; None if it is deleted or does not exist yet."""
         now = self.now()
         for asset in self.assets:
             if self._named(asset_id, asset.uuid, self.asset_id(asset)):
-                return None if asset.deleted or asset.born > now else asset
+                return None if asset.deleted or asset.exists_from > now else asset
         return None
 
     def list_tasks(self, account: Account, statuses: frozenset[str]) -> list[Task]:
-        """Return the account's tasks, in the order that the switch asks for."""
+        """The account's tasks that lists show, with one of `statuses` if any are given; ordered by `task_order`."""
         now = self.now()
         seen = [
             task
@@ -160,25 +160,25 @@ class World:
         return self._ordered(seen, self.switches.task_order, lambda task: task.created)
 
     def list_assets(self, account: Account, media_type: str | None) -> list[Asset]:
-        """Return the account's assets, in the order that the switch asks for."""
+        """The account's assets that exist now, of one media type or of all; ordered by `asset_order`."""
         now = self.now()
         seen = [
             asset
             for asset in self.assets
             if asset.email == account.email
             and not asset.deleted
-            and asset.born <= now
+            and asset.exists_from <= now
             and media_type in (None, asset.media_type)
         ]
-        return self._ordered(seen, self.switches.asset_order, lambda asset: asset.born)
+        return self._ordered(seen, self.switches.asset_order, lambda asset: asset.exists_from)
 
     def references(self, task: Task) -> dict[str, str]:
-        """Return replyUrl and replyRef of the task, each only if it was given."""
+        """The task's replyUrl and replyRef, each only if it was given."""
         given = {"replyUrl": task.reply_url, "replyRef": task.reply_ref}
         return {name: value for name, value in given.items() if value is not None}
 
     def add_asset(self, asset: Asset) -> Asset:
-        """Put the asset into the world; its file's size is fixed here."""
+        """Adds the asset and fixes the size of its file; returns it."""
         if asset.content is not None:
             asset.size = len(asset.content)
         elif asset.film is not None:
@@ -198,7 +198,7 @@ class World:
 
     def _ordered(self, seen: list[Any], order: str, key: Callable[[Any], float]) -> list[Any]:
         if order == "shuffled":
-            random.Random(len(seen)).shuffle(seen)  # noqa: S311 - an order that is no order, yet repeats
+            random.Random(len(seen)).shuffle(seen)  # noqa: S311  an order that is no order, yet repeats
             return seen
         newest_first = sorted(enumerate(seen), key=lambda pair: (key(pair[1]), pair[0]), reverse=True)
         ordered = [each for _, each in newest_first]

@@ -1,1 +1,1 @@
-"""A task's life: planned, priced, submitted once, written down, followed to its end. Knows no MCP."""
+"""Life of a task: planned, priced, submitted once, recorded, followed to its end; knows no MCP."""

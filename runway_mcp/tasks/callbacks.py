@@ -1,11 +1,7 @@
-"""Takes what upstream posts to our callback address: a cue to read or to look now, whose body is never believed.
+"""Receiver of upstream's callbacks: each may cause a read or a look; its body is never taken as fact.
 
-Each intent has an address of its own that nobody can guess. Whoever knows it can cost one read per poll interval and
-change nothing: what a task is, only upstream's own answers say.
-
-A callback that tells of progress costs no read of its own. One for every change, as upstream may send them, would cost
-as much as polling; so it only brings the next read forward where somebody waits, to a time when the task is several
-times as old as at the last one. So even a long task is read about three times, and a waiter soon sees it run.
+Each intent has an unguessable address. Knowing one can cause at most one read per poll interval. A callback
+about progress causes no read of its own: it only brings the next read forward while a task has observers.
 """
 
 import json
@@ -23,18 +19,18 @@ from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.store.ledger import Ledger
 
 PATH = "/callbacks/"
-"""Where callbacks arrive; a token follows."""
+"""The path of callbacks; a token follows."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 def address(public_url: str) -> str:
-    """The address of our callbacks under the URL at which upstream reaches us; a token completes it."""
+    """The address of this server's callbacks under its public URL; an intent's token completes it."""
     return f"{public_url.rstrip('/')}{PATH}"
 
 
 class Callbacks:
-    """What callbacks lead to; an intent without a task is looked for at most once in `pause` seconds."""
+    """Handler of callbacks; looks for the task of an intent without one at most once per `pause` seconds."""
 
     def __init__(self, ledger: Ledger, watcher: Watcher, posts: Posts, reconciler: Reconciler, *, pause: float) -> None:
         self._ledger = ledger
@@ -45,10 +41,10 @@ class Callbacks:
         self._looked: dict[str, float] = {}
 
     async def take(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
-        """Takes a callback to the address that ends in `token`; False if there is none.
+        """Handles a callback to the address that ends in `token`; False if no intent has that token.
 
-        `read` gives the body, or as much of it as is worth reading; it is not awaited for a token that nobody has.
-        Raises `LedgerError`.
+        `read` returns the body, or as much of it as is worth reading; it is not awaited for an unknown token. Raises
+        `LedgerError`.
         """
         intent = await self._ledger.of_callback(token) if _TOKEN.fullmatch(token) else None
         if intent is None:
@@ -62,7 +58,7 @@ class Callbacks:
         return True
 
     def _look(self, intent: Intent) -> None:
-        """Looks for the task of a submit that is unanswered or unclear, since somebody was told of its address."""
+        """Looks for the task of a submit that is unanswered or unclear; the callback is a sign that it exists."""
         now = anyio.current_time()
         self._looked = {each: at for each, at in self._looked.items() if now - at < self._pause}
         if intent.id not in self._looked:
@@ -74,7 +70,7 @@ class Callbacks:
 
 
 def _claims_end(body: bytes, task_id: str) -> bool | None:
-    """Whether the body claims that the task has ended; None if it speaks of nothing, or of another task."""
+    """Whether the body claims that the task has ended; None if it names no status or another task."""
     try:
         said = mapping(json.loads(body)) or {}
     except (ValueError, RecursionError):

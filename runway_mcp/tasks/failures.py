@@ -1,7 +1,7 @@
-"""Why a call failed, whether money was spent, and what a repeat of it is good for.
+"""Failures of calls: what happened, in the user's words, whether credits were spent, what a repeat is good for.
 
-`charged`, `retry_safe` and `retry` are decided here and nowhere else. `retry_safe` means that the identical call can
-neither charge again nor harm the account; `retry` says when it is worth making: `now`, `later`, or only `after_change`.
+Decided only here. `retry_safe` says that the identical call can neither charge again nor harm the account; `retry` says
+when it is worth making: `now`, `later` or only `after_change`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from runway_mcp.tasks.lineage import cost_of
 Charged = Literal["no", "yes", "unknown"]
 Retry = Literal["now", "later", "after_change"]
 
-# What upstream asks for after a 429 that names no time: 10 to 30 seconds.
+# Upstream asks for 10 to 30 seconds after a 429 without a Retry-After.
 _SLOT_SECONDS = 15.0
 
 _RETRY: dict[str, Retry] = {
@@ -40,14 +40,14 @@ _ANOTHER_SEED = "To try again, which may cost again, give another `seed`; let th
 
 
 @dataclass(eq=False)
-class Failure(Exception):  # noqa: N818  a failure is what the contract calls an error result
-    """An end without a film: what happened, whether it was charged, what the same call is good for.
+class Failure(Exception):  # noqa: N818  the contract calls an error result a failure
+    """An end without a film: what happened, whether it was charged, what a repeat of the call is good for.
 
-    `kind` is one of the contract's `error.kind`; `retry` is by its kind unless given; `retry_after` is in seconds;
-    `running` names the tasks that hold the slots, `candidates` the tasks that may be ours, `addresses` the linked
-    accounts, `task` the failed task, `about` the argument of the call that was refused, `intent` the submit that it is
-    about; `twin` tells that an earlier submit answers, `instead` is the asset that could be extended in place of the
-    one that was refused, empty if none of its chain can.
+    `kind` is one of the contract's `error.kind`; `retry` follows from it unless given; `retry_after` is in seconds.
+    `running` holds the tasks that occupy the slots, `candidates` the tasks that may be the submit's, `addresses` the
+    linked accounts, `task` the failed task, `about` the argument that was refused, `intent` the submit concerned.
+    `twin` marks the outcome of an earlier submit. `instead` is the asset to extend in place of the refused one, empty
+    if none of its chain can be. `fewer` is the most seconds that the caps still allow.
     """
 
     kind: str
@@ -72,14 +72,14 @@ class Failure(Exception):  # noqa: N818  a failure is what the contract calls an
 
     @property
     def repeat(self) -> Retry:
-        """What a repeat of the identical call is good for."""
+        """When a repeat of the identical call is worth making."""
         return self.retry or _RETRY.get(self.kind, "after_change")
 
 
 def failure_of(error: RunwayError) -> Failure:
-    """The failure that a read, or a refused submit, ends in: nothing was charged.
+    """The failure of a read or of a refused submit; nothing was charged.
 
-    A submit whose end is unclear is not told here: `submission_unknown` in `settle` knows the intent.
+    Not for a submit of unknown outcome: `outcome_failure` in `spend.reconcile` knows its intent.
     """
     advice = _ADVICE.get(error.kind)
     return failed(
@@ -91,12 +91,12 @@ def failure_of(error: RunwayError) -> Failure:
 
 
 def failed(kind: str, message: str, **facts: Any) -> Failure:
-    """A failure of that kind with its message as it was told before; `facts` are further fields of `Failure`."""
+    """A failure of that kind and message, not `retry_safe` if `moderated`; `facts` are further fields of `Failure`."""
     return Failure(kind, message, retry_safe=kind != "moderated", **facts)
 
 
 def task_failure(task: Task) -> Failure | None:
-    """The failure that a terminal task is, or None while it runs and when it has a film."""
+    """The failure of a terminal task; None while it runs and if it has a film."""
     if not task.is_terminal:
         return None
     if task.status == "SUCCEEDED":
@@ -115,13 +115,13 @@ def task_failure(task: Task) -> Failure | None:
 
 
 def failure_words(task: Task) -> tuple[str, str] | None:
-    """The kind and the message of the failure that a task is, as the ledger keeps them."""
+    """The kind and message of a task's failure, as the ledger stores them; None if there is none."""
     failure = task_failure(task)
     return (failure.kind, failure.message) if failure else None
 
 
 def film_of(task: Task) -> Film | None:
-    """The film of a task that has ended, as the ledger keeps it; None while there is none."""
+    """The film of a succeeded task, as the ledger stores it; None if there is none."""
     if task.status != "SUCCEEDED" or not task.artifacts:
         return None
     film = task.artifacts[0]

@@ -1,6 +1,6 @@
-"""The tasks that this server knows of: what upstream lists, and what the ledger remembers of our own.
+"""History of tasks: upstream's task list, merged with the intents of the ledger.
 
-Upstream is the truth about a task; the ledger adds those that it does not show, unclear submits among them.
+Upstream decides what a task is; the ledger adds those that the list lacks, unclear submits among them.
 """
 
 import logging
@@ -18,7 +18,7 @@ from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.database import LedgerError
 
 PAGE = 50
-"""How many tasks a page holds; the first may hold more, which only the ledger knows."""
+"""How many tasks a page holds; the first page adds those that only the ledger knows."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ _ACCOUNTS = 5
 
 @dataclass(frozen=True)
 class KnownTask:
-    """A task as upstream lists it, with the intent that owns it if it is ours."""
+    """A task of upstream's list, with the intent that owns it, if any."""
 
     task: Task
     intent: Intent | None
 
     @property
     def created(self) -> float:
-        """When it was made, in Unix seconds; 0 if upstream does not say."""
+        """When the task was created, in Unix seconds; 0 if upstream does not say."""
         return self.task.created.timestamp() if self.task.created else 0.0
 
 
@@ -45,9 +45,9 @@ HistoryEntry = KnownTask | Intent
 
 
 async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[HistoryEntry], int | None]:
-    """The newest tasks and unclear submits, newest first, and where upstream's next page begins, if there may be one.
+    """The newest tasks and unclear submits, newest first, and the offset of upstream's next page if there may be one.
 
-    An upstream that does not answer leaves what the ledger remembers.
+    If upstream does not answer, returns what the ledger holds.
     """
     intents = await _recent(service)
     with anyio.move_on_after(_SECONDS):
@@ -58,13 +58,13 @@ async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[Hi
 
 
 async def older_tasks(service: TaskService, email: str | None, offset: int) -> tuple[list[HistoryEntry], int | None]:
-    """A later page of upstream's, as `newest_tasks` gives the first one; raises `RunwayError`."""
+    """The page of tasks at `offset`, and the offset of the next one if there may be one; raises `RunwayError`."""
     listed = await service.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PAGE_READ_SECONDS)
     return _merged([service.client.as_told(task) for task in listed], ()), _following(listed, offset)
 
 
-async def intent_of(service: TaskService, task_id: str) -> Intent | None:
-    """The intent that owns a task, if it is ours and the ledger can be read."""
+async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
+    """The intent that owns a task; None if there is none or the ledger cannot be read."""
     try:
         return await service.ledger.of_task(task_id)
     except LedgerError as error:
@@ -83,7 +83,7 @@ async def _recent(service: TaskService) -> list[Intent]:
 async def _listed(
     client: RunwayClient, email: str | None, intents: Iterable[Intent]
 ) -> tuple[tuple[Task, ...], int | None]:
-    """Upstream's first page; of several linked accounts none of which is named, the pages of those we used last."""
+    """Upstream's first page; if several accounts are linked and none is named, those of the accounts last used."""
     try:
         page = await client.tasks(email=email, limit=PAGE, patience=_PAGE_READ_SECONDS)
     except InvalidRequest:
@@ -100,7 +100,7 @@ def _following(page: tuple[Task, ...], offset: int) -> int | None:
 
 
 def _due(intents: Iterable[Intent], listed: Iterable[Task]) -> list[Intent]:
-    """The intents that belong on the first of several pages: what is unfinished, and what upstream lists no later."""
+    """The intents for the first of several pages: unfinished ones, and those no older than the page's oldest task."""
     dates = [task.created.timestamp() for task in listed if task.created]
     oldest = min(dates, default=0.0)
     return [intent for intent in intents if intent.ended is None or intent.created >= oldest]

@@ -1,4 +1,7 @@
-"""What the ledger remembers of one wish to spend: the intent, from before its POST to the task's end."""
+"""Intent: the ledger's record of one request to spend, from before its POST to the task's end.
+
+The idempotency key, which is what makes two requests the same, is computed here.
+"""
 
 import hashlib
 import json
@@ -6,49 +9,52 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-# How long an intent that has posted nothing may overstay its wait before another call may take it over.
+# How long an intent without a POST may exceed its wait, in seconds, before another call may claim it.
 WAITING_LEASE = 10.0
-# How long a POST may be out before somebody else looks for its task: it is given up after 60 s.
+# How long a POST may be unanswered, in seconds, before another process looks for its task; a POST ends after 60 s.
 POSTING_LEASE = 75.0
-# How long an unclear submit is looked for before the next complete look closes it as unknown.
+# After so many seconds the next complete look that finds no task closes an unclear submit as unknown.
 LOOKING_SECONDS = 600.0
-# The same where no look could read both lists.
+# The same if no look could read both the scheduler and the task list.
 BLIND_SECONDS = 86_400.0
 
 GENERATED_REFERENCE = "runway-mcp-"
-"""How every replyRef begins that we make; one that a caller gives back counts as not given."""
+"""The prefix of every generated replyRef; a caller's replyRef with this prefix counts as not given."""
 
 NAME_MARKS = ("name:", "link:")
-"""How spellings begin that are no ids."""
+"""The prefixes of spellings that are no ids."""
 
 
 class State(StrEnum):
-    """Where an intent stands."""
+    """The state of an intent."""
 
     WAITING = "waiting"
     """No POST is out: the intent was just written, or all slots are busy."""
     POSTING = "posting"
     """The POST is out and unanswered."""
     UNCLEAR = "unclear"
-    """The POST ended in neither a clear yes nor a clear no; the task is being looked for.
+    """The outcome of the POST is unknown; its task is being looked for.
 
-    With a `failure_kind` it was refused, and no look has confirmed yet that there is no task.
+    With a `failure_kind` the POST was refused, and no look has confirmed yet that there is no task.
     """
     ACCEPTED = "accepted"
     """The task is known."""
     REFUSED = "refused"
-    """Nothing was submitted, surely."""
+    """Nothing was submitted, for certain."""
     UNKNOWN = "unknown"
-    """Looking found nothing, and is closed."""
+    """Looking found nothing and has ended."""
 
 
 OPEN = frozenset({State.POSTING, State.UNCLEAR, State.UNKNOWN})
-"""The states in which the outcome of a POST is not known: only looking, or its own answer, may change them."""
+"""The states in which the outcome of a POST is unknown: only a look or the POST's own answer may change them."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """What of a finished film is worth remembering when upstream cannot be asked: no link, since links die."""
+    """What the ledger keeps of a finished film; no signed link, since links expire.
+
+    `duration` is in seconds, `width` and `height` in pixels.
+    """
 
     asset_id: str
     name: str | None = None
@@ -60,14 +66,14 @@ class Film:
 
 @dataclass(frozen=True)
 class Intent:
-    """One wish to spend. Times are Unix seconds of the ledger's clock; `cost` is an estimate in credits.
+    """One request to spend. Times are Unix seconds of the ledger's clock; `cost` is an estimate in credits.
 
-    `created` is when it was claimed or its last POST left; `claim` names who may post for it, so that a holder that was
-    replaced cannot. `posts` counts its POSTs, `posted` is when the first one left on upstream's clock (None: unknown).
-    `looked` tells that a look after the last POST could read all that upstream shows. `seed` and `reply_ref` are what
-    the POST sends; `seed_generated` and `reply_ref_generated` tell that we made them. `ended` is when the task was seen
-    to end and `closed` when looking was given up. It holds neither a link nor a callback address; `callback_token` is
-    what our own address ends in, None if upstream was not asked to call us.
+    `created` is when it was claimed or its last POST left. `claim` names the holder that may post for it, so that a
+    replaced holder cannot. `posts` counts its POSTs; `posted` is when the first one left, on upstream's clock (None:
+    unknown). `looked` says that a look after the last POST could read all that upstream shows. `seed` and `reply_ref`
+    are what the POST sends; `seed_generated` and `reply_ref_generated` say that this server made them. `ended` is when
+    the task was seen to end, `closed` when looking ended. `callback_token` ends the intent's callback address; None if
+    no callback was requested. No signed link and no callback address is stored.
     """
 
     id: str
@@ -109,7 +115,7 @@ class Intent:
 
     @property
     def is_verified(self) -> bool:
-        """Whether nothing was accepted so far, surely: no POST has left, or a look after the last one found none."""
+        """Whether it certainly has no task so far: no POST has left, or a look after the last one found none."""
         return self.posts == 0 or self.looked
 
     @property
@@ -119,16 +125,17 @@ class Intent:
 
     @property
     def is_final(self) -> bool:
-        """Whether the same request is surely never posted again, whatever the outcome turns out to be."""
+        """Whether this request is certain never to be posted again, whatever its outcome."""
         if self.task_id is not None or self.failure_kind == "moderated":
             return True
         return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
 
 
 def answers_duplicates(intent: Intent, *, now: float) -> bool:
-    """Whether the same request is answered by this intent, and not by a POST.
+    """Whether a duplicate is answered by this intent instead of a POST.
 
-    It is, unless nothing was charged for it, surely: what was refused or left waiting may be claimed again.
+    False only if nothing was charged for certain: a refused intent, or one left waiting past its lease, may be claimed
+    again. A moderated one is not.
     """
     match intent.state:
         case State.WAITING:
@@ -149,9 +156,9 @@ def idempotency_key(
     seed: int | None,
     caller: str = "",
 ) -> str:
-    """The same for two requests for the same film; `seconds` are the effective ones, `seed` is the one that was given.
+    """The key that two requests share exactly if they ask for the same film.
 
-    What says how to wait, whom to call back and how to name the request is no part of it.
+    `seconds` are the effective ones, `seed` is the given one. How to wait, callbacks and replyRef do not count.
     """
     asked = [caller, source_asset_id, normalized(text_prompt), seconds, model, explore_mode, seed]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
@@ -159,9 +166,9 @@ def idempotency_key(
 
 @dataclass(frozen=True)
 class RequestKey:
-    """What finds the intents of a request: its idempotency key as given, and as it would be without its seed.
+    """The keys of a request: its idempotency key as given, and the one without its seed.
 
-    A seed that we made for an otherwise same request is often copied from a result; it then counts as not given.
+    A generated seed is often copied from a result into the next request; it then counts as not given.
     """
 
     given: str
@@ -172,7 +179,7 @@ class RequestKey:
 def request_key(
     *, source_asset_id: str, text_prompt: str | None, seconds: int, model: str, explore_mode: bool, seed: int | None
 ) -> RequestKey:
-    """The key of a request; the parameters are those of `idempotency_key`."""
+    """The keys of a request; the parameters are those of `idempotency_key`."""
     given, unseeded = (
         idempotency_key(
             source_asset_id=source_asset_id,
@@ -188,16 +195,16 @@ def request_key(
 
 
 def normalized(text_prompt: str | None) -> str | None:
-    """A prompt as it is compared and sent: NFC, without blanks at its ends; None for an empty one."""
+    """A prompt as it is compared and sent: NFC, stripped; None for an empty one."""
     return unicodedata.normalize("NFC", text_prompt).strip() or None if text_prompt else None
 
 
 def spelling_key(spelling: str) -> str:
-    """What the ledger finds a spelling of a source by: the uuid of an id; marked names and links as they are."""
+    """The ledger's key for a spelling of a source: the uuid of an id; marked names and URLs unchanged."""
     return spelling if spelling.startswith(NAME_MARKS) else uuid_of(spelling)
 
 
 def uuid_of(long_id: str) -> str:
-    """The uuid at the end of a long id; any other text is returned as it is, in lower case."""
+    """The uuid at the end of a long id, or any other text as a whole; in lower case."""
     head, mark, tail = long_id.rpartition("-asset:" if "-asset:" in long_id else "-task:")
     return (tail if mark and head else long_id).lower()

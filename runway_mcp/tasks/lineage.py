@@ -1,47 +1,22 @@
-"""Which clips can be extended, how often and how far: Runway's limits on Gen-3 Alpha and Gen-3 Alpha Turbo."""
+"""Lineage of films: which can be extended, how often and how far, by the limits of Gen-3 Alpha and its Turbo."""
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Literal
 
 from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 
-
-@dataclass(frozen=True)
-class FilmModel:
-    """A Runway model whose films can be extended: what it may add and what a second costs.
-
-    `seconds` are the lengths to choose from (the first is the default); `max_seconds` is the longest film.
-    Rates are the published credits per second of added film.
-    """
-
-    task_type: str
-    title: str
-    turbo: bool
-    credits_per_second: int
-    seconds: tuple[int, ...]
-    max_seconds: int
-    max_extensions: int = 3
-
-
-MODELS = {
-    model.task_type: model
-    for model in (
-        FilmModel("gen3a", "Gen-3 Alpha", turbo=False, credits_per_second=10, seconds=(5, 10), max_seconds=40),
-        FilmModel("gen3a_turbo", "Gen-3 Alpha Turbo", turbo=True, credits_per_second=5, seconds=(8,), max_seconds=34),
-    )
-}
-
-
-# Clips are a few frames longer than their name says (10.542 s for 10 s), three times over.
+# Seconds by which a film may exceed the limit, since each of a chain's clips is some frames too long (10.542 s for 10
+# s).
 LENGTH_TOLERANCE = 1.5
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a film stands in its chain of extensions; `added_seconds` is what its last extension added.
+    """The place of a film in its chain of extensions.
 
-    `longest` is what can still be made of it, None where its length or its model is not known.
+    `added_seconds` is what its last extension added. `longest` is None if the film's length or model is unknown.
     """
 
     source_asset_id: str | None
@@ -54,14 +29,14 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Reach:
-    """The longest film that can be made of a clip, in seconds, and the estimated credits of the cheapest way there."""
+    """The longest film that can be made of a clip, in seconds, and the estimated credits of the cheapest way to it."""
 
     seconds: float
     cost: int
 
 
 def reach(model: FilmModel, length: float | None, left: int, *, explore: bool = False) -> Reach | None:
-    """How long a film of that length can become with so many extensions left; None without a length."""
+    """The longest film from one of that length (seconds) with `left` extensions; None without a length."""
     if length is None:
         return None
     longest = round(max(length, min(model.max_seconds, length + left * max(model.seconds))), 1)
@@ -81,10 +56,10 @@ class Verdict:
 
 
 def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Verdict:
-    """Decides from the making task (its type and its `extended_count`, absent = 0) whether an asset is extendable.
+    """Decides whether an asset can be extended, from its maker's type and `extended_count` (absent = 0).
 
-    `maker` is None when the asset names no task or the task was not found; `read_failed` tells that it could not be
-    read, which alone makes the verdict `unknown`.
+    `maker` is the task that made it, None if the asset names no task or the task was not found; `read_failed` says that
+    it could not be read, which alone makes the verdict `unknown`.
     """
     if asset.media_type not in (None, "video"):
         return Verdict("no", f"it is {_article(asset.media_type)}, and only videos can be extended")
@@ -109,12 +84,12 @@ def _judge_maker(maker: Task) -> Verdict:
     return Verdict("yes", None, count, model)
 
 
-# No chain is longer; what tells of more tells nonsense.
+# No chain is longer; a higher count is an error of upstream.
 _MOST_COUNTED = 100
 
 
 def extended_count(task: Task) -> int:
-    """How many extensions the film of a task has behind it, its own included."""
+    """How many extensions made the film of a task, the last one included."""
     counted = min(max(task.options.extended_count or 0, 0), _MOST_COUNTED)
     return max(counted, 1) if task.options.extended_from_task_id else counted
 
@@ -122,7 +97,7 @@ def extended_count(task: Task) -> int:
 def lineage_of(
     task: Task, source_asset_id: str | None = None, source_name: str | None = None, length: float | None = None
 ) -> Lineage | None:
-    """The lineage of a task's film of that length, or None for models that cannot be extended."""
+    """The lineage of a task's film of that length (seconds); None for models that cannot be extended."""
     model = MODELS.get(task.task_type or "")
     if model is None:
         return None
@@ -132,7 +107,7 @@ def lineage_of(
 
 
 def price(model: FilmModel, seconds: float, *, explore: bool) -> int:
-    """The estimated credits for so many added seconds; explore mode costs none."""
+    """The estimated credits for so many added seconds; 0 in explore mode."""
     return 0 if explore else round(model.credits_per_second * seconds)
 
 
@@ -145,7 +120,7 @@ def cost_of(task: Task) -> int | None:
 
 
 def _seconds(task: Task, model: FilmModel) -> float:
-    """The seconds that a task adds, where it tells a number that can be true."""
+    """The seconds that a task adds: those of its options if plausible, else the longest choice of its model."""
     told = task.options.seconds
     return told if told is not None and 0 < told <= model.max_seconds else model.seconds[-1]
 

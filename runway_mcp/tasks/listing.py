@@ -1,7 +1,7 @@
-"""A page of assets, each with the verdict whether it can be extended, what it came from and what can be made of it.
+"""Page of assets, each with its verdict, its origin and the longest film that can be made of it.
 
-One page of tasks is read for the tasks that made the assets; those that it lacks are read one by one. What cannot be
-read in time leaves `unknown` behind, never a failed listing.
+Reads one page of tasks for the tasks that made the assets, and the missing ones singly. What cannot be read in time
+becomes `unknown`; it never fails the page.
 """
 
 import logging
@@ -23,30 +23,30 @@ LAST_OFFSET = 1000
 """The largest offset that upstream takes."""
 
 SEARCHED = 200
-"""Among how many of the newest assets a search looks."""
+"""How many of the newest assets a search covers."""
 
 _log = logging.getLogger(__name__)
 
 _MAKERS_PATIENCE = 3.0
-# How much of the time the assets themselves may take; the rest is for the tasks that made them.
+# The share of the time for the assets themselves; the rest is for the tasks that made them.
 _ASSETS_SHARE = 0.6
 _AT_ONCE = 5
 _NAMED_ADDRESSES = 20
 _BAD_REQUEST = 400
 _UPSTREAM_PAGE = 50
-# How many tasks are read beside a page of assets, and beside a search.
+# How many tasks are read with a page of assets, and with a search.
 _TASKS, _TASKS_OF_A_SEARCH = 100, 1000
-# No search reads more tasks one by one.
+# The most tasks that are read singly.
 _SINGLE_READS = 50
 _ANCESTORS = 3
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which assets to list: their kind, how many to skip, how many at most, of which account.
+    """Which assets to list: media type, offset, limit and account.
 
-    `email` may be None while only one account is linked. With a `query` (words that must all be found) or
-    `extendable_only` the offset and the limit count matches among the newest assets.
+    `email` may be None while only one account is linked. With a `query` (words that must all match) or
+    `extendable_only`, `offset` and `limit` count matches among the newest assets.
     """
 
     media_type: str
@@ -58,13 +58,13 @@ class Page:
 
     @property
     def searches(self) -> bool:
-        """Whether matches are looked for."""
+        """Whether the page is a search for matches."""
         return self.extendable_only or bool(self.query and self.query.strip())
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a film came from: the prompt of its making task, and the clip that was extended, as far as is known."""
+    """What a film came from, as far as is known: the prompt of the task that made it, and the extended clip."""
 
     text_prompt: str | None = None
     source_asset_id: str | None = None
@@ -74,7 +74,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class ListedAsset:
-    """An asset, whether it can be extended, what it came from, and what can still be made of it."""
+    """An asset with its verdict and its origin."""
 
     asset: Asset
     verdict: Verdict
@@ -82,14 +82,14 @@ class ListedAsset:
 
     @property
     def extensions_left(self) -> int | None:
-        """How often it can be extended; None where its model is not known."""
+        """How many more extensions it can get; None if its model is not known."""
         if self.verdict.model is None or self.verdict.extended_count is None:
             return None
         return max(0, self.verdict.model.max_extensions - self.verdict.extended_count)
 
     @property
     def longest(self) -> Reach | None:
-        """The longest film that can be made of it."""
+        """The longest film that can be made of it; None if it cannot be extended or its length is not known."""
         model, left = self.verdict.model, self.extensions_left
         if self.verdict.extendable != "yes" or model is None or left is None:
             return None
@@ -98,7 +98,7 @@ class ListedAsset:
 
 @dataclass(frozen=True)
 class Running:
-    """An unfinished task and what it comes from."""
+    """A non-terminal task and its origin."""
 
     task: Task
     origin: Origin
@@ -106,9 +106,9 @@ class Running:
 
 @dataclass(frozen=True)
 class AssetListing:
-    """A page of assets, the unfinished tasks seen on the way, and where the next page begins if there may be one.
+    """A page of assets, the non-terminal tasks read with it, and the offset of the next page if there may be one.
 
-    `searched` is among how many assets was looked for matches, of which there are `matches`; None without a search.
+    `searched` counts the assets that were searched, `matches` those that match; both are None without a search.
     """
 
     assets: tuple[ListedAsset, ...]
@@ -120,7 +120,7 @@ class AssetListing:
 
 @dataclass
 class _Makers:
-    """The tasks that made the assets of one listing, as far as they could be read, and the ledger's intents."""
+    """The tasks that made the assets of one page, as far as they could be read, and the ledger's intents."""
 
     page: tuple[Task, ...] = ()
     read: dict[str, Task] = field(default_factory=dict[str, Task])
@@ -134,7 +134,7 @@ class _Makers:
         return ListedAsset(asset, verdict, self.origin(asset.task_id))
 
     def origin(self, task_id: str | None) -> Origin:
-        """What the film of a task came from, by the task's options and by the ledger."""
+        """The origin of a task's film, by the task's options and the ledger."""
         task, intent = self.read.get(task_id or ""), self.intents.get(task_id or "")
         parent_id = task.options.extended_from_task_id if task else intent.parent_task_id if intent else None
         parent = self._film(parent_id)
@@ -146,7 +146,7 @@ class _Makers:
         )
 
     def words(self, listed: ListedAsset) -> str:
-        """All that a query is looked for in: name, prompt, and the names of what it came from."""
+        """The text that a query is matched against: name, prompt, and the names of the sources."""
         words, task_id = [listed.asset.name or "", listed.origin.text_prompt or ""], listed.asset.task_id
         for _ in range(_ANCESTORS):
             origin, task = self.origin(task_id), self.read.get(task_id or "")
@@ -163,7 +163,7 @@ class _Makers:
 
 
 async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds: float) -> AssetListing:
-    """Reads one page within so many seconds; raises `Failure`, of kind `account` when several accounts are linked."""
+    """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named."""
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
     makers = _Makers(films={asset.task_id: asset for asset in reversed(assets) if asset.task_id})
@@ -195,7 +195,7 @@ def _matches(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
 
 
 async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:
-    """The assets of the page, or of all the pages that a search looks through."""
+    """The assets of the page, or all those that a search covers."""
     windows = [(page.offset, page.limit)]
     if page.searches:
         windows = [(offset, _UPSTREAM_PAGE) for offset in range(0, SEARCHED, _UPSTREAM_PAGE)]
@@ -221,7 +221,7 @@ async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[
 
 
 async def _unlistable(client: RunwayClient, error: RunwayError, email: str | None) -> Failure:
-    """Upstream answers 400 when several accounts are linked and none is named: its accounts tell if that is why."""
+    """The failure of reading assets: upstream sends 400 if several accounts are linked and none is named."""
     if isinstance(error, InvalidRequest) and error.status == _BAD_REQUEST and email is None:
         try:
             addresses = await client.accounts(patience=_MAKERS_PATIENCE)

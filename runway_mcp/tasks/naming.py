@@ -1,4 +1,7 @@
-"""What names a clip or a task: ids long and bare, links, exact names; resolved in the ledger and the newest assets."""
+"""Resolver of references to clips and tasks: long ids, uuids, URLs and exact names.
+
+References are resolved in the ledger first, then among the newest assets.
+"""
 
 import difflib
 import logging
@@ -16,7 +19,7 @@ from runway_mcp.tasks.intents import uuid_of
 from runway_mcp.tasks.store.ledger import Ledger
 
 NEWEST = 200
-"""Among how many of the newest assets a clip is looked for."""
+"""How many of the newest assets are searched for a reference."""
 
 _PAGE = 50
 _NAME_READ_SECONDS = 3.0
@@ -34,7 +37,7 @@ def is_id(reference: str) -> bool:
 
 
 def spelling_of(reference: str) -> str:
-    """A reference as the ledger remembers it: ids by their uuid, links without what dies, names as names."""
+    """A reference as the ledger stores it: an id by its uuid, a URL without its query, a name unchanged."""
     if is_id(reference):
         return uuid_of(reference)
     path = _path_of(reference)
@@ -42,10 +45,10 @@ def spelling_of(reference: str) -> str:
 
 
 async def find_clip(client: RunwayClient, ledger: Ledger, reference: str, *, email: str | None) -> str:
-    """The long id of the asset that a reference names, or of the finished task that made it.
+    """The long id of the asset that a reference names, or of the succeeded task that made it.
 
-    A uuid is an asset's first, then a task's. Raises `Failure`: `not_found` with the nearest clips, `invalid_request`
-    for a name that several assets have, and what a read ends in; and `LedgerError`.
+    A uuid names an asset rather than a task. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips,
+    `invalid_request` for a name that several assets have, or the failure of a read.
     """
     if kind_of(reference) is not None:
         return reference
@@ -65,7 +68,7 @@ async def find_clip(client: RunwayClient, ledger: Ledger, reference: str, *, ema
 
 
 async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, email: str | None) -> str:
-    """The long id of the task that a reference names, or that made the asset which it names; raises as `find_clip`."""
+    """The long id of the task that a reference names, or that made the asset it names; raises as `find_clip`."""
     if kind_of(reference) == "task":
         return reference
     if is_id(reference) and (known := await ledger.task_named(uuid_of(reference))) is not None:
@@ -85,7 +88,7 @@ async def find_task(client: RunwayClient, ledger: Ledger, reference: str, *, ema
 
 
 async def newest_assets(client: RunwayClient, email: str | None, *, media_type: str | None = None) -> list[Asset]:
-    """The newest assets, page by page; of several linked accounts none of which is named, those of each.
+    """The newest assets; if several accounts are linked and none is named, those of each.
 
     Raises `Failure`.
     """
@@ -104,7 +107,7 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
 
 
 async def nearest_clips(client: RunwayClient, reference: str, *, email: str | None) -> str:
-    """A sentence that names the clips nearest to a reference that nothing has; empty if they cannot be read."""
+    """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
         return _nearest(reference, await newest_assets(client, email))
     except Failure as failure:
@@ -113,7 +116,7 @@ async def nearest_clips(client: RunwayClient, reference: str, *, email: str | No
 
 
 def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
-    """The failure of a reference that names nothing among the assets that were read."""
+    """The failure of a reference that matches none of the assets that were read."""
     looked = (
         f"No {kind} of that name, id or link is in the ledger or among the newest {max(NEWEST, len(assets))} assets."
     )
@@ -161,7 +164,7 @@ def _is_named(asset: Asset, reference: str) -> bool:
 
 
 def _path_of(link: str) -> str | None:
-    """Host and path of a web link, by which a film is known whatever its signature; None for what is no link."""
+    """Host and path of a URL, which identify a film whatever its signature; None for anything else."""
     try:
         parts = urlsplit(link)
     except ValueError:
@@ -172,7 +175,7 @@ def _path_of(link: str) -> str | None:
 
 
 def _nearest(reference: str, assets: Sequence[Asset]) -> str:
-    """The clips whose name, or whose id, is most like the reference, the likest first."""
+    """A sentence with the clips whose name or id is most like the reference, the most similar first."""
     wanted = uuid_of(reference).casefold()
 
     words = set(_WORD.findall(wanted))

@@ -1,7 +1,7 @@
-"""The user's spend policy: caps in credits, and a confirmation that covers exactly one request.
+"""The user's spend policy: caps per call and per day, and quotes, each of which confirms exactly one request.
 
-A quote is what a confirmation names: it stands in the ledger from the dry run or the question that made it, is spent
-in the transaction that writes its intent, and covers one set of arguments for a quarter of an hour.
+A quote is stored when it is made, used up in the transaction that writes its intent, and covers one set of arguments
+for 15 minutes.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class SpendPolicy:
-    """What a submit must keep to: `per_call` and `per_day` are caps in credits, the day being the last 24 hours.
+    """The limits of a submit: `per_call` and `per_day` are caps in credits, a day being the last 24 hours.
 
-    Above `confirm_above` credits (None: never) the request needs a confirmation; `quote` is the one that was given.
+    Above `confirm_above` credits (None: never) a request needs a quote that the user has confirmed; `quote` is the
+    given one.
     """
 
     per_call: int | None = None
@@ -26,7 +27,7 @@ class SpendPolicy:
 
 @dataclass(frozen=True)
 class Day:
-    """How the cap of a day stands: its `limit` in credits, what is `left`, and when more is free (Unix seconds)."""
+    """State of the daily cap: `limit` and `left` in credits; `frees` is when more is left again (Unix seconds)."""
 
     limit: int
     left: int
@@ -58,12 +59,12 @@ def iso(moment: float) -> str:
 
 
 @dataclass(eq=False)
-class PolicyRefused(Exception):  # noqa: N818  a refusal, told to the user as such
-    """The policy do not allow a request: nothing is written.
+class PolicyRefused(Exception):  # noqa: N818  the user sees it as a refusal
+    """The policy does not allow a request; nothing is written.
 
-    `reason` is `per_call`, `per_day` (with `spent` in the last 24 hours and `frees_at`, Unix seconds, when enough of
-    it will be older), `unconfirmed` (no quote was given) or `quote` (the one given is unknown, used, expired or for
-    other arguments).
+    `reason` is `per_call`, `per_day` (with the credits `spent` in the last 24 hours, and `frees_at`, Unix seconds, when
+    enough of them are older), `unconfirmed` (no quote was given) or `quote` (the given one is unknown, used, expired or
+    for other arguments).
     """
 
     reason: str

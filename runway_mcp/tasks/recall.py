@@ -1,4 +1,4 @@
-"""What the ledger remembers of a task, for when upstream cannot be asked or does not know the task any more."""
+"""Tasks and failures rebuilt from the ledger, for when upstream cannot be read or no longer knows the task."""
 
 from runway_mcp.runway.models import Asset, Metadata, Task, TaskOptions
 from runway_mcp.tasks.failures import Charged, Failure, failed
@@ -6,11 +6,11 @@ from runway_mcp.tasks.intents import Film, Intent
 from runway_mcp.tasks.policy import iso
 
 GONE = "not_found"
-"""The kind of failure of a task or a film that was deleted."""
+"""The failure kind of a deleted task or film."""
 
 
 def remembered_task(intent: Intent, task_id: str) -> Task:
-    """The task as it was last told, without links; a success whose film is not remembered has an open end."""
+    """The task as last recorded, without signed links; UNKNOWN for a success without a recorded film."""
     options = TaskOptions(
         text_prompt=intent.text_prompt,
         seed=intent.seed,
@@ -32,7 +32,7 @@ def remembered_task(intent: Intent, task_id: str) -> Task:
 
 
 def remembered_failure(intent: Intent) -> Failure | None:
-    """The failure that the intent's task ended in, as it was told then; None if it has a film or runs."""
+    """The recorded failure of the intent's task; None if the task has a film or runs."""
     if intent.failure_kind is None or intent.ended is None:
         return None
     charged: Charged = "unknown"
@@ -44,16 +44,16 @@ def remembered_failure(intent: Intent) -> Failure | None:
 
 
 def deleted(intent: Intent) -> Failure:
-    """The failure of a request whose film was made, and is there no more."""
+    """The failure of a request whose film was made and has been deleted since."""
     message = (
-        f"This request was submitted before, on {day(intent)}, and its film was deleted on Runway's side. To make and "
-        "pay another one, give another `seed`."
+        f"This request was submitted before, on {date_of(intent)}, and its film was deleted on Runway's side. To make "
+        "and pay another one, give another `seed`."
     )
     return Failure(GONE, message, charged="yes" if intent.cost else "no", intent=intent, twin=True)
 
 
 def gone_words(task_id: str) -> tuple[str, str]:
-    """The kind and the message of a task that vanished before its end was seen, as the ledger keeps them."""
+    """The kind and message, as the ledger stores them, of a task that vanished before its end was seen."""
     return GONE, (
         f"Runway does not know this request's task, {task_id}, any more: probably it was deleted. Its film may be "
         "there all the same, among the newest clips of list_assets. To submit once more on purpose, give another "
@@ -61,7 +61,7 @@ def gone_words(task_id: str) -> tuple[str, str]:
     )
 
 
-def day(intent: Intent) -> str:
+def date_of(intent: Intent) -> str:
     """When the intent was submitted, in words."""
     return f"{iso(intent.created)[:16].replace('T', ' ')} UTC"
 

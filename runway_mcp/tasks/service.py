@@ -1,4 +1,4 @@
-"""Puts the room together for as long as the server lives: ledger, watcher and submits in one task group."""
+"""Task service: ledger, watcher, submits and callbacks in one task group for the server's lifespan."""
 
 import logging
 import time
@@ -26,13 +26,13 @@ from runway_mcp.tasks.store.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
-# How long a shutdown waits for the answer of a POST that is out; hosts kill a server soon after they ask it to end.
+# Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
 SHUTDOWN_GRACE = 3.0
 
 
 @dataclass(frozen=True)
 class TaskService:
-    """What a call may reach: upstream, the ledger, the watcher, the submits and the callbacks of this process."""
+    """What a call may use: client, ledger, watcher, submits and callbacks of this process."""
 
     client: RunwayClient
     ledger: Ledger
@@ -55,11 +55,12 @@ async def open_tasks(
     now: Callable[[], float] = time.time,
     public_url: str | None = None,
 ) -> AsyncGenerator[TaskService]:
-    """Opens the room on an open client; takes up, in the background, what an earlier process left unfinished.
+    """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
-    `on_change` is awaited with each task that is ours or followed, whenever upstream tells something else of it. A
-    ledger that cannot be used does not stop the start: each submit then says why it is refused. `public_url` is where
-    upstream reaches this process over HTTP; with it, submits without a replyUrl ask to be called back.
+    `on_change` is awaited with each accepted task, and with each followed one whenever upstream reports a change. An
+    unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
+    time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
+    submits without a replyUrl request callbacks. `now` gives Unix seconds.
     """
     ledger, durations = Ledger(ledger_path, now), Durations()
     callbacks = address(public_url) if public_url else None
@@ -93,7 +94,7 @@ async def open_tasks(
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)
         called = Callbacks(ledger, watcher, posts, reconciler, pause=poll_seconds)
-        background.start_soon(_take_up, client, ledger, submissions, durations)
+        background.start_soon(_resume, client, ledger, submissions, durations)
         background.start_soon(reconciler.sweep)
         try:
             yield TaskService(client, ledger, watcher, submissions, called)
@@ -104,7 +105,7 @@ async def open_tasks(
 
 
 async def write_down(ledger: Ledger, task: Task) -> None:
-    """Writes what upstream tells of a task; a ledger that fails keeps nobody from hearing it."""
+    """Records a task's state; a failing ledger is only logged, so that observers still get the change."""
     try:
         await ledger.observe(
             task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
@@ -120,8 +121,8 @@ async def _intent_of(ledger: Ledger, task: Task) -> Intent | None:
         return None
 
 
-async def _take_up(client: RunwayClient, ledger: Ledger, submissions: Submissions, durations: Durations) -> None:
-    """Takes up what earlier processes left, and learns from what they saw."""
+async def _resume(client: RunwayClient, ledger: Ledger, submissions: Submissions, durations: Durations) -> None:
+    """Resumes what earlier processes left, and learns durations from the ledger."""
     try:
         client.expect_no_film(await ledger.without_film())
         await submissions.resume()

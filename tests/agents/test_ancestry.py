@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured, text

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from tests.agents.reading import next_call, step_of

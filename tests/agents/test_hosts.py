@@ -12,7 +12,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from runway_mcp.settings import Settings
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from tests.kit.client import links, structured, text
 from tests.kit.processes import server_environment, stdio_server_process

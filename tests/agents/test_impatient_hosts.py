@@ -7,7 +7,7 @@ import anyio
 import pytest
 from mcp.client.client import Client
 
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from tests.kit.client import ToolClient
 from tests.kit.processes import http_server_process_of_loop, server_environment

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from tests.agents.reading import step_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.simulator.library import add_upload, add_video
+from runway_mcp.simulator.builders import add_upload, add_video
 from tests.kit.client import structured, text
 from tests.kit.server import open_client
 from tests.kit.upstream import extended_clips, virtual_world

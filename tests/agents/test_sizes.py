@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runway_mcp.server.tools.definitions import TOOLS
-from runway_mcp.simulator.library import add_upload, add_video
+from runway_mcp.simulator.builders import add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.agents.reading import size, without_links
 from tests.kit.client import structured, text

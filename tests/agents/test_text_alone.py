@@ -6,8 +6,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task, add_video
 from tests.agents.reading import next_call, step_of
 from tests.kit.client import structured, text
 from tests.kit.server import open_client

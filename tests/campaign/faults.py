@@ -183,7 +183,7 @@ FAULTS: dict[str, Fault] = {
     "11: the clip is read before the ledger is asked": Fault(
         (
             Change(
-                "server/tools/call.py",
+                "server/tools/extend_video.py",
                 "    if earlier is not None:\n        submitted = await _answered_before(",
                 "    if earlier is not None and await _plan(call, wish, deadline, dry=arguments.dry_run):\n"
                 "        submitted = await _answered_before(",
@@ -223,11 +223,11 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "tasks/spend/posting.py",
-                "                told = await self._dependencies.client.extend(request, turbo=turbo)\n",
+                "                told = await self._dependencies.client.submit(submission)\n",
                 "                try:\n"
-                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n"
+                "                    told = await self._dependencies.client.submit(submission)\n"
                 "                except SubmitUnclear:\n"
-                "                    told = await self._dependencies.client.extend(request, turbo=turbo)\n",
+                "                    told = await self._dependencies.client.submit(submission)\n",
             ),
         ),
         kinds=("repeated",),

@@ -17,8 +17,8 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp.simulator.app import BASE, create_app
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
@@ -183,7 +183,7 @@ def _change(world: World, clock: UpstreamClock, order: dict[str, Any]) -> None:
             world.faults.clear()
             world.scripts.clear()
             world.switch(**CALM)
-    world.stir()
+    world.notify()
 
 
 def truth_of(world: World, post: Post) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import anyio
 
-from runway_mcp.simulator.library import EMAIL, add_task, add_video, small_world
-from runway_mcp.simulator.orders import Order
+from runway_mcp.simulator.builders import EMAIL, add_task, add_video, small_world
 from runway_mcp.simulator.records import Asset, Task
 from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.studio import extend
+from runway_mcp.simulator.requests import ExtendRequest
+from runway_mcp.simulator.submits import extend
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.world import World
 from tests.campaign.facts import Made, Post, Source
@@ -103,7 +103,7 @@ def made_in(world: World, ours: Iterable[tuple[Post, Task]], *, late_in_schedule
 def delete_clip(world: World, number: int) -> None:
     """Somebody deletes a clip; the task that made it stays."""
     clip_of(world, number).deleted = True
-    world.stir()
+    world.notify()
 
 
 def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
@@ -113,7 +113,7 @@ def interfere(world: World, hand: Hand, requests: Iterable[Request]) -> None:
     if clip.task is None:
         return
     if hand.differs == "stranger's ref":
-        order = Order(world.asset_id(clip), text_prompt="a stranger's", seed=request.seed, reply_ref="film-1")
+        order = ExtendRequest(world.asset_id(clip), text_prompt="a stranger's", seed=request.seed, reply_ref="film-1")
         with suppress(Refusal):
             extend(world, order, clip.task.kind)
         return

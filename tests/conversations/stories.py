@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from runway_mcp.simulator.library import add_video
+from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.world import World
 from tests.conversations.host import Data, Host, Made, Wish, best_match, characters
 from tests.kit.server import open_client

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from mcp_types import CallToolResult, TextContent
 
-from runway_mcp.simulator.library import EMAIL, add_account, add_upload, add_video
+from runway_mcp.simulator.builders import EMAIL, add_account, add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured, text
 from tests.kit.clock import wall_clock

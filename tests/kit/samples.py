@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent
-from runway_mcp.tasks.lineage import MODELS, Lineage
+from runway_mcp.tasks.lineage import Lineage
 from runway_mcp.tasks.spend.drafts import draft
-from runway_mcp.tasks.spend.plan import Plan, Wish
+from runway_mcp.tasks.spend.plan import Plan, Wish, extension_of
 from tests.kit.clock import EPOCH
 
 ACCOUNT = "ana@example.com"
@@ -47,6 +48,7 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
         model=model,
         seconds=seconds,
         cost=0 if wish.explore_mode else seconds * model.credits_per_second,
+        submission=extension_of(wish, clip().asset_id, model, seconds),
         lineage=Lineage(clip().asset_id, 1, 2, seconds),
         account=ACCOUNT,
         length=15.0,

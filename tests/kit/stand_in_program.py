@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from runway_mcp.simulator.library import seeded_world
+from runway_mcp.simulator.builders import seeded_world
 from runway_mcp.simulator.run import simulate
 from runway_mcp.simulator.world import World
 

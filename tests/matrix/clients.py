@@ -20,7 +20,7 @@ from mcp_types import (
     SubscribeRequestParams,
 )
 
-from runway_mcp.simulator.library import add_video
+from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.world import World
 from tests.kit.processes import PROGRAM
 

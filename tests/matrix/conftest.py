@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.kit.processes import http_server_process, serve_command, server_environment

@@ -11,10 +11,10 @@ import pytest
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.runway.models import Extension, Task
 from tests.runway.samples import ASSET_ID, BUSY, SIGNED, TASK, TASK_ID, TOKEN, Respond, client_of, not_gzip
 
-REQUEST = ExtendRequest(asset_id=ASSET_ID, text_prompt="the dunes ☀", seconds=10, seed=7, reply_ref="ref-1")
+REQUEST = Extension(asset_id=ASSET_ID, text_prompt="the dunes ☀", seconds=10, seed=7, reply_ref="ref-1")
 NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 HTTP_ERRORS = [kind for _, kind in inspect.getmembers(httpx, inspect.isclass) if issubclass(kind, httpx.RequestError)]
 
@@ -22,7 +22,7 @@ HTTP_ERRORS = [kind for _, kind in inspect.getmembers(httpx, inspect.isclass) if
 async def test_a_submit_posts_the_request_and_gives_back_the_task() -> None:
     seen: list[httpx.Request] = []
     async with client_of(httpx.Response(200, json=TASK), seen=seen) as client:
-        assert await client.extend(REQUEST) == Task.model_validate(TASK)
+        assert await client.submit(REQUEST) == Task.model_validate(TASK)
 
     (request,) = seen
     assert request.method == "POST"
@@ -35,25 +35,11 @@ async def test_a_submit_posts_the_request_and_gives_back_the_task() -> None:
 async def test_a_turbo_clip_is_extended_at_its_own_endpoint() -> None:
     seen: list[httpx.Request] = []
     async with client_of(httpx.Response(200, json={"task": TASK}), seen=seen) as client:
-        assert (await client.extend(ExtendRequest(asset_id=ASSET_ID, seed=7), turbo=True)).task_id == TASK_ID
+        submission = Extension(endpoint="gen3turbo/extend", asset_id=ASSET_ID, seed=7)
+        assert (await client.submit(submission)).task_id == TASK_ID
 
     assert seen[0].url.path == "/v1/runwayml/gen3turbo/extend"
     assert json.loads(seen[0].content) == {"assetId": ASSET_ID, "seed": 7}
-
-
-@pytest.mark.parametrize(
-    ("request_", "turbo", "field"),
-    [(ExtendRequest(asset_id="a/b"), False, "assetId"), (ExtendRequest(asset_id="a", seconds=5), True, "seconds")],
-)
-async def test_what_is_refused_here_never_reaches_the_transport(
-    request_: ExtendRequest, turbo: bool, field: str
-) -> None:
-    seen: list[httpx.Request] = []
-    async with client_of(httpx.Response(200, json=TASK), seen=seen) as client:
-        with pytest.raises(errors.InvalidRequest, match=field):
-            await client.extend(request_, turbo=turbo)
-
-    assert seen == []
 
 
 ANSWERS: list[tuple[httpx.Response | Respond, type[errors.RunwayError]]] = [
@@ -88,7 +74,7 @@ async def test_a_submit_is_posted_once_whatever_is_answered(
     seen: list[httpx.Request] = []
     async with client_of(answer, seen=seen) as client:
         with pytest.raises(errors.RunwayError) as caught:
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
     assert type(caught.value) is error
     assert len(seen) == 1
@@ -99,7 +85,7 @@ async def test_a_failure_of_http_is_a_refusal_only_if_no_byte_was_sent(kind: typ
     seen: list[httpx.Request] = []
     async with client_of(kind(f"odd {TOKEN}"), seen=seen) as client:
         with pytest.raises(errors.RunwayError) as caught:
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
     assert len(seen) == 1
     if kind.__name__ in NOT_SENT:
@@ -115,7 +101,7 @@ async def test_a_failure_of_http_is_a_refusal_only_if_no_byte_was_sent(kind: typ
 async def test_a_failure_nobody_foresaw_is_unclear(failure: Exception) -> None:
     async with client_of(failure) as client:
         with pytest.raises(errors.SubmitUnclear):
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
 
 def breaking(status: int, failure: Exception, *, close: Exception | None = None) -> Respond:
@@ -142,7 +128,7 @@ async def test_the_status_decides_even_when_the_body_breaks_off(
 ) -> None:
     async with client_of(breaking(status, failure, close=close)) as client:
         with pytest.raises(errors.RunwayError) as caught:
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
     assert type(caught.value) is error
 
@@ -159,7 +145,7 @@ async def test_a_connection_that_fails_to_close_after_the_whole_answer_hides_not
 
     async with client_of(lambda _: httpx.Response(404, stream=Body())) as client:
         with pytest.raises(errors.NotFound):
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
 
 @pytest.mark.virtual_time
@@ -182,7 +168,7 @@ async def test_a_submit_without_an_end_is_unclear_after_a_minute(status: int | N
     async with RunwayClient(url="http://api.example", token=TOKEN, transport=httpx.MockTransport(never)) as client:
         began = anyio.current_time()
         with pytest.raises(errors.SubmitUnclear):
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
         assert anyio.current_time() - began == pytest.approx(60)
     assert len(seen) == 1
@@ -197,7 +183,7 @@ async def test_cancelling_a_submit_ends_it_at_once() -> None:
     async with RunwayClient(url="http://api.example", token=TOKEN, transport=httpx.MockTransport(never)) as client:
         began = anyio.current_time()
         with anyio.move_on_after(3) as scope:
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
         assert scope.cancelled_caught
         assert anyio.current_time() - began == pytest.approx(3)
@@ -219,7 +205,7 @@ async def test_neither_the_token_nor_a_signed_link_is_told(
     caplog.set_level("DEBUG")
     told: list[str] = []
     async with client_of(failure) as client:
-        for call in (lambda: client.extend(REQUEST), lambda: client.task(TASK_ID)):
+        for call in (lambda: client.submit(REQUEST), lambda: client.task(TASK_ID)):
             try:
                 await call()
             except errors.RunwayError as error:

@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from runway_mcp.runway import models
-from runway_mcp.runway.models import Asset, Credits, ExtendRequest, Metadata, RunningTask, Task, TaskError, TaskOptions
+from runway_mcp.runway.models import Asset, Credits, Extension, Metadata, RunningTask, Task, TaskError, TaskOptions
 from tests.runway.samples import ARTIFACT, ASSET, ASSET_ID, EMAIL, SIGNED, TASK, TASK_ID, UPLOAD, UUID
 
 STRANGE: list[Any] = [
@@ -305,14 +305,14 @@ def test_no_repr_shows_a_link() -> None:
         repr(task),
         str(task),
         repr(Asset.model_validate(ASSET)),
-        repr(ExtendRequest(asset_id="a", reply_url=SIGNED)),
+        repr(Extension(asset_id="a", reply_url=SIGNED)),
     ]
 
     assert not [text for text in shown if "_jwt" in text or "key=abc" in text]
 
 
 def test_a_request_is_sent_under_the_names_of_the_wire() -> None:
-    full = ExtendRequest(
+    full = Extension(
         asset_id=ASSET_ID,
         text_prompt="a beach",
         seconds=10,
@@ -333,8 +333,8 @@ def test_a_request_is_sent_under_the_names_of_the_wire() -> None:
         "replyRef": "ref",
         "maxJobs": 5,
     }
-    assert ExtendRequest(asset_id=ASSET_ID).body() == {"assetId": ASSET_ID}
-    assert ExtendRequest.model_validate(full.body()) == full
+    assert Extension(asset_id=ASSET_ID).body() == {"assetId": ASSET_ID}
+    assert Extension.model_validate(full.body()) == full
 
 
 @pytest.mark.parametrize(
@@ -362,10 +362,10 @@ def test_a_request_is_sent_under_the_names_of_the_wire() -> None:
 )
 def test_a_request_is_bounded_as_its_page_says(field: str, good: list[object], bad: list[object]) -> None:
     for value in good:
-        assert ExtendRequest.model_validate({"assetId": "a", field: value}).body()[field] == value
+        assert Extension.model_validate({"assetId": "a", field: value}).body()[field] == value
     for value in bad:
         with pytest.raises(ValidationError):
-            ExtendRequest.model_validate({"assetId": "a", field: value})
+            Extension.model_validate({"assetId": "a", field: value})
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.models import ExtendRequest
+from runway_mcp.runway.models import Extension
 from tests.runway.samples import ASSET_ID, TASK, TASK_ID, TOKEN, api, as_http
 
-REQUEST = ExtendRequest(asset_id=ASSET_ID, text_prompt="the dunes", seed=7, reply_ref="ref-1")
+REQUEST = Extension(asset_id=ASSET_ID, text_prompt="the dunes", seed=7, reply_ref="ref-1")
 EVERY_MARK = "user:1-runwayml:!$&'()*+,;=.~_-@x.example-task:1"
 OK = as_http(200, TASK)
 SHORT = {"taskId": TASK_ID, "status": "PENDING", "options": {"seed": 7}}
@@ -44,7 +44,7 @@ async def test_an_id_stands_in_the_path_as_it_is() -> None:
 async def test_the_token_is_sent_whole_and_the_body_as_json(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     async with api([OK]) as it, RunwayClient(url=it.url, token=TOKEN) as client:
-        await client.extend(REQUEST)
+        await client.submit(REQUEST)
 
     head, body = it.requests[0][1].split(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/gen3/extend HTTP/1.1\r\n")
@@ -57,7 +57,7 @@ async def test_every_submit_has_a_connection_of_its_own_while_reads_share_one() 
     async with api([OK] * 6, hang_up=False) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         for _ in range(3):
             await client.task(TASK_ID)
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
     assert [number for number, _ in it.requests] == [1, 2, 1, 3, 1, 4]
 
@@ -79,8 +79,8 @@ async def test_an_answer_to_a_submit_cut_at_any_byte_is_unclear_and_never_posted
     async with api([*cuts, whole]) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         for _ in cuts:
             with pytest.raises(errors.SubmitUnclear):
-                await client.extend(REQUEST)
-        assert (await client.extend(REQUEST)).task_id
+                await client.submit(REQUEST)
+        assert (await client.submit(REQUEST)).task_id
 
     assert len(it.requests) == len(cuts) + 1
 
@@ -92,7 +92,7 @@ async def test_a_refusal_cut_at_any_byte_is_a_refusal_from_its_status_on() -> No
     async with api(cuts) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         for cut in cuts:
             with pytest.raises(errors.SubmitUnclear if len(cut) < head else errors.InsufficientCredits):
-                await client.extend(REQUEST)
+                await client.submit(REQUEST)
 
     assert len(it.requests) == len(cuts)
 
@@ -107,7 +107,7 @@ async def test_a_read_whose_answer_is_cut_is_read_again() -> None:
 async def test_a_connection_gone_stale_is_never_used_for_a_submit() -> None:
     async with api([OK] * 3) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         for _ in range(3):
-            assert (await client.extend(REQUEST)).task_id == TASK_ID
+            assert (await client.submit(REQUEST)).task_id == TASK_ID
 
     assert it.connections == 3
 
@@ -117,7 +117,7 @@ async def test_garbage_in_place_of_http_is_unclear() -> None:
     async with api(garbage) as it, RunwayClient(url=it.url, token=TOKEN) as client:
         for _ in garbage:
             with pytest.raises(errors.SubmitUnclear):
-                await client.extend(REQUEST)
+                await client.submit(REQUEST)
 
 
 async def test_a_port_where_nobody_listens_is_a_refusal() -> None:
@@ -125,7 +125,7 @@ async def test_a_port_where_nobody_listens_is_a_refusal() -> None:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     async with RunwayClient(url=url, token=TOKEN) as client:
         with pytest.raises(errors.Unavailable) as caught:
-            await client.extend(REQUEST)
+            await client.submit(REQUEST)
 
     assert not caught.value.sent
 
@@ -139,7 +139,7 @@ async def test_a_server_that_cannot_do_tls_is_a_refusal() -> None:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with RunwayClient(url=url, token=TOKEN) as client:
             with pytest.raises(errors.Unavailable, match="no connection") as caught:
-                await client.extend(REQUEST)
+                await client.submit(REQUEST)
 
     assert not caught.value.sent
 
@@ -149,7 +149,7 @@ async def test_a_proxy_that_refuses_the_way_is_a_refusal() -> None:
         proxied = httpx.AsyncHTTPTransport(proxy=it.url)
         async with RunwayClient(url="https://api.example/v1", token=TOKEN, transport=proxied) as client:
             with pytest.raises(errors.Unavailable) as caught:
-                await client.extend(REQUEST)
+                await client.submit(REQUEST)
 
     assert not caught.value.sent
     assert it.requests[0][1].startswith(b"CONNECT api.example:443 ")
@@ -174,7 +174,7 @@ async def test_a_redirect_is_never_followed() -> None:
         moved = f"HTTP/1.1 307 Moved\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode()
         async with api([moved] * 2) as it, RunwayClient(url=it.url, token=TOKEN) as client:
             with pytest.raises(errors.SubmitUnclear, match="HTTP 307"):
-                await client.extend(REQUEST)
+                await client.submit(REQUEST)
             with pytest.raises(errors.UnexpectedResponse, match="HTTP 307"):
                 await client.task(TASK_ID)
 
@@ -197,7 +197,7 @@ async def test_cancelling_a_submit_hangs_up() -> None:
         async with RunwayClient(url=url, token=TOKEN) as client:
             with anyio.fail_after(5):
                 async with anyio.create_task_group() as group:
-                    group.start_soon(client.extend, REQUEST)
+                    group.start_soon(client.submit, REQUEST)
                     await asked.wait()
                     group.cancel_scope.cancel()
                 await hung_up.wait()

@@ -16,8 +16,8 @@ from mcp.client.client import Client
 from mcp.client.sse import sse_client
 from mcp_types import ElicitResult
 
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent

@@ -9,8 +9,8 @@ from mcp_types import INVALID_PARAMS, Completion, PromptReference, ResourceTempl
 
 from runway_mcp.server.app import LEDGER
 from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from tests.kit.client import ToolClient
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world

@@ -4,8 +4,8 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task, add_upload, add_video, small_world
 from tests.kit.client import links, structured, text
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world

@@ -14,8 +14,8 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, JSONRPCError, JSONRPCReque
 from runway_mcp.server.app import LEDGER, create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.tools.definitions import TOOLS
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import TOKEN, World
 from tests.kit.client import structured, text
 from tests.kit.clock import wall_clock

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from runway_mcp.server.app import create_server
 from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.server.transport.http import create_app
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient
 from tests.kit.protocol_tasks import TakesTasks

@@ -3,8 +3,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from tests.kit.client import links, structured, text
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from runway_mcp.server.updates.observers import KEPT_SECONDS
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from tests.kit.client import check_output, structured
 from tests.kit.protocol_tasks import TaskHandle, ask, called, tell
 from tests.kit.upstream import virtual_world

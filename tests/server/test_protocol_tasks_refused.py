@@ -27,8 +27,8 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.protocol_tasks import EXTENSION
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.server.updates.observers import MOST_POLLED
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from tests.kit.client import ToolClient
 from tests.kit.clock import wall_clock
 from tests.kit.protocol_tasks import TaskHandle, ask, tell

@@ -9,8 +9,8 @@ from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
+from runway_mcp.simulator.builders import add_image, add_task, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_video
 from tests.kit.client import ToolClient, check_output
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world

@@ -15,8 +15,8 @@ import pytest
 from mcp_types import CallToolResult
 
 from runway_mcp.runway.errors import RunwayError
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured
 from tests.kit.server import open_client

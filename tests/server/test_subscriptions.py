@@ -16,8 +16,8 @@ from mcp_types import INVALID_PARAMS, INVALID_REQUEST, JSONRPCNotification, JSON
 from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.uris import TASKS, Address
 from runway_mcp.server.updates.subscriptions import MOST_CONNECTIONS, MOST_URIS, Subscriptions
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient
 from tests.kit.server import InProcessServer, open_server

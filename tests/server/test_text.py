@@ -9,8 +9,9 @@ from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.task_results import failure_output, task_output
 from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.tool_results import assets_result, task_result
+from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import MODELS, Verdict
+from runway_mcp.tasks.lineage import Verdict
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Origin
 from tests.kit.client import structured, text
 from tests.kit.samples import clip, task

@@ -6,20 +6,20 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.app import create_app
-from runway_mcp.simulator.library import small_world
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.builders import small_world
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.kit.clock import EPOCH
 from tests.simulator.requests import API
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(1000.0)
+def clock() -> ManualClock:
+    return ManualClock(1000.0)
 
 
 @pytest.fixture
-def world(clock: HandClock) -> World:
+def world(clock: ManualClock) -> World:
     return small_world(clock=clock, wall=lambda: EPOCH, pace=10.0)
 
 

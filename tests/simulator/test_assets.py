@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from runway_mcp.simulator.library import EMAIL, add_image, add_upload, add_video, seeded_world
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.builders import EMAIL, add_image, add_upload, add_video, seeded_world
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.kit.clock import EPOCH
 from tests.simulator.requests import ORIGIN, clip, extend, made_by
@@ -194,7 +194,7 @@ async def test_every_read_brings_a_fresh_link_that_tells_its_end(api: httpx.Asyn
 
 @pytest.mark.parametrize("change", ["expired", "unsigned", "forged", "another file's", "no file's name"])
 async def test_a_link_without_a_living_signature_is_refused(
-    api: httpx.AsyncClient, world: World, clock: HandClock, change: str
+    api: httpx.AsyncClient, world: World, clock: ManualClock, change: str
 ) -> None:
     other = add_video(world)
     url: str = (await api.get(f"/assets/{clip(world)}")).json()["url"]
@@ -248,7 +248,7 @@ async def test_a_preview_is_a_picture(api: httpx.AsyncClient, world: World) -> N
 
 
 async def test_a_file_s_size_is_a_number_in_assets_and_text_in_artifacts(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     task_id = (await extend(api, clip(world))).json()["taskId"]
     clock.advance(10)
@@ -262,7 +262,7 @@ async def test_a_file_s_size_is_a_number_in_assets_and_text_in_artifacts(
     assert (artifact["filename"], artifact["taskId"]) == (asset["name"], task_id)
 
 
-async def test_the_seeded_library_has_a_clip_of_every_sort(clock: HandClock) -> None:
+async def test_the_seeded_library_has_a_clip_of_every_sort(clock: ManualClock) -> None:
     world = seeded_world(clock=clock)
     account = world.accounts[EMAIL]
 

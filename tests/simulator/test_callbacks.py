@@ -12,10 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.callbacks import deliver_due, next_due, send_by_urllib
-from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip, extend, read
 
@@ -58,7 +58,7 @@ async def submitted(api: httpx.AsyncClient, world: World, **script: Any) -> str:
     ],
 )
 async def test_callbacks_come_as_the_switches_say(
-    api: httpx.AsyncClient, world: World, clock: HandClock, switches: dict[str, Any], told: list[str]
+    api: httpx.AsyncClient, world: World, clock: ManualClock, switches: dict[str, Any], told: list[str]
 ) -> None:
     world.switch(**switches)
     inbox = Inbox()
@@ -72,7 +72,7 @@ async def test_callbacks_come_as_the_switches_say(
 
 
 async def test_a_callback_is_the_task_with_what_the_caller_gave_on_top(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     inbox = Inbox()
     task_id = await submitted(api, world, outcome="fail")
@@ -86,7 +86,9 @@ async def test_a_callback_is_the_task_with_what_the_caller_gave_on_top(
     assert body == task | {"replyUrl": HOOK, "replyRef": "r"}
 
 
-async def test_a_callback_knows_no_film_that_comes_late(api: httpx.AsyncClient, world: World, clock: HandClock) -> None:
+async def test_a_callback_knows_no_film_that_comes_late(
+    api: httpx.AsyncClient, world: World, clock: ManualClock
+) -> None:
     world.switch(late_films=5)
     inbox = Inbox()
     await submitted(api, world)
@@ -98,7 +100,7 @@ async def test_a_callback_knows_no_film_that_comes_late(api: httpx.AsyncClient, 
 
 
 async def test_each_callback_is_delivered_once_and_the_next_one_has_its_time(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     world.switch(callback="changes")
     inbox = Inbox()
@@ -114,7 +116,7 @@ async def test_each_callback_is_delivered_once_and_the_next_one_has_its_time(
 
 @pytest.mark.parametrize("astray", ["no replyUrl", "taken from the scheduler"])
 async def test_a_task_without_an_address_or_a_follower_calls_nobody(
-    api: httpx.AsyncClient, world: World, clock: HandClock, astray: str
+    api: httpx.AsyncClient, world: World, clock: ManualClock, astray: str
 ) -> None:
     inbox = Inbox()
     if astray == "no replyUrl":

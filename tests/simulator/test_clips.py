@@ -9,9 +9,9 @@ import av
 import httpx
 import pytest
 
+from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.clips import MediaMissing, PaintedFilms
 from runway_mcp.simulator.films import BlankFilms, Film
-from runway_mcp.simulator.library import add_video, small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import extend
@@ -128,9 +128,10 @@ def test_a_film_that_does_not_fit_its_promised_size_is_refused() -> None:
         Tight().render(small(1))
 
 
-def test_without_the_codec_library_the_extra_is_named() -> None:
+@pytest.mark.parametrize("missing", ["av", "PIL"])
+def test_without_one_of_its_libraries_the_extra_is_named(missing: str) -> None:
     with pytest.raises(MediaMissing, match=r"pip install 'useapi-runway-mcp\[media\]'"):
-        PaintedFilms(find=lambda _: None)
+        PaintedFilms(find=lambda name: None if name == missing else name)
 
 
 def test_blanks_differ_and_have_the_size_they_say() -> None:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.app import create_app
-from runway_mcp.simulator.library import EMAIL
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.builders import EMAIL
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import ORIGIN, clip, extend, read
 
@@ -37,7 +37,7 @@ async def test_the_state_counts_requests_submits_and_credits(api: httpx.AsyncCli
 
 
 async def test_switches_faults_and_scripts_are_set_from_outside(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     turned = await control(api, "PATCH", "switches", {"wrap_get": True})
     waiting = await control(api, "POST", "faults", [{"status": 500}, {"kind": "reset"}])
@@ -64,7 +64,7 @@ async def test_a_task_is_made_by_hand_from_outside(api: httpx.AsyncClient, world
 
 
 async def test_a_task_made_by_hand_looks_like_an_extension_that_nobody_follows(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     mine = (await extend(api, clip(world), seed=5, text_prompt="rain", seconds=5, exploreMode=True)).json()
     options = {"seconds": 5, "exploreMode": True}

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from runway_mcp.simulator.library import EMAIL, add_account, add_image, add_task, add_upload, add_video
+from runway_mcp.simulator.builders import EMAIL, add_account, add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip, extend, made_by, read
 
@@ -140,7 +140,7 @@ async def test_a_form_s_unreadable_value_is_refused(
 async def test_an_extension_costs_its_seconds_and_makes_the_film_that_much_longer(
     api: httpx.AsyncClient,
     world: World,
-    clock: HandClock,
+    clock: ManualClock,
     endpoint: str,
     model: str,
     fields: dict[str, Any],
@@ -167,7 +167,7 @@ async def test_turbo_takes_no_seconds(api: httpx.AsyncClient, world: World) -> N
 
 
 async def test_a_film_takes_three_extensions_and_no_fourth(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     asset, counts = clip(world), list[int]()
     for _ in range(3):
@@ -273,7 +273,7 @@ async def test_explore_mode_needs_an_unlimited_plan(api: httpx.AsyncClient, worl
 
 @pytest.mark.parametrize(("moderation", "status"), [("422", 422), ("400", 400), ("failed", 200)])
 async def test_a_moderated_prompt_is_refused_where_the_switch_says(
-    api: httpx.AsyncClient, world: World, clock: HandClock, moderation: str, status: int
+    api: httpx.AsyncClient, world: World, clock: ManualClock, moderation: str, status: int
 ) -> None:
     world.switch(moderation=moderation)
 
@@ -291,7 +291,7 @@ async def test_a_moderated_prompt_is_refused_where_the_switch_says(
 
 
 async def test_a_failed_generation_tells_its_reason_and_gives_the_credits_back(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     task_id = (await extend(api, clip(world), text_prompt="a broken wave")).json()["taskId"]
     during = world.remaining(EMAIL)
@@ -356,8 +356,8 @@ async def test_the_users_default_callback_is_used_where_the_submit_names_none(
     assert answer.json()["replyUrl"] == "https://default.test/hook"
 
 
-def test_the_same_seed_gives_the_same_ids(clock: HandClock) -> None:
-    ids = [[world.fresh_uuid() for _ in range(2)] for world in (World(clock=clock), World(clock=clock), World(seed=2))]
+def test_the_same_seed_gives_the_same_ids(clock: ManualClock) -> None:
+    ids = [[world.new_uuid() for _ in range(2)] for world in (World(clock=clock), World(clock=clock), World(seed=2))]
 
     assert ids[0] == ids[1]
     assert len({*ids[0], *ids[2]}) == 4

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.app import create_app
+from runway_mcp.simulator.builders import EMAIL, add_account, add_task
 from runway_mcp.simulator.callbacks import Send
-from runway_mcp.simulator.faults import ConnectionLost, Fault, FaultError, drawn, fault
-from runway_mcp.simulator.library import EMAIL, add_account, add_task
+from runway_mcp.simulator.faults import ConnectionLost, Fault, FaultError, consume, fault
 from runway_mcp.simulator.run import running
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import API, clip, extend
 
@@ -65,8 +65,8 @@ async def test_a_fault_carries_headers_of_its_own(api: httpx.AsyncClient, world:
 def test_a_rule_meets_its_method_and_path_as_often_as_it_says() -> None:
     rules = [Fault("GET", "/tasks", times=2), Fault("POST", "/gen3", times=None), Fault("GET", "/assets", times=0)]
 
-    met = [drawn(rules, *request) for request in [("GET", "/tasks/1"), ("POST", "/tasks"), ("GET", "/assets")]]
-    again = [drawn(rules, "GET", "/tasks") for _ in range(2)]
+    met = [consume(rules, *request) for request in [("GET", "/tasks/1"), ("POST", "/tasks"), ("GET", "/assets")]]
+    again = [consume(rules, "GET", "/tasks") for _ in range(2)]
 
     assert [len(each) for each in met + again] == [1, 0, 0, 1, 0]
     assert [rule.path_prefix for rule in rules] == ["/gen3"]
@@ -207,7 +207,7 @@ async def test_a_refusal_may_follow_an_acceptance_as_from_a_middle_box_that_repe
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_foreign_answer_tells_of_the_newest_other_task(
-    api: httpx.AsyncClient, world: World, clock: HandClock, handled: bool
+    api: httpx.AsyncClient, world: World, clock: ManualClock, handled: bool
 ) -> None:
     other = (await extend(api, clip(world), seed=7, replyRef="theirs")).json()
     clock.advance(3)

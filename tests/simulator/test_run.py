@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 import runway_mcp.simulator
+from runway_mcp.simulator.builders import EMAIL, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import EMAIL, small_world
 from runway_mcp.simulator.run import running, simulate
 
 LIMIT = 20.0
@@ -100,10 +100,10 @@ async def test_a_taken_port_is_told_at_once() -> None:
                 pass
 
 
-def test_the_simulator_imports_without_a_codec_and_shares_nothing_with_what_it_tests() -> None:
+def test_the_simulator_imports_without_its_extra_and_shares_nothing_with_what_it_tests() -> None:
     names = [f"runway_mcp.simulator.{module.name}" for module in pkgutil.iter_modules(runway_mcp.simulator.__path__)]
     program = (
-        f"import sys\nsys.modules['av'] = None\nfor name in {names!r}: __import__(name)\n"
+        f"import sys\nsys.modules['av'] = sys.modules['PIL'] = None\nfor name in {names!r}: __import__(name)\n"
         "strangers = {name for name in sys.modules if name.partition('.')[0] in ('mcp', 'httpx')"
         " or name.startswith('runway_mcp.') and not name.startswith('runway_mcp.simulator')}\n"
         "print(sorted(strangers))"

@@ -6,98 +6,98 @@ from typing import Any
 import httpx
 import pytest
 
+from runway_mcp.simulator.builders import EMAIL, add_task, add_video
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import EMAIL, add_task, add_video
 from runway_mcp.simulator.switches import SwitchError
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import ORIGIN, clip, extend, made_by
 
 PAGE = {"offset": 0, "limit": 50}
 Pick = Callable[[Any], Any]
-Probe = Callable[[httpx.AsyncClient, World, HandClock], Awaitable[Any]]
+Probe = Callable[[httpx.AsyncClient, World, ManualClock], Awaitable[Any]]
 
 
-async def submitted(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+async def submitted(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
     return (await extend(api, clip(world), replyRef="r")).json()
 
 
-async def read_at_once(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def read_at_once(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = await submitted(api, world, clock)
     task = body.get("task", body)
     return (await api.get(f"/tasks/{task['taskId']}")).json()
 
 
-async def finished(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def finished(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = await submitted(api, world, clock)
     clock.advance(10)
     return (await api.get(f"/tasks/{body['taskId']}")).json()
 
 
-async def half_way(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def half_way(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = await submitted(api, world, clock)
     clock.advance(5.5)
     return (await api.get(f"/tasks/{body['taskId']}")).json()
 
 
-async def failed(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def failed(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = (await extend(api, clip(world), text_prompt="broken")).json()
     clock.advance(10)
     return (await api.get(f"/tasks/{body['taskId']}")).json()["error"]
 
 
-async def tasks(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def tasks(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     await submitted(api, world, clock)
     return (await api.get("/tasks/", params=PAGE)).json()
 
 
-async def assets(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+async def assets(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
     for number in range(4):
         add_video(world, prompt=f"extra {number}", age=10.0 + number)
     return [each["name"].split(", ")[1] for each in (await api.get("/assets/", params=PAGE)).json()]
 
 
-async def scheduler(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def scheduler(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     await submitted(api, world, clock)
     return len((await api.get("/scheduler/")).json())
 
 
-async def brief(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def brief(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = await submitted(api, world, clock)
     statuses = [(await api.get(f"/tasks/{body['taskId']}")).status_code]
     clock.advance(2)
     return [*statuses, (await api.get(f"/tasks/{body['taskId']}")).status_code]
 
 
-async def late(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def late(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     counts = [len(await tasks(api, world, clock))]
     clock.advance(2)
     return [*counts, len((await api.get("/tasks/", params=PAGE)).json())]
 
 
-async def fourth(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def fourth(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     answer = await extend(api, world.asset_id(add_video(world, extended=3)))
     return await outcome(api, answer, clock)
 
 
-async def wrong(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def wrong(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     answer = await extend(api, world.asset_id(add_video(world, model="gen4")))
     return await outcome(api, answer, clock)
 
 
-async def outcome(api: httpx.AsyncClient, answer: httpx.Response, clock: HandClock) -> Any:
+async def outcome(api: httpx.AsyncClient, answer: httpx.Response, clock: ManualClock) -> Any:
     if answer.status_code != 200:
         return answer.status_code
     clock.advance(10)
     return (await api.get(f"/tasks/{answer.json()['taskId']}")).json()["status"]
 
 
-async def poor(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+async def poor(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
     world.accounts[EMAIL].used = 2250
     return (await extend(api, clip(world))).json().get("code")
 
 
-async def by_bare_id(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def by_bare_id(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     answer = await extend(api, world.assets[0].uuid)
     if answer.status_code != 200:
         return answer.status_code
@@ -105,23 +105,23 @@ async def by_bare_id(api: httpx.AsyncClient, world: World, clock: HandClock) -> 
     return (await api.get(f"/tasks/{answer.json()['id']}")).status_code
 
 
-async def gone(api: httpx.AsyncClient, world: World, _: HandClock) -> Any:
+async def gone(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
     return (await extend(api, clip(world))).status_code
 
 
-async def nobody(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def nobody(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     del world, clock
     answers = [await api.get(path) for path in ("/accounts/a@b.c", f"/accounts/{EMAIL}")]
     return answers[0].headers["content-type"].partition(";")[0], answers[1].status_code
 
 
-async def expired(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def expired(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     url = (await api.get(f"/assets/{clip(world)}")).json()["url"]
     clock.advance(100)
     return (await api.get(url)).status_code
 
 
-async def spent(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def spent(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     for outcome_word in ("fail", "moderate"):
         world.script_next(outcome=outcome_word)
         await extend(api, clip(world))
@@ -129,19 +129,19 @@ async def spent(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
     return 2250 - world.remaining(EMAIL)
 
 
-async def result(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def result(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     film = made_by(world, (await submitted(api, world, clock))["taskId"])
     assert film.film is not None
     return film.duration, film.film.duration, film.film.frames
 
 
-async def metadata(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def metadata(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     own = (await api.get(f"/assets/{clip(world)}")).json()["metadata"]
     made = (await finished(api, world, clock))["artifacts"][0]["metadata"]
     return [told and sorted(told) for told in (own, made)]
 
 
-async def films_told(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def films_told(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     body = await submitted(api, world, clock)
     clock.advance(10)
     counts: list[tuple[Any, ...]] = []
@@ -154,7 +154,7 @@ async def films_told(api: httpx.AsyncClient, world: World, clock: HandClock) -> 
     return counts
 
 
-async def dated(api: httpx.AsyncClient, world: World, clock: HandClock) -> Any:
+async def dated(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
     clock.advance(61.5)
     world.faults.append(Fault(path_prefix="/tasks"))
     answers = [await api.get(path) for path in ("/accounts", "/tasks/", "/none", f"{ORIGIN}/simulator/state")]
@@ -227,7 +227,7 @@ TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
 async def test_a_switch_changes_what_is_answered(
     api: httpx.AsyncClient,
     world: World,
-    clock: HandClock,
+    clock: ManualClock,
     switches: dict[str, Any],
     probe: Probe,
     pick: Pick,

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from runway_mcp.simulator.library import EMAIL, add_account, add_task
-from runway_mcp.simulator.timeline import HandClock
+from runway_mcp.simulator.builders import EMAIL, add_account, add_task
+from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip, extend, read
 
@@ -17,7 +17,7 @@ def shown(body: dict[str, Any]) -> tuple[Any, ...]:
 
 
 async def test_a_task_waits_runs_and_succeeds_on_the_clock_alone(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     task_id = (await extend(api, clip(world))).json()["taskId"]
     seen = [shown(await read(api, task_id))]
@@ -47,7 +47,7 @@ async def test_a_task_waits_runs_and_succeeds_on_the_clock_alone(
     ],
 )
 async def test_progress_follows_the_script(
-    api: httpx.AsyncClient, world: World, clock: HandClock, ratios: Any, seen: list[str | None]
+    api: httpx.AsyncClient, world: World, clock: ManualClock, ratios: Any, seen: list[str | None]
 ) -> None:
     world.script_next(queue=0, duration=100, ratios=ratios)
     task_id = (await extend(api, clip(world))).json()["taskId"]
@@ -76,7 +76,7 @@ async def test_progress_follows_the_script(
 async def test_a_task_ends_as_scripted(
     api: httpx.AsyncClient,
     world: World,
-    clock: HandClock,
+    clock: ManualClock,
     script: dict[str, Any],
     status: str,
     error: Any,
@@ -92,7 +92,7 @@ async def test_a_task_ends_as_scripted(
 
 
 async def test_a_task_may_run_for_ever_and_keep_another_waiting(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     world.script_next(queue=0, duration=math.inf)
     world.accounts[EMAIL].slots = 1
@@ -109,14 +109,14 @@ def test_a_script_that_means_nothing_is_refused(world: World, script: dict[str, 
         world.script_next(**script)
 
 
-def test_a_clock_does_not_go_back(clock: HandClock) -> None:
+def test_a_clock_does_not_go_back(clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="does not go back"):
         clock.advance(-1)
 
 
 @pytest.mark.parametrize("word", ["THROTTLED", "PENDING"])
 async def test_a_task_beyond_the_plan_s_slots_waits_for_one(
-    api: httpx.AsyncClient, world: World, clock: HandClock, word: str
+    api: httpx.AsyncClient, world: World, clock: ManualClock, word: str
 ) -> None:
     world.switch(over_slots=word)
     add_task(world, queue=0, duration=30)
@@ -143,7 +143,7 @@ async def test_beyond_the_slots_the_switch_may_refuse(api: httpx.AsyncClient, wo
 
 
 async def test_a_stopped_task_is_cancelled_and_lets_the_next_one_up(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     world.switch(delete_task="cancels")
     world.accounts[EMAIL].slots = 1
@@ -160,7 +160,7 @@ async def test_a_stopped_task_is_cancelled_and_lets_the_next_one_up(
 
 @pytest.mark.parametrize("mode", ["forgets", "cancels"])
 async def test_a_finished_task_that_is_deleted_is_gone_while_its_film_stays(
-    api: httpx.AsyncClient, world: World, clock: HandClock, mode: str
+    api: httpx.AsyncClient, world: World, clock: ManualClock, mode: str
 ) -> None:
     world.switch(delete_task=mode)
     task_id = (await extend(api, clip(world))).json()["taskId"]
@@ -174,7 +174,7 @@ async def test_a_finished_task_that_is_deleted_is_gone_while_its_film_stays(
     assert (await api.get(f"/assets/{film}")).status_code == 200
 
 
-async def test_a_forgotten_task_goes_on_in_secret(api: httpx.AsyncClient, world: World, clock: HandClock) -> None:
+async def test_a_forgotten_task_goes_on_in_secret(api: httpx.AsyncClient, world: World, clock: ManualClock) -> None:
     task_id = (await extend(api, clip(world))).json()["taskId"]
     await api.delete(f"/tasks/{task_id}")
     clock.advance(10)
@@ -207,7 +207,7 @@ async def test_an_id_that_was_encoded_is_not_found(api: httpx.AsyncClient, world
 
 
 async def test_the_list_is_newest_first_by_page_and_holds_tasks_made_by_hand(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     by_hand = world.task_id(add_task(world, parent=world.assets[0], options={"route": "x"}))
     clock.advance(1)
@@ -267,7 +267,7 @@ async def test_several_accounts_need_an_email(api: httpx.AsyncClient, world: Wor
 
 
 async def test_the_scheduler_lists_what_the_api_started_until_it_ends(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     add_task(world)
     task_id = (await extend(api, clip(world), replyRef="r")).json()["taskId"]
@@ -281,7 +281,7 @@ async def test_the_scheduler_lists_what_the_api_started_until_it_ends(
 
 
 async def test_a_task_taken_from_the_scheduler_runs_on_unfollowed(
-    api: httpx.AsyncClient, world: World, clock: HandClock
+    api: httpx.AsyncClient, world: World, clock: ManualClock
 ) -> None:
     task_id = (await extend(api, clip(world))).json()["taskId"]
 

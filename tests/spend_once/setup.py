@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import httpx
 
-from runway_mcp.simulator.library import small_world
+from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.records import Account, Asset
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient

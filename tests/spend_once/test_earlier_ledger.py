@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_video
+from runway_mcp.simulator.builders import add_video
 from tests.spend_once.earlier import EarlierLedger
 from tests.spend_once.setup import DAY, HOUR, MINUTE, PROMPT, RUNNING, Setup
 

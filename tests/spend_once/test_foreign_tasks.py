@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.library import add_task
 from tests.kit.upstream import fault
 from tests.spend_once.setup import HOUR, MINUTE, POST, PROMPT, Setup
 

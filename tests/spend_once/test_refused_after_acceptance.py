@@ -6,7 +6,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from tests.kit.client import ToolClient
 from tests.kit.upstream import fault
 from tests.spend_once.setup import HOUR, MINUTE, POST, PROMPT, Setup, Spoil

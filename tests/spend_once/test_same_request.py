@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.simulator.library import add_video
+from runway_mcp.simulator.builders import add_video
 from tests.kit.upstream import fault
 from tests.spend_once.setup import HOUR, MINUTE, PROMPT, RUNNING, Setup, together
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from runway_mcp.tasks.intents import State, answers_duplicates, normalized, uuid_of
-from runway_mcp.tasks.spend.drafts import request_of
+from runway_mcp.tasks.spend.drafts import submission_of
 from runway_mcp.tasks.spend.plan import Wish
 from tests.kit.clock import EPOCH
 from tests.kit.samples import clip, intent, long_id, plan
@@ -102,8 +102,8 @@ def test_a_reference_of_ours_that_is_given_back_counts_as_not_given() -> None:
 def test_the_body_says_what_was_asked_and_leaves_seconds_out_for_turbo() -> None:
     wish = Wish(asset_id=ASSET, text_prompt="dunes", seed=7, reply_ref="mine", max_jobs=2)
 
-    alpha = request_of(plan(wish), intent(wish)).body()
-    turbo = request_of(plan(wish, task_type="gen3a_turbo"), intent(wish)).body()
+    alpha = submission_of(plan(wish), intent(wish)).body()
+    turbo = submission_of(plan(wish, task_type="gen3a_turbo"), intent(wish)).body()
 
     assert alpha == {
         "assetId": ASSET,
@@ -113,4 +113,5 @@ def test_the_body_says_what_was_asked_and_leaves_seconds_out_for_turbo() -> None
         "replyRef": "mine",
         "maxJobs": 2,
     }
+    assert submission_of(plan(wish, task_type="gen3a_turbo"), intent(wish)).endpoint == "gen3turbo/extend"
     assert turbo == {key: value for key, value in alpha.items() if key != "seconds"}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.simulator.library import add_image, add_task, add_upload, add_video
+from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure

@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.runway.models import ExtendRequest
-from runway_mcp.simulator.library import add_task
+from runway_mcp.runway.models import Extension
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.spend.plan import make_plan
@@ -197,8 +197,8 @@ async def test_a_task_that_names_another_reference_when_it_is_read_alone_is_left
     async with open_world(tmp_path, pace=5) as (world, service):
         world.switch(reply_in_get=True)
         source = world.asset_id(world.assets[0])
-        await service.client.extend(
-            ExtendRequest(asset_id=source, text_prompt="the camera rises", seconds=5, seed=7, reply_ref="theirs")
+        await service.client.submit(
+            Extension(asset_id=source, text_prompt="the camera rises", seconds=5, seed=7, reply_ref="theirs")
         )
         await anyio.sleep(40)
         fault(world, **POST, kind="reset")

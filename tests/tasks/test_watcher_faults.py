@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from runway_mcp.runway.models import Task
-from runway_mcp.simulator.library import add_task
+from runway_mcp.simulator.builders import add_task
 from runway_mcp.tasks.follow.waiting import wait_for
 from tests.kit.upstream import fault
 from tests.tasks.scripted_upstream import Row, ScriptedUpstream, nothing, silent, watching
@@ -39,7 +39,7 @@ async def test_a_fault_of_our_own_ends_neither_the_reader_nor_the_process(caplog
         upstream.single = dict
 
         await ends(watcher, upstream, course, patience=100.0)
-    assert "stumbled" in caplog.text
+    assert "with a fault of this server" in caplog.text
 
 
 async def test_a_task_may_be_followed_while_a_page_is_taken_in() -> None:

@@ -7,7 +7,7 @@ import anyio
 import httpx
 import pytest
 
-from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.runway.models import Extension, Task
 from runway_mcp.tasks.follow.durations import Durations
 from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
 from tests.tasks.services import open_world
@@ -119,7 +119,7 @@ async def test_who_asks_again_and_again_counts_as_one_who_waits() -> None:
 
 async def test_what_an_earlier_process_left_is_read_soon_and_then_at_leisure(tmp_path: Path) -> None:
     async with open_world(tmp_path, pace=600.0) as (world, service):
-        task = await service.client.extend(ExtendRequest(asset_id=world.asset_id(world.assets[0]), seed=1))
+        task = await service.client.submit(Extension(asset_id=world.asset_id(world.assets[0]), seed=1))
         service.watcher.follow(Task(task_id=task.task_id, status="PENDING"), oldest=400.0)
         await anyio.sleep(POLL)
         assert world.requests["GET /tasks/{id}"] == 1

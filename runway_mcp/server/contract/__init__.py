@@ -1,1 +1,1 @@
-"""What goes over the wire: arguments, results, next steps, schemas and URIs."""
+"""The wire contract: arguments, results, next steps, schemas and URIs."""

@@ -1,9 +1,7 @@
-"""What the tools take: the models behind the input schemas, and the one way to read a call's arguments.
+"""The arguments of the tools: the models behind the input schemas, and the only reader of a call's arguments.
 
-Lenient where hosts are known to differ (digit strings, integral floats, "true", resource URIs for ids; a null, a blank
-or a zero that is out of range for an optional argument that was left out), strict in everything else. A `dry_run` that
-is no boolean is a dry run, so that no filler of a host's can spend. A refusal names the argument, what was wrong with
-it and what is accepted, and carries the next call; it shows no library's text and at most a glimpse of a value.
+Lenient where hosts are known to differ, strict in everything else; a value that a host fills in by itself never causes
+a spend.
 """
 
 import difflib
@@ -22,10 +20,10 @@ from runway_mcp.server.contract.schemas import Schema, wire_schema
 from runway_mcp.server.contract.uris import address_of
 
 MOST_WAIT = 600
-"""The longest `wait_seconds` that the schema admits; the settings cap it further."""
+"""The longest `wait_seconds` in the schema; the settings cap it further."""
 
 LONGEST_REFERENCE = 2048
-"""The longest name, id or link that a clip is looked for by."""
+"""The longest name, id or link that names a clip, in characters."""
 
 _SECONDS = (5, 8, 10)
 _DRY_RUN = "dry_run"
@@ -34,19 +32,19 @@ _NAMED = 5
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _IDS = ("assetId", "taskId")
-_FORMS = {
+_ACCEPTED = {
     "replyUrl": "an absolute http or https URL of at most 1024 characters",
     "seconds": "5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8)",
 }
 _SIMILARITY = 0.5
-# What was printed in place of a long prompt once; bought literally it is a film of nobody's wish.
+# Texts that stand for a prompt shown before; submitted literally they would buy an unwanted film.
 _PLACEHOLDERS = frozenset({"(as before)", "as before"})
 
 _Model = TypeVar("_Model", bound="Arguments")
 
 
 def _reference(value: str) -> str:
-    """What names a clip or a task: the id alone, if a resource URI is around it."""
+    """What names a clip or a task; of a resource URI, its id alone."""
     address = address_of(value.strip())
     return address.id if address is not None and address.id else value.strip()
 
@@ -59,12 +57,12 @@ def _prompt(value: str) -> str:
 
 def _addable(value: int) -> int:
     if value not in _SECONDS:
-        raise ValueError(f"seconds must be {_FORMS['seconds']}, not {value}.")
+        raise ValueError(f"seconds must be {_ACCEPTED['seconds']}, not {value}.")
     return value
 
 
 def _cut(value: object) -> object:
-    """A wait that is longer than any is the longest."""
+    """A wait above `MOST_WAIT` as `MOST_WAIT`."""
     return MOST_WAIT if isinstance(value, int) and value > MOST_WAIT else value
 
 
@@ -75,9 +73,16 @@ def _email(value: str) -> str:
 
 
 Wait = Annotated[int, Field(ge=0, le=MOST_WAIT), BeforeValidator(_cut)]
+"""Seconds to wait, 0 to `MOST_WAIT`; more count as `MOST_WAIT`."""
+
 Prompt = Annotated[TextPrompt, AfterValidator(_prompt)]
+"""A prompt as upstream takes it; a placeholder is refused."""
+
 Addable = Annotated[int, Field(ge=5, le=10), AfterValidator(_addable)]
+"""Seconds to add: 5, 8 or 10."""
+
 Reference = Annotated[str, AfterValidator(_reference), Field(min_length=1, max_length=LONGEST_REFERENCE)]
+"""An id, a name, a link or a resource URI that names a clip or a task."""
 
 
 class Arguments(BaseModel):
@@ -87,7 +92,7 @@ class Arguments(BaseModel):
 
 
 class ExtendVideo(Arguments):
-    """The arguments of `extend_video`: the body of upstream's request, how long to wait, and whether to spend."""
+    """The arguments of `extend_video`: upstream's request body, how long to wait, and whether to spend."""
 
     asset_id: Annotated[
         Reference,
@@ -222,7 +227,11 @@ class ListAssets(Arguments):
 
 
 class InvalidArguments(Exception):  # noqa: N818  named for the fact, as every refusal here
-    """Arguments that were refused; `message` is fit to be shown, `step` is the call to make instead."""
+    """Refused arguments: `message` can be shown to the host, `step` is the call to make instead.
+
+    The message names each argument, what was wrong with it and what is accepted; it holds no library's text, and at
+    most the beginning of a value.
+    """
 
     def __init__(self, message: str, step: NextStep | None) -> None:
         super().__init__(message)
@@ -231,7 +240,7 @@ class InvalidArguments(Exception):  # noqa: N818  named for the fact, as every r
 
 
 def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> _Model:
-    """The arguments of a call; raises `InvalidArguments`."""
+    """The validated arguments of a call; raises `InvalidArguments`."""
     properties = wire_schema(model)["properties"]
     plain = plain_arguments(model, given)
     try:
@@ -248,7 +257,12 @@ def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> 
 
 
 def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments in one spelling, without those that only fill a place; nothing is checked."""
+    """The arguments in one spelling, without those that a host only filled in; nothing is checked.
+
+    Digit strings and integral floats become integers, "true" and "false" booleans. A null, a blank or a zero out of
+    range counts as left out if the argument is optional. A `dry_run` that is no boolean is true, so that a filler never
+    spends.
+    """
     schema = wire_schema(model)
     properties, required = schema["properties"], schema.get("required", ())
     plain: dict[str, Any] = {}
@@ -263,7 +277,7 @@ def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[st
 
 
 def _is_filler(value: Any, schema: Schema) -> bool:
-    """Whether a host that fills in every optional argument left this one out: null, a blank, a zero out of range."""
+    """Whether a host that fills in optional arguments left this one out: null, a blank, a zero out of range."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
     is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
@@ -271,7 +285,7 @@ def _is_filler(value: Any, schema: Schema) -> bool:
 
 
 def _lenient(value: Any, wanted: str | None) -> Any:
-    """A value as its property wants it, where another spelling can only mean the same."""
+    """A value as its property wants it, where its spelling has one meaning only."""
     if wanted == "integer" and isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         return int(value)
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
@@ -292,7 +306,7 @@ def _unknown(tool: str, plain: Mapping[str, Any], properties: Schema) -> list[st
 
 
 def _meant(plain: Mapping[str, Any], properties: Schema) -> dict[str, str]:
-    """For unknown names, the accepted one that they resemble most and that was not given."""
+    """For each unknown name, the most similar accepted name that was not given."""
     free = [name for name in properties if name not in plain]
     found = {name: difflib.get_close_matches(name, free, 1, _SIMILARITY) for name in plain if name not in properties}
     return {name: matches[0] for name, matches in found.items() if matches}
@@ -315,8 +329,8 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
 
 def _expected(name: str, schema: Schema) -> str:
     """What a property accepts, in words."""
-    if name in _FORMS:
-        return _FORMS[name]
+    if name in _ACCEPTED:
+        return _ACCEPTED[name]
     match schema:
         case {"enum": values}:
             return " or ".join(str(value) for value in values)
@@ -331,7 +345,7 @@ def _expected(name: str, schema: Schema) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A glimpse of a value; a long text by its length."""
+    """The beginning of a value; a long text by its length."""
     if isinstance(value, str) and len(value) > _GLIMPSE:
         return f"a text of {len(value)} characters"
     text = json.dumps(value, ensure_ascii=False, default=str)
@@ -341,7 +355,7 @@ def _shown(value: Any) -> str:
 def _step(
     model: type[Arguments], tool: str, plain: Mapping[str, Any], properties: Schema, problems: list[ErrorDetails]
 ) -> NextStep:
-    """The call with its arguments put right as far as that is certain; what would spend becomes a dry run."""
+    """The call with its arguments corrected as far as that is certain; `extend_video` becomes a dry run."""
     wrong = {str(problem["loc"][0]) for problem in problems}
     right = {name: value for name, value in plain.items() if name not in wrong}
     renamed = right | {better: plain[name] for name, better in _meant(plain, properties).items()}
@@ -353,4 +367,4 @@ def _step(
         dry = {"dry_run": True} if tool == "extend_video" else {}
         reason = "Checks what is left of the call, free." if dry else "The call without what was wrong."
         return NextStep(tool=tool, arguments=arguments | dry, reason=reason)
-    return next_steps.find_clip()
+    return next_steps.list_clips()

@@ -1,4 +1,4 @@
-"""Listings and assets in the form of the contract; what nobody knows is left out."""
+"""Listings and assets as structured content; what is unknown is left out."""
 
 import json
 
@@ -10,9 +10,9 @@ from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 
 LONGEST_ASSET = 600
-"""Characters of an asset's structured form in a listing without links."""
+"""The size of an asset in a listing without links, in characters of JSON."""
 
-# At most so many characters of a prompt or a name stand in a listing, and at least so many if an asset gets too long.
+# The most characters of a prompt and of a name in a listing, and the fewest to which a long asset's are cut.
 _LONGEST_PROMPT, _LONGEST_NAME = 200, 120
 _SHORTEST = (
     *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
@@ -21,7 +21,7 @@ _SHORTEST = (
 
 
 def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
-    """A page of assets; with the argument `links` also their links, previews and making tasks."""
+    """A page of assets; with the argument `links` also their links, previews, URIs and making tasks."""
     links = asked.arguments.get("links") is True
     step = next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None
     return AssetsOutput(
@@ -34,7 +34,7 @@ def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
 
 
 def video(asset: Asset) -> Video:
-    """An artifact in the form of the contract."""
+    """An artifact of a task, or an asset, as structured content."""
     metadata = asset.metadata
     return Video(
         asset_id=asset.asset_id,
@@ -52,7 +52,7 @@ def video(asset: Asset) -> Video:
 
 
 def asset_output(asset: Asset) -> AssetDocument:
-    """What an asset's resource holds: the asset with a fresh link."""
+    """The content of an asset's resource: the asset with a fresh link."""
     return AssetDocument(
         **dict(video(asset)), media_type=asset.media_type, created_at=asset.created_at, task_id=asset.task_id
     )
@@ -108,10 +108,10 @@ def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
 
 
 def _fitted(asset: AssetOutput) -> AssetOutput:
-    """The same within `LONGEST_ASSET`: the prompt is cut first, then its name, then the name of its source.
+    """The asset within `LONGEST_ASSET`: its prompt is cut first, then its name, then the name of its source.
 
-    Runway's names begin with model and seed and end with the prompt: of the source, whose prompt is not told, the end
-    of the name is kept.
+    Runway's names begin with model and seed and end with the prompt. The source's prompt is not in the listing, so the
+    end of its name is kept.
     """
     for field, shortest in _SHORTEST:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:

@@ -1,6 +1,6 @@
-"""The next call worth making after a result, with its whole arguments, or None when only a person can go on.
+"""The next call worth making after a result, with all its arguments; None where only the user can decide.
 
-What spends is suggested only where the caller had asked for just that; otherwise a dry run is.
+A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SAME_CALL = {
 
 @dataclass(frozen=True)
 class Asked:
-    """The call that a result answers: its tool, its arguments as given, and the longest wait that the next may take."""
+    """The call that a result belongs to: tool, arguments as given, and the longest wait for the next, in seconds."""
 
     tool: str
     arguments: dict[str, Any]
@@ -27,19 +27,19 @@ class Asked:
 
 
 def follow(task_id: str, asked: Asked) -> NextStep:
-    """Waiting for a task that runs."""
+    """The call that waits for a running task."""
     return _get(task_id, "Waits for the film; reading is free.", asked)
 
 
 def extend_further(asset_id: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
-    """Pricing the next extension of a film, at no cost; like the one before where that was not as by default."""
+    """A dry run of the next extension; `seconds` and `explore` repeat what was not the default before."""
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
-    reason = "If wanted: prices the next extension, free; with text_prompt for what happens in it."
+    reason = "Prices the next one, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
 def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:
-    """Doing what a dry run has shown, of the clip itself; with its quote where only what was confirmed is spent."""
+    """The submit of what a dry run has shown, by the clip's assetId; with `quote` where it must be confirmed."""
     kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
     arguments = kept | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
@@ -49,19 +49,19 @@ def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextSte
 
 
 def earlier_task(task_id: str, asked: Asked) -> NextStep:
-    """Reading the task of a request that was submitted before."""
+    """The read of the task that an earlier submit of the request made."""
     return _get(task_id, "Reads the task that this request made, free.", asked)
 
 
 def earlier_submit(asked: Asked) -> NextStep:
-    """Asking what became of a request that was submitted before and has no task yet."""
+    """The call that looks for the outcome of an earlier submit that has no task yet."""
     arguments = asked.arguments | {"dry_run": False}
     reason = "Looks for the task of the earlier submit; it never submits a second one."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
 def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
-    """Pricing the same extension with fewer seconds, which the account and the limits allow."""
+    """A dry run of the same extension with fewer seconds, which the account and the caps allow."""
     fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
     reason = f"Checks and prices {seconds} s instead, which would fit, free."
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
@@ -72,14 +72,14 @@ def next_page(asked: Asked, offset: int) -> NextStep:
     return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
 
 
-def find_clip() -> NextStep:
-    """Looking for the right clip, or for a task."""
+def list_clips() -> NextStep:
+    """The call that lists the clips and the running tasks."""
     reason = "Lists the clips with their assetIds, and the running tasks."
     return NextStep(tool="list_assets", arguments={}, reason=reason)
 
 
 def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
-    """What an agent can do about a failure by itself."""
+    """The call by which a model can go on after a failure; None where it cannot."""
     if failure.addresses:
         arguments = asked.arguments | {"email": failure.addresses[0]}
         return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
@@ -96,16 +96,16 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _changed(failure: Failure, asked: Asked) -> NextStep | None:
-    """Another extension in place of the one that was refused."""
+    """A call for another extension in place of the refused one."""
     if failure.fewer is not None:
         return shorter(asked.arguments, failure.fewer)
     return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
 
 
 def _again(failure: Failure, asked: Asked) -> NextStep:
-    """The same call, with as long a wait as may be where the wait may have been too short for a slot or an answer.
+    """The same call, with the longest wait where the wait may have been too short for a slot or an answer.
 
-    Where it is good for nothing any more, a look at the newest films.
+    Where a repeat cannot help, a list of the newest films.
     """
     if failure.repeat == "after_change":
         return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
@@ -120,7 +120,7 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
 
 
 def _patient(asked: Asked) -> dict[str, Any]:
-    """The same arguments with as long a wait as may be, in which slow answers find service."""
+    """The same arguments with the longest wait, which leaves time for slow answers."""
     waits = {"extend_video": asked.wait_seconds, "get_task": 0}
     if asked.arguments.get("wait_seconds", waits.get(asked.tool, asked.wait_seconds)) >= asked.wait_seconds:
         return asked.arguments
@@ -128,12 +128,12 @@ def _patient(asked: Asked) -> dict[str, Any]:
 
 
 def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
-    """Looking for what was not found; of an unknown account, for those that are linked."""
+    """A search for what was not found; for an unknown account, the linked accounts."""
     if asked.tool == "extend_video" and kind == "invalid_request":
         reason = "Lists the clips that can be extended, with their assetIds."
         return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
     if asked.tool != "list_assets":
-        return find_clip()
+        return list_clips()
     if kind != "not_found" or "email" not in asked.arguments:
         return None
     arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
@@ -141,7 +141,7 @@ def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
 
 
 def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
-    """Reading the task that a failure is about: one that may be ours, still runs, or owes its film."""
+    """The read of the task that a failure is about: a candidate, a running one, or one without its film."""
     if failure.candidates:
         return _get(failure.candidates[0].task_id, "Shows whether this task is the one that was submitted.", asked)
     if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
@@ -152,7 +152,7 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
-    """The same extension of the film before, as a dry run: that one has an extension left. None if it is gone."""
+    """A dry run on the clip before, which has an extension left; None if that clip is unknown."""
     if not asset_id:
         return None
     kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
@@ -161,7 +161,7 @@ def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
 
 
 def _without(argument: str, asked: Asked) -> NextStep:
-    """The same extension as a dry run without the argument that was refused; it gives the price, and a quote."""
+    """A dry run without the refused argument; it gives the price, and a quote."""
     arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
     reason = f"Checks and prices it without `{argument}`, free."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)

@@ -1,7 +1,7 @@
-"""The structured form of every result, and the source of the output schemas.
+"""The structured content of every result, and the source of the output schemas.
 
-Open objects: only `summary` is required, so that errors conform too; absent is absent, never null. Attributes are
-snake_case, the wire keeps upstream's spelling for what upstream names.
+Objects are open and only `summary` is required, so that errors conform too; what is unknown is absent, never null.
+Attributes are snake_case; on the wire, what upstream names keeps upstream's spelling.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 
 class Output(BaseModel):
-    """A part of a result; its nulls are left out on the wire."""
+    """A part of a result; None is left out on the wire."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     def wire(self) -> dict[str, Any]:
-        """The JSON object of the contract, without what is not known."""
+        """The JSON object by its wire names, without what is unknown."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Video(Output):
-    """A film, or another artifact of a task."""
+    """A film, or another artifact of a task; `url` is a signed link."""
 
     asset_id: Annotated[str, Field(alias="assetId")]
     uri: str
@@ -36,14 +36,14 @@ class Video(Output):
 
 
 class AssetDocument(Video):
-    """What an asset's resource holds."""
+    """The content of an asset's resource."""
 
     media_type: Annotated[str | None, Field(alias="mediaType")] = None
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
     task_id: Annotated[str | None, Field(alias="taskId")] = None
 
 
-# The form is written out in `video` already.
+# The schema of `video` shows the shape already.
 _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "The task's other artifacts, as video."}
 
 
@@ -60,7 +60,7 @@ class LineageOutput(Output):
 
 
 class CreditsOutput(Output):
-    """What it costs, as far as can be known beforehand, and what is left on the account."""
+    """The estimated cost, what is left on the account, and how the cap of a day stands, in credits."""
 
     cost: Annotated[int | None, Field(description="Estimate.")] = None
     remaining: int | None = None
@@ -70,7 +70,7 @@ class CreditsOutput(Output):
 
 
 class ErrorOutput(Output):
-    """Why there is no film, and what that means for money and for another try."""
+    """Why there is no result, whether it was charged, and what a repeat is good for."""
 
     kind: str
     message: str
@@ -81,7 +81,7 @@ class ErrorOutput(Output):
 
 
 class NextStep(Output):
-    """The next call worth making, ready to be made."""
+    """The next call worth making, with all its arguments."""
 
     tool: str
     arguments: dict[str, Any]
@@ -89,14 +89,14 @@ class NextStep(Output):
 
 
 class QuoteOutput(Output):
-    """A price that `confirm` can name once, with the same arguments."""
+    """A price that `confirm` takes once, with the same arguments."""
 
     id: str
     expires_at: str
 
 
 class Candidate(Output):
-    """A task that may be the one that an unclear submit began."""
+    """A task that an unclear submit may have made."""
 
     task_id: Annotated[str, Field(alias="taskId")]
     task_uri: str
@@ -105,7 +105,7 @@ class Candidate(Output):
 
 
 class TaskOutput(Output):
-    """What `extend_video` and `get_task` answer, and what a task's resource holds."""
+    """The result of `extend_video` and `get_task`, and the content of a task's resource."""
 
     summary: str
     status: Annotated[
@@ -167,7 +167,7 @@ class AssetOutput(Output):
 
 
 class RunningOutput(Output):
-    """A task that was not finished when the listing was made."""
+    """A task that was unfinished when the listing was made."""
 
     task_id: Annotated[str, Field(alias="taskId")]
     status: str
@@ -178,7 +178,7 @@ class RunningOutput(Output):
 
 
 class AssetsOutput(Output):
-    """What `list_assets` answers."""
+    """The result of `list_assets`."""
 
     summary: str
     assets: list[AssetOutput] | None = None

@@ -1,9 +1,7 @@
-"""JSON Schemas for the wire, made from pydantic models.
+"""Maker of JSON Schemas from the models of `arguments` and `outputs`, without what hosts are known to fail on.
 
-What hosts are known to choke on is left out: titles, `$schema`, null arms, top-level combinators, references and
-`additionalProperties`; unknown arguments are refused by the server. A
-model's docstring is for its reader in Python and stays at home; only a field's own description travels. Inside nested
-objects nothing is required, so that they stay open.
+Left out: titles, `$schema`, null arms, top-level combinators, references, and `additionalProperties`, since the server
+itself refuses unknown arguments. Descriptions of fields are kept; docstrings of models are left out.
 """
 
 from functools import cache
@@ -22,9 +20,9 @@ _REFERENCE = "#/$defs/"
 
 @cache
 def wire_schema(model: type[BaseModel]) -> Schema:
-    """The schema of what `model` reads, by its wire names; every referenced model is written out in its place.
+    """The schema of what `model` reads, by its wire names, with every referenced model written out in place.
 
-    All callers share it: it is to be read only.
+    The result is shared: callers must not change it.
     """
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = cast("dict[str, Schema]", schema.pop("$defs", {}))
@@ -55,12 +53,13 @@ def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     reference = schema.get("$ref")
     if reference is None:
         return schema
+    # Nested objects require nothing, so that they stay open.
     definition = _without(definitions[str(reference).removeprefix(_REFERENCE)], "description", "required")
     return definition | _without(schema, "$ref")
 
 
 def _without_null(schema: Schema) -> Schema:
-    """`X | None` as `X`: an absent argument and a null one mean the same here."""
+    """`X | None` as `X`, since an absent argument and a null one mean the same."""
     arms = [arm for arm in cast("list[Schema]", schema.get("anyOf", [])) if arm != _NULL]
     if len(arms) != 1:
         return schema

@@ -1,7 +1,6 @@
-"""Tasks, plans, films, listings and failures in the form of the contract.
+"""Tasks, plans, intents and failures as structured content; what is unknown is left out.
 
-What a failure means for money is told as `tasks.failures` decided it; lineage, prices and verdicts as `tasks.lineage`
-gives them. What nobody knows is left out.
+Charges are those that `tasks.failures` decided; lineage, prices and verdicts those of `tasks.lineage`.
 """
 
 from typing import Any
@@ -22,11 +21,12 @@ from runway_mcp.server.contract.outputs import (
 )
 from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.lineage import MODELS, FilmModel, Lineage, cost_of, lineage_of, price
+from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.policy import Day, Quote, iso
-from runway_mcp.tasks.recall import day
+from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
@@ -47,15 +47,15 @@ def task_output(
     balance: Credits | None = None,
     twin: bool = False,
 ) -> TaskOutput:
-    """A task in the form of the contract, with its film, its failure or the call that waits for its end.
+    """A task as structured content, with its film, its failure or the call that waits for its end.
 
-    The intent, if the task is ours, tells what upstream leaves out; `source` is what another's task extends;
-    `balance` is what the submit's answer told of the account; after a failure credits may have come back since.
+    `intent` supplies what upstream leaves out of a submitted task; `source` is what any other task extends;
+    `balance` is the one in the submit's answer, left out after a failure, since credits may have come back.
     """
     failure = task_failure(task)
     lineage = _lineage_of(task, intent, source)
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
-    # A clip that was made anew is no spend of this server's, and what failed may have cost nothing.
+    # Only extensions are this server's spends, and what failed may have cost nothing.
     is_spend = failure is None and lineage is not None and lineage.extended_count > 0
     cost = 0 if twin else _cost(task, intent) if is_spend or not task.is_terminal else None
     return TaskOutput(
@@ -75,14 +75,14 @@ def task_output(
         lineage=_lineage(lineage, failed=failure is not None),
         credits=_credits(cost, None if failure else balance),
         twin=twin or None,
-        # Reading a task can do no harm, whatever its end.
+        # Reading a task is safe to repeat, whatever its end.
         error=_error(failure, harmless=asked.tool == "get_task") if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
     )
 
 
 def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
-    """A dry run of a request that was submitted before: nothing would be submitted or charged.
+    """The dry run of a request that was submitted before: the real call would submit and charge nothing.
 
     Raises `Failure` for one that moderation refused.
     """
@@ -110,7 +110,7 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
 
 
 def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
-    """A submit of ours as the ledger remembers it: its task as it was last seen, or that its outcome is unclear."""
+    """A submit as the ledger remembers it: its task as last seen, or that its outcome is unclear."""
     asked = Asked("extend_video", _arguments(intent), wait_seconds)
     unclear = outcome_failure(intent)
     remembered = TaskOutput(
@@ -138,7 +138,7 @@ def plan_output(
 ) -> TaskOutput:
     """A dry run: what the extension would be and cost; `step` submits it.
 
-    Where the credits do not suffice, the next step is what they do suffice for, if anything.
+    If the credits do not suffice, the next step prices the most seconds that they suffice for, if any.
     """
     wish, remaining = plan.wish, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
@@ -160,7 +160,7 @@ def plan_output(
 def failure_output(
     failure: Failure, asked: Asked, *, step: NextStep | None = None, balance: Credits | None = None
 ) -> TaskOutput:
-    """A failure of `extend_video` or `get_task`; `step` is a better next call than its kind alone would give."""
+    """A failure of `extend_video` or `get_task`; `step` replaces the next call that its kind would give."""
     if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
         step = step or _shorter(_CHOOSER, asked.arguments, asked.arguments.get("seconds") or 0, balance.remaining)
     submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
@@ -190,7 +190,7 @@ def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = No
 
 
 def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
-    """The same result with how the cap of a day stands, where there is one."""
+    """The result with how the cap of a day stands; unchanged without a cap."""
     if day is None:
         return output
     figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
@@ -200,18 +200,18 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
 def _task_summary(
     task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None, *, since: Intent | None
 ) -> str:
-    """Where the task stands; `since` is the earlier intent that answers the call."""
+    """Where the task stands; `since` is the earlier intent that answers a duplicate."""
     if since is None:
         return _standing_summary(task, failure, lineage, cost)
     if failure is None and task.is_terminal:
         film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
-        return f"Nothing new was made or charged: this is the film of {day(since)}{film} {_OTHER_TAKE}"
+        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film} {_OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, cost)
     return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
 
 
 def _submitted_on(intent: Intent) -> str:
-    return f"this request was submitted before, on {day(intent)}."
+    return f"this request was submitted before, on {date_of(intent)}."
 
 
 def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
@@ -241,7 +241,7 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
 
 
 def _left(plan: Plan) -> str:
-    """How the film would stand afterwards, and what could still be made of it."""
+    """How the film would stand afterwards, and how far it could still be extended."""
     left, longest = plan.lineage.extensions_left, plan.lineage.longest
     then = f"the film would then be {seconds(plan.length)} long" if plan.length else "the film would then be longer"
     if not left:
@@ -269,13 +269,13 @@ def _credits_in_words(cost: int, remaining: int | None = None) -> str:
 
 
 def _shorter(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
-    """Pricing as many seconds as the credits suffice for, if those are fewer than were wanted."""
+    """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
     payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
     return next_steps.shorter(arguments, max(payable)) if payable else None
 
 
 def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
-    """What a person needs to know a submit by on Runway's site."""
+    """What identifies a submit on Runway's site."""
     if intent is None:
         return {}
     return {
@@ -300,7 +300,7 @@ def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) ->
 
 
 def _named(failure: Failure) -> str | None:
-    """The running tasks that a full account is busy with."""
+    """The running tasks that hold the account's slots."""
     if not failure.running:
         return None
     names = [task.task_id for task in failure.running[:_NAMED_TASKS]]
@@ -338,7 +338,7 @@ def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
 
 
 def _lineage(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:
-    """The chain of the resulting film; where none came of it, only what it began from, if that is known."""
+    """The lineage of the resulting film; of a failure only the source, if that is known."""
     if lineage is None or (failed and lineage.source_asset_id is None):
         return None
     if failed:
@@ -360,12 +360,12 @@ def _cost(task: Task, intent: Intent | None) -> int | None:
 
 
 def _arguments(intent: Intent) -> dict[str, Any]:
-    """The call that an intent came from, as far as it is remembered."""
+    """The arguments that an intent came from, as far as the ledger has them."""
     model = MODELS.get(intent.task_type)
     given = {
         "assetId": intent.source_asset_id,
         "text_prompt": intent.text_prompt,
-        "seconds": None if model is None or model.turbo else intent.seconds,
+        "seconds": intent.seconds if model is not None and model.chooses_seconds else None,
         "seed": None if intent.seed_generated else intent.seed,
         "exploreMode": intent.explore_mode or None,
         "replyRef": None if intent.reply_ref_generated else intent.reply_ref,

@@ -1,4 +1,4 @@
-"""Structured results as short text, for hosts and people that see nothing else: the same facts, fewer words."""
+"""The text block of results, for hosts that show nothing else: the facts of the structured content, in fewer words."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from runway_mcp.server.contract.outputs import AssetOutput, AssetsOutput, ErrorO
 
 _LONGEST_QUOTE = 60
 _LISTED_PROMPT = 90
-# Not within a quotation, and not before the words of Runway that a sentence announces.
+# Not before "It said", which introduces Runway's own words.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
 _SAME_END = "As things stand, the same call would end the same way."
 
@@ -25,37 +25,37 @@ def standing(task: Task) -> str:
         case "RUNNING":
             words = "running"
         case other:
-            words = f"in Runway's state {quoted(other)}"
+            words = f"in Runway's state {in_quotes(other)}"
     if task.status == "RUNNING" or task.progress:
         words += f", Runway reports {percent(task.progress)}" if task.progress is not None else ""
     elif task.estimated_seconds_to_start:
         words += f", Runway estimates a start in {task.estimated_seconds_to_start:.0f} s"
-    return f"{words} ({quoted(task.progress_text)})" if task.progress_text else words
+    return f"{words} ({in_quotes(task.progress_text)})" if task.progress_text else words
 
 
-def quoted(text: str, longest: int = _LONGEST_QUOTE) -> str:
-    """A stranger's words: one short line in quotation marks."""
+def in_quotes(text: str, longest: int = _LONGEST_QUOTE) -> str:
+    """Text from outside as one line in quotation marks, cut to `longest` characters."""
     return errors.quoted(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
 def first_sentence(message: str) -> str:
-    """What a message says first; the whole of it stands in the error."""
+    """The first sentence of a message; the error holds the whole."""
     ends = (end.start() for end in _SENTENCE_END.finditer(message))
     return message[: next((end for end in ends if message.count('"', 0, end) % 2 == 0), len(message))]
 
 
 def one_line(text: str) -> str:
-    """A stranger's words where nothing else could be meant: one short line without quotation marks."""
-    return quoted(text)[1:-1]
+    """Text from outside as one short line without quotation marks, where its origin is clear."""
+    return in_quotes(text)[1:-1]
 
 
 def percent(ratio: float) -> str:
-    """A ratio of 0..1 as a whole percentage."""
+    """A ratio from 0 to 1 as a whole percentage."""
     return f"{ratio * 100:.0f} %"
 
 
 def seconds(value: float) -> str:
-    """A length of film without needless decimals."""
+    """A length in seconds, with one decimal where it is needed."""
     return f"{value:.1f}".removesuffix(".0") + " s"
 
 
@@ -65,12 +65,12 @@ def task_text(output: TaskOutput) -> str:
 
 
 def assets_text(output: AssetsOutput) -> str:
-    """The text block of a listing: one line for each asset."""
+    """The text block of a listing: its assets, then the running tasks."""
     return "\n".join(_assets_lines(output))
 
 
 def _task_lines(output: TaskOutput) -> Iterator[str]:
-    """An id that the line about the next call shows is not shown twice: ids are long."""
+    """The lines of a task; an id that the next call shows is not repeated, since ids are long."""
     step = list(_next_lines(output.next_step))
     yield output.summary
     yield from _error_lines(output.error, output.summary)
@@ -89,7 +89,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
 
 
 def _origin_lines(output: TaskOutput) -> Iterator[str]:
-    """The prompt in full, since it is what the next one goes on from; the seed; the clip before, and what is left."""
+    """The whole prompt, since the next one continues it; the seed, the source and the extensions left."""
     step = output.next_step.arguments if output.next_step else {}
     if output.text_prompt and step.get("text_prompt") != output.text_prompt:
         yield f"text_prompt: {json.dumps(output.text_prompt, ensure_ascii=False)}"
@@ -99,7 +99,7 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
     if lineage is None:
         return
     if lineage.source_asset_id and lineage.source_asset_id not in step.values():
-        name = f"{quoted(lineage.source_name)}, " if lineage.source_name else ""
+        name = f"{in_quotes(lineage.source_name)}, " if lineage.source_name else ""
         yield f"Extended from: {name}assetId {lineage.source_asset_id}"
     if output.status != "DRY_RUN" and lineage.extensions_left:
         way = ""
@@ -111,7 +111,7 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
 
 
 def _money_lines(output: TaskOutput) -> Iterator[str]:
-    """Price and balance, as far as the summary does not tell them."""
+    """Cost, balance and cap of a day, as far as the summary does not hold them."""
     money = output.credits
     if money is None:
         return
@@ -130,12 +130,12 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
 
 
 def _summary_prices(output: TaskOutput) -> bool:
-    """Whether the summary is that of a longer film, which tells what it cost."""
+    """Whether the summary is that of an extended film, which holds its cost."""
     return output.video is not None and output.lineage is not None and bool(output.lineage.extended_count)
 
 
 def _video_lines(video: Video) -> Iterator[str]:
-    facts = [quoted(video.name) if video.name else None, *_measures(video)]
+    facts = [in_quotes(video.name) if video.name else None, *_measures(video)]
     yield f"Film: {', '.join(fact for fact in (*facts, f'assetId {video.asset_id}') if fact)}"
     if video.url:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
@@ -158,7 +158,7 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         yield from _asset_lines(asset)
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
-        prompt = f", {quoted(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
+        prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
         yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
     yield from _next_lines(output.next_step)
@@ -168,11 +168,11 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
     date = one_line(asset.created_at or "")
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
-    name = quoted(asset.name) if asset.name else "unnamed"
+    name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
-        f"from {quoted(asset.source_name)}" if asset.source_name else None,
-        f"prompt {quoted(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"from {in_quotes(asset.source_name)}" if asset.source_name else None,
+        f"prompt {in_quotes(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
     ]
@@ -196,7 +196,7 @@ def _extendability(asset: AssetOutput) -> str:
 
 
 def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
-    """What an error means, and all of its message that the summary does not hold."""
+    """What an error means, and the part of its message that the summary does not hold."""
     if error is None:
         return
     if error.message not in summary:
@@ -210,6 +210,6 @@ def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
 
 
 def _next_lines(step: NextStep | None) -> Iterator[str]:
-    """The next call, every argument in full: what stands here is made as it stands."""
+    """The next call with every argument in full, since models make it as printed."""
     if step is not None:
         yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"

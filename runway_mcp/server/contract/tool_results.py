@@ -1,7 +1,7 @@
-"""The one place where the form of the contract becomes a tool result.
+"""Structured content as tool results; nothing else makes them.
 
-`structuredContent` is the whole truth, the text block the same facts in short. An error is a result of the same form
-with `isError`. Link blocks stand beside them only on wish: several frameworks break on them, with the credits spent.
+`structuredContent` holds all facts, the text block the same in short; an error has the same shape, with `isError`.
+Resource links are optional: several frameworks break on them, after the credits are spent.
 """
 
 import json
@@ -16,18 +16,19 @@ from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.tasks.intents import normalized
 
 LONGEST_RESULT = 2500
-"""Characters of a task's structured content; above it, what is told elsewhere is left out.
+"""The size of a task's structured content, in characters of JSON, above which parts are left out.
 
-First previews and then the links of further films, which the resources of the assets have; then the end of the prompt.
+In this order: previews and links of further films, which the assets' resources hold; the end of the prompt, if the next
+call holds it.
 """
 
 _LONGEST_PROMPT = 120
 
 
 def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
-    """The result of a task, a dry run or a failure; an `error` in it makes it an error.
+    """The result of a task, a dry run or a failure; `isError` is set if it holds an `error`.
 
-    With `links` a block beside the text stands for each resource worth opening.
+    `links` adds a resource link for each film and for the task.
     """
     cut, structured = output, output.wire()
     for shorter in _SHORTER:
@@ -40,7 +41,7 @@ def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
 
 
 def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
-    """The result of a listing, or of its failure; `links` as for a task."""
+    """The result of a listing or of its failure; `links` adds a resource link for each asset."""
     listed = output.assets or () if links else ()
     blocks = [_resource_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
     return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
@@ -59,7 +60,7 @@ def _resource_links(output: TaskOutput) -> Iterator[ResourceLink]:
 
 
 def _resource_link(uri: str, name: str) -> ResourceLink:
-    """A link to a resource of ours; reading it gives JSON, for an asset with a fresh link to the film."""
+    """A resource link; reading it gives JSON, for an asset with a fresh link to the film."""
     return ResourceLink(uri=uri, name=one_line(name), mime_type="application/json")
 
 
@@ -80,7 +81,7 @@ def _with_one_link(output: TaskOutput) -> TaskOutput:
 
 
 def _with_short_prompt(output: TaskOutput) -> TaskOutput:
-    """Without the end of a prompt that the next call's arguments hold in full."""
+    """The output without the end of a prompt that the next call's arguments hold in full."""
     prompt, step = output.text_prompt or "", output.next_step
     if len(prompt) <= _LONGEST_PROMPT or step is None or normalized(step.arguments.get("text_prompt")) != prompt:
         return output

@@ -1,7 +1,7 @@
-"""The addresses of this server's resources.
+"""The URIs of this server's resources.
 
-What is emitted is verbatim, `:` and `@` as they are; what is read may be percent-encoded too, as template expansion
-makes it. No id holds a `%`, so decoding never changes one.
+They are written verbatim, `:` and `@` included, and read verbatim or percent-encoded, as template expansion makes them.
+No id holds a `%`, so decoding never changes one.
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,28 @@ from typing import Literal
 from urllib.parse import unquote
 
 TASKS = "runway://tasks"
+"""The URI of the list of tasks."""
+
 ASSETS = "runway://assets"
+"""What the URIs of assets begin with."""
+
 TASK_TEMPLATE = TASKS + "/{taskId}"
+"""The URI template of a task."""
+
 ASSET_TEMPLATE = ASSETS + "/{assetId}"
+"""The URI template of an asset."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """What a resource URI points at; `id` is None for the list of tasks."""
+    """A resource of this server; `id` is None for the list of tasks."""
 
     kind: Literal["tasks", "task", "asset"]
     id: str | None = None
 
     @property
     def uri(self) -> str:
-        """The URI as it goes out."""
+        """The URI, verbatim."""
         if self.id is None:
             return TASKS
         return task_uri(self.id) if self.kind == "task" else asset_uri(self.id)
@@ -40,7 +47,7 @@ def asset_uri(asset_id: str) -> str:
 
 
 def address_of(uri: str) -> Address | None:
-    """What the URI points at, or None when it is none of ours; the id is not checked."""
+    """The resource that a URI names; None if it is none of this server's. The id is not checked."""
     plain = unquote(uri)
     if plain == TASKS:
         return Address("tasks")
@@ -52,6 +59,6 @@ def address_of(uri: str) -> Address | None:
 
 
 def bare_id(text: str) -> str:
-    """The id alone, of an id or of the URI of a task or an asset."""
+    """The id in the URI of a task or an asset; any other text without surrounding blanks."""
     address = address_of(text.strip())
     return address.id if address is not None and address.id is not None else text.strip()

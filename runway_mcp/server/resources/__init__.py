@@ -1,1 +1,1 @@
-"""The resources: listed, read, and subscribed to."""
+"""The resources: listed, read and subscribed to."""

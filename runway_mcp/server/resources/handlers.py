@@ -1,7 +1,7 @@
-"""The resources: all known tasks, each task, each asset. Reading one asks upstream, so that links are fresh.
+"""Lists and reads the resources: the list of tasks, each task, each asset. Reads ask upstream, so links are fresh.
 
-URIs go out verbatim and come in verbatim or percent-encoded. What is unknown is a JSON-RPC error of invalid params.
-A host may keep a finished task for an hour; what changes, and a link that should be fresh, it may not.
+URIs are accepted verbatim or percent-encoded; an unknown one is a JSON-RPC error of invalid params. A host may cache
+only a finished task.
 """
 
 import json
@@ -31,11 +31,11 @@ from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, TASKS, Address, address_of, task_uri
 from runway_mcp.server.reads import task_of
-from runway_mcp.tasks.history import HistoryEntry, intent_of, newest_tasks, older_tasks
+from runway_mcp.tasks.history import HistoryEntry, newest_tasks, older_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
 
 KEPT_MS = 3_600_000
-"""For how long a host may keep a finished task; the links to its film live on for longer."""
+"""For how long a host may cache a finished task, in milliseconds; the links to its film live longer."""
 
 _JSON = "application/json"
 _LONGEST_CURSOR = 4
@@ -86,7 +86,7 @@ async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | N
 
 
 async def read_resource(ctx: RequestContext, params: ReadResourceRequestParams) -> ReadResourceResult:
-    """What a URI points at, as JSON; raises `MCPError` for one that points at nothing."""
+    """The content of a URI, as JSON; raises `MCPError` for one that names nothing."""
     address = checked_address(params.uri)
     try:
         read, ttl_ms = await _read(ctx.lifespan_context, address)
@@ -98,7 +98,7 @@ async def read_resource(ctx: RequestContext, params: ReadResourceRequestParams) 
 
 
 def checked_address(uri: str) -> Address:
-    """What a URI points at; raises `MCPError` for one that cannot point at a resource of ours."""
+    """The resource that a URI names; raises `MCPError` for one that cannot name a resource of this server."""
     address = address_of(uri)
     if address is None:
         raise _unknown(uri)
@@ -113,12 +113,12 @@ def checked_address(uri: str) -> Address:
 
 
 async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any], int]:
-    """The JSON of a resource, and for how many milliseconds it may be kept."""
+    """The JSON of a resource, and for how many milliseconds it may be cached."""
     service = context.service
     match address:
         case Address("task", str(task_id)):
             task = await task_of(context, task_id)
-            output = task_output(task, context.reading(task_id), intent=await intent_of(service, task_id))
+            output = task_output(task, context.reading(task_id), intent=await owning_intent(service, task_id))
             return output.wire(), KEPT_MS if _is_final(task) else 0
         case Address("asset", str(asset_id)):
             return asset_output(await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)).wire(), 0
@@ -128,7 +128,7 @@ async def _read(context: ServerContext, address: Address) -> tuple[dict[str, Any
 
 
 def _is_final(task: Task) -> bool:
-    """Whether nothing of the task will change; a film that is owed may still turn up."""
+    """Whether nothing of the task will change; a success without its film may still get it."""
     return task.is_terminal and (task.status != "SUCCEEDED" or bool(task.artifacts))
 
 
@@ -139,7 +139,7 @@ def _output(context: ServerContext, known: HistoryEntry) -> TaskOutput:
 
 
 def _entries(known: Iterable[HistoryEntry]) -> Iterator[Resource]:
-    """The entries of those that are tasks; an unclear submit has no address of its own."""
+    """The entries of those that are tasks; an unclear submit has no URI of its own."""
     for each in known:
         task = each if isinstance(each, Intent) else each.task
         if task.task_id is not None:

@@ -1,7 +1,7 @@
-"""The requests of those who want to hear of changes: subscribe and listen, each in the way of its era.
+"""Requests for change notifications: subscribe in the 2025 protocols, `subscriptions/listen` in 2026-07-28.
 
-Whoever wants to hear of a task has it followed, at the pace of somebody who waits, until it ends or he is gone; whoever
-wants to hear of all has those that are followed read at that pace.
+A subscribed task is followed at the pace of a waiting call until it ends or its subscriber is gone. While the list
+of tasks is subscribed to, every followed task is read at that pace.
 """
 
 from mcp.shared.exceptions import MCPError
@@ -30,9 +30,9 @@ _FULL = f"One client can hear of {MOST_URIS} resources at a time: unsubscribe fr
 
 
 async def send_updates(ctx: RequestContext, _params: NotificationParams) -> None:
-    """Tells a client of the 2025 protocols of changes for as long as its connection lasts.
+    """Sends notifications to a client of the 2025 protocols for as long as its connection lasts.
 
-    It begins with `notifications/initialized`, and the SDK cancels it when the connection is gone, however it went.
+    It starts at `notifications/initialized`; the SDK cancels it when the connection is gone, for whatever reason.
     """
     context = ctx.lifespan_context
     try:
@@ -47,7 +47,10 @@ async def send_updates(ctx: RequestContext, _params: NotificationParams) -> None
 
 
 async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
-    """Subscribes the connection to a resource; a second time changes nothing. Raises `MCPError` for what is none."""
+    """Subscribes the connection to a resource; a repeat changes nothing.
+
+    Raises `MCPError` for an unknown resource, above the limit, and without a connection that can be notified.
+    """
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.is_full and not connection.hears_of(address, params.uri):
         raise MCPError(INVALID_REQUEST, _FULL)
@@ -57,7 +60,10 @@ async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> Empt
 
 
 async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:
-    """Takes a subscription back, under the spelling of the URI that it was made with; without one, does nothing."""
+    """Removes the subscription made with this spelling of the URI; without one, does nothing.
+
+    Raises `MCPError` for an unknown resource, and without a connection that can be notified.
+    """
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.drop(address, params.uri):
         ctx.lifespan_context.observers.remove([address])
@@ -65,7 +71,10 @@ async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> 
 
 
 async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-    """Serves a listening stream of 2026-07-28, for what of the wishes this server has news of."""
+    """Serves a `subscriptions/listen` stream, for those of the requested notifications that this server sends.
+
+    Raises `MCPError` for an unknown resource, above the limit, and for `taskIds` without the Tasks extension.
+    """
     wanted = params.notifications
     if (wanted.model_extra or {}).get("taskIds") and not protocol_tasks.declared(ctx):
         raise protocol_tasks.undeclared()

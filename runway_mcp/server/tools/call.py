@@ -1,6 +1,6 @@
-"""Dispatch of tool calls: validated arguments in, one result out, every failure told as a result.
+"""Dispatches tool calls: arguments are validated, and every failure but an unknown tool is a result.
 
-What spends is begun once and belongs to the process; a call that ends, for whatever reason, leaves it running.
+A submit is begun once and belongs to the process: it goes on when its call ends, for whatever reason.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ from runway_mcp.server.contract.task_results import (
     failure_output,
     with_day,
 )
-from runway_mcp.server.contract.text import quoted
+from runway_mcp.server.contract.text import in_quotes
 from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import TaskState, declared
@@ -67,13 +67,13 @@ async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | Non
 async def call_tool(
     ctx: RequestContext, params: CallToolRequestParams
 ) -> CallToolResult | TaskState | InputRequiredResult:
-    """Makes one call; raises `MCPError` for an unknown tool, and tells every other failure as a result.
+    """Makes one call; raises `MCPError` for an unknown tool, every other failure is a result.
 
-    While the call runs its host hears something at least every ten seconds, if it asked for progress.
+    If the host asked for progress, it is notified at least every ten seconds.
     """
     arrived = anyio.current_time()
     if params.name not in _RUN:
-        raise MCPError(INVALID_PARAMS, f"Unknown tool {quoted(params.name)}. The tools are {', '.join(_RUN)}.")
+        raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(params.name)}. The tools are {', '.join(_RUN)}.")
     context = ctx.lifespan_context
     model, _ = _RUN[params.name]
     arguments, waits = plain_arguments(model, params.arguments or {}), context.waits
@@ -99,7 +99,7 @@ async def call_tool(
 
 
 async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredResult:
-    """The result of a call, whatever happens but its cancellation."""
+    """The result of a call or of its failure; only cancellation passes through."""
     model, run = _RUN[call.asked.tool]
     try:
         _ = call.context.service
@@ -111,7 +111,7 @@ async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredRes
         return await _failed(failure, call)
     except RunwayError as error:
         return await _failed(failure_of(error), call)
-    except Exception as error:  # noqa: BLE001  whatever it is, the host must hear what it means for the user's money
+    except Exception as error:  # noqa: BLE001  the result must say whether credits may be gone
         log_crash(call.asked.tool, error)
         return await _failed(_crash(call), call)
 
@@ -133,9 +133,9 @@ async def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResu
 
 
 def _crash(call: Call) -> Failure:
-    """What a fault of our own means: once a submit has begun, only looking tells whether it was charged.
+    """The failure of a crash; once a submit has begun, whether it was charged is unknown.
 
-    The intent of a begun submit is in the ledger, so the identical call is its twin and posts nothing.
+    The intent of a begun submit is in the ledger, so the identical call is a duplicate and posts nothing.
     """
     if call.accepted is not None:
         message = f"{CRASHED} The task was accepted before, as {call.accepted.task_id}, and goes on."

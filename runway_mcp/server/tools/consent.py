@@ -1,8 +1,7 @@
-"""Asks the person behind a host before credits are spent, in the way of the host's protocol.
+"""Asks the user before credits are spent, by an elicitation form.
 
-Under 2026-07-28 the question is the answer of the call, and the host makes the call again with the person's answer; in
-the 2025 protocols the question is a request in the middle of the call. What ties question and answer together is a
-quote: the ledger takes it once, for the arguments that it was made for. Under 2026-07-28 it travels sealed.
+Under 2026-07-28 the call returns the question, and the host repeats the call with the answer; in the 2025 protocols the
+question is a request during the call. The question carries a quote, which can be used once, for its own arguments.
 """
 
 import json
@@ -31,18 +30,16 @@ _FORM: ElicitRequestedSchema = {
     "required": ["ok"],
 }
 
-# A person has at least so long to answer, however short the wait of the call is, in seconds.
+# The least time that the user has to answer, in seconds, however short the wait of the call is.
 _THINKING_SECONDS = 20.0
 
 Reply = Literal["yes", "no", "unasked", "unanswered"] | InputRequiredResult
-"""What the person says; `unasked` if the host cannot ask, `unanswered` if no answer came in time; a result is the
-question itself.
-"""
+"""The user's answer; `unasked` if the host cannot ask, `unanswered` if too late; a result is the question."""
 
 
 @dataclass(frozen=True)
 class EarlierReply:
-    """What a person answered to the question that an earlier call of the same arguments returned."""
+    """The user's answer to the question that an earlier call of the same arguments returned."""
 
     quote: str
     agreed: bool
@@ -50,20 +47,20 @@ class EarlierReply:
 
 @dataclass(frozen=True)
 class Person:
-    """The person behind the host of one call."""
+    """The user behind the host of one call."""
 
     ctx: RequestContext
     params: CallToolRequestParams
 
     def answered(self) -> EarlierReply | None:
-        """The answer that this call brings along; the state around it was sealed by this process."""
+        """The answer that this call carries; None if it carries none. Its state was sealed by this process."""
         if not self.params.request_state:
             return None
         state: dict[str, Any] = json.loads(self.params.request_state)
         return EarlierReply(str(state["quote"]), _agrees((self.params.input_responses or {}).get(_QUESTION)))
 
     async def ask(self, question: str, quote: Quote, *, deadline: float) -> Reply:
-        """Asks whether to spend what the quote covers; waits until the deadline, and for twenty seconds at least."""
+        """Asks whether to spend what the quote covers; waits until the deadline, and 20 seconds at least."""
         if not self._can_fill_forms():
             return "unasked"
         if self.ctx.protocol_version == _MODERN:

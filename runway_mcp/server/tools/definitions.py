@@ -1,7 +1,7 @@
 """The tools as hosts see them: names, titles, descriptions, hints and schemas, and the README's table of them.
 
-Descriptions follow one order: what it does, when to use it and when another tool, what it does to the world, what to
-call next. They say nothing that the schemas say.
+Each description says what the tool does, when to use it or another one, its effects, and what to call next. It repeats
+nothing that the schemas say.
 """
 
 from typing import cast
@@ -21,6 +21,7 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 returns the same film; for another take give another seed.
 5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (get_task).
 6. Links to films die within two days; get_task gives fresh ones."""
+"""The server's instructions to a model."""
 
 _EXTEND_VIDEO = (
     "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
@@ -45,7 +46,7 @@ _LIST_ASSETS = (
     "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
 )
 
-# Hosts load all definitions at once and a model pays for each character: `extend_video` alone has these written out.
+# All definitions take up a model's context at once, so `extend_video` alone has these written out.
 _IN_SHORT: Schema = {
     "status": {"type": "string"},
     "video": {"type": "object", "description": "As in extend_video."},
@@ -97,13 +98,13 @@ TOOLS: dict[str, Tool] = {
 
 
 def input_schema(name: str) -> Schema | None:
-    """A tool's input schema, or None when there is no such tool."""
+    """A tool's input schema; None for an unknown tool."""
     tool = TOOLS.get(name)
     return tool.input_schema if tool else None
 
 
 def tools_table() -> str:
-    """The README's table of tools, in Markdown, without a line end at its end."""
+    """The README's table of tools, in Markdown, without a final line end."""
     rows = ["| tool | arguments | does |", "|---|---|---|"]
     for tool in TOOLS.values():
         required = tool.input_schema.get("required", [])

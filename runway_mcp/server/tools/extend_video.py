@@ -1,4 +1,4 @@
-"""What `extend_video` does: answers a request that was submitted before, prices it, or submits it once and waits."""
+"""The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
 from dataclasses import replace
 
@@ -20,15 +20,15 @@ from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
-# Within so many seconds a call that named no wait hears of another call's POST.
+# How long a call that named no wait waits for another call's POST, in seconds.
 _ANSWERED_WITHIN = 3.0
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
-    """Answers a request that was submitted before; else plans it, and tells the plan or submits it once and waits.
+    """The task of a request that was submitted before; else its plan, or its one submit and the wait for it.
 
-    Where the user's policy ask for it, the result may be a question to the person instead. A host that takes tasks gets
-    one as soon as the task is known.
+    Where the policy asks for consent, the result may be the question. A host that takes protocol tasks gets one as soon
+    as the task is known. Raises `Failure` and `RunwayError`.
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
@@ -64,10 +64,10 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
 
 
 async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:
-    """The wish with its clip's long id, and the intent that answers it, if there is one.
+    """The request with its clip's assetId, and the intent that answers it, if there is one.
 
-    The ledger is asked first, so that a paid film comes back although its clip is gone or upstream is away; a name may
-    belong to another clip today, so there upstream goes first.
+    An id is looked up in the ledger first, so that a paid film is returned even if its clip is gone or upstream fails.
+    A name may belong to another clip by now, so upstream resolves it first.
     """
     if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish, dry=dry)) is not None:
         return wish, earlier
@@ -93,12 +93,12 @@ async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, 
 
 
 def _patience(arguments: ExtendVideo) -> float | None:
-    """For how long a call waits for the outcome of another call's POST: briefly, unless it named a wait."""
+    """How long a call waits for the outcome of another call's POST: briefly, unless it named a wait."""
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
 async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> TaskOutput | TaskState:
-    """The film at the end of the wait, or where the task stands; an earlier submit is told at once by default."""
+    """The film at the end of the wait, or where the task stands; a duplicate that names no wait does not wait."""
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
         if call.takes_tasks:
@@ -119,9 +119,9 @@ _CALLED_BACK = (
 
 
 async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
-    """A dry run: price, balance, what is left, whether the caps allow it, and a quote to confirm it with.
+    """A dry run: price, balance, extensions left, whether the caps allow it, and a quote where one is needed.
 
-    A request that was submitted before under another spelling of its clip is told as that.
+    A request that was submitted before under another spelling of its clip gets its earlier intent.
     """
     earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id), dry=True)
     if earlier is not None:
@@ -141,12 +141,12 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
 
 async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
-    """The plan of an extension, as far as there is time to read."""
+    """The plan of an extension, within the seconds that are left for reads."""
     seconds = _reading(call, deadline, dry=dry)
     return await plan_of(call.context, wish, seconds=seconds, patience=seconds / 3)
 
 
 def _reading(call: Call, deadline: float, *, dry: bool) -> float:
-    """How many seconds are left to read in, so that a submit, if there is one to be, has those that it needs."""
+    """How many seconds are left for reads; unless it is a dry run, the submit keeps those that it needs."""
     reserve = 0.0 if dry else ANSWER_PATIENCE
     return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()

@@ -1,4 +1,4 @@
-"""What `get_task` does: reads a task, and waits for its end as long as was asked."""
+"""The tool `get_task`: reads a task, and waits for its end within the deadline."""
 
 import anyio
 
@@ -8,17 +8,17 @@ from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.protocol_tasks import TaskState, handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.tools.running_call import Call, waited
-from runway_mcp.tasks.history import intent_of
+from runway_mcp.tasks.history import owning_intent
 
 
 async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
-    """Reads a task; waits for its end as long as was asked, or leaves that to a host that takes tasks."""
+    """The task at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
     task = await read_named(context, task_id, wait=deadline - anyio.current_time())
-    intent = await intent_of(context.service, task.task_id)
+    intent = await owning_intent(context.service, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await waited(call, task, deadline)

@@ -1,4 +1,4 @@
-"""What `list_assets` does: reads a page of assets, each with the verdict whether it can be extended."""
+"""The tool `list_assets`: a page of assets, each with the verdict whether it can be extended."""
 
 from runway_mcp.server.contract.arguments import ListAssets
 from runway_mcp.server.contract.asset_results import assets_output
@@ -8,11 +8,11 @@ from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.listing import Page, list_page
 
 LISTING_SECONDS = 40.0
-"""What a listing gets however long the wait may be, in seconds."""
+"""The longest time for a page, in seconds, however long the configured wait is."""
 
 
 async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
-    """Reads a page of assets with the verdicts on them."""
+    """A page of assets with their verdicts; raises `Failure` and `RunwayError`."""
     service, settings = call.context.service, call.context.settings
     page = Page(
         arguments.media_type,

@@ -1,4 +1,4 @@
-"""One tool call under way: what it may reach, how long it may take, and its wait for a task."""
+"""One tool call in progress: what it may reach, its deadline, and its wait for a task."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from runway_mcp.server.progress import Progress
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.tasks.follow.waiting import wait_for
 
-# After so many seconds without upstream's word on a task, since reads fail, the result says so.
+# After so many seconds of failed reads of a task, the result says so.
 _SILENCE = 10.0
 
 _SILENT = (
@@ -24,9 +24,8 @@ _SILENT = (
 class Call:
     """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
 
-    `takes_tasks` tells that its host follows a task of the protocol by itself instead of waiting for the result;
-    `default_wait` and `longest_wait` are how many seconds it waits if it names no wait, and at most; `note` is one more
-    sentence for its result, whatever that will be.
+    Times are the event loop's, waits are seconds. `takes_tasks` tells that the host follows protocol tasks itself;
+    `default_wait` holds if the call names no wait; `note` is added to the summary of its result, whatever that is.
     """
 
     context: ServerContext
@@ -42,11 +41,11 @@ class Call:
     accepted: Task | None = None
 
     def remark(self, sentence: str) -> None:
-        """Adds a sentence to what the result will say."""
+        """Adds a sentence to the summary of the result."""
         self.note = f"{self.note} {sentence}" if self.note else sentence
 
     def deadline(self, wanted: int | None) -> float:
-        """When the call must return for a wanted wait (None: the default); notes if that was cut."""
+        """When the call must return for a wait of `wanted` seconds (None: the default); remarks a wait that was cut."""
         most, granted = self.context.settings.wait_seconds, self.longest_wait
         if wanted is None:
             return self.arrived + self.default_wait
@@ -58,7 +57,7 @@ class Call:
 
 
 async def waited(call: Call, task: Task, deadline: float) -> Task:
-    """The task at its end, or as it was last told; remarks if upstream has not told of it for long."""
+    """The task at its end, or as last read at the deadline; remarks that upstream has failed for long."""
     watcher = call.context.service.watcher
     if deadline > anyio.current_time():
         task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)

@@ -1,4 +1,4 @@
-"""The spend of an `extend_video` call: the user's policy, the person's consent where they ask for it, the submit."""
+"""The spend of an `extend_video` call: the policy, the user's consent where the policy asks for it, the submit."""
 
 import logging
 from dataclasses import replace
@@ -26,7 +26,7 @@ _SAID_NO = "The user was asked and did not agree to the spend, so nothing was su
 
 
 def policy_of(settings: Settings, quote: str | None = None) -> SpendPolicy:
-    """The policy that the settings make, with the quote that a call brings along."""
+    """The policy of the settings, with the quote that a call carries."""
     return SpendPolicy(
         per_call=settings.max_credits_per_call,
         per_day=settings.max_credits_per_day,
@@ -45,10 +45,10 @@ async def spend(
     say: Say,
     patience: float | None,
 ) -> Submitted | InputRequiredResult:
-    """Submits a plan within the policy, or returns the question that the host must put to the person first.
+    """Submits a plan within the policy, or returns the question that the host must put to the user first.
 
-    `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and what a
-    submit ends in.
+    `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and those of
+    the submit.
     """
     earlier, submissions = person.answered(), context.service.submissions
     if earlier is not None and not earlier.agreed:
@@ -78,7 +78,7 @@ async def spend(
 
 
 async def day_of(context: ServerContext) -> Day | None:
-    """How the cap of a day stands; None where there is none, and where the ledger cannot tell."""
+    """How the cap of a day stands; None without a cap, and if the ledger fails."""
     limit = context.settings.max_credits_per_day
     if limit is None:
         return None
@@ -90,7 +90,7 @@ async def day_of(context: ServerContext) -> Day | None:
 
 
 async def offer(context: ServerContext, plan: Plan) -> Quote | None:
-    """A quote for a plan, in the ledger; None if the ledger cannot take it, which a submit would say as well."""
+    """A quote for a plan, kept in the ledger; None if the ledger fails, which a submit would report as well."""
     try:
         return await context.service.ledger.offer(arguments_key(plan))
     except LedgerError as error:
@@ -99,7 +99,7 @@ async def offer(context: ServerContext, plan: Plan) -> Quote | None:
 
 
 async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
-    """Why the caps, or a ledger that cannot be used, would refuse a plan now, for a dry run; None if they would not."""
+    """Why the caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
     policy = policy_of(context.settings)
     try:
         await context.service.ledger.check(plan.cost, policy=policy)

@@ -1,7 +1,7 @@
-"""The address that upstream calls: open to everybody who knows a token, and worth next to nothing to anybody else.
+"""The HTTP endpoint that upstream calls back; it needs no access token, only the token of an intent.
 
-Whoever posts here has neither the access token nor one of our host names, so the route is exempt from those checks. It
-reads little, believes nothing and answers at once.
+Upstream has neither the access token nor an allowed host name, so the route is exempt from those checks. It reads
+little, believes nothing and responds at once.
 """
 
 import logging
@@ -16,22 +16,22 @@ from runway_mcp.tasks.callbacks import PATH
 from runway_mcp.tasks.store.database import LedgerError
 
 MOST_READ = 65_536
-"""So many bytes of a body are kept; a longer one is taken to say nothing."""
+"""How many bytes of a body are kept; a longer one counts as empty."""
 
 MOST_PASSED = 16 * 1_048_576
-"""So many bytes may pass by unread, because most callers hear no answer before they have said all."""
+"""How many bytes are received in all, because most clients read no response before they have sent everything."""
 
 READ_SECONDS = 3.0
-"""For so long a body may take to arrive; a slower one is taken to say nothing."""
+"""How long a body may take to arrive, in seconds; a slower one counts as empty."""
 
 _log = logging.getLogger(__name__)
 
 Take = Callable[[str, Callable[[], Awaitable[bytes]]], Awaitable[bool]]
-"""Takes a token and a way to read the body; tells whether there is such an address. See `Callbacks.take`."""
+"""Takes a token and a function that reads the body; returns whether the token is known. See `Callbacks.take`."""
 
 
 def callback_route(take: Take) -> Route:
-    """The route of callbacks: 200 `ok` for the address of an intent whatever the body, 404 for any other."""
+    """The route of callbacks: 200 for an intent's token, whatever the body; 404 for others; 503 without a ledger."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -45,7 +45,7 @@ def callback_route(take: Take) -> Route:
 
 
 async def _body(request: Request) -> bytes:
-    """The body, or nothing if it is too long, too slow or cut off."""
+    """The body; empty if it is too long, too slow or cut off."""
     read, passed = bytearray(), 0
     with anyio.move_on_after(READ_SECONDS):
         try:

@@ -1,7 +1,7 @@
-"""Serves a stream to hosts of either era, also to one that probes for the newer and then shakes hands in the older.
+"""Serves one stream to a host of either era.
 
-The SDK ties a connection to the era of its first request. A host may ask `server/discover` first, not wait for the
-answer, and send `initialize`: that is a host of the older era, whatever it asked before.
+The SDK ties a connection to the era of its first request. A host may probe with `server/discover` and send `initialize`
+without waiting for the response: it is served in the older era.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from mcp_types import JSONRPCRequest
 
 
 async def serve_either_era(server: Server[Any], read: Any, write: Any, state: Any) -> None:
-    """Serves until the stream ends, and closes both; `state` is the open lifespan of the server."""
+    """Serves until `read` ends, and closes both streams; `state` is the open lifespan of the server."""
     opening: SessionMessage | None = None
     async with write, read:
         while True:
@@ -33,14 +33,14 @@ async def serve_either_era(server: Server[Any], read: Any, write: Any, state: An
 async def _serving(
     server: Server[Any], write: Any, state: Any
 ) -> AsyncGenerator[MemoryObjectSendStream[SessionMessage | Exception]]:
-    """One loop of the SDK, tied to one era; what was sent to it is answered before it ends."""
+    """One loop of the SDK, tied to one era; it handles all that it was sent before it ends."""
     inbox, read = anyio.create_memory_object_stream[SessionMessage | Exception]()
     outbox, written = anyio.create_memory_object_stream[SessionMessage]()
 
     async def forward() -> None:
         async with written:
             async for message in written:
-                # A host that has stopped reading ends the transport, and by that this.
+                # A host that stopped reading ends the transport, which ends this loop.
                 with contextlib.suppress(anyio.BrokenResourceError):
                     await write.send(message)
 
@@ -54,7 +54,7 @@ async def _serving(
 async def _relayed(
     read: Any, inbox: MemoryObjectSendStream[SessionMessage | Exception], opening: SessionMessage | None
 ) -> SessionMessage | None:
-    """Hands messages on until the stream ends (None), or until a handshake comes after nothing but a probe."""
+    """Relays messages until the stream ends (None), or until `initialize`, which it returns, follows only a probe."""
     only_probed = opening is None
     if opening is not None:
         await inbox.send(opening)
@@ -70,6 +70,6 @@ async def _relayed(
 
 
 def _method(message: SessionMessage | Exception) -> str | None:
-    """The method of a request; None for everything else."""
+    """The method of a request; None for every other message."""
     request = message.message if isinstance(message, SessionMessage) else None
     return request.method if isinstance(request, JSONRPCRequest) else None

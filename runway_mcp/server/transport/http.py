@@ -1,11 +1,6 @@
-"""MCP over HTTP: one app that speaks every revision at `/mcp`, and on wish the older HTTP+SSE transport.
+"""MCP over HTTP: one app with `/mcp` for every revision and, if asked for, the older HTTP+SSE transport.
 
 The server's lifespan is entered once per process, and every session, request and connection shares its state.
-
-At `/mcp` a client of the handshake era (up to 2025-11-25) gets a session, because only a session carries cancellation,
-resource updates and questions to the user. Not every client keeps one: some hosts forget the session id, and some
-connectors send a 2026-07-28 body under a 2025-11-25 header. Whoever names no session and does not open one is served
-request by request. Clients of 2026-07-28 never have sessions.
 """
 
 import json
@@ -36,9 +31,10 @@ from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
 
 MAX_BODY = 1_048_576
-"""The largest request body in bytes; no call of ours comes near it."""
+"""The largest request body, in bytes; no tool call comes near it."""
 
 Transport = Literal["http", "sse"]
+"""`http` serves `/mcp` alone, `sse` the older HTTP+SSE transport as well."""
 
 
 def create_app(
@@ -48,7 +44,7 @@ def create_app(
     access_token: SecretStr | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> Starlette:
-    """The ASGI app of a server; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`. It may be started once."""
+    """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`."""
     endpoints = _Endpoints(server)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
@@ -69,9 +65,9 @@ async def _health(_: Request) -> Response:
 
 
 class _Endpoints:
-    """The ways into one server; `open` is their lifetime, and nothing comes in outside it.
+    """The HTTP endpoints of one server; they serve only while `open` is entered.
 
-    The SDK's security settings stay off, because `access_guard` has checked the request before it comes here.
+    The SDK's security settings stay off, because `access_guard` checks each request first.
     """
 
     def __init__(self, server: Server[Any]) -> None:
@@ -86,8 +82,8 @@ class _Endpoints:
             def already_open(_: Server[Any]) -> nullcontext[Any]:
                 return nullcontext(state)
 
-            # Each of the SDK's session keepers enters the lifespan of the server that it is given. Both get one that
-            # differs in nothing but that its lifespan is already entered.
+            # Each session manager of the SDK enters the lifespan of its server. Both get a copy of the server whose
+            # lifespan is entered already.
             entered = copy(self._server)
             entered.lifespan = already_open
             self._state = state
@@ -97,12 +93,18 @@ class _Endpoints:
                 yield
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
-        """Takes a callback of upstream's; False if no submit of ours gave out its address."""
+        """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
         service = self._state.open_service if isinstance(self._state, ServerContext) else None
         return service is not None and await service.callbacks.take(token, read)
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request in its session, in a session of its own if it is `initialize`, or else by itself."""
+        """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.
+
+        Clients of the handshake era (up to 2025-11-25) get sessions, because only a session carries cancellation,
+        resource updates and questions to the user. Some hosts forget the session id, and some connectors send a
+        2026-07-28 body under a 2025-11-25 header; those are served request by request. Clients of 2026-07-28 never have
+        sessions.
+        """
         request = Request(scope, receive)
         session = request.headers.get(MCP_SESSION_ID_HEADER)
         if request.method == "POST":
@@ -114,7 +116,7 @@ class _Endpoints:
         elif session is not None:
             await self._sessions.handle_request(scope, receive, send)
         else:
-            # Without a session there is no stream to listen to and nothing to delete.
+            # Without a session there is no stream to open and nothing to delete.
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
     async def _post(self, session: str | None, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +130,7 @@ class _Endpoints:
         if session is None or "method" not in message or message.get("id") is None:
             await way.handle_request(scope, receive, send)
         elif key in self._in_flight:
-            # The SDK would hand the first request's stream to the second, and leave the first without an end.
+            # The SDK would give the first request's stream to the second, and never respond to the first.
             await _refusal(INVALID_REQUEST, "A request with this id is still being answered.")(scope, receive, send)
         else:
             self._in_flight.add(key)
@@ -138,15 +140,15 @@ class _Endpoints:
                 self._in_flight.discard(key)
 
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one HTTP+SSE connection for as long as its stream is open."""
+        """Serves one HTTP+SSE connection while its stream is open."""
         async with self.messages.connect_sse(scope, receive, send) as (read, write):
             await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
 
 
 def _message(body: bytes) -> dict[str, Any] | Response:
-    """The JSON-RPC message in a body, or the answer to a body that holds none.
+    """The JSON-RPC message in a body, or the error response to a body without one.
 
-    The SDK's own answer would quote the body, in the words of a library.
+    The SDK's own response would quote the body, in a library's words.
     """
     try:
         message: object = pydantic_core.from_json(body)
@@ -157,7 +159,7 @@ def _message(body: bytes) -> dict[str, Any] | Response:
     except ValidationError:
         return _refusal(INVALID_REQUEST, "The body is no JSON-RPC 2.0 message.")
     read = cast("dict[str, Any]", message)
-    # The SDK takes a request with an id of another type for a notification, and would leave it without an answer.
+    # The SDK takes a request with an id of another type for a notification, and would never respond to it.
     if isinstance(read.get("id", ""), bool) or not isinstance(read.get("id", ""), str | int):
         return _refusal(INVALID_REQUEST, "The id of a JSON-RPC 2.0 message is a text or a whole number.")
     return read
@@ -168,7 +170,7 @@ def _refusal(code: int, message: str) -> Response:
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:
-    """A receive channel that begins with the body, which has been read from `receive` already."""
+    """A receive channel that replays the body, which was read from `receive` already."""
     unread = [body]
 
     async def replay() -> Message:

@@ -1,8 +1,7 @@
-"""What a request must show before anything of it is parsed: the access token, and a Host and Origin that are ours.
+"""Checks each HTTP request before any of it is parsed: the access token, and allowed Host and Origin headers.
 
-The checks stand before all routes alike, but for two. `/healthz` is open, since whatever watches a process calls it by
-address and without a token, and it tells nothing but that the process is up. `/callbacks/` is, since upstream knows
-neither our token nor our names; what arrives there is never believed.
+Two paths are exempt: `/healthz`, since health checks have no token and learn only that the process is up;
+`/callbacks/`, since upstream knows neither the token nor the names, and is never believed.
 """
 
 import hmac
@@ -18,15 +17,16 @@ from runway_mcp.settings import is_loopback
 from runway_mcp.tasks.callbacks import PATH
 
 HEALTH = "/healthz"
+"""The path of the health check."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def refusal_to_listen(host: str, *, access_token: SecretStr | None, allowed_hosts: tuple[str, ...]) -> str | None:
-    """Why the server must not listen on `host`, in one line that names what to set; None where it may.
+    """Why the server must not bind to `host`, in one line that names what to set; None where it may.
 
-    Whoever reaches the server spends its owner's credits, so beyond this machine it takes both a token that strangers
-    do not have and the names under which it may be addressed.
+    A client that reaches the server spends its owner's credits, so beyond this machine it takes both an access token
+    and allowed host names.
     """
     if is_loopback(host):
         return None
@@ -36,7 +36,7 @@ def refusal_to_listen(host: str, *, access_token: SecretStr | None, allowed_host
 
 
 def host_rules(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
-    """The Host and Origin headers that are taken: this machine's own names, and the allowed ones in lower case.
+    """The accepted Host and Origin headers: this machine's own names, and the allowed ones in lower case.
 
     A name without a port stands for any port.
     """
@@ -53,10 +53,10 @@ def _with_ports(name: str) -> tuple[str, ...]:
 
 
 def access_guard(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSecuritySettings) -> ASGIApp:
-    """The app behind its door: 401 without the token (where one is set), 421 for a strange Host, 403 for an Origin."""
+    """The app with its checks: 401 without the token (if one is set), 421 for a wrong Host, 403 for a wrong Origin."""
     check = TransportSecurityMiddleware(rules)
 
-    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
@@ -66,18 +66,18 @@ def access_guard(app: ASGIApp, *, access_token: SecretStr | None, rules: Transpo
             refusal = await check.validate_request(Request(_in_lower_case(scope)))
         await (app if refusal is None else refusal)(scope, receive, send)
 
-    return door
+    return guarded
 
 
 def _in_lower_case(scope: Scope) -> Scope:
-    """The same request with its Host and Origin in lower case, as names are compared."""
+    """The request with its Host and Origin in lower case, as names are compared."""
     named = (b"host", b"origin")
     headers = [(name, value.lower() if name in named else value) for name, value in scope["headers"]]
     return {**scope, "headers": headers}
 
 
 def _bears(headers: Headers, access_token: SecretStr) -> bool:
-    """Whether the one Authorization header is this bearer token; how long that takes tells nothing of the token."""
+    """Whether the one Authorization header is this bearer token, compared in constant time."""
     given = headers.getlist("authorization")
     scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
     expected = access_token.get_secret_value().encode()

@@ -1,4 +1,4 @@
-"""Runs an HTTP app on a socket until a signal asks for the end, and ends it in a bounded time."""
+"""Runs an HTTP app on a socket until SIGINT or SIGTERM, and ends it in a bounded time."""
 
 import socket
 from collections.abc import Callable, Generator
@@ -13,30 +13,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runway_mcp.server.transport.signals import stop_signals
 
 GRACE_SECONDS = 1.0
-"""How long calls in progress may go on once the end is asked for; streams that listen would go on for ever."""
+"""How long requests may go on after a stop signal, in seconds; open streams would never end by themselves."""
 
 _LIMIT_SECONDS = 4
-"""How long the process waits for connections that do not close even then."""
+"""How long the process waits for connections that do not close even then, in seconds."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError where the address cannot be had."""
+    """A bound server socket; port 0 takes a free one. Raises `OSError` if the address is not available."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family)
-    # asyncio sends small answers without delay only on sockets that name their protocol.
+    # asyncio sends small responses without delay only on sockets that name their protocol.
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
 def url_of(host: str, listener: socket.socket) -> str:
-    """The URL under which `host` is reached on the port that the socket really has."""
+    """The URL of `host` with the port that the socket really has."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
 async def serve_app(app: Starlette, listener: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Serves the app, its lifespan around everything, until SIGINT or SIGTERM; calls `ready` once it can be reached.
+    """Serves the app, within its lifespan, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
-    To be called in the main thread. Closes the socket. No request is logged, since its URL may hold what is private.
+    Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret.
     """
     closing = anyio.Event()
     config = uvicorn.Config(
@@ -49,14 +49,14 @@ async def serve_app(app: Starlette, listener: socket.socket, *, ready: Callable[
         timeout_graceful_shutdown=_LIMIT_SECONDS,
         ws="none",
     )
-    # The lifespan is entered here, because uvicorn would end the process itself where that fails.
+    # The lifespan is entered here, because uvicorn would exit the process if it fails.
     with listener:
         async with app.router.lifespan_context(app):
             await _BoundedServer(config, closing, ready).serve(sockets=[listener])
 
 
 class _BoundedServer(uvicorn.Server):
-    """Uvicorn with our signals: it would raise them once more at its end, and so spoil the exit code."""
+    """Uvicorn with this package's signals; its own are raised again at its end, which changes the exit code."""
 
     def __init__(self, config: uvicorn.Config, closing: anyio.Event, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -81,7 +81,7 @@ class _BoundedServer(uvicorn.Server):
 
 
 def endable(app: ASGIApp, closing: anyio.Event) -> ASGIApp:
-    """The app whose requests end soon after `closing` is set: streams with a proper last chunk, the others with 503."""
+    """The app, with requests that end soon after `closing` is set: begun responses by a last chunk, others by 503."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         sent: list[Message] = []

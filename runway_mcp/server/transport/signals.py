@@ -1,4 +1,4 @@
-"""How SIGINT and SIGTERM reach whatever is serving: once as a wish to end in order, a second time as an order."""
+"""SIGINT and SIGTERM while a server runs. First signal: graceful stop; a second of the same kind: immediate."""
 
 import signal
 from collections.abc import Callable, Generator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Calls `stop` on the first SIGINT or SIGTERM; the next one ends the process as if nobody listened.
+    """Calls `stop` on the first SIGINT or SIGTERM; a second of the same kind ends the process immediately.
 
     `stop` runs between two bytecodes of the main thread, possibly inside the event loop, so it may only set flags and
-    end streams. To be opened in the main thread, the only one to which Python lets signals come.
+    end streams. Must be entered in the main thread, the only one that may set signal handlers.
     """
 
     def first(number: int, _: object) -> None:

@@ -1,8 +1,7 @@
-"""MCP on the process's own stdin and stdout.
+"""MCP on the process's own stdin and stdout; stdout carries nothing else.
 
-The wire is stdout, and nothing else may reach it: the SDK moves descriptor 1 to stderr while it serves, and what Python
-code prints goes there as well. The server ends in order, its lifespan included, when the host closes stdin, when the
-host stops reading, and on SIGINT or SIGTERM.
+The SDK moves descriptor 1 to stderr while it serves, and Python's prints go there as well. The server ends in order,
+its lifespan included, when the host closes stdin or stops reading, and on SIGINT or SIGTERM.
 """
 
 import contextlib
@@ -25,25 +24,25 @@ _BLOCK = 65_536
 
 
 async def serve_stdio(server: Server[Any]) -> None:
-    """Serves one host until it leaves or a signal asks for the end; to be called in the main thread, once."""
+    """Serves one host until it leaves or a stop signal arrives; must be called once, in the main thread."""
     with _endable_stdin() as end, stop_signals(end):
         try:
             async with stdio_server(stdout=_wire()) as (read, write):
-                # A buffered print would otherwise be flushed onto the wire when the descriptor is put back.
+                # A buffered print would otherwise be flushed to the host when the descriptor is restored.
                 with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as last:
                     last.callback(end)
                     async with server.lifespan(server) as state:
                         await serve_either_era(server, read, write, state)
         except* BrokenPipeError:
-            pass  # the host has stopped reading: an end like any other
+            pass  # the host stopped reading, which is a regular end
 
 
 @contextlib.contextmanager
 def _endable_stdin() -> Generator[Callable[[], None]]:
-    """Puts a relay between stdin and descriptor 0, and gives what ends its stream.
+    """Puts a relay between stdin and descriptor 0, and yields the function that ends its stream.
 
-    A read of stdin blocks its thread until the host sends something, and no cancellation can interrupt it. Ending the
-    relay does, and it looks like a host that closed stdin, so that every end takes the same way.
+    A blocked read of stdin cannot be cancelled. The end of the relay ends it, as if the host had closed stdin, so that
+    every end takes the same path.
     """
     if sys.platform == "win32":  # pragma: no cover - sockets are no descriptors there, and hosts just close stdin
         yield lambda: None
@@ -63,14 +62,14 @@ def _endable_stdin() -> Generator[Callable[[], None]]:
                 relay.sendall(block)
         end()
 
-    # A daemon, since it may be reading when the process ends; for the same reason nobody closes `source`.
+    # A daemon, since it may be reading when the process ends; for the same reason `source` is never closed.
     threading.Thread(target=forward, name="stdin relay", daemon=True).start()
     with relay:
         yield end
 
 
 def _wire() -> anyio.AsyncFile[str] | None:
-    """What the SDK writes to: its own choice, but on Windows a stream that leaves line ends as they are."""
+    """The stream that the SDK writes to: its default (None), but on Windows one that leaves line ends unchanged."""
     if sys.platform != "win32":
         return None
     return anyio.wrap_file(  # pragma: no cover - Windows only

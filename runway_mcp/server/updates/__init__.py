@@ -1,1 +1,1 @@
-"""Updates: who observes which task or resource, and how each is told."""
+"""Observers of tasks, and notifications of changed resources."""

@@ -1,7 +1,6 @@
-"""Tasks that somebody looks at from outside a call: subscribers, listeners, and hosts that poll a task.
+"""Observers outside calls: subscriptions, `subscriptions/listen` and hosts that poll, counted for each task.
 
-Each such task is followed at the pace of somebody who waits, once however many look at it, until it ends or the last of
-them is gone.
+An observed task is followed once, at the pace of a waiting call, until it ends or its last observer is gone.
 """
 
 import logging
@@ -20,10 +19,10 @@ from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.service import TaskService
 
 MOST_POLLED = 256
-"""How many tasks are looked at by hosts that poll; the one that was polled longest ago makes room for the next."""
+"""How many tasks are observed for polling hosts; above it, the one polled longest ago is dropped."""
 
 KEPT_SECONDS = 300.0
-"""For so long what was last seen of a task answers for it; after that it may be forgotten there, or its links old."""
+"""For how long the last state of a task is used, in seconds; later it may be gone, or its links expired."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ _READS_AT_ONCE = 5
 
 @dataclass
 class _Observed:
-    """One task: who looks at it, and what upstream last said of it."""
+    """One task: how many observers it has, and its last state."""
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     count: int = 0
@@ -48,7 +47,7 @@ class _Observed:
 
 
 class Observers:
-    """Who looks at which task. Without a task service it counts, and follows nothing.
+    """How many observers each task has. Without a task service they are counted, and nothing is followed.
 
     `unfinished` gives a task that is followed already, and so need not be read first.
     """
@@ -65,7 +64,7 @@ class Observers:
         self._dismissed: dict[str, None] = {}
 
     def add_task(self, task_id: str, task: Task | None = None) -> None:
-        """One more looks at the task; `task`, where the caller has read it, saves a read. To be ended once."""
+        """Adds an observer, until one `remove_task`; `task`, if the caller has read it, saves a read."""
         observed = self._observed.setdefault(task_id, _Observed())
         observed.count += 1
         if task is not None:
@@ -76,7 +75,7 @@ class Observers:
             self._background.start_soon(self._follow, self._service, task_id, observed)
 
     def remove_task(self, task_id: str) -> None:
-        """One less looks at the task."""
+        """Removes an observer of the task; with the last one the following ends."""
         observed = self._observed[task_id]
         observed.count -= 1
         if not observed.count:
@@ -84,12 +83,12 @@ class Observers:
             del self._observed[task_id]
 
     def add(self, addresses: Iterable[Address]) -> None:
-        """One more looks at each of these resources, the list of all tasks among them; to be taken back by `remove`."""
+        """Adds an observer of each resource, the list of tasks included, until one `remove`."""
         for address in addresses:
             self._turn(address, begin=True)
 
     def remove(self, addresses: Iterable[Address]) -> None:
-        """One less looks at each of these resources."""
+        """Removes an observer of each resource."""
         for address in addresses:
             self._turn(address, begin=False)
 
@@ -100,14 +99,14 @@ class Observers:
             self._service.watcher.observe_all(begin=begin)
 
     def latest(self, task_id: str) -> Task | None:
-        """The task as it was last seen, while somebody looks at it; None if it has to be read."""
+        """The last state of an observed task; None if it has to be read."""
         observed = self._observed.get(task_id)
         if observed is None or anyio.current_time() - observed.seen > KEPT_SECONDS:
             return None
         return observed.task
 
     def expire_after(self, task: Task, seconds: float) -> None:
-        """Somebody who polls looks at the task for so long from now, unless he comes again or leaves."""
+        """Observes the task for a polling host, for `seconds` from now; a later call renews that."""
         task_id, until = task.task_id, anyio.current_time() + seconds
         stay = self._polled.pop(task_id, None)
         if stay is not None and not stay.cancel_called:
@@ -122,14 +121,14 @@ class Observers:
             self._drop(next(iter(self._polled)))
 
     def dismiss(self, task_id: str) -> None:
-        """Whoever polls the task says that he does not look at it any more."""
+        """Ends the observation of the task for polling hosts."""
         self._drop(task_id)
         self._dismissed[task_id] = None
         if len(self._dismissed) > MOST_POLLED:
             del self._dismissed[next(iter(self._dismissed))]
 
     def was_dismissed(self, task_id: str) -> bool:
-        """Whether somebody who polled the task said that he would not look at it any more, the newest such only."""
+        """Whether a polling host dismissed the task; the newest `MOST_POLLED` are remembered."""
         return task_id in self._dismissed
 
     def _drop(self, task_id: str) -> None:
@@ -155,12 +154,12 @@ class Observers:
                 task = observed.task or self._unfinished(task_id) or await self._read(service, task_id)
                 if task is not None:
                     observed.note(await wait_for(service.watcher, task, deadline=math.inf, tell=note))
-            except Exception as error:  # noqa: BLE001  a crash here would end every other task of the process
+            except Exception as error:  # noqa: BLE001  a crash here would end all background work
                 log_crash("the following of a task", error)
         observed.is_followed = False
 
     async def _read(self, service: TaskService, task_id: str) -> Task | None:
-        """The task, however long upstream takes to tell of it; None if it knows of none."""
+        """The task, read again until upstream gives it; None if upstream knows of none."""
         while True:
             try:
                 async with self._reads:

@@ -1,9 +1,6 @@
-"""Who wants to hear of which resource, and how the news reaches him in the way of his protocol.
+"""Notifications of changed resources, to connections of the 2025 protocols and `subscriptions/listen` of 2026-07-28.
 
-In the 2025 protocols a client subscribes on its connection, and each connection has a task of its own that sends what
-is news to it: one that reads slowly, or not at all, holds up nobody else. News that were not sent yet are kept once
-each, so they never pile up. Under 2026-07-28 news are published on a bus, from which the SDK feeds each listening
-stream; a stream with too much unread is ended, and its client listens again.
+A client that reads slowly, or not at all, delays no other, and unsent notifications never pile up.
 """
 
 import math
@@ -23,13 +20,13 @@ from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
 
 MOST_URIS = 100
-"""The most resources that one connection, or one listening stream, hears of; more are refused."""
+"""The most resources that one connection or stream subscribes to; more are refused."""
 
 MOST_CONNECTIONS = 1000
-"""The most connections of the 2025 protocols that are told of changes; later ones are served without."""
+"""The most connections of the 2025 protocols that are notified; later ones are served without notifications."""
 
 MOST_STREAMS = 1000
-"""The most listening streams of 2026-07-28; more are refused."""
+"""The most `subscriptions/listen` streams of 2026-07-28; more are refused."""
 
 _UNREAD = 256
 _QUIET_SECONDS = 1.0
@@ -37,35 +34,38 @@ _REMEMBERED = 1000
 
 
 class Connection:
-    """What one connection of the 2025 protocols wants to hear of, and what it has not been told yet."""
+    """The subscriptions of one connection of the 2025 protocols, and its unsent notifications, once each.
+
+    They are sent by a background task of its own.
+    """
 
     def __init__(self) -> None:
         self._spellings: dict[Address, set[str]] = {}
         self._unsent: dict[str | None, None] = {}
-        self._has_news = anyio.Event()
+        self._has_unsent = anyio.Event()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """What it is subscribed to."""
+        """The resources that it is subscribed to."""
         return tuple(self._spellings)
 
     @property
     def is_full(self) -> bool:
-        """Whether it is subscribed to as much as it may be."""
+        """Whether it has as many subscriptions as it may have."""
         return sum(map(len, self._spellings.values())) >= MOST_URIS
 
     def hears_of(self, address: Address, spelling: str) -> bool:
-        """Whether it is subscribed under this spelling of the URI."""
+        """Whether it is subscribed by this spelling of the URI."""
         return spelling in self._spellings.get(address, ())
 
     def add(self, address: Address, spelling: str) -> bool:
-        """Subscribes it under this spelling of the URI; True if it was not subscribed to that resource before."""
+        """Subscribes by this spelling of the URI; True if it is the first subscription to that resource."""
         first = address not in self._spellings
         self._spellings.setdefault(address, set()).add(spelling)
         return first
 
     def drop(self, address: Address, spelling: str) -> bool:
-        """Takes the subscription under this spelling back; True if that was the last one to the resource."""
+        """Removes the subscription by this spelling; True if it was the last one to that resource."""
         if not self.hears_of(address, spelling):
             return False
         self._spellings[address].remove(spelling)
@@ -75,7 +75,10 @@ class Connection:
         return True
 
     def hear(self, addresses: tuple[Address, ...], *, listed: bool) -> None:
-        """Keeps what is news to it, to be told: under its own spelling of the URI, and verbatim."""
+        """Queues notifications of the changed resources that it is subscribed to; if `listed`, of the list too.
+
+        Each goes out under the connection's own spellings of the URI, and verbatim.
+        """
         told = [
             uri
             for address in addresses
@@ -84,21 +87,24 @@ class Connection:
         ]
         self._unsent |= dict.fromkeys([*told, *([None] if listed else [])])
         if self._unsent:
-            self._has_news.set()
+            self._has_unsent.set()
 
     async def tell(self, session: ServerSession) -> None:
-        """Sends whatever is news, for as long as the connection lasts."""
+        """Sends what is queued until it is cancelled."""
         while True:
-            await self._has_news.wait()
-            self._has_news = anyio.Event()
+            await self._has_unsent.wait()
+            self._has_unsent = anyio.Event()
             while self._unsent:
-                news = next(iter(self._unsent))
-                del self._unsent[news]
-                await (session.send_resource_list_changed() if news is None else session.send_resource_updated(news))
+                uri = next(iter(self._unsent))
+                del self._unsent[uri]
+                await (session.send_resource_list_changed() if uri is None else session.send_resource_updated(uri))
 
 
 class Subscriptions:
-    """All who want to hear of changes, in both eras, and what they have heard of."""
+    """The subscribers of both eras, and the last status of each task that they were notified of.
+
+    The SDK feeds the streams of 2026-07-28 from a bus. It ends a stream with too much unread; its client opens another.
+    """
 
     def __init__(self) -> None:
         self._connections: dict[int, tuple[InitializeRequestParams, Connection]] = {}
@@ -110,9 +116,9 @@ class Subscriptions:
 
     @contextmanager
     def connected(self, session: ServerSession) -> Generator[Connection | None]:
-        """The connection of a session, for as long as it lasts; None if it can be told nothing, or is open already.
+        """The connection of a session while it lasts; None if it cannot be notified, or is open already.
 
-        Each connection of the 2025 protocols keeps what its client opened it with, and so is known by that.
+        A connection of the 2025 protocols is identified by its client's `initialize` parameters, which it keeps.
         """
         opened_with = session.client_params
         if opened_with is None or id(opened_with) in self._connections or len(self._connections) >= MOST_CONNECTIONS:
@@ -126,14 +132,14 @@ class Subscriptions:
             del self._connections[id(opened_with)]
 
     def of(self, session: ServerSession) -> Connection | None:
-        """The connection that a request came on, if it can be told of changes."""
+        """The connection that a request came on; None if it is not notified."""
         _, connection = self._connections.get(id(session.client_params), (None, None))
         return connection
 
     async def listen(
         self, ctx: ServerRequestContext[Any], params: SubscriptionsListenRequestParams, spelled: Mapping[str, Address]
     ) -> SubscriptionsListenResult:
-        """Serves one listening stream; `spelled` is what its URIs point at."""
+        """Serves one `subscriptions/listen` stream; `spelled` gives the resources of its URIs."""
         for uri, address in spelled.items():
             self._spelled.setdefault(address, Counter())[uri] += 1
         try:
@@ -145,20 +151,20 @@ class Subscriptions:
                     del self._spelled[address]
 
     def unfinished(self, task_id: str) -> Task | None:
-        """A task that was unfinished when it was last heard of here, so that somebody follows it; its status alone."""
+        """A task whose last status here is not terminal, so that it is followed; only its status is filled in."""
         status = self._seen.get(task_id)
         task = Task(task_id=task_id, status=status) if status else None
         return None if task is None or task.is_terminal else task
 
     async def changed(self, task: Task) -> None:
-        """Tells all who want to know that a task of ours, or one that is followed, has changed or appeared."""
+        """Notifies subscribers that a submitted or followed task has changed or appeared; never raises."""
         try:
             await self._tell(task)
-        except Exception as error:  # noqa: BLE001  whoever brings the news has more to do than to tell them
+        except Exception as error:  # noqa: BLE001  a failed notification must not stop the caller
             log_crash("a change of a task", error)
 
     def _is_due(self, task: Task, before: str | None) -> bool:
-        """Whether the list of tasks is news: at each status, and at progress once a second however many progress."""
+        """Whether to notify of the list of tasks: at each new status, and at progress once a second in all."""
         now = anyio.current_time()
         if task.status == before and now - self._listed_at < _QUIET_SECONDS:
             return False

@@ -1,1 +1,1 @@
-"""Follows unfinished tasks to their end."""
+"""Follower of non-terminal tasks: reads each until its end, for all observers at once."""

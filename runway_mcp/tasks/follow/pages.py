@@ -1,7 +1,7 @@
-"""The list of an account's tasks: which part of it to ask for, and whether it can be believed.
+"""Task list of an account: which page of it to read, and whether to trust it.
 
-Its order is not documented. Newest first is assumed, so that the first rows should do; if they do not, more of them
-are asked for at the next turn, and then the part behind the largest page.
+Its order is undocumented; newest first is assumed. If the first page lacks followed tasks, larger pages are read, and
+then what follows the largest.
 """
 
 import logging
@@ -18,36 +18,36 @@ from runway_mcp.tasks.follow.schedule import Span
 _log = logging.getLogger(__name__)
 
 _SMALLEST, _LARGEST, _GROWTH = 50, 1000, 4
-# In units of the poll interval: for how long a list that does not serve is left alone, and after how long without a
-# change a task is read by itself to check the list: soon while the list has not shown an end yet.
+# In units of the poll interval: how long an unusable list is not read, and after how long without a change a task is
+# read singly to check the list; sooner while the list has not shown an end yet.
 _DISTRUST = 120.0
 _UNCHECKED, _UNCHECKED_PROVEN = 8.0, 60.0
-# So many times older than such tasks get, a task is checked soon all the same.
+# A task that exceeds the usual latest age by this factor is checked sooner all the same.
 _OVERDUE = 1.25
-# How old, in the same units, a task is before the list should show it.
+# The age, in the same units, from which the list should show a task.
 _FRESH = 3.0
-# How often in a row the list may give no answer, or show next to nothing of what is followed.
+# How often in a row the list may go unanswered, or show next to none of the followed tasks.
 _FORGIVEN = 2
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the list."""
+    """A part of the task list: offset and limit."""
 
     offset: int = 0
     limit: int = _SMALLEST
 
     def absences(self, rows: int) -> int | None:
-        """After how many pages in a row that lack a task the list does not show it; None while a page is too small."""
+        """How many pages in a row must lack a task to prove its absence; None while the window is too small."""
         if rows < self.limit and not self.offset:
             return 1
-        # Of two parts that take turns, a task may slip from one to the other in between.
+        # While two windows alternate, a task may move from one to the other between two reads.
         return 3 if self.limit >= _LARGEST else None
 
     def after(self, rows: int, last: int | None, *, missing: bool) -> "Window":
-        """The part to ask for after a page of `rows`, on which `last` is the last row (from 0) of a followed task.
+        """The next window, after a page of `rows` rows whose last followed task is on row `last` (from 0).
 
-        While tasks are `missing` on it the pages grow, and then the two largest ones take turns.
+        While followed tasks are `missing`, the window grows; the two largest windows then alternate.
         """
         if missing and rows >= self.limit < _LARGEST:
             return Window(0, min(_LARGEST, _GROWTH * self.limit))
@@ -55,15 +55,15 @@ class Window:
             return Window(_LARGEST - self.offset, _LARGEST)
         if last is None:
             return Window()
-        # Room for the tasks that are made meanwhile; the page shrinks only if that halves it.
+        # Leaves space for tasks that are made meanwhile; the window shrinks only if that halves it.
         enough = max(_SMALLEST, 2 * last)
         return Window(0, enough) if not self.offset and enough <= self.limit / 2 else self
 
 
 class TaskList:
-    """What an account's list has proved worth so far; outlives the readers of the account.
+    """What is known of an account's task list; outlives the readers of the account.
 
-    `window` is the part to ask for next, `last_read` when any task of the account was last read, in the event loop's
+    `window` is the part to read next; `last_read` is when any task of the account was last read, in the event loop's
     time; `poll` is the poll interval in seconds.
     """
 
@@ -72,7 +72,7 @@ class TaskList:
         self.last_read = -math.inf
         self._poll = poll
         self._again = 0.0
-        self._is_said = False
+        self._is_logged = False
         self._is_proven = False
         self._is_avoided = False
         self._unanswered = 0
@@ -81,16 +81,16 @@ class TaskList:
         self._doubt: tuple[str, tuple[object, ...]] | None = None
 
     def serves(self) -> bool:
-        """Whether the list is worth asking: it has not refused or lied of late, and gave an answer when last asked."""
+        """Whether the list should be read: no distrust is in force, and the last read of it was answered."""
         return anyio.current_time() >= self._again and not self._is_avoided
 
     def unanswered(self) -> None:
-        """Notes that the list gave no answer; a single read comes next, to tell the list from the connection."""
+        """Notes that the list gave no answer; a single read comes next, to show whether the connection fails too."""
         self._unanswered += 1
         self._is_avoided = True
 
     def outdone(self, task: Task) -> None:
-        """Notes what a single read told of a task that is followed."""
+        """Notes the result of a single read of a followed task."""
         self._is_avoided = False
         if task.is_terminal:
             self._poor = 0
@@ -98,17 +98,17 @@ class TaskList:
             self.distrust("it gives no answer while single tasks do")
 
     def distrust(self, why: str) -> None:
-        """Leaves the list alone for a while, and says so once."""
+        """Stops reads of the list for a while, and logs the first time."""
         self._again = anyio.current_time() + _DISTRUST * self._poll
         self._unanswered = self._poor = 0
-        if not self._is_said:
-            self._is_said = True
+        if not self._is_logged:
+            self._is_logged = True
             _log.warning("the list of tasks does not serve (%s); tasks are read one by one", why)
 
     def suspect(self, followed: Iterable[Followed], durations: Callable[[Task], Span | None]) -> Followed | None:
-        """The task whose single read should check the list now, because the list has told nothing else of it for long.
+        """The task whose single read should check the list now, since the list has not changed it for long; else None.
 
-        `durations` tells when such a task usually ends. None while no check is due; it replaces a page.
+        `durations` gives the ages at which such a task usually ends. The check replaces a page.
         """
         entry = min((entry for entry in followed if entry.listed), key=lambda entry: entry.turned, default=None)
         if entry is None:
@@ -122,12 +122,12 @@ class TaskList:
         return entry
 
     def doubt(self, listed: Task, read: Task) -> None:
-        """Notes what a check told; if the list repeats what it told before, although that has changed, it lies."""
+        """Compares a check with the list; the list is stale if it repeats a state that the check refuted."""
         went_on = None not in (listed.progress, read.progress) and read.progress != listed.progress
         self._doubt = (listed.task_id, told(listed)) if read.status != listed.status or went_on else None
 
     def believes(self, page: Mapping[str, Task]) -> bool:
-        """Whether a page may be taken at its word: it must not repeat what a check has refuted."""
+        """Whether a page can be trusted: it does not repeat a state that a check has refuted."""
         self._unanswered = 0
         doubt, self._doubt = self._doubt, None
         row = page.get(doubt[0]) if doubt else None
@@ -137,14 +137,14 @@ class TaskList:
         return True
 
     def worth_a_page(self, claims: int) -> bool:
-        """Whether a page is less to ask for than so many tasks one by one."""
+        """Whether one page costs less than single reads for so many claimed ends."""
         return claims > 1 + self.window.limit // _SMALLEST
 
     def showed(self, page: Sequence[Task], found: Mapping[str, int], entries: Sequence[Followed]) -> None:
-        """Notes a page and the rows (from 0) on which it showed followed tasks, and which of the others it lacks.
+        """Notes a page, the rows (from 0) of the followed tasks on it, and the followed tasks that it lacks.
 
-        A task that the list does not show at all is marked, so that no larger page is asked for its sake; one that was
-        just submitted is not missed yet.
+        A task that the list does not show at all is marked, so that it causes no larger page; a new task does not count
+        as missing yet.
         """
         self._is_proven = self._is_proven or any(page[row].is_terminal for row in found.values())
         absences, fresh = self.window.absences(len(page)), anyio.current_time() - _FRESH * self._poll

@@ -1,7 +1,7 @@
-"""Reads the followed tasks of one account, as one page of its list where that serves, never more often than allowed.
+"""Reader of one account's followed tasks, by pages of its task list where possible, at a limited rate.
 
-A task that the list does not show, or shows thinly, is read by itself. Only a callback that claims an end, and a caller
-who asks for a task of which upstream has told nothing yet, are worth a read out of turn.
+Tasks that the list omits or shows incompletely are read singly. Only a callback that claims an end, and a caller who
+asks for a task that upstream has not reported yet, cause a read out of turn.
 """
 
 import logging
@@ -21,23 +21,23 @@ from runway_mcp.tasks.follow.schedule import Need, Span, Watch, need, together
 
 _log = logging.getLogger(__name__)
 
-# For so long a fresh task may be unknown to upstream, in seconds; one that stays so for so much longer was deleted.
+# Seconds for which a new task may be unknown to upstream, and after which an unknown one counts as deleted.
 _FRESH_SECONDS = 60.0
 _GONE_SECONDS = 600.0
-# The pause after a failed read, in units of the poll interval: at first, and at most.
+# The pause after a failed read, in units of the poll interval: first and longest.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 2.0, 12.0
-# So many tasks that have vanished from the list are read one by one before the next page.
+# How many tasks that vanished from the list are read singly before the next page.
 _URGENT_AT_ONCE = 3
-# Between so many rows of a page other tasks of the loop get their turn.
+# After how many rows of a page other tasks of the event loop may run.
 _ROWS_AT_ONCE = 5
 
 
 class AccountReader:
-    """The reads of one account for as long as it has unfinished tasks.
+    """Reads one account's followed tasks while there are any.
 
-    `poll` is the shortest time between two reads in seconds. `on_change` is awaited with each changed task before its
-    waiters are woken, `on_gone` with each that upstream has not known for ten minutes. `durations` tells when such a
-    task usually ends, `callbacks_come` whether callbacks that were asked for can be expected to tell the end, and
+    `poll` is the shortest time between two reads, in seconds. `on_change` is awaited with each changed task before its
+    waiters are woken, `on_gone` with each that upstream has not known for ten minutes. `durations` gives the ages at
+    which such a task usually ends; `callbacks_come` says whether requested callbacks can be expected to report the end,
     `has_global_observers` whether all tasks are observed at once.
     """
 
@@ -63,7 +63,7 @@ class AccountReader:
         self._on_gone = on_gone
         self._durations = durations
         self._callbacks_come = callbacks_come
-        self._is_overlooked = has_global_observers
+        self._has_global_observers = has_global_observers
         self._phase = random.random()  # noqa: S311  keeps readers out of step
         self._earliest = max(anyio.current_time() + self._phase * poll, task_list.last_read + poll)
         self._pause = 0.0
@@ -74,11 +74,11 @@ class AccountReader:
         self._claimed: list[Followed] = []
 
     def reconsider(self) -> None:
-        """Makes the reader think again about when to read, since what it follows or for whom has changed."""
+        """Makes the reader schedule its next read anew, after a change of its tasks or their observers."""
         self._stirred.set()
 
     def claim(self, entry: Followed) -> None:
-        """Looks into a claim that the task has ended: at once, or a poll interval after the last such look."""
+        """Checks a claimed end by a read: at once, or a poll interval after the last such check."""
         if entry.claim is None:
             now, last = anyio.current_time(), entry.looked_into
             entry.claim = now if last is None else max(now, last + self._poll)
@@ -86,13 +86,13 @@ class AccountReader:
             self.reconsider()
 
     async def run(self) -> None:
-        """Reads until nothing is left to follow."""
+        """Reads until no followed task is left."""
         while self.followed:
             self._stirred = anyio.Event()
             left = self._next() - anyio.current_time()
             if left <= 0:
                 async with self._one_at_a_time:
-                    # Somebody else may have read while this waited for its turn, and so ended the last task.
+                    # A caller may have read meanwhile, and so ended the last task.
                     if self.followed and self._next() <= anyio.current_time():
                         await self._turn()
             else:
@@ -101,14 +101,14 @@ class AccountReader:
 
     @property
     def fails(self) -> bool:
-        """Whether the last read told nothing."""
+        """Whether the last read failed."""
         return self._failure is not None
 
     async def told_lately(self, entry: Followed, *, patience: float | None) -> Task:
-        """The task as upstream last told it, after a read if the pace of the account allows one.
+        """The task as upstream last reported it, after a read if the rate of the account allows one.
 
-        Any number of callers cost one read, of a page where that serves several tasks. Raises what the read raises;
-        `patience` is the client's.
+        Any number of callers share one read, of a page if that covers several tasks. Raises `NotFound` for a task that
+        upstream does not know, else what the read raises; `patience` is the client's.
         """
         async with self._one_at_a_time:
             if entry.task.is_terminal:
@@ -124,7 +124,7 @@ class AccountReader:
             return entry.task
 
     async def _ask_in_turn(self, entry: Followed, patience: float | None) -> None:
-        """A read for a caller, unless the reader's next one is due, or serves him as well; raises what it raises."""
+        """Reads for a caller: the reader's next read if that is due or covers the task, else a single one."""
         if len(self.followed) > 1 and (self._task_list.serves() or self._next() <= anyio.current_time()):
             await self._turn()
             if self._failure is not None:
@@ -140,20 +140,20 @@ class AccountReader:
         self._rest(self._poll)
 
     def _may_look_into(self, entry: Followed) -> bool:
-        """Whether the last read of a task out of turn is a poll interval ago."""
+        """Whether the last read of the task out of turn is at least a poll interval ago."""
         return entry.looked_into is None or anyio.current_time() >= entry.looked_into + self._poll
 
     def _allowed(self) -> float:
-        """When a caller may have a task read."""
+        """When a caller may next cause a read."""
         return self._task_list.last_read + max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
 
     def _rest(self, pause: float) -> None:
-        """Counts from the answer, so that no delay on the way brings two reads closer together at upstream's door."""
+        """Counts the pause from the answer, so that network delays bring no two reads closer together at upstream."""
         self._task_list.last_read = anyio.current_time()
         self._earliest = self._task_list.last_read + pause
 
     def _next(self) -> float:
-        """When the next read is due; while none is allowed it is not weighed which one."""
+        """When the next read is due; before a read is allowed, needs are not computed."""
         in_turn = self._earliest
         if anyio.current_time() >= in_turn:
             in_turn = together(
@@ -173,12 +173,12 @@ class AccountReader:
         if entry.urgent:
             return Need(entry.forecast.seen, 1.0)
         net = entry.expects_call and self._callbacks_come()
-        attended = entry.is_attended or self._is_overlooked()
+        attended = entry.is_attended or self._has_global_observers()
         watch = Watch(attended=attended, net=net, nudged=entry.nudged)
         return need(entry.forecast, watch, poll=self._poll, durations=self._durations(entry.task), phase=self._phase)
 
     async def _turn(self) -> None:
-        """One read, whatever comes of it, and the time before which there is no other in turn."""
+        """Makes one read, logs its failure, and sets the earliest time of the next one."""
         try:
             await self._read()
             self._pause, self._failure = 0.0, None
@@ -189,7 +189,7 @@ class AccountReader:
             _log.info("an account's tasks could not be read: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             self._pause = _LONGEST_BACKOFF * self._poll
-            _log.exception("the reader of an account stumbled and goes on")
+            _log.exception("reading an account failed with a fault of this server; it goes on")
         finally:
             self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
 
@@ -211,7 +211,7 @@ class AccountReader:
             self._alone = 0
 
     def _better_alone(self, entries: list[Followed]) -> list[Followed]:
-        """Those that a page does not help, between two pages: such as just vanished from it, or else never show."""
+        """The tasks to read singly between two pages: those that vanished from the list, or that it never shows."""
         urgent = [entry for entry in entries if entry.urgent]
         if urgent or self._alone:
             return urgent if self._alone < _URGENT_AT_ONCE else []
@@ -225,7 +225,7 @@ class AccountReader:
         entry.looked_into = anyio.current_time()
         await self._read_alone(entry)
         entry.claim = None
-        # Upstream's own reads may lag behind its callback.
+        # Upstream's reads may lag behind its callback.
         entry.urgent = self._follows(entry)
 
     async def _check(self, entry: Followed) -> None:
@@ -234,7 +234,7 @@ class AccountReader:
         self._task_list.doubt(listed, entry.task)
 
     async def _read_alone(self, entry: Followed, patience: float | None = 0) -> bool:
-        """Reads one task by itself; False if upstream does not know it, raises whatever else the read raises."""
+        """Reads one task singly; False if upstream does not know it, raises whatever else the read raises."""
         try:
             task = await self._client.task(entry.task.task_id, patience=patience)
         except NotFound:
@@ -263,7 +263,7 @@ class AccountReader:
                 await checkpoint()
 
     async def _take(self, entry: Followed, row: Task) -> None:
-        """Takes what a row of the list holds; if that is too little, the task is to be read by itself."""
+        """Takes a row of the task list; an incomplete one marks the task for a single read."""
         if row.status == "UNKNOWN":
             entry.listed, entry.swept = False, True
         elif _hides_its_end(row) and not self._is_lost(entry):
@@ -272,7 +272,7 @@ class AccountReader:
             await self._note(entry, merged(entry.task, row))
 
     def _is_lost(self, entry: Followed) -> bool:
-        """Whether reads of the task alone have not found it for so long that the list's word has to do."""
+        """Whether single reads have not found the task for so long that the list has to do."""
         return entry.unknown and anyio.current_time() - entry.known_at > _FRESH_SECONDS
 
     async def _note(self, entry: Followed, task: Task) -> None:
@@ -287,7 +287,7 @@ class AccountReader:
         entry.take(task)
 
     async def _page(self) -> tuple[Task, ...] | None:
-        """The part of the list that should show what is followed; None if the list refuses."""
+        """The current window of the task list; None if upstream refuses it."""
         window = self._task_list.window
         try:
             return await self._client.tasks(email=self._account, offset=window.offset, limit=window.limit, patience=0)
@@ -303,7 +303,7 @@ class AccountReader:
 
 
 def _hides_its_end(row: Task) -> bool:
-    """Whether a row of the list tells of an end, but not of its film or its reason."""
+    """Whether a row shows an end, but not its film or its error."""
     if row.status == "SUCCEEDED":
         return not row.artifacts or any(film.url is None for film in row.artifacts)
     return row.status == "FAILED" and row.error is None

@@ -1,9 +1,7 @@
-"""When an account is worth a read: pure functions of times in seconds on one clock, and nothing else.
+"""Schedule (pace) of an account's reads: pure functions of times, in seconds on one clock.
 
-A read is worth its price where a change is likely: soon after the submit, when the promised start has come, and above
-all at the end. The end is foretold by the ratio, or else by how long such tasks took before. The shortest gap between
-two reads of an account is the caller's to keep; here it is called `poll`, and every pause is given in units of it, so
-that a test or a benchmark may shrink them all alike.
+Reads are placed where a change is likely: after the submit, at the expected start, and at the end, forecast from
+upstream's progress or from durations. Every pause is in units of `poll`, the shortest gap between two reads.
 """
 
 from collections.abc import Sequence
@@ -11,47 +9,48 @@ from dataclasses import dataclass, replace
 from math import gcd, inf
 from typing import NamedTuple
 
-# Pauses in units of `poll`: the longest while somebody waits, while nobody does, and while the task queues.
+# Pauses in units of `poll`: the longest with a waiter, without one, and while the task queues.
 _FAR = 3.0
 _UNATTENDED = 6.0
 _QUEUED = 12.0
-# The net under callbacks: the first read, the pause after it, and how late a foretold end may be called.
+# Fallback reads while callbacks are expected: the first read, the pause after it, and how late the callback of a
+# forecast end may be.
 _NET_FIRST, _NET_FIRST_UNATTENDED = 6.0, 12.0
 _NET_PAUSE = 30.0
 _NET_GRACE = 2.0
-# With a callback that tells of progress, a read is worth its price when the task is so many times older.
+# After a callback about progress, the next read comes when the task is so many times older; so even a long task is read
+# only about three times.
 _NET_OLDER = 5.0
 _NET_SOONEST = 3.0
-# How far reads of the same sort are spread, so that readers that began together do not stay in step.
+# How far comparable reads are spread, so that readers that began together do not stay in step.
 _SPREAD = 0.2
-# Clocks and connections are not exact: ratios are taken to be off by so much of their grain, on either side.
+# Ratios may be off by so much of their grain on either side, since clocks and connections are inexact.
 _BLUR = 0.1
-# A promised end is known well if it lies within so short a span; else a read comes so far into the span, at most so
-# long after its begin (a share of it, and units of `poll`).
+# A forecast end is exact if its span is at most this long; else a read comes this far into the span, at most this long
+# after its begin (a share of the span, and units of `poll`).
 _SHORT = 0.8
 _LEAD, _LONGEST_LEAD = 0.5, 0.5
-# What a second's delay of a read costs: all of it at an end that is sure, else as much as an end is likely since the
-# last read; next to nothing where none is.
+# The cost of delaying a read by a second: highest at a certain end, lower where an end is likely, lowest where none is.
 _SURE, _LIKELY, _VAGUE, _IDLE = 1.0, 0.2, 0.03, 0.003
 _MOST_CHOICES = 12
 
 
 class Span(NamedTuple):
-    """Between which ages, in seconds, most tasks of a sort have ended."""
+    """The ages, in seconds, between which most tasks of a kind end."""
 
     soon: float
     late: float
 
 
 UNKNOWN = Span(0.0, 300.0)
-"""Where nothing is learned yet."""
+"""The span before any duration is learned."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Who cares: `attended` if somebody waits, `net` while callbacks are expected to tell the end.
+    """The observation of a task: `attended` if it has a waiter, `net` if callbacks are expected to report its end.
 
-    `nudged` if a callback told of progress after the last read.
+    `nudged` if a callback reported progress after the last read.
     """
 
     attended: bool = True
@@ -60,7 +59,7 @@ class Watch:
 
 
 class Need(NamedTuple):
-    """When a task wants to be read, and what it is worth to be read just then and not later."""
+    """When a task should be read, and the cost of a second's delay."""
 
     at: float
     worth: float
@@ -68,11 +67,12 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is known of a task's course: `began` is its submit, `seen` when upstream last told of it, `reads` how often.
+    """Forecast of a task's course; times are in seconds on one clock.
 
-    `starts` is when upstream expects to begin; `ratio` is the last one told, which `rose` to that. If it rises evenly,
-    the end lies between `soonest` and `latest`; that follows from the ratios since `anchor` (a time and a ratio), told
-    in steps of `grain` hundredths.
+    `began` is its submit, `seen` its last read, `reads` their number; `starts` is when upstream expects it to start.
+    `ratio` is the last one reported, `rose` when it reached that value. If the ratio rises evenly, the end lies between
+    `soonest` and `latest`; these follow from the ratios since `anchor` (a time and a ratio), reported in steps of
+    `grain` hundredths.
     """
 
     began: float
@@ -87,7 +87,7 @@ class Forecast:
     latest: float = inf
 
     def after(self, now: float, *, ratio: float | None, starts_in: float | None) -> "Forecast":
-        """The forecast after a read."""
+        """The forecast after a read at `now`; `ratio` is from 0 to 1, `starts_in` in seconds."""
         known = replace(self, seen=now, reads=self.reads + 1, starts=now + starts_in if starts_in else None)
         if ratio is None:
             return known
@@ -103,35 +103,36 @@ class Forecast:
             soonest=max(self.soonest, soonest),
             latest=min(self.latest, latest),
         )
-        # Ratios that no even rise explains, or an end that did not come: what they promised counts no more.
+        # No even rise explains these ratios, or the forecast end has passed: start anew.
         return _restarted(known) if max(known.soonest, now) > known.latest else known
 
 
 def need(forecast: Forecast, watch: Watch, *, poll: float, durations: Span | None = None, phase: float = 0.0) -> Need:
-    """When a task is next worth a read.
+    """When a task should next be read.
 
-    `durations` is learned from such tasks; `phase`, from 0 to 1 and one for each reader, spreads what may be spread.
+    `durations` is the span of its kind; `phase`, from 0 to 1 and different for each reader, spreads reads that need not
+    be exact.
     """
     seen, worth = forecast.seen, _IDLE
     if watch.net:
-        return Need(_under_net(forecast, watch, poll), worth)
+        return Need(_with_callbacks(forecast, watch, poll), worth)
     if forecast.starts is not None and forecast.starts > seen:
         pause = min(max(poll, (forecast.starts - seen) / 2), _QUEUED * poll)
     elif forecast.latest < inf:
-        pause, worth = _until_promise(forecast, poll)
+        pause, worth = _until_forecast(forecast, poll)
     else:
-        pause, worth = _unforetold(seen - forecast.began, durations or UNKNOWN, poll)
+        pause, worth = _by_durations(seen - forecast.began, durations or UNKNOWN, poll)
     if not watch.attended:
         pause = max(pause, _UNATTENDED * poll)
-    # The quickest pace and a promised end are kept exactly.
+    # The shortest pause and a forecast end are kept exactly.
     may_spread = forecast.reads == 0 or (pause > poll and worth == _IDLE)
     return Need(seen + pause * (1 + _SPREAD * phase if may_spread else 1), worth)
 
 
 def together(needs: Sequence[Need], *, earliest: float, poll: float) -> float:
-    """When one read serves several tasks best: not before `earliest`, and the next one a whole `poll` later.
+    """When one read serves several tasks best: not before `earliest`, if the next one comes a whole `poll` later.
 
-    It is the earliest need, or one of those that follow so closely that reading first would make them wait longer.
+    The result is the earliest need, or one of those that follow so closely that reading first would delay them more.
     """
     first = max(earliest, min(need.at for need in needs))
     near = [need for need in needs if need.at < first + poll]
@@ -150,7 +151,7 @@ def _restarted(forecast: Forecast) -> Forecast:
 
 
 def _stalls(forecast: Forecast, step: float) -> bool:
-    """Whether the ratio has stood still for twice as long as a step of it took before."""
+    """Whether the ratio has not changed for twice as long as one step of it took before."""
     if forecast.anchor is None or forecast.ratio is None or forecast.ratio <= forecast.anchor[1]:
         return False
     then, first = forecast.anchor
@@ -160,10 +161,10 @@ def _stalls(forecast: Forecast, step: float) -> bool:
 def _ends(
     anchor: tuple[float, float] | None, began: float, now: float, ratio: float, *, step: float
 ) -> tuple[float, float]:
-    """Between which times an even rise ends that shows `ratio` at `now`.
+    """The times between which an even rise ends that shows `ratio` at `now`.
 
-    A ratio may be rounded or cut off to its step: the task's true progress lies half a step below it to a whole one
-    above. Without an anchor nothing is known but that the rise did not start before the task began.
+    A ratio may be rounded or cut to its step: the true progress lies between half a step below it and a whole step
+    above. Without an anchor, the rise began no earlier than the task.
     """
     low, high = ratio - (0.5 + _BLUR) * step, min(1.0, ratio + (1 + _BLUR) * step)
     if anchor is None:
@@ -177,11 +178,11 @@ def _ends(
     return soonest, latest
 
 
-def _until_promise(forecast: Forecast, poll: float) -> tuple[float, float]:
-    """The pause until just when the task must have ended, or may have if that is not known so well, and its worth.
+def _until_forecast(forecast: Forecast, poll: float) -> tuple[float, float]:
+    """The pause until just after the forecast end, or into its span if that is long, and its worth.
 
-    A read that comes a moment too early costs a whole pause, so a span that is short is waited for. On a long way
-    there a read or two tell the end better.
+    A read just before the end costs a whole extra pause, so a short span is waited out. If the end is far, earlier
+    reads improve the forecast.
     """
     soonest = max(forecast.soonest, forecast.seen)
     span = forecast.latest - soonest
@@ -194,8 +195,8 @@ def _until_promise(forecast: Forecast, poll: float) -> tuple[float, float]:
     return max(poll, left), worth
 
 
-def _unforetold(age: float, durations: Span, poll: float) -> tuple[float, float]:
-    """The pause, and its worth, for a task of that age of whose end nothing tells but other tasks of its sort."""
+def _by_durations(age: float, durations: Span, poll: float) -> tuple[float, float]:
+    """The pause, and its worth, for a task of that age that has no forecast but the durations of its kind."""
     if age < poll:
         return poll, _IDLE
     if age < durations.soon:
@@ -203,7 +204,7 @@ def _unforetold(age: float, durations: Span, poll: float) -> tuple[float, float]
     return min(max(poll, (age - durations.late) / 4), _FAR * poll), _VAGUE
 
 
-def _under_net(forecast: Forecast, watch: Watch, poll: float) -> float:
+def _with_callbacks(forecast: Forecast, watch: Watch, poll: float) -> float:
     seen, age = forecast.seen, forecast.seen - forecast.began
     if forecast.reads:
         plan = seen + _NET_PAUSE * poll

@@ -1,4 +1,4 @@
-"""Waits for a task's end, at most until a deadline, and tells what it sees on the way."""
+"""Wait for a task's end, at most until a deadline, with progress reports on the way."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,18 +8,17 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.follow.watcher import Watcher
 
-# The longest silence between two tellings, and the shortest, in seconds.
+# The longest and the shortest time between two reports, in seconds.
 HEARTBEAT = 10.0
 QUIET = 1.0
 
 
 async def wait_for(watcher: Watcher, task: Task, *, deadline: float, tell: Callable[[Task], Awaitable[None]]) -> Task:
-    """Returns the task as soon as it is terminal, or as it stands at the deadline (in the event loop's time).
+    """The task as soon as it is terminal, or as it stands at the deadline (event loop's time).
 
-    One that upstream has not known for ten minutes is returned as it stood before, since nobody reads it any more.
-
-    `tell` is awaited at once, then for changes at most once a second and at least every ten seconds, never after the
-    task's end; it is cut off at the deadline. Cancelling the wait leaves the task followed.
+    A task that upstream has not known for ten minutes is returned as last known, since it is no longer read. `tell` is
+    awaited at once, then for changes at most once a second and at least every ten seconds, never after the end; the
+    deadline cancels it. Cancelling the wait leaves the task followed.
     """
     watched = watcher.follow(task)
     with watched.attended():
@@ -34,7 +33,7 @@ async def wait_for(watcher: Watcher, task: Task, *, deadline: float, tell: Calla
 
 
 async def _end(watched: Followed, *, until: float) -> None:
-    """Returns when nothing more will be told of the task, or when the time has come."""
+    """Waits until the task is over or the time has come."""
     with anyio.move_on_after(max(0.0, until - anyio.current_time())):
         while (changed := watched.changed) and not _is_over(watched):
             await changed.wait()

@@ -1,8 +1,7 @@
-"""Follows unfinished tasks: one reader per account, however many tasks it runs and however many callers wait.
+"""Watcher of non-terminal tasks: one reader per account, however many tasks and callers it has.
 
-Readers live in the lifespan's task group, so they outlive the call that began them. A callback can
-bring a read forward, and while callbacks come the reads are only a net for those that get lost. Its body is never
-believed.
+Readers run in the lifespan's task group and outlive the call that started them. A callback can
+bring a read forward, and while callbacks arrive, reads are fewer; their bodies are never taken as fact.
 """
 
 import logging
@@ -23,20 +22,20 @@ from runway_mcp.tasks.follow.reader import AccountReader
 
 _log = logging.getLogger(__name__)
 
-# After so many ends in a row that no callback told of, none is expected until one comes.
+# After so many ends in a row without a callback, none is expected until one comes.
 _MISSED = 2
-# Who asks again within so many poll intervals counts as one who waits.
+# A caller who reads a task counts as its waiter for so many poll intervals.
 _OBSERVED_INTERVALS = 6.0
-# No task is taken to be older, whatever its date, in seconds.
+# The greatest age that a task's date can give, in seconds.
 _OLDEST = 86_400.0
 
 
 class Watcher:
-    """Reads followed tasks until they end, never more often than `poll_seconds` per account.
+    """Reads followed tasks until they end, never more often than every `poll_seconds` per account.
 
     `on_change` is awaited with each changed task before its waiters are woken, `on_gone` with each that upstream has
-    not known for ten minutes, which nobody reads any more. `durations` is what earlier tasks taught of how long they
-    take; the watcher goes on learning. `now` gives Unix seconds.
+    not known for ten minutes and that is no longer read. `durations` holds what earlier tasks took; the watcher adds to
+    it. `now` gives Unix seconds.
     """
 
     def __init__(
@@ -64,10 +63,10 @@ class Watcher:
         self._coalescers: WeakValueDictionary[str, _Coalescer] = WeakValueDictionary()
 
     def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
-        """Keeps reading a task until it is terminal; following it twice costs nothing and gives the same handle.
+        """Reads a task until it is terminal; following it twice costs nothing and returns the same object.
 
-        `calls_back` tells that its submit asked upstream to call us; `oldest` is how many seconds ago that was at most.
-        A task without a date is taken for what we remember of it, not for upstream's word.
+        `calls_back` says that its submit requested callbacks; `oldest` is its greatest possible age in seconds. A task
+        without a date counts as coming from the ledger, not from upstream.
         """
         if task.is_terminal:
             return Followed(task)
@@ -83,21 +82,21 @@ class Watcher:
         return entry
 
     def observe_all(self, *, begin: bool) -> None:
-        """Begins, or ends, to keep all reads at the pace of somebody who waits; each begin is to be ended once."""
+        """Begins, or ends, a global observer, for which all tasks are read as if waited for; end each begin once."""
         self._global_observers += 1 if begin else -1
         for reader in self._readers.values():
             reader.reconsider()
 
     def followed(self, task_id: str) -> Followed | None:
-        """The handle of a task while it is followed."""
+        """The followed task of that id; None if it is not followed."""
         reader = self._readers.get(account_of(task_id))
         return reader.followed.get(task_id) if reader else None
 
     async def read(self, task_id: str, *, patience: float | None = None) -> Task:
-        """A task as upstream tells it; of one that is followed, what it last told while its account may not be read.
+        """A task as upstream reports it; a followed one as last reported, while its account may not be read.
 
-        Callers who ask at the same time cost one read, and whoever asks again and again counts as one who waits. Raises
-        what the read raises; `patience` is the client's.
+        Concurrent callers share one read; a caller who polls counts as a waiter. Raises what the read raises;
+        `patience` is the client's.
         """
         reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
         if reader is None or entry is None:
@@ -106,16 +105,17 @@ class Watcher:
         return await reader.told_lately(entry, patience=patience)
 
     def silence(self, task_id: str) -> float | None:
-        """For how many seconds upstream has not told of a followed task; None unless its reads fail."""
+        """Seconds since upstream last knew a followed task; None unless its reader fails."""
         reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
         if reader is None or entry is None or not reader.fails:
             return None
         return anyio.current_time() - entry.known_at
 
     def note_callback(self, task_id: str, *, ended: bool) -> None:
-        """Takes a callback about a task; one that claims its end earns a read at once, at most one per poll interval.
+        """Handles a callback about a task; a claimed end causes a read at once, at most one per poll interval.
 
-        Any other may bring the next read forward if somebody waits. A task that is not followed is left alone.
+        Any other callback may bring the next read forward if the task has a waiter. A task that is not followed is
+        ignored.
         """
         if ended:
             self._missed = 0
@@ -149,12 +149,14 @@ class Watcher:
         try:
             await reader.run()
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("the reader of an account broke down; its tasks are followed again when they are asked for")
+            _log.exception(
+                "the reader of an account ended with a fault of this server; its tasks are followed again on demand"
+            )
         finally:
             del self._readers[account]
 
     def _age(self, task: Task, oldest: float | None) -> float:
-        """How old a task is by its own date, as far as that may be true: upstream's clock is not ours."""
+        """The age of a task by its own date, limited, since upstream's clock may differ."""
         if task.created is None:
             return oldest or 0.0
         age = self._now() - task.created.timestamp()
@@ -168,7 +170,7 @@ class Watcher:
                 self._durations.learn(task_kind(task), (anyio.current_time() - entry.forecast.began,))
         try:
             await self._on_change(task)
-        except Exception:  # noqa: BLE001  whoever waits must hear of the change all the same
+        except Exception:  # noqa: BLE001  waiters must get the change all the same
             _log.exception("a change of a task could not be passed on")
 
     async def _gone(self, task: Task) -> None:
@@ -180,16 +182,16 @@ class Watcher:
 
 
 class _Coalescer:
-    """Where callers ask for one task at the same time: an answer that came after somebody asked serves him too."""
+    """Coalesces concurrent reads of one task: an answer is shared with every caller who asked before it came."""
 
     def __init__(self) -> None:
         self._turn = anyio.Lock()
-        self._told: tuple[float, Task] | None = None
+        self._latest: tuple[float, Task] | None = None
 
     async def read(self, client: RunwayClient, task_id: str, patience: float | None) -> Task:
         asked = anyio.current_time()
         async with self._turn:
-            if self._told is None or self._told[0] < asked:
+            if self._latest is None or self._latest[0] < asked:
                 task = await client.task(task_id, patience=patience)
-                self._told = anyio.current_time(), task
-            return self._told[1]
+                self._latest = anyio.current_time(), task
+            return self._latest[1]

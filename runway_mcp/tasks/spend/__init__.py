@@ -1,1 +1,1 @@
-"""Spends once: plan, submit, reconcile."""
+"""Submit pipeline: plans an extension, submits it once, reconciles unknown outcomes."""

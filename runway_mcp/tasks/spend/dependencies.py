@@ -1,4 +1,4 @@
-"""What all that deals with submits stands on, for as long as the server lives."""
+"""Dependencies of the submit pipeline."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from runway_mcp.tasks.store.ledger import Ledger
 
 @dataclass(frozen=True)
 class SubmitDependencies:
-    """Upstream, the ledger, and the task group in which whatever outlives a call runs.
+    """Client, ledger and the task group for what outlives a call.
 
-    `accepted` is awaited with each task that becomes ours.
+    `accepted` is awaited with each task that an intent comes to own.
     """
 
     client: RunwayClient

@@ -1,9 +1,9 @@
-"""From a plan to what is written and sent for it: the intent, and the body of its POST."""
+"""Drafts of a submit: from a plan to its intent and to the body of its POST."""
 
 import secrets
 import uuid
 
-from runway_mcp.runway.models import ExtendRequest
+from runway_mcp.runway.models import Submission
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, State
 from runway_mcp.tasks.spend.plan import Plan
 
@@ -12,10 +12,10 @@ _TOKEN_BYTES = 24
 
 
 def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
-    """An intent for a plan, nothing posted yet; a seed and a replyRef are made where the caller gave none.
+    """A new intent for a plan, without a POST; makes a seed and a replyRef if the caller gave none.
 
-    With `calls_back` a wish without a replyUrl gets a callback token too, which nobody can guess. Its times and its
-    claim are the ledger's to give.
+    With `calls_back` and no replyUrl it also gets an unguessable callback token. The ledger sets its times and its
+    claim.
     """
     wish, identity = plan.wish, uuid.uuid4().hex
     return Intent(
@@ -43,21 +43,11 @@ def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
     )
 
 
-def request_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> ExtendRequest:
-    """The body of the POST: the wish with the intent's seed and replyRef; Turbo takes no `seconds`.
+def submission_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> Submission:
+    """The plan's submission with the intent's seed and replyRef.
 
     `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
     """
-    wish = plan.wish
     own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
-    fields = {
-        "asset_id": plan.source.asset_id,
-        "text_prompt": wish.text_prompt,
-        "seconds": None if plan.model.turbo else plan.seconds,
-        "seed": intent.seed,
-        "explore_mode": wish.explore_mode or None,
-        "reply_url": wish.reply_url or own_url,
-        "reply_ref": intent.reply_ref,
-        "max_jobs": wish.max_jobs,
-    }
-    return ExtendRequest.model_validate(fields)
+    identity = {"seed": intent.seed, "reply_ref": intent.reply_ref, "reply_url": plan.wish.reply_url or own_url}
+    return plan.submission.model_copy(update=identity)

@@ -1,9 +1,7 @@
-"""What upstream shows of a submit whose outcome is not known: reads and compares, changes nothing.
+"""Matching of an intent to upstream's tasks, for submits of unknown outcome; only reads and compares.
 
-Upstream may show the replyRef in the list of running tasks, and seed, source and time in the list of all. A reference
-or a seed that we made is unguessable and tells enough. A caller's may stand behind many films, some of them made by
-hand: it counts only with all the rest, and an unfinished task only if the list of running ones shows it, since that
-lists what was started through the API.
+A generated replyRef or seed is unguessable and proves a match. One chosen by the caller may occur
+twice: source, options and time must match too, and a running task must be in the scheduler's list of API tasks.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -19,25 +17,28 @@ from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.ledger import Ledger
 
-# How much earlier than the POST a task may be dated: on upstream's own clock, and where only ours is known.
+# Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
-# The length of the first page that is looked through, and of each further one; the last offset that upstream takes.
+# Lengths of the first page of a look and of each further one; the last offset that upstream takes.
 _FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, 1000, 1000
 _LOOK_READ_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class LookResult:
-    """What a look saw: the intent's task, or none; `complete` if both lists could be read, so that none means none."""
+    """What a look found: the intent's task or None.
+
+    `complete` says that the scheduler and the task list could both be read, so that None proves that there is no task.
+    """
 
     task: Task | None
     complete: bool
 
 
 async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iterable[RunningTask] = ()) -> LookResult:
-    """Looks for the task that the intent's POSTs made; one that another intent owns is not seen.
+    """Looks for the task that the intent's POSTs made; a task that another intent owns does not count.
 
-    `named` are running tasks that an answer told of, beside those that the scheduler lists.
+    `named` are running tasks that an answer listed, beside those of the scheduler.
     """
     running = await _running(client)
     complete = running is not None and not running.skipped
@@ -55,7 +56,7 @@ async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iter
 
 
 async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
-    """The tasks that run; None if they cannot be read."""
+    """The scheduler's running tasks; None if they cannot be read."""
     try:
         return await client.scheduler(patience=_LOOK_READ_SECONDS)
     except RunwayError:
@@ -63,9 +64,10 @@ async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
 
 
 async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
-    """The intent's task among running ones, as the scheduler or the body of a 429 names them.
+    """The intent's task among running ones, as the scheduler or a 429 lists them; None if there is none.
 
-    Our own reference proves it whether the task can be read or not; with a caller's, a read that fails raises.
+    A generated replyRef proves the match even if the task cannot be read; with a caller's, a failed read raises
+    `RunwayError`.
     """
     for entry in running:
         if entry.reply_ref != intent.reply_ref or await _owned(ledger, entry.task_id, intent):
@@ -82,9 +84,10 @@ async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: I
 
 
 def contradicts(task: Task, intent: Intent) -> bool:
-    """Whether an answer to the intent's POST tells of another task; what it leaves out contradicts nothing.
+    """Whether the task in the answer to the intent's POST is another one; absent fields contradict nothing.
 
-    Our own reference in it outweighs the rest. A task that has ended already is believed only if it says what it is.
+    A generated replyRef outweighs all other fields. A terminal task without replyRef, seed and source counts as another
+    one.
     """
     if kind_of(task.task_id) != "task":
         return True
@@ -102,7 +105,7 @@ def contradicts(task: Task, intent: Intent) -> bool:
 
 
 def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
-    """Whether what a task says of itself proves that the intent's POST made it.
+    """Whether a task's own fields prove that the intent's POST made it.
 
     `running` has the replyRef of each task that the scheduler lists, by taskId.
     """
@@ -119,7 +122,7 @@ def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bo
 
 
 def _fits(task: Task, intent: Intent) -> bool:
-    """Whether a task is alike in all that upstream tells, and was made after the POST left."""
+    """Whether all that upstream reports of a task matches, and it was made after the POST left."""
     options = task.options
     return (
         options.seed == intent.seed
@@ -140,13 +143,13 @@ def _is_from_another(task: Task, intent: Intent) -> bool:
 
 
 def _reads_as(told: str | None, asked: str | None) -> bool:
-    """Whether a task's prompt is the one that was asked for, as it was or with its blanks tidied by upstream."""
+    """Whether a task's prompt is the requested one, verbatim or with its blanks collapsed by upstream."""
     told, asked = normalized(told) or "", normalized(asked) or ""
     return told in (asked, " ".join(asked.split()))
 
 
 async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
-    """The same account's tasks of the minutes after the POST that no intent owns; none if the read fails."""
+    """The account's unowned tasks from the ten minutes after the POST, five at most; none if the read fails."""
     page: tuple[Task, ...] = ()
     with anyio.move_on_after(_LOOK_READ_SECONDS), suppress(RunwayError):
         page = await client.tasks(email=intent.account, limit=_FIRST_PAGE, patience=_LOOK_READ_SECONDS)
@@ -165,14 +168,14 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
 async def _listed(
     client: RunwayClient, ledger: Ledger, intent: Intent, running: Collection[RunningTask] | None
 ) -> Task | None:
-    """The intent's task in the list of all."""
+    """The intent's task in upstream's task list."""
     references = {entry.task_id: entry.reply_ref for entry in running or ()}
     async for page in _pages(client, intent):
         fitting = [task for task in page if is_ours(task, intent, references)]
         for task in sorted(fitting, key=lambda task: _distance(task, intent)):
             if await _owned(ledger, task.task_id, intent):
                 continue
-            # The list may hide whose a task is, why it failed, or its film; who adopts it must not be misled.
+            # The list may omit a terminal task's account, error or film, so it is read again before it is adopted.
             whole = await client.task(task.task_id, patience=_LOOK_READ_SECONDS) if task.is_terminal else task
             if is_ours(whole, intent, {task.task_id: None} | references):
                 return whole
@@ -180,16 +183,16 @@ async def _listed(
 
 
 def _distance(task: Task, intent: Intent) -> float:
-    """How far apart task and POST were made, in seconds."""
+    """Seconds between the creation of a task and the POST."""
     made = intent.created if intent.posted is None else intent.posted
     return abs(task.created.timestamp() - made) if task.created else 0.0
 
 
 async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:
-    """Pages of the task list until one brings nothing new, or reaches behind the POST in a list that is newest first.
+    """Pages of the task list, until one has no new task or, in a list sorted newest first, is older than the POST.
 
-    Raises `UnexpectedResponse` at its end if an entry could not be read: that may have been the task. A page may be
-    shorter than was asked for without being the last one.
+    Raises `UnexpectedResponse` at its end if an entry could not be read, since it may be the task. A page shorter than
+    its limit need not be the last.
     """
     offset, limit, skipped = 0, _FIRST_PAGE, 0
     seen: set[str] = set()
@@ -212,7 +215,7 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
 
 
 def _is_older(task: Task, intent: Intent) -> bool:
-    """Whether a task is dated before the intent's first POST, on upstream's clock as far as that is known."""
+    """Whether a task is dated before the intent's first POST, on upstream's clock as far as it is known."""
     if task.created is None:
         return False
     made = task.created.timestamp()

@@ -1,4 +1,4 @@
-"""What a settled intent answers: its task as upstream tells it now, its film, or the memory of its end."""
+"""What a call returns for a submitted intent: its task as upstream reports it, its film, or its recorded end."""
 
 import logging
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from runway_mcp.tasks.store.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
-# How long a task is read for its answer, in seconds.
+# How long reading the task and its film may take, in seconds.
 _READING = 2.0
-# For so long after its end a film is believed to be there, in seconds.
+# How long after its task's end a film is assumed to exist, in seconds.
 _FRESH = 60.0
-# How long after a first read that found no film a second one has to agree, in seconds.
+# The pause in seconds before a second read has to confirm that a film is gone.
 _SURE = 0.5
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A task that an intent owns; `twin` tells that an earlier submit was returned instead of a second one."""
+    """A task and the intent that owns it; `twin` says that the intent is of an earlier submit."""
 
     task: Task
     intent: Intent
@@ -34,7 +34,7 @@ class Submitted:
 
 
 class Outcomes:
-    """Outcomes requests from intents that are settled; reads upstream, never posts."""
+    """Answers calls from intents of known outcome; reads upstream, never posts."""
 
     def __init__(self, client: RunwayClient, ledger: Ledger, watcher: Watcher) -> None:
         self._client = client
@@ -42,7 +42,10 @@ class Outcomes:
         self._watcher = watcher
 
     async def told(self, intent: Intent, *, twin: bool) -> Submitted | None:
-        """What a settled intent is told as; None for one that was refused and may be tried again."""
+        """The task of an intent of known outcome; None for a refused one that may be tried again.
+
+        Raises `Failure` if it was moderated, if its film was deleted, or if its task ended without a film.
+        """
         if intent.task_id is not None:
             return Submitted(await self._task(intent, intent.task_id), intent, twin=twin)
         if intent.failure_kind == "moderated":
@@ -50,9 +53,9 @@ class Outcomes:
         return None
 
     async def _task(self, intent: Intent, task_id: str) -> Task:
-        """The task as upstream tells it, or as it was last told where that cannot be read soon.
+        """The task as upstream reports it, or as last recorded if it cannot be read in two seconds.
 
-        Raises `Failure` for a film that is there no more, and for an end without one.
+        Raises `Failure` for a deleted film and for an end without a film.
         """
         with anyio.move_on_after(_READING):
             try:
@@ -66,26 +69,26 @@ class Outcomes:
         return remembered_task(intent, task_id)
 
     async def _with_film(self, intent: Intent, task: Task) -> Task:
-        """The task, if its film is still there; raises `Failure` if it was deleted. A fresh one is believed."""
+        """The task; raises `Failure` if its film was deleted, which is not checked within a minute of its end."""
         if not task.artifacts or intent.ended is None or self._ledger.now() - intent.ended < _FRESH:
             return task
         await self._film(intent, task.artifacts[0].asset_id)
         return task
 
     async def _without_task(self, intent: Intent, task_id: str) -> Task:
-        """What is left of a task that upstream does not know: its film, or the memory of its end."""
+        """What remains of a task that upstream does not know: its film or its recorded end."""
         if intent.film is not None:
             film, remembered = await self._film(intent, intent.film.asset_id), remembered_task(intent, task_id)
             return remembered if film is None else remembered.model_copy(update={"artifacts": (film,)})
         if intent.ended is not None:
             raise remembered_failure(intent) or deleted(intent)
-        # It may be too fresh for upstream; whoever follows it finds out if it is gone.
+        # Upstream may not know a new task yet; the watcher finds out if it is gone.
         remembered = remembered_task(intent, task_id)
         self._watcher.follow(remembered)
         return remembered
 
     async def _film(self, intent: Intent, asset_id: str) -> Asset | None:
-        """The film, None if it cannot be read; raises `Failure` if it was deleted, which two reads have to say."""
+        """The film, None if it cannot be read; raises `Failure` if two reads report it as deleted."""
         for pause in (0.0, _SURE):
             await anyio.sleep(pause)
             try:

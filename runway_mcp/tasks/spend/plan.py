@@ -1,22 +1,23 @@
-"""What an extension will be, before anything is spent: the clip, its model, the price, what is left afterwards."""
+"""Plan of an extension before anything is spent: the clip, its model, the price and the resulting lineage."""
 
 from dataclasses import dataclass
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.ids import account_of, kind_of
-from runway_mcp.runway.models import Asset, Task
+from runway_mcp.runway.models import Asset, Extension, Submission, Task
+from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
-from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, MODELS, FilmModel, Lineage, judge, price, reach
+from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
 
 
 @dataclass(frozen=True)
 class Wish:
-    """An extension as the caller asked for it; `asset_id` may be a finished task's id, None means not given.
+    """An extension as the caller requested it; `asset_id` may be a succeeded task's id; None means not given.
 
-    The prompt is as it is compared and sent; a replyRef that we made for an earlier request counts as not given.
-    `spelling` is what named the clip where that was neither its id nor its task's.
+    The prompt is normalized; a replyRef that this server generated counts as not given. `spelling` is the caller's name
+    for the clip if that was neither its id nor its task's.
     """
 
     asset_id: str
@@ -37,10 +38,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """A wish that can be submitted: `lineage` and `length` (seconds) as they would be afterwards.
+    """A request that can be submitted; `lineage` and `length` (seconds) are those of the resulting film.
 
-    `cost` is an estimate in credits; `account` is the e-mail of the Runway account that owns the clip; `spellings` are
-    the ids that name the clip beside its own, as far as is known.
+    `cost` is an estimate in credits; `account` is the e-mail of the account that owns the clip; `spellings` are known
+    further names of the clip.
     """
 
     wish: Wish
@@ -49,6 +50,7 @@ class Plan:
     model: FilmModel
     seconds: int
     cost: int
+    submission: Submission
     lineage: Lineage
     account: str | None
     length: float | None
@@ -56,12 +58,12 @@ class Plan:
 
     @property
     def key(self) -> RequestKey:
-        """What makes another request the same as this one."""
+        """The idempotency keys of the request."""
         return key_of(self.wish, self.source.asset_id, self.model.task_type)
 
 
 def key_of(wish: Wish, source_asset_id: str, model: str) -> RequestKey:
-    """The key of a wish for a clip of that model (a task's type)."""
+    """The idempotency keys of a request for a clip of that model (a task type)."""
     known = MODELS.get(model)
     return request_key(
         source_asset_id=source_asset_id,
@@ -77,7 +79,7 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
     """Reads the clip and the task that made it, and refuses what Runway would refuse, at no cost.
 
     `patience` is in seconds, for each read. Raises `Failure`: `invalid_request` for a clip that cannot be extended or
-    seconds that it cannot gain, else what the reads end in.
+    for impossible seconds, else the failure of a read.
     """
     try:
         source, parent = await _source(client, wish.asset_id, patience)
@@ -85,8 +87,8 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         raise failure_of(error) from error
     verdict = judge(source, parent)
     if verdict.extendable != "yes" or verdict.model is None or parent is None:
-        # A film that was extended to the end of its chain has films before it; no other clip has.
-        instead = None if verdict.model is None else await _living_before(client, parent, patience)
+        # Only a film at the end of its chain has earlier films that may be extended instead.
+        instead = None if verdict.model is None else await _nearest_existing(client, parent, patience)
         raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.", instead=instead)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds = _seconds(wish, model)
@@ -101,6 +103,7 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         model=model,
         seconds=seconds,
         cost=price(model, seconds, explore=wish.explore_mode),
+        submission=extension_of(wish, source.asset_id, model, seconds),
         lineage=Lineage(source.asset_id, count, left, seconds, source.name, longest),
         account=account_of(source.asset_id),
         length=grown,
@@ -108,8 +111,21 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
     )
 
 
+def extension_of(wish: Wish, asset_id: str, model: FilmModel, seconds: int) -> Submission:
+    """The request that the model's endpoint takes; its seed, replyRef and replyUrl are the intent's to give."""
+    fields = {
+        "endpoint": model.endpoint,
+        "asset_id": asset_id,
+        "text_prompt": wish.text_prompt,
+        "seconds": seconds if model.chooses_seconds else None,
+        "explore_mode": wish.explore_mode or None,
+        "max_jobs": wish.max_jobs,
+    }
+    return Extension.model_validate(fields)
+
+
 def _spellings(source: Asset, parent: Task, wish: Wish) -> tuple[str, ...]:
-    """The task that made a clip names it as well, unless it is another one of that task's films."""
+    """Further names of a clip: the caller's, and the task that made it unless the clip is another film of that task."""
     first = parent.artifacts[0].asset_id if parent.artifacts else None
     is_first = first == source.asset_id or kind_of(wish.asset_id) == "task"
     return (*((parent.task_id,) if is_first else ()), *((wish.spelling,) if wish.spelling else ()))
@@ -129,7 +145,7 @@ async def _source(client: RunwayClient, reference: str, patience: float | None) 
 
 
 async def source_of(client: RunwayClient, task: Task | None, *, patience: float | None) -> Asset | None:
-    """The film from which a task's film was extended, as its own task tells it; None if that cannot be read."""
+    """The film that a task's film was extended from, as its own task reports it; None if it cannot be read."""
     before = task.options.extended_from_task_id if task else None
     try:
         films = (await client.task(before, patience=patience)).artifacts if before else ()
@@ -140,8 +156,8 @@ async def source_of(client: RunwayClient, task: Task | None, *, patience: float 
     return films[0] if films[0].task_id else films[0].model_copy(update={"task_id": before})
 
 
-async def _living_before(client: RunwayClient, task: Task | None, patience: float | None) -> str:
-    """The nearest film before a task's film that is still there; empty if none is, or if it cannot be read."""
+async def _nearest_existing(client: RunwayClient, task: Task | None, patience: float | None) -> str:
+    """The nearest earlier film in the chain that still exists; empty if there is none or it cannot be read."""
     for _ in range(max(model.max_extensions for model in MODELS.values())):
         film = await source_of(client, task, patience=patience)
         if film is None:

@@ -1,6 +1,6 @@
-"""Sends the POSTs of an intent, one at a time, whatever becomes of the call that asked for it.
+"""Sender of POSTs: one per intent at a time, independent of the call that asked for it.
 
-A POST belongs to the process: its answer is awaited, confirmed and written down, and an unclear one is looked for.
+The process awaits each answer, confirms a refusal, records the outcome and has an unclear one reconciled.
 """
 
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
-from runway_mcp.runway.models import ExtendRequest, Task
+from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
@@ -20,7 +20,7 @@ from runway_mcp.tasks.store.database import LedgerError
 
 _log = logging.getLogger(__name__)
 
-# An unanswered POST is looked for after so many seconds, and again after as many more.
+# Seconds before the first look for the task of an unanswered POST, and between further looks.
 _LOOK_AFTER = 10.0
 _LOOK_AGAIN = 5.0
 # How long a look that confirms a refusal may take, in seconds.
@@ -28,12 +28,12 @@ _LOOK_SECONDS = 10.0
 
 
 class LeaseExpired:
-    """The outcome of an intent that another has claimed before its POST: none went out."""
+    """The outcome if the lease ended or another holder claimed the intent before its POST: nothing was sent."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The outcome of a POST that was refused; `confirmed` if a look that could read both lists found no task."""
+    """The outcome of a refused POST; `confirmed` if a complete look found no task."""
 
     error: RunwayError
     confirmed: bool
@@ -43,7 +43,10 @@ PostOutcome = Task | Refused | SubmitUnclear | LedgerError | LeaseExpired
 
 
 class Post:
-    """A POST: `outcome` is its task, or why there is none, once `done` is set."""
+    """A POST in progress; once `done` is set, `outcome` is its task or the reason why there is none.
+
+    `hurried` starts the looks early; cancelling `scope` abandons the POST.
+    """
 
     def __init__(self) -> None:
         self.done = anyio.Event()
@@ -53,7 +56,7 @@ class Post:
 
 
 class Posts:
-    """The POSTs of this process that are out, by the claim that they are sent for."""
+    """The unanswered POSTs of this process, by claim."""
 
     def __init__(self, dependencies: SubmitDependencies, reconciler: Reconciler) -> None:
         self._dependencies = dependencies
@@ -61,30 +64,30 @@ class Posts:
         self._out: dict[str, Post] = {}
 
     def of(self, intent: Intent) -> Post | None:
-        """The intent's POST while it is out."""
+        """The intent's POST while it is out; None otherwise."""
         return self._out.get(intent.claim)
 
-    def begin(self, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Post:
-        """Sends the POST of an intent that waits, unless another has claimed it; the caller may go away."""
+    def begin(self, intent: Intent, submission: Submission) -> Post:
+        """Sends the POST of a waiting intent in the background, unless its claim was lost; it outlives the call."""
         post = self._out[intent.claim] = Post()
-        self._dependencies.background.start_soon(self._post, post, intent, request, turbo)
+        self._dependencies.background.start_soon(self._post, post, intent, submission)
         return post
 
     def look_soon(self, intent: Intent) -> None:
-        """Looks at once for the task of a POST that is out, since something tells that there may be one."""
+        """Looks at once for the task of a POST that is out, when there is a sign of one."""
         post = self.of(intent)
         if post is not None:
             post.hurried.set()
 
     async def finish(self, grace: float) -> None:
-        """Lets POSTs that are out be answered and written down for `grace` seconds, then gives them up."""
+        """Waits `grace` seconds for POSTs that are out to be answered and recorded, then abandons them."""
         with anyio.move_on_after(grace, shield=True):
             for post in list(self._out.values()):
                 await post.done.wait()
         for post in self._out.values():
             post.scope.cancel()
 
-    async def _post(self, post: Post, claimed: Intent, request: ExtendRequest, turbo: bool) -> None:  # noqa: FBT001  start_soon passes by position
+    async def _post(self, post: Post, claimed: Intent, submission: Submission) -> None:
         intent, dependencies = claimed, self._dependencies
         with post.scope:
             try:
@@ -95,26 +98,26 @@ class Posts:
                     post.outcome = LeaseExpired()
                     return
                 intent = begun
-                outcome = await self._confirmed(intent, await self._answer(post, intent, request, turbo=turbo))
+                outcome = await self._confirmed(intent, await self._answer(post, intent, submission))
                 post.outcome = await self._written(intent, outcome)
             except LedgerError as error:
                 post.outcome = error
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-                _log.exception("a submit stumbled and is looked for")
+                _log.exception("a submit failed with a fault of this server and is looked for")
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
                 self._reconciler.keep_looking(intent)
             finally:
                 del self._out[claimed.claim]
                 post.done.set()
 
-    async def _answer(self, post: Post, intent: Intent, request: ExtendRequest, *, turbo: bool) -> Task | RunwayError:
-        """What the POST says, or what looking finds while it is awaited: whichever comes first."""
+    async def _answer(self, post: Post, intent: Intent, submission: Submission) -> Task | RunwayError:
+        """The POST's answer, or the task that a look finds meanwhile, whichever comes first."""
         answer: Task | RunwayError | None = None
 
         async def send() -> None:
             nonlocal answer
             try:
-                told = await self._dependencies.client.extend(request, turbo=turbo)
+                told = await self._dependencies.client.submit(submission)
                 answer = SubmitUnclear("an answer that tells of another task") if contradicts(told, intent) else told
             except RunwayError as error:
                 answer = error
@@ -124,7 +127,7 @@ class Posts:
             nonlocal answer
             with anyio.move_on_after(_LOOK_AFTER):
                 await post.hurried.wait()
-            while (seen := await self._reconciler.look(intent)).task is None:  # noqa: ASYNC110  nothing tells when to look
+            while (seen := await self._reconciler.look(intent)).task is None:  # noqa: ASYNC110  no event announces a task
                 await anyio.sleep(_LOOK_AGAIN)
             answer = seen.task
             race.cancel_scope.cancel()
@@ -135,10 +138,10 @@ class Posts:
         return answer or SubmitUnclear("it was cut short")
 
     async def _confirmed(self, intent: Intent, answer: Task | RunwayError) -> Task | Refused | SubmitUnclear:
-        """A refusal as far as looking confirms it; a task of the intent that looking finds outweighs it.
+        """A refusal with the result of the looks that confirm it; a task of the intent that a look finds outweighs it.
 
-        What never left needs no look. Until it is confirmed the ledger holds it as open, so that a crash in between
-        loses nothing.
+        A request that never left needs no look. Until confirmed, the ledger keeps the refusal as open, so that a crash
+        in between loses nothing.
         """
         if isinstance(answer, Task | SubmitUnclear):
             return answer
@@ -156,7 +159,7 @@ class Posts:
         return Refused(answer, confirmed=confirmed)
 
     async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> PostOutcome:
-        """Writes an outcome, or leaves that to the background where the ledger cannot take it now."""
+        """Records an outcome; if the ledger fails, retries in the background."""
         try:
             outcome = await self._write(intent, outcome)
         except LedgerError as error:
@@ -178,7 +181,7 @@ class Posts:
             return
 
     async def _write(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Task | Refused | SubmitUnclear:
-        """Writes the outcome of a POST; a task that another intent owns makes it unclear."""
+        """Records the outcome of a POST; a task that another intent owns makes it unclear."""
         ledger = self._dependencies.ledger
         if isinstance(outcome, Task):
             try:
@@ -198,7 +201,7 @@ class Posts:
         return outcome
 
     async def _write_refusal(self, intent: Intent, refused: Refused) -> Intent | None:
-        """Writes a refusal: for good once it is confirmed, but a full account's is waited out."""
+        """Records a refusal, final once confirmed; a confirmed `Busy` leaves the intent waiting for a slot."""
         told = failure_of(refused.error)
         state, failure = State.UNCLEAR, (told.kind, told.message)
         if isinstance(refused.error, Busy) and refused.confirmed:

@@ -1,4 +1,4 @@
-"""Settles submits of unknown outcome: looks for their tasks and adopts what it finds. Never posts."""
+"""Reconciler of submits with an unknown outcome: looks for their tasks and adopts them; never posts."""
 
 import logging
 from collections.abc import Iterable
@@ -23,17 +23,17 @@ LONGEST_LOOK = 120.0
 """How long a look may take, in seconds; it may read several pages of a slow upstream."""
 
 CONFIRMING_PAUSE = 2.0
-"""Seconds between the two looks that confirm a refusal: something on the way may have repeated the POST."""
+"""Seconds between the two looks that confirm a refusal: a proxy may have repeated the POST."""
 
-# Seconds between two looks in the background: soon at first, since most tasks turn up at once.
+# Seconds between two looks in the background: short at first, since most tasks appear at once.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 _LAST_PAUSE = 30.0
-# How often the ledger is asked for what other processes have left, in seconds.
+# Seconds between two checks of the ledger for intents that other processes abandoned.
 _SWEEP_PAUSE = 15.0
 
 
 class Reconciler:
-    """The submits of unknown outcome, of this process and of those that died."""
+    """Reconciles submits of unknown outcome, of this process and of dead ones."""
 
     def __init__(self, dependencies: SubmitDependencies) -> None:
         self._dependencies = dependencies
@@ -42,9 +42,9 @@ class Reconciler:
     async def look(
         self, intent: Intent, *, named: Iterable[RunningTask] = (), seconds: float = LONGEST_LOOK
     ) -> LookResult:
-        """What upstream shows of an intent, within so many seconds; a ledger that fails is a look that failed.
+        """Looks once for an intent's task, for `seconds` at most; a failing ledger makes the look incomplete.
 
-        `named` are running tasks that an answer told of.
+        `named` are running tasks that an answer listed.
         """
         with anyio.move_on_after(seconds):
             try:
@@ -54,8 +54,8 @@ class Reconciler:
         return LookResult(None, complete=False)
 
     async def adopt(self, intent: Intent, task: Task) -> Intent | None:
-        """Makes a task the intent's own; None if another intent owns it."""
-        # Cut in between, the task would be owned and not followed.
+        """Makes the intent own a task, and returns it; None if another intent owns the task."""
+        # If cancelled in between, the task would be owned but not followed.
         with anyio.CancelScope(shield=True):
             adopted = await self._dependencies.ledger.accept(intent.id, task.task_id, task.status)
             if adopted is not None and adopted.task_id == task.task_id:
@@ -63,10 +63,10 @@ class Reconciler:
             return adopted
 
     async def reconcile(self, intent: Intent) -> Intent:
-        """Looks, adopts what it finds or writes what the look came to, and returns the intent as it stands.
+        """Looks, records the result and returns the intent as it then stands; raises `LedgerError`.
 
-        A refusal that is not confirmed yet needs two looks, a moment apart. A task that another intent was quicker to
-        adopt is looked past.
+        A refusal that is not confirmed yet needs two looks, two seconds apart. A task that another intent adopted
+        meanwhile is skipped.
         """
         complete = False
         for pause in (0.0,) if intent.failure_kind is None else (0.0, CONFIRMING_PAUSE):
@@ -79,11 +79,11 @@ class Reconciler:
         return await self._dependencies.ledger.looked(intent, complete=complete) or intent
 
     def look_soon(self, intent: Intent) -> None:
-        """Looks once, in the background, since something tells that there may be a task."""
+        """Reconciles once in the background, when there is a sign of a task."""
         self._dependencies.background.start_soon(self._reconcile_safely, intent)
 
     async def adopt_named(self, running: Iterable[RunningTask]) -> None:
-        """Adopts unclear submits that a 429 happens to name; what it cannot do now, looking does later."""
+        """Adopts tasks of unclear submits that a 429 names; failures are left to later looks."""
         with suppress(RunwayError, LedgerError):
             for intent in await self._dependencies.ledger.unfinished() if running else ():
                 if intent.task_id is None:
@@ -92,18 +92,18 @@ class Reconciler:
                         await self.adopt(intent, found)
 
     def keep_looking(self, intent: Intent) -> None:
-        """Looks in the background until the intent is settled or closed, at least once."""
+        """Looks in the background, at least once, until the outcome is known or the intent is closed."""
         if intent.id not in self._looking:
             self._looking.add(intent.id)
             self._dependencies.background.start_soon(self._keep_looking, intent)
 
     async def look_again(self) -> None:
-        """Looks once, in the background, for what was closed as unknown in the last day; raises `LedgerError`."""
+        """Looks once in the background for what was closed as unknown in the last day; raises `LedgerError`."""
         for intent in await self._dependencies.ledger.closed_lately():
             self.look_soon(intent)
 
     async def sweep(self) -> None:
-        """Takes up, for as long as this process lives, what others have left with a POST of unknown outcome."""
+        """Reconciles, for the process's lifetime, intents that other processes left with a POST of unknown outcome."""
         while True:
             await sleep(_SWEEP_PAUSE)
             try:
@@ -112,10 +112,10 @@ class Reconciler:
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-                _log.exception("looking for what others left stumbled")
+                _log.exception("looking for what other processes left failed with a fault of this server")
 
     async def failure(self, intent: Intent) -> Failure:
-        """The failure of a submit that may or may not have been accepted, with the tasks that may be it."""
+        """The failure of a submit of unknown outcome, with candidate tasks once the intent is closed."""
         failure = outcome_failure(intent)
         if intent.state is not State.UNKNOWN:
             return failure
@@ -124,14 +124,14 @@ class Reconciler:
         )
 
     async def _reconcile_safely(self, intent: Intent) -> Intent | None:
-        """As `settle`, in the background, where a failure must end nothing else: it is None."""
+        """As `reconcile`, in the background; logs every error and returns None, so that nothing else ends."""
         try:
             standing = await self._dependencies.ledger.get(intent.id)
             return standing if standing is None or standing.has_outcome else await self.reconcile(standing)
         except LedgerError as error:
             _log.warning("%s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("looking for a submit stumbled")
+            _log.exception("looking for a submit failed with a fault of this server")
         return None
 
     async def _keep_looking(self, intent: Intent) -> None:
@@ -147,7 +147,7 @@ class Reconciler:
 
 
 def outcome_failure(intent: Intent) -> Failure:
-    """The failure that an unsettled intent stands for, by what the ledger remembers alone."""
+    """The failure that an intent without a known outcome stands for, from the ledger alone."""
     if intent.state is State.WAITING:
         return failed("busy", _WAITING, retry_after=10.0, intent=intent)
     if intent.state is State.UNKNOWN:
@@ -163,7 +163,7 @@ def outcome_failure(intent: Intent) -> Failure:
 
 
 def _facts(intent: Intent) -> str:
-    """How a person knows the task on Runway's site."""
+    """How the user can identify the task on Runway's site."""
     return f"On Runway's site it would be a task of seed {intent.seed}, begun at about {iso(intent.created)}."
 
 

@@ -1,4 +1,4 @@
-"""What a plan that the spend policy refuses is told as, and what a confirmation of a plan covers."""
+"""Refusals of a plan by the spend policy, as failures; the key that ties a quote to its arguments."""
 
 import hashlib
 import json
@@ -13,13 +13,13 @@ _PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS
 
 
 def arguments_key(plan: Plan) -> str:
-    """The same for two requests with the same arguments, the resolved asset standing for its spellings."""
+    """The same key for two requests with the same arguments; the asset's id replaces its spellings."""
     asked = {**asdict(plan.wish), "asset_id": plan.source.asset_id, "seconds": plan.seconds, "spelling": None}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> Failure:
-    """The failure that a refusal of the policy is told as; nothing was submitted."""
+    """The failure for a refusal of the policy; nothing was submitted."""
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
@@ -53,12 +53,12 @@ def _frees(frees_at: float | None) -> str:
 
 
 def _fewer(plan: Plan, most: int) -> int | None:
-    """The most seconds that so many credits pay, if those are fewer than were asked for; None if none are paid."""
+    """The most seconds, fewer than requested, that so many credits pay for; None if there are none."""
     paid = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= most]
     return max((each for each in paid if each < plan.seconds), default=None)
 
 
 def _ways_on(fewer: int | None, setting: str) -> str:
-    """What may help; fewer seconds only where some would fit."""
+    """What the caller can do; fewer seconds only if some would be allowed."""
     ask = f"Ask for {fewer} s, or for exploreMode" if fewer else "Ask for exploreMode"
     return f"{ask}, or let the user raise {setting}."

@@ -1,8 +1,7 @@
-"""Spends once: a request becomes one intent on disk, or is answered by its earlier one.
+"""Submission of a plan: claims one intent and posts it once, or returns the outcome of an earlier one.
 
-What a call does here is claim, wait and tell. It posts once, and once more after each answer that the slots are busy,
-when a look has found no task. The POST itself belongs to the process (`posting`), so that a call that is cancelled or
-out of time leaves it running. An unknown outcome is settled by looking (`settle`).
+The one exception: after a 429 it posts again, if a look at upstream's tasks found none. The POST runs in the background
+(`posting`), so a cancelled or late call does not stop it; an unknown outcome is reconciled (`reconcile`).
 """
 
 import logging
@@ -17,13 +16,13 @@ import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import ExtendRequest, RunningTask, Task
+from runway_mcp.runway.models import RunningTask, Submission, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
-from runway_mcp.tasks.spend.drafts import draft, request_of
+from runway_mcp.tasks.spend.drafts import draft, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
@@ -34,26 +33,26 @@ from runway_mcp.tasks.store.ledger import FREE
 
 _log = logging.getLogger(__name__)
 
-# A POST has at least so long to be answered, however short the caller's wait, in seconds.
+# The least time for the answer of a POST, however short the caller's wait, in seconds.
 ANSWER_PATIENCE = 5.0
-# However short the caller's wait, there is time for one look, in seconds.
+# The least time for one look, however short the caller's wait, in seconds.
 _ONE_LOOK = 1.0
-# How often a call looks for what it waits for.
+# Seconds between two looks of a waiting call.
 _LOOK_AGAIN = 5.0
-# What upstream asks for after a 429, in seconds.
+# The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
 _HEARTBEAT = 8.0
-# How long the running tasks of a full account are read, in seconds.
+# How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
 # How long a look before a POST may take, in seconds.
 _LOOK_PATIENCE = 15.0
-# How often the ledger is asked for what another process does.
+# Seconds between two reads of the intent while its holder is another call or process.
 _LEDGER_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why a submit is not settled yet: for a slot (held by `running`), an answer, or a trace of a lost one."""
+    """Why a submit has no outcome yet: it waits for a slot (held by `running`), an answer or the task of a lost one."""
 
     reason: Literal["slot", "answer", "trace"]
     running: tuple[RunningTask, ...] = ()
@@ -63,9 +62,9 @@ Say = Callable[[Waiting], Awaitable[None]]
 
 
 class Submissions:
-    """The submits that calls ask for, each a POST of its own or answered by an earlier one.
+    """Submits plans, each by a POST of its own or by the outcome of an earlier submit.
 
-    `callbacks` is the address of our own callbacks, None if upstream cannot reach us.
+    `callbacks` is the address of this server's callbacks; None if upstream cannot reach it.
     """
 
     def __init__(
@@ -84,33 +83,33 @@ class Submissions:
         self._callbacks = callbacks
 
     async def earlier(self, wish: Wish) -> Intent | None:
-        """The intent that answers a wish, found without asking upstream, or None; raises `LedgerError`."""
+        """The intent of which a request is a duplicate, from the ledger alone, or None; raises `LedgerError`."""
         return await self._dependencies.ledger.earlier(wish.asset_id, partial(key_of, wish))
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
     ) -> Submitted | None:
-        """What the intent of an earlier submit answers, at the latest at `deadline`; None if it came to nothing.
+        """The outcome of an intent, at `deadline` at the latest; None if it may be submitted again.
 
-        With a `patience` an unknown outcome is awaited for so many seconds only. `twin` is False for a submit of this
-        very call. Raises `Failure` as `submit` does.
+        `patience` limits the wait for an unknown outcome, in seconds. `twin` is False for a submit of this very call.
+        Raises `Failure` as `submit` does.
         """
         try:
-            return await self._outcomes.told(await self._join(intent, deadline, _sparing(say), patience), twin=twin)
+            return await self._outcomes.told(await self._join(intent, deadline, _throttled(say), patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
     async def submit(
         self, plan: Plan, *, deadline: float, say: Say, policy: SpendPolicy = FREE, patience: float | None = None
     ) -> Submitted:
-        """Submits a plan once, or answers with its earlier submit, at `deadline` at the latest (event loop's time).
+        """Submits a plan once, or returns the outcome of its earlier submit, by `deadline` (event loop's time).
 
-        While all slots are busy it tries again until then. A POST has five seconds to be answered even if the deadline
-        is nearer; of another call's POST, an unknown outcome is awaited for `patience` seconds only, if given. `say` is
-        awaited at least every ten seconds. Raises `Failure`: `busy` with nothing submitted, `submission_unknown` if no
-        answer is clear by then, or the refusal; `PolicyRefused` if the policy do not allow it.
+        While all slots are busy it tries again until then. A POST has five seconds to be answered even past the
+        deadline; `patience` limits the wait for an unknown outcome of another call's POST, in seconds. `say` is awaited
+        at least every ten seconds. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
+        `submission_unknown` if the outcome is unknown by then, or the refusal.
         """
-        say, covers = _sparing(say), arguments_key(plan)
+        say, covers = _throttled(say), arguments_key(plan)
         posted: set[str] = set()
         while True:
             try:
@@ -129,7 +128,7 @@ class Submissions:
                 return submitted
 
     async def resume(self) -> None:
-        """Takes up what earlier processes left: follows their tasks, looks for their unclear submits."""
+        """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
         for intent in await self._dependencies.ledger.unfinished():
             if intent.task_id is None:
                 self._reconciler.keep_looking(intent)
@@ -138,13 +137,13 @@ class Submissions:
         await self._reconciler.look_again()
 
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say, posted: set[str]) -> Submitted | None:
-        """The task of the intent's one POST; None if nothing was posted and the request has to be claimed again.
+        """The task of the intent's POST; None if nothing was posted and the request has to be claimed again.
 
-        `posted` takes the id of an intent that this call has sent a POST for.
+        Adds the intent's id to `posted` once this call has sent a POST for it.
         """
-        request = request_of(plan, intent, callbacks=self._callbacks)
+        submission = submission_of(plan, intent, callbacks=self._callbacks)
         try:
-            return await self._posted(intent, request, posted, turbo=plan.model.turbo, deadline=deadline, say=say)
+            return await self._posted(intent, submission, posted, deadline=deadline, say=say)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
         finally:
@@ -152,20 +151,20 @@ class Submissions:
                 await self._withdraw(intent)
 
     async def _posted(
-        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
     ) -> Submitted | None:
-        """Posts, and posts again while the slots are busy; every POST but the first follows a look that found none."""
+        """Posts, and again while the slots are busy; every POST but the first follows a look that found no task."""
         is_first, is_sure = intent.posts == 0, intent.is_verified
         while True:
             if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.id not in posted)
             is_first = False
-            outcome = await self._sent(intent, request, posted, turbo=turbo, deadline=deadline, say=say)
+            outcome = await self._sent(intent, submission, posted, deadline=deadline, say=say)
             match outcome:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
-                    return await self._settled(await self._join(intent, deadline, say))
+                    return await self._own_outcome(await self._join(intent, deadline, say))
                 case LeaseExpired():
                     return None
                 case LedgerError() as error:
@@ -176,25 +175,25 @@ class Submissions:
                 case Refused() as refused:
                     return await self._refused(intent, refused)
 
-    async def _settled(self, intent: Intent) -> Submitted | None:
-        """What this call's own POST came to; raises `Failure` for a refusal, which this call does not try again."""
+    async def _own_outcome(self, intent: Intent) -> Submitted | None:
+        """The outcome of this call's own POST; raises `Failure` for a refusal, which this call does not try again."""
         submitted = await self._outcomes.told(intent, twin=False)
         if submitted is None and intent.state is State.REFUSED and intent.failure_kind is not None:
             raise failed(intent.failure_kind, intent.failure_message or "", intent=intent)
         return submitted
 
     async def _sent(
-        self, intent: Intent, request: ExtendRequest, posted: set[str], *, turbo: bool, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
     ) -> PostOutcome | None:
-        """What a POST comes to; None if that is not known in time, which is five seconds at least."""
-        post = self._posts.begin(intent, request, turbo=turbo)
+        """The outcome of a POST; None if unknown by the deadline, or after five seconds if that is later."""
+        post = self._posts.begin(intent, submission)
         await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
         if not isinstance(post.outcome, LeaseExpired):
             posted.add(intent.id)
         return post.outcome
 
     async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
-        """Raises the refusal: surely nothing was charged, or nobody could confirm that yet."""
+        """Raises the refusal as a `Failure`, or returns the task that a later look found after all."""
         if not refused.confirmed:
             standing = await self._dependencies.ledger.get(intent.id) or intent
             if not standing.has_outcome:
@@ -204,10 +203,10 @@ class Submissions:
         raise failure_of(refused.error) from refused.error
 
     async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
-        """The intent with the task that an earlier POST of it made after all, or as another holder has it.
+        """The intent with the task that an earlier POST of it made, or as its new holder left it.
 
-        None if there is surely no task: then another POST may leave. Raises `Failure` if nobody can look; `is_sure`
-        tells that an earlier look found none.
+        None if it certainly has no task: then another POST may leave. Raises `Failure` if no look was complete;
+        `is_sure` says that an earlier look found none.
         """
         await say(Waiting("trace"))
         ledger = self._dependencies.ledger
@@ -223,10 +222,7 @@ class Submissions:
         raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
 
     async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, is_sure: bool) -> bool:
-        """Waits as long as upstream asks for; raises `busy` if the deadline comes before.
-
-        Returns False if another has claimed the intent.
-        """
+        """Waits as long as upstream asks; raises `busy` if the deadline comes first; False if the claim was lost."""
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
@@ -242,16 +238,16 @@ class Submissions:
         return True
 
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
-        """The account's running tasks where a 429 does not name them; none if they cannot be read soon."""
+        """The account's running tasks if a 429 does not name them; none if they cannot be read in two seconds."""
         with anyio.move_on_after(_READING), suppress(RunwayError):
             listed = await self._dependencies.client.scheduler(patience=0)
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
 
     async def _join(self, intent: Intent, deadline: float, say: Say, patience: float | None = None) -> Intent:
-        """Waits until an intent is settled or was withdrawn; raises `Failure` at the deadline.
+        """Waits until an intent has an outcome or was withdrawn, and returns it; raises `Failure` at the deadline.
 
-        Its holder may be another call or another process, living or dead; looking harms none of them.
+        Its holder may be another call or another process, alive or dead; looks interfere with none of them.
         """
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
@@ -261,7 +257,7 @@ class Submissions:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()
             if standing.state is State.WAITING:
-                # Its next POST has as long to be answered as one that is out already.
+                # A waiting intent's next POST gets the same time as one that is out already.
                 soon = deadline if patience is None else min(deadline, now + patience)
             limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
@@ -284,7 +280,7 @@ class Submissions:
         return await self._reconciler.failure(intent)
 
     async def _withdraw(self, intent: Intent) -> None:
-        """Leaves nothing behind of an intent that posted nothing."""
+        """Withdraws an intent that posted nothing."""
         with anyio.CancelScope(shield=True):
             try:
                 await self._dependencies.ledger.withdraw(intent.id, intent.claim)
@@ -310,15 +306,15 @@ def _reason(intent: Intent, post: Post | None) -> Waiting:
 
 
 async def _await(event: anyio.Event, until: float, say: Say, waiting: Waiting) -> None:
-    """Waits for the event until a time, and says why every few seconds."""
+    """Waits for the event until a time, and reports the reason every few seconds."""
     while not event.is_set() and (left := until - anyio.current_time()) > 0:
         await say(waiting)
         with anyio.move_on_after(min(left, _HEARTBEAT)):
             await event.wait()
 
 
-def _sparing(say: Say) -> Say:
-    """Says the same reason again only after a heartbeat."""
+def _throttled(say: Say) -> Say:
+    """A `say` that repeats the same reason only after a heartbeat."""
     said: tuple[str, float] | None = None
 
     async def spare(waiting: Waiting) -> None:

@@ -1,1 +1,1 @@
-"""The ledger: every intent, on disk before its POST."""
+"""Store of the ledger: its file, its formats and its rows; every intent is on disk before its POST."""

@@ -1,4 +1,4 @@
-"""Caps and quotes, checked inside the ledger's transaction that spends: no two calls can share what is left."""
+"""Checks of quotes and of the caps per call and per day, inside the transaction that spends."""
 
 import sqlite3
 
@@ -9,9 +9,10 @@ from runway_mcp.tasks.policy import DAY_SECONDS, Day, PolicyRefused, SpendPolicy
 def check_caps(
     ledger: sqlite3.Connection, cost: int, policy: SpendPolicy, now: float, *, apart_from: Intent | None = None
 ) -> None:
-    """Raises `PolicyRefused` above a cap; what is unclear, unfinished or failed counts as spent, what is free passes.
+    """Raises `PolicyRefused` if `cost` (credits) exceeds a cap; a cost of 0 passes.
 
-    `apart_from` is the intent that is claimed again, whose cost counts once.
+    Unclear, unfinished and failed submits count as spent. `apart_from` is an intent that is claimed again; its old cost
+    does not count.
     """
     if not cost:
         return
@@ -33,7 +34,7 @@ def check_caps(
 
 
 def day(ledger: sqlite3.Connection, limit: int, now: float) -> Day:
-    """How the cap of a day stands now."""
+    """The state of the daily cap of `limit` credits at `now`."""
     spends = _spends(ledger, now)
     frees = spends[0]["created"] + DAY_SECONDS if spends else None
     return Day(limit, max(0, limit - sum(spend["cost"] for spend in spends)), frees)
@@ -51,9 +52,10 @@ def _spends(ledger: sqlite3.Connection, now: float, *, apart_from: Intent | None
 
 
 def check_quote(ledger: sqlite3.Connection, intent: Intent, policy: SpendPolicy, covers: str, now: float) -> None:
-    """Spends the quote that was given; raises `PolicyRefused` if it does not hold, or if one is needed and missing.
+    """Spends the policy's quote; raises `PolicyRefused` if it is not valid, or if one is needed and missing.
 
-    A quote that an intent spent is good again for whatever replaces that intent, if nothing was submitted for it.
+    The quote of an intent that was refused, or that is claimed again, is valid again, since nothing was submitted for
+    it.
     """
     if policy.quote is None:
         if intent.cost and policy.confirm_above is not None and intent.cost > policy.confirm_above:

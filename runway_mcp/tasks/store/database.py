@@ -1,6 +1,6 @@
-"""The file under the ledger: opened, brought to the latest format, and its troubles put into words.
+"""SQLite file of the ledger: opens and migrates it, and words its errors.
 
-A damaged or unknown file is never replaced, since it may remember tasks that were paid for.
+A damaged or unknown file is never replaced, since it may record tasks that were paid for.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runway_mcp.tasks.store.migrations import MIGRATIONS
 
-# How long another process may hold the file before it counts as locked, in seconds.
+# How long another process may hold the file before it is reported as locked, in seconds.
 LOCK_PATIENCE = 5.0
 
 _DAMAGED = (
@@ -25,16 +25,16 @@ class LedgerError(Exception):
     """The ledger cannot be read or written; the message says why and what to do."""
 
 
-class BeingMade(OSError):  # noqa: N818  a state of the file, which passes
-    """Another process is making the file; it is there in a moment, or else it is damaged."""
+class BeingMade(OSError):  # noqa: N818  a temporary state of the file
+    """The file is empty: another process is creating it, or it is damaged."""
 
 
 def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) -> sqlite3.Connection:
-    """A connection to the file, which is made for its owner alone if it is missing.
+    """A connection to the file; a missing file is created with access for its owner alone.
 
-    `hard_link` gives a file a second name, and fails where the file system has no hard links. Raises `LedgerError` for
-    a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise; `sentence` words
-    them all.
+    `hard_link` gives a file a second name and raises `OSError` on a file system without hard links. Raises
+    `LedgerError` for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise;
+    `sentence` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
@@ -53,7 +53,7 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another that has taken its name; None if there is none."""
+    """Device and inode of a file, which differ for a replacement of the same name; None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -62,9 +62,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def _create(path: Path, hard_link: Callable[[Path, Path], None]) -> None:
-    """Makes the file whole before it has its name, so that an empty one is always a damaged one.
+    """Completes the file before it gets its name, so that an empty file is always a damaged one.
 
-    Of two processes that make it at once, one's file stays.
+    If two processes create it at once, one file stays.
     """
     whole = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     os.close(os.open(whole, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -80,7 +80,7 @@ def _create(path: Path, hard_link: Callable[[Path, Path], None]) -> None:
 
 
 def _publish(whole: Path, path: Path, hard_link: Callable[[Path, Path], None]) -> None:
-    """Gives the file its name without ever replacing another that has it."""
+    """Gives the file its name without ever replacing another file."""
     try:
         hard_link(whole, path)
     except FileExistsError:
@@ -90,10 +90,10 @@ def _publish(whole: Path, path: Path, hard_link: Callable[[Path, Path], None]) -
 
 
 def _create_in_place(path: Path) -> None:
-    """Makes the file under its name, on a file system without hard links, where a rename would replace another's.
+    """Creates the file under its name, on a file system without hard links, where a rename could replace another's.
 
-    Whoever comes meanwhile finds it empty and waits. A crash at this moment leaves an empty file, which is told as
-    damaged and holds nothing.
+    Other processes find it empty and wait. A crash at this moment leaves an empty file, which is reported as damaged
+    and holds nothing.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -126,7 +126,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def immediate(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
-    """One transaction that takes the write lock at once and leaves nothing behind if it fails."""
+    """A transaction that takes the write lock at once and is rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
@@ -138,7 +138,7 @@ def immediate(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another process holds or makes the file, so that trying again may help."""
+    """Whether another process holds or creates the file, so that a retry may help."""
     if isinstance(error, BeingMade):
         return True
     code = getattr(error, "sqlite_errorcode", None)
@@ -146,7 +146,7 @@ def is_busy(error: Exception) -> bool:
 
 
 def sentence(path: Path, error: Exception) -> str:
-    """What is wrong with the file, for one who has never heard of SQLite."""
+    """A sentence for the user about what is wrong with the file and what to do."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if isinstance(error, BeingMade):
         return _DAMAGED.format(path=path)

@@ -1,9 +1,7 @@
-"""The ledger: one SQLite file that remembers every wish to spend, from before its POST to the end of its task.
+"""Ledger: one SQLite file that records every request to spend, from before its POST to its task's end.
 
-Statements run on the event loop, without threads: each takes a few milliseconds at most on a healthy disk, and a
-transaction that another process holds is waited for with `anyio.sleep`, so that nothing blocks. The time is the
-ledger's own, read inside the transaction that uses it. Whatever keeps the file from being written ends in
-`LedgerError` before anything is spent.
+Statements run on the event loop: each takes milliseconds, and a lock of another process is awaited, so nothing blocks.
+An unwritable file raises `LedgerError` before anything is spent.
 """
 
 import random
@@ -45,7 +43,8 @@ FREE = SpendPolicy()
 class Ledger:
     """Intents on disk, safe with several processes at once: every change is one immediate transaction.
 
-    The file is opened at the first use; `clock` gives Unix seconds. Every method raises `LedgerError`.
+    The file is opened at the first use. `clock` gives Unix seconds and is read inside the transaction that uses it.
+    Every method raises `LedgerError`.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -61,7 +60,7 @@ class Ledger:
             self._open = None
 
     def now(self) -> float:
-        """The ledger's time, to judge by what it told; what is written takes its own."""
+        """The ledger's clock in Unix seconds, to compare with times that it returned."""
         return self._clock()
 
     async def claim(
@@ -73,13 +72,13 @@ class Ledger:
         covers: str = "",
         spellings: Iterable[str] = (),
     ) -> tuple[Intent, bool]:
-        """Writes the intent unless an earlier one answers its request; returns the one that counts, and whether it is.
+        """Writes the intent unless its request is a duplicate; returns it or the earlier one, and True for the latter.
 
-        Of two calls at the same moment, in one process or two, one writes and the other gets that. What was refused, or
-        was left waiting for longer than its lease, is claimed again under its own seed and replyRef; whoever held it
-        before can post for it no more. An answer costs nothing, whatever the policy; else `PolicyRefused` is raised if
-        the policy does not allow the intent. `covers` is the key of the arguments that the policy's quote must be for;
-        the quote is spent here. `spellings` are further names of the source.
+        Of two calls at the same moment, in one process or two, one writes and the other gets that intent. A refused
+        intent, or one left waiting past its lease, is claimed again with its own seed and replyRef; its former holder
+        can no longer post for it. A duplicate costs nothing, whatever the policy; else raises `PolicyRefused` if the
+        policy does not allow the intent. `covers` is the key of the arguments that the policy's quote must be for; the
+        quote is spent here. `spellings` are further names of the source.
         """
 
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
@@ -99,9 +98,9 @@ class Ledger:
         return await self._transaction(work)
 
     async def earlier(self, spelling: str, key_of: Callable[[str, str], RequestKey]) -> Intent | None:
-        """The intent that answers a request for a source named by any of its known spellings; None if there is none.
+        """The intent of which a request is a duplicate, its source named by any known spelling; None if there is none.
 
-        `key_of` gives the key of the request for a source's assetId and its model.
+        `key_of` gives the keys of the request for a source's assetId and its model.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
@@ -119,22 +118,22 @@ class Ledger:
         return await self._transaction(work)
 
     async def named(self, uuid: str) -> str | None:
-        """The asset that a uuid names, as a source or a film of ours, else the task of ours; None if none is known."""
+        """The asset that a uuid names, as a source or a film of an intent, else the task; None if neither is known."""
         asset = await self._value("SELECT asset_id FROM spellings WHERE spelling = ?", uuid)
         return asset or await self.task_named(uuid)
 
     async def task_named(self, uuid: str) -> str | None:
-        """The task of ours that a uuid names, else the one that made the film of ours that it names."""
+        """An intent's task of that uuid, else the task that made the film of that uuid; None if neither is known."""
         task = await self._value("SELECT task_id FROM intents WHERE task_id LIKE '%-task:' || ?", uuid)
         if task is not None:
             return task
         return await self._value("SELECT task_id FROM intents WHERE film LIKE '%-asset:' || ? || '\"%'", uuid)
 
     async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
-        """Marks a waiting intent as posting; None if its lease is over or another holds it: then nothing may be posted.
+        """Marks a waiting intent as posting; None if lease or claim was lost, in which case nothing may be posted.
 
-        The intent counts as made now: what it may have started is no older, however long it waited for a slot.
-        `upstream` is the time on upstream's clock, if that is known.
+        Sets `created` to now, since its task cannot be older, however long it waited for a slot. `upstream` is the time
+        on upstream's clock, if known.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
@@ -150,7 +149,7 @@ class Ledger:
         return await self._transaction(work)
 
     async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
-        """Prolongs the lease of a waiting intent by a pause; refuses (False) as `begin_post` does."""
+        """Prolongs the lease of a waiting intent by `seconds`; False if lease or claim was lost."""
 
         def work(ledger: sqlite3.Connection) -> bool:
             now = self._clock()
@@ -162,10 +161,10 @@ class Ledger:
     async def answered(
         self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
     ) -> Intent | None:
-        """Writes what the answer to an intent's POST means where that is no task, and returns the intent as it stands.
+        """Records an answer to an intent's POST that is no task; returns the intent as it then stands.
 
-        Only the holder of the claim may, and only while nobody has found the task; `looked` tells that a complete look
-        after the POST found none. Waiting, it has a new lease.
+        Changes nothing unless `claim` holds the intent and no task has been found. `looked` says that a complete look
+        after the POST found none. The state `WAITING` starts a new lease.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
@@ -188,7 +187,7 @@ class Ledger:
         return await self._transaction(work)
 
     async def withdraw(self, intent_id: str, claim: str) -> None:
-        """Lets go of a waiting intent: refused if surely nothing was accepted for it, else still to be looked for."""
+        """Releases a waiting intent: refused if it certainly has no task, else unclear."""
 
         def work(ledger: sqlite3.Connection) -> None:
             ledger.execute(
@@ -200,11 +199,11 @@ class Ledger:
         await self._transaction(work)
 
     async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        """Writes that a look found no task, closes the intent if its time is over, and returns it as it stands.
+        """Records a look that found no task, closes the intent if its time is over; returns it as it then stands.
 
-        `intent` is as it stood when the look began: what was posted or answered since then, the look says nothing of.
-        `complete` tells that it could read all that upstream shows. A refusal is confirmed by such a look; else the
-        first one after ten minutes closes the intent as unknown, and a day without any does as well.
+        `intent` is as it stood when the look began: the look proves nothing about what was posted or answered since.
+        `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal; else
+        the first one after ten minutes closes the intent as unknown, and so does a day without any.
         """
 
         def work(ledger: sqlite3.Connection) -> Intent | None:
@@ -225,7 +224,7 @@ class Ledger:
         return await self._transaction(work)
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
-        """Writes the task of an intent and returns the intent; None if another one owns the task.
+        """Records the task of an intent and returns the intent; None if another one owns the task.
 
         An intent that has a task already keeps it.
         """
@@ -248,10 +247,10 @@ class Ledger:
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
     ) -> None:
-        """Writes what upstream tells of a task, if an intent owns it.
+        """Records a task's state, if an intent owns it.
 
-        An end is final, whatever an older read says after it; only a film that turns up takes the place of a success
-        without one, or of a task that was gone.
+        An end is final, whatever an older read reports later; only a film that appears replaces a success without one,
+        or a task that was gone.
         """
         kind, message = failure or (None, None)
 
@@ -270,15 +269,15 @@ class Ledger:
         await self._transaction(work)
 
     async def check(self, cost: int, *, policy: SpendPolicy) -> None:
-        """Raises `PolicyRefused` if the caps would refuse a spend now; writes nothing."""
+        """Raises `PolicyRefused` if the caps would refuse a spend of `cost` credits now; writes nothing."""
         await self._transaction(lambda ledger: check_caps(ledger, cost, policy, self._clock()))
 
     async def day(self, limit: int) -> Day:
-        """How a cap of that many credits for a day stands."""
+        """The state of a daily cap of `limit` credits."""
         return await self._transaction(lambda ledger: day(ledger, limit, self._clock()))
 
     async def offer(self, covers: str) -> Quote:
-        """Writes a quote for the arguments of that key, which a later claim may spend, and returns it."""
+        """Writes and returns a quote for the arguments of the key `covers`, which a later claim may spend."""
 
         def work(ledger: sqlite3.Connection) -> Quote:
             now = self._clock()
@@ -304,7 +303,7 @@ class Ledger:
         return await self._one("SELECT * FROM intents WHERE callback_token = ?", token)
 
     async def durations(self) -> dict[tuple[str, bool], list[float]]:
-        """How many seconds the last successful tasks took from their submit, oldest first, by type and explore mode."""
+        """The seconds from submit to end of the last 200 successes, oldest first, by task type and explore mode."""
         took: dict[tuple[str, bool], list[float]] = {}
         query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND ended IS NOT NULL ORDER BY created DESC LIMIT 200"
         for intent in reversed(await self._many(query)):
@@ -313,21 +312,21 @@ class Ledger:
         return took
 
     async def unfinished(self) -> list[Intent]:
-        """Intents whose outcome or whose task's end is not known, oldest first."""
+        """Intents of unknown outcome or with a non-terminal task, oldest first."""
         return await self._many(
             "SELECT * FROM intents WHERE state IN ('posting', 'unclear') OR (state = 'accepted' AND ended IS NULL)"
             " ORDER BY created"
         )
 
     async def without_film(self) -> list[str]:
-        """The newest tasks that ended in success and were told to have no film."""
+        """The newest tasks, 100 at most, that were recorded as a success without a film."""
         query = "SELECT * FROM intents WHERE status = 'SUCCEEDED' AND failure_kind IS NOT NULL ORDER BY created DESC"
         return [intent.task_id or "" for intent in await self._many(f"{query} LIMIT 100")]
 
     async def orphans(self) -> list[Intent]:
-        """Unclear intents, and those left with a POST of unknown outcome, which are unclear from here on.
+        """Unclear intents, and abandoned ones with a POST of unknown outcome, which become unclear.
 
-        Nothing is posted for them again, whatever became of their holder, whose answer may still be written.
+        Nothing is posted for them again; a late answer to their holder may still be recorded.
         """
 
         def work(ledger: sqlite3.Connection) -> list[Intent]:
@@ -352,7 +351,7 @@ class Ledger:
         return await self._transaction(work)
 
     async def recent(self, limit: int) -> list[Intent]:
-        """The newest intents that are, or may be, tasks: refused and waiting ones are left out."""
+        """The newest intents that have, or may have, a task: refused and waiting ones are left out."""
         query = "SELECT * FROM intents WHERE state NOT IN ('refused', 'waiting') ORDER BY created DESC LIMIT ?"
         return await self._many(query, limit)
 
@@ -376,10 +375,10 @@ class Ledger:
             except (sqlite3.Error, OSError) as error:
                 if not is_busy(error) or anyio.current_time() >= give_up:
                     raise LedgerError(sentence(self._path, error)) from error
-            await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  spreads processes that wait for one file
+            await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
 
     def _identities(self) -> list[tuple[int, int] | None]:
-        """What tells the ledger's file, and that of what was written last, from others of the same names."""
+        """The identities of the ledger's file and its write-ahead log, which change if they are replaced."""
         return [identity(self._path), identity(self._path.with_name(f"{self._path.name}-wal"))]
 
     def _connection(self) -> sqlite3.Connection:

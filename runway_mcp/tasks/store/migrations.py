@@ -1,4 +1,4 @@
-"""The formats of the ledger's file, one step for each; a file of every earlier version answers its old requests."""
+"""Migrations of the ledger's file, one per format; a request in a file of any earlier version stays answered."""
 
 import sqlite3
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from runway_mcp.tasks.intents import GENERATED_REFERENCE, LOOKING_SECONDS, idemp
 
 
 def _first(connection: sqlite3.Connection) -> None:
-    """The file as the first release wrote it."""
+    """The format of the first release."""
     _run(
         connection,
         """
@@ -27,10 +27,10 @@ def _first(connection: sqlite3.Connection) -> None:
     )
 
 
-def _answers_for_good(connection: sqlite3.Connection) -> None:
-    """An intent answers its request for good: no time of telling; a fence against late holders; spellings of sources.
+def _second(connection: sqlite3.Connection) -> None:
+    """Second format: intents stay valid without a time limit; adds claims and spellings of sources.
 
-    Keys are computed anew, since a replyRef is no part of a request any more. What was ever out counts as posted.
+    Keys are recomputed, since a replyRef is no longer part of a request. Every row counts as posted.
     """
     rows = [dict(row) for row in connection.execute("SELECT * FROM intents ORDER BY created")]
     _run(
@@ -61,17 +61,17 @@ def _answers_for_good(connection: sqlite3.Connection) -> None:
             " :source_asset_id, :parent_task_id, :text_prompt, :seconds, :explore_mode, :seed, :own_seed, :reply_ref,"
             " :own_ref, :cost, NULL, NULL, :lease, :id, :posts, NULL, :looked, :task_id, :status, :ended, NULL,"
             " :closed, :failure_kind, :failure_message, :callback_token)",
-            row | _anew(row),
+            row | _added(row),
         )
     for parent, assets in sources.items():
         for asset in assets:
-            # A task with several films is a spelling of its first one alone, and which that was is not known here.
+            # A task with several films is a spelling of its first one alone; which one is first is not recorded.
             names = (uuid_of(asset), *((uuid_of(parent),) if len(assets) == 1 else ()))
             connection.executemany("INSERT OR IGNORE INTO spellings VALUES (?, ?)", [(name, asset) for name in names])
 
 
-def _anew(row: dict[str, object]) -> dict[str, object]:
-    """What the second format adds to a row of the first, or knows otherwise."""
+def _added(row: dict[str, object]) -> dict[str, object]:
+    """The values that the second format adds to a row of the first, or changes."""
     state, generated = row["state"], bool(row["own_seed"])
     key = idempotency_key(
         source_asset_id=str(row["source_asset_id"]),
@@ -84,7 +84,7 @@ def _anew(row: dict[str, object]) -> dict[str, object]:
     return {
         "idempotency_key": key,
         "own_ref": int(str(row["reply_ref"]).startswith(GENERATED_REFERENCE)),
-        # A row does not tell whether an earlier POST of it was refused; taken for posted, it is looked for once more.
+        # A row does not record whether an earlier POST was refused; counted as posted, it is looked for once more.
         "posts": 1,
         "looked": int(state in ("refused", "accepted", "unknown")),
         "closed": float(str(row["created"])) + LOOKING_SECONDS if state == "unknown" else None,
@@ -92,10 +92,10 @@ def _anew(row: dict[str, object]) -> dict[str, object]:
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
-    """Runs a script inside the transaction that is open; sqlite3's own way would commit it first."""
+    """Runs a script inside the open transaction; sqlite3's `executescript` would commit it first."""
     for statement in filter(str.strip, script.split(";")):
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _answers_for_good)
-"""One step for each version of the file; `PRAGMA user_version` counts those that have run."""
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second)
+"""One step per format of the file; `PRAGMA user_version` counts those that have run."""

@@ -1,4 +1,4 @@
-"""Intents as rows of the ledger's table: found by their request, read and written whole, inside a transaction."""
+"""Rows of the ledger's table: finds, reads and writes intents inside a transaction."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ _FLAGS = ("explore_mode", "seed_generated", "reply_ref_generated", "looked")
 
 
 def found_by_request(ledger: sqlite3.Connection, key: RequestKey, *, now: float) -> Intent | None:
-    """The intent of a request: one that answers it, a film before all others; else one that may be claimed again."""
+    """The intent of a request: one that makes it a duplicate, preferably with a film; else one to be claimed again."""
     query = (
         "SELECT * FROM intents WHERE idempotency_key = ? OR (idempotency_key = ? AND seed = ?) ORDER BY created DESC"
     )
@@ -30,7 +30,7 @@ def _rank(intent: Intent, now: float) -> int:
 
 
 def claimed(wanted: Intent, found: Intent | None, *, now: float) -> Intent:
-    """The intent as its new holder has it; one that is claimed again keeps its seed and its replyRef."""
+    """The intent with a new claim and lease; an intent that is claimed again keeps its seed and its replyRef."""
     intent = wanted
     if found is not None:
         token = found.callback_token or wanted.callback_token
@@ -40,7 +40,7 @@ def claimed(wanted: Intent, found: Intent | None, *, now: float) -> Intent:
 
 
 def read(ledger: sqlite3.Connection, intent_id: str) -> Intent | None:
-    """The intent of that id."""
+    """The intent of that id; None if there is none."""
     row = ledger.execute("SELECT * FROM intents WHERE id = ?", (intent_id,)).fetchone()
     return intent_of(row) if row else None
 
@@ -52,7 +52,7 @@ def insert(connection: sqlite3.Connection, intent: Intent) -> None:
 
 
 def update(connection: sqlite3.Connection, intent: Intent) -> None:
-    """Writes an intent over the one of its id."""
+    """Overwrites the intent of that id."""
     marks = ", ".join(f"{column} = ?" for column in _COLUMNS)
     connection.execute(f"UPDATE intents SET {marks} WHERE id = ?", (*_values(intent), intent.id))  # noqa: S608  own column names
 
@@ -62,7 +62,7 @@ def _values(intent: Intent) -> tuple[Any, ...]:
 
 
 def film_json(film: Film | None) -> str | None:
-    """A film as its column holds it."""
+    """The film as its column stores it."""
     return json.dumps(asdict(film)) if film else None
 
 

@@ -1,7 +1,7 @@
-"""The studio: accepts extensions, gives every task its place in the queue of its account, and stops tasks.
+"""Submits: extensions are accepted and charged, queued in their account, and stopped.
 
-The order of its checks is upstream's as far as it shows: the request, the asset, useapi's cap, Runway's cap,
-moderation, credits.
+The order of the checks is upstream's as far as it shows: request, asset, useapi's cap, Runway's cap, moderation,
+credits.
 """
 
 from collections.abc import Iterator
@@ -9,52 +9,52 @@ from dataclasses import replace
 from typing import Any
 
 from runway_mcp.simulator import refusals
-from runway_mcp.simulator.orders import MAX_SEED, Order
 from runway_mcp.simulator.records import MAX_EXTENSIONS, Account, Asset, Kind, Task, file_name
 from runway_mcp.simulator.refusals import Refusal
+from runway_mcp.simulator.requests import MAX_SEED, ExtendRequest
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import World
 
 QUEUED_SHARE = 0.1
-"""The part of the pace that a task waits before it runs."""
+"""The part of the pace for which a task waits before it runs."""
 
 
-def extend(world: World, order: Order, kind: Kind) -> Task:
-    """Accept an extension and charge for it; raises Refusal where upstream would refuse, and then charges nothing."""
-    asset = _source(world, order)
+def extend(world: World, request: ExtendRequest, kind: Kind) -> Task:
+    """Accepts an extension and charges for it; raises `Refusal`, and charges nothing, where upstream would refuse."""
+    asset = _source(world, request)
     account = world.account(asset.email)
-    doomed = _doom(world, asset, kind)
-    _admit(world, account, order.max_jobs)
-    script = _moderated(world, order.text_prompt or "", world.scripts[0] if world.scripts else Script())
-    if doomed:
-        script = replace(script, outcome="fail", error={"errorMessage": doomed, "reason": "", "message": doomed})
-    seconds = kind.extends_by[0] if len(kind.extends_by) == 1 else order.seconds or kind.extends_by[0]
-    if order.explore and not account.unlimited:
+    failure = _coming_failure(world, asset, kind)
+    _check_slots(world, account, request.max_jobs)
+    script = _moderated(world, request.text_prompt or "", world.scripts[0] if world.scripts else Script())
+    if failure:
+        script = replace(script, outcome="fail", error={"errorMessage": failure, "reason": "", "message": failure})
+    seconds = kind.extends_by[0] if len(kind.extends_by) == 1 else request.seconds or kind.extends_by[0]
+    if request.explore and not account.unlimited:
         raise refusals.refused(400, "Explore mode requires Runway Unlimited plan.")
-    cost = 0 if order.explore else seconds * kind.credits_per_second
+    cost = 0 if request.explore else seconds * kind.credits_per_second
     if cost > world.remaining(account.email):
         raise refusals.no_credits(code=world.switches.code_in_412)
     del world.scripts[:1]
-    task = _task(world, order, kind, asset, seconds)
+    task = _task(world, request, kind, asset, seconds)
     task.cost, task.script = cost, script
-    enlist(world, task)
-    _promise_films(world, task, asset, seconds)
+    enqueue(world, task)
+    _add_films(world, task, asset, seconds)
     world.accepted.append(task)
     world.charged[account.email] += cost
-    world.stir()
+    world.notify()
     return task
 
 
-def enlist(world: World, task: Task) -> None:
-    """Give the task its place in the queue of its account."""
+def enqueue(world: World, task: Task) -> None:
+    """Adds the task to the queue of its account, which fixes its times."""
     queue = task.script.queue
     task.ready = task.created + (world.pace * QUEUED_SHARE if queue is None else queue)
     world.tasks.append(task)
-    _place(world, task)
+    _schedule(world, task)
 
 
 def delete(world: World, task: Task) -> None:
-    """Hide the task, or stop it and let those behind it move up, as the switch says; a finished one is hidden."""
+    """Hides the task, or stops it and moves up those behind it, by the switch `delete_task`; hides a finished one."""
     now = world.now()
     if world.switches.delete_task == "forgets" or task.ended(now):
         task.hidden = True
@@ -69,12 +69,12 @@ def delete(world: World, task: Task) -> None:
     task.artifacts.clear()
     for waiting in world.tasks:
         if waiting.email == task.email and waiting.starts > now and waiting is not task:
-            _place(world, waiting)
-    world.stir()
+            _schedule(world, waiting)
+    world.notify()
 
 
 def busy(world: World, account: Account, cap: int) -> Refusal:
-    """Return useapi's own 429, which names the account's running tasks."""
+    """The 429 of useapi itself, which names the account's running tasks."""
     entries = [
         {"email": task.email, "taskId": world.task_id(task), "id": task.uuid, **world.references(task)}
         for task in world.running(account.email)
@@ -82,41 +82,41 @@ def busy(world: World, account: Account, cap: int) -> Refusal:
     return refusals.busy(account.email, cap, entries, retry_after=world.switches.retry_after)
 
 
-def _source(world: World, order: Order) -> Asset:
+def _source(world: World, request: ExtendRequest) -> Asset:
     prefix = f"user:{world.user_id}-runwayml:"
-    email, mark, bare = order.asset_id.removeprefix(prefix).rpartition("-asset:")
-    long = order.asset_id.startswith(prefix) and bool(mark)
+    email, mark, bare = request.asset_id.removeprefix(prefix).rpartition("-asset:")
+    long = request.asset_id.startswith(prefix) and bool(mark)
     if not long and not world.switches.bare_ids:
-        raise refusals.refused(400, f"Parameter assetId has an incorrect format: {order.asset_id[:200]}")
+        raise refusals.refused(400, f"Parameter assetId has an incorrect format: {request.asset_id[:200]}")
     if long:
         world.account(email)
-    asset = world.find_asset(order.asset_id)
+    asset = world.find_asset(request.asset_id)
     if asset is None:
         raise refusals.no_asset(bare)
     return asset
 
 
-def _doom(world: World, asset: Asset, kind: Kind) -> str | None:
-    """Refuse an asset that cannot be extended, or return the reason with which its task will fail."""
+def _coming_failure(world: World, asset: Asset, kind: Kind) -> str | None:
+    """The reason for which the accepted task will fail, if any; raises `Refusal` for an asset that is refused."""
     if world.switches.gen3_gone:
         raise refusals.refused(400, "Runway website no longer supports Gen-3. Consider migrating to Gen-4.x.")
     task = asset.task
     if asset.media_type != "video" or task is None or task.kind is not kind:
-        return _wrong(world.switches.wrong_model, f"The asset is not a {kind.title} video.")
+        return _refuse_or_fail(world.switches.wrong_model, f"The asset is not a {kind.title} video.")
     if task.extended_count >= MAX_EXTENSIONS:
         sentence = f"The video has already been extended {MAX_EXTENSIONS} times."
-        return _wrong(world.switches.fourth_extension, sentence)
+        return _refuse_or_fail(world.switches.fourth_extension, sentence)
     return None
 
 
-def _wrong(answer: str, sentence: str) -> str:
+def _refuse_or_fail(answer: str, sentence: str) -> str:
     if answer == "failed":
         return sentence
     raise refusals.refused(int(answer), sentence)
 
 
-def _admit(world: World, account: Account, max_jobs: int | None) -> None:
-    """Refuse a task that the account has no room for."""
+def _check_slots(world: World, account: Account, max_jobs: int | None) -> None:
+    """Raises `Refusal` if the account has no room for another task."""
     cap = max_jobs or account.max_jobs
     if len(world.running(account.email)) >= cap:
         raise busy(world, account, cap)
@@ -137,16 +137,16 @@ def _moderated(world: World, prompt: str, script: Script) -> Script:
     return replace(script, outcome="fail") if switches.broken_word in prompt.lower() else script
 
 
-def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) -> Task:
+def _task(world: World, request: ExtendRequest, kind: Kind, asset: Asset, seconds: int) -> Task:
     parent = asset.task
-    seed = order.seed or world.random.randint(1, MAX_SEED)
-    name = file_name(kind, seed, order.text_prompt).removesuffix(".mp4")
+    seed = request.seed or world.random.randint(1, MAX_SEED)
+    name = file_name(kind, seed, request.text_prompt).removesuffix(".mp4")
     options: dict[str, Any] = {
         "name": name,
-        "text_prompt": order.text_prompt or "",
+        "text_prompt": request.text_prompt or "",
         "seed": seed,
         "seconds": seconds,
-        "exploreMode": order.explore,
+        "exploreMode": request.explore,
         "watermark": False,
         "extended_from_task_id": world.task_id(parent) if parent else None,
         "image_as_end_frame": False,
@@ -155,7 +155,7 @@ def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) ->
         "recordingEnabled": True,
     }
     return Task(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=asset.email,
         kind=kind,
         name=name,
@@ -164,14 +164,14 @@ def _task(world: World, order: Order, kind: Kind, asset: Asset, seconds: int) ->
         options=options,
         by_api=True,
         followed=True,
-        reply_url=order.reply_url or world.reply_url,
-        reply_ref=order.reply_ref,
+        reply_url=request.reply_url or world.reply_url,
+        reply_ref=request.reply_ref,
         parent=asset,
     )
 
 
-def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> None:
-    """Add what the task will make; each asset is there from the task's end on."""
+def _add_films(world: World, task: Task, source: Asset, seconds: int) -> None:
+    """Adds the assets that the task makes; each exists from the task's end."""
     films = {"succeed": 1, "several": 2}.get(task.script.outcome, 0)
     tail = world.switches.result == "tail"
     for number in range(films):
@@ -179,7 +179,7 @@ def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> Non
             source.film, scene=source.film.scene + number, added=(*source.film.added, seconds), tail=tail
         )
         asset = Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=task.email,
             name=f"{task.name}.mp4",
             created=task.created,
@@ -194,8 +194,8 @@ def _promise_films(world: World, task: Task, source: Asset, seconds: int) -> Non
         task.artifacts.append(world.add_asset(asset))
 
 
-def _place(world: World, task: Task) -> None:
-    """Fix when the task starts and ends: once it is ready and those ahead of it leave a slot."""
+def _schedule(world: World, task: Task) -> None:
+    """Fixes when the task starts and ends: it starts once it is ready and the tasks ahead of it leave a slot."""
     slots = world.accounts[task.email].slots
     ends = sorted((other.ends for other in _ahead(world, task)), reverse=True)
     task.starts = max(task.ready, ends[slots - 1]) if len(ends) >= slots else task.ready

@@ -1,4 +1,4 @@
-"""The orders: bodies of the extend endpoints, checked field by field as the vendor's pages say.
+"""Requests to the API, checked field by field as the vendor's pages say: bodies of extensions, and pages of lists.
 
 JSON and form bodies are taken alike; in a form every value is text. What a page leaves open is let through.
 """
@@ -19,8 +19,8 @@ _FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A checked request for an extension; None where the caller said nothing."""
+class ExtendRequest:
+    """A checked request for an extension; None where the caller gave nothing."""
 
     asset_id: str
     text_prompt: str | None = None
@@ -32,11 +32,11 @@ class Order:
     max_jobs: int | None = None
 
 
-def read_order(body: Any, *, turbo: bool, text: bool = False) -> Order:
-    """Return the checked order; raises Refusal (400). With `text` numbers and booleans may be spelt as text."""
+def read_extend_request(body: Any, *, turbo: bool, text: bool = False) -> ExtendRequest:
+    """The checked request; raises `Refusal` (400). With `text` numbers and booleans may be spelt as text."""
     if not isinstance(body, Mapping):
         raise refused(400, "Request body must be an object.")
-    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a stranger's JSON
+    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  a stranger's JSON
     strange = sorted(fields.keys() - (_FIELDS - {"seconds"} if turbo else _FIELDS))
     if strange:
         raise refused(400, f"Parameter {strange[0]} is not supported.")
@@ -46,7 +46,7 @@ def read_order(body: Any, *, turbo: bool, text: bool = False) -> Order:
     seconds = _integer(fields, "seconds", 5, 10, text=text)
     if seconds not in (None, 5, 10):
         raise refused(400, "Parameter seconds supports values 5, 10.")
-    return Order(
+    return ExtendRequest(
         asset_id=asset_id,
         text_prompt=_string(fields, "text_prompt", limit=None),
         seconds=seconds,
@@ -107,7 +107,7 @@ def _boolean(fields: Mapping[str, Any], name: str, *, text: bool) -> bool:
 
 
 def page(query: Mapping[str, str], *, largest: int) -> tuple[int, int]:
-    """Return offset and limit of a list, both of which upstream requires; raises Refusal (400)."""
+    """Offset (0 to 1000) and limit (1 to `largest`) of a list, both required upstream; raises `Refusal` (400)."""
     for name in ("offset", "limit"):
         if not query.get(name):
             raise refused(400, f"Parameter {name} is required.")

@@ -1,4 +1,4 @@
-"""The library: builders of accounts, films, pictures and tasks made by hand, and the world that people meet first."""
+"""Builders: what adds accounts, assets and tasks to a world, a small world for tests, and the one of `simulate`."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 from runway_mcp.simulator.films import HEIGHT, WIDTH, Film, Films
 from runway_mcp.simulator.records import KINDS, Account, Asset, Kind, MetadataForm, Task, file_name
-from runway_mcp.simulator.studio import enlist
+from runway_mcp.simulator.submits import enqueue
 from runway_mcp.simulator.switches import Switches
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import TOKEN, World
@@ -19,7 +19,7 @@ _GIF = bytes.fromhex(
 
 
 def add_account(world: World, email: str, **fields: Any) -> Account:
-    """Link an account (the other fields of `Account` by name)."""
+    """Links an account, with the other fields of `Account` by name; returns it."""
     account = Account(email, **fields)
     world.accounts[email] = account
     return account
@@ -43,9 +43,10 @@ def add_video(
     previews: int = 1,
     options: dict[str, Any] | None = None,
 ) -> Asset:
-    """Add a finished film of `model`, made `age` seconds ago; return its asset.
+    """Adds a finished film of `model`, made `age` seconds ago; returns its asset.
 
-    With `extended` it has that many extensions of `added` seconds behind it, whose tasks exist, but not their assets.
+    It consists of a clip of `seconds` and `extended` extensions of `added` seconds each, whose tasks are listed while
+    their earlier assets are deleted.
     """
     kind = KINDS[model]
     account = _account(world, email)
@@ -61,7 +62,7 @@ def add_video(
             task.options |= {"extended_from_task_id": world.task_id(parent.task), "extended_count": count}
         task.options |= options or {}
         parent = Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=account.email,
             name=name or file_name(kind, seed, prompt),
             created=made,
@@ -75,7 +76,7 @@ def add_video(
             deleted=count < extended,
         )
         task.artifacts.append(world.add_asset(parent))
-    assert parent is not None  # noqa: S101 - the range is never empty
+    assert parent is not None  # noqa: S101  the range is never empty
     return parent
 
 
@@ -89,10 +90,10 @@ def add_upload(
     metadata: MetadataForm = "A",
     scene: int = 0,
 ) -> Asset:
-    """Add a video that a person uploaded: no task made it, so nothing can extend it; return its asset."""
+    """Adds a video that was uploaded, not made by a task, so that it cannot be extended; returns its asset."""
     return world.add_asset(
         Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=_account(world, email).email,
             name=name,
             created=world.now() - age,
@@ -107,10 +108,10 @@ def add_upload(
 
 
 def add_image(world: World, *, email: str | None = None, name: str = "mood.gif", age: float = 10_800.0) -> Asset:
-    """Add a picture that a person uploaded, without metadata; return its asset."""
+    """Adds an uploaded picture without metadata; returns its asset."""
     return world.add_asset(
         Asset(
-            uuid=world.fresh_uuid(),
+            uuid=world.new_uuid(),
             email=_account(world, email).email,
             name=name,
             created=world.now() - age,
@@ -135,7 +136,7 @@ def add_task(
     options: dict[str, Any] | None = None,
     **script: Any,
 ) -> Task:
-    """Add a task that somebody started by hand on the website `age` seconds ago; the rest are fields of `Script`.
+    """Adds a task that was started on Runway's website `age` seconds ago; `script` has the fields of `Script`.
 
     It takes a slot, the scheduler does not follow it, and it makes no film. `options` replace what Runway would show,
     `seconds` and `exploreMode` among them.
@@ -150,7 +151,7 @@ def add_task(
         task.options["extended_from_task_id"] = world.task_id(maker) if maker else None
         task.options["extended_count"] = (maker.extended_count if maker else 0) + 1
     task.options |= options or {}
-    enlist(world, task)
+    enqueue(world, task)
     return task
 
 
@@ -166,7 +167,7 @@ def small_world(
     token: str = TOKEN,
     **account: Any,
 ) -> World:
-    """Return a world of `accounts` accounts (their fields by name), the first of which has `clips` Gen-3 clips.
+    """A world of `accounts` accounts (their fields by name), the first of which has `clips` Gen-3 clips.
 
     The clips are 10 s long, named "Gen-3 Alpha …, clip 0" and so on, the first one newest.
     """
@@ -187,7 +188,7 @@ def seeded_world(
     switches: Switches | None = None,
     token: str = TOKEN,
 ) -> World:
-    """Return the world of `simulate` and the demo: one account with a clip of every sort, a beach at dusk first."""
+    """The world of `simulate` and the demo: one account with a clip of every sort, a beach at dusk first."""
     world = World(clock=clock, wall=wall, pace=pace, films=films, switches=switches, token=token)
     add_account(world, EMAIL, permitted=2250, used=935)
     add_video(world, prompt="a quiet beach at dusk", age=900.0)
@@ -220,7 +221,7 @@ def _started(
         "recordingEnabled": True,
     }
     return Task(
-        uuid=world.fresh_uuid(),
+        uuid=world.new_uuid(),
         email=account.email,
         kind=kind,
         name=name,

@@ -1,4 +1,4 @@
-"""The trouble: what becomes of a request, and of its answer, under the fault rules that it meets."""
+"""Fault injection: what becomes of a request, and of its answer, under the fault rules that it meets."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,21 +14,21 @@ from runway_mcp.simulator.endpoints import origin_of
 from runway_mcp.simulator.faults import ConnectionLost, Fault
 from runway_mcp.simulator.records import Account, Task
 from runway_mcp.simulator.shapes import created_body
-from runway_mcp.simulator.studio import busy
+from runway_mcp.simulator.submits import busy
 from runway_mcp.simulator.world import World
 
 
-def met_by(rules: Sequence[Fault], world: World, app: ASGIApp) -> ASGIApp:
-    """Return the app as a request meets it under these rules: any delays, and at most one rule of another kind."""
+def with_faults(rules: Sequence[Fault], world: World, app: ASGIApp) -> ASGIApp:
+    """The app under these rules, for one request: any delays, and at most one rule of another kind."""
 
-    async def troubled(scope: Scope, receive: Receive, send: Send) -> None:
-        await _Meeting(rules, world, app)(scope, receive, send)
+    async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
+        await _FaultyRequest(rules, world, app)(scope, receive, send)
 
-    return troubled
+    return faulty
 
 
 @dataclass(frozen=True, slots=True)
-class _Meeting:
+class _FaultyRequest:
     """One request and the rules that it meets."""
 
     rules: Sequence[Fault]
@@ -36,7 +36,7 @@ class _Meeting:
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle the request as the rules allow."""
+        """Handles the request as the rules allow."""
         disconnect = receive
         body, receive = await _read(receive)
         await self._wait("delay")
@@ -72,7 +72,7 @@ class _Meeting:
         return messages
 
     def _foreign(self, rule: Fault, scope: Scope, body: bytes) -> Fault | None:
-        """Return the rule as the create answer of the account's newest task before this request; None without one."""
+        """The rule as the submit answer of the account's newest task before this request; None without one."""
         account = self._account(scope, body)
         others: list[Task] = [
             task for task in self.world.tasks if account and task.email == account.email and not task.hidden
@@ -84,7 +84,7 @@ class _Meeting:
         return replace(rule, kind="status", status=200, body=told)
 
     def _busy(self, rule: Fault, scope: Scope, body: bytes) -> Fault | None:
-        """Return the rule as the 429 of an account whose cap is as many tasks as it runs now; None without one."""
+        """The rule as the 429 of an account whose cap is the number of tasks that it runs now; None without one."""
         account = self._account(scope, body)
         if account is None:
             return None
@@ -93,7 +93,7 @@ class _Meeting:
         return replace(rule, kind="status", status=refusal.status, body=refusal.body, headers=headers)
 
     def _account(self, scope: Scope, body: bytes) -> Account | None:
-        """Return the account that the request names, in an id or by its address, or the first."""
+        """The account that the request names, in an id or by its address, else the first."""
         said = unquote(scope.get("query_string", b"").decode("latin-1")) + body.decode("utf-8", "replace")
         accounts = list(self.world.accounts.values())
         named = [each for each in accounts if f":{each.email}-asset:" in said or f"email={each.email}" in said]
@@ -101,7 +101,7 @@ class _Meeting:
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:
-    """Take in the whole request, so that it is handled even if the caller hangs up during a delay."""
+    """Reads the whole request, so that it is handled even if the caller hangs up during a delay."""
     messages: list[Message] = []
     while not messages or messages[-1].get("more_body", False):
         messages.append(await receive())
@@ -114,7 +114,7 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
 
 
 async def _spoilt(rule: Fault | None, answer: list[Message], scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the answer as the rule leaves it."""
+    """Sends the answer as the rule leaves it."""
     if rule is None:
         for message in answer:
             await send(message)
@@ -131,7 +131,7 @@ async def _spoilt(rule: Fault | None, answer: list[Message], scope: Scope, recei
 
 
 async def _drop(scope: Scope, receive: Receive, *, reset: bool) -> None:
-    """Drop the connection: for real where `running` serves the stand-in, else by raising ConnectionLost."""
+    """Drops the connection: that of the socket under `running`, else by raising `ConnectionLost`."""
     drop: Callable[..., None] | None = scope.get("state", {}).get("drop")
     if drop is None:
         raise ConnectionLost("The simulator dropped the connection.")
