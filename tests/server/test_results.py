@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
-from runway_mcp.server.contract.next_steps import Asked, after_failure, submit
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked, after_failure, submit
 from runway_mcp.server.contract.task_results import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
@@ -17,7 +17,7 @@ from runway_mcp.tasks.spend.plan import Wish
 from tests.server.bench import structured
 from tests.tasks.samples import clip, intent, long_id, plan, task
 
-ASKED = Asked("extend_video", {"assetId": "a", "text_prompt": "on"}, 45)
+ASKED = Asked("extend_video", {"assetId": "a", "text_prompt": "on"}, 45, EXTENDS)
 LINK = "https://cdn.example.com/11111111-2222-4333-8444-555555555555.mp4?_jwt=" + "j" * 280
 
 
@@ -103,7 +103,7 @@ def test_a_dry_run_of_a_clip_of_unknown_length_names_its_model_alone() -> None:
 
 def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
     prompt = "the camera rises " * 58
-    asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45)
+    asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45, EXTENDS)
     priced = plan(Wish(long_id("asset", 1), text_prompt=prompt))
 
     data = structured(task_result(plan_output(priced, None, step=submit(asked, long_id("asset", 1), 50, "q" * 12))))
@@ -116,7 +116,7 @@ def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
 def test_only_the_first_of_several_films_keeps_its_link_in_a_result_that_would_be_too_long() -> None:
     done = task(artifacts=[film(url=f"https://films.test/1.mp4?{'t' * 700}", previewUrls=[LINK]) for _ in range(3)])
 
-    data = structured(task_result(task_output(done, Asked("get_task", {}, 45))))
+    data = structured(task_result(task_output(done, Asked("get_task", {}, 45, READS))))
 
     assert len(json.dumps(data, ensure_ascii=False)) <= LONGEST_RESULT
     assert "url" in data["video"]
@@ -213,14 +213,14 @@ def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
 def test_a_failed_listing_suggests_the_linked_account_for_an_unknown_one_and_no_refused_listing_twice(
     kind: str, arguments: dict[str, Any], step: dict[str, Any] | None
 ) -> None:
-    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45))
+    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45, LISTS))
 
     assert (suggested and suggested.arguments) == step
 
 
 @pytest.mark.parametrize(("wait", "kept"), [(0, {}), (25, {"wait_seconds": 25})])
 def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: int, kept: dict[str, int]) -> None:
-    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45)
+    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45, EXTENDS)
 
     step = after_failure(Failure("busy", "."), asked)
 
@@ -230,7 +230,7 @@ def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: i
 
 
 def test_a_dry_run_that_upstream_puts_off_is_told_to_come_again_and_waits_for_no_slot() -> None:
-    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45))
+    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45, EXTENDS))
 
     assert step is not None
     assert "slot" not in step.reason
@@ -245,9 +245,9 @@ def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
     wanted = {"assetId": "a", "seconds": seconds, "confirm": "q"}
     balance = Credits(permitted=remaining, used=0)
     refusal = Failure("insufficient_credits", ".")
-    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), "a", 100, "q")
+    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45, EXTENDS), "a", 100, "q")
     priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
-    refused = failure_output(refusal, Asked("extend_video", wanted, 45), balance=balance).next_step
+    refused = failure_output(refusal, Asked("extend_video", wanted, 45, EXTENDS), balance=balance).next_step
 
     cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None
     assert (refused and refused.arguments) == cheaper

@@ -354,7 +354,7 @@ def _shown(value: Any) -> str:
 def _step(
     model: type[Arguments], tool: str, plain: Mapping[str, Any], properties: Schema, problems: list[ErrorDetails]
 ) -> NextStep:
-    """The call with its arguments corrected as far as that is certain; `extend_video` becomes a dry run."""
+    """The call with its arguments corrected as far as that is certain; one that can be a dry run becomes one."""
     wrong = {str(problem["loc"][0]) for problem in problems}
     right = {name: value for name, value in plain.items() if name not in wrong}
     renamed = right | {better: plain[name] for name, better in _meant(plain, properties).items()}
@@ -363,7 +363,7 @@ def _step(
             model.model_validate(plain_arguments(model, arguments))
         except ValidationError:
             continue
-        dry = {"dry_run": True} if tool == "extend_video" else {}
+        dry = {_DRY_RUN: True} if _DRY_RUN in properties else {}
         reason = "Checks what is left of the call, free." if dry else "The call without what was wrong."
         return NextStep(tool=tool, arguments=arguments | dry, reason=reason)
     return next_steps.list_clips()

@@ -29,7 +29,7 @@ from runway_mcp.server.contract.arguments import (
     plain_arguments,
     read_arguments,
 )
-from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.contract.task_results import (
     assets_failure,
@@ -57,6 +57,7 @@ _RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Output]]
     "get_task": (GetTask, get_task),
     "list_assets": (ListAssets, list_assets),
 }
+_BEHAVES = {"extend_video": EXTENDS, "get_task": READS, "list_assets": LISTS}
 
 
 async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -82,7 +83,7 @@ async def call_tool(
         Person(ctx, params),
         Progress(ctx.session.report_progress),
         arrived,
-        Asked(params.name, arguments, waits.suggested(ctx)),
+        Asked(params.name, arguments, waits.suggested(ctx), _BEHAVES[params.name]),
         takes_tasks=declared(ctx),
         default_wait=waits.default(ctx),
         longest_wait=waits.longest(ctx),
