@@ -22,10 +22,7 @@ from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.contract.arguments import (
     Arguments,
-    ExtendVideo,
-    GetTask,
     InvalidArguments,
-    ListAssets,
     plain_arguments,
     read_arguments,
 )
@@ -42,9 +39,9 @@ from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import TaskState, declared
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.server.tools.definitions import TOOLS
-from runway_mcp.server.tools.extend_video import extend_video
-from runway_mcp.server.tools.get_task import get_task
-from runway_mcp.server.tools.list_assets import list_assets
+from runway_mcp.server.tools.extend_video import ExtendVideo, extend_video
+from runway_mcp.server.tools.get_task import GetTask, get_task
+from runway_mcp.server.tools.list_assets import ListAssets, list_assets
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.tools.spending import day_of
 from runway_mcp.tasks.failures import Failure, failure_of

@@ -8,9 +8,12 @@ from typing import cast
 
 from mcp_types import Tool, ToolAnnotations
 
-from runway_mcp.server.contract.arguments import Arguments, ExtendVideo, GetTask, ListAssets
+from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.outputs import AssetsOutput, Output, TaskOutput
 from runway_mcp.server.contract.schemas import Schema, wire_schema
+from runway_mcp.server.tools.extend_video import ExtendVideo
+from runway_mcp.server.tools.get_task import GetTask
+from runway_mcp.server.tools.list_assets import ListAssets
 
 INSTRUCTIONS = """\
 Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.

@@ -1,16 +1,19 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import anyio
 from mcp_types import InputRequiredResult
+from pydantic import Field
 
+from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.arguments import ExtendVideo
+from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
 from runway_mcp.server.protocol_tasks import TaskState, handed_over
-from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved, wish_of
+from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
@@ -24,6 +27,80 @@ from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 _ANSWERED_WITHIN = 3.0
 
 
+class ExtendVideo(Arguments):
+    """The arguments of `extend_video`: upstream's request body, how long to wait, and whether to spend."""
+
+    asset_id: Annotated[
+        Reference,
+        Field(
+            alias="assetId",
+            description=(
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
+                "film, or the exact name of one clip."
+            ),
+        ),
+    ]
+    text_prompt: Annotated[
+        Prompt | None,
+        Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
+    ] = None
+    seconds: Annotated[
+        Addable | None,
+        Field(
+            description=(
+                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
+                "extensions, so 10 leads further."
+            ),
+        ),
+    ] = None
+    seed: Annotated[
+        Seed | None,
+        Field(description="Any number you choose, 1 to 4294967294; another seed, another take. Default: a random one."),
+    ] = None
+    explore_mode: Annotated[
+        ExploreMode | None,
+        Field(
+            alias="exploreMode",
+            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
+        ),
+    ] = None
+    reply_url: Annotated[
+        ReplyUrl | None,
+        Field(
+            alias="replyUrl",
+            description=(
+                "Absolute http(s) URL of yours that useapi.net calls as the task goes on. Default: the account's."
+            ),
+        ),
+    ] = None
+    reply_ref: Annotated[
+        ReplyRef | None,
+        Field(
+            alias="replyRef",
+            description="Reference of yours, kept with the task. Default: one is made.",
+        ),
+    ] = None
+    max_jobs: Annotated[
+        MaxJobs | None,
+        Field(
+            alias="maxJobs",
+            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
+        ),
+    ] = None
+    wait_seconds: Annotated[
+        Wait | None,
+        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
+    ] = None
+    confirm: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="The id in a dry_run's quote, once the user agreed; only if its next_step holds confirm.",
+        ),
+    ] = None
+    dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
+
+
 async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it.
 
@@ -32,7 +109,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    wish, earlier = await _found(call, wish_of(arguments), deadline, dry=arguments.dry_run)
+    wish, earlier = await _found(call, _wish_of(arguments), deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return earlier_output(earlier, call.asked)
     if earlier is not None:
@@ -61,6 +138,20 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     if isinstance(submitted, InputRequiredResult):
         return submitted
     return await _told(call, submitted, arguments, deadline)
+
+
+def _wish_of(arguments: ExtendVideo) -> Wish:
+    """The extension that a call asks for."""
+    return Wish(
+        asset_id=arguments.asset_id,
+        text_prompt=arguments.text_prompt or None,
+        seconds=arguments.seconds,
+        seed=arguments.seed,
+        explore_mode=bool(arguments.explore_mode),
+        reply_url=arguments.reply_url,
+        reply_ref=arguments.reply_ref or None,
+        max_jobs=arguments.max_jobs,
+    )
 
 
 async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:

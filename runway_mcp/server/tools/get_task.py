@@ -1,14 +1,35 @@
 """The tool `get_task`: reads a task, and waits for its end within the deadline."""
 
-import anyio
+from typing import Annotated
 
-from runway_mcp.server.contract.arguments import GetTask
+import anyio
+from pydantic import Field
+
+from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.protocol_tasks import TaskState, handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.tasks.history import owning_intent
+
+
+class GetTask(Arguments):
+    """The arguments of `get_task`."""
+
+    task_id: Annotated[
+        Reference,
+        Field(
+            alias="taskId",
+            description=(
+                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+            ),
+        ),
+    ]
+    wait_seconds: Annotated[
+        Wait,
+        Field(description="Seconds to wait for the end, 0 to 600; 0 reads once. Capped by the server's setting, 45."),
+    ] = 0
 
 
 async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
