@@ -12,8 +12,10 @@ from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
-from runway_mcp.server.protocol_tasks import TaskState, handed_over
+from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved
+from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
@@ -22,6 +24,16 @@ from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
+
+_DESCRIPTION = (
+    "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
+    "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
+    "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
+    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first. The "
+    "source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are moderated; a "
+    "generation takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. "
+    "The same request is charged once: repeated, it returns the same film; another take needs another seed."
+)
 
 # How long a call that named no wait waits for another call's POST, in seconds.
 _ANSWERED_WITHIN = 3.0
@@ -101,7 +113,7 @@ class ExtendVideo(Arguments):
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
 
 
-async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
+async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it.
 
     Where the policy asks for consent, the result may be the question. A host that takes protocol tasks gets one as soon
@@ -111,14 +123,14 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     await call.progress.say("checking the clip")
     wish, earlier = await _found(call, _wish_of(arguments), deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
-        return earlier_output(earlier, call.asked)
+        return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
         submitted = await _answered_before(call, earlier, arguments, deadline)
         if submitted is not None:
             return await _told(call, submitted, arguments, deadline)
     plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
-        return await _told_plan(call, plan)
+        return await answer_task(call, await _told_plan(call, plan))
     call.spending = True
     try:
         submitted = await spend(
@@ -134,7 +146,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
         if failure.kind != "insufficient_credits":
             raise
         balance = await balance_of(call.context.service.client, plan.account)
-        return failure_output(failure, call.asked, balance=balance)
+        return await answer_task(call, failure_output(failure, call.asked, balance=balance))
     if isinstance(submitted, InputRequiredResult):
         return submitted
     return await _told(call, submitted, arguments, deadline)
@@ -188,7 +200,7 @@ def _patience(arguments: ExtendVideo) -> float | None:
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
-async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> TaskOutput | TaskState:
+async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
     """The film at the end of the wait, or where the task stands; a duplicate that names no wait does not wait."""
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
@@ -199,7 +211,8 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     task = submitted.task if at_once else await waited(call, submitted.task, deadline)
     await note_end(call.context, task)
     balance = submitted.task.features
-    return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+    output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+    return await answer_task(call, output)
 
 
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
@@ -241,3 +254,18 @@ def _reading(call: Call, deadline: float, *, dry: bool) -> float:
     """How many seconds are left for reads; unless it is a dry run, the submit keeps those that it needs."""
     reserve = 0.0 if dry else ANSWER_PATIENCE
     return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()
+
+
+EXTEND_VIDEO = ToolRecord(
+    name="extend_video",
+    title="Extend a Runway video",
+    description=_DESCRIPTION,
+    arguments=ExtendVideo,
+    output=TaskOutput,
+    behaviour=next_steps.EXTENDS,
+    run=extend_video,
+    fail=fail_task,
+    read_only=False,
+    in_full=True,
+)
+"""The tool that spends."""

@@ -7,14 +7,24 @@ from pydantic import AfterValidator, Field
 
 from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.asset_results import assets_output
+from runway_mcp.server.contract.next_steps import LISTS
 from runway_mcp.server.contract.outputs import AssetsOutput
 from runway_mcp.server.reads import READING_SECONDS
+from runway_mcp.server.tools.answers import answer_assets, fail_assets
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.listing import Page, list_page
 
 LISTING_SECONDS = 40.0
 """The longest time for a page, in seconds, however long the configured wait is."""
 
+
+_DESCRIPTION = (
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
+    "what it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
+    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, use "
+    "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
+)
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -68,7 +78,7 @@ class ListAssets(Arguments):
     ] = None
 
 
-async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
+async def list_assets(call: Call, arguments: ListAssets) -> Answer:
     """A page of assets with their verdicts; raises `Failure` and `RunwayError`."""
     service, settings = call.context.service, call.context.settings
     page = Page(
@@ -80,4 +90,18 @@ async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
         arguments.extendable_only,
     )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
-    return assets_output(await list_page(service.client, service.ledger, page, seconds=seconds), call.asked)
+    listing = await list_page(service.client, service.ledger, page, seconds=seconds)
+    return await answer_assets(call, assets_output(listing, call.asked))
+
+
+LIST_ASSETS = ToolRecord(
+    name="list_assets",
+    title="List Runway assets",
+    description=_DESCRIPTION,
+    arguments=ListAssets,
+    output=AssetsOutput,
+    behaviour=LISTS,
+    run=list_assets,
+    fail=fail_assets,
+)
+"""The tool that lists assets."""
