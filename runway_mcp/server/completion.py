@@ -18,7 +18,7 @@ from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.contract.text import one_line
-from runway_mcp.server.contract.uris import ASSET_TEMPLATE, TASK_TEMPLATE, bare_id
+from runway_mcp.server.contract.uris import KINDS, Kind, bare_id, template_of, templates_in_words, variable_of
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.intents import Intent
@@ -189,10 +189,11 @@ def _kind(params: CompleteRequestParams) -> str | None:
     if isinstance(params.ref, PromptReference):
         prompt = prompt_named(params.ref.name)
         return name if name in ("clip", "seconds") and name in {each.name for each in prompt.arguments or ()} else None
-    for kind, template in (("taskId", TASK_TEMPLATE), ("assetId", ASSET_TEMPLATE)):
-        if params.ref.uri.startswith(template):
-            return kind if name == kind else None
-    raise MCPError(INVALID_PARAMS, f"Unknown template. There are {TASK_TEMPLATE} and {ASSET_TEMPLATE}.")
+    templates: tuple[Kind, ...] = tuple(kind for kind in KINDS if variable_of(kind) is not None)
+    for kind in templates:
+        if params.ref.uri.startswith(template_of(kind)):
+            return name if name == variable_of(kind) and name in _READS else None
+    raise MCPError(INVALID_PARAMS, f"Unknown template. There are {templates_in_words(templates)}.")
 
 
 def _plain(typed: str) -> str:

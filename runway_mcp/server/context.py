@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mcp.server.context import ServerRequestContext
 
-from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.next_steps import READS, Asked
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
@@ -48,7 +48,7 @@ class ServerContext:
 
     def reading(self, task_id: str) -> Asked:
         """The `get_task` call that equals reading a task as a resource or by the Tasks extension."""
-        return Asked("get_task", {"taskId": task_id}, self.settings.wait_seconds)
+        return Asked("get_task", {"taskId": task_id}, self.settings.wait_seconds, READS)
 
 
 RequestContext = ServerRequestContext[ServerContext]

@@ -10,7 +10,6 @@ from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.contract.arguments import ExtendVideo
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.history import owning_intent
@@ -36,20 +35,6 @@ _SLOW_LISTS = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-def wish_of(arguments: ExtendVideo) -> Wish:
-    """The extension that a call asks for."""
-    return Wish(
-        asset_id=arguments.asset_id,
-        text_prompt=arguments.text_prompt or None,
-        seconds=arguments.seconds,
-        seed=arguments.seed,
-        explore_mode=bool(arguments.explore_mode),
-        reply_url=arguments.reply_url,
-        reply_ref=arguments.reply_ref or None,
-        max_jobs=arguments.max_jobs,
-    )
 
 
 async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:

@@ -6,14 +6,10 @@ from random import Random
 import pytest
 
 from runway_mcp.server.boundary import CRASHED
-from runway_mcp.server.contract.arguments import (
-    Arguments,
-    ExtendVideo,
-    GetTask,
-    InvalidArguments,
-    ListAssets,
-    read_arguments,
-)
+from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, read_arguments
+from runway_mcp.server.tools.extend_video import ExtendVideo
+from runway_mcp.server.tools.get_task import GetTask
+from runway_mcp.server.tools.list_assets import ListAssets
 from tests.fuzz.__main__ import on_http, on_stdio
 from tests.fuzz.answers import faults_of_message, faults_of_text
 from tests.fuzz.figures import Figures, markdown, told

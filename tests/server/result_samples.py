@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from tests.kit.samples import long_id
 
-ASKED = Asked("extend_video", {"assetId": "a", "text_prompt": "on"}, 45)
+ASKED = Asked("extend_video", {"assetId": "a", "text_prompt": "on"}, 45, EXTENDS)
 
 
 LINK = "https://cdn.example.com/11111111-2222-4333-8444-555555555555.mp4?_jwt=" + "j" * 280

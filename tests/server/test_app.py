@@ -8,7 +8,7 @@ from mcp.client.client import Client
 from runway_mcp import __version__
 from runway_mcp.server.app import LEDGER, create_server
 from runway_mcp.server.protocol_tasks import EXTENSION
-from runway_mcp.server.resources.handlers import KEPT_MS
+from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, input_schema
 from runway_mcp.simulator.faults import Fault
 from tests.kit.server import open_client, settings

@@ -2,7 +2,10 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.server.contract.arguments import ExtendVideo, GetTask, InvalidArguments, ListAssets, read_arguments
+from runway_mcp.server.contract.arguments import InvalidArguments, read_arguments
+from runway_mcp.server.tools.extend_video import ExtendVideo
+from runway_mcp.server.tools.get_task import GetTask
+from runway_mcp.server.tools.list_assets import ListAssets
 
 ASSET = "user:1-runwayml:a-b+c@example.com-asset:11111111-2222-4333-8444-555555555555"
 TASK = ASSET.replace("-asset:", "-task:")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Credits, RunningTask
-from runway_mcp.server.contract.next_steps import Asked, after_failure, submit
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, Asked, after_failure, submit
 from runway_mcp.server.contract.task_results import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.spend.plan import Wish
@@ -60,14 +60,14 @@ def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
 def test_a_failed_listing_suggests_the_linked_account_for_an_unknown_one_and_no_refused_listing_twice(
     kind: str, arguments: dict[str, Any], step: dict[str, Any] | None
 ) -> None:
-    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45))
+    suggested = after_failure(Failure(kind, "."), Asked("list_assets", arguments, 45, LISTS))
 
     assert (suggested and suggested.arguments) == step
 
 
 @pytest.mark.parametrize(("wait", "kept"), [(0, {}), (25, {"wait_seconds": 25})])
 def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: int, kept: dict[str, int]) -> None:
-    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45)
+    asked = Asked("extend_video", {"assetId": "a", "wait_seconds": wait}, 45, EXTENDS)
 
     step = after_failure(Failure("busy", "."), asked)
 
@@ -77,7 +77,7 @@ def test_a_call_that_found_no_slot_is_repeated_with_leave_to_wait_for_it(wait: i
 
 
 def test_a_dry_run_that_upstream_puts_off_is_told_to_come_again_and_waits_for_no_slot() -> None:
-    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45))
+    step = after_failure(Failure("busy", "."), Asked("extend_video", {"assetId": "a", "dry_run": True}, 45, EXTENDS))
 
     assert step is not None
     assert "slot" not in step.reason
@@ -92,9 +92,9 @@ def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
     wanted = {"assetId": "a", "seconds": seconds, "confirm": "q"}
     balance = Credits(permitted=remaining, used=0)
     refusal = Failure("insufficient_credits", ".")
-    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45), "a", 100, "q")
+    step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45, EXTENDS), "a", 100, "q")
     priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
-    refused = failure_output(refusal, Asked("extend_video", wanted, 45), balance=balance).next_step
+    refused = failure_output(refusal, Asked("extend_video", wanted, 45, EXTENDS), balance=balance).next_step
 
     cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None
     assert (refused and refused.arguments) == cheaper

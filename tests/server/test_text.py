@@ -5,7 +5,7 @@ import pytest
 
 from runway_mcp.runway.models import Asset, Credits
 from runway_mcp.server.contract.asset_results import assets_output
-from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, Asked
 from runway_mcp.server.contract.task_results import failure_output, task_output
 from runway_mcp.server.contract.text import first_sentence, seconds, standing
 from runway_mcp.server.contract.tool_results import assets_result, task_result
@@ -70,7 +70,7 @@ def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
     listed = [
         ListedAsset(*pair, Origin()) for pair in zip([named, *uploads], [*verdicts, Verdict("unknown")], strict=True)
     ]
-    asked = Asked("list_assets", {"links": True}, 45)
+    asked = Asked("list_assets", {"links": True}, 45, LISTS)
 
     _, *lines = text(assets_result(assets_output(AssetListing(tuple(listed), (), None), asked))).splitlines()
 
@@ -94,7 +94,7 @@ def test_of_many_candidates_five_are_named() -> None:
 
 
 def test_the_text_holds_every_argument_of_the_next_call_in_full() -> None:
-    asked = Asked("extend_video", {"assetId": "a", "text_prompt": "long " * 200}, 45)
+    asked = Asked("extend_video", {"assetId": "a", "text_prompt": "long " * 200}, 45, EXTENDS)
 
     result = task_result(failure_output(Failure("unavailable", "Later."), asked))
 

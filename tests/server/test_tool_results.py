@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runway_mcp.server.contract.next_steps import Asked, submit
+from runway_mcp.server.contract.next_steps import EXTENDS, READS, Asked, submit
 from runway_mcp.server.contract.task_results import plan_output, task_output
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
 from runway_mcp.tasks.spend.plan import Wish
@@ -37,7 +37,7 @@ def test_a_result_that_no_cut_makes_short_enough_keeps_what_matters() -> None:
 
 def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
     prompt = "the camera rises " * 58
-    asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45)
+    asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45, EXTENDS)
     priced = plan(Wish(long_id("asset", 1), text_prompt=prompt))
 
     data = structured(task_result(plan_output(priced, None, step=submit(asked, long_id("asset", 1), 50, "q" * 12))))
@@ -50,7 +50,7 @@ def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
 def test_only_the_first_of_several_films_keeps_its_link_in_a_result_that_would_be_too_long() -> None:
     done = task(artifacts=[film(url=f"https://films.test/1.mp4?{'t' * 700}", previewUrls=[LINK]) for _ in range(3)])
 
-    data = structured(task_result(task_output(done, Asked("get_task", {}, 45))))
+    data = structured(task_result(task_output(done, Asked("get_task", {}, 45, READS))))
 
     assert len(json.dumps(data, ensure_ascii=False)) <= LONGEST_RESULT
     assert "url" in data["video"]

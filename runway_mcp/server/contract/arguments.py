@@ -1,4 +1,4 @@
-"""The arguments of the tools: the models behind the input schemas, and the only reader of a call's arguments.
+"""The arguments of the tools: the types that their models share, and the only reader of a call's arguments.
 
 Lenient where hosts are known to differ, strict in everything else; a value that a host fills in by itself never causes
 a spend.
@@ -8,12 +8,12 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed, TextPrompt
+from runway_mcp.runway.models import TextPrompt
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.schemas import Schema, wire_schema
@@ -30,7 +30,6 @@ _DRY_RUN = "dry_run"
 _GLIMPSE = 40
 _NAMED = 5
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _IDS = ("assetId", "taskId")
 _ACCEPTED = {
     "replyUrl": "an absolute http or https URL of at most 1024 characters",
@@ -66,12 +65,6 @@ def _cut(value: object) -> object:
     return MOST_WAIT if isinstance(value, int) and value > MOST_WAIT else value
 
 
-def _email(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError("email must be the e-mail address of a linked Runway account, such as me@example.com.")
-    return value
-
-
 Wait = Annotated[int, Field(ge=0, le=MOST_WAIT), BeforeValidator(_cut)]
 """Seconds to wait, 0 to `MOST_WAIT`; more count as `MOST_WAIT`."""
 
@@ -89,141 +82,6 @@ class Arguments(BaseModel):
     """The arguments of one tool, by their wire names alone; unknown ones are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ExtendVideo(Arguments):
-    """The arguments of `extend_video`: upstream's request body, how long to wait, and whether to spend."""
-
-    asset_id: Annotated[
-        Reference,
-        Field(
-            alias="assetId",
-            description=(
-                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
-                "film, or the exact name of one clip."
-            ),
-        ),
-    ]
-    text_prompt: Annotated[
-        Prompt | None,
-        Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
-    ] = None
-    seconds: Annotated[
-        Addable | None,
-        Field(
-            description=(
-                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
-                "extensions, so 10 leads further."
-            ),
-        ),
-    ] = None
-    seed: Annotated[
-        Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294; another seed, another take. Default: a random one."),
-    ] = None
-    explore_mode: Annotated[
-        ExploreMode | None,
-        Field(
-            alias="exploreMode",
-            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
-        ),
-    ] = None
-    reply_url: Annotated[
-        ReplyUrl | None,
-        Field(
-            alias="replyUrl",
-            description=(
-                "Absolute http(s) URL of yours that useapi.net calls as the task goes on. Default: the account's."
-            ),
-        ),
-    ] = None
-    reply_ref: Annotated[
-        ReplyRef | None,
-        Field(
-            alias="replyRef",
-            description="Reference of yours, kept with the task. Default: one is made.",
-        ),
-    ] = None
-    max_jobs: Annotated[
-        MaxJobs | None,
-        Field(
-            alias="maxJobs",
-            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
-        ),
-    ] = None
-    wait_seconds: Annotated[
-        Wait | None,
-        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
-    ] = None
-    confirm: Annotated[
-        str | None,
-        Field(
-            max_length=64,
-            description="The id in a dry_run's quote, once the user agreed; only if its next_step holds confirm.",
-        ),
-    ] = None
-    dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
-
-
-class GetTask(Arguments):
-    """The arguments of `get_task`."""
-
-    task_id: Annotated[
-        Reference,
-        Field(
-            alias="taskId",
-            description=(
-                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
-            ),
-        ),
-    ]
-    wait_seconds: Annotated[
-        Wait,
-        Field(description="Seconds to wait for the end, 0 to 600; 0 reads once. Capped by the server's setting, 45."),
-    ] = 0
-
-
-class ListAssets(Arguments):
-    """The arguments of `list_assets`."""
-
-    query: Annotated[
-        str | None,
-        Field(
-            max_length=200,
-            description=(
-                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
-                "searches the newest 200 assets. Default: all."
-            ),
-        ),
-    ] = None
-    media_type: Annotated[
-        Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
-    ] = "video"
-    extendable_only: Annotated[
-        bool, Field(description="True: list only videos that can be extended. Default: false.")
-    ] = False
-    links: Annotated[bool, Field(description="True: with fresh links, previews, URIs and making tasks; long.")] = False
-    offset: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=1000,
-            description="Assets (of a search: matches) to skip: next_offset of the page before, 0 to 1000.",
-        ),
-    ] = 0
-    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
-    email: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=254,
-            description=(
-                "Address of the Runway account to list, when several are linked: an error names them. "
-                "Default: USEAPI_EMAIL, if set."
-            ),
-        ),
-        AfterValidator(_email),
-    ] = None
 
 
 class InvalidArguments(Exception):  # noqa: N818  named for the fact, as every refusal here
@@ -355,7 +213,7 @@ def _shown(value: Any) -> str:
 def _step(
     model: type[Arguments], tool: str, plain: Mapping[str, Any], properties: Schema, problems: list[ErrorDetails]
 ) -> NextStep:
-    """The call with its arguments corrected as far as that is certain; `extend_video` becomes a dry run."""
+    """The call with its arguments corrected as far as that is certain; one that can be a dry run becomes one."""
     wrong = {str(problem["loc"][0]) for problem in problems}
     right = {name: value for name, value in plain.items() if name not in wrong}
     renamed = right | {better: plain[name] for name, better in _meant(plain, properties).items()}
@@ -364,7 +222,7 @@ def _step(
             model.model_validate(plain_arguments(model, arguments))
         except ValidationError:
             continue
-        dry = {"dry_run": True} if tool == "extend_video" else {}
+        dry = {_DRY_RUN: True} if _DRY_RUN in properties else {}
         reason = "Checks what is left of the call, free." if dry else "The call without what was wrong."
         return NextStep(tool=tool, arguments=arguments | dry, reason=reason)
     return next_steps.list_clips()

@@ -3,8 +3,9 @@
 A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.failures import Failure
@@ -17,6 +18,57 @@ _SAME_CALL = {
 }
 
 
+def list_clips() -> NextStep:
+    """The call that lists the clips and the running tasks."""
+    reason = "Lists the clips with their assetIds, and the running tasks."
+    return NextStep(tool="list_assets", arguments={}, reason=reason)
+
+
+def search_clips(_kind: str, _asked: "Asked") -> NextStep | None:
+    """The search after a failure of a tool that reads or names a task: all clips and running tasks."""
+    return list_clips()
+
+
+def search_extendable(kind: str, _asked: "Asked") -> NextStep | None:
+    """The search after a failure of a tool that extends: after `invalid_request` only clips that can be extended."""
+    if kind != "invalid_request":
+        return list_clips()
+    reason = "Lists the clips that can be extended, with their assetIds."
+    return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
+
+
+def search_account(kind: str, asked: "Asked") -> NextStep | None:
+    """The search after a failed listing: without its unknown `email`; None if nothing else can be listed."""
+    if kind != "not_found" or "email" not in asked.arguments:
+        return None
+    arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
+    return NextStep(tool=asked.tool, arguments=arguments, reason="Lists the linked account, or names them all.")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What the next call depends on besides the result: the same for every call of a tool.
+
+    `spends`: a call may spend credits. `waits`: a call takes `wait_seconds`, and without it waits not at all
+    (`on_request`) or as long as it may (`by_default`). `search` gives the next call after the failures `not_found` and
+    `invalid_request`.
+    """
+
+    spends: bool
+    waits: Literal["never", "on_request", "by_default"] = "never"
+    search: Callable[[str, "Asked"], NextStep | None] = search_clips
+
+
+EXTENDS = Behaviour(spends=True, waits="by_default", search=search_extendable)
+"""The behaviour of `extend_video`."""
+
+READS = Behaviour(spends=False, waits="on_request")
+"""The behaviour of `get_task`."""
+
+LISTS = Behaviour(spends=False, search=search_account)
+"""The behaviour of `list_assets`."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """The call that a result belongs to: tool, arguments as given, and the longest wait for the next, in seconds."""
@@ -24,6 +76,7 @@ class Asked:
     tool: str
     arguments: dict[str, Any]
     wait_seconds: int
+    behaviour: Behaviour
 
 
 def follow(task_id: str, asked: Asked) -> NextStep:
@@ -72,12 +125,6 @@ def next_page(asked: Asked, offset: int) -> NextStep:
     return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
 
 
-def list_clips() -> NextStep:
-    """The call that lists the clips and the running tasks."""
-    reason = "Lists the clips with their assetIds, and the running tasks."
-    return NextStep(tool="list_assets", arguments={}, reason=reason)
-
-
 def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     """The call by which a model can go on after a failure; None where it cannot."""
     if failure.addresses:
@@ -91,7 +138,7 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.fewer is not None or failure.about is not None or failure.instead is not None:
         return _changed(failure, asked)
     if failure.kind in ("not_found", "invalid_request"):
-        return _elsewhere(failure.kind, asked)
+        return asked.behaviour.search(failure.kind, asked)
     return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
 
 
@@ -110,7 +157,7 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
     if failure.repeat == "after_change":
         return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
     kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
-    if kind == "busy" and (asked.tool != "extend_video" or asked.arguments.get("dry_run")):
+    if kind == "busy" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":
         arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
@@ -121,23 +168,11 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
 
 def _patient(asked: Asked) -> dict[str, Any]:
     """The same arguments with the longest wait, which leaves time for slow answers."""
-    waits = {"extend_video": asked.wait_seconds, "get_task": 0}
-    if asked.arguments.get("wait_seconds", waits.get(asked.tool, asked.wait_seconds)) >= asked.wait_seconds:
+    waits = asked.behaviour.waits
+    default = asked.wait_seconds if waits == "by_default" else 0
+    if waits == "never" or asked.arguments.get("wait_seconds", default) >= asked.wait_seconds:
         return asked.arguments
     return asked.arguments | {"wait_seconds": asked.wait_seconds}
-
-
-def _elsewhere(kind: str, asked: Asked) -> NextStep | None:
-    """A search for what was not found; for an unknown account, the linked accounts."""
-    if asked.tool == "extend_video" and kind == "invalid_request":
-        reason = "Lists the clips that can be extended, with their assetIds."
-        return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
-    if asked.tool != "list_assets":
-        return list_clips()
-    if kind != "not_found" or "email" not in asked.arguments:
-        return None
-    arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
-    return NextStep(tool=asked.tool, arguments=arguments, reason="Lists the linked account, or names them all.")
 
 
 def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:

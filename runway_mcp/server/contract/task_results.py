@@ -8,7 +8,7 @@ from typing import Any
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.asset_results import video
-from runway_mcp.server.contract.next_steps import Asked
+from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
     Candidate,
@@ -76,7 +76,7 @@ def task_output(
         credits=_credits(cost, None if failure else balance),
         twin=twin or None,
         # Reading a task is safe to repeat, whatever its end.
-        error=_error(failure, harmless=asked.tool == "get_task") if failure else None,
+        error=_error(failure, harmless=not asked.behaviour.spends) if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
     )
 
@@ -111,7 +111,7 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
 
 def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     """A submit as the ledger remembers it: its task as last seen, or that its outcome is unclear."""
-    asked = Asked("extend_video", _arguments(intent), wait_seconds)
+    asked = Asked("extend_video", _arguments(intent), wait_seconds, EXTENDS)
     unclear = outcome_failure(intent)
     remembered = TaskOutput(
         summary=first_sentence(unclear.message),
@@ -288,7 +288,7 @@ def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
 
 
 def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:
-    tells_charge = asked.tool == "extend_video" and not failure.twin
+    tells_charge = asked.behaviour.spends and not failure.twin
     uncharged = "Nothing was charged." if failure.charged == "no" and tells_charge else None
     remaining = balance.remaining if balance else None
     left = f"The account has {remaining} credits left." if remaining is not None else None

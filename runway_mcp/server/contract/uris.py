@@ -5,56 +5,77 @@ No id holds a `%`, so decoding never changes one.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never, get_args
 from urllib.parse import unquote
+
+Kind = Literal["tasks", "task", "asset"]
+"""The kinds of resources: the list of tasks, a task, an asset."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Every kind, in the order in which hosts list them."""
 
 TASKS = "runway://tasks"
 """The URI of the list of tasks."""
 
-ASSETS = "runway://assets"
-"""What the URIs of assets begin with."""
 
-TASK_TEMPLATE = TASKS + "/{taskId}"
-"""The URI template of a task."""
+def template_of(kind: Kind) -> str:
+    """The URI template of a kind, with one variable at its end; without one it is the URI of the only resource."""
+    match kind:
+        case "tasks":
+            return TASKS
+        case "task":
+            return "runway://tasks/{taskId}"
+        case "asset":
+            return "runway://assets/{assetId}"
+        case _:
+            assert_never(kind)
 
-ASSET_TEMPLATE = ASSETS + "/{assetId}"
-"""The URI template of an asset."""
+
+def variable_of(kind: Kind) -> str | None:
+    """The variable in the URI template of a kind; None if it has none."""
+    _, found, variable = template_of(kind).partition("{")
+    return variable.removesuffix("}") if found else None
+
+
+def templates_in_words(kinds: tuple[Kind, ...]) -> str:
+    """The URI templates of two or more kinds, as a list in a sentence."""
+    *others, last = map(template_of, kinds)
+    return f"{', '.join(others)} and {last}"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A resource of this server; `id` is None for the list of tasks."""
+    """A resource of this server; `id` is None where the kind has one resource only."""
 
-    kind: Literal["tasks", "task", "asset"]
+    kind: Kind
     id: str | None = None
 
     @property
     def uri(self) -> str:
         """The URI, verbatim."""
-        if self.id is None:
-            return TASKS
-        return task_uri(self.id) if self.kind == "task" else asset_uri(self.id)
+        return _begin_of(self.kind) + (self.id or "")
 
 
 def task_uri(task_id: str) -> str:
     """The URI of a task."""
-    return f"{TASKS}/{task_id}"
+    return Address("task", task_id).uri
 
 
 def asset_uri(asset_id: str) -> str:
     """The URI of an asset."""
-    return f"{ASSETS}/{asset_id}"
+    return Address("asset", asset_id).uri
 
 
 def address_of(uri: str) -> Address | None:
     """The resource that a URI names; None if it is none of this server's. The id is not checked."""
     plain = unquote(uri)
-    if plain == TASKS:
-        return Address("tasks")
-    if plain.startswith(TASKS + "/"):
-        return Address("task", plain.removeprefix(TASKS + "/"))
-    if plain.startswith(ASSETS + "/"):
-        return Address("asset", plain.removeprefix(ASSETS + "/"))
+    for kind in KINDS:
+        begin = _begin_of(kind)
+        if variable_of(kind) is None:
+            if plain == begin:
+                return Address(kind)
+        elif plain.startswith(begin):
+            return Address(kind, plain.removeprefix(begin))
     return None
 
 
@@ -62,3 +83,8 @@ def bare_id(text: str) -> str:
     """The id in the URI of a task or an asset; any other text without surrounding blanks."""
     address = address_of(text.strip())
     return address.id if address is not None and address.id is not None else text.strip()
+
+
+def _begin_of(kind: Kind) -> str:
+    """What the URIs of a kind begin with, before the id."""
+    return template_of(kind).partition("{")[0]

@@ -3,60 +3,25 @@
 A submit is begun once and belongs to the process: it goes on when its call ends, for whatever reason.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    CallToolRequestParams,
-    CallToolResult,
-    InputRequiredResult,
-    ListToolsResult,
-    PaginatedRequestParams,
-)
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, PaginatedRequestParams
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.context import RequestContext
-from runway_mcp.server.contract.arguments import (
-    Arguments,
-    ExtendVideo,
-    GetTask,
-    InvalidArguments,
-    ListAssets,
-    plain_arguments,
-    read_arguments,
-)
+from runway_mcp.server.contract.arguments import InvalidArguments, plain_arguments, read_arguments
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
-from runway_mcp.server.contract.task_results import (
-    assets_failure,
-    failure_output,
-    with_day,
-)
 from runway_mcp.server.contract.text import in_quotes
-from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.protocol_tasks import TaskState, declared
+from runway_mcp.server.protocol_tasks import declared
 from runway_mcp.server.tools.consent import Person
-from runway_mcp.server.tools.definitions import TOOLS
-from runway_mcp.server.tools.extend_video import extend_video
-from runway_mcp.server.tools.get_task import get_task
-from runway_mcp.server.tools.list_assets import list_assets
+from runway_mcp.server.tools.definitions import RECORDS, TOOLS
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
-from runway_mcp.server.tools.spending import day_of
 from runway_mcp.tasks.failures import Failure, failure_of
-
-_Output = TaskOutput | AssetsOutput | TaskState | InputRequiredResult
-
-
-_RUN: dict[str, tuple[type[Arguments], Callable[[Call, Any], Awaitable[_Output]]]] = {
-    "extend_video": (ExtendVideo, extend_video),
-    "get_task": (GetTask, get_task),
-    "list_assets": (ListAssets, list_assets),
-}
 
 
 async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -64,72 +29,58 @@ async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | Non
     return ListToolsResult(tools=list(TOOLS.values()))
 
 
-async def call_tool(
-    ctx: RequestContext, params: CallToolRequestParams
-) -> CallToolResult | TaskState | InputRequiredResult:
+async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer:
     """Makes one call; raises `MCPError` for an unknown tool, every other failure is a result.
 
     If the host asked for progress, it is notified at least every ten seconds.
     """
     arrived = anyio.current_time()
-    if params.name not in _RUN:
-        raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(params.name)}. The tools are {', '.join(_RUN)}.")
+    record = _record(params.name)
     context = ctx.lifespan_context
-    model, _ = _RUN[params.name]
-    arguments, waits = plain_arguments(model, params.arguments or {}), context.waits
+    arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
     call = Call(
         context,
         Person(ctx, params),
         Progress(ctx.session.report_progress),
         arrived,
-        Asked(params.name, arguments, waits.suggested(ctx)),
+        Asked(record.name, arguments, waits.suggested(ctx), record.behaviour),
         takes_tasks=declared(ctx),
         default_wait=waits.default(ctx),
         longest_wait=waits.longest(ctx),
     )
     try:
         async with call.progress.kept_alive():
-            result = await _answered(call)
+            result = await _answered(call, record)
     except anyio.get_cancelled_exc_class():
-        by_default = call.asked.tool == "extend_video" and "wait_seconds" not in arguments
+        by_default = record.behaviour.waits == "by_default" and "wait_seconds" not in arguments
         waits.cut_off(ctx, anyio.current_time() - arrived, by_default=by_default)
         raise
     waits.answered(ctx, anyio.current_time() - arrived)
     return result
 
 
-async def _answered(call: Call) -> CallToolResult | TaskState | InputRequiredResult:
+def _record(name: str) -> ToolRecord[Any]:
+    """The tool of this name; raises `MCPError`, which lists the names."""
+    for record in RECORDS:
+        if record.name == name:
+            return record
+    raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(name)}. The tools are {', '.join(TOOLS)}.")
+
+
+async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:
     """The result of a call or of its failure; only cancellation passes through."""
-    model, run = _RUN[call.asked.tool]
     try:
         _ = call.context.service
-        output = await run(call, read_arguments(model, call.asked.tool, call.asked.arguments))
-        return output if isinstance(output, (TaskState, InputRequiredResult)) else await _result(output, call)
+        return await record.run(call, read_arguments(record.arguments, record.name, call.asked.arguments))
     except InvalidArguments as refusal:
-        return await _failed(Failure("invalid_request", refusal.message), call, refusal.step)
+        return await record.fail(call, Failure("invalid_request", refusal.message), refusal.step)
     except Failure as failure:
-        return await _failed(failure, call)
+        return await record.fail(call, failure, None)
     except RunwayError as error:
-        return await _failed(failure_of(error), call)
+        return await record.fail(call, failure_of(error), None)
     except Exception as error:  # noqa: BLE001  the result must say whether credits may be gone
-        log_crash(call.asked.tool, error)
-        return await _failed(_crash(call), call)
-
-
-async def _failed(failure: Failure, call: Call, step: NextStep | None = None) -> CallToolResult:
-    told = assets_failure if call.asked.tool == "list_assets" else failure_output
-    return await _result(told(failure, call.asked, step=step), call)
-
-
-async def _result(output: TaskOutput | AssetsOutput, call: Call) -> CallToolResult:
-    if call.note:
-        output = output.model_copy(update={"summary": f"{output.summary} {call.note}"})
-    if isinstance(output, TaskOutput) and call.context.open_service is not None:
-        output = with_day(output, await day_of(call.context))
-    links = call.context.settings.resource_links
-    if isinstance(output, AssetsOutput):
-        return assets_result(output, links=links)
-    return task_result(output, links=links)
+        log_crash(record.name, error)
+        return await record.fail(call, _crash(call), None)
 
 
 def _crash(call: Call) -> Failure:

@@ -1,16 +1,21 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import anyio
 from mcp_types import InputRequiredResult
+from pydantic import Field
 
+from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.arguments import ExtendVideo
+from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
-from runway_mcp.server.protocol_tasks import TaskState, handed_over
-from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved, wish_of
+from runway_mcp.server.protocol_tasks import handed_over
+from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved
+from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
@@ -20,11 +25,95 @@ from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, Wish
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
+_DESCRIPTION = (
+    "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
+    "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
+    "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
+    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first. The "
+    "source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are moderated; a "
+    "generation takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. "
+    "The same request is charged once: repeated, it returns the same film; another take needs another seed."
+)
+
 # How long a call that named no wait waits for another call's POST, in seconds.
 _ANSWERED_WITHIN = 3.0
 
 
-async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskState | InputRequiredResult:
+class ExtendVideo(Arguments):
+    """The arguments of `extend_video`: upstream's request body, how long to wait, and whether to spend."""
+
+    asset_id: Annotated[
+        Reference,
+        Field(
+            alias="assetId",
+            description=(
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
+                "film, or the exact name of one clip."
+            ),
+        ),
+    ]
+    text_prompt: Annotated[
+        Prompt | None,
+        Field(description="Your words for the shot that follows: what moves, the camera, the light. Default: none."),
+    ] = None
+    seconds: Annotated[
+        Addable | None,
+        Field(
+            description=(
+                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
+                "extensions, so 10 leads further."
+            ),
+        ),
+    ] = None
+    seed: Annotated[
+        Seed | None,
+        Field(description="Any number you choose, 1 to 4294967294; another seed, another take. Default: a random one."),
+    ] = None
+    explore_mode: Annotated[
+        ExploreMode | None,
+        Field(
+            alias="exploreMode",
+            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
+        ),
+    ] = None
+    reply_url: Annotated[
+        ReplyUrl | None,
+        Field(
+            alias="replyUrl",
+            description=(
+                "Absolute http(s) URL of yours that useapi.net calls as the task goes on. Default: the account's."
+            ),
+        ),
+    ] = None
+    reply_ref: Annotated[
+        ReplyRef | None,
+        Field(
+            alias="replyRef",
+            description="Reference of yours, kept with the task. Default: one is made.",
+        ),
+    ] = None
+    max_jobs: Annotated[
+        MaxJobs | None,
+        Field(
+            alias="maxJobs",
+            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
+        ),
+    ] = None
+    wait_seconds: Annotated[
+        Wait | None,
+        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
+    ] = None
+    confirm: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="The id in a dry_run's quote, once the user agreed; only if its next_step holds confirm.",
+        ),
+    ] = None
+    dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
+
+
+async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it.
 
     Where the policy asks for consent, the result may be the question. A host that takes protocol tasks gets one as soon
@@ -32,16 +121,16 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    wish, earlier = await _found(call, wish_of(arguments), deadline, dry=arguments.dry_run)
+    wish, earlier = await _found(call, _wish_of(arguments), deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
-        return earlier_output(earlier, call.asked)
+        return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
         submitted = await _answered_before(call, earlier, arguments, deadline)
         if submitted is not None:
             return await _told(call, submitted, arguments, deadline)
     plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
-        return await _told_plan(call, plan)
+        return await answer_task(call, await _told_plan(call, plan))
     call.spending = True
     try:
         submitted = await spend(
@@ -57,10 +146,24 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> TaskOutput | TaskS
         if failure.kind != "insufficient_credits":
             raise
         balance = await balance_of(call.context.service.client, plan.account)
-        return failure_output(failure, call.asked, balance=balance)
+        return await answer_task(call, failure_output(failure, call.asked, balance=balance))
     if isinstance(submitted, InputRequiredResult):
         return submitted
     return await _told(call, submitted, arguments, deadline)
+
+
+def _wish_of(arguments: ExtendVideo) -> Wish:
+    """The extension that a call asks for."""
+    return Wish(
+        asset_id=arguments.asset_id,
+        text_prompt=arguments.text_prompt or None,
+        seconds=arguments.seconds,
+        seed=arguments.seed,
+        explore_mode=bool(arguments.explore_mode),
+        reply_url=arguments.reply_url,
+        reply_ref=arguments.reply_ref or None,
+        max_jobs=arguments.max_jobs,
+    )
 
 
 async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:
@@ -97,7 +200,7 @@ def _patience(arguments: ExtendVideo) -> float | None:
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
-async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> TaskOutput | TaskState:
+async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
     """The film at the end of the wait, or where the task stands; a duplicate that names no wait does not wait."""
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
@@ -108,7 +211,8 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     task = submitted.task if at_once else await waited(call, submitted.task, deadline)
     await note_end(call.context, task)
     balance = submitted.task.features
-    return task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+    output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
+    return await answer_task(call, output)
 
 
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
@@ -150,3 +254,18 @@ def _reading(call: Call, deadline: float, *, dry: bool) -> float:
     """How many seconds are left for reads; unless it is a dry run, the submit keeps those that it needs."""
     reserve = 0.0 if dry else ANSWER_PATIENCE
     return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()
+
+
+EXTEND_VIDEO = ToolRecord(
+    name="extend_video",
+    title="Extend a Runway video",
+    description=_DESCRIPTION,
+    arguments=ExtendVideo,
+    output=TaskOutput,
+    behaviour=next_steps.EXTENDS,
+    run=extend_video,
+    fail=fail_task,
+    read_only=False,
+    in_full=True,
+)
+"""The tool that spends."""

@@ -1,17 +1,49 @@
 """The tool `get_task`: reads a task, and waits for its end within the deadline."""
 
-import anyio
+from typing import Annotated
 
-from runway_mcp.server.contract.arguments import GetTask
+import anyio
+from pydantic import Field
+
+from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
+from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import task_output
-from runway_mcp.server.protocol_tasks import TaskState, handed_over
+from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
+from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.tasks.history import owning_intent
 
+_DESCRIPTION = (
+    "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has "
+    "succeeded, its video with a fresh link. Use it after extend_video to wait for the end with wait_seconds instead "
+    "of polling, or to show an earlier film again; to find clips or running tasks, use list_assets. Free, and changes "
+    "nothing: if the wait runs out it returns the status so far, so call again. A failed task is an error that says "
+    "if credits may be gone. lineage.extensions_left tells whether extend_video can make the film longer."
+)
 
-async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
+
+class GetTask(Arguments):
+    """The arguments of `get_task`."""
+
+    task_id: Annotated[
+        Reference,
+        Field(
+            alias="taskId",
+            description=(
+                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+            ),
+        ),
+    ]
+    wait_seconds: Annotated[
+        Wait,
+        Field(description="Seconds to wait for the end, 0 to 600; 0 reads once. Capped by the server's setting, 45."),
+    ] = 0
+
+
+async def get_task(call: Call, arguments: GetTask) -> Answer:
     """The task at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
@@ -24,4 +56,17 @@ async def get_task(call: Call, arguments: GetTask) -> TaskOutput | TaskState:
     task = await waited(call, task, deadline)
     await note_end(context, task)
     source = None if intent else await extended_by(context, task)
-    return task_output(task, call.asked, intent=intent, source=source)
+    return await answer_task(call, task_output(task, call.asked, intent=intent, source=source))
+
+
+GET_TASK = ToolRecord(
+    name="get_task",
+    title="Follow a Runway task",
+    description=_DESCRIPTION,
+    arguments=GetTask,
+    output=TaskOutput,
+    behaviour=READS,
+    run=get_task,
+    fail=fail_task,
+)
+"""The tool that reads a task."""

@@ -1,9 +1,17 @@
 """The tool `list_assets`: a page of assets, each with the verdict whether it can be extended."""
 
-from runway_mcp.server.contract.arguments import ListAssets
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.asset_results import assets_output
+from runway_mcp.server.contract.next_steps import LISTS
 from runway_mcp.server.contract.outputs import AssetsOutput
 from runway_mcp.server.reads import READING_SECONDS
+from runway_mcp.server.tools.answers import answer_assets, fail_assets
+from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.listing import Page, list_page
 
@@ -11,7 +19,66 @@ LISTING_SECONDS = 40.0
 """The longest time for a page, in seconds, however long the configured wait is."""
 
 
-async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
+_DESCRIPTION = (
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
+    "what it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
+    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, use "
+    "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
+)
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _email(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("email must be the e-mail address of a linked Runway account, such as me@example.com.")
+    return value
+
+
+class ListAssets(Arguments):
+    """The arguments of `list_assets`."""
+
+    query: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description=(
+                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
+                "searches the newest 200 assets. Default: all."
+            ),
+        ),
+    ] = None
+    media_type: Annotated[
+        Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
+    ] = "video"
+    extendable_only: Annotated[
+        bool, Field(description="True: list only videos that can be extended. Default: false.")
+    ] = False
+    links: Annotated[bool, Field(description="True: with fresh links, previews, URIs and making tasks; long.")] = False
+    offset: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="Assets (of a search: matches) to skip: next_offset of the page before, 0 to 1000.",
+        ),
+    ] = 0
+    limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
+    email: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=254,
+            description=(
+                "Address of the Runway account to list, when several are linked: an error names them. "
+                "Default: USEAPI_EMAIL, if set."
+            ),
+        ),
+        AfterValidator(_email),
+    ] = None
+
+
+async def list_assets(call: Call, arguments: ListAssets) -> Answer:
     """A page of assets with their verdicts; raises `Failure` and `RunwayError`."""
     service, settings = call.context.service, call.context.settings
     page = Page(
@@ -23,4 +90,18 @@ async def list_assets(call: Call, arguments: ListAssets) -> AssetsOutput:
         arguments.extendable_only,
     )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
-    return assets_output(await list_page(service.client, service.ledger, page, seconds=seconds), call.asked)
+    listing = await list_page(service.client, service.ledger, page, seconds=seconds)
+    return await answer_assets(call, assets_output(listing, call.asked))
+
+
+LIST_ASSETS = ToolRecord(
+    name="list_assets",
+    title="List Runway assets",
+    description=_DESCRIPTION,
+    arguments=ListAssets,
+    output=AssetsOutput,
+    behaviour=LISTS,
+    run=list_assets,
+    fail=fail_assets,
+)
+"""The tool that lists assets."""

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -93,10 +94,15 @@ class Observers:
             self._turn(address, begin=False)
 
     def _turn(self, address: Address, *, begin: bool) -> None:
-        if address.kind == "task" and address.id is not None:
-            (self.add_task if begin else self.remove_task)(address.id)
-        elif address.kind == "tasks" and self._service is not None:
-            self._service.watcher.observe_all(begin=begin)
+        match address.kind:
+            case "task" if address.id is not None:
+                (self.add_task if begin else self.remove_task)(address.id)
+            case "tasks" if self._service is not None:
+                self._service.watcher.observe_all(begin=begin)
+            case "tasks" | "task" | "asset":
+                pass
+            case _:
+                assert_never(address.kind)
 
     def latest(self, task_id: str) -> Task | None:
         """The last state of an observed task; None if it has to be read."""

@@ -1,0 +1,109 @@
+"""What each kind of resource is called, and how it is read. Reads ask upstream, so links are fresh."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from runway_mcp.runway.models import Task
+from runway_mcp.server.context import ServerContext
+from runway_mcp.server.contract.asset_results import asset_output
+from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.task_results import intent_output, task_output
+from runway_mcp.server.contract.uris import Kind
+from runway_mcp.server.reads import task_of
+from runway_mcp.tasks.history import HistoryEntry, newest_tasks, owning_intent
+from runway_mcp.tasks.intents import Intent
+
+KEPT_MS = 3_600_000
+"""For how long a host may cache a finished task, in milliseconds; the links to its film live longer."""
+
+_ASSET_READ_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a read gives: text or bytes, and for how many milliseconds a host may cache it."""
+
+    body: str | bytes
+    ttl_ms: int = 0
+
+
+@dataclass(frozen=True)
+class ResourceKind:
+    """One kind of resources; its URI template is that of its kind in `contract.uris`.
+
+    `read` takes the id in the URI, which is empty where the kind has one resource only. It raises `NotFound` and
+    `InvalidRequest` for an id that names nothing, and `Failure` and `RunwayError`.
+    """
+
+    name: str
+    title: str
+    description: str
+    read: Callable[[ServerContext, str], Awaitable[Content]]
+    mime_type: str = "application/json"
+
+
+def resource_kind(kind: Kind) -> ResourceKind:
+    """The names, the MIME type and the reader of a kind."""
+    match kind:
+        case "tasks":
+            return _TASKS
+        case "task":
+            return _TASK
+        case "asset":
+            return _ASSET
+        case _:
+            assert_never(kind)
+
+
+async def _read_tasks(context: ServerContext, _id: str) -> Content:
+    known, _ = await newest_tasks(context.service, context.settings.email)
+    return _json({"tasks": [_output(context, each).wire() for each in known]})
+
+
+async def _read_task(context: ServerContext, task_id: str) -> Content:
+    service = context.service
+    task = await task_of(context, task_id)
+    output = task_output(task, context.reading(task_id), intent=await owning_intent(service, task_id))
+    return _json(output.wire(), ttl_ms=KEPT_MS if _is_final(task) else 0)
+
+
+async def _read_asset(context: ServerContext, asset_id: str) -> Content:
+    asset = await context.service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    return _json(asset_output(asset).wire())
+
+
+def _json(document: dict[str, Any], *, ttl_ms: int = 0) -> Content:
+    return Content(json.dumps(document, ensure_ascii=False), ttl_ms)
+
+
+def _is_final(task: Task) -> bool:
+    """Whether nothing of the task will change; a success without its film may still get it."""
+    return task.is_terminal and (task.status != "SUCCEEDED" or bool(task.artifacts))
+
+
+def _output(context: ServerContext, known: HistoryEntry) -> TaskOutput:
+    if isinstance(known, Intent):
+        return intent_output(known, context.settings.wait_seconds)
+    return task_output(known.task, context.reading(known.task.task_id), intent=known.intent)
+
+
+_TASKS = ResourceKind(
+    name="tasks",
+    title="Runway tasks",
+    description="The newest tasks and unclear submits, newest first.",
+    read=_read_tasks,
+)
+_TASK = ResourceKind(
+    name="task",
+    title="Runway task",
+    description="A task as it stands: status, progress, and its film with a fresh link.",
+    read=_read_task,
+)
+_ASSET = ResourceKind(
+    name="asset",
+    title="Runway asset",
+    description="A video, image or audio file, with a fresh link.",
+    read=_read_asset,
+)

@@ -1,0 +1,41 @@
+"""The results of a call, in each shape that tools share: with the call's remarks, and with the cap of a day."""
+
+from typing import TypeVar
+
+from mcp_types import CallToolResult
+
+from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
+from runway_mcp.server.contract.task_results import assets_failure, failure_output, with_day
+from runway_mcp.server.contract.tool_results import assets_result, task_result
+from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.tools.spending import day_of
+from runway_mcp.tasks.failures import Failure
+
+_Output = TypeVar("_Output", TaskOutput, AssetsOutput)
+
+
+async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
+    """The result of a call about a task, with how the cap of a day stands."""
+    output = _remarked(call, output)
+    if call.context.open_service is not None:
+        output = with_day(output, await day_of(call.context))
+    return task_result(output, links=call.context.settings.resource_links)
+
+
+async def fail_task(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of a call about a task; `step` replaces the next call that its kind would give."""
+    return await answer_task(call, failure_output(failure, call.asked, step=step))
+
+
+async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
+    """The result of a listing."""
+    return assets_result(_remarked(call, output), links=call.context.settings.resource_links)
+
+
+async def fail_assets(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of a listing; `step` as in `fail_task`."""
+    return await answer_assets(call, assets_failure(failure, call.asked, step=step))
+
+
+def _remarked(call: Call, output: _Output) -> _Output:
+    return output.model_copy(update={"summary": f"{output.summary} {call.note}"}) if call.note else output

@@ -1,0 +1,43 @@
+"""What a tool consists of: one record, from which its definition and its dispatch are derived."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mcp_types import CallToolResult, InputRequiredResult
+
+from runway_mcp.server.contract.arguments import Arguments
+from runway_mcp.server.contract.next_steps import Behaviour
+from runway_mcp.server.contract.outputs import NextStep, Output
+from runway_mcp.server.protocol_tasks import TaskState
+from runway_mcp.server.tools.running_call import Call
+from runway_mcp.tasks.failures import Failure
+
+Answer = CallToolResult | TaskState | InputRequiredResult
+"""What a call returns: a result, a protocol task, or a question to the user."""
+
+_Takes = TypeVar("_Takes", bound=Arguments)
+
+
+@dataclass(frozen=True)
+class ToolRecord(Generic[_Takes]):
+    """One tool. Its result conforms to `output`, also after a failure.
+
+    `description` says what the tool does, when to use it or another one, its effects, and what to call next; it
+    repeats nothing that the schemas say. `in_full` writes out the parts of the output schema that results share: one
+    tool does it for all, since all definitions take up a model's context at once. `run` may raise `Failure` and
+    `RunwayError`; `fail` makes the result of a failure, with the next step if that is known.
+    """
+
+    name: str
+    title: str
+    description: str
+    arguments: type[_Takes]
+    output: type[Output]
+    behaviour: Behaviour
+    run: Callable[[Call, _Takes], Awaitable[Answer]]
+    fail: Callable[[Call, Failure, NextStep | None], Awaitable[CallToolResult]]
+    read_only: bool = True
+    destructive: bool = False
+    idempotent: bool = True
+    in_full: bool = False
