@@ -21,6 +21,7 @@ from runway_mcp.simulator.library import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.transitions import Selection
 from tests.server.bench import a_world, structured
 from tests.server.lobby import Lobby, lobby
 from tests.server.processes import PROGRAM, environment, listening, started
@@ -96,7 +97,7 @@ async def test_a_cancelled_call_has_spent_nothing_or_leaves_a_task_that_is_follo
         await anyio.sleep(100)
 
         assert posts(world) == len(world.accepted) == SPENT[moment]
-        intents = await place.context.service.ledger.recent(5)
+        intents = await place.context.service.ledger.select(Selection.SUBMITTED, limit=5)
         assert [(each.status, each.ended is not None) for each in intents] == [("SUCCEEDED", True)] * SPENT[moment]
 
         film = await extend(desk.client, world, "on")
@@ -128,7 +129,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_submits_nothin
 
 
 async def remembered(place: Lobby) -> Sequence[Intent]:
-    return await place.context.service.ledger.recent(5)
+    return await place.context.service.ledger.select(Selection.SUBMITTED, limit=5)
 
 
 @pytest.mark.virtual_time

@@ -9,18 +9,17 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.callbacks import deliver_due, next_due
 from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.service import TaskService, open_tasks
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import Wish, make_plan
 from tests.tasks.booth import silent
 from tests.tasks.samples import intent, long_id, plan
 from tests.tasks.test_submit import POST, quiet, submit, wish
-from tests.upstream import URL, Upstream, fault, open_world, virtual_world, wall_clock
+from tests.upstream import fault, open_world, opened_room, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -34,12 +33,8 @@ async def reachable(
 ) -> AsyncGenerator[tuple[World, TaskService]]:
     """A world and a room that upstream can call; every wait inside is bounded by two hours."""
     world = world or virtual_world(**fields)
-    ledger = folder / "ledger.sqlite3"
     with anyio.fail_after(7200):
-        async with (
-            RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
-            open_tasks(client, ledger_path=ledger, poll_seconds=POLL, now=wall_clock, public_url=PUBLIC) as service,
-        ):
+        async with opened_room(world, folder, poll_seconds=POLL, public_url=PUBLIC) as service:
             yield world, service
 
 
@@ -86,7 +81,7 @@ async def test_a_submit_asks_to_be_called_at_an_address_that_nobody_can_guess(tm
         assert len(tokens) == 3
         assert min(map(len, tokens)) >= 32
         for token in tokens:
-            standing = await service.ledger.of_callback(token)
+            standing = await service.ledger.find("callback_token", token)
             assert standing is not None
             assert standing.callback_token == token
 
@@ -263,7 +258,7 @@ async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path
             await anyio.sleep(2.0)
             assert await post(service, token_of(world), body_of(world))
             await anyio.sleep(0.5)
-            standing = await service.ledger.of_callback(token_of(world))
+            standing = await service.ledger.find("callback_token", token_of(world))
 
             assert standing is not None
             assert standing.task_id == world.task_id(world.accepted[0])
@@ -281,7 +276,7 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
             for _ in range(20):
                 assert await post(service, token_of(world), body_of(world))
                 await anyio.sleep(0.02)
-            standing = await service.ledger.of_callback(token_of(world))
+            standing = await service.ledger.find("callback_token", token_of(world))
 
             assert standing is not None
             assert standing.state is State.ACCEPTED
