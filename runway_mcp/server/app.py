@@ -33,6 +33,7 @@ from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.service import TaskService, open_tasks
+from runway_mcp.tasks.store.sqlite import SqliteStore
 
 LEDGER = "ledger.sqlite3"
 """The file name of the ledger in the data folder."""
@@ -120,15 +121,16 @@ async def _opened_service(
     if settings.token is None:
         yield None
         return
-    async with (
-        RunwayClient(url=settings.url, token=settings.token.get_secret_value(), transport=transport, now=now) as client,
-        open_tasks(
-            client,
-            ledger_path=settings.data_dir / LEDGER,
-            poll_seconds=settings.poll_seconds,
-            on_change=on_change,
-            now=now,
-            public_url=settings.public_url,
-        ) as service,
-    ):
-        yield service
+    token = settings.token.get_secret_value()
+    with SqliteStore(settings.data_dir / LEDGER, now) as store:
+        async with (
+            RunwayClient(url=settings.url, token=token, transport=transport, now=now) as client,
+            open_tasks(
+                client,
+                store=store,
+                poll_seconds=settings.poll_seconds,
+                on_change=on_change,
+                public_url=settings.public_url,
+            ) as service,
+        ):
+            yield service

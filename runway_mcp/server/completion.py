@@ -23,7 +23,8 @@ from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 MOST_VALUES = 100
 """The most values in one completion, by the protocol."""
@@ -177,7 +178,7 @@ async def _of_account(
 
 async def _recent(service: TaskService) -> list[Intent]:
     try:
-        return await service.ledger.recent(_TASKS_LIMIT)
+        return await service.ledger.select(Selection.SUBMITTED, limit=_TASKS_LIMIT)
     except LedgerError as error:
         _log.warning("%s", error)
         return []

@@ -18,7 +18,7 @@ from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spellin
 from runway_mcp.tasks.service import TaskService, write_down
 from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan, source_of
 from runway_mcp.tasks.spend.submit import Waiting
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
 
 READING_SECONDS = 5.0
 """How long a read may take, in seconds, however short the wait of its call is."""

@@ -16,7 +16,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import Store
 
 PATH = "/callbacks/"
 """The path of callbacks; a token follows."""
@@ -32,7 +32,7 @@ def address(public_url: str) -> str:
 class Callbacks:
     """Handler of callbacks; looks for the task of an intent without one at most once per `pause` seconds."""
 
-    def __init__(self, ledger: Ledger, watcher: Watcher, posts: Posts, reconciler: Reconciler, *, pause: float) -> None:
+    def __init__(self, ledger: Store, watcher: Watcher, posts: Posts, reconciler: Reconciler, *, pause: float) -> None:
         self._ledger = ledger
         self._watcher = watcher
         self._posts = posts
@@ -46,7 +46,7 @@ class Callbacks:
         `read` returns the body, or as much of it as is worth reading; it is not awaited for an unknown token. Raises
         `LedgerError`.
         """
-        intent = await self._ledger.of_callback(token) if _TOKEN.fullmatch(token) else None
+        intent = await self._ledger.find("callback_token", token) if _TOKEN.fullmatch(token) else None
         if intent is None:
             return False
         body = await read()

@@ -15,7 +15,8 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.listing import LAST_OFFSET
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 PAGE = 50
 """How many tasks a page holds; the first page adds those that only the ledger knows."""
@@ -66,7 +67,7 @@ async def older_tasks(service: TaskService, email: str | None, offset: int) -> t
 async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
     """The intent that owns a task; None if there is none or the ledger cannot be read."""
     try:
-        return await service.ledger.of_task(task_id)
+        return await service.ledger.find("task_id", task_id)
     except LedgerError as error:
         _log.warning("%s", error)
         return None
@@ -74,7 +75,7 @@ async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
 
 async def _recent(service: TaskService) -> list[Intent]:
     try:
-        return await service.ledger.recent(PAGE)
+        return await service.ledger.select(Selection.SUBMITTED, limit=PAGE)
     except LedgerError as error:
         _log.warning("%s", error)
         return []

@@ -16,8 +16,8 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
-from runway_mcp.tasks.store.database import LedgerError
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.transitions import Selection
 
 LAST_OFFSET = 1000
 """The largest offset that upstream takes."""
@@ -162,7 +162,7 @@ class _Makers:
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
 
 
-async def list_page(client: RunwayClient, ledger: Ledger, page: Page, *, seconds: float) -> AssetListing:
+async def list_page(client: RunwayClient, ledger: Store, page: Page, *, seconds: float) -> AssetListing:
     """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named."""
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
@@ -236,9 +236,10 @@ async def _unlistable(client: RunwayClient, error: RunwayError, email: str | Non
     return failure_of(error)
 
 
-async def _intents(ledger: Ledger) -> dict[str, Intent]:
+async def _intents(ledger: Store) -> dict[str, Intent]:
     try:
-        return {intent.task_id: intent for intent in await ledger.recent(_TASKS_OF_A_SEARCH) if intent.task_id}
+        recent = await ledger.select(Selection.SUBMITTED, limit=_TASKS_OF_A_SEARCH)
+        return {intent.task_id: intent for intent in recent if intent.task_id}
     except LedgerError as error:
         _log.warning("%s", error)
         return {}

@@ -1,11 +1,9 @@
 """Task service: ledger, watcher, submits and callbacks in one task group for the server's lifespan."""
 
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
@@ -13,7 +11,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
-from runway_mcp.tasks.follow.durations import Durations
+from runway_mcp.tasks.follow.durations import Durations, durations_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
@@ -21,13 +19,16 @@ from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
-from runway_mcp.tasks.store.database import LedgerError
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
 # Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
 SHUTDOWN_GRACE = 3.0
+
+# How many of the newest successes a start learns from: those without a film, and how long the others took.
+_FILMLESS, _SUCCESSES = 100, 200
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TaskService:
     """What a call may use: client, ledger, watcher, submits and callbacks of this process."""
 
     client: RunwayClient
-    ledger: Ledger
+    ledger: Store
     watcher: Watcher
     submissions: Submissions
     callbacks: Callbacks
@@ -49,28 +50,28 @@ async def _ignore(_: Task) -> None:
 async def open_tasks(
     client: RunwayClient,
     *,
-    ledger_path: Path,
+    store: Store,
     poll_seconds: float,
     on_change: Callable[[Task], Awaitable[None]] = _ignore,
-    now: Callable[[], float] = time.time,
     public_url: str | None = None,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
-    `on_change` is awaited with each accepted task, and with each followed one whenever upstream reports a change. An
-    unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
-    time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
-    submits without a replyUrl request callbacks. `now` gives Unix seconds.
+    `store` keeps the ledger and gives the time; its owner closes it afterwards. `on_change` is awaited with each
+    accepted task, and with each followed one whenever upstream reports a change. An unusable ledger does not prevent
+    the start; each submit then fails with the reason. `poll_seconds` is the shortest time between two reads of an
+    account. `public_url` is where upstream reaches this process over HTTP; with it, submits without a replyUrl request
+    callbacks.
     """
-    ledger, durations = Ledger(ledger_path, now), Durations()
+    durations = Durations()
     callbacks = address(public_url) if public_url else None
 
     async def note(task: Task) -> None:
-        await write_down(ledger, task)
+        await write_down(store, task)
         await on_change(task)
 
     async def note_gone(task: Task) -> None:
-        await ledger.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
+        await store.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
 
     async with anyio.create_task_group() as background:
         watcher = Watcher(
@@ -80,31 +81,30 @@ async def open_tasks(
             on_change=note,
             on_gone=note_gone,
             durations=durations,
-            now=now,
+            now=store.now,
         )
 
         async def accepted(task: Task) -> None:
             await note(task)
-            intent = await _intent_of(ledger, task)
+            intent = await _intent_of(store, task)
             calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=ledger.now() - intent.created if intent else None)
+            watcher.follow(task, calls_back=calls_back, oldest=store.now() - intent.created if intent else None)
 
-        dependencies = SubmitDependencies(client, ledger, background, accepted)
+        dependencies = SubmitDependencies(client, store, background, accepted)
         reconciler = Reconciler(dependencies)
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)
-        called = Callbacks(ledger, watcher, posts, reconciler, pause=poll_seconds)
-        background.start_soon(_resume, client, ledger, submissions, durations)
+        called = Callbacks(store, watcher, posts, reconciler, pause=poll_seconds)
+        background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
         try:
-            yield TaskService(client, ledger, watcher, submissions, called)
+            yield TaskService(client, store, watcher, submissions, called)
         finally:
             await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()
-            ledger.close()
 
 
-async def write_down(ledger: Ledger, task: Task) -> None:
+async def write_down(ledger: Store, task: Task) -> None:
     """Records a task's state; a failing ledger is only logged, so that observers still get the change."""
     try:
         await ledger.observe(
@@ -114,19 +114,21 @@ async def write_down(ledger: Ledger, task: Task) -> None:
         _log.warning("the ledger could not be told of a task's state: %s", error)
 
 
-async def _intent_of(ledger: Ledger, task: Task) -> Intent | None:
+async def _intent_of(ledger: Store, task: Task) -> Intent | None:
     try:
-        return await ledger.of_task(task.task_id)
+        return await ledger.find("task_id", task.task_id)
     except LedgerError:
         return None
 
 
-async def _resume(client: RunwayClient, ledger: Ledger, submissions: Submissions, durations: Durations) -> None:
+async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:
     """Resumes what earlier processes left, and learns durations from the ledger."""
     try:
-        client.expect_no_film(await ledger.without_film())
+        filmless = await ledger.select(Selection.WITHOUT_FILM, limit=_FILMLESS)
+        client.expect_no_film([intent.task_id for intent in filmless if intent.task_id])
         await submissions.resume()
-        for sort, took in (await ledger.durations()).items():
+        succeeded = await ledger.select(Selection.SUCCEEDED, limit=_SUCCESSES)
+        for sort, took in durations_of(reversed(succeeded)).items():
             durations.learn(sort, took)
     except LedgerError as error:
         _log.warning("%s Nothing can be submitted until that is mended.", error)

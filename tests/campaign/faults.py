@@ -68,19 +68,14 @@ FAULTS: dict[str, Fault] = {
     "2: a lapsed intent is left waiting, and its holder may still post": Fault(
         (
             Change(
-                "tasks/store/ledger.py",
-                "held = claimed(intent, found, now=now)\n",
-                "held = claimed(intent, None, now=now)\n",
+                "tasks/transitions.py",
+                "held = _held(wanted, found, now, token)\n",
+                "held = _held(wanted, None, now, token)\n",
             ),
             Change(
-                "tasks/store/ledger.py",
-                "(insert if found is None else update)(ledger, held)\n",
-                "insert(ledger, held)\n",
-            ),
-            Change(
-                "tasks/store/ledger.py",
-                "AND claim = ? AND state = 'waiting' AND lease >= ?\"\n            )\n            values",
-                "AND claim = ? AND state = 'waiting' AND 0 < ?\"\n            )\n            values",
+                "tasks/transitions.py",
+                "    if not _is_held(intent, now, claim):\n",
+                "    if not _is_held(intent, 0.0, claim):\n",
             ),
         ),
     ),
@@ -142,13 +137,13 @@ FAULTS: dict[str, Fault] = {
     "8: looking is closed although no look could read": Fault(
         (
             Change(
-                "tasks/store/ledger.py",
+                "tasks/transitions.py",
                 "(LOOKING_SECONDS if complete else BLIND_SECONDS)",
                 "(LOOKING_SECONDS if complete else LOOKING_SECONDS)",
             ),
             Change(
                 "tasks/spend/reconcile.py",
-                "        for intent in await self._dependencies.ledger.closed_lately():\n",
+                "        for intent in await self._dependencies.ledger.select(Selection.CLOSED_LATELY):\n",
                 "        for intent in ():\n",
             ),
         ),
@@ -193,11 +188,11 @@ FAULTS: dict[str, Fault] = {
     "11: a task that another intent owns can be taken": Fault(
         (
             Change(
-                "tasks/store/ledger.py",
-                "            if mine is None or taken.fetchone() is not None:\n                return None\n",
-                "            if mine is None:\n                return None\n"
-                "            if taken.fetchone() is not None:\n"
-                '                ledger.execute("UPDATE intents SET task_id = NULL WHERE task_id = ?", (task_id,))\n',
+                "tasks/store/sqlite.py",
+                '            owner = _found(ledger, "task_id", task_id)\n',
+                "            owner = None\n"
+                '            taken = "UPDATE intents SET task_id = NULL WHERE task_id = ? AND id != ?"\n'
+                "            ledger.execute(taken, (task_id, intent_id))\n",
             ),
             Change(
                 "tasks/spend/matching.py",
@@ -212,11 +207,11 @@ FAULTS: dict[str, Fault] = {
         ),
     ),
     "no cap is checked": Fault(
-        (Change("tasks/store/caps.py", "    if not cost:\n        return\n", "    return\n"),),
+        (Change("tasks/policy.py", "    if not cost:\n        return\n", "    return\n"),),
         kinds=("overspent",),
     ),
     "no quote is checked": Fault(
-        (Change("tasks/store/caps.py", "    if spent.rowcount != 1:\n", "    if spent.rowcount > 1:\n"),),
+        (Change("tasks/policy.py", "    if not _is_valid(quote", "    if False and not _is_valid(quote"),),
         kinds=("overspent",),
     ),
     "a POST is repeated when its answer is lost": Fault(

@@ -6,7 +6,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runway_mcp.server.transport.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
 

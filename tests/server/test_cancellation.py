@@ -21,6 +21,7 @@ from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.transitions import Selection
 from tests.kit.client import structured
 from tests.kit.processes import http_server_process_of_loop, server_environment, stdio_parameters, stdio_server_process
 from tests.kit.server import InProcessServer, open_server
@@ -97,7 +98,7 @@ async def test_a_cancelled_call_has_spent_nothing_or_leaves_a_task_that_is_follo
         await anyio.sleep(100)
 
         assert posts(world) == len(world.accepted) == SPENT[moment]
-        intents = await server.context.service.ledger.recent(5)
+        intents = await server.context.service.ledger.select(Selection.SUBMITTED, limit=5)
         assert [(each.status, each.ended is not None) for each in intents] == [("SUCCEEDED", True)] * SPENT[moment]
 
         film = await extend(client.mcp, world, "on")
@@ -129,7 +130,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_submits_nothin
 
 
 async def remembered(server: InProcessServer) -> Sequence[Intent]:
-    return await server.context.service.ledger.recent(5)
+    return await server.context.service.ledger.select(Selection.SUBMITTED, limit=5)
 
 
 @pytest.mark.virtual_time

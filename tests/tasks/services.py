@@ -10,18 +10,32 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.service import TaskService, open_tasks
+from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream, virtual_world
 
 
 @asynccontextmanager
-async def open_service(world: World, folder: Path, *, poll_seconds: float = 5.0) -> AsyncGenerator[TaskService]:
-    """A task service over a world, as one server process has it; `folder` is its data folder."""
+async def open_service_over(
+    world: World, store: Store, *, poll_seconds: float = 5.0, public_url: str | None = None
+) -> AsyncGenerator[TaskService]:
+    """A task service over a world and a store, as one server process has it."""
     async with (
         RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
-        open_tasks(client, ledger_path=folder / "ledger.sqlite3", poll_seconds=poll_seconds, now=wall_clock) as service,
+        open_tasks(client, store=store, poll_seconds=poll_seconds, public_url=public_url) as service,
     ):
         yield service
+
+
+@asynccontextmanager
+async def open_service(
+    world: World, folder: Path, *, poll_seconds: float = 5.0, public_url: str | None = None
+) -> AsyncGenerator[TaskService]:
+    """As `open_service_over`, with the store in a data folder, which it opens and closes."""
+    with SqliteStore(folder / "ledger.sqlite3", wall_clock) as store:
+        async with open_service_over(world, store, poll_seconds=poll_seconds, public_url=public_url) as service:
+            yield service
 
 
 @asynccontextmanager

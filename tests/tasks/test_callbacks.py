@@ -9,19 +9,17 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.callbacks import deliver_due, next_due
 from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.service import TaskService, open_tasks
+from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import Wish, make_plan
-from tests.kit.clock import wall_clock
 from tests.kit.samples import intent, long_id, plan
-from tests.kit.upstream import URL, Upstream, fault, virtual_world
+from tests.kit.upstream import fault, virtual_world
 from tests.tasks.scripted_upstream import silent
-from tests.tasks.services import open_world
+from tests.tasks.services import open_service, open_world
 from tests.tasks.submits import POST, quiet, submit, wish
 
 pytestmark = pytest.mark.virtual_time
@@ -36,12 +34,8 @@ async def reachable(
 ) -> AsyncGenerator[tuple[World, TaskService]]:
     """A world and a room that upstream can call; every wait inside is bounded by two hours."""
     world = world or virtual_world(**fields)
-    ledger = folder / "ledger.sqlite3"
     with anyio.fail_after(7200):
-        async with (
-            RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
-            open_tasks(client, ledger_path=ledger, poll_seconds=POLL, now=wall_clock, public_url=PUBLIC) as service,
-        ):
+        async with open_service(world, folder, poll_seconds=POLL, public_url=PUBLIC) as service:
             yield world, service
 
 
@@ -88,7 +82,7 @@ async def test_a_submit_asks_to_be_called_at_an_address_that_nobody_can_guess(tm
         assert len(tokens) == 3
         assert min(map(len, tokens)) >= 32
         for token in tokens:
-            standing = await service.ledger.of_callback(token)
+            standing = await service.ledger.find("callback_token", token)
             assert standing is not None
             assert standing.callback_token == token
 
@@ -265,7 +259,7 @@ async def test_a_call_about_an_unanswered_submit_finds_its_task_at_once(tmp_path
             await anyio.sleep(2.0)
             assert await post(service, token_of(world), body_of(world))
             await anyio.sleep(0.5)
-            standing = await service.ledger.of_callback(token_of(world))
+            standing = await service.ledger.find("callback_token", token_of(world))
 
             assert standing is not None
             assert standing.task_id == world.task_id(world.accepted[0])
@@ -283,7 +277,7 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
             for _ in range(20):
                 assert await post(service, token_of(world), body_of(world))
                 await anyio.sleep(0.02)
-            standing = await service.ledger.of_callback(token_of(world))
+            standing = await service.ledger.find("callback_token", token_of(world))
 
             assert standing is not None
             assert standing.state is State.ACCEPTED

@@ -8,8 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, BeingMade, LedgerError, connect
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, BeingMade, connect
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
 from tests.tasks.claims import claim
 
@@ -92,7 +93,7 @@ async def test_an_empty_file_is_waited_for_while_another_process_may_be_making_i
         await anyio.sleep(LOCK_PATIENCE - 1.0)
         path.write_bytes((tmp_path / "made" / path.name).read_bytes())
 
-    with Ledger(path, SetClock()) as ledger:
+    with SqliteStore(path, SetClock()) as ledger:
         async with anyio.create_task_group() as beside:
             beside.start_soon(make)
             await claim(ledger)
@@ -104,7 +105,7 @@ async def test_a_file_that_stays_empty_is_told_as_damaged_and_not_filled(path: P
     path.touch()
     began = anyio.current_time()
 
-    with Ledger(path, SetClock()) as ledger, pytest.raises(LedgerError, match="damaged"):
+    with SqliteStore(path, SetClock()) as ledger, pytest.raises(LedgerError, match="damaged"):
         await claim(ledger)
 
     assert LOCK_PATIENCE <= anyio.current_time() - began < LOCK_PATIENCE + 1.0

@@ -12,7 +12,7 @@ import pytest
 
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.plan import Wish, key_of
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.samples import ACCOUNT, clip, long_id
 
@@ -69,7 +69,7 @@ def write(path: Path) -> Write:
 async def answer(path: Path, **wished: Any) -> Intent | None:
     """The intent that answers a wish, a while after the rows were written."""
     wish = replace(Wish(FILM, text_prompt="the camera rises"), **wished)
-    with Ledger(path, SetClock(EPOCH + 9000.0)) as ledger:
+    with SqliteStore(path, SetClock(EPOCH + 9000.0)) as ledger:
         return await ledger.earlier(wish.asset_id, partial(key_of, wish))
 
 
@@ -146,8 +146,8 @@ async def test_whatever_was_ever_out_counts_as_posted_and_keeps_its_state(
 ) -> None:
     write("row", **columns)
 
-    with Ledger(path, SetClock()) as ledger:
-        found = await ledger.get("row")
+    with SqliteStore(path, SetClock()) as ledger:
+        found = await ledger.find("id", "row")
 
     assert found is not None
     assert (found.state, found.posts, found.posted, found.looked, found.closed) == (state, 1, None, looked, closed)

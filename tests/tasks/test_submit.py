@@ -8,6 +8,7 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
+from runway_mcp.tasks.transitions import Selection
 from tests.kit.upstream import fault
 from tests.tasks.services import open_service, open_world
 from tests.tasks.submits import POST, failure_of_submit, quiet, submit, wish
@@ -20,7 +21,7 @@ async def test_a_submit_is_written_down_and_followed_to_its_end(tmp_path: Path) 
         submitted = await submit(service, wish(world))
         await anyio.sleep(60)
 
-        intent = await service.ledger.of_task(submitted.task.task_id)
+        intent = await service.ledger.find("task_id", submitted.task.task_id)
         assert intent is not None
         assert (intent.state, intent.status, submitted.twin) == (State.ACCEPTED, "SUCCEEDED", False)
         assert intent.ended is not None
@@ -104,7 +105,7 @@ async def test_what_an_earlier_process_left_unclear_is_found_at_the_start(tmp_pa
     async with open_service(world, tmp_path) as service:
         await anyio.sleep(60)
 
-        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
+        owner = await service.ledger.find("task_id", world.task_id(world.accepted[0]))
         assert owner is not None
         assert owner.state is State.ACCEPTED
 
@@ -115,7 +116,7 @@ async def test_unfinished_tasks_are_followed_again_after_a_restart(tmp_path: Pat
     async with open_service(world, tmp_path) as service:
         await anyio.sleep(200)
 
-        intent = await service.ledger.of_task(task_id)
+        intent = await service.ledger.find("task_id", task_id)
         assert intent is not None
         assert intent.status == "SUCCEEDED"
 
@@ -236,7 +237,7 @@ async def test_a_cancelled_call_leaves_its_post_running_and_its_task_followed(tm
             await submit(service, wish(world))
         await anyio.sleep(60)
 
-        intent = await service.ledger.of_task(world.task_id(world.accepted[0]))
+        intent = await service.ledger.find("task_id", world.task_id(world.accepted[0]))
         assert intent is not None
         assert intent.status == "SUCCEEDED"
 
@@ -249,7 +250,9 @@ async def test_a_call_cancelled_while_it_waits_for_a_slot_leaves_nothing_behind(
         await anyio.sleep(60)
 
         assert len(world.accepted) == 1
-        assert [intent.text_prompt for intent in await service.ledger.recent(10)] == ["first"]
+        assert [intent.text_prompt for intent in await service.ledger.select(Selection.SUBMITTED, limit=10)] == [
+            "first"
+        ]
 
 
 async def test_a_shutdown_lets_the_answer_be_written_down(tmp_path: Path) -> None:
@@ -258,7 +261,7 @@ async def test_a_shutdown_lets_the_answer_be_written_down(tmp_path: Path) -> Non
         with anyio.move_on_after(1):
             await submit(service, wish(world))
     async with open_service(world, tmp_path) as service:
-        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
+        owner = await service.ledger.find("task_id", world.task_id(world.accepted[0]))
 
         assert owner is not None
         assert len(world.accepted) == 1

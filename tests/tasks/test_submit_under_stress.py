@@ -13,7 +13,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Waiting
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.samples import long_id
 from tests.kit.upstream import fault
@@ -65,7 +65,7 @@ async def test_an_answer_that_the_ledger_cannot_take_is_written_as_soon_as_it_ca
             assert submitted.task.task_id == world.task_id(world.accepted[0])
         await anyio.sleep(10)
 
-        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
+        owner = await service.ledger.find("task_id", world.task_id(world.accepted[0]))
         assert owner is not None
         assert owner.state is State.ACCEPTED
 
@@ -123,14 +123,14 @@ async def quiet(_: Waiting) -> None:
 
 
 async def test_adopting_a_task_twice_forgets_nothing_of_its_end(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.sqlite3", SetClock()) as ledger:
+    with SqliteStore(tmp_path / "ledger.sqlite3", SetClock()) as ledger:
         made, _ = await claim(ledger)
         await ledger.accept(made.id, long_id("task", 5), "PENDING")
         await ledger.observe(long_id("task", 5), "FAILED", ended=True, film=None, failure=("moderated", "why"))
 
         await ledger.accept(made.id, long_id("task", 5), "FAILED")
 
-        found = await ledger.get(made.id)
+        found = await ledger.find("id", made.id)
         assert found is not None
         assert (found.status, found.failure_kind) == ("FAILED", "moderated")
 
@@ -156,7 +156,7 @@ async def test_a_moderated_task_that_the_list_shows_without_a_reason_is_adopted_
         forbidden = wish(world, text_prompt="forbidden")
 
         found = await submit(service, forbidden)
-        owner = await service.ledger.of_task(found.task.task_id)
+        owner = await service.ledger.find("task_id", found.task.task_id)
 
         assert found.task.status == "FAILED"
         assert owner is not None
@@ -179,7 +179,7 @@ async def test_of_tasks_that_fit_alike_each_intent_adopts_the_one_that_was_made_
                     partial(service.submissions.submit, plan, deadline=anyio.current_time() + 5, say=quiet)
                 )
 
-        owners = [await service.ledger.of_task(world.task_id(made)) for made in world.accepted]
+        owners = [await service.ledger.find("task_id", world.task_id(made)) for made in world.accepted]
         assert [owner and owner.reply_ref for owner in owners] == ["first", "second"]
 
 
@@ -216,6 +216,6 @@ async def test_a_task_that_the_scheduler_gives_to_another_reference_is_left_to_t
             await failure_of_submit(service, wish(world, seed=7, reply_ref=name, text_prompt=prompt), wait=5)
         await anyio.sleep(120)
 
-        owner = await service.ledger.of_task(world.task_id(world.accepted[0]))
+        owner = await service.ledger.find("task_id", world.task_id(world.accepted[0]))
         assert owner is not None
         assert owner.reply_ref == "second"

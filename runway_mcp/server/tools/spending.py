@@ -10,11 +10,11 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy
+from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.refusals import arguments_key, policy_failure
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ async def day_of(context: ServerContext) -> Day | None:
     if limit is None:
         return None
     try:
-        return await context.service.ledger.day(limit)
+        return day_state(limit, await context.service.ledger.spends())
     except LedgerError as error:
         _log.warning("%s", error)
         return None
@@ -102,7 +102,7 @@ async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
     """Why the caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
     policy = policy_of(context.settings)
     try:
-        await context.service.ledger.check(plan.cost, policy=policy)
+        check_caps(plan.cost, policy, await context.service.ledger.spends())
     except PolicyRefused as refusal:
         return policy_failure(refusal, plan, policy)
     except LedgerError as error:

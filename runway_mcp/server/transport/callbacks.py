@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from runway_mcp.tasks.callbacks import PATH
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
 
 MOST_READ = 65_536
 """How many bytes of a body are kept; a longer one counts as empty."""

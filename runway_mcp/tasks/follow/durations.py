@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.schedule import Span
+from runway_mcp.tasks.intents import Intent
 
 # How many of the last durations of a kind are kept, and how many are needed for a span.
 _REMEMBERED, _FEWEST = 20, 5
@@ -37,3 +38,12 @@ class Durations:
     def span(self, task: Task) -> Span | None:
         """The ages between which most tasks of this kind end; None if fewer than five have succeeded."""
         return self._spans.get(task_kind(task))
+
+
+def durations_of(succeeded: Iterable[Intent]) -> dict[Sort, list[float]]:
+    """The seconds from submit to end of intents whose task has ended, in their order, by kind of task."""
+    took: dict[Sort, list[float]] = {}
+    for intent in succeeded:
+        seconds = (intent.ended or intent.created) - intent.created
+        took.setdefault((intent.task_type, intent.explore_mode), []).append(seconds)
+    return took

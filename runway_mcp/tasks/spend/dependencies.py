@@ -7,7 +7,7 @@ from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class SubmitDependencies:
     """
 
     client: RunwayClient
-    ledger: Ledger
+    ledger: Store
     background: TaskGroup
     accepted: Callable[[Task], Awaitable[None]]

@@ -15,7 +15,7 @@ from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import Store
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
@@ -35,7 +35,7 @@ class LookResult:
     complete: bool
 
 
-async def look(client: RunwayClient, ledger: Ledger, intent: Intent, named: Iterable[RunningTask] = ()) -> LookResult:
+async def look(client: RunwayClient, ledger: Store, intent: Intent, named: Iterable[RunningTask] = ()) -> LookResult:
     """Looks for the task that the intent's POSTs made; a task that another intent owns does not count.
 
     `named` are running tasks that an answer listed, beside those of the scheduler.
@@ -63,7 +63,7 @@ async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
         return None
 
 
-async def among(client: RunwayClient, ledger: Ledger, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
+async def among(client: RunwayClient, ledger: Store, intent: Intent, running: Iterable[RunningTask]) -> Task | None:
     """The intent's task among running ones, as the scheduler or a 429 lists them; None if there is none.
 
     A generated replyRef proves the match even if the task cannot be read; with a caller's, a failed read raises
@@ -148,7 +148,7 @@ def _reads_as(told: str | None, asked: str | None) -> bool:
     return told in (asked, " ".join(asked.split()))
 
 
-async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tuple[Task, ...]:
+async def candidates(client: RunwayClient, ledger: Store, intent: Intent) -> tuple[Task, ...]:
     """The account's unowned tasks from the ten minutes after the POST, five at most; none if the read fails."""
     page: tuple[Task, ...] = ()
     with anyio.move_on_after(_LOOK_READ_SECONDS), suppress(RunwayError):
@@ -166,7 +166,7 @@ async def candidates(client: RunwayClient, ledger: Ledger, intent: Intent) -> tu
 
 
 async def _listed(
-    client: RunwayClient, ledger: Ledger, intent: Intent, running: Collection[RunningTask] | None
+    client: RunwayClient, ledger: Store, intent: Intent, running: Collection[RunningTask] | None
 ) -> Task | None:
     """The intent's task in upstream's task list."""
     references = {entry.task_id: entry.reply_ref for entry in running or ()}
@@ -222,6 +222,6 @@ def _is_older(task: Task, intent: Intent) -> bool:
     return made < (intent.created - _CLOCK_SKEW if intent.posted is None else intent.posted - _BLUR)
 
 
-async def _owned(ledger: Ledger, task_id: str, intent: Intent) -> bool:
-    owner = await ledger.of_task(task_id)
+async def _owned(ledger: Store, task_id: str, intent: Intent) -> bool:
+    owner = await ledger.find("task_id", task_id)
     return owner is not None and owner.id != intent.id

@@ -12,7 +12,7 @@ from runway_mcp.tasks.failures import failed
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import deleted, remembered_failure, remembered_task
-from runway_mcp.tasks.store.ledger import Ledger
+from runway_mcp.tasks.store.protocol import Store
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Submitted:
 class Outcomes:
     """Answers calls from intents of known outcome; reads upstream, never posts."""
 
-    def __init__(self, client: RunwayClient, ledger: Ledger, watcher: Watcher) -> None:
+    def __init__(self, client: RunwayClient, ledger: Store, watcher: Watcher) -> None:
         self._client = client
         self._ledger = ledger
         self._watcher = watcher

@@ -16,7 +16,7 @@ from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.matching import contradicts
 from runway_mcp.tasks.spend.reconcile import CONFIRMING_PAUSE, Reconciler
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
 
 _log = logging.getLogger(__name__)
 

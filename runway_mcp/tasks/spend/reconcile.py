@@ -15,7 +15,8 @@ from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.matching import LookResult, among, candidates, look
-from runway_mcp.tasks.store.database import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,8 @@ class Reconciler:
     async def adopt_named(self, running: Iterable[RunningTask]) -> None:
         """Adopts tasks of unclear submits that a 429 names; failures are left to later looks."""
         with suppress(RunwayError, LedgerError):
-            for intent in await self._dependencies.ledger.unfinished() if running else ():
+            unfinished = await self._dependencies.ledger.select(Selection.UNFINISHED) if running else []
+            for intent in reversed(unfinished):
                 if intent.task_id is None:
                     found = await among(self._dependencies.client, self._dependencies.ledger, intent, running)
                     if found is not None:
@@ -99,7 +101,7 @@ class Reconciler:
 
     async def look_again(self) -> None:
         """Looks once in the background for what was closed as unknown in the last day; raises `LedgerError`."""
-        for intent in await self._dependencies.ledger.closed_lately():
+        for intent in await self._dependencies.ledger.select(Selection.CLOSED_LATELY):
             self.look_soon(intent)
 
     async def sweep(self) -> None:
@@ -126,7 +128,7 @@ class Reconciler:
     async def _reconcile_safely(self, intent: Intent) -> Intent | None:
         """As `reconcile`, in the background; logs every error and returns None, so that nothing else ends."""
         try:
-            standing = await self._dependencies.ledger.get(intent.id)
+            standing = await self._dependencies.ledger.find("id", intent.id)
             return standing if standing is None or standing.has_outcome else await self.reconcile(standing)
         except LedgerError as error:
             _log.warning("%s", error)

@@ -20,7 +20,7 @@ from runway_mcp.runway.models import RunningTask, Submission, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.policy import SpendPolicy
+from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
@@ -28,8 +28,8 @@ from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.store.database import LedgerError
-from runway_mcp.tasks.store.ledger import FREE
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Submissions:
 
     async def resume(self) -> None:
         """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
-        for intent in await self._dependencies.ledger.unfinished():
+        for intent in reversed(await self._dependencies.ledger.select(Selection.UNFINISHED)):
             if intent.task_id is None:
                 self._reconciler.keep_looking(intent)
             else:
@@ -195,7 +195,7 @@ class Submissions:
     async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
         """Raises the refusal as a `Failure`, or returns the task that a later look found after all."""
         if not refused.confirmed:
-            standing = await self._dependencies.ledger.get(intent.id) or intent
+            standing = await self._dependencies.ledger.find("id", intent.id) or intent
             if not standing.has_outcome:
                 raise await self._reconciler.failure(standing)
             if standing.task_id is not None:
@@ -211,7 +211,7 @@ class Submissions:
         await say(Waiting("trace"))
         ledger = self._dependencies.ledger
         if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
-            return await ledger.get(intent.id)
+            return await ledger.find("id", intent.id)
         seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
         while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
             adopted = await self._reconciler.adopt(intent, seen.task)
@@ -228,7 +228,7 @@ class Submissions:
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         running = busy.running or await self._running(intent)
         if pause > left:
-            standing = await self._dependencies.ledger.get(intent.id)
+            standing = await self._dependencies.ledger.find("id", intent.id)
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
                 return False
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
@@ -252,7 +252,7 @@ class Submissions:
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
-            standing = await self._dependencies.ledger.get(intent.id)
+            standing = await self._dependencies.ledger.find("id", intent.id)
             if standing is None or standing.has_outcome:
                 return standing or replace(intent, state=State.REFUSED)
             post, now = self._posts.of(intent), anyio.current_time()

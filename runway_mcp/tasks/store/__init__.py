@@ -1,1 +1,1 @@
-"""Store of the ledger: its file, its formats and its rows; every intent is on disk before its POST."""
+"""Store of the ledger: the protocol, and its implementation in SQLite; every intent is kept before its POST."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runway_mcp.tasks.store.migrations import MIGRATIONS
+from runway_mcp.tasks.store.protocol import LedgerError
 
 # How long another process may hold the file before it is reported as locked, in seconds.
 LOCK_PATIENCE = 5.0
@@ -19,10 +20,6 @@ _DAMAGED = (
     "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
     "away to begin with an empty one, or restore a copy."
 )
-
-
-class LedgerError(Exception):
-    """The ledger cannot be read or written; the message says why and what to do."""
 
 
 class BeingMade(OSError):  # noqa: N818  a temporary state of the file

@@ -1,42 +1,22 @@
 """Rows of the ledger's table: finds, reads and writes intents inside a transaction."""
 
 import json
-import secrets
 import sqlite3
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from typing import Any
 
-from runway_mcp.tasks.intents import WAITING_LEASE, Film, Intent, RequestKey, State, answers_duplicates
+from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
 
 _COLUMNS = tuple(field.name for field in fields(Intent))
 _FLAGS = ("explore_mode", "seed_generated", "reply_ref_generated", "looked")
 
 
-def found_by_request(ledger: sqlite3.Connection, key: RequestKey, *, now: float) -> Intent | None:
-    """The intent of a request: one that makes it a duplicate, preferably with a film; else one to be claimed again."""
+def found_by_request(ledger: sqlite3.Connection, key: RequestKey) -> list[Intent]:
+    """The intents of a request, newest first."""
     query = (
         "SELECT * FROM intents WHERE idempotency_key = ? OR (idempotency_key = ? AND seed = ?) ORDER BY created DESC"
     )
-    intents = [intent_of(row) for row in ledger.execute(query, (key.given, key.unseeded, key.seed))]
-    return min(intents, key=lambda each: _rank(each, now), default=None)
-
-
-def _rank(intent: Intent, now: float) -> int:
-    if not answers_duplicates(intent, now=now):
-        return 3
-    if intent.state is State.ACCEPTED and intent.failure_kind is None:
-        return 0 if intent.ended is not None else 1
-    return 2
-
-
-def claimed(wanted: Intent, found: Intent | None, *, now: float) -> Intent:
-    """The intent with a new claim and lease; an intent that is claimed again keeps its seed and its replyRef."""
-    intent = wanted
-    if found is not None:
-        token = found.callback_token or wanted.callback_token
-        again = {"cost": wanted.cost, "callback_token": token, "failure_kind": None, "failure_message": None}
-        intent = replace(found, state=State.WAITING, **again)
-    return replace(intent, created=now, lease=now + WAITING_LEASE, claim=secrets.token_hex(8))
+    return [intent_of(row) for row in ledger.execute(query, (key.given, key.unseeded, key.seed))]
 
 
 def read(ledger: sqlite3.Connection, intent_id: str) -> Intent | None:

@@ -1,0 +1,136 @@
+"""Store: what keeps the ledger, the record of every request to spend; the protocol of every implementation.
+
+Every verb is atomic, also between several processes on one ledger, and reads its time inside its transaction; the
+rules that it applies are those of `transitions` and `policy`. Every asynchronous verb raises `LedgerError`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
+from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy
+from runway_mcp.tasks.transitions import Selection
+
+Key = Literal["id", "task_id", "callback_token"]
+"""A field of an intent that at most one intent has with a given value."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the message says why and what to do."""
+
+
+class Store(Protocol):
+    """The intents of one user, kept before anything is spent; whoever opens a store closes it."""
+
+    def now(self) -> float:
+        """The store's clock in Unix seconds, to compare with times that it returned."""
+        ...
+
+    async def claim(
+        self,
+        intent: Intent,
+        key: RequestKey,
+        *,
+        policy: SpendPolicy = FREE,
+        covers: str = "",
+        spellings: Iterable[str] = (),
+    ) -> tuple[Intent, bool]:
+        """Writes the intent unless its request is a duplicate; returns it or the earlier one, and True for the latter.
+
+        Of two calls at the same moment, in one process or two, one writes and the other gets that intent. A refused
+        intent, or one left waiting past its lease, is claimed again with its own seed and replyRef; its former holder
+        can no longer post for it. A duplicate costs nothing, whatever the policy; else raises `PolicyRefused` if the
+        policy does not allow the intent, and writes nothing. `covers` is the key of the arguments that the policy's
+        quote must be for; the quote is spent here. `spellings` are further names of the source.
+        """
+        ...
+
+    async def earlier(self, spelling: str, key_of: Callable[[str, str], RequestKey]) -> Intent | None:
+        """The intent of which a request is a duplicate, its source named by any known spelling; None if there is none.
+
+        `key_of` gives the keys of the request for a source's assetId and its model.
+        """
+        ...
+
+    async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
+        """Marks a waiting intent as posting; None if lease or claim was lost, in which case nothing may be posted.
+
+        Sets `created` to now, since its task cannot be older, however long it waited for a slot. `upstream` is the time
+        on upstream's clock, if known.
+        """
+        ...
+
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        """Prolongs the lease of a waiting intent by `seconds`; False if lease or claim was lost."""
+        ...
+
+    async def answered(
+        self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
+    ) -> Intent | None:
+        """Records an answer to an intent's POST that is no task; returns the intent as it then stands.
+
+        Changes nothing unless `claim` holds the intent and no task has been found. `looked` says that a complete look
+        after the POST found none. The state `WAITING` starts a new lease.
+        """
+        ...
+
+    async def withdraw(self, intent_id: str, claim: str) -> None:
+        """Releases a waiting intent: refused if it certainly has no task, else unclear."""
+        ...
+
+    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
+        """Records a look that found no task, closes the intent if its time is over; returns it as it then stands.
+
+        `intent` is as it stood when the look began: the look proves nothing about what was posted or answered since.
+        `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal; else
+        the first one after ten minutes closes the intent as unknown, and so does a day without any.
+        """
+        ...
+
+    async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
+        """Records the task of an intent and returns the intent; None if another one owns the task.
+
+        An intent that has a task already keeps it.
+        """
+        ...
+
+    async def observe(
+        self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
+    ) -> None:
+        """Records a task's state, if an intent owns it.
+
+        An end is final, whatever an older read reports later; only a film that appears replaces a success without one,
+        or a task that was gone. The uuid of a recorded film names it from then on, unless it names another one.
+        """
+        ...
+
+    async def orphans(self) -> list[Intent]:
+        """Unclear intents, and abandoned ones with a POST of unknown outcome, which become unclear.
+
+        Nothing is posted for them again; a late answer to their holder may still be recorded.
+        """
+        ...
+
+    async def spends(self) -> list[Spend]:
+        """What counts under a daily cap now, oldest first; see `spend_of`."""
+        ...
+
+    async def offer(self, covers: str) -> Quote:
+        """Writes and returns a quote for the arguments of the key `covers`, which a later claim may spend."""
+        ...
+
+    async def find(self, by: Key, value: str) -> Intent | None:
+        """The intent whose field `by` has that value; None if there is none."""
+        ...
+
+    async def select(self, selection: Selection, *, limit: int | None = None) -> list[Intent]:
+        """The intents of a selection, newest first; with `limit` that many of the newest."""
+        ...
+
+    async def named(self, uuid: str, *, tasks_only: bool = False) -> str | None:
+        """What a uuid in lower case names; None if nothing is known by it.
+
+        The asset, as a source or a film of an intent; else, or at once with `tasks_only`, an intent's task; else the
+        task that made the film of that uuid.
+        """
+        ...

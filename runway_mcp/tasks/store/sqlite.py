@@ -1,0 +1,290 @@
+"""SQLite implementation of the store: one file on a local disk.
+
+Statements run on the event loop: each takes milliseconds, and a lock of another process is awaited, so nothing blocks.
+An unwritable file raises `LedgerError` before anything is spent.
+"""
+
+import random
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+import anyio
+
+from runway_mcp.tasks.intents import BLIND_SECONDS, Film, Intent, RequestKey, State, spelling_key, uuid_of
+from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, identity, immediate, is_busy, sentence
+from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
+from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
+from runway_mcp.tasks.transitions import (
+    Selection,
+    adopted,
+    answered,
+    begun,
+    claimed,
+    duplicate_of,
+    kept_waiting,
+    looked_for,
+    names_of_source,
+    observed,
+    orphaned,
+    spends_of,
+    withdrawn,
+)
+
+_T = TypeVar("_T")
+
+_BY: dict[Key, str] = {
+    "id": "SELECT * FROM intents WHERE id = ?",
+    "task_id": "SELECT * FROM intents WHERE task_id = ?",
+    "callback_token": "SELECT * FROM intents WHERE callback_token = ?",
+}
+
+# The selections as the file's indices serve them; `is_selected` is the rule that each states.
+_SELECTIONS = {
+    Selection.UNFINISHED: "state IN ('posting', 'unclear') OR (state = 'accepted' AND ended IS NULL)",
+    Selection.CLOSED_LATELY: f"state = 'unknown' AND closed > :now - {BLIND_SECONDS}",
+    Selection.SUBMITTED: "state NOT IN ('refused', 'waiting')",
+    Selection.SUCCEEDED: "status = 'SUCCEEDED' AND ended IS NOT NULL",
+    Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
+}
+
+
+class SqliteStore(Store):
+    """A store in one SQLite file, safe with several processes at once: every change is one immediate transaction.
+
+    The file is opened at the first use. `clock` gives Unix seconds and is read inside the transaction that uses it.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._open: sqlite3.Connection | None = None
+        self._files: list[tuple[int, int] | None] = []
+
+    def close(self) -> None:
+        """Closes the file; a later use opens it again."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def now(self) -> float:
+        return self._clock()
+
+    async def claim(
+        self,
+        intent: Intent,
+        key: RequestKey,
+        *,
+        policy: SpendPolicy = FREE,
+        covers: str = "",
+        spellings: Iterable[str] = (),
+    ) -> tuple[Intent, bool]:
+        def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
+            now, same = self._clock(), found_by_request(ledger, key)
+            held, is_earlier = claimed(
+                intent,
+                now,
+                token=secrets.token_hex(8),
+                same=same,
+                last_day=_last_day(ledger, now),
+                policy=policy,
+                quote=_quote(ledger, policy.quote),
+                covers=covers,
+            )
+            if is_earlier:
+                return held, True
+            (update if read(ledger, held.id) else insert)(ledger, held)
+            ledger.execute("UPDATE quotes SET intent_id = ? WHERE id = ?", (held.id, policy.quote))
+            rows = [(name, intent.source_asset_id) for name in names_of_source(intent, spellings)]
+            ledger.executemany("INSERT OR REPLACE INTO spellings (spelling, asset_id) VALUES (?, ?)", rows)
+            return held, False
+
+        return await self._transaction(work)
+
+    async def earlier(self, spelling: str, key_of: Callable[[str, str], RequestKey]) -> Intent | None:
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            now = self._clock()
+            query = (
+                "SELECT DISTINCT source_asset_id, task_type FROM intents"
+                " WHERE source_asset_id = ? OR source_asset_id IN (SELECT asset_id FROM spellings WHERE spelling = ?)"
+            )
+            for source in ledger.execute(query, (spelling, spelling_key(spelling))).fetchall():
+                same = found_by_request(ledger, key_of(source["source_asset_id"], source["task_type"]))
+                if (found := duplicate_of(same, now)) is not None:
+                    return found
+            return None
+
+        return await self._transaction(work)
+
+    async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
+        return await self._change(intent_id, partial(begun, claim=claim, upstream=upstream))
+
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        return await self._change(intent_id, partial(kept_waiting, claim=claim, seconds=seconds)) is not None
+
+    async def answered(
+        self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
+    ) -> Intent | None:
+        change = partial(answered, claim=claim, state=state, looked=looked, failure=failure)
+        return await self._change(intent_id, change)
+
+    async def withdraw(self, intent_id: str, claim: str) -> None:
+        await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim))
+
+    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
+        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete))
+
+    async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            owner = _found(ledger, "task_id", task_id)
+            standing = read(ledger, intent_id)
+            changed = standing and adopted(standing, owner=owner, task_id=task_id, status=status)
+            _write(ledger, standing, changed)
+            return changed
+
+        return await self._transaction(work)
+
+    async def observe(
+        self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
+    ) -> None:
+        def work(ledger: sqlite3.Connection) -> None:
+            standing = _found(ledger, "task_id", task_id)
+            if standing is None:
+                return
+            changed = observed(standing, self._clock(), status=status, ended=ended, film=film, failure=failure)
+            if _write(ledger, standing, changed) and film is not None:
+                name = (uuid_of(film.asset_id), film.asset_id)
+                ledger.execute("INSERT OR IGNORE INTO spellings (spelling, asset_id) VALUES (?, ?)", name)
+
+        await self._transaction(work)
+
+    async def orphans(self) -> list[Intent]:
+        def work(ledger: sqlite3.Connection) -> list[Intent]:
+            now, found = self._clock(), list[Intent]()
+            query = "SELECT * FROM intents WHERE state IN ('posting', 'waiting', 'unclear') ORDER BY created"
+            for standing in [intent_of(row) for row in ledger.execute(query)]:
+                changed = orphaned(standing, now)
+                _write(ledger, standing, changed)
+                if changed.state is State.UNCLEAR:
+                    found.append(changed)
+            return found
+
+        return await self._transaction(work)
+
+    async def spends(self) -> list[Spend]:
+        def work(ledger: sqlite3.Connection) -> list[Spend]:
+            now = self._clock()
+            return spends_of(_last_day(ledger, now), now)
+
+        return await self._transaction(work)
+
+    async def offer(self, covers: str) -> Quote:
+        def work(ledger: sqlite3.Connection) -> Quote:
+            now = self._clock()
+            quote = new_quote(covers, now)
+            ledger.execute("DELETE FROM quotes WHERE expires < ?", (now - QUOTE_SECONDS,))
+            ledger.execute(
+                "INSERT INTO quotes (id, covers, expires) VALUES (?, ?, ?)", (quote.id, quote.covers, quote.expires)
+            )
+            return quote
+
+        return await self._transaction(work)
+
+    async def find(self, by: Key, value: str) -> Intent | None:
+        return await self._transaction(lambda ledger: _found(ledger, by, value))
+
+    async def select(self, selection: Selection, *, limit: int | None = None) -> list[Intent]:
+        where = _SELECTIONS[selection]
+        query = f"SELECT * FROM intents WHERE {where} ORDER BY created DESC, rowid DESC LIMIT :limit"  # noqa: S608  own words
+
+        def work(ledger: sqlite3.Connection) -> list[Intent]:
+            values = {"now": self._clock(), "limit": -1 if limit is None else limit}
+            return [intent_of(row) for row in ledger.execute(query, values)]
+
+        return await self._transaction(work)
+
+    async def named(self, uuid: str, *, tasks_only: bool = False) -> str | None:
+        asset = "SELECT asset_id FROM spellings WHERE spelling = ?"
+        task = "SELECT task_id FROM intents WHERE task_id LIKE '%-task:' || ?"
+        maker = "SELECT task_id FROM intents WHERE film LIKE '%-asset:' || ? || '\"%'"
+
+        def work(ledger: sqlite3.Connection) -> str | None:
+            for query in (task, maker) if tasks_only else (asset, task, maker):
+                if (row := ledger.execute(query, (uuid,)).fetchone()) is not None:
+                    return row[0]
+            return None
+
+        return await self._transaction(work)
+
+    async def _change(self, intent_id: str, change: Callable[[Intent, float], Intent | None]) -> Intent | None:
+        """Applies a transition to an intent; None if it was refused or there is no such intent."""
+
+        def work(ledger: sqlite3.Connection) -> Intent | None:
+            standing = read(ledger, intent_id)
+            changed = standing and change(standing, self._clock())
+            _write(ledger, standing, changed)
+            return changed
+
+        return await self._transaction(work)
+
+    async def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        give_up = anyio.current_time() + LOCK_PATIENCE
+        while True:
+            try:
+                with immediate(self._connection()) as ledger:
+                    return work(ledger)
+            except (sqlite3.Error, OSError) as error:
+                if not is_busy(error) or anyio.current_time() >= give_up:
+                    raise LedgerError(sentence(self._path, error)) from error
+            await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
+
+    def _identities(self) -> list[tuple[int, int] | None]:
+        """The identities of the ledger's file and its write-ahead log, which change if they are replaced."""
+        return [identity(self._path), identity(self._path.with_name(f"{self._path.name}-wal"))]
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            self._open = connect(self._path)
+            self._files = self._identities()
+        elif self._identities() != self._files:
+            raise LedgerError(
+                f"The ledger {self._path} was removed or replaced while this server runs, so what is written now would "
+                "be lost. Put it back: a server that is restarted without it has forgotten what was paid, and would "
+                "submit and charge the same request once more."
+            )
+        return self._open
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _found(ledger: sqlite3.Connection, by: Key, value: str) -> Intent | None:
+    row = ledger.execute(_BY[by], (value,)).fetchone()
+    return intent_of(row) if row else None
+
+
+def _last_day(ledger: sqlite3.Connection, now: float) -> list[Intent]:
+    """The intents of the last 24 hours that cost anything."""
+    query = "SELECT * FROM intents WHERE created > ? AND cost > 0 ORDER BY created"
+    return [intent_of(row) for row in ledger.execute(query, (now - DAY_SECONDS,))]
+
+
+def _quote(ledger: sqlite3.Connection, quote_id: str | None) -> Quote | None:
+    row = ledger.execute("SELECT * FROM quotes WHERE id = ?", (quote_id,)).fetchone()
+    return Quote(row["id"], row["covers"], row["expires"], row["intent_id"]) if row else None
+
+
+def _write(ledger: sqlite3.Connection, standing: Intent | None, changed: Intent | None) -> bool:
+    """Writes an intent if a transition changed it; False if it did not."""
+    if changed is None or changed == standing:
+        return False
+    update(ledger, changed)
+    return True
