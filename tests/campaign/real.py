@@ -268,7 +268,7 @@ def _afterwards(context: RealContext) -> None:
             time.sleep(_PAUSE)
         asked = dict.fromkeys(act.request for host in context.run.hosts for act in host.acts if act.verb == "extend")
         for request in asked:
-            _expect(context, client, request, AFTERWARDS, wait=3)
+            _expect(context, client, request, AFTERWARDS, wait=45)
         for seconds in context.run.then:
             context.pass_time(seconds)
             for request in asked:

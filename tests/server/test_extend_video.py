@@ -44,7 +44,7 @@ async def test_the_longer_film_comes_back_whole_with_its_lineage_and_price(tmp_p
         }
         assert data["credits"] == {"cost": 100, "remaining": 2150}
         assert data["next_step"]["tool"] == "extend_video"
-        assert data["next_step"]["arguments"] == {"assetId": film, "dry_run": True}
+        assert data["next_step"]["arguments"] == {"assetId": film, "seconds": 10, "dry_run": True}
         assert links(result) == []
         assert data["video"]["url"] in text(result)
         assert "null" not in str(data)

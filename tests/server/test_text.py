@@ -76,11 +76,14 @@ def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
 
     able = "extendable 3 times, to 40 s for about 300 credits"
     assert lines == [
-        f'- "beach.mp4" (video, 10 s, 1280x768, made 2027-01-15T07:00, {able}): assetId {named.asset_id}',
-        f"  taskId {named.task_id}, link {LINK}",
+        f'- "beach.mp4" (video, 10 s, 1280x768, made 2027-01-15T07:00Z, {able}): assetId {named.asset_id}',
+        f"  taskId {named.task_id}, runway://assets/{named.asset_id}",
+        f"  link {LINK}",
         "- unnamed (extendable 2 times): assetId a2",
+        "  runway://assets/a2",
         f"  link {LINK}",
         "- unnamed (extendable: unknown): assetId a3",
+        "  runway://assets/a3",
     ]
 
 
