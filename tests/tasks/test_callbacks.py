@@ -344,5 +344,18 @@ async def test_many_calls_at_once_are_looked_into_with_few_reads(tmp_path: Path)
         assert reads(world) - before <= 10
 
 
+async def test_many_claims_that_are_not_true_cost_reads_at_the_pace_of_the_account(tmp_path: Path) -> None:
+    async with reachable(tmp_path, slots=10, max_jobs=10, pace=600.0) as (world, service):
+        for seed in range(1, 6):
+            await submit(service, wish(world, seed=seed))
+        await anyio.sleep(POLL)
+        before = reads(world)
+        for number in range(5):
+            await post(service, token_of(world, number), b'{"status": "SUCCEEDED"}')
+        await anyio.sleep(10 * POLL)
+
+        assert 1 <= reads(world) - before <= 11
+
+
 async def _wait(service: TaskService, task: Any, tell: Callable[[Any], Awaitable[None]]) -> None:
     assert (await wait_for(service.watcher, task, deadline=anyio.current_time() + 90, tell=tell)).is_terminal

@@ -209,6 +209,8 @@ class AccountReader:
         else:
             await self._read_page(entries)
             self._alone = 0
+            for entry in claimed:
+                self._answer_claim(entry)
 
     def _better_alone(self, entries: list[Followed]) -> list[Followed]:
         """The tasks to read singly between two pages: those that vanished from the list, or that it never shows."""
@@ -224,7 +226,11 @@ class AccountReader:
     async def _look_into(self, entry: Followed) -> None:
         entry.looked_into = anyio.current_time()
         await self._read_alone(entry)
-        entry.claim = None
+        self._answer_claim(entry)
+
+    def _answer_claim(self, entry: Followed) -> None:
+        """Ends a claim that a read has checked; the next claim about the task is checked a poll interval later."""
+        entry.looked_into, entry.claim = anyio.current_time(), None
         # Upstream's reads may lag behind its callback.
         entry.urgent = self._follows(entry)
 
