@@ -1,17 +1,20 @@
 """How the demo ends when one of its two processes does not do its part, or when it is stopped."""
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runway_mcp.demo import run_demo
 
-pytestmark = pytest.mark.slow
+# asyncio hears of a process's end in a thread, which a loop that closes at once no longer listens to.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")]
 
 GREETING = """
 import sys, time
@@ -22,6 +25,14 @@ if role == "simulate":
 LIVES_ON = "\nsys.stdin.read() if role == 'serve' else time.sleep(60)\n"
 
 FULL = Path("/dev/full")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test leaves is collected under the filter above, and not in the midst of another test."""
+    yield
+    gc.collect()
+
 
 FAILURES = [
     (

@@ -236,9 +236,9 @@ def test_of_a_crash_among_several_tasks_each_place_is_logged(caplog: pytest.LogC
 
 
 class BreakingClock:
-    """The wall clock, until `stops_at` calls were made since `world` accepted a task: then it breaks, once."""
+    """The wall clock, until `left` calls were made (since `world` ended its task, if `ended`): then it breaks, once."""
 
-    def __init__(self, world: World, *, ended: bool, breaks_at: int) -> None:
+    def __init__(self, world: World, *, ended: bool, breaks_at: int = 0) -> None:
         self.world, self.ended, self.left = world, ended, breaks_at
 
     def __call__(self) -> float:
@@ -254,10 +254,12 @@ async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_l
     tmp_path: Path, mode: str
 ) -> None:
     world = virtual_world()
-    # The start asks the clock once, the search for an earlier submit once more; the claim then finds it broken.
-    clock = BreakingClock(world, ended=False, breaks_at=3)
+    clock = BreakingClock(world, ended=False)
     arguments = {"assetId": world.asset_id(world.assets[0]), "seconds": 10}
     async with open_client(world, tmp_path, mode, now=clock) as client:
+        await anyio.sleep(1)
+        # The search for an earlier submit asks the clock once; the claim then finds it broken.
+        clock.left = 2
         data = structured(await client.mcp.call_tool("extend_video", arguments))
 
     assert data["error"]["kind"] == "submission_unknown"
