@@ -141,6 +141,7 @@ class _Run:
         heal(self.world)
         for server in self.servers:
             server.clock.ahead = 0.0
+            server.thaw()
             server.wake()
             if server.down != inf:
                 server.hasten()

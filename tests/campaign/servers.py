@@ -170,6 +170,14 @@ class Server:
         await anyio.sleep(0.01)
         return await self.reached()
 
+    def thaw(self) -> None:
+        """Lets a process go on that was stopped as the troubles ended."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CampaignLoop)
+        for life in self.lives:
+            if life.process.frozen and not life.gone.is_set():
+                life.process.thaw(loop)
+
     def rest(self) -> None:
         """Closes the process in order, and starts no other until it is woken."""
         if self._night is None and (life := self.life) is not None:
