@@ -100,6 +100,8 @@ async def test_a_process_that_is_stopped_while_another_asks_finds_the_task_of_th
 
         assert [each["taskId"] for each in told] == [setup.task_id()] * 2
         assert setup.charged == 1
+        # The charge is told once, by the call that made the POST.
+        assert sorted(each["credits"]["cost"] for each in told) == [0, 50]
 
 
 async def test_of_two_processes_on_one_folder_the_second_tells_the_film_of_the_first(tmp_path: Path) -> None:
@@ -143,3 +145,17 @@ async def test_a_request_that_was_left_waiting_before_a_restart_blocks_nobody(tm
         assert film["status"] == "SUCCEEDED"
         assert setup.charged == 1
         assert "waiting" not in setup.states()
+
+
+async def test_a_call_that_waited_for_a_dead_holder_says_why_it_submitted_nothing(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, pace=5)
+    await setup.die_while_posting(arrives=False, text_prompt=PROMPT)
+    async with setup.server() as client:
+        setup.alter("UPDATE intents SET state = 'waiting', posts = 0, lease = ?", setup.machine_time() + 11)
+        refused = await client.extend(setup.clip, text_prompt=PROMPT, wait_seconds=14)
+
+        assert (refused["error"]["kind"], refused["error"]["charged"]) == ("busy", "no")
+        assert "gave up" in refused["summary"]
+        step = refused["next_step"]
+        assert (await client.data(step["tool"], **step["arguments"]))["status"] == "SUCCEEDED"
+        assert setup.charged == 1

@@ -27,7 +27,7 @@ from runway_mcp.settings import Settings
 Json = dict[str, Any]
 
 
-PACE = 2
+PACE = 3
 """How many seconds each task takes, however long a scenario wants it: some wait for the end of one that they have
 cancelled, and ours go on, since nobody can stop them. Long enough for three messages of progress."""
 

@@ -128,6 +128,8 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
         submitted = await _answered_before(call, earlier, arguments, deadline)
         if submitted is not None:
             return await _told(call, submitted, arguments, deadline)
+        if _reading(call, deadline, dry=False) <= 0:
+            raise Failure("busy", _GIVEN_UP, retry_after=1.0)
     plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
         return await answer_task(call, await _told_plan(call, plan))
@@ -184,6 +186,12 @@ async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple
             raise
         return wish, earlier
     return named, await earlier_of(call.context, named, dry=dry) if named is not wish else None
+
+
+_GIVEN_UP = (
+    "Another call of this request waited for a slot and gave up, and this call has no time left to submit it; nothing "
+    "was submitted."
+)
 
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:

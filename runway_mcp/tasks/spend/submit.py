@@ -120,7 +120,7 @@ class Submissions:
             except LedgerError as error:
                 raise _not_submitted(error) from error
             if is_earlier:
-                twin = intent.id not in posted
+                twin = intent.claim not in posted
                 submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
             else:
                 submitted = await self._spend(plan, intent, deadline, say, posted)
@@ -139,7 +139,7 @@ class Submissions:
     async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say, posted: set[str]) -> Submitted | None:
         """The task of the intent's POST; None if nothing was posted and the request has to be claimed again.
 
-        Adds the intent's id to `posted` once this call has sent a POST for it.
+        Adds the intent's claim to `posted` once this call has sent a POST for it.
         """
         submission = submission_of(plan, intent, callbacks=self._callbacks)
         try:
@@ -157,7 +157,7 @@ class Submissions:
         is_first, is_sure = intent.posts == 0, intent.is_verified
         while True:
             if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
-                return await self._outcomes.told(found, twin=found.id not in posted)
+                return await self._outcomes.told(found, twin=found.claim not in posted)
             is_first = False
             outcome = await self._sent(intent, submission, posted, deadline=deadline, say=say)
             match outcome:
@@ -189,7 +189,7 @@ class Submissions:
         post = self._posts.begin(intent, submission)
         await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
         if not isinstance(post.outcome, LeaseExpired):
-            posted.add(intent.id)
+            posted.add(intent.claim)
         return post.outcome
 
     async def _refused(self, intent: Intent, refused: Refused) -> Submitted | None:
