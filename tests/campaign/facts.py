@@ -129,7 +129,8 @@ class Facts:
 
     `rows` are the ledger's at the end, `early_rows` those before the last calls; `tasks` are what `runway://tasks`
     listed. `calm` tells that all wall clocks agreed throughout, `prompt` that no process was held up and the ledger
-    never locked, so that calls can keep to their waits. `crashes` are processes that died of themselves.
+    never locked, so that calls can keep to their waits. `crashes` are processes that died of themselves. `blind` are
+    the times in which no request got through, until `healed`; `epoch` is the ledger's time at the run's beginning.
     """
 
     sources: dict[str, Source]
@@ -145,6 +146,8 @@ class Facts:
     crashes: list[str] = field(default_factory=list[str])
     locked: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     healed: float = 0.0
+    blind: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    epoch: float = 0.0
 
 
 @dataclass

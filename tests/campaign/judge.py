@@ -23,6 +23,10 @@ _OPEN = ("posting", "unclear", "unknown")
 _LOOKED_FOR = ("posting", "unclear")
 # Of so many tasks the list of tasks surely shows each on its first page.
 _PAGE = 40
+# How long a look may go on that began before nothing got through any more, in seconds.
+_LONGEST_LOOK = 150.0
+# Looking that can read nothing is given up after a day, in seconds, and not before.
+_DAY = 86_000.0
 
 
 @dataclass
@@ -147,6 +151,15 @@ def _judge_early(case: Case, row: Row) -> None:
     if not row["task_id"] and row["state"] in _LOOKED_FOR and (free := _free(case, row, found_since=row["id"])):
         sentence = f"the intent {row['id']} is {row['state']} without a call, and upstream shows POST {free[0].number}"
         case.verdict.find("unsettled", sentence)
+    if row["state"] == "unknown" and _is_closed_blindly(case, row) and _free(case, row, found_since=row["id"]):
+        case.verdict.find("unsettled", f"the intent {row['id']} was closed while nobody could look")
+
+
+def _is_closed_blindly(case: Case, row: Row) -> bool:
+    """Whether looking was given up within a day of the POST, and no request had got through for minutes."""
+    closed = (row.get("closed") or 0.0) - case.facts.epoch
+    is_blind = any(begin + _LONGEST_LOOK < closed <= end for begin, end in case.facts.blind)
+    return is_blind and closed < row["created"] - case.facts.epoch + _DAY
 
 
 def _free(case: Case, row: Row, *, found_since: str | None = None) -> list[Post]:

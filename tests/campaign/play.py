@@ -24,6 +24,7 @@ from tests.campaign.scenario import Act, Hand, HostPlan, Request, Scenario
 from tests.campaign.servers import Machine, Server
 from tests.campaign.wire import Traffic
 from tests.campaign.worlds import build, clip_of, delete_clip, heal, interfere, made_in, sources_of
+from tests.kit.clock import EPOCH
 
 # After the troubles, in seconds: what every run is given to settle, more than the ten minutes of looking.
 QUIET = 900.0
@@ -244,6 +245,8 @@ class _Run:
             crashes=self.machine.crashes,
             locked=self.incidents.locked,
             healed=self.healed,
+            epoch=EPOCH,
+            blind=[(outage.begin, min(outage.end, self.healed)) for outage in scenario.outages if outage.odds >= 1.0],
         )
 
     def _met(self) -> dict[str, int]:

@@ -130,6 +130,11 @@ def found_by_the_last_calls_alone(facts: Facts) -> None:
     facts.early_rows[:] = [row(state="posting", task_id=None)]
 
 
+def closed_blindly(facts: Facts) -> None:
+    facts.blind = [(30.0, 2000.0)]
+    facts.early_rows[:] = [row(state="unknown", task_id=None, created=1.0, closed=700.0)]
+
+
 def open_row(state: str, *, early: bool = False) -> Callable[[Facts], None]:
     def change(facts: Facts) -> None:
         open_one = row(state=state, task_id=None)
@@ -200,6 +205,7 @@ def test_a_good_run_is_clean() -> None:
         ("unsettled", open_row("unknown")),
         ("unsettled", open_row("posting", early=True)),
         ("unsettled", found_by_the_last_calls_alone),
+        ("unsettled", closed_blindly),
         ("harmful", moderated_twice),
         ("lies", answered(1, error("spend_limit", "no"))),
         ("lies", answered(1, error("not_found", "yes"))),
