@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runway_mcp.simulator.builders import add_video
 from tests.kit.client import structured, text
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
@@ -80,3 +81,16 @@ async def test_a_listing_with_links_leads_to_preview_and_resource_in_text_as_wel
         asset = structured(result)["assets"][0]
         for fact in (asset["uri"], asset["url"], asset["preview_urls"][0], asset["taskId"]):
             assert fact in text(result)
+
+
+async def test_a_complete_film_whose_earlier_films_are_gone_leads_to_another_clip_in_words(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(clips=0)
+    film = add_video(world, extended=3)
+    async with open_client(world, tmp_path, mode) as client:
+        refused = await client.extend(film)
+
+        assert refused["error"]["kind"] == "invalid_request"
+        assert "choose another clip" in refused["summary"]
+        assert "next_step" not in refused
