@@ -89,8 +89,8 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
     if verdict.extendable != "yes" or verdict.model is None or parent is None:
         # Only a film at the end of its chain has earlier films that may be extended instead.
         instead = None if verdict.model is None else await _nearest_existing(client, parent, patience)
-        alone = " No film before it was found on Runway, so choose another clip." if instead == "" else ""
-        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}.{alone}", instead=instead)
+        alone = "; no film before it was found on Runway, so choose another clip" if instead == "" else ""
+        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}{alone}.", instead=instead)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds = _seconds(wish, model)
     length = source.metadata.duration if source.metadata else None
