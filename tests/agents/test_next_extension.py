@@ -94,3 +94,17 @@ async def test_a_complete_film_whose_earlier_films_are_gone_leads_to_another_cli
         assert refused["error"]["kind"] == "invalid_request"
         assert "choose another clip" in refused["summary"]
         assert "next_step" not in refused
+
+
+@pytest.mark.parametrize("asked", [{"query": "zebra"}, {"query": "zebra", "extendable_only": True}])
+async def test_a_search_without_a_match_leads_to_the_listing_without_it(
+    tmp_path: Path, mode: str, asked: dict[str, Any]
+) -> None:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        nothing = await client.data("list_assets", limit=2, **asked)
+        all_of_them = await client.data(nothing["next_step"]["tool"], **nothing["next_step"]["arguments"])
+
+        assert nothing["assets"] == []
+        assert nothing["next_step"]["arguments"] == {"limit": 2}
+        assert all_of_them["assets"]
+        assert "query" not in str((await client.data("list_assets", offset=900)).get("next_step"))

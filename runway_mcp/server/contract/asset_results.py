@@ -23,7 +23,10 @@ _SHORTEST = (
 def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
     """A page of assets; with the argument `links` also their links, previews, URIs and making tasks."""
     links = asked.arguments.get("links") is True
-    step = next_steps.next_page(asked, listing.next_offset) if listing.next_offset is not None else None
+    if listing.next_offset is not None:
+        step = next_steps.next_page(asked, listing.next_offset)
+    else:
+        step = next_steps.without_search(asked) if listing.matches == 0 else None
     return AssetsOutput(
         summary=_summary(listing),
         assets=[_asset(listed, links=links) for listed in listing.assets],

@@ -120,6 +120,17 @@ def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
 
 
+def without_search(asked: Asked) -> NextStep | None:
+    """The same listing without the search that matched nothing; None if it searched for nothing."""
+    kept = {
+        name: value for name, value in asked.arguments.items() if name not in ("query", "extendable_only", "offset")
+    }
+    if kept == {name: value for name, value in asked.arguments.items() if name != "offset"}:
+        return None
+    reason = "Lists the newest without the search; each says why it can or cannot be extended."
+    return NextStep(tool="list_assets", arguments=kept, reason=reason)
+
+
 def next_page(asked: Asked, offset: int) -> NextStep:
     """The next page of a listing."""
     return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
