@@ -1,4 +1,4 @@
-"""Maker of JSON Schemas from the models of `arguments` and `outputs`, without what hosts are known to fail on.
+"""Maker of JSON Schemas from the models of arguments and results, without what hosts are known to fail on.
 
 Left out: titles, `$schema`, null arms, top-level combinators, references, and `additionalProperties`, since the server
 itself refuses unknown arguments. Descriptions of fields are kept; docstrings of models are left out.

@@ -1,4 +1,4 @@
-"""Sender of POSTs: one per intent at a time, independent of the call that asked for it.
+"""Sender of the POST that spends: one at a time per intent, in the background, whatever becomes of its call.
 
 The process awaits each answer, confirms a refusal, records the outcome and has an unclear one reconciled.
 """

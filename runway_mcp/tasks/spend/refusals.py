@@ -1,4 +1,4 @@
-"""Refusals of a plan by the spend policy, as failures; the key that ties a quote to its arguments."""
+"""Refusals of a plan by the spend policy, as failures; and the key that ties a quote to its arguments."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """Submission of a plan: claims one intent and posts it once, or returns the outcome of an earlier one.
 
-The one exception: after a 429 it posts again, if a look at upstream's tasks found none. The POST runs in the background
+After a 429 it posts again, but only if a look at upstream's tasks found none. The POST runs in the background
 (`posting`), so a cancelled or late call does not stop it; an unknown outcome is reconciled (`reconcile`).
 """
 
