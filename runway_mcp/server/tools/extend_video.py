@@ -60,7 +60,7 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10; Turbo clips gain 8. Every step uses one of a clip's three "
+                "Seconds to add: 5 (default) or 10; Turbo: leave out, gains 8. Each step uses one of a film's three "
                 "extensions, so 10 leads further."
             ),
         ),
