@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from runway_mcp.runway.errors import InvalidRequest
+from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import State, answers_duplicates, normalized, uuid_of
 from runway_mcp.tasks.spend.drafts import submission_of
-from runway_mcp.tasks.spend.plan import Wish
+from runway_mcp.tasks.spend.plan import Wish, extension_of
 from tests.kit.clock import EPOCH
 from tests.kit.samples import clip, intent, long_id, plan
 
@@ -115,3 +117,9 @@ def test_the_body_says_what_was_asked_and_leaves_seconds_out_for_turbo() -> None
     }
     assert submission_of(plan(wish, task_type="gen3a_turbo"), intent(wish)).endpoint == "gen3turbo/extend"
     assert turbo == {key: value for key, value in alpha.items() if key != "seconds"}
+
+
+@pytest.mark.parametrize("odd", ["a/b", "a b", "", "a\nb"])
+def test_a_malformed_id_is_refused_before_anything_can_be_sent(odd: str) -> None:
+    with pytest.raises(InvalidRequest, match="assetId"):
+        extension_of(Wish(asset_id=odd), odd, MODELS["gen3a"], 5)

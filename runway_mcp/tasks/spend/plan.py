@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
-from runway_mcp.runway.ids import account_of, kind_of
+from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
@@ -113,10 +113,13 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
 
 
 def extension_of(wish: Wish, asset_id: str, model: FilmModel, seconds: int) -> Submission:
-    """The request that the model's endpoint takes; its seed, replyRef and replyUrl are the intent's to give."""
+    """The request that the model's endpoint takes; its seed, replyRef and replyUrl are the intent's to give.
+
+    Raises `InvalidRequest` for a malformed id, which upstream may have reported.
+    """
     fields = {
         "endpoint": model.endpoint,
-        "asset_id": asset_id,
+        "asset_id": checked_id(asset_id, "assetId"),
         "text_prompt": wish.text_prompt,
         "seconds": seconds if model.chooses_seconds else None,
         "explore_mode": wish.explore_mode or None,
