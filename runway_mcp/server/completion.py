@@ -16,11 +16,12 @@ from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Com
 
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import KINDS, Kind, bare_id, template_of, templates_in_words, variable_of
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
+from runway_mcp.tasks.history import others_tasks
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -83,7 +84,7 @@ class Completions:
     """Serves a server's completion requests, each from one page of upstream's, which is kept for a while."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, _Page] = {}
+        self._pages: dict[tuple[str, str], _Page] = {}
         # Concurrent requests of one kind share one read.
         self._reading = {name: anyio.Lock() for name in _READS}
 
@@ -92,7 +93,7 @@ class Completions:
         kind, typed = _kind(params), _plain(params.argument.value)
         if kind == "seconds":
             return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
-        context = ctx.lifespan_context
+        context = context_of(ctx)
         page = await self._page(kind, context.open_service, context.settings) if kind and context.open_service else None
         if page is None:
             return _result([], whole=True)
@@ -107,9 +108,9 @@ class Completions:
         """The kept page of a kind, or a new one; None if it takes longer than `PATIENCE_SECONDS`."""
         with anyio.move_on_after(PATIENCE_SECONDS):
             async with self._reading[kind]:
-                page = self._pages.get(kind)
-                if page is None or page.service is not service or anyio.current_time() >= page.good_until:
-                    page = self._pages[kind] = await _read_in_time(_READS[kind], service, settings)
+                page = self._pages.get((service.caller, kind))
+                if page is None or page.service != service or anyio.current_time() >= page.good_until:
+                    page = self._pages[service.caller, kind] = await _read_in_time(_READS[kind], service, settings)
                 return page
         return None
 
@@ -131,8 +132,11 @@ async def _tasks(service: TaskService, settings: Settings) -> tuple[tuple[Choice
     listed = await _of_account(
         lambda email: service.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
     )
+    others = await others_tasks(service, [task.task_id for task in listed])
     dated = {intent.task_id: (intent.created, intent.text_prompt) for intent in ours if intent.task_id}
     for task in listed:
+        if task.task_id in others:
+            continue
         dated[task.task_id] = (task.created.timestamp() if task.created else 0.0, task.name or task.options.name)
     newest = sorted(dated.items(), key=lambda entry: entry[1][0], reverse=True)
     return tuple(_choice(task_id, name) for task_id, (_, name) in newest), len(listed) < _TASKS_LIMIT

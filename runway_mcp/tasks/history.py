@@ -4,7 +4,7 @@ Upstream decides what a task is; the ledger adds those that the list lacks, uncl
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -53,7 +53,7 @@ async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[Hi
     intents = await _recent(service)
     with anyio.move_on_after(_SECONDS):
         listed, following = await _listed(service.client, email, intents)
-        told = [service.client.as_told(task) for task in listed]
+        told = await _told(service, listed)
         return _merged(told, intents if following is None else _due(intents, listed)), following
     return _merged((), intents), None
 
@@ -61,7 +61,7 @@ async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[Hi
 async def older_tasks(service: TaskService, email: str | None, offset: int) -> tuple[list[HistoryEntry], int | None]:
     """The page of tasks at `offset`, and the offset of the next one if there may be one; raises `RunwayError`."""
     listed = await service.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PAGE_READ_SECONDS)
-    return _merged([service.client.as_told(task) for task in listed], ()), _following(listed, offset)
+    return _merged(await _told(service, listed), ()), _following(listed, offset)
 
 
 async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
@@ -71,6 +71,26 @@ async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
     except LedgerError as error:
         _log.warning("%s", error)
         return None
+
+
+async def is_of_another(service: TaskService, task_id: str) -> bool:
+    """Whether a task exists for another caller alone; a ledger that fails tells of none."""
+    return task_id in await others_tasks(service, [task_id])
+
+
+async def others_tasks(service: TaskService, task_ids: Collection[str]) -> frozenset[str]:
+    """Those of some tasks that exist for other callers alone; none if the ledger cannot be read."""
+    try:
+        return await service.ledger.of_others(task_ids)
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return frozenset()
+
+
+async def _told(service: TaskService, listed: Iterable[Task]) -> list[Task]:
+    """The listed tasks that exist for the caller, as a read of each would tell them."""
+    others = await others_tasks(service, [task.task_id for task in listed])
+    return [service.client.as_told(task) for task in listed if task.task_id not in others]
 
 
 async def _recent(service: TaskService) -> list[Intent]:

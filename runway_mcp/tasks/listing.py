@@ -16,7 +16,8 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
-from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
 LAST_OFFSET = 1000
@@ -162,7 +163,7 @@ class _Makers:
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
 
 
-async def list_page(client: RunwayClient, ledger: Store, page: Page, *, seconds: float) -> AssetListing:
+async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, seconds: float) -> AssetListing:
     """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named."""
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
@@ -172,7 +173,9 @@ async def list_page(client: RunwayClient, ledger: Store, page: Page, *, seconds:
         await _read_page(client, makers, page)
         await _read_missing(client, makers, assets)
     listed = [makers.listed(asset) for asset in assets]
-    running = tuple(Running(task, makers.origin(task.task_id)) for task in makers.page if not task.is_terminal)
+    unfinished = [task for task in makers.page if not task.is_terminal]
+    others = await _others(ledger, unfinished)
+    running = tuple(Running(task, makers.origin(task.task_id)) for task in unfinished if task.task_id not in others)
     following = page.offset + page.limit
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
@@ -236,13 +239,21 @@ async def _unlistable(client: RunwayClient, error: RunwayError, email: str | Non
     return failure_of(error)
 
 
-async def _intents(ledger: Store) -> dict[str, Intent]:
+async def _intents(ledger: CallerLedger) -> dict[str, Intent]:
     try:
         recent = await ledger.select(Selection.SUBMITTED, limit=_TASKS_OF_A_SEARCH)
         return {intent.task_id: intent for intent in recent if intent.task_id}
     except LedgerError as error:
         _log.warning("%s", error)
         return {}
+
+
+async def _others(ledger: CallerLedger, tasks: Iterable[Task]) -> frozenset[str]:
+    try:
+        return await ledger.of_others([task.task_id for task in tasks])
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return frozenset()
 
 
 async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:

@@ -16,7 +16,7 @@ from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import uuid_of
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.callers import CallerLedger
 
 NEWEST = 200
 """How many of the newest assets are searched for a reference."""
@@ -44,7 +44,7 @@ def spelling_of(reference: str) -> str:
     return f"link:{path}" if path else f"name:{reference}"
 
 
-async def find_clip(client: RunwayClient, ledger: Store, reference: str, *, email: str | None) -> str:
+async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the asset that a reference names, or of the succeeded task that made it.
 
     A uuid names an asset rather than a task. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips,
@@ -67,7 +67,7 @@ async def find_clip(client: RunwayClient, ledger: Store, reference: str, *, emai
     raise not_found("clip", reference, assets)
 
 
-async def find_task(client: RunwayClient, ledger: Store, reference: str, *, email: str | None) -> str:
+async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the task that a reference names, or that made the asset it names; raises as `find_clip`."""
     if kind_of(reference) == "task":
         return reference

@@ -19,7 +19,7 @@ from mcp.shared.memory import MessageStream, create_client_server_memory_streams
 from pydantic import SecretStr
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.context import ServerContext
+from runway_mcp.server.context import Lifespan, ServerContext
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.world import TOKEN, World
 from tests.kit.client import ToolClient
@@ -33,12 +33,17 @@ def settings(folder: Path, **fields: Any) -> Settings:
 
 
 class InProcessServer:
-    """The open server: `context` is what its handlers may reach."""
+    """The open server."""
 
-    def __init__(self, server: Server[Any], context: ServerContext, world: World) -> None:
-        self.context = context
+    def __init__(self, server: Server[Any], lifespan: Lifespan, world: World) -> None:
+        self._lifespan = lifespan
         self.world = world
         self._server = server
+
+    @property
+    def context(self) -> ServerContext:
+        """What its handlers may reach for the caller without a name."""
+        return self._lifespan.for_caller("")
 
     @asynccontextmanager
     async def client(self, mode: str, **fields: Any) -> AsyncGenerator[ToolClient]:
@@ -52,7 +57,7 @@ class InProcessServer:
         async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as group:
 
             async def serve() -> None:
-                await serve_dual_era_loop(self._server, *theirs, lifespan_state=self.context)
+                await serve_dual_era_loop(self._server, *theirs, lifespan_state=self._lifespan)
 
             group.start_soon(serve)
             try:

@@ -140,16 +140,16 @@ def plan_output(
 
     If the credits do not suffice, the next step prices the most seconds that they suffice for, if any.
     """
-    wish, remaining = plan.wish, balance.remaining if balance else None
+    asked, remaining = plan.asked, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
         step = _shorter(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
         summary=_plan_summary(plan, remaining),
         status="DRY_RUN",
         model=plan.model.task_type,
-        text_prompt=wish.text_prompt,
-        seed=wish.seed,
-        reply_ref=wish.reply_ref,
+        text_prompt=asked.text_prompt,
+        seed=asked.seed,
+        reply_ref=asked.reply_ref,
         lineage=_lineage(plan.lineage),
         credits=_credits(plan.cost, balance),
         quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,

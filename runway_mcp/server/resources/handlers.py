@@ -23,7 +23,7 @@ from mcp_types import (
 
 from runway_mcp.runway.errors import InvalidRequest, NotFound
 from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import (
     KINDS,
@@ -50,7 +50,7 @@ async def list_templates(_ctx: RequestContext, _params: PaginatedRequestParams |
 
 async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | None) -> ListResourcesResult:
     """The resources without a variable, then the tasks page by page; the cursor is the offset of a page."""
-    context, cursor = ctx.lifespan_context, params.cursor if params else None
+    context, cursor = context_of(ctx), params.cursor if params else None
     if context.open_service is None:
         return ListResourcesResult(resources=_fixed())
     if cursor is None:
@@ -68,7 +68,7 @@ async def read_resource(ctx: RequestContext, params: ReadResourceRequestParams) 
     address = checked_address(params.uri)
     kind = resource_kind(address.kind)
     try:
-        content = await kind.read(ctx.lifespan_context, address.id or "")
+        content = await kind.read(context_of(ctx), address.id or "")
     except (NotFound, InvalidRequest):
         raise _unknown(params.uri) from None
     contents = contents_of(address.uri, kind.mime_type, content.body)

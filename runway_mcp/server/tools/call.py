@@ -11,7 +11,7 @@ from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, Pa
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.arguments import InvalidArguments, plain_arguments, read_arguments
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.text import in_quotes
@@ -36,7 +36,7 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     """
     arrived = anyio.current_time()
     record = _record(params.name)
-    context = ctx.lifespan_context
+    context = context_of(ctx)
     arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
     call = Call(
         context,

@@ -16,7 +16,7 @@ import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import RunningTask, Submission, Task
+from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
@@ -24,7 +24,7 @@ from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
-from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
+from runway_mcp.tasks.spend.plan import Plan, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
@@ -82,9 +82,9 @@ class Submissions:
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
 
-    async def earlier(self, wish: Wish) -> Intent | None:
-        """The intent of which a request is a duplicate, from the ledger alone, or None; raises `LedgerError`."""
-        return await self._dependencies.ledger.earlier(wish.asset_id, partial(key_of, wish))
+    async def earlier(self, asked: Extension, *, caller: str) -> Intent | None:
+        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`."""
+        return await self._dependencies.ledger.earlier(asked.asset_id, partial(key_of, asked, caller=caller))
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
@@ -100,22 +100,29 @@ class Submissions:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
     async def submit(
-        self, plan: Plan, *, deadline: float, say: Say, policy: SpendPolicy = FREE, patience: float | None = None
+        self,
+        plan: Plan,
+        *,
+        caller: str,
+        deadline: float,
+        say: Say,
+        policy: SpendPolicy = FREE,
+        patience: float | None = None,
     ) -> Submitted:
-        """Submits a plan once, or returns the outcome of its earlier submit, by `deadline` (event loop's time).
+        """Submits a caller's plan once, or returns its earlier submit's outcome, by `deadline` (event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even past the
         deadline; `patience` limits the wait for an unknown outcome of another call's POST, in seconds. `say` is awaited
         at least every ten seconds. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
         `submission_unknown` if the outcome is unknown by then, or the refusal.
         """
-        say, covers = _throttled(say), arguments_key(plan)
+        say, covers, key = _throttled(say), arguments_key(plan, caller), plan.key(caller)
         posted: set[str] = set()
         while True:
             try:
-                wanted = draft(plan, calls_back=self._callbacks is not None)
+                wanted = draft(plan, caller=caller, calls_back=self._callbacks is not None)
                 intent, is_earlier = await self._dependencies.ledger.claim(
-                    wanted, plan.key, policy=policy, covers=covers, spellings=plan.spellings
+                    wanted, key, policy=policy, covers=covers, spellings=plan.spellings
                 )
             except LedgerError as error:
                 raise _not_submitted(error) from error
