@@ -105,11 +105,9 @@ class Submission(BaseModel):
         return {name: value for name, (_, value) in self._fields().items() if name not in _INCIDENTAL and value}
 
     def _fields(self) -> dict[str, tuple[str, Any]]:
-        """Each given field: its name on the wire, and its value."""
-        told = {
-            name: (str(field.validation_alias or name), getattr(self, name))
-            for name, field in type(self).model_fields.items()
-        }
+        """Each given field, those of the endpoint before those of all: its name on the wire, and its value."""
+        declared = sorted(type(self).model_fields.items(), key=lambda field: field[0] in Submission.model_fields)
+        told = {name: (str(field.validation_alias or name), getattr(self, name)) for name, field in declared}
         return {name: (wire, value) for name, (wire, value) in told.items() if value is not None}
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -6,8 +7,8 @@ from runway_mcp.runway.errors import InvalidRequest
 from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import State, answers_duplicates, normalized, uuid_of
-from runway_mcp.tasks.spend.drafts import submission_of
-from runway_mcp.tasks.spend.plan import extension_of
+from runway_mcp.tasks.spend.drafts import draft, submission_of
+from runway_mcp.tasks.spend.plan import asked_for, extension_of
 from tests.kit.clock import EPOCH
 from tests.kit.samples import clip, extension, intent, long_id, plan
 
@@ -130,3 +131,20 @@ def test_the_body_says_what_was_asked_and_leaves_seconds_out_for_turbo() -> None
 def test_a_malformed_id_is_refused_before_anything_can_be_sent(odd: str) -> None:
     with pytest.raises(InvalidRequest, match="assetId"):
         extension_of(extension(), odd, MODELS["gen3a"], 5)
+
+
+@pytest.mark.parametrize(
+    ("task_type", "wanted"),
+    [
+        ("gen3a", {}),
+        ("gen3a", {"text_prompt": "dunes", "seconds": 10, "seed": 7, "explore_mode": True, "reply_ref": "mine"}),
+        ("gen3a_turbo", {"text_prompt": "dunes"}),
+    ],
+)
+def test_the_request_of_an_intent_given_again_is_the_same_request(task_type: str, wanted: dict[str, Any]) -> None:
+    asked = plan(extension(**wanted), task_type=task_type)
+
+    again = asked_for(draft(asked))
+
+    assert plan(again, task_type=task_type).key("") == asked.key("")
+    assert again.reply_ref == asked.asked.reply_ref

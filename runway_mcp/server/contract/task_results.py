@@ -27,7 +27,7 @@ from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.policy import Day, Quote, iso
 from runway_mcp.tasks.recall import date_of
-from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.plan import Plan, asked_for
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
 # The model of the clips whose seconds a caller may choose.
@@ -361,16 +361,7 @@ def _cost(task: Task, intent: Intent | None) -> int | None:
 
 def _arguments(intent: Intent) -> dict[str, Any]:
     """The arguments that an intent came from, as far as the ledger has them."""
-    model = MODELS.get(intent.task_type)
-    given = {
-        "assetId": intent.source_asset_id,
-        "text_prompt": intent.text_prompt,
-        "seconds": intent.seconds if model is not None and model.chooses_seconds else None,
-        "seed": None if intent.seed_generated else intent.seed,
-        "exploreMode": intent.explore_mode or None,
-        "replyRef": None if intent.reply_ref_generated else intent.reply_ref,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    return asked_for(intent).body()
 
 
 def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:

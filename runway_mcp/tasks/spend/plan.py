@@ -10,7 +10,7 @@ from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
-from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
+from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
 
 
@@ -55,6 +55,20 @@ def request_of(arguments: Mapping[str, Any]) -> Extension:
     if str(given.get("reply_ref", "")).startswith(GENERATED_REFERENCE):
         del given["reply_ref"]
     return Extension.model_validate(given)
+
+
+def asked_for(intent: Intent) -> Extension:
+    """The request that an intent came from, as far as the ledger has it; given again, it is the same request."""
+    model = MODELS.get(intent.task_type)
+    options = {name: value for name, value in intent.request.items() if name in Extension.model_fields}
+    if model is None or not model.chooses_seconds:
+        options.pop("seconds", None)
+    options["asset_id"] = intent.source_asset_id
+    if not intent.seed_generated:
+        options["seed"] = intent.seed
+    if not intent.reply_ref_generated:
+        options["reply_ref"] = intent.reply_ref
+    return Extension.model_validate(options)
 
 
 def key_of(asked: Extension, source_asset_id: str, model: str, *, caller: str) -> RequestKey:
