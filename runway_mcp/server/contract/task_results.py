@@ -19,7 +19,7 @@ from runway_mcp.server.contract.outputs import (
     QuoteOutput,
     TaskOutput,
 )
-from runway_mcp.server.contract.text import first_sentence, seconds, standing
+from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failed, task_failure
@@ -250,7 +250,7 @@ def _left(plan: Plan) -> str:
     if longest is None or plan.length is None or longest.seconds <= plan.length:
         return more
     price = f" for about {longest.cost} credits more" if longest.cost else ""
-    return f"{more}, up to {seconds(longest.seconds)}{price}"
+    return f"{more}, up to {seconds(longest.seconds)}{price}{by_steps(plan.length, longest.seconds, left)}"
 
 
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:

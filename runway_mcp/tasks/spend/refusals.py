@@ -48,7 +48,7 @@ def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> F
 
 
 def _frees(frees_at: float | None) -> str:
-    return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
+    return f"The same call is possible again from {iso(frees_at)}. " if frees_at is not None else ""
 
 
 def _fewer(plan: Plan, most: int) -> int | None:
@@ -59,5 +59,6 @@ def _fewer(plan: Plan, most: int) -> int | None:
 
 def _ways_on(fewer: int | None, setting: str) -> str:
     """What the caller can do; fewer seconds only if some would be allowed."""
-    ask = f"Ask for {fewer} s, or for exploreMode" if fewer else "Ask for exploreMode"
+    explore = "set exploreMode (no credits, on an Unlimited plan)"
+    ask = f"Ask for {fewer} s, {explore}" if fewer else f"No shorter extension fits; {explore}"
     return f"{ask}, or let the user raise {setting}."
