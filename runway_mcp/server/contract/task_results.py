@@ -205,7 +205,8 @@ def _task_summary(
         return _standing_summary(task, failure, lineage, cost)
     if failure is None and task.is_terminal:
         film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
-        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film} {_OTHER_TAKE}"
+        then = f" It cost about {since.cost} credits then." if since.cost else ""
+        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {_OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, cost)
     return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
 
