@@ -6,8 +6,8 @@ it would resolve names itself. Redirects are followed here, each judged as the f
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from socket import SOCK_STREAM
 from typing import Any, Final, cast
 
@@ -76,8 +76,8 @@ class Links:
         """
         with anyio.move_on_after(deadline - anyio.current_time()) as scope:
             try:
-                async with self._followed(link, wanted or {}) as response:
-                    yield response
+                async with self._followed(link, wanted or {}) as opened, aclosing(_told_of(opened.chunks)) as chunks:
+                    yield replace(opened, chunks=chunks)
             except _TROUBLE as error:
                 # The cause is cut because it may hold the link.
                 raise _told(error) from None
@@ -213,6 +213,15 @@ async def _dialled(address: str, port: int, seconds: float | None) -> Stream:
 
 _NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
 _TROUBLE = (*_NOT_CONNECTED, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
+
+
+async def _told_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """The chunks, whose end by a failure is told in our words to whoever reads them."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except _TROUBLE as error:
+        raise _told(error) from None
 
 
 def _told(error: Exception) -> LinkError:
