@@ -226,7 +226,8 @@ async def _told_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
 def _told(error: Exception) -> LinkError:
     if isinstance(error, _NOT_CONNECTED):
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        # httpcore hands the error of TLS on as its own one's argument.
+        if any(isinstance(each, ssl.SSLCertVerificationError) for each in error.args):
             return RefusedLink("The certificate of the link's host does not fit its name, or is not trusted.")
         return Unreachable("No connection to the link's host came about.")
     if isinstance(error, httpcore.TimeoutException):

@@ -1,8 +1,9 @@
 """A film behind a link, read by ranges: its size, and bytes from anywhere in it, always of the same version."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import anyio
 
@@ -16,7 +17,10 @@ FreshLink = Callable[[], Awaitable[str]]
 HEAD_BYTES: Final = 256 * 1024
 """How much is fetched with the first request, where most films have their index."""
 
+_T = TypeVar("_T")
+
 _TRIES: Final = 3
+_OK, _PARTIAL = 200, 206
 
 
 class FilmBytes(Protocol):
@@ -41,12 +45,12 @@ class RemoteFilm:
 
     version: Version
     ranges: bool
-    head: bytes
+    head: bytes = field(repr=False)
     requests: int
     received: int
-    _links: Links
-    _link: str
-    _fresh_link: FreshLink | None
+    _links: Links = field(repr=False)
+    _link: str = field(repr=False)
+    _fresh_link: FreshLink | None = field(repr=False)
 
     @property
     def size(self) -> int:
@@ -67,24 +71,15 @@ class RemoteFilm:
         if not self.ranges and (start, end) != (0, self.size):
             raise RangesRefused("The link's host serves the film only as a whole.")
         deadline = anyio.current_time() + self._links.limits.whole_seconds
-        for left in reversed(range(_TRIES)):
-            try:
-                return await self._read(start, end, deadline)
-            except DeadLink:
-                if self._fresh_link is None or not left:
-                    raise
-                self._link = await self._fresh_link()
-            except (Cut, Unreachable):
-                if not left or anyio.current_time() >= deadline:
-                    raise
-        raise AssertionError  # pragma: no cover  the last try returns or raises
+        return await _tried(self._links, self._link, self._fresh_link, partial(self._read, start, end, deadline))
 
-    async def _read(self, start: int, end: int, deadline: float) -> bytes:
+    async def _read(self, start: int, end: int, deadline: float, link: str) -> bytes:
+        self._link = link
         wanted = {"Range": f"bytes={start}-{end - 1}"} if self.ranges else {}
         if self.ranges and self.version.etag:
             wanted["If-Range"] = self.version.etag
         self.requests += 1
-        async with self._links.get(self._link, wanted=wanted, deadline=deadline) as response:
+        async with self._links.get(link, wanted=wanted, deadline=deadline) as response:
             self._check(response, start, end)
             body = await _body(response, end - start)
         self.received += len(body)
@@ -95,13 +90,13 @@ class RemoteFilm:
         etag = strong_etag(response.headers)
         if self.version.etag is not None and etag not in {None, self.version.etag}:
             raise Changed("The film behind the link became another one while it was read.")
-        if response.status == 206:  # noqa: PLR2004  partial content
+        if response.status == _PARTIAL:
             if range_of(response.headers) != Range(start, end, self.size):
                 raise Changed("The link's host sent another part than the one that was asked for.")
-        elif self.ranges or length_of(response.headers) not in {None, self.size}:
-            if etag == self.version.etag:
-                raise RangesRefused("The link's host no longer serves parts of the film.")
+        elif length_of(response.headers) != self.size:
             raise Changed("The film behind the link became another one while it was read.")
+        elif self.ranges:
+            raise RangesRefused("The link's host no longer serves parts of the film.")
 
 
 async def open_film(
@@ -109,33 +104,47 @@ async def open_film(
 ) -> RemoteFilm:
     """Opens the film behind a link with one request, which also brings its first `head_bytes`.
 
-    Raises `NoFilm` for what has no length or is no file, `TooLarge`, and what `Links.get` raises; `fresh_link` is asked
-    once when the link has died.
+    Raises `NoFilm` for what has no length or is no file, `TooLarge`, and what `Links.get` raises; is tried again as a
+    read of it is.
     """
     deadline = anyio.current_time() + links.limits.whole_seconds
-    try:
-        return await _opened(links, link, fresh_link, head_bytes, deadline)
-    except DeadLink:
-        if fresh_link is None:
-            raise
-        return await _opened(links, await fresh_link(), fresh_link, head_bytes, deadline)
+
+    async def attempt(link: str) -> RemoteFilm:
+        async with links.get(link, wanted={"Range": f"bytes=0-{head_bytes - 1}"}, deadline=deadline) as response:
+            version, head = await _opened(response, head_bytes, links.limits.most_bytes)
+        return RemoteFilm(version, head is not None, head or b"", 1, len(head or b""), links, link, fresh_link)
+
+    return await _tried(links, link, fresh_link, attempt)
 
 
-async def _opened(
-    links: Links, link: str, fresh_link: FreshLink | None, head_bytes: int, deadline: float
-) -> RemoteFilm:
-    async with links.get(link, wanted={"Range": f"bytes=0-{head_bytes - 1}"}, deadline=deadline) as response:
-        check_type(response.headers)
-        part = range_of(response.headers) if response.status == 206 else None  # noqa: PLR2004  partial content
-        size = length_of(response.headers) if part is None else part.size
-        strange = part is not None and (part.start != 0 or part.end > head_bytes)
-        if not size or response.status == 416 or strange:  # noqa: PLR2004  no such range
-            raise NoFilm("The link leads to a file without a length, or to an empty one.")
-        if size > links.limits.most_bytes:
-            raise TooLarge(f"The film has {size} bytes; at most {links.limits.most_bytes} are taken.")
-        head = b"" if part is None else await _body(response, part.end)
-        version = Version(size, strong_etag(response.headers))
-        return RemoteFilm(version, part is not None, head, 1, len(head), links, link, fresh_link)
+async def _opened(response: Response, head_bytes: int, most_bytes: int) -> tuple[Version, bytes | None]:
+    """The film's version and first bytes, None where its host sends it only whole."""
+    check_type(response.headers)
+    part = range_of(response.headers) if response.status == _PARTIAL else None
+    strange = part is not None and (part.start != 0 or part.end > head_bytes)
+    size = length_of(response.headers) if response.status == _OK else part and part.size
+    if not size or strange:
+        raise NoFilm("The link leads to a file without a length, or to an empty one.")
+    if size > most_bytes:
+        raise TooLarge(f"The film has {size} bytes; at most {most_bytes} are taken.")
+    head = None if part is None else await _body(response, part.end)
+    return Version(size, strong_etag(response.headers)), head
+
+
+async def _tried(links: Links, link: str, fresh_link: FreshLink | None, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+    """What an attempt over the link brings; tried again at once after a cut, and over a fresh link after a dead one."""
+    began = anyio.current_time()
+    for left in reversed(range(_TRIES)):
+        try:
+            return await attempt(link)
+        except DeadLink:
+            if fresh_link is None or not left:
+                raise
+            link = await fresh_link()
+        except (Cut, Unreachable):
+            if not left or anyio.current_time() >= began + links.limits.whole_seconds:
+                raise
+    raise AssertionError  # pragma: no cover  the last try returns or raises
 
 
 async def _body(response: Response, length: int) -> bytes:
