@@ -60,10 +60,23 @@ class Response:
 class Links:
     """An open client for signed links; made by `open_links`."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, allowed_origin: str | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        network: httpcore.AsyncNetworkBackend,
+        tls: ssl.SSLContext | None,
+        allowed_origin: str | None,
+        limits: Limits,
+    ) -> None:
         self.limits = limits
-        self._pool = pool
+        self._network = network
+        self._tls = tls
         self._allowed_origin = allowed_origin
+        self._pool: httpcore.AsyncConnectionPool | None = None
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        if self._pool is not None:
+            await self._pool.aclose()
 
     @asynccontextmanager
     async def get(
@@ -118,7 +131,19 @@ class Links:
         url = httpcore.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
         )
-        return self._pool.stream("GET", url, headers=headers, extensions={"timeout": timeout})
+        return self._connections().stream("GET", url, headers=headers, extensions={"timeout": timeout})
+
+    def _connections(self) -> httpcore.AsyncConnectionPool:
+        """Made at the first request, because loading the usual certificates is slow."""
+        if self._pool is None:
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls or httpx.create_ssl_context(),
+                max_connections=_CONNECTIONS,
+                max_keepalive_connections=4,
+                keepalive_expiry=15.0,
+                network_backend=self._network,
+            )
+        return self._pool
 
 
 @asynccontextmanager
@@ -138,14 +163,11 @@ async def open_links(
     """
     allowed = None if allowed_origin is None else judged_link(allowed_origin, allowed_origin=allowed_origin)
     network = _JudgedNetwork(resolve or _resolved, dial or _dialled, allowed)
-    async with httpcore.AsyncConnectionPool(
-        ssl_context=tls or httpx.create_ssl_context(),
-        max_connections=_CONNECTIONS,
-        max_keepalive_connections=4,
-        keepalive_expiry=15.0,
-        network_backend=network,
-    ) as pool:
-        yield Links(pool, allowed_origin, limits or Limits())
+    links = Links(network, tls, allowed_origin, limits or Limits())
+    try:
+        yield links
+    finally:
+        await links.aclose()
 
 
 class _JudgedNetwork(httpcore.AsyncNetworkBackend):

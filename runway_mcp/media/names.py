@@ -13,7 +13,6 @@ _ENDING: Final = ".mp4"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Names of devices on Windows, whatever follows their first dot.
 _RESERVED: Final = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
-_LETTERS: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _MARKS: Final = frozenset({"Mn", "Mc"})
 _LONGEST_LABEL = 48
 
@@ -53,9 +52,9 @@ def folded(name: str) -> str:
 def is_safe(name: str) -> bool:
     """Whether a name lies in its folder and means the same on every system: letters, digits, `-`, `_` and one dot."""
     stem, dot, ending = name.partition(".")
-    plain = all(each in "-_" or unicodedata.category(each) in _LETTERS | _MARKS for each in stem)
+    plain = all(each in "-_" or _is_letter(each) or unicodedata.category(each) in _MARKS for each in stem)
     ends = ending.isascii() and ending.isalnum() and ending == ending.lower()
-    starts = bool(stem) and unicodedata.category(stem[0]) in _LETTERS
+    starts = bool(stem) and _is_letter(stem[0])
     short = len(name.encode(errors="replace")) <= MOST_BYTES
     normal = unicodedata.is_normalized("NFC", name)
     return bool(dot) and plain and ends and starts and short and normal and not _RESERVED.fullmatch(stem)
@@ -71,9 +70,13 @@ def _words(text: str) -> list[str]:
     """Runs of letters and digits, with the marks on them; all else separates."""
     kept = " "
     for each in unicodedata.normalize("NFC", text):
-        category = unicodedata.category(each)
-        kept += each if category in _LETTERS or (category in _MARKS and kept[-1] != " ") else " "
+        marks = unicodedata.category(each) in _MARKS and kept[-1] != " "
+        kept += each if _is_letter(each) or marks else " "
     return kept.split()
+
+
+def _is_letter(each: str) -> bool:
+    return each.isdecimal() or unicodedata.category(each).startswith("L")
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -73,6 +73,7 @@ class Network:
     names: dict[str, list[list[str]]] = field(default_factory=dict[str, list[list[str]]])
     routes: dict[str, int] = field(default_factory=dict[str, int])
     dialled: list[str] = field(default_factory=list[str])
+    ports: set[int] = field(default_factory=set[int])
 
     async def resolve(self, host: str, _: int) -> Iterable[str]:
         """The addresses of a name; a literal address is its own."""
@@ -82,6 +83,7 @@ class Network:
     async def dial(self, address: str, port: int, seconds: float | None) -> Stream:
         """Connects, where the address leads anywhere; loopback leads to itself."""
         self.dialled.append(address)
+        self.ports.add(port)
         local = port if address == "127.0.0.1" else self.routes.get(address)
         if local is None:
             raise httpcore.ConnectError
@@ -128,6 +130,12 @@ async def film_host(content: bytes) -> AsyncGenerator[FilmHost]:
         yield FilmHost(world, asset, url.removesuffix("/v1/runwayml"), world.link_faults)
 
 
+def opened_links(origin: str | None, network: Network, limits: Limits = QUICK) -> AbstractAsyncContextManager[Links]:
+    """A client on the network that may reach the stand-in at `origin`; it trusts no certificate, which is quick."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return open_links(allowed_origin=origin, limits=limits, resolve=network.resolve, dial=network.dial, tls=tls)
+
+
 @asynccontextmanager
 async def host_and_links(
     content: bytes, *, limits: Limits = QUICK, network: Network | None = None
@@ -137,6 +145,6 @@ async def host_and_links(
     with anyio.fail_after(LIMIT):
         async with (
             film_host(content) as host,
-            open_links(allowed_origin=host.origin, limits=limits, resolve=used.resolve, dial=used.dial) as links,
+            opened_links(host.origin, used, limits) as links,
         ):
             yield host, links

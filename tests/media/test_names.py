@@ -80,7 +80,7 @@ def test_a_name_that_is_taken_gets_a_number_and_stays_safe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Film.mp4", "fILM.mp4"), ("caf\u00e9", "CAFE\u0301"), ("STRASSE", "straße")]
+    ("one", "other"), [("Film.mp4", "fILM.mp4"), ("\u00e9t\u00e9", "E\u0301TE\u0301"), ("STRASSE", "straße")]
 )
 def test_names_that_some_system_takes_for_one_are_one(one: str, other: str) -> None:
     assert folded(one) == folded(other)
