@@ -33,6 +33,8 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DEAD: Final = frozenset({401, 403, 404, 410})
 _OK, _PARTIAL, _NOT_SATISFIABLE, _TOO_MANY = 200, 206, 416, 429
 _CONNECTIONS = 16
+# Firewalls of content networks refuse requests that name no program.
+_NAME = "useapi-runway-mcp"
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Links:
         host = f"[{target.host}]" if ":" in target.host else target.host
         headers: list[tuple[bytes | str, bytes | str]] = [
             ("Host", host if default else f"{host}:{target.port}"),
+            ("User-Agent", _NAME),
             ("Accept", "*/*"),
             ("Accept-Encoding", "identity"),
             *wanted.items(),
@@ -157,11 +160,13 @@ async def open_links(
 ) -> AsyncGenerator[Links]:
     """A client for signed links, for as long as the server lives.
 
-    `allowed_origin` (`http://127.0.0.1:8000`, the stand-in's) may be plain http on this machine; all else is https to
-    public addresses. `resolve`, `dial` and `tls` take the place of the system's resolver, of sockets and of the usual
-    certificates in tests.
+    `allowed_origin` (`http://127.0.0.1:8000`, the stand-in's; a path counts for nothing) may be plain http on this
+    machine; all else, an allowed origin with https too, is https to public addresses. `resolve`, `dial` and `tls` take
+    the place of the system's resolver, of sockets and of the usual certificates in tests.
     """
     allowed = None if allowed_origin is None else judged_link(allowed_origin, allowed_origin=allowed_origin)
+    if allowed is not None and allowed.scheme != "http":
+        allowed = allowed_origin = None
     network = _JudgedNetwork(resolve or _resolved, dial or _dialled, allowed)
     links = Links(network, tls, allowed_origin, limits or Limits())
     try:

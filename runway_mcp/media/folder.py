@@ -37,9 +37,14 @@ def disk_free(path: Path) -> int:
 
 @contextmanager
 def disk_errors(what: str) -> Generator[None]:
-    """Tells what the disk refuses as `DiskFull` or `FolderRefused`; `what` names the file or folder."""
+    """Tells what the disk refuses as `DiskFull` or `FolderRefused`; `what` names the file or folder.
+
+    FileExistsError and FileNotFoundError come out as they are: whoever asks knows what they mean.
+    """
     try:
         yield
+    except (FileExistsError, FileNotFoundError):
+        raise
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull(f"The disk is full: {what} could not be written.") from error
@@ -52,17 +57,22 @@ class Folder:
     """An open folder; used as a context manager.
 
     A link to a folder is followed once, when it is opened: from then on the folder is held itself, so that no link put
-    in its place leads elsewhere. Raises `FolderRefused` where it cannot be made or opened.
+    in its place leads elsewhere. `free` and `link` take the place of the system's in tests. Raises `FolderRefused`
+    where it cannot be made or opened.
     """
 
     path: Path
 
-    def __init__(self, path: Path, *, free: Free = disk_free) -> None:
+    def __init__(self, path: Path, *, free: Free = disk_free, link: Callable[..., None] = os.link) -> None:
         self._free = free
-        with disk_errors(f"The folder {path}"):
-            path.mkdir(parents=True, exist_ok=True)
-            self.path = path.resolve(strict=True)
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY) if _BY_DESCRIPTOR else None
+        self._link = link
+        try:
+            with disk_errors(f"The folder {path}"):
+                path.mkdir(parents=True, exist_ok=True)
+                self.path = path.resolve(strict=True)
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY) if _BY_DESCRIPTOR else None
+        except (FileExistsError, FileNotFoundError):
+            raise FolderRefused(f"The folder {path} cannot be used: something else lies there.") from None
 
     def __enter__(self) -> Self:
         return self
@@ -113,17 +123,12 @@ class Folder:
 
     def _descriptor_of(self, name: str, flags: int) -> int:
         with disk_errors(f"{name} in {self.path}"):
-            try:
-                descriptor = os.open(self._at(name), flags | _NO_FOLLOW | _BINARY, 0o666, dir_fd=self._descriptor)
-            except (FileExistsError, FileNotFoundError) as error:
-                missing = error
-            else:
-                status = self.status(name)
-                if S_ISREG(os.fstat(descriptor).st_mode) and (status is None or S_ISREG(status.st_mode)):
-                    return descriptor
-                os.close(descriptor)
-                raise FolderRefused(f"{name} in {self.path} is in the way: it is no plain file.")
-        raise missing
+            descriptor = os.open(self._at(name), flags | _NO_FOLLOW | _BINARY, 0o666, dir_fd=self._descriptor)
+        status = self.status(name)
+        if S_ISREG(os.fstat(descriptor).st_mode) and (status is None or S_ISREG(status.st_mode)):
+            return descriptor
+        os.close(descriptor)
+        raise FolderRefused(f"{name} in {self.path} is in the way: it is no plain file.")
 
     def remove(self, name: str) -> None:
         """Removes a file, or the link itself, if it is there."""
@@ -141,22 +146,17 @@ class Folder:
         """
         at = self._descriptor
         with disk_errors(f"{target} in {self.path}"):
+            if sys.platform == "win32":  # pragma: no cover  Windows alone, where renaming never overwrites
+                Path(self._at(source)).rename(self._at(target))
+                return
             try:
-                if sys.platform == "win32":  # pragma: no cover  Windows alone, where renaming never overwrites
-                    Path(self._at(source)).rename(self._at(target))
-                else:
-                    os.link(self._at(source), self._at(target), src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
-                    os.unlink(self._at(source), dir_fd=at)
-            except FileExistsError as error:
-                there = error
+                self._link(self._at(source), self._at(target), src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
                 self._rename_without_links(source, target)
-                return
             else:
-                return
-        raise there
+                os.unlink(self._at(source), dir_fd=at)
 
     def _rename_without_links(self, source: str, target: str) -> None:
         os.close(self.create(target))

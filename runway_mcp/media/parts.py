@@ -18,7 +18,10 @@ from runway_mcp.media.folder import Folder, disk_errors
 from runway_mcp.media.locks import try_lock
 
 SYNC_BYTES: Final = 4 * 2**20
-"""After so many bytes the disk is asked to take them, beside the transfer: what a crash can cost."""
+"""After so many bytes the disk is asked to take them, beside the transfer."""
+
+MOST_BEHIND: Final = 4 * SYNC_BYTES
+"""A disk that is further behind is waited for, so that a crash costs at most twice as much."""
 
 _NOTE_BYTES = 512
 _TRIES = 8
@@ -64,7 +67,7 @@ class Part:
             # The note first: a crash in between must not leave the old version's bytes under the new one's name.
             self._write_note("")
             os.ftruncate(self._descriptor, 0)
-        self.length = self._synced = 0
+        self.length = self._synced = self._syncing_to = 0
         self.version = version
         if version is not None:
             self._folder.check_room(version.size)
@@ -82,7 +85,9 @@ class Part:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 at += written
         self.length += len(block)
-        if self.length - self._syncing_to >= SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+        behind = self.length - self._syncing_to
+        idle = self._syncing is None or self._syncing.done()
+        if behind >= (SYNC_BYTES if idle else MOST_BEHIND):
             self._wait()
             self._sync_beside()
 

@@ -63,6 +63,16 @@ def answer(status: str = "200 OK", body: bytes = b"", **headers: str) -> bytes:
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
 
 
+@asynccontextmanager
+async def raw_links(*answers: bytes) -> AsyncGenerator[tuple[str, RawHost, Links]]:
+    """A link to a raw host on loopback, that host, and a client that may reach it."""
+    with anyio.fail_after(LIMIT):
+        async with raw_host(*answers) as host:
+            origin = f"http://127.0.0.1:{host.port}"
+            async with opened_links(origin, Network()) as links:
+                yield f"{origin}/f.mp4", host, links
+
+
 @dataclass
 class Network:
     """Names with their addresses, and addresses with the port of 127.0.0.1 to which they lead; notes what is dialled.

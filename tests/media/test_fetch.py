@@ -90,7 +90,7 @@ async def test_a_request_carries_nothing_but_what_a_file_needs(
                 await body_of(links, f"https://{NAME}/f.mp4", Range="bytes=0-9")
 
     names = [line.partition(b":")[0].lower() for line in host.heads[1].split(b"\r\n")[1:] if line]
-    assert sorted(names) == [b"accept", b"accept-encoding", b"host", b"range"]
+    assert sorted(names) == [b"accept", b"accept-encoding", b"host", b"range", b"user-agent"]
     assert b"Accept-Encoding: identity\r\n" in host.heads[1]
     assert proxy.heads == []
 
@@ -164,6 +164,23 @@ async def test_the_stand_in_is_reached_over_http_and_at_loopback_alone() -> None
 
     assert body == b"film"
     assert network.dialled == ["127.0.0.1"]
+
+
+async def test_the_real_upstream_as_allowed_origin_allows_nothing_more(authority: trustme.CA) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  of PyOpenSSL too
+    async with raw_host(answer(body=b"film"), tls=served_as(authority, NAME)) as host:
+        network = Network({NAME: [["127.0.0.1"], [PUBLIC]]}, {PUBLIC: host.port})
+        async with open_links(
+            allowed_origin=f"https://{NAME}/v1", limits=QUICK, resolve=network.resolve, dial=network.dial, tls=context
+        ) as links:
+            with pytest.raises(RefusedAddress):
+                await body_of(links, f"https://{NAME}/f.mp4")
+            assert await body_of(links, f"https://{NAME}/f.mp4") == b"film"
+            with pytest.raises(RefusedLink, match="not https"):
+                await body_of(links, f"http://{NAME}/f.mp4")
+
+    assert network.dialled == [PUBLIC]
 
 
 def redirect(location: str) -> bytes:

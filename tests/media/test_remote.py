@@ -9,7 +9,7 @@ from runway_mcp.media.fetch import Limits
 from runway_mcp.media.remote import FilmBytes, open_film
 from runway_mcp.simulator.link_faults import LinkFault
 from tests.media.boxes import film
-from tests.media.hosts import host_and_links
+from tests.media.hosts import host_and_links, raw_links
 
 FILM = film(100_000)
 
@@ -123,3 +123,18 @@ async def test_what_cannot_be_read_by_ranges_is_refused_when_it_is_opened(
         host.rules.append(rule)
         with pytest.raises(error):
             await open_film(links, host.link())
+
+
+@pytest.mark.parametrize(
+    ("body", "error"), [(b"0123456789", None), (b"012", Cut), (b"0123456789a", Changed), (b"", Cut)]
+)
+async def test_a_part_that_ends_with_the_connection_is_taken_only_at_its_announced_length(
+    body: bytes, error: type[MediaError] | None
+) -> None:
+    told = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/10\r\n\r\n"
+    async with raw_links(told + body) as (link, _, links):
+        if error is None:
+            assert await (await open_film(links, link)).read(0, 10) == body
+            return
+        with pytest.raises(error):
+            await open_film(links, link)
