@@ -1,6 +1,7 @@
 """Kept films: whole under their name or not there at all, whatever the link, the disk and the folder do."""
 
 import errno
+import json
 import os
 import resource
 from collections.abc import Callable, Generator
@@ -215,9 +216,13 @@ SMALL = film(300)
 BEGUN = answer(body=SMALL, ETag='"a"')[:-200]
 
 
-def rest(body: bytes, told: str = f"bytes 100-{len(SMALL) - 1}/{len(SMALL)}") -> bytes:
+def rest(body: bytes, told: str = "bytes 100-299/300", tag: str = "a") -> bytes:
     """The rest of a film, without its length: it ends where the connection does."""
-    return f'HTTP/1.1 206 Partial Content\r\nETag: "a"\r\nContent-Range: {told}\r\n\r\n'.encode() + body
+    return f'HTTP/1.1 206 Partial Content\r\nETag: "{tag}"\r\nContent-Range: {told}\r\n\r\n'.encode() + body
+
+
+WHOLE = answer(body=SMALL)
+OTHER = film(300, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +230,11 @@ def rest(body: bytes, told: str = f"bytes 100-{len(SMALL) - 1}/{len(SMALL)}") ->
     [
         ([BEGUN, rest(SMALL[100:])], None),
         ([BEGUN, rest(SMALL[100:200]), rest(SMALL[200:], "bytes 200-299/300")], None),
+        ([BEGUN, rest(OTHER[100:], tag="b"), WHOLE], None),
+        ([BEGUN, rest(OTHER[100:], "bytes 100-299/301"), WHOLE], None),
+        ([BEGUN, rest(SMALL[120:], "bytes 120-299/300"), WHOLE], None),
+        ([BEGUN, rest(SMALL[100:200], "bytes 100-199/300"), WHOLE], None),
+        ([BEGUN, answer("416 No"), WHOLE], None),
         ([b"HTTP/1.1 200 OK\r\n\r\n" + SMALL], None),
         ([BEGUN, rest(SMALL[100:] + b"x")], Changed),
         ([b"HTTP/1.1 200 OK\r\n\r\n" + SMALL[:-1]], NoFilm),
@@ -247,6 +257,31 @@ async def test_an_end_without_an_announced_length_is_told_by_the_range_and_the_b
             await keep(links, link, tmp_path, key=KEY, name=NAME, pause=at_once)
 
     assert files(tmp_path) == []
+
+
+async def test_a_rest_is_asked_for_only_of_the_version_that_was_begun(tmp_path: Path) -> None:
+    async with raw_links(BEGUN, rest(SMALL[100:])) as (link, host, links):
+        await keep(links, link, tmp_path, key=KEY, name=NAME, pause=at_once)
+
+    assert b"\r\nRange:" not in host.heads[0]
+    assert b'\r\nRange: bytes=100-\r\nIf-Range: "a"\r\n' in host.heads[1]
+
+
+async def test_what_does_not_begin_as_a_film_is_given_up_at_once(tmp_path: Path) -> None:
+    async with host_and_links(bytes(2_000_000)) as (host, links):
+        host.spoil("endless")
+        with pytest.raises(NoFilm):
+            await kept(links, host, tmp_path)
+
+
+async def test_a_part_that_is_shorter_than_its_note_says_begins_anew(tmp_path: Path) -> None:
+    async with host_and_links(FILM) as (host, links):
+        tag = f'"{host.asset.uuid}-{len(FILM)}"'
+        (tmp_path / PART).write_bytes(FILM[:1000])
+        (tmp_path / NOTE).write_text(json.dumps({"etag": tag, "size": len(FILM), "synced": 1001}))
+        told = await kept(links, host, tmp_path)
+
+    assert told.path.read_bytes() == FILM
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"etag": "\\"a\\"", "size": 5, "synced": 9}', "\0" * 600])

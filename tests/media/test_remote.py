@@ -138,3 +138,11 @@ async def test_a_part_that_ends_with_the_connection_is_taken_only_at_its_announc
             return
         with pytest.raises(error):
             await open_film(links, link)
+
+
+@pytest.mark.parametrize("told", ["bytes 5-9/10", "bytes 0-9/20", "bytes 0-9/10"])
+async def test_a_first_part_that_was_not_asked_for_is_not_taken(told: str) -> None:
+    answer = f"HTTP/1.1 206 Partial Content\r\nContent-Range: {told}\r\nContent-Length: 10\r\n\r\n".encode()
+    async with raw_links(answer + b"0123456789") as (link, _, links):
+        with pytest.raises(NoFilm):
+            await open_film(links, link, head_bytes=9)
