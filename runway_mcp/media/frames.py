@@ -1,127 +1,75 @@
-"""Films and strips: what a film file holds, counted from frames that decoded, since a header may claim anything.
+"""Frames: the first, the last or any other of a film as a picture, decoded exactly.
 
-Needs the extra `media`, imported at the first use, so that the package runs without it. Every function blocks: call it
-from a worker thread where an event loop runs.
+Blocking work runs in worker threads, as many at once as the caller's limiter has tokens.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter
+
+from runway_mcp.media.decoding import OpenFilm, opened
+from runway_mcp.media.errors import UnreadableFilm
+from runway_mcp.media.limits import LIMITS, Limits
+from runway_mcp.media.pictures import Picture, Shown, encoded, scaled
+from runway_mcp.media.reading import FilmFile, FilmReader, worked_on
 
 if TYPE_CHECKING:
     from av import VideoFrame
-    from PIL.Image import Image
 
-# Colours of the strip, and the pixels between its parts.
-PAPER = (18, 20, 26)
-BEFORE = (122, 132, 150)
-AFTER = (255, 122, 26)
-SEAM = (255, 255, 255)
-GAP = 6
+LONG_SIDE = 768
+"""Pixels of a frame's longer side; about 500 tokens."""
 
-# The decoder would follow a playlist that calls itself a film to other files and hosts.
-LOCAL_FILMS_ONLY = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
-}
+_AIM_BYTES = 60_000
 
 
-class UnreadableFilm(Exception):  # noqa: N818  the name says what the file is
-    """The file is missing, is no film, or holds no picture that decodes."""
+async def last_frame(film: Path | FilmReader, *, limiter: CapacityLimiter, limits: Limits = LIMITS) -> Picture:
+    """The frame that is shown last, decoded up to the end. Raises `UnreadableFilm`, `MediaMissing`."""
+    return await _frame(film, None, limiter, limits)
 
 
-@dataclass(frozen=True)
-class Film:
-    """A film by its decoded frames; `duration_seconds` includes the time for which the last frame is shown."""
-
-    duration_seconds: float
-    frames: int
-    width: int
-    height: int
-
-    @property
-    def frames_per_second(self) -> float:
-        """The mean rate over the whole film."""
-        return self.frames / self.duration_seconds
+async def first_frame(film: Path | FilmReader, *, limiter: CapacityLimiter, limits: Limits = LIMITS) -> Picture:
+    """The frame that is shown first. Raises `UnreadableFilm`, `MediaMissing`."""
+    return await _frame(film, 0.0, limiter, limits)
 
 
-def read_film(path: Path) -> Film:
-    """The film in `path`, every frame decoded. Raises `UnreadableFilm`."""
-    width = height = frames = 0
-    end = 0.0
-    for frame, until in _decoded(path):
-        width, height, frames, end = frame.width, frame.height, frames + 1, max(end, until)
-    if end <= 0:
-        raise UnreadableFilm(f"{path.name} holds no picture that lasts")
-    return Film(round(end, 3), frames, width, height)
+async def frame_at(
+    film: Path | FilmReader, second: float, *, limiter: CapacityLimiter, limits: Limits = LIMITS
+) -> Picture:
+    """The frame that is on the screen at `second`; past the end the last one, and `shown` has its real second.
 
-
-def save_strip(path: Path, target: Path, *, seam_seconds: float, each_side: int = 4, height: int = 180) -> int:
-    """Writes a row of frames from before and after `seam_seconds` to `target` (.png); returns how many it holds.
-
-    Each frame becomes `height` pixels high. The up to `each_side` frames of a side are evenly spread and include the
-    last one before the seam and the first one after it. Grey underlines what was before, orange what came after, a
-    white line marks the seam. A seam at or beyond the end leaves the second side empty. Raises `UnreadableFilm`, and
-    `OSError` where `target` cannot be written.
+    Raises `UnreadableFilm`, `MediaMissing`.
     """
-    film = read_film(path)
-    seam = min(film.frames, max(1, round(seam_seconds * film.frames_per_second)))
-    before = _spread(0, seam, each_side)
-    after = _spread(seam, film.frames, each_side)
-    wanted = {*before, *after}
-    thumbnails = {i: _picture(frame, height) for i, (frame, _) in enumerate(_decoded(path)) if i in wanted}
-    _side_by_side([thumbnails[i] for i in before], [thumbnails[i] for i in after]).save(target)
-    return len(before) + len(after)
+    return await _frame(film, second, limiter, limits)
 
 
-def _decoded(path: Path) -> Iterator[tuple["VideoFrame", float]]:
-    """Each frame of the first video stream, and the second at which it leaves the screen, counted from the first."""
-    import av  # noqa: PLC0415  the extra `media` may be absent
-    from av.error import FFmpegError  # noqa: PLC0415  likewise
-
-    try:
-        with av.open(str(path), options=LOCAL_FILMS_ONLY) as container:
-            if not container.streams.video:
-                raise UnreadableFilm(f"{path.name} has no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            rate = stream.average_rate
-            usual = 1 / float(rate) if rate else 0.0
-            start: float | None = None
-            for frame in container.decode(stream):
-                start = frame.time if start is None else start
-                lasts = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else usual
-                yield frame, frame.time - start + lasts
-    except (FFmpegError, OSError) as error:
-        raise UnreadableFilm(f"{path.name} cannot be read as a film: {error.strerror}") from error
+async def _frame(film: Path | FilmReader, second: float | None, limiter: CapacityLimiter, limits: Limits) -> Picture:
+    return await worked_on(film, partial(_picture, second=second), limits=limits, limiter=limiter)
 
 
-def _spread(first: int, end: int, count: int) -> list[int]:
-    """Up to `count` frame numbers from `first` to `end` - 1, both included, evenly spaced."""
-    steps = min(count, end - first) - 1
-    return [first + round(i * (end - 1 - first) / max(1, steps)) for i in range(steps + 1)]
+def _picture(file: FilmFile, *, second: float | None) -> Picture:
+    with opened(file) as film:
+        frame = frame_shown(film, second)
+        shown = Shown(round(film.second(frame), 3))
+        jpeg, picture = encoded(scaled(frame, width=LONG_SIDE, height=LONG_SIDE), aim=_AIM_BYTES)
+    return Picture(jpeg, picture.width, picture.height, (shown,))
 
 
-def _picture(frame: Any, height: int) -> "Image":
-    return frame.to_image(width=max(2, round(frame.width * height / frame.height / 2) * 2), height=height)
+def frame_shown(film: OpenFilm, second: float | None) -> "VideoFrame":
+    """The frame on the screen at `second`, or the last one (None). Raises `UnreadableFilm` if none decodes."""
+    return frames_shown(film, [second])[0]
 
 
-def _side_by_side(before: list["Image"], after: list["Image"]) -> "Image":
-    """The thumbnails in one row on dark paper, each side underlined in its colour, with the seam between them."""
-    from PIL import Image, ImageDraw  # noqa: PLC0415  the extra `media` may be absent
-
-    height = before[0].height
-    width = GAP + sum(picture.width + GAP for picture in (*before, *after)) + (2 * GAP if after else 0)
-    strip = Image.new("RGB", (width, height + 4 * GAP), PAPER)
-    draw = ImageDraw.Draw(strip)
-    x = GAP
-    for side, colour in ((before, BEFORE), (after, AFTER)):
-        if side is after and after:
-            draw.rectangle((x, 0, x + GAP - 1, strip.height), SEAM)
-            x += 2 * GAP
-        for picture in side:
-            strip.paste(picture, (x, GAP))
-            draw.rectangle((x, height + 2 * GAP, x + picture.width - 1, height + 3 * GAP - 1), colour)
-            x += picture.width + GAP
-    return strip
+def frames_shown(film: OpenFilm, seconds: Sequence[float | None]) -> "list[VideoFrame]":
+    """The frames on the screen at these seconds, which ascend, from one run of the decoder; None is the last one."""
+    ticks = [None if second is None else film.tick(second) for second in seconds]
+    found: dict[int, VideoFrame] = {}
+    for frame in film.frames(seconds[-1]):
+        for number, tick in enumerate(ticks):
+            if number not in found or tick is None or frame.pts is None or frame.pts <= tick:
+                found[number] = frame
+    if not found:
+        raise UnreadableFilm("the film holds no picture that decodes")
+    return list(found.values())
