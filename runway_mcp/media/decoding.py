@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runway_mcp.media.errors import UnreadableFilm, require_media
-from runway_mcp.media.planning import bytes_of, group_before, samples_until
+from runway_mcp.media.planning import bytes_of, group_before, key_after, samples_until
 from runway_mcp.media.reading import FilmFile
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _OPTIONS = {"protocol_whitelist": "none", "format_whitelist": "mov,mp4,m4a,3gp,3
 _CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "mpeg4", "prores", "mjpeg"})
 _BUFFER = 65_536
 _THREADS = 2
+_FAR = 2**31
 
 # A second is asked for as it was told, rounded: this much of it may be missing.
 _ROUNDING = 0.001
@@ -42,7 +43,7 @@ class OpenFilm:
 
     def tick(self, second: float) -> int:
         """The last tick that belongs to this second."""
-        return self.first_tick + int((min(max(second, 0.0), 1e7) + _ROUNDING) / self.stream.time_base)
+        return self.first_tick + int((min(max(0.0, second), 1e7) + _ROUNDING) / self.stream.time_base)
 
     def frames(self, second: float | None, *, from_start: bool = False) -> "Iterator[VideoFrame]":
         """Frames in the order in which they are shown; the one shown at `second` (None: the last) is among them.
@@ -86,7 +87,10 @@ class OpenFilm:
         if start < 0 or stop > self.file.size:
             raise UnreadableFilm("the film is cut short")
         self.file.require(start, stop)
-        self.container.seek(samples[key].timestamp, stream=self.stream)
+        # The demuxer goes to the keyframe before if ours is shown later than it was asked for.
+        following = key_after(samples, key)
+        tick = samples[following].timestamp - 1 if following < len(samples) else samples[-1].timestamp + _FAR
+        self.container.seek(max(tick, samples[key].timestamp), stream=self.stream)
 
     def _decoded(self, until: int | None) -> "Iterator[VideoFrame]":
         """The frames from here on, up to those whose packets decode at `until`."""

@@ -51,6 +51,11 @@ def group_before(samples: Sequence[Sample], end: int) -> int:
     return next((number for number in range(min(end, len(samples)) - 1, 0, -1) if samples[number].is_keyframe), 0)
 
 
+def key_after(samples: Sequence[Sample], key: int) -> int:
+    """The number of the next keyframe after sample `key`; that after the last sample without one."""
+    return next((number for number in range(key + 1, len(samples)) if samples[number].is_keyframe), len(samples))
+
+
 def bytes_of(samples: Sequence[Sample], first: int, end: int) -> tuple[int, int]:
     """The span of the file, from its first byte to the one after its last, that holds samples `first` to `end` - 1."""
     spans = [(sample.pos, sample.pos + sample.size) for sample in (samples[number] for number in range(first, end))]
