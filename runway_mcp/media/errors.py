@@ -1,5 +1,6 @@
 """What goes wrong with films: one error for every film that cannot be read, one for a missing extra."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 HOW_TO_INSTALL = (
@@ -19,7 +20,7 @@ class MediaMissing(RuntimeError):  # noqa: N818  named for what is missing
         super().__init__(HOW_TO_INSTALL)
 
 
-def require_media() -> None:
+def require_media(*, find: Callable[[str], object] = find_spec) -> None:
     """Returns where films can be decoded; raises `MediaMissing` elsewhere."""
-    if find_spec("av") is None or find_spec("PIL") is None:
+    if find("av") is None or find("PIL") is None:
         raise MediaMissing

@@ -37,3 +37,32 @@ def sound(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def coloured(path: Path, planes: tuple[int, int, int], *, width: int, height: int, tags: str = "") -> Path:
+    """Two frames of one colour, given as the values of its planes; `tags` are x264's, such as `colormatrix=bt709`."""
+    with av.open(str(path), "w") as container:
+        options = {"preset": "ultrafast", "qp": "1", "x264-params": tags}
+        stream = container.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        container.start_encoding()
+        for number in range(2):
+            frame = av.VideoFrame(width, height, "yuv420p")
+            for plane, level in zip(frame.planes, planes, strict=True):
+                plane.update(bytes([level]) * plane.buffer_size)
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def motion_jpeg(path: Path) -> Path:
+    """One frame of 64x36 pixels, stored as a JPEG."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuvj420p"
+        frame = av.VideoFrame(64, 36, "yuvj420p")
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -1,8 +1,9 @@
 """One frame of a film as a picture: the right one, in few bytes, in the right colours, or one error."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from runway_mcp.media.frames import first_frame, frame_at, last_frame
 from runway_mcp.media.pictures import Picture
+from runway_mcp.media.reading import FIRST_BYTES
 from tests.kit.numbered import Form, number_in, numbered
 from tests.media.ranged import RangedFilm
 
@@ -54,6 +56,7 @@ def number(picture: Picture) -> int:
         return number_in(image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 async def test_every_frame_is_the_one_that_a_full_decode_shows_then(
     made: dict[str, Path], limiter: CapacityLimiter, form: str
@@ -105,5 +108,38 @@ async def test_no_byte_is_asked_for_twice_and_no_film_in_more_than_four_requests
         film = RangedFilm(made[form])
         await frame_at(film, second, limiter=limiter)
         spans = sorted(film.asked)
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
         assert len(film.asked) <= 4
+
+
+@pytest.mark.parametrize("index", ["front", "end"])
+async def test_the_last_frame_of_forty_seconds_costs_four_requests_and_a_third_of_the_bytes_at_most(
+    tmp_path: Path, limiter: CapacityLimiter, index: Literal["front", "end"]
+) -> None:
+    film = RangedFilm(numbered(tmp_path / "film.mp4", 960, Form(group=250, index=index, kilobits=2000, sound=True)))
+
+    assert number(await last_frame(film, limiter=limiter)) == 959
+
+    assert film.size > 10_000_000
+    assert len(film.asked) <= 4
+    assert film.bytes_asked <= 0.3 * film.size
+
+
+@pytest.mark.parametrize("form", [Form(group=1000, kilobits=4000), Form(group=1000, kilobits=4000, index="end")])
+async def test_a_film_whose_last_group_is_most_of_it_is_read_once(
+    tmp_path: Path, limiter: CapacityLimiter, form: Form
+) -> None:
+    film = RangedFilm(numbered(tmp_path / "film.mp4", 240, form))
+
+    assert number(await last_frame(film, limiter=limiter)) == 239
+
+    assert film.bytes_asked == film.size
+    assert len(film.asked) <= 4
+
+
+async def test_the_first_frame_costs_one_request(made: dict[str, Path], limiter: CapacityLimiter) -> None:
+    film = RangedFilm(made["larger than the first request"])
+
+    await first_frame(film, limiter=limiter)
+
+    assert film.asked == [(0, FIRST_BYTES)]

@@ -7,6 +7,8 @@ from runway_mcp.media.planning import bytes_of, group_before, key_after, samples
 
 @dataclass(frozen=True)
 class Entry:
+    """A sample of ten bytes."""
+
     timestamp: int
     pos: int
     size: int = 10
