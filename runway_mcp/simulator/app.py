@@ -51,6 +51,7 @@ _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
     ("DELETE", "/simulator/faults", control.clear_faults),
     ("POST", "/simulator/script", control.add_script),
     ("POST", "/simulator/tasks", control.create_task),
+    ("POST", "/simulator/videos", control.create_video),
 )
 
 
