@@ -98,10 +98,12 @@ class OpenFilm:
             self.file.check()
             if count > self.file.limits.samples:
                 raise UnreadableFilm(f"the film has more than {self.file.limits.samples} frames")
-            past = packet.dts is None or (until is not None and packet.dts > until)
-            if not past:
-                yield from packet.decode()
-            if past or packet.dts == until:
+            # The last packet is empty, and outside MP4 some have no decoding time.
+            past = until is not None and packet.dts is not None and packet.dts > until
+            if past or not packet.size:
+                break
+            yield from packet.decode()
+            if until is not None and packet.dts == until:
                 break
         yield from self.stream.codec_context.decode(None)
 

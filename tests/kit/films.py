@@ -4,16 +4,17 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
 BLACK, WHITE = 16, 235
 
 
-def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0) -> Path:
+def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0, codec: str = "libx264") -> Path:
     """A grey film of 64x36 pixels: one frame per value of `luma`; the first is shown at frame time `first_shown_at`."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
+        stream: Any = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
         container.start_encoding()
         for number, value in enumerate(luma):

@@ -31,7 +31,8 @@ class Form:
 
 def numbered(path: Path, frames: int, form: Form, *, width: int = 320, height: int = 192, rate: int = 24) -> Path:
     """A film of `frames` frames, each of which carries its number."""
-    with av.open(str(path), "w", options={"movflags": _MOVFLAGS[form.index]}) as container:
+    options = {"movflags": _MOVFLAGS[form.index]} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as container:
         stream: Any = container.add_stream("libx264", rate=rate, options=_x264(form))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = form.group

@@ -13,6 +13,7 @@ from PIL import Image
 from runway_mcp.media.frames import first_frame, frame_at, last_frame
 from runway_mcp.media.pictures import Picture
 from runway_mcp.media.reading import FIRST_BYTES
+from runway_mcp.media.strip import film_strip
 from tests.kit.numbered import Form, number_in, numbered
 from tests.media.ranged import RangedFilm
 
@@ -80,6 +81,30 @@ async def test_the_first_and_the_last_frame_are_those_of_a_full_decode(
         assert number(await first_frame(film, limiter=limiter)) == 0
         last = await last_frame(film, limiter=limiter)
         assert (number(last), last.shown[0].second) == (shown, pytest.approx(second, abs=0.001))
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mov"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+async def test_films_in_other_containers_are_shown_exactly(
+    tmp_path: Path, limiter: CapacityLimiter, name: str, b_frames: int
+) -> None:
+    path = numbered(tmp_path / name, FRAMES, Form(b_frames=b_frames))
+    expected = numbers_by_full_decode(path)
+    assert [shown for _, shown in expected] == [*range(FRAMES)]
+    for film in (path, RangedFilm(path)):
+        assert number(await last_frame(film, limiter=limiter)) == FRAMES - 1
+        for second, shown in (expected[0], expected[1], expected[50]):
+            assert number(await frame_at(film, second, limiter=limiter)) == shown
+        strip = await film_strip(film, limiter=limiter)
+        assert strip.shown[-1].second == pytest.approx(expected[-1][0], abs=0.002)
+
+
+async def test_a_film_without_times_of_its_own_still_ends_with_its_last_frame(
+    tmp_path: Path, limiter: CapacityLimiter
+) -> None:
+    path = numbered(tmp_path / "film.avi", FRAMES, Form(b_frames=2))
+
+    assert number(await last_frame(RangedFilm(path), limiter=limiter)) == FRAMES - 1
 
 
 @pytest.mark.parametrize("second", [FRAMES / 24, 99.0, 1e300, float("inf")])

@@ -102,6 +102,22 @@ async def test_what_is_beyond_a_limit_is_unreadable(
         await look(whole, limiter=limiter, limits=limits)
 
 
+async def test_a_film_in_a_codec_that_is_not_meant_to_be_decoded_is_refused(
+    tmp_path: Path, limiter: CapacityLimiter
+) -> None:
+    odd = film(tmp_path / "film.avi", WHITE, codec="ffv1")
+
+    with pytest.raises(UnreadableFilm, match="in a format that is not decoded here"):
+        await last_frame(odd, limiter=limiter)
+
+
+async def test_frames_that_no_table_announced_are_counted(tmp_path: Path, limiter: CapacityLimiter) -> None:
+    many = film(tmp_path / "film.mkv", *([WHITE] * 48))
+
+    with pytest.raises(UnreadableFilm, match="more than 40 frames"):
+        await last_frame(many, limiter=limiter, limits=Limits(samples=40))
+
+
 async def test_a_film_just_within_the_limits_is_shown(tmp_path: Path, limiter: CapacityLimiter) -> None:
     content = small(tmp_path)
     limits = Limits(pixels=320 * 192, samples=48, seconds=20, bytes=len(content))
