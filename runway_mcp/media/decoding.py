@@ -36,6 +36,8 @@ class OpenFilm:
     indexed: bool
     """Whether the file's sample table tells where each frame is."""
     first_tick: int
+    sound: Any = None
+    """The stream of sound, if it was asked for and there is one."""
 
     def second(self, frame: "VideoFrame") -> float:
         """When the frame is shown, in seconds from the first one."""
@@ -109,8 +111,10 @@ class OpenFilm:
 
 
 @contextmanager
-def opened(file: FilmFile) -> Generator[OpenFilm]:
-    """The film in `file`, open for decoding. Raises `UnreadableFilm`, `MediaMissing`, and `MissingBytes` of `file`.
+def opened(file: FilmFile, *, sound: bool = False) -> Generator[OpenFilm]:
+    """The film in `file`, open for decoding, with or without its sound.
+
+    Raises `UnreadableFilm`, `MediaMissing`, and `MissingBytes` of `file`.
 
     The decoder's own errors become `UnreadableFilm`, also those that the body meets.
     """
@@ -121,21 +125,22 @@ def opened(file: FilmFile) -> Generator[OpenFilm]:
     try:
         with av.open(file, options=_OPTIONS, buffer_size=_BUFFER) as container:
             file.check()
-            yield _film(file, container)
+            yield _film(file, container, sound=sound)
     except FFmpegError as error:
         raise UnreadableFilm(f"the film cannot be decoded: {error.strerror}") from error
     except (MemoryError, OverflowError) as error:
         raise UnreadableFilm("the film cannot be decoded in the memory there is") from error
 
 
-def _film(file: FilmFile, container: Any) -> OpenFilm:
+def _film(file: FilmFile, container: Any, *, sound: bool) -> OpenFilm:
     if not container.streams.video:
         raise UnreadableFilm("the film has no picture, only sound or nothing at all")
     from av.stream import Discard  # noqa: PLC0415  the extra `media` may be absent
 
     stream = container.streams.video[0]
+    heard = next(iter(container.streams.audio), None) if sound else None
     for other in container.streams:
-        if other is not stream:
+        if other not in {stream, heard}:
             other.discard = Discard.all
     codec = stream.codec_context
     if codec is None or codec.name not in _CODECS:
@@ -147,4 +152,4 @@ def _film(file: FilmFile, container: Any) -> OpenFilm:
     codec.options = {"max_pixels": str(file.limits.pixels)}
     codec.thread_count, codec.thread_type = _THREADS, "AUTO"
     indexed = container.format.name.startswith("mov") and len(stream.index_entries) > 0
-    return OpenFilm(file, container, stream, indexed, stream.start_time or 0)
+    return OpenFilm(file, container, stream, indexed, stream.start_time or 0, heard)

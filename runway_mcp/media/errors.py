@@ -13,6 +13,10 @@ class UnreadableFilm(Exception):  # noqa: N818  the name says what the file is
     """The film is missing, cut short, too big, no film, or without a picture that decodes; the text says which."""
 
 
+class JoinFailed(Exception):  # noqa: N818  named for what happened
+    """Parts could not be made one film, or the film that came of it is not what they show; the text says why."""
+
+
 class MediaMissing(RuntimeError):  # noqa: N818  named for what is missing
     """The extra `media` is not installed; the text tells in one sentence how to get it."""
 

@@ -5,7 +5,7 @@ Needs the extra `media`. What encodes blocks: it runs in worker threads.
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -41,17 +41,21 @@ class Picture:
 def scaled(frame: "VideoFrame", *, width: int, height: int) -> "Image":
     """The frame as an upright picture of RGB that fits into `width` by `height` pixels; never enlarged.
 
-    An untagged frame of 720 lines or more is taken for BT.709, as players do.
+    Its colours are those that players show: see `matrix_of`.
     """
     turn = frame.rotation % 360
     if turn in {90, 270}:
         width, height = height, width
     scale = min(1.0, width / frame.width, height / frame.height)
     size = {"width": max(2, round(frame.width * scale)), "height": max(2, round(frame.height * scale))}
-    matrix = "ITU709" if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES else None
     untyped: Any = frame
-    picture: Image = untyped.to_image(**size, src_colorspace=matrix, interpolation="AREA")
+    picture: Image = untyped.to_image(**size, src_colorspace=matrix_of(frame), interpolation="AREA")
     return picture.rotate(turn, expand=True) if turn else picture
+
+
+def matrix_of(frame: "VideoFrame") -> Literal["ITU709"] | None:
+    """BT.709 for an untagged frame of 720 lines or more, as players take it; None leaves it to the frame's tag."""
+    return "ITU709" if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES else None
 
 
 def encoded(picture: "Image", *, aim: int, largest: int = LARGEST_BYTES) -> tuple[bytes, "Image"]:

@@ -178,6 +178,11 @@ def _begun(work: Callable[[FilmFile], T], file: FilmFile) -> T:
     return made
 
 
+def local_film(path: Path, limits: Limits) -> FilmFile:
+    """The file at `path`, all of it held. Raises `UnreadableFilm` if it cannot be opened."""
+    return _opened(path, limits)
+
+
 def _opened(film: Path | FilmReader, limits: Limits) -> FilmFile:
     try:
         if isinstance(film, Path):
