@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.media.copying import copy_parts
 from runway_mcp.media.encoding import encode_parts
-from runway_mcp.media.errors import JoinFailed, UnreadableFilm
+from runway_mcp.media.errors import JoinFailed
 from runway_mcp.media.parts import Part, read_part, why_not_copied
 from runway_mcp.media.proof import Expected, Proven, Seam, checksum, difference, expected_copy, prove, thumbnail
 
@@ -62,7 +62,7 @@ def _join(parts: Sequence[Path], target: Path, check: Callable[[], None]) -> Joi
     target.touch(exist_ok=False)
     try:
         if not why:
-            with suppress(JoinFailed, UnreadableFilm):
+            with suppress(JoinFailed):
                 return _copied(parts, target, check)
             check()
             why = ("a copy that does not show its parts",)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runway_mcp.media.decoding import opened
-from runway_mcp.media.errors import JoinFailed
+from runway_mcp.media.errors import JoinFailed, UnreadableFilm
 from runway_mcp.media.parts import JOIN_LIMITS
 from runway_mcp.media.reading import local_film
 
@@ -104,7 +104,7 @@ def prove(
     check: Callable[[], None],
 ) -> Proven:
     """Decodes the whole film and compares each frame's mark and second with what is expected. Raises `JoinFailed`."""
-    frames = frames_of(film, check)
+    frames = _joined_frames(film, check)
     seams: list[_OpenSeam] = []
     recent: deque[bytes] = deque(maxlen=_NEIGHBOURS)
     count, part, last = 0, 0, Fraction(-1)
@@ -129,6 +129,13 @@ def prove(
     if next(frames, None) is not None:
         raise JoinFailed(f"the joined film goes on after {count} frames")
     return Proven(count, tuple(seam.closed() for seam in seams))
+
+
+def _joined_frames(film: Path, check: Callable[[], None]) -> "Iterator[tuple[Fraction, VideoFrame]]":
+    try:
+        yield from frames_of(film, check)
+    except UnreadableFilm as error:
+        raise JoinFailed(f"the joined film does not decode: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 # The stubs of av leave the element type of what an encoder gives unknown.
 """Films whose frames carry their number as ten fields in a row, the lowest bit first, bright where it is set."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,8 @@ class Form:
     b_frames: int = 0
     open_groups: bool = False
     sound: bool = False
+    """A loud tone as long as the picture, or from and to the frames of `heard`."""
+    heard: tuple[int, int] | None = None
     kilobits: int = 0
     """A constant rate, so that each second has the same bytes; 0 for as few as it needs."""
 
@@ -32,6 +35,7 @@ class Form:
 def numbered(path: Path, frames: int, form: Form, *, width: int = 320, height: int = 192, rate: int = 24) -> Path:
     """A film of `frames` frames, each of which carries its number."""
     options = {"movflags": _MOVFLAGS[form.index]} if path.suffix == ".mp4" else {}
+    options["max_interleave_delta"] = "0"
     with av.open(str(path), "w", options=options) as container:
         stream: Any = container.add_stream("libx264", rate=rate, options=_x264(form))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -42,12 +46,9 @@ def numbered(path: Path, frames: int, form: Form, *, width: int = 320, height: i
             frame = _painted(number, width, height)
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
-            if voice is not None:
-                for sound in _silence(number, rate):
-                    container.mux(voice.encode(sound))
         container.mux(stream.encode(None))
-        if voice is not None:
-            container.mux(voice.encode(None))
+        for sound in (*_tone(*(form.heard or (0, frames)), rate), None) if voice else ():
+            container.mux(voice.encode(sound))
     return path
 
 
@@ -81,9 +82,12 @@ def _painted(number: int, width: int, height: int) -> av.VideoFrame:
     return frame
 
 
-def _silence(number: int, rate: int) -> Iterator[av.AudioFrame]:
+def _tone(first: int, end: int, rate: int) -> Iterator[av.AudioFrame]:
+    """A buzz of 480 Hz from frame `first` to `end` - 1."""
     samples = 48_000 // rate
-    sound = av.AudioFrame("fltp", "mono", samples)
-    sound.sample_rate, sound.pts, sound.time_base = 48_000, number * samples, Fraction(1, 48_000)
-    sound.planes[0].update(bytes(sound.planes[0].buffer_size))
-    yield sound
+    buzz = array("f", (0.5 if number // 50 % 2 else -0.5 for number in range(samples)))
+    for number in range(first, end):
+        sound = av.AudioFrame("fltp", "mono", samples)
+        sound.sample_rate, sound.pts, sound.time_base = 48_000, number * samples, Fraction(1, 48_000)
+        sound.planes[0].update(buzz.tobytes().ljust(sound.planes[0].buffer_size, b"\0"))
+        yield sound

@@ -1,5 +1,6 @@
 """Joining: every frame of every part, once, at its time, with its sound; or an error and no file."""
 
+from array import array
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -116,19 +117,83 @@ async def test_unlike_parts_are_encoded_once_and_every_frame_is_there_at_its_tim
     assert sound_seconds(tmp_path / "film.mp4") == (pytest.approx(joined.seconds, abs=0.06) if form.sound else None)
 
 
-async def test_a_turned_part_stands_upright_in_the_film(tmp_path: Path, limiter: CapacityLimiter) -> None:
-    plain = numbered(tmp_path / "plain.mp4", 24, Form())
-    content = bytearray(plain.read_bytes())
-    turn = b"".join(value.to_bytes(4, "big", signed=True) for value in (-65_536, 0, 0, 0, -65_536, 0, 0, 0, 2**30))
+def heard(path: Path) -> str:
+    """How loud each quarter of a second is, beginning 0.1 s into it for 0.05 s: `+` for the tone, `-` for silence."""
+    samples: list[float] = []
+    container: Any = av.open(str(path))
+    with container:
+        resampler = av.AudioResampler("flt", "mono", 48_000)
+        for frame in container.decode(audio=0):
+            for plain in resampler.resample(frame):
+                samples += array("f", bytes(plain.planes[0])[: 4 * plain.samples])
+    places = range(4800, len(samples) - 2400, 12_000)
+    return "".join("+" if max(map(abs, samples[at : at + 2400])) > 0.2 else "-" for at in places)
+
+
+SOUNDS: dict[str, tuple[list[Form], str, str]] = {
+    "both sound": ([Form(sound=True), Form(sound=True)], "copied", "++++++++"),
+    "the first longer than its picture": ([Form(sound=True, heard=(0, 40)), Form(sound=True)], "copied", "++++++++"),
+    "the first is mute": ([Form(), Form(sound=True)], "re-encoded", "----++++"),
+    "the second is mute": ([Form(sound=True), Form()], "re-encoded", "++++----"),
+    "one in the middle is mute": ([Form(sound=True), Form(), Form(sound=True)], "re-encoded", "++++----++++"),
+    "longer than its picture, before a mute one": ([Form(sound=True, heard=(0, 40)), Form()], "re-encoded", "++++----"),
+    "shorter than its picture": (
+        [Form(), Form(sound=True, heard=(0, 12)), Form(sound=True)],
+        "re-encoded",
+        "----++--++++",
+    ),
+    "later than its picture": ([Form(), Form(sound=True, heard=(12, 24)), Form()], "re-encoded", "------++----"),
+}
+
+
+@pytest.mark.parametrize("sounds", SOUNDS)
+async def test_the_sound_of_every_part_is_heard_with_its_pictures_and_silence_where_there_is_none(
+    tmp_path: Path, limiter: CapacityLimiter, sounds: str
+) -> None:
+    forms, how, expected = SOUNDS[sounds]
+    parts = [numbered(tmp_path / f"{number}.mp4", 24, form) for number, form in enumerate(forms)]
+
+    joined = await join_films(parts, tmp_path / "film.mp4", limiter=limiter)
+
+    assert (joined.how, heard(tmp_path / "film.mp4")) == (how, expected)
+    assert shown(tmp_path / "film.mp4")[0] == [*range(24)] * len(forms)
+
+
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """The film with this matrix of display in its header."""
+    content = bytearray(path.read_bytes())
+    a, b, c, d = (value * 65_536 for value in matrix)
+    turn = b"".join(value.to_bytes(4, "big", signed=True) for value in (a, b, 0, c, d, 0, 0, 0, 2**30))
     at = content.index(b"tkhd") + 44
     content[at : at + len(turn)] = turn
-    (tmp_path / "turned.mp4").write_bytes(content)
+    path.with_stem("turned").write_bytes(content)
+    return path.with_stem("turned")
 
-    joined = await join_films([plain, tmp_path / "turned.mp4"], tmp_path / "film.mp4", limiter=limiter)
+
+async def test_a_turned_part_stands_upright_in_the_film(tmp_path: Path, limiter: CapacityLimiter) -> None:
+    plain = numbered(tmp_path / "plain.mp4", 24, Form())
+
+    joined = await join_films([plain, turned(plain, (-1, 0, 0, -1))], tmp_path / "film.mp4", limiter=limiter)
 
     upside_down = [sum(1 << 9 - bit for bit in range(10) if number >> bit & 1) for number in range(24)]
     assert (joined.how, joined.why) == ("re-encoded", ("rotation",))
     assert shown(tmp_path / "film.mp4")[0] == [*range(24), *upside_down]
+
+
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (0, -1, 1, 0)])
+async def test_a_film_that_ends_with_a_turned_part_is_upright_itself(
+    tmp_path: Path, limiter: CapacityLimiter, matrix: tuple[int, int, int, int]
+) -> None:
+    plain = numbered(tmp_path / "plain.mp4", 32, Form())
+
+    await join_films([plain, turned(plain, matrix)], tmp_path / "film.mp4", limiter=limiter)
+
+    container: Any = av.open(str(tmp_path / "film.mp4"))
+    with container:
+        last = [frame.to_image().convert("L") for frame in container.decode(video=0)][-1]
+    # Frame 31 has its left half bright, which is on top after a turn to the right.
+    top_is_bright = last.getpixel((96, 20)) > last.getpixel((96, 300))
+    assert (last.size, top_is_bright) == ((192, 320), matrix[1] > 0)
 
 
 RED_709, RED_601 = (63, 102, 240), (81, 90, 240)

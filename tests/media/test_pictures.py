@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,23 @@ async def test_a_film_that_is_turned_for_display_is_shown_upright(
     }
     light = {side: sum(picture.crop(half).tobytes()) for side, half in halves.items()}
     assert max(light, key=lambda side: light[side]) == bright
+
+
+@pytest.mark.slow
+def test_without_the_extra_every_module_of_media_can_be_imported_and_a_picture_tells_how_to_get_it() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['av'] = sys.modules['PIL'] = None\n"
+        "import importlib, pkgutil, anyio, runway_mcp.media as media\n"
+        "for module in pkgutil.iter_modules(media.__path__):\n"
+        "    importlib.import_module(f'runway_mcp.media.{module.name}')\n"
+        "from pathlib import Path\n"
+        "from runway_mcp.media.frames import last_frame\n"
+        "anyio.run(lambda: last_frame(Path(media.__file__), limiter=anyio.CapacityLimiter(1)))\n"
+    )
+
+    ended = subprocess.run(  # noqa: S603  our own program
+        [sys.executable, "-c", program], capture_output=True, timeout=60, check=False, text=True
+    )
+
+    assert ended.stderr.splitlines()[-1].startswith("runway_mcp.media.errors.MediaMissing: Pictures of films need")
