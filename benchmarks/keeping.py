@@ -25,8 +25,8 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from runway_mcp.media.fetch import Limits, Links, open_links
-from runway_mcp.media.keeping import keep
+from runway_mcp.media.fetch.client import Limits, Links, open_links
+from runway_mcp.media.files.keeping import keep
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 _MARKS = ("<!-- keeping: written by the benchmark -->", "<!-- keeping: end -->")

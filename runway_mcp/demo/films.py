@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyio import CapacityLimiter
+
 from runway_mcp.demo.failures import DemoError
-from runway_mcp.media.frames import Film, UnreadableFilm, read_film, save_strip
+from runway_mcp.media.errors import MediaMissing, UnreadableFilm
+from runway_mcp.media.pictures.measures import Film, read_film
+from runway_mcp.media.pictures.strip import save_strip
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 
@@ -32,13 +36,21 @@ async def fetch(runway: RunwayClient, link: str | None, target: Path) -> int:
         raise DemoError(f"{target.name} cannot be downloaded: {error}") from error
 
 
-def compare(clip: Path, film: Path, strip: Path, *, seconds: int) -> Pair:
+async def compare(clip: Path, film: Path, strip: Path, *, seconds: int) -> Pair:
     """Decodes both and saves the strip of the longer one; raises `DemoError` unless it grew by `seconds` (+-0.5)."""
-    try:
-        pair = Pair(read_film(clip), read_film(film))
-        save_strip(film, strip, seam_seconds=pair.before.duration_seconds)
-    except (UnreadableFilm, OSError) as error:
-        raise DemoError(f"the films cannot be compared: {error}") from error
+    limiter = CapacityLimiter(1)
+    pair = Pair(await _decoded(clip, limiter), await _decoded(film, limiter))
     if abs(pair.grown - seconds) > TOLERANCE_SECONDS:
         raise DemoError(f"the film grew by {pair.grown:.1f} s, not by {seconds} s; see {film}")
+    try:
+        await save_strip(film, strip, seams=[pair.before.duration_seconds], limiter=limiter)
+    except (UnreadableFilm, OSError) as error:
+        raise DemoError(f"{strip.name} cannot be saved: {error}") from error
     return pair
+
+
+async def _decoded(path: Path, limiter: CapacityLimiter) -> Film:
+    try:
+        return await read_film(path, limiter=limiter)
+    except (UnreadableFilm, MediaMissing) as error:
+        raise DemoError(f"{path.name} cannot be compared: {error}") from error

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
 from mcp.client import Client
 
 from runway_mcp.demo.failures import DemoError
@@ -96,7 +95,7 @@ async def _extend_clip(options: Options, screen: Screen, client: Client, runway:
     before, after, strip = options.folder / "before.mp4", options.out / "extended.mp4", options.out / "strip.png"
     await fetch(runway, clip.url, before)
     received = await fetch(runway, link, after)
-    films = await run_sync(lambda: compare(before, after, strip, seconds=options.seconds))
+    films = await compare(before, after, strip, seconds=options.seconds)
     screen.done(f"The film is downloaded ({received:,} bytes) and decoded frame by frame")
 
     screen.changes(_changes(films, offer, further, made))

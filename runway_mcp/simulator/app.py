@@ -53,6 +53,7 @@ _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
     ("DELETE", "/simulator/link_faults", control.clear_link_faults),
     ("POST", "/simulator/script", control.add_script),
     ("POST", "/simulator/tasks", control.create_task),
+    ("POST", "/simulator/videos", control.create_video),
 )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runway_mcp.simulator.films import HEIGHT, WIDTH, Film, Films
+from runway_mcp.simulator.films import HEIGHT, WIDTH, Film, Films, Form
 from runway_mcp.simulator.records import KINDS, Account, Asset, Kind, MetadataForm, Task, file_name
 from runway_mcp.simulator.submits import enqueue
 from runway_mcp.simulator.switches import Switches
@@ -41,6 +41,7 @@ def add_video(
     width: int = WIDTH,
     height: int = HEIGHT,
     previews: int = 1,
+    form: Form = Form(),  # noqa: B008  frozen
     options: dict[str, Any] | None = None,
 ) -> Asset:
     """Adds a finished film of `model`, made `age` seconds ago; returns its asset.
@@ -55,7 +56,7 @@ def add_video(
     parent: Asset | None = None
     for count in range(extended + 1):
         made = world.now() - age - (extended - count) * 600.0
-        film = Film(scene, seconds, (step,) * count, width=width, height=height)
+        film = Film(scene, seconds, (step,) * count, width=width, height=height, form=form)
         task = _finished(world, account, kind, made, prompt=prompt, seed=seed, seconds=step if count else seconds)
         if parent is not None and parent.task is not None:
             task.parent = parent
@@ -89,6 +90,7 @@ def add_upload(
     age: float = 7200.0,
     metadata: MetadataForm = "A",
     scene: int = 0,
+    form: Form = Form(),  # noqa: B008  frozen
 ) -> Asset:
     """Adds a video that was uploaded, not made by a task, so that it cannot be extended; returns its asset."""
     return world.add_asset(
@@ -97,7 +99,7 @@ def add_upload(
             email=_account(world, email).email,
             name=name,
             created=world.now() - age,
-            film=Film(scene, seconds),
+            film=Film(scene, seconds, form=form),
             duration=seconds,
             width=WIDTH,
             height=HEIGHT,
@@ -165,6 +167,7 @@ def small_world(
     films: Films | None = None,
     switches: Switches | None = None,
     token: str = TOKEN,
+    form: Form = Form(),  # noqa: B008  frozen
     **account: Any,
 ) -> World:
     """A world of `accounts` accounts (their fields by name), the first of which has `clips` Gen-3 clips.
@@ -175,7 +178,7 @@ def small_world(
     for number in range(accounts):
         add_account(world, EMAIL if number == 0 else f"director-{number}@example.com", **account)
     for number in range(clips):
-        add_video(world, email=EMAIL, prompt=f"clip {number}", age=3600.0 + 60.0 * number)
+        add_video(world, email=EMAIL, prompt=f"clip {number}", age=3600.0 + 60.0 * number, form=form)
     return world
 
 
@@ -187,15 +190,19 @@ def seeded_world(
     films: Films | None = None,
     switches: Switches | None = None,
     token: str = TOKEN,
+    form: Form = Form(),  # noqa: B008  frozen
 ) -> World:
-    """The world of `simulate` and the demo: one account with a clip of every sort, a beach at dusk first."""
+    """The world of `simulate` and the demo: one account with a clip of every sort, a beach at dusk first.
+
+    The clips' files have this `form`.
+    """
     world = World(clock=clock, wall=wall, pace=pace, films=films, switches=switches, token=token)
     add_account(world, EMAIL, permitted=2250, used=935)
-    add_video(world, prompt="a quiet beach at dusk", age=900.0)
-    add_video(world, model="gen3a_turbo", prompt="gulls over the pier", age=3600.0, metadata="A", scene=1)
-    add_video(world, prompt="the long way home", extended=3, age=7200.0, metadata="null", scene=2)
-    add_video(world, model="gen4", prompt="a lighthouse in fog", seconds=5, age=10_800.0, scene=3)
-    add_upload(world, name="holiday.mp4", age=14_400.0, scene=4)
+    add_video(world, prompt="a quiet beach at dusk", age=900.0, form=form)
+    add_video(world, model="gen3a_turbo", prompt="gulls over the pier", age=3600.0, metadata="A", scene=1, form=form)
+    add_video(world, prompt="the long way home", extended=3, age=7200.0, metadata="null", scene=2, form=form)
+    add_video(world, model="gen4", prompt="a lighthouse in fog", seconds=5, age=10_800.0, scene=3, form=form)
+    add_upload(world, name="holiday.mp4", age=14_400.0, scene=4, form=form)
     add_image(world, name="mood.gif", age=18_000.0)
     return world
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.simulator.films import FRAME_RATE, Film
+from runway_mcp.simulator.films import FRAME_RATE, Film, Form
 from runway_mcp.simulator.scenery import Scenery
+from runway_mcp.simulator.sounds import RATE, sea
 
 if TYPE_CHECKING:
     import av
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 BYTES_PER_SECOND = 250_000
 """The size of a file per second of film at 1280 x 768; files are padded to it, so that it is known in advance."""
 
-_X264 = {"preset": "ultrafast", "crf": "21", "tune": "fastdecode", "g": "48", "threads": "2"}
+SOUND_BYTES_PER_SECOND = 12_000
+"""What sound adds to that."""
+
+_X264 = {"preset": "ultrafast", "crf": "21", "tune": "fastdecode", "threads": "2"}
+_MOVFLAGS = {"front": "faststart", "end": "disable_chpl", "fragments": "frag_keyframe+empty_moov+default_base_moof"}
+_TAGGED = "colorprim=bt709:transfer=bt709:colormatrix=bt709"
 _TICK = Fraction(1, FRAME_RATE)
+_NEVER = 1_000_000
 _KEPT = 24
 _SPARE = 65_536
 
@@ -43,11 +50,14 @@ class PaintedFilms:
             raise MediaMissing("Real films need a codec and a picture library: pip install 'useapi-runway-mcp[media]'")
         self._lock = threading.Lock()
         self._films: dict[Film, bytes] = {}
-        self._sceneries: dict[tuple[int, int, int], Scenery] = {}
+        self._sceneries: dict[tuple[int, int, int, str], Scenery] = {}
 
     def size(self, film: Film) -> int:
         """The size of the film's file in bytes."""
-        return _SPARE + round(film.duration * BYTES_PER_SECOND * film.width * film.height / (1280 * 768))
+        sound = SOUND_BYTES_PER_SECOND if film.form.sound else 0
+        # Keyframes are what costs bytes.
+        rate = BYTES_PER_SECOND * max(1.0, Form().group / (film.form.group or _NEVER))
+        return _SPARE + round(film.duration * (rate * film.width * film.height / (1280 * 768) + sound))
 
     def render(self, film: Film) -> bytes:
         """The film as an MP4 file; takes about a second for ten of film."""
@@ -65,8 +75,10 @@ class PaintedFilms:
 
     def _render(self, film: Film) -> bytes:
         if film not in self._films:
-            parent = b"" if film.tail or not film.added else self._render(replace(film, added=film.added[:-1]))
-            first = round((film.seconds + sum(film.added[:-1])) * FRAME_RATE) if film.added else 0
+            # One group of pictures has nothing to join: such a film is encoded anew from its start.
+            whole = not film.tail and (not film.added or film.form.group == 0)
+            parent = b"" if whole or film.tail else self._render(replace(film, added=film.added[:-1]))
+            first = 0 if whole else round((film.seconds + sum(film.added[:-1])) * FRAME_RATE)
             last = round((film.seconds + sum(film.added)) * FRAME_RATE)
             scenery = self._scenery(film)
             frames = (scenery.frame(number / FRAME_RATE, film.seconds, film.added) for number in range(first, last))
@@ -76,22 +88,25 @@ class PaintedFilms:
         return self._films[film]
 
     def _scenery(self, film: Film) -> Scenery:
-        key = (film.scene, film.width, film.height)
+        key = (film.scene, film.width, film.height, "ITU709" if film.form.colour == "bt709" else "ITU601")
         if key not in self._sceneries:
             self._sceneries[key] = Scenery(*key)
         return self._sceneries[key]
 
 
 def _joined(parent: bytes, frames: "Iterator[av.VideoFrame]", film: Film) -> bytes:
-    """The parent's packets, then these frames, as one MP4 that plays while it loads."""
+    """The parent's packets, then these frames, as one MP4 of the film's form."""
     import av  # noqa: PLC0415  an extra: a plain install imports this module without it
 
     with TemporaryDirectory(prefix="runway-simulator-") as folder:
         path = Path(folder, "film.mp4")
-        film_file: Any = av.open(path, "w", options={"movflags": "faststart"})
+        # Without a limit the muxer holds pictures back until their sound is there.
+        options = {"movflags": _MOVFLAGS[film.form.index], "max_interleave_delta": "0"}
+        film_file: Any = av.open(path, "w", options=options)
         with film_file:
-            stream = film_file.add_stream("libx264", rate=FRAME_RATE, options=_X264)
+            stream = film_file.add_stream("libx264", rate=FRAME_RATE, options=_encoder(film.form))
             stream.width, stream.height, stream.pix_fmt, stream.time_base = film.width, film.height, "yuv420p", _TICK
+            voice: Any = film_file.add_stream("aac", rate=RATE, layout="mono") if film.form.sound else None
             film_file.start_encoding()
             count = 0
             for packet in _packets(parent):
@@ -104,7 +119,14 @@ def _joined(parent: bytes, frames: "Iterator[av.VideoFrame]", film: Film) -> byt
                 film_file.mux(stream.encode(frame))
                 count += 1
             film_file.mux(stream.encode(None))
+            for sound in (*sea(film.duration), None) if voice else ():
+                film_file.mux(voice.encode(sound))
         return path.read_bytes()
+
+
+def _encoder(form: Form) -> dict[str, str]:
+    options = _X264 | {"g": str(form.group or _NEVER)}
+    return options | {"x264-params": _TAGGED} if form.colour == "bt709" else options
 
 
 def _packets(film: bytes) -> Iterator[Any]:

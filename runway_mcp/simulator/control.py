@@ -8,8 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runway_mcp.simulator.builders import add_task
+from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import FaultError, fault
+from runway_mcp.simulator.films import Form
 from runway_mcp.simulator.link_faults import link_fault
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.switches import SwitchError
@@ -90,6 +91,15 @@ def create_task(world: World, described: Any) -> dict[str, Any]:
     if fields.get("parent"):
         fields["parent"] = world.find_asset(fields["parent"])
     return _task_fields(world, add_task(world, **fields))
+
+
+def create_video(world: World, described: Any) -> dict[str, str]:
+    """Adds a finished film, with the arguments of `add_video`; `form` is an object with the fields of `Form`."""
+    fields = dict(described)
+    if "form" in fields:
+        fields["form"] = Form(**fields["form"])
+    asset = add_video(world, **fields)
+    return {"assetId": world.asset_id(asset), "name": asset.name}
 
 
 def _scripted(described: Any) -> dict[str, Any]:

@@ -5,10 +5,24 @@ A recipe lets a file be made late, once, and the same on every machine.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 FRAME_RATE = 24
 WIDTH, HEIGHT = 1280, 768
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a film's file is made: what Runway's encoder does is unknown (U), so a test chooses.
+
+    A keyframe stands at every `group` frames, or only at the start (0); an extension begins with one, but for 0. The
+    index stands in front, at the end, or in fragments, one a group. `sound` is that of the sea.
+    """
+
+    group: int = 48
+    index: Literal["front", "end", "fragments"] = "front"
+    colour: Literal["untagged", "bt709"] = "untagged"
+    sound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,7 @@ class Film:
     tail: bool = False
     width: int = WIDTH
     height: int = HEIGHT
+    form: Form = Form()
 
     @property
     def duration(self) -> float:

@@ -26,16 +26,18 @@ _BAND = 3
 
 
 class Scenery:
-    """One scene at one size in pixels; frames of the same second are the same."""
+    """One scene at one size in pixels and in one matrix of colours; frames of the same second are the same."""
 
-    def __init__(self, scene: int, width: int, height: int) -> None:
+    def __init__(self, scene: int, width: int, height: int, matrix: str = "ITU601") -> None:
         import av  # noqa: PLC0415  an extra: a plain install imports this module without it
         from PIL import Image  # noqa: PLC0415  likewise
 
         self.width, self.height = width, height
         self.wide, self.high = _even(width * ACROSS), _even(height * DOWN)
         untyped: Any = av.VideoFrame
-        panorama = untyped.from_image(paint(scene)).reformat(self.wide, self.high, "yuv420p", interpolation="BICUBIC")
+        panorama = untyped.from_image(paint(scene)).reformat(
+            self.wide, self.high, "yuv420p", dst_colorspace=matrix, interpolation="BICUBIC"
+        )
         # Brightness and colour are split here, once: to convert every frame would take longer than to encode it.
         self.planes = [
             Image.frombytes("L", (plane.width, plane.height), bytes(plane), "raw", "L", plane.line_size)

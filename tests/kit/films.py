@@ -4,16 +4,17 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
 BLACK, WHITE = 16, 235
 
 
-def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0) -> Path:
+def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0, codec: str = "libx264") -> Path:
     """A grey film of 64x36 pixels: one frame per value of `luma`; the first is shown at frame time `first_shown_at`."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
+        stream: Any = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
         container.start_encoding()
         for number, value in enumerate(luma):
@@ -34,6 +35,35 @@ def sound(path: Path) -> Path:
         frame.sample_rate, frame.pts = 44100, 0
         for plane in frame.planes:
             plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def coloured(path: Path, planes: tuple[int, int, int], *, width: int, height: int, tags: str = "") -> Path:
+    """Two frames of one colour, given as the values of its planes; `tags` are x264's, such as `colormatrix=bt709`."""
+    with av.open(str(path), "w") as container:
+        options = {"preset": "ultrafast", "qp": "1", "x264-params": tags}
+        stream = container.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        container.start_encoding()
+        for number in range(2):
+            frame = av.VideoFrame(width, height, "yuv420p")
+            for plane, level in zip(frame.planes, planes, strict=True):
+                plane.update(bytes([level]) * plane.buffer_size)
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def motion_jpeg(path: Path) -> Path:
+    """One frame of 64x36 pixels, stored as a JPEG."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuvj420p"
+        frame = av.VideoFrame(64, 36, "yuvj420p")
+        frame.pts = 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -17,13 +17,13 @@ from random import Random
 
 import anyio
 
-from runway_mcp.media.addresses import is_public
 from runway_mcp.media.errors import MediaError
-from runway_mcp.media.fetch import Limits, Links
-from runway_mcp.media.folder import RESERVE_BYTES
-from runway_mcp.media.keeping import keep
-from runway_mcp.media.names import film_name
-from runway_mcp.media.parts import part_name
+from runway_mcp.media.fetch.addresses import is_public
+from runway_mcp.media.fetch.client import Limits, Links
+from runway_mcp.media.files.folder import RESERVE_BYTES
+from runway_mcp.media.files.keeping import keep
+from runway_mcp.media.files.names import film_name
+from runway_mcp.media.files.parts import part_name
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.records import Asset

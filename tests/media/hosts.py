@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 import httpcore
 
-from runway_mcp.media.fetch import Limits, Links, Stream, open_links
+from runway_mcp.media.fetch.client import Limits, Links, Stream, open_links
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.link_faults import LinkFault, LinkFaultKind
 from runway_mcp.simulator.records import Asset

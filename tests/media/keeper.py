@@ -12,8 +12,8 @@ from pathlib import Path
 import anyio
 
 from runway_mcp.media.errors import MediaError
-from runway_mcp.media.fetch import open_links
-from runway_mcp.media.keeping import keep
+from runway_mcp.media.fetch.client import open_links
+from runway_mcp.media.files.keeping import keep
 
 
 def say(word: str) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from runway_mcp.media.addresses import Target, is_loopback, is_public, judged_link, may_dial, redirected
 from runway_mcp.media.errors import RefusedLink
+from runway_mcp.media.fetch.addresses import Target, is_loopback, is_public, judged_link, may_dial, redirected
 
 STAND_IN = "http://127.0.0.1:8000"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from runway_mcp.media.answers import Range, check_type, length_of, range_of, strong_etag
 from runway_mcp.media.errors import NoFilm
+from runway_mcp.media.fetch.answers import Range, check_type, length_of, range_of, strong_etag
 
 
 @pytest.mark.parametrize(

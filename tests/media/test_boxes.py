@@ -1,7 +1,7 @@
 import pytest
 
-from runway_mcp.media.boxes import MOST_BOXES, begins_as_film, check_boxes
 from runway_mcp.media.errors import NoFilm
+from runway_mcp.media.files.boxes import MOST_BOXES, begins_as_film, check_boxes
 from tests.media.boxes import FTYP, MOOV, box, film
 
 MDAT = box(b"mdat", b"pictures")

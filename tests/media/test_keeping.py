@@ -12,8 +12,6 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.media.answers import Version
-from runway_mcp.media.download import MOST_ATTEMPTS
 from runway_mcp.media.errors import (
     Changed,
     Cut,
@@ -27,10 +25,12 @@ from runway_mcp.media.errors import (
     TooLarge,
     Unreachable,
 )
-from runway_mcp.media.fetch import Limits, Links
-from runway_mcp.media.folder import RESERVE_BYTES, Folder
-from runway_mcp.media.keeping import Kept, keep
-from runway_mcp.media.parts import MOST_BEHIND, open_part, part_name
+from runway_mcp.media.fetch.answers import Version
+from runway_mcp.media.fetch.client import Limits, Links
+from runway_mcp.media.files.download import MOST_ATTEMPTS
+from runway_mcp.media.files.folder import RESERVE_BYTES, Folder
+from runway_mcp.media.files.keeping import Kept, keep
+from runway_mcp.media.files.parts import MOST_BEHIND, open_part, part_name
 from runway_mcp.simulator.link_faults import LinkFault
 from tests.media.boxes import FTYP, MOOV, box, film
 from tests.media.hosts import FilmHost, answer, at_once, host_and_links, raw_links

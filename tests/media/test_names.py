@@ -3,7 +3,7 @@ from itertools import islice
 
 import pytest
 
-from runway_mcp.media.names import MOST_BYTES, film_name, folded, given_name, is_safe, numbered, short_id
+from runway_mcp.media.files.names import MOST_BYTES, film_name, folded, given_name, is_safe, numbered, short_id
 
 FILM = "user:1-runwayml:me@x.example-asset:1f3a0c4e-0000-4000-8000-000000000001"
 

@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from runway_mcp.media.parts import part_name
+from runway_mcp.media.files.parts import part_name
 from runway_mcp.simulator.link_faults import LinkFault
 from tests.kit.processes import environment
 from tests.media.boxes import film

@@ -11,7 +11,7 @@ import pytest
 
 from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.clips import MediaMissing, PaintedFilms
-from runway_mcp.simulator.films import BlankFilms, Film
+from runway_mcp.simulator.films import BlankFilms, Film, Form
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import extend
@@ -21,9 +21,11 @@ pytestmark = pytest.mark.slow
 LIMIT = 50.0
 
 
-def small(seconds: float = 10, added: tuple[int, ...] = (), *, scene: int = 0, tail: bool = False) -> Film:
+def small(
+    seconds: float = 10, added: tuple[int, ...] = (), *, scene: int = 0, tail: bool = False, form: Form | None = None
+) -> Film:
     """A film that is quick to make."""
-    return Film(scene, seconds, added, tail, width=320, height=192)
+    return Film(scene, seconds, added, tail, width=320, height=192, form=form or Form())
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,49 @@ def test_a_film_is_the_same_however_often_and_wherever_it_is_made(films: Painted
     film = small(1, scene=2)
 
     assert films.render(film) == films.render(film) == PaintedFilms().render(film)
+
+
+FORMS = [
+    Form(group=0),
+    Form(group=24),
+    Form(group=250),
+    Form(index="end"),
+    Form(index="fragments"),
+    Form(colour="bt709"),
+    Form(sound=True),
+    Form(group=24, index="end", colour="bt709", sound=True),
+    Form(index="fragments", sound=True),
+    Form(group=0, sound=True, index="end"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_film_has_the_form_that_was_chosen_also_when_it_is_extended(films: PaintedFilms, form: Form) -> None:
+    seconds = 11 if form.group == 250 else 3
+    seam = 24 * seconds
+    for film in (small(seconds, form=form), small(seconds, (5,), form=form)):
+        content = films.render(film)
+        container: Any = av.open(io.BytesIO(content))
+        with container:
+            stream = container.streams.video[0]
+            keys = {number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe}
+            sounds = [each.duration * each.time_base for each in container.streams.audio]
+            frames = [(frame.colorspace, luma(frame)) for frame in container.decode(stream)]
+        step = form.group or 10**6
+        added = range(seam, film.frames, step) if form.group else ()
+        assert (len(content), keys) == (films.size(film), {*range(0, seam, step), *added})
+        assert (len(frames), {colour for colour, _ in frames}) == (film.frames, {1 if form.colour == "bt709" else 2})
+        assert [round(float(seconds), 1) for seconds in sounds] == ([film.duration] if form.sound else [])
+        assert (content.index(b"moov") < content.index(b"mdat")) == (form.index != "end")
+        assert (b"moof" in content) == (form.index == "fragments")
+        assert difference(frames[seam - 1][1], frames[min(seam, film.frames - 1)][1]) < 2
+
+
+def test_the_default_form_is_the_one_of_every_world() -> None:
+    world = small_world(clips=1, form=Form(group=24))
+    add_video(world)
+
+    assert [asset.film.form for asset in world.assets if asset.film] == [Form(group=24), Form()]
 
 
 def test_any_even_size_will_do(films: PaintedFilms) -> None:

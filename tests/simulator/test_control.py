@@ -7,6 +7,7 @@ import pytest
 
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.builders import EMAIL
+from runway_mcp.simulator.films import Film, Form
 from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import ORIGIN, clip, extend, read
@@ -52,6 +53,17 @@ async def test_switches_faults_and_scripts_are_set_from_outside(
     assert (waiting.json(), more.json(), cleared.json()) == ({"faults": 2}, {"faults": 3}, {"faults": 0})
     assert scripts.json() == {"scripts": 1}
     assert (running, (await read(api, task_id))["task"]["status"]) == ("0.25", "FAILED")
+
+
+async def test_a_film_of_any_form_is_added_from_outside(api: httpx.AsyncClient, world: World) -> None:
+    form = {"group": 0, "index": "end", "colour": "bt709", "sound": True}
+    added = await control(api, "POST", "videos", {"prompt": "a pier", "seconds": 5, "extended": 1, "form": form})
+    wrong = await control(api, "POST", "videos", {"form": {"codec": "av1"}})
+
+    asset = world.find_asset(added.json()["assetId"])
+    assert asset is not None
+    assert asset.film == Film(seconds=5, added=(10,), form=Form(0, "end", "bt709", sound=True))
+    assert wrong.status_code == 400
 
 
 async def test_a_task_is_made_by_hand_from_outside(api: httpx.AsyncClient, world: World) -> None:

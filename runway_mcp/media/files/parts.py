@@ -12,10 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
-from runway_mcp.media.answers import Version
 from runway_mcp.media.errors import FolderRefused, KeptElsewhere, MediaError
-from runway_mcp.media.folder import Folder, disk_errors
-from runway_mcp.media.locks import try_lock
+from runway_mcp.media.fetch.answers import Version
+from runway_mcp.media.files.folder import Folder, disk_errors
+from runway_mcp.media.files.locks import try_lock
 
 SYNC_BYTES: Final = 4 * 2**20
 """After so many bytes the disk is asked to take them, beside the transfer."""

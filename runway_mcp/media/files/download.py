@@ -6,12 +6,12 @@ from typing import Final
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.answers import Range, Version, check_type, length_of, range_of, strong_etag
-from runway_mcp.media.boxes import begins_as_film
 from runway_mcp.media.errors import Changed, Cut, DeadLink, NoFilm, TooLarge, Unreachable
-from runway_mcp.media.fetch import Links, Response
-from runway_mcp.media.parts import Part
-from runway_mcp.media.remote import FreshLink
+from runway_mcp.media.fetch.answers import Range, Version, check_type, length_of, range_of, strong_etag
+from runway_mcp.media.fetch.client import Links, Response
+from runway_mcp.media.fetch.remote import FreshLink
+from runway_mcp.media.files.boxes import begins_as_film
+from runway_mcp.media.files.parts import Part
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits for so many seconds."""

@@ -7,9 +7,9 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 
-from runway_mcp.media.answers import Range, Version, check_type, length_of, range_of, strong_etag
 from runway_mcp.media.errors import Changed, Cut, DeadLink, NoFilm, RangesRefused, TooLarge, Unreachable
-from runway_mcp.media.fetch import Links, Response
+from runway_mcp.media.fetch.answers import Range, Version, check_type, length_of, range_of, strong_etag
+from runway_mcp.media.fetch.client import Links, Response
 
 FreshLink = Callable[[], Awaitable[str]]
 """Gives a new link to the same film, when one has died."""

@@ -10,14 +10,14 @@ from typing import Final
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.boxes import check_boxes
-from runway_mcp.media.download import Pause, download
 from runway_mcp.media.errors import RESUMABLE, FolderRefused, KeptElsewhere, MediaError, NoFilm
-from runway_mcp.media.fetch import Links
-from runway_mcp.media.folder import Folder, Free, disk_errors, disk_free
-from runway_mcp.media.names import folded, is_safe, numbered
-from runway_mcp.media.parts import Part, open_part, part_name
-from runway_mcp.media.remote import FreshLink, open_film
+from runway_mcp.media.fetch.client import Links
+from runway_mcp.media.fetch.remote import FreshLink, open_film
+from runway_mcp.media.files.boxes import check_boxes
+from runway_mcp.media.files.download import Pause, download
+from runway_mcp.media.files.folder import Folder, Free, disk_errors, disk_free
+from runway_mcp.media.files.names import folded, is_safe, numbered
+from runway_mcp.media.files.parts import Part, open_part, part_name
 
 Check = Callable[[Path], None]
 """A further look at a film before it gets its name; blocks, raises `MediaError` to refuse it. Reads no other file."""

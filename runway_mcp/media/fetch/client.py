@@ -15,8 +15,8 @@ import anyio
 import httpcore
 import httpx
 
-from runway_mcp.media.addresses import HTTPS_PORT, Target, judged_link, may_dial, redirected
 from runway_mcp.media.errors import Cut, DeadLink, LinkError, NoFilm, RefusedAddress, RefusedLink, Unreachable
+from runway_mcp.media.fetch.addresses import HTTPS_PORT, Target, judged_link, may_dial, redirected
 
 Resolve = Callable[[str, int], Awaitable[Iterable[str]]]
 """Gives the IP addresses of a host name for a port; raises OSError if it has none."""

@@ -1,0 +1,20 @@
+"""Limits: what a film may cost at most, so that a hostile one ends in an error."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one film may cost; beyond any of these it is unreadable."""
+
+    bytes: int = 512_000_000
+    """Bytes fetched at once from a film elsewhere."""
+    pixels: int = 4096 * 2304
+    """Pixels of a frame: cinema's 4K."""
+    samples: int = 200_000
+    """Frames in the index of the film: two hours at 24 a second."""
+    seconds: float = 60.0
+    """Seconds of decoding."""
+
+
+LIMITS = Limits()
