@@ -111,6 +111,7 @@ def context(browser: Browser) -> Generator[BrowserContext]:
     """A fresh profile of the browser."""
     opened = browser.new_context(device_scale_factor=1)
     yield opened
+    opened.unroute_all(behavior="ignoreErrors")
     opened.close()
 
 

@@ -93,7 +93,7 @@ class Host:
         if virtual_clock:
             host.clock.install(time=0)
             host.clock.pause_at(1)
-        host.route(f"{ADDRESS}**", partial(_answered, self.server))
+        self.context.route(f"{ADDRESS}**", partial(_answered, self.server))
         host.goto(ADDRESS)
         host.add_script_tag(content=self.script)
         context = {"theme": theme, **options.pop("context", {})}
