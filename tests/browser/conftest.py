@@ -21,8 +21,8 @@ from tests.kit.stand_in import StandIn, open_stand_in
 from tests.suites.node import Node, installed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-# The sandbox does not start for root. The host's page is answered by the test, so the browser takes it for a public one,
-# which may load nothing from this machine.
+# The sandbox does not start for root. The host's page is answered by the test, so the browser takes it for a public
+# one, which may load nothing from this machine.
 ARGUMENTS = ("--no-sandbox", "--disable-features=LocalNetworkAccessChecks")
 PICTURES = ROOT / "screenshots"
 
@@ -59,7 +59,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 def host_script(node: Node) -> str:
     """The host's program, bundled for the browser."""
     built = node.folder / "host.js"
-    bundle = node.command("node_modules/esbuild/bin/esbuild", "host.mjs", "--bundle", "--format=iife")
+    bundle = node.command("node_modules/esbuild/bin/esbuild", "host.mjs", "--bundle", "--minify", "--format=iife")
     ended = node.run([*bundle, f"--outfile={built}", "--log-level=error"], seconds=60)
     assert ended.returncode == 0, ended.stderr
     return built.read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def film(server: HttpServerProcess, clip: str) -> dict[str, Any]:
 
 @pytest.fixture
 def context(browser: Browser) -> Generator[BrowserContext]:
-    """A fresh profile of the browser."""
+    """A fresh profile of the browser, since a virtual clock holds for all pages of one."""
     opened = browser.new_context(device_scale_factor=1)
     yield opened
     opened.unroute_all(behavior="ignoreErrors")

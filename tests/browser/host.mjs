@@ -14,12 +14,12 @@ let frame;
 
 const never = () => new Promise(() => {});
 
-async function connected(url, era) {
+async function connected(url) {
   const client = new Client(
     { name: "browser-host", version: "0" },
     {
       capabilities: { extensions: { [EXTENSION]: { mimeTypes: [MIME_TYPE] } } },
-      versionNegotiation: { mode: era === "legacy" ? "legacy" : { pin: "2026-07-28" } },
+      versionNegotiation: { mode: { pin: "2026-07-28" } },
     },
   );
   await client.connect(new StreamableHTTPClientTransport(new URL(url)));
@@ -43,9 +43,9 @@ function policy(csp, forbids) {
 }
 
 window.openPlayer = async (options) => {
-  const { url, era, call, result, script = {}, context = {}, forbids = false, tellsInput = true } = options;
+  const { url, call, result, script = {}, context = {}, forbids = false } = options;
   state.script = script;
-  const client = url ? await connected(url, era) : null;
+  const client = url ? await connected(url) : null;
   let page = options.page;
   let running = null;
   if (client) {
@@ -85,7 +85,7 @@ window.openPlayer = async (options) => {
   await bridge.connect(new PostMessageTransport(frame.contentWindow, frame.contentWindow));
   frame.srcdoc = page.text.replace("<head>", `<head>${head}`);
   await ready;
-  if (tellsInput) await bridge.sendToolInput({ arguments: call.arguments });
+  await bridge.sendToolInput({ arguments: call.arguments });
   const told = result ?? (running && (await running));
   if (told) await bridge.sendToolResult(told);
   return told ?? null;

@@ -15,7 +15,7 @@ from runway_mcp.settings import Settings
 ADDRESS = "http://127.0.0.1:9/"
 """Where the host's page and its way to the server are; nothing listens there, the browser is answered by the test."""
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 """How long a test may wait for anything, in milliseconds."""
 
 SENDS = ("ui/message", "ui/open-link", "ui/download-file", "ui/update-model-context", "ui/request-display-mode")
@@ -77,7 +77,6 @@ class Host:
         *,
         call: Json | None = None,
         live: bool = False,
-        era: str = "modern",
         width: int = 620,
         theme: str = "light",
         virtual_clock: bool = False,
@@ -98,7 +97,7 @@ class Host:
         host.add_script_tag(content=self.script)
         context = {"theme": theme, **options.pop("context", {})}
         call = call or {"name": "extend_video", "arguments": {"assetId": "a", "seconds": 5}}
-        given = {"call": call, "era": era, "page": _resource(self.api), **options, "context": context}
+        given = {"call": call, "page": _resource(self.api), **options, "context": context}
         if live:
             given["url"] = f"{ADDRESS}mcp"
         told = host.evaluate("options => openPlayer(options)", given)

@@ -1,5 +1,6 @@
 """The player beside a running extension: what it says, when it asks, and what it never does."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,15 +37,14 @@ def progress(shown: Shown) -> str | None:
     return shown.frame.get_by_role("progressbar").get_attribute("aria-valuenow")
 
 
-@pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_an_extension_is_answered_at_once_and_followed_to_its_film(
-    host: Host, stand_in: StandIn, clip: str, pictures: Any, era: str
+    host: Host, stand_in: StandIn, clip: str, pictures: Path
 ) -> None:
     stand_in.script(queue=0, duration=4)
-    words = f"the tide turns ({era})"
+    words = "The tide turns"
     call = {"name": "extend_video", "arguments": {"assetId": clip, "text_prompt": words}}
 
-    shown = host.open(live=True, call=call, era=era, theme="dark")
+    shown = host.open(live=True, call=call, theme="dark")
 
     assert shown.told is not None
     structured = shown.told["structuredContent"]
@@ -52,7 +52,7 @@ def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     assert "player" in structured["summary"]
     expect(shown.frame.locator("#words")).to_have_text(f"“{words}”")
     expect(shown.frame.get_by_alt_text("Last preview")).to_be_visible()
-    shown.page.locator("iframe").screenshot(path=pictures / f"running-{era}.png")
+    shown.page.locator("iframe").screenshot(path=pictures / "running.png")
     expect(shown.frame.locator("#badge")).to_have_text("Ready")
     expect(shown.frame.locator("#time")).to_have_text("0:00 / 0:15")
     expect(shown.frame.locator("#parts li")).to_have_count(2)
@@ -74,9 +74,7 @@ def test_a_task_is_asked_for_every_five_seconds_and_no_more_once_it_has_ended(ho
         expect(shown.frame.get_by_role("progressbar")).to_have_attribute("aria-valuenow", expected)
         assert shown.asked()[-1] == ("get_task", {"taskId": TASK, "wait_seconds": 0})
     shown.passes(INTERVAL_MS)
-    expect(shown.frame.get_by_role("alert")).to_have_text(
-        "The generation failed. Credits may have been charged."
-    )
+    expect(shown.frame.get_by_role("alert")).to_have_text("The generation failed. Credits may have been charged.")
     shown.passes(100 * INTERVAL_MS)
 
     assert len(shown.asked()) == 3
