@@ -26,7 +26,7 @@ def sentence(film: Json, rest: str) -> str:
 def test_extending_is_asked_of_the_conversation_as_a_whole_sentence(host: Host, film: Json) -> None:
     shown = host.open(live=True, result=result(film))
     expect(shown.frame.locator("#left")).to_have_text("1 extension left, up to 30 s for about 100 credits")
-    shown.frame.get_by_label("10 s").check()
+    shown.frame.get_by_role("radio", name="10 s").check()
     shown.frame.get_by_label("What happens next?").fill('a "red" kite rises')
 
     shown.frame.get_by_role("button", name="Extend by 10 s, about 100 credits").click()

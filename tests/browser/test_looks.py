@@ -65,7 +65,8 @@ def test_a_twin_is_one_line_that_opens(host: Host, film: Json, pictures: Path) -
 
 
 def test_the_colours_of_the_host_are_taken_and_follow_its_changes(host: Host) -> None:
-    context = {"styles": {"variables": {"--color-background-primary": "rgb(1, 2, 3)"}}}
+    colour = "light-dark(rgb(1, 2, 3), rgb(4, 5, 6))"
+    context = {"styles": {"variables": {"--color-background-primary": colour}}}
     shown = host.open(context=context)
     expect(shown.frame.locator("body")).to_have_css("background-color", "rgb(1, 2, 3)")
     expect(shown.frame.locator(":root")).to_have_attribute("data-theme", "light")
@@ -73,7 +74,7 @@ def test_the_colours_of_the_host_are_taken_and_follow_its_changes(host: Host) ->
     shown.page.evaluate("context => changeContext(context)", {**context, "theme": "dark"})
 
     expect(shown.frame.locator(":root")).to_have_attribute("data-theme", "dark")
-    expect(shown.frame.locator("body")).to_have_css("background-color", "rgb(1, 2, 3)")
+    expect(shown.frame.locator("body")).to_have_css("background-color", "rgb(4, 5, 6)")
 
 
 def test_whoever_wants_less_motion_gets_none(host: Host) -> None:
