@@ -52,7 +52,7 @@ def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     assert "player" in structured["summary"]
     expect(shown.frame.locator("#words")).to_have_text(f"“{words}”")
     expect(shown.frame.get_by_alt_text("Last preview")).to_be_visible()
-    expect(shown.frame.get_by_alt_text("Last preview")).to_have_js_property("naturalWidth", 640)
+    expect(shown.frame.get_by_alt_text("Last preview")).to_have_js_property("naturalWidth", 1280)
     shown.page.locator("iframe").screenshot(path=pictures / "running.png")
     expect(shown.frame.locator("#badge")).to_have_text("Ready")
     expect(shown.frame.locator("#time")).to_have_text("0:00 / 0:15")
