@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any, NoReturn
 
 import anyio
@@ -51,7 +52,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return installed(folder, Path(__file__).parent)
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutExpired) as error:
         _go_without(str(error))
 
 

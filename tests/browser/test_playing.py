@@ -11,6 +11,7 @@ from tests.browser.hosts import PATIENCE_MS, Host, Json, Shown, result, without_
 
 pytestmark = pytest.mark.slow
 
+CLOUDFRONT = "https://*.cloudfront.net/**"
 MOVES = [
     ("End", 20),
     ("PageUp", 15),
@@ -114,6 +115,21 @@ def test_a_server_without_that_frame_leaves_the_facts(host: Host, film: Json) ->
     expect(shown.frame.locator("#phase")).to_contain_text("does not play films here")
     expect(shown.frame.locator("#frame")).to_be_hidden()
     expect(shown.frame.get_by_role("button", name="Download")).to_be_visible()
+
+
+def test_films_of_runways_hosts_play_and_those_of_others_do_not(host: Host, film: Json) -> None:
+    with urllib.request.urlopen(film["video"]["url"], timeout=10) as answer:  # noqa: S310  the stand-in's
+        content = answer.read()
+    host.context.route(CLOUDFRONT, lambda route: route.fulfill(body=content, content_type="video/mp4"))
+    script = {"tools/call": "refused"}
+
+    def elsewhere(origin: str) -> Shown:
+        return host.open(
+            result=result({**film, "video": {**film["video"], "url": f"{origin}/film.mp4"}}), script=script
+        )
+
+    plays(elsewhere("https://d1abc.cloudfront.net"))
+    expect(elsewhere("https://cloudfront.example.com").frame.locator("#phase")).to_contain_text("does not play films")
 
 
 def test_the_page_loads_nothing_but_the_film_and_pictures_of_it(host: Host, film: Json) -> None:
