@@ -61,6 +61,7 @@ def _tool(record: ToolRecord[Any]) -> Tool:
             idempotent_hint=record.idempotent,
             open_world_hint=True,
         ),
+        _meta=dict(record.meta) or None,
     )
 
 

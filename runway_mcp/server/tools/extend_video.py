@@ -11,6 +11,7 @@ from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
+from runway_mcp.server.player.page import SHOWN_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, earlier_of, note_end, plan_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
@@ -204,15 +205,23 @@ def _patience(arguments: ExtendVideo) -> float | None:
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
+_PLAYER_FOLLOWS = "The player shown to the user follows it to its end, and there is no need to wait for that."
+
+
 async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
-    """The film at the end of the wait, or where the task stands; a duplicate that names no wait does not wait."""
+    """The film at the end of the wait, or where the task stands.
+
+    A call that names no wait does not wait for a duplicate, nor where the host shows the player.
+    """
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
         if call.takes_tasks:
             return handed_over(call.context, submitted.task, submitted.intent)
         await call.progress.task(submitted.task)
-    at_once = submitted.twin and arguments.wait_seconds is None
+    at_once = arguments.wait_seconds is None and (submitted.twin or call.shows_player)
     task = submitted.task if at_once else await waited(call, submitted.task, deadline)
+    if at_once and call.shows_player and not task.is_terminal:
+        call.remark(_PLAYER_FOLLOWS)
     await note_end(call.context, task)
     balance = submitted.task.features
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
@@ -271,5 +280,6 @@ EXTEND_VIDEO = ToolRecord(
     fail=fail_task,
     read_only=False,
     in_full=True,
+    meta=SHOWN_BY_PLAYER,
 )
 """The tool that spends."""

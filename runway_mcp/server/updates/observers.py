@@ -99,7 +99,7 @@ class Observers:
                 (self.add_task if begin else self.remove_task)(address.id)
             case "tasks" if self._service is not None:
                 self._service.watcher.observe_all(begin=begin)
-            case "tasks" | "task" | "asset":
+            case "tasks" | "task" | "asset" | "player":
                 pass
             case _:
                 assert_never(address.kind)
