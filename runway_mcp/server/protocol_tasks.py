@@ -157,7 +157,7 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
     task_id = checked_id(params.task_id, "taskId")
     context = context_of(ctx)
     observed = context.observers.latest(task_id)
-    if observed is None or await is_of_another(context.service, task_id):
+    if observed is None or await is_of_another(context.service, observed):
         return await _read(context, task_id)
     return observed
 
