@@ -48,14 +48,13 @@ def kind_of(long_id: str) -> Literal["task", "asset"] | None:
 
 
 def task_beside(long_id: str, reference: str) -> str | None:
-    """The long id of the task that a reference names, if it is one or the uuid of one of the same account.
-
-    None for anything else.
-    """
-    if kind_of(reference) is not None or _UUID.fullmatch(reference) is None:
-        return reference if kind_of(reference) == "task" else None
+    """The taskId that a reference may be: itself, or for a bare uuid one of the account of `long_id`; else None."""
+    if kind_of(reference) == "task":
+        return reference
     kind = kind_of(long_id)
-    return None if kind is None else f"{long_id.rpartition(f'-{kind}:')[0]}-task:{reference.lower()}"
+    if kind is None or not _UUID.fullmatch(reference):
+        return None
+    return f"{long_id.rpartition(f'-{kind}:')[0]}-task:{reference.lower()}"
 
 
 def is_same(one: str, other: str) -> bool:

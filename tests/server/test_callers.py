@@ -14,6 +14,7 @@ from runway_mcp.simulator.builders import add_task, small_world
 from tests.kit.client import ToolClient
 from tests.kit.protocol_tasks import TakesTasks, ask, tell
 from tests.server.callers import ANA, BOB, ana_and_bob, hosted
+from tests.server.subscribers import LIST, hearing
 
 DUNES = "over the dunes"
 ASKING: dict[str, Any] = {"confirm_above": 0.0}
@@ -274,6 +275,30 @@ async def test_a_completion_that_was_kept_forgets_a_task_that_has_become_another
 
         assert (await shown(ana))["completion"] == {task_id}
         assert (await shown(bob))["completion"] == set()
+
+
+async def test_updates_reach_the_caller_whose_task_it_is_and_nobody_else(tmp_path: Path, mode: str, path: str) -> None:
+    async with (
+        hosted(tmp_path, path=path) as server,
+        hearing(server.of(ANA), mode, TASKS) as (ana, anas),
+        hearing(server.of(BOB), mode, TASKS) as (bob, bobs),
+    ):
+        while not {LIST, TASKS} <= set(anas):
+            await ana.extend(ana.clip, text_prompt=f"{len(anas)}")
+        # What had been on its way to the other would be there before the news of his own task.
+        assert bobs == []
+        await bob.extend(bob.clip)
+        while not {LIST, TASKS} <= set(bobs):
+            await bob.extend(bob.clip, text_prompt=f"{len(bobs)}")
+
+        assert bobs.count(LIST) <= len(await tasks_of(bob)) < len(server.world.accepted)
+
+
+async def tasks_of(client: ToolClient) -> list[str]:
+    """The extensions that a caller is shown."""
+    contents = (await client.mcp.read_resource(TASKS)).contents[0]
+    assert isinstance(contents, TextResourceContents)
+    return [client.world.task_id(each) for each in client.world.accepted if client.world.task_id(each) in contents.text]
 
 
 # --- films are the account's

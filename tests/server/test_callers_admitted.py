@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from runway_mcp.server.context import caller_named
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.server.transport.security import OneToken, access_guard, host_rules
 from tests.server.callers import ANA, BOB, BY_TOKEN, ana_and_bob, headers_of, hosted
-from tests.server.toy import toy
+from tests.server.toy import served, toy
 
 OLD = {
     "accept": "application/json, text/event-stream",
@@ -83,9 +84,6 @@ def test_a_verifier_is_shown_nothing_but_the_one_bearer_token_of_a_request(sent:
 
 @pytest.mark.parametrize(("expires_at", "status"), [(None, 200), (1000, 401), (1001, 200), (0, 401)])
 def test_a_token_that_has_expired_is_none(expires_at: int | None, status: int) -> None:
-    async def pass_on(*_: Any) -> None:
-        await anyio.lowlevel.checkpoint()
-
     guarded = access_guard(
         Starlette(), verifier=Witness(expires_at), rules=host_rules(("testserver",)), now=lambda: 1000.5
     )
@@ -151,6 +149,37 @@ async def posted(origin: str, caller: str, session: str) -> int:
     """The status of a message that a caller posts to a connection of HTTP+SSE."""
     async with httpx2.AsyncClient(headers=headers_of(caller)) as http:
         return (await http.post(f"{origin}/messages/?session_id={session}", json=LIST)).status_code
+
+
+async def test_whether_a_request_of_a_session_is_still_being_answered_is_told_to_nobody_else() -> None:
+    hanging = anyio.Event()
+    call: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "method": "tools/call",
+        "params": {"name": "hang", "arguments": {}},
+    }
+
+    def tell(line: str) -> None:
+        if line == "hanging":
+            hanging.set()
+
+    with anyio.fail_after(20):
+        async with (
+            served(toy(tell), verifier=BY_TOKEN) as url,
+            httpx2.AsyncClient(headers=OLD | headers_of(ANA), base_url=url) as ana,
+            httpx2.AsyncClient(headers=OLD | headers_of(BOB), base_url=url) as bob,
+            anyio.create_task_group() as group,
+        ):
+            session = (await ana.post("/mcp", json=INITIALIZE)).headers["mcp-session-id"]
+            for http in (ana, bob):
+                http.headers["mcp-session-id"] = session
+            group.start_soon(partial(ana.post, "/mcp", json=call, timeout=None))
+            await hanging.wait()
+
+            assert (await bob.post("/mcp", json=call)).status_code == 404
+            assert (await ana.post("/mcp", json=call)).status_code == 400
+            group.cancel_scope.cancel()
 
 
 # --- state that clients carry

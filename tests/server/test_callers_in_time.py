@@ -15,10 +15,12 @@ from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured
+from tests.kit.protocol_tasks import TakesTasks, ask, tell
 from tests.kit.server import InProcessServer, open_server
 from tests.kit.upstream import fault, virtual_world
 from tests.server.callers import ANA, BOB
 from tests.server.subscribers import LIST, hearing
+from tests.spend_once.setup import Recorded
 
 pytestmark = pytest.mark.virtual_time
 
@@ -57,8 +59,7 @@ async def everything_told(client: ToolClient) -> str:
     listed = await client.data("list_assets", links=True)
     tasks = await client.mcp.read_resource(TASKS)
     resources = await client.mcp.list_resources()
-    offered = await client.mcp.complete(TASK, {"name": "taskId", "value": "user:"})
-    return repr((listed, tasks, resources, offered))
+    return repr((listed, tasks, resources, await offered(client)))
 
 
 # --- full accounts
@@ -131,18 +132,32 @@ async def anas_call(ana: ToolClient) -> None:
     assert told["taskId"] in await everything_told(ana)
 
 
-async def test_a_kept_completion_offers_no_task_of_which_it_was_read_before_its_owner_was_known(
+def without_seeds(body: Any) -> Any:
+    """A list of tasks that tells nothing by which an unanswered request's could be told from others."""
+    return [each | {"options": {}} for each in body] if isinstance(body, list) else body
+
+
+async def test_a_kept_completion_forgets_a_task_as_soon_as_it_is_known_to_be_anothers(
     tmp_path: Path, mode: str
 ) -> None:
     world = virtual_world(pace=900)
-    # The task is in the lists, but without the seed by which it could be told.
     by_hand = world.task_id(add_task(world, duration=900.0))
-    async with callers(world, tmp_path, mode) as (ana, bob):
-        assert by_hand in await everything_told(bob)
-        made = (await ana.extend(ana.clip, wait_seconds=0))["taskId"]
+    fault(world, **POST, kind="delay_after", seconds=8.0)
+    listing = Recorded(world, [], {"/tasks/": without_seeds})
+    async with callers(world, tmp_path, mode, transport=listing) as (ana, bob):
+        async with anyio.create_task_group() as group:
+            group.start_soon(anas_call, ana)
+            await anyio.sleep(2)
+            before = await offered(bob)
+        made, after = world.task_id(world.accepted[-1]), await offered(bob)
 
-        assert made not in await everything_told(bob)
-        assert by_hand in await everything_told(bob)
+        assert {made, by_hand} <= set(before)
+        assert set(before) - set(after) == {made}
+
+
+async def offered(client: ToolClient) -> list[str]:
+    """The taskIds that completion offers."""
+    return (await client.mcp.complete(TASK, {"name": "taskId", "value": "user:"})).completion.values
 
 
 async def test_an_own_task_is_not_hidden_though_anothers_unanswered_request_has_its_seed_and_source(
@@ -234,6 +249,22 @@ async def test_progress_of_one_callers_task_does_not_silence_the_news_of_another
         # Both tasks are read by the same page, so their changes come at the same moments.
         assert anas.count(TASKS) == pytest.approx(bobs.count(TASKS), abs=2)
         assert bobs.count(TASKS) >= 10
+
+
+async def test_who_ends_his_own_watch_of_a_task_of_nobody_here_ends_no_other_callers(tmp_path: Path) -> None:
+    world = virtual_world(pace=900)
+    by_hand = world.task_id(add_task(world, duration=900.0))
+    async with (
+        open_server(world, tmp_path) as server,
+        server.client("auto", caller=ANA, extensions=[TakesTasks()]) as ana,
+        server.client("auto", caller=BOB, extensions=[TakesTasks()]) as bob,
+    ):
+        for client in (ana, bob):
+            assert (await ask(client.mcp.session, "tasks/get", by_hand)).status == "working"
+        await tell(ana.mcp, "tasks/cancel", by_hand)
+
+        words = [(await ask(each.mcp.session, "tasks/get", by_hand)).status_message for each in (ana, bob)]
+        assert ["cannot stop" in each for each in words] == [True, False]
 
 
 # --- a ledger that fails
