@@ -81,21 +81,21 @@ def test_ids_are_the_same_by_their_uuid(other: str, *, same: bool) -> None:
     assert is_same("user:1-runwayml:a@example.com-task:ab", other) is same
 
 
-UUID = "0000abcd-0000-4000-8000-000000000000"
+BARE = "0000abcd-0000-4000-8000-000000000000"
 FILM = "user:1-runwayml:a-asset:@b-task:.example-asset:11111111-0000-4000-8000-000000000000"
-MAKER = f"user:1-runwayml:a-asset:@b-task:.example-task:{UUID}"
+MAKER = f"user:1-runwayml:a-asset:@b-task:.example-task:{BARE}"
 
 
 @pytest.mark.parametrize(
     ("near", "reference", "named"),
     [
-        (FILM, UUID, MAKER),
-        (FILM, UUID.upper(), MAKER),
-        (MAKER, UUID, MAKER),
-        (FILM, "user:2-runwayml:c@d-task:" + UUID, "user:2-runwayml:c@d-task:" + UUID),
-        (FILM, "user:2-runwayml:c@d-asset:" + UUID, None),
+        (FILM, BARE, MAKER),
+        (FILM, BARE.upper(), MAKER),
+        (MAKER, BARE, MAKER),
+        (FILM, "user:2-runwayml:c@d-task:" + BARE, "user:2-runwayml:c@d-task:" + BARE),
+        (FILM, "user:2-runwayml:c@d-asset:" + BARE, None),
         (FILM, "a name", None),
-        ("an-asset", UUID, None),
+        ("an-asset", BARE, None),
     ],
 )
 def test_a_task_beside_a_film_is_of_its_account(near: str, reference: str, named: str | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -134,7 +134,7 @@ async def anas_call(ana: ToolClient) -> None:
 
 def without_seeds(body: Any) -> Any:
     """A list of tasks that tells nothing by which an unanswered request's could be told from others."""
-    return [each | {"options": {}} for each in body] if isinstance(body, list) else body
+    return [each | {"options": {}} for each in cast("list[Any]", body)] if isinstance(body, list) else body
 
 
 async def test_a_kept_completion_forgets_a_task_as_soon_as_it_is_known_to_be_anothers(
@@ -144,11 +144,12 @@ async def test_a_kept_completion_forgets_a_task_as_soon_as_it_is_known_to_be_ano
     by_hand = world.task_id(add_task(world, duration=900.0))
     fault(world, **POST, kind="delay_after", seconds=8.0)
     listing = Recorded(world, [], {"/tasks/": without_seeds})
+    before: list[str] = []
     async with callers(world, tmp_path, mode, transport=listing) as (ana, bob):
         async with anyio.create_task_group() as group:
             group.start_soon(anas_call, ana)
             await anyio.sleep(2)
-            before = await offered(bob)
+            before += await offered(bob)
         made, after = world.task_id(world.accepted[-1]), await offered(bob)
 
         assert {made, by_hand} <= set(before)
