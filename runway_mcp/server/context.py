@@ -1,8 +1,11 @@
 """What handlers may reach: what the lifespan opens, and of it what exists for the caller of a request."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import ServerRequestContext
 
 from runway_mcp.server.contract.next_steps import READS, Asked
@@ -80,5 +83,11 @@ def context_of(ctx: RequestContext) -> ServerContext:
 
 def caller_of(ctx: RequestContext) -> str:
     """Who makes a request, by its verified token; empty on stdio, and where no token is asked for."""
-    user = None if ctx.request is None else ctx.request.scope.get("user")
-    return "" if user is None else user.username
+    user: Any = None if ctx.request is None else ctx.request.scope.get("user")
+    return "" if user is None else caller_named(user.access_token)
+
+
+def caller_named(token: AccessToken) -> str:
+    """Whose a verified token is: its `client_id`, unless it names a subject, which many clients may act for."""
+    client_id, issuer, subject = principal_components(token)
+    return client_id if subject is None else json.dumps([issuer, subject])

@@ -134,7 +134,8 @@ async def cancel_protocol_task(ctx: RequestContext, params: TaskParams) -> Ackno
     Its status stays `working` and becomes `completed`: `cancelled` would be wrong about the credits.
     """
     task = await _task(ctx, params)
-    context_of(ctx).observers.dismiss(task.task_id)
+    context = context_of(ctx)
+    context.observers.dismiss(task.task_id, caller=context.caller)
     return Acknowledged()
 
 
@@ -157,7 +158,7 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
     task_id = checked_id(params.task_id, "taskId")
     context = context_of(ctx)
     observed = context.observers.latest(task_id)
-    if observed is None or await is_of_another(context.service, task_id):
+    if observed is None or await is_of_another(context.service, observed):
         return await _read(context, task_id)
     return observed
 
@@ -180,7 +181,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
 
 def _expect(context: ServerContext, task: Task) -> None:
     seconds = max(_EXPECTED_INTERVALS * _interval(context) / 1000, _EXPECTED_SECONDS)
-    context.observers.expire_after(task, seconds)
+    context.observers.expire_after(task, seconds, caller=context.caller)
 
 
 def _interval(context: ServerContext) -> int:
@@ -194,7 +195,7 @@ def _state(
     status = "working"
     if task.is_terminal:
         status = "cancelled" if task.status == "CANCELLED" else "completed"
-    went = not task.is_terminal and context.observers.was_dismissed(task.task_id)
+    went = not task.is_terminal and context.observers.was_dismissed(task.task_id, caller=context.caller)
     created = _time(task.created_at) or iso(intent.created if intent else context.now())
     result = task_result(output, links=context.settings.resource_links).model_dump(
         by_alias=True, mode="json", exclude_none=True

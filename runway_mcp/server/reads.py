@@ -34,6 +34,7 @@ _SLOW_LISTS = (
     "whole {id} it can be named without them."
 )
 
+# Without upstream's own words, which a task of another caller would lack.
 _UNKNOWN_TASK = "useapi.net found nothing under this id."
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ async def earlier_of(context: ServerContext, asked: Extension, *, dry: bool) -> 
     """
     try:
         earlier = await context.service.submissions.earlier(asked, caller=context.caller)
+        if earlier and await context.service.ledger.hides(asked.asset_id, near=earlier.source_asset_id):
+            return None
     except LedgerError as error:
         if not dry:
             raise Failure("unavailable", f"{error} This call submitted nothing.") from error
@@ -75,18 +78,38 @@ async def plan_of(
 
     `spelling` is the caller's name for the clip. The failure of an unknown id names the clips with the nearest ids.
     """
-    client = context.service.client
+    client, ledger = context.service.client, context.service.ledger
     with anyio.move_on_after(seconds):
         try:
-            return await make_plan(client, asked, spelling=spelling, patience=patience)
+            return await _own_plan(context.service, asked, spelling=spelling, patience=patience)
         except Failure as failure:
             if failure.kind != "not_found":
                 raise
             near = ""
             with anyio.move_on_after(seconds / 2):
-                near = await nearest_clips(client, asked.asset_id, email=context.settings.email)
+                near = await nearest_clips(client, ledger, asked.asset_id, email=context.settings.email)
             raise replace(failure, message=f"{failure.message} {near}".strip()) from failure
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
+
+
+async def _own_plan(service: TaskService, asked: Extension, *, spelling: str | None, patience: float) -> Plan:
+    """The plan; another caller's task names no clip, at the cost and in the words of an unknown one."""
+    if kind_of(asked.asset_id) != "task":
+        return await make_plan(service.client, asked, spelling=spelling, patience=patience)
+    unknown = Failure("not_found", _UNKNOWN_TASK)
+    try:
+        plan = await make_plan(service.client, asked, spelling=spelling, patience=patience)
+    except Failure as failure:
+        if failure.kind == "invalid_request" and await _is_hidden(service, asked.asset_id, failure.task):
+            raise unknown from None
+        raise unknown if failure.kind == "not_found" else failure from None
+    if await _is_hidden(service, asked.asset_id, plan.parent):
+        raise unknown
+    return plan
+
+
+async def _is_hidden(service: TaskService, task_id: str, task: Task | None) -> bool:
+    return await is_of_another(service, task or Task(task_id=task_id))
 
 
 async def task_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
@@ -107,9 +130,9 @@ async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Ta
     try:
         return await read_task(context, task_id, wait=wait)
     except NotFound as error:
-        failure, near = failure_of(error), ""
+        failure, near, service = failure_of(error), "", context.service
         with anyio.move_on_after(READING_SECONDS):
-            near = await nearest_clips(context.service.client, task_id, email=context.settings.email)
+            near = await nearest_clips(service.client, service.ledger, task_id, email=context.settings.email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
 
 
@@ -145,7 +168,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
             if intent is not None and intent.ended is not None:
                 return await _remembered(service, intent)
             if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
-                raise
+                raise NotFound(_UNKNOWN_TASK, status=404) from None
             task = Task(task_id=task_id, status=intent.status or "PENDING")
             service.watcher.follow(task)
             return task
@@ -154,7 +177,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
 
 async def _own(service: TaskService, task: Task) -> Task:
     """The task; raises `NotFound` if it exists for another caller alone."""
-    if await is_of_another(service, task.task_id):
+    if await is_of_another(service, task):
         raise NotFound(_UNKNOWN_TASK, status=404)
     return task
 

@@ -12,6 +12,7 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.listing import LAST_OFFSET
 from runway_mcp.tasks.service import TaskService
@@ -73,23 +74,23 @@ async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
         return None
 
 
-async def is_of_another(service: TaskService, task_id: str) -> bool:
-    """Whether a task exists for another caller alone; a ledger that fails tells of none."""
-    return task_id in await others_tasks(service, [task_id])
+async def is_of_another(service: TaskService, task: Task) -> bool:
+    """Whether a task exists for another caller alone.
 
-
-async def others_tasks(service: TaskService, task_ids: Collection[str]) -> frozenset[str]:
-    """Those of some tasks that exist for other callers alone; none if the ledger cannot be read."""
+    If the ledger cannot be read, it does not for the caller without a name; for others raises `Failure`.
+    """
     try:
-        return await service.ledger.of_others(task_ids)
+        return task.task_id in await service.ledger.of_others([task])
     except LedgerError as error:
+        if service.caller:
+            raise Failure("unavailable", f"{error} Until then no task can be told.") from error
         _log.warning("%s", error)
-        return frozenset()
+        return False
 
 
-async def _told(service: TaskService, listed: Iterable[Task]) -> list[Task]:
+async def _told(service: TaskService, listed: Collection[Task]) -> list[Task]:
     """The listed tasks that exist for the caller, as a read of each would tell them."""
-    others = await others_tasks(service, [task.task_id for task in listed])
+    others = await service.ledger.hidden(listed)
     return [service.client.as_told(task) for task in listed if task.task_id not in others]
 
 

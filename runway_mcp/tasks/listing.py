@@ -5,8 +5,8 @@ becomes `unknown`; it never fails the page.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -129,6 +129,11 @@ class _Makers:
     films: dict[str, Asset] = field(default_factory=dict[str, Asset])
     intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
 
+    def of(self, assets: Iterable[Asset]) -> list[Task]:
+        """The tasks that made assets, those that could not be read by their ids alone."""
+        ids = dict.fromkeys(asset.task_id for asset in assets if asset.task_id)
+        return [self.read.get(each) or Task(task_id=each) for each in ids]
+
     def listed(self, asset: Asset) -> ListedAsset:
         maker = self.read.get(asset.task_id or "")
         verdict = judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
@@ -172,9 +177,9 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
     with anyio.move_on_after(deadline - anyio.current_time()):
         await _read_page(client, makers, page)
         await _read_missing(client, makers, assets)
-    listed = [makers.listed(asset) for asset in assets]
     unfinished = [task for task in makers.page if not task.is_terminal]
-    others = await _others(ledger, unfinished)
+    others = await ledger.hidden([*unfinished, *makers.of(assets)])
+    listed = [_anonymous(makers.listed(asset), others) for asset in assets]
     running = tuple(Running(task, makers.origin(task.task_id)) for task in unfinished if task.task_id not in others)
     following = page.offset + page.limit
     if not page.searches:
@@ -248,12 +253,11 @@ async def _intents(ledger: CallerLedger) -> dict[str, Intent]:
         return {}
 
 
-async def _others(ledger: CallerLedger, tasks: Iterable[Task]) -> frozenset[str]:
-    try:
-        return await ledger.of_others([task.task_id for task in tasks])
-    except LedgerError as error:
-        _log.warning("%s", error)
-        return frozenset()
+def _anonymous(listed: ListedAsset, others: Collection[str]) -> ListedAsset:
+    """The asset without the task that made it, if that exists for other callers alone; the film is the account's."""
+    if listed.asset.task_id not in others:
+        return listed
+    return replace(listed, asset=listed.asset.model_copy(update={"task_id": None}))
 
 
 async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:

@@ -52,11 +52,11 @@ class TaskService:
         return replace(self, ledger=CallerLedger(self.ledger.store, caller))
 
 
-OnChange = Callable[[Task, Intent | None], Awaitable[None]]
-"""What is awaited with a task that changed, and the intent that owns it, if any."""
+OnChange = Callable[[Task, Intent | LedgerError | None], Awaitable[None]]
+"""What is awaited with a task that changed and the intent that owns it, if any; an error if that cannot be known."""
 
 
-async def _ignore(_task: Task, _intent: Intent | None) -> None:
+async def _ignore(_task: Task, _intent: Intent | LedgerError | None) -> None:
     return
 
 
@@ -100,8 +100,9 @@ async def open_tasks(
         async def accepted(task: Task) -> None:
             intent = await write_down(store, task)
             await on_change(task, intent)
-            calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=store.now() - intent.created if intent else None)
+            owner = intent if isinstance(intent, Intent) else None
+            calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
+            watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
 
         dependencies = SubmitDependencies(client, store, background, accepted)
         reconciler = Reconciler(dependencies)
@@ -117,8 +118,8 @@ async def open_tasks(
             background.cancel_scope.cancel()
 
 
-async def write_down(ledger: Store, task: Task) -> Intent | None:
-    """Records a task's state; returns the intent that owns it, None if there is none or the ledger fails.
+async def write_down(ledger: Store, task: Task) -> Intent | LedgerError | None:
+    """Records a task's state; returns the intent that owns it, None if there is none, the error if the ledger fails.
 
     A failing ledger is only logged, so that observers still get the change.
     """
@@ -128,7 +129,7 @@ async def write_down(ledger: Store, task: Task) -> Intent | None:
         )
     except LedgerError as error:
         _log.warning("the ledger could not be told of a task's state: %s", error)
-        return None
+        return error
 
 
 async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:

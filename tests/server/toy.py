@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import mcp_types as t
+from mcp.server.auth.provider import TokenVerifier
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
@@ -81,10 +82,12 @@ async def served(
     *,
     transport: Transport = "http",
     access_token: str | None = None,
+    verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> AsyncGenerator[str]:
     """The base URL of the server on a real socket of this machine, for as long as the context is open."""
-    verifier = None if access_token is None else OneToken(SecretStr(access_token))
+    if access_token is not None:
+        verifier = OneToken(SecretStr(access_token))
     app = create_app(server, transport=transport, verifier=verifier, allowed_hosts=allowed_hosts)
     ready = anyio.Event()
     listener = bind("127.0.0.1", 0)

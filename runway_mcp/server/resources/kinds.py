@@ -80,7 +80,10 @@ async def _read_task(context: ServerContext, task_id: str) -> Content:
 
 
 async def _read_asset(context: ServerContext, asset_id: str) -> Content:
-    asset = await context.service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    service = context.service
+    asset = await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    if asset.task_id and await service.ledger.hidden([Task(task_id=asset.task_id)]):
+        asset = asset.model_copy(update={"task_id": None})
     return _json(asset_output(asset).wire())
 
 

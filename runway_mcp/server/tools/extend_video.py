@@ -163,7 +163,8 @@ async def _found(
     An id is looked up in the ledger first, so that a paid film is returned even if its clip is gone or upstream fails.
     A name may belong to another clip by now, so upstream resolves it first.
     """
-    reference = asked.asset_id
+    reference, caller = asked.asset_id, call.context.caller
+    spelling = spelling_of(reference, caller)
     if is_id(reference) and (earlier := await earlier_of(call.context, asked, dry=dry)) is not None:
         return asked, None, earlier
     try:
@@ -171,14 +172,14 @@ async def _found(
     except Failure as failure:
         if failure.kind not in ("not_found", "unavailable"):
             raise
-        earlier = await earlier_of(call.context, _of_clip(asked, spelling_of(reference)), dry=dry)
+        earlier = await earlier_of(call.context, _of_clip(asked, spelling), dry=dry)
         if earlier is None:
             raise
         return asked, None, earlier
     if named == reference:
         return asked, None, None
     resolved = _of_clip(asked, named)
-    return resolved, spelling_of(reference), await earlier_of(call.context, resolved, dry=dry)
+    return resolved, spelling, await earlier_of(call.context, resolved, dry=dry)
 
 
 def _of_clip(asked: Extension, asset_id: str) -> Extension:

@@ -76,7 +76,7 @@ class _Endpoints:
 
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
-        self._in_flight: set[tuple[str | None, str]] = set()
+        self._in_flight: set[tuple[str, str | None, str]] = set()
         self.messages = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
@@ -130,7 +130,8 @@ class _Endpoints:
             return
         in_session = session is not None or message.get("method") == "initialize"
         way = self._sessions if in_session else self._single
-        key = (session, json.dumps(message.get("id")))
+        user = scope.get("user")
+        key = ("" if user is None else user.username, session, json.dumps(message.get("id")))
         if session is None or "method" not in message or message.get("id") is None:
             await way.handle_request(scope, receive, send)
         elif key in self._in_flight:

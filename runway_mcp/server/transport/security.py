@@ -5,6 +5,8 @@ Two paths are exempt: `/healthz`, since health checks have no token and learn on
 """
 
 import hmac
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -68,10 +70,17 @@ class OneToken(TokenVerifier):
         return AccessToken(token="", client_id="", scopes=[])
 
 
-def access_guard(app: ASGIApp, *, verifier: TokenVerifier | None, rules: TransportSecuritySettings) -> ASGIApp:
+def access_guard(
+    app: ASGIApp,
+    *,
+    verifier: TokenVerifier | None,
+    rules: TransportSecuritySettings,
+    now: Callable[[], float] = time.time,
+) -> ASGIApp:
     """The app with its checks: 401 without a valid token, 421 for a wrong Host, 403 for a wrong Origin.
 
-    The caller is the `client_id` that the verifier gives; without a verifier no token is asked for.
+    The verifier tells whose a token is, and until when it is valid (Unix seconds, compared with `now`); without a
+    verifier no token is asked for.
     """
     check = TransportSecurityMiddleware(rules)
 
@@ -79,7 +88,7 @@ def access_guard(app: ASGIApp, *, verifier: TokenVerifier | None, rules: Transpo
         if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
-        user = None if verifier is None else await _user(Headers(scope=scope), verifier)
+        user = None if verifier is None else await _user(Headers(scope=scope), verifier, now())
         if verifier is not None and user is None:
             refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
         else:
@@ -96,9 +105,16 @@ def _in_lower_case(scope: Scope) -> Scope:
     return {**scope, "headers": headers}
 
 
-async def _user(headers: Headers, verifier: TokenVerifier) -> AuthenticatedUser | None:
-    """Who the one Authorization header names by a bearer token; None if it names nobody."""
+async def _user(headers: Headers, verifier: TokenVerifier, now: float) -> AuthenticatedUser | None:
+    """Who the one Authorization header names by a bearer token that has not expired; None if it names nobody.
+
+    Other credentials are not the verifier's to see: it may pass them on.
+    """
     given = headers.getlist("authorization")
     scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
     verified = await verifier.verify_token(token.strip())
-    return AuthenticatedUser(verified) if verified is not None and scheme.lower() == "bearer" else None
+    if verified is None or (verified.expires_at is not None and verified.expires_at < now):
+        return None
+    return AuthenticatedUser(verified)

@@ -20,6 +20,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.protocol import LedgerError
 
 MOST_URIS = 100
 """The most resources that one connection or stream subscribes to; more are refused."""
@@ -114,7 +115,7 @@ class Subscriptions:
         self._streams: dict[str, _Streams] = {}
         self._spelled: dict[Address, Counter[str]] = {}
         self._seen: dict[str, str] = {}
-        self._listed_at = -math.inf
+        self._listed_at: dict[str | None, float] = {}
 
     @contextmanager
     def connected(self, session: ServerSession, caller: str) -> Generator[Connection | None]:
@@ -163,22 +164,23 @@ class Subscriptions:
         task = Task(task_id=task_id, status=status) if status else None
         return None if task is None or task.is_terminal else task
 
-    async def changed(self, task: Task, intent: Intent | None) -> None:
+    async def changed(self, task: Task, intent: Intent | LedgerError | None) -> None:
         """Notifies subscribers that a submitted or followed task has changed or appeared; never raises.
 
-        `intent` owns the task; the subscribers of other callers than its own hear nothing.
+        `intent` owns the task; the subscribers of other callers than its own hear nothing. While the ledger cannot tell
+        whose the task is, no caller with a name hears of it.
         """
         try:
-            await self._tell(task, None if intent is None else intent.caller)
+            await self._tell(task, "" if isinstance(intent, LedgerError) else intent and intent.caller)
         except Exception as error:  # noqa: BLE001  a failed notification must not stop the caller
             log_crash("a change of a task", error)
 
-    def _is_due(self, task: Task, before: str | None) -> bool:
-        """Whether to notify of the list of tasks: at each new status, and at progress once a second in all."""
+    def _is_due(self, task: Task, before: str | None, owner: str | None) -> bool:
+        """Whether to notify of the list of tasks: at each new status, and at progress of an owner's once a second."""
         now = anyio.current_time()
-        if task.status == before and now - self._listed_at < _QUIET_SECONDS:
+        if task.status == before and now - self._listed_at.get(owner, -math.inf) < _QUIET_SECONDS:
             return False
-        self._listed_at = now
+        self._listed_at[owner] = now
         return True
 
     async def _tell(self, task: Task, owner: str | None) -> None:
@@ -186,7 +188,7 @@ class Subscriptions:
         self._seen[task.task_id] = task.status
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before) else ()))
+        addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before, owner) else ()))
         for _, connection in self._connections.values():
             if owner in (None, connection.caller):
                 connection.hear(addresses, listed=before is None)

@@ -16,6 +16,7 @@ from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
+from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
@@ -170,13 +171,10 @@ async def candidates(client: RunwayClient, ledger: Store, intent: Intent) -> tup
     latest = (intent.created if intent.posted is None else intent.posted) + LOOKING_SECONDS
     near = [task for task in page if task.created and not _is_older(task, intent)]
     near = [task for task in near if intent.account is None or account_of(task.task_id) in (None, intent.account)]
-    return tuple(
-        [
-            task
-            for task in near
-            if task.created and task.created.timestamp() <= latest and not await _owned(ledger, task.task_id, intent)
-        ][:5]
-    )
+    near = [task for task in near if task.created and task.created.timestamp() <= latest]
+    hidden = await CallerLedger(ledger, intent.caller).hidden(near)
+    near = [task for task in near if task.task_id not in hidden]
+    return tuple([task for task in near if not await _owned(ledger, task.task_id, intent)][:5])
 
 
 async def _listed(
