@@ -64,11 +64,11 @@ def test_failures_that_follow_from_the_first_are_named_beside_it() -> None:
     assert row.faults() == ["a-client over stdio fails at list (and at price): no clip"]
 
 
-def test_what_a_client_cannot_do_is_no_fault() -> None:
-    row = Row(a_client(), {"stdio": told(read=Told(ok=None, saw=""))})
+def test_what_a_client_cannot_do_is_no_fault_and_is_said_in_the_table() -> None:
+    row = Row(a_client(), {"stdio": told(read=Told(ok=None, saw="it cannot read"))})
 
     assert row.faults() == []
-    assert "| ok | - | ok |" in markdown([row])
+    assert "| ok | - | ok | it cannot read |" in markdown([row])
 
 
 def test_a_second_charge_is_a_fault_whatever_else_went_well() -> None:

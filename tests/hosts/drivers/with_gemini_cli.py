@@ -1,13 +1,41 @@
-"""Gemini CLI: the README's settings, in a folder that it was told to trust, then `gemini mcp list`, which connects."""
+"""Gemini CLI: the README's settings in a trusted folder, then `gemini mcp list` and a conversation by `gemini -p`."""
 
+import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from commands import connects, ran, script
+from commands import connects, plays, ran, script
+from conversation import ASKED
 from pages import settings
+from scripted_model import GEMINI, ScriptedModel
 
-home = Path.home() / ".gemini"
-home.mkdir()
-(home / "settings.json").write_text(json.dumps(settings("Gemini CLI")), encoding="utf-8")
-(home / "trustedFolders.json").write_text(json.dumps({str(Path.cwd()): "TRUST_FOLDER"}), encoding="utf-8")
-connects(ran([*script(".bin/gemini"), "mcp", "list"]), "- connected")
+COMMAND = script(".bin/gemini")
+
+
+def server() -> dict[str, Any]:
+    if ASKED["transport"] == "stdio":
+        return settings("Gemini CLI")
+    return {"mcpServers": {"runway": {"url": ASKED["url"], "type": ASKED["transport"]}}}
+
+
+def configure() -> None:
+    home = Path.home() / ".gemini"
+    home.mkdir()
+    login = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+    (home / "settings.json").write_text(json.dumps(server() | login), encoding="utf-8")
+    (home / "trustedFolders.json").write_text(json.dumps({str(Path.cwd()): "TRUST_FOLDER"}), encoding="utf-8")
+    connects(ran([*COMMAND, "mcp", "list"]), "- connected")
+
+
+def begin(url: str) -> tuple[Sequence[str], Mapping[str, str]]:
+    command = [*COMMAND, "-m", "gemini-2.5-pro", "--yolo", "-p", "Longer, please."]
+    return command, {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "none"}
+
+
+async def read(model: ScriptedModel, uri: str) -> str:
+    return await model.call("read_mcp_resource", {"uri": uri})
+
+
+asyncio.run(plays(GEMINI, begin, configure, read))
