@@ -55,6 +55,8 @@ def _notes(row: Row, transport: str, told: dict[str, Told]) -> str:
         if each.ok is False and (reason := row.client.excuse(transport, step)) is not None
     ]
     notes.extend(each.saw for each in told.values() if each.ok is None)
+    if any(each.again and each.ok for each in told.values()):
+        notes.append("it connected at the second attempt")
     if cut := max(each.cut for each in told.values()):
         notes.append(f"gave up {cut} {'call' if cut == 1 else 'calls'} of a film's; the same call went on")
     if raised := next((each.raised for each in told.values() if each.raised), None):

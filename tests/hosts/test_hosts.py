@@ -77,6 +77,15 @@ def test_a_second_charge_is_a_fault_whatever_else_went_well() -> None:
     assert row.faults() == ["a-client: 1 extensions were told, and 2 were charged"]
 
 
+def test_the_table_says_which_client_only_a_second_attempt_connected() -> None:
+    second = Row(a_client(), {"stdio": told(list=Told(ok=True, saw="", again=True))})
+    neither = Row(a_client(), {"stdio": told(list=Told(ok=False, saw="no server", again=True))})
+
+    assert "| it connected at the second attempt |" in markdown([second])
+    assert "attempt" not in markdown([neither])
+    assert neither.faults() == ["a-client over stdio fails at list: no server"]
+
+
 def test_transports_share_a_line_where_they_went_alike() -> None:
     alike = markdown([Row(a_client(), {"stdio": told(), "http": told()})])
     apart = markdown([Row(a_client(), {"stdio": told(extend=Told(ok=True, saw="", cut=1)), "http": told()})])
