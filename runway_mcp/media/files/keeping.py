@@ -14,7 +14,7 @@ from runway_mcp.media.errors import RESUMABLE, FolderRefused, KeptElsewhere, Med
 from runway_mcp.media.fetch.client import Links
 from runway_mcp.media.fetch.remote import FreshLink, open_film
 from runway_mcp.media.files.boxes import check_boxes
-from runway_mcp.media.files.download import Pause, download
+from runway_mcp.media.files.download import Pause, Told, download, tell_nobody
 from runway_mcp.media.files.folder import Folder, Free, disk_errors, disk_free
 from runway_mcp.media.files.names import folded, is_safe, numbered
 from runway_mcp.media.files.parts import Part, open_part, part_name
@@ -45,12 +45,14 @@ async def keep(
     check: Check | None = None,
     free: Free = disk_free,
     pause: Pause = anyio.sleep,
+    told: Told = tell_nobody,
 ) -> Kept:
     """Keeps the film behind a link in a folder, which is made if it is not there.
 
     `key` names the film in every process (its asset's id): with it a part that was begun goes on. `name` comes from
     `film_name` or `given_name`; where another film has it, it gets a number. The same film under that name is told and
-    not written again. The file is on the disk when this returns. Raises the errors of `media.errors`; a part that can
+    not written again. The file is on the disk when this returns; `told` is
+    called as its bytes come. Raises the errors of `media.errors`; a part that can
     go on stays, every other is removed.
     """
     if not is_safe(name):
@@ -65,7 +67,7 @@ async def keep(
         part = await run_sync(_begun, opened, key)
         stack.push_async_callback(_shielded, part.close)
         try:
-            await download(links, link, part, fresh_link=fresh_link, pause=pause)
+            await download(links, link, part, fresh_link=fresh_link, pause=pause, told=told)
             return await run_sync(_published, opened, part, name, check)
         except BaseException as error:
             # A cancelled call leaves its part to the next one, as a cut does.
