@@ -17,6 +17,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilities
 
 from runway_mcp import __version__
+from runway_mcp.films.opening import open_films
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
 from runway_mcp.server import protocol_tasks
@@ -75,10 +76,11 @@ def create_server(
         subscriptions = Subscriptions()
         async with (
             _opened_service(settings, transport, now, subscriptions.changed) as service,
+            open_films(url=settings.url, data_dir=settings.data_dir) as films,
             anyio.create_task_group() as background,
         ):
             observers = Observers(service, background, unfinished=subscriptions.unfinished)
-            yield Lifespan(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds))
+            yield Lifespan(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds), films)
             background.cancel_scope.cancel()
 
     server = _Server(

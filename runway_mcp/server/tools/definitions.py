@@ -47,13 +47,12 @@ _LEFT_OUT = frozenset(
 
 
 def _tool(record: ToolRecord[Any]) -> Tool:
-    output_schema = wire_schema(record.output)
     return Tool(
         name=record.name,
         title=record.title,
         description=record.description,
         input_schema=wire_schema(record.arguments),
-        output_schema=output_schema if record.in_full else _shortened(output_schema),
+        output_schema=_output_schema(record),
         annotations=ToolAnnotations(
             title=record.title,
             read_only_hint=record.read_only,
@@ -63,6 +62,13 @@ def _tool(record: ToolRecord[Any]) -> Tool:
         ),
         _meta=dict(record.meta) or None,
     )
+
+
+def _output_schema(record: ToolRecord[Any]) -> Schema | None:
+    if record.output is None:
+        return None
+    schema = wire_schema(record.output)
+    return schema if record.in_full else _shortened(schema)
 
 
 def _shortened(schema: Schema) -> Schema:

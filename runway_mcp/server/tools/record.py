@@ -21,7 +21,7 @@ _Takes = TypeVar("_Takes", bound=Arguments)
 
 @dataclass(frozen=True)
 class ToolRecord(Generic[_Takes]):
-    """One tool. Its result conforms to `output`, also after a failure.
+    """One tool. Its result conforms to `output`, also after a failure; without one it has no structured content.
 
     `description` says what the tool does, when to use it or another one, its effects, and what to call next; it
     repeats nothing that the schemas say. `in_full` writes out the parts of the output schema that results share: one
@@ -34,7 +34,7 @@ class ToolRecord(Generic[_Takes]):
     title: str
     description: str
     arguments: type[_Takes]
-    output: type[Output]
+    output: type[Output] | None
     behaviour: Behaviour
     run: Callable[[Call, _Takes], Awaitable[Answer]]
     fail: Callable[[Call, Failure, NextStep | None], Awaitable[CallToolResult]]

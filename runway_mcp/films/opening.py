@@ -1,0 +1,52 @@
+"""What films need for as long as the server lives: a client for their links, a folder of pictures, a decoder's turn."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from anyio import CapacityLimiter
+
+from runway_mcp.media.errors import require_media
+from runway_mcp.media.fetch.addresses import is_loopback
+from runway_mcp.media.fetch.client import Links, open_links
+
+PICTURES: Final = "frames"
+"""The folder of pictures in the data folder."""
+
+DECODERS: Final = 2
+"""How many films of the process are decoded at once."""
+
+
+@dataclass(frozen=True)
+class Films:
+    """What is open for films, shared by all requests of the process.
+
+    `links` fetches what lies behind signed links; `pictures` is the folder of the pictures that are kept; `decoding`
+    limits how many films are decoded at once. `require` returns where films can be decoded and raises `MediaMissing`
+    elsewhere.
+    """
+
+    links: Links
+    pictures: Path
+    decoding: CapacityLimiter
+    require: Callable[[], None] = require_media
+
+
+@asynccontextmanager
+async def open_films(*, url: str, data_dir: Path) -> AsyncGenerator[Films]:
+    """Opens it lazily: no connection is made, no folder written and no certificate read before the first film.
+
+    `url` is the base URL of the API: links to its own origin are followed if that is this machine.
+    """
+    async with open_links(allowed_origin=origin_on_this_machine(url)) as links:
+        yield Films(links, data_dir / PICTURES, CapacityLimiter(DECODERS))
+
+
+def origin_on_this_machine(url: str) -> str | None:
+    """The origin of a URL if its host is a loopback address or `localhost`; None for all others."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{parts.netloc}" if host == "localhost" or is_loopback(host) else None
