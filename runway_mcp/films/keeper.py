@@ -5,7 +5,8 @@ it. Everything that touches the disk runs in worker threads.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,6 @@ from runway_mcp.films.naming import Wanted
 from runway_mcp.films.records import Record, begun_records, records_of, write_record
 from runway_mcp.media.errors import (
     DeadLink,
-    FolderRefused,
     KeepingError,
     KeptElsewhere,
     MediaError,
@@ -55,8 +55,9 @@ _FOR_GOOD = (NoFilm, TooLarge, RefusedLink)
 
 @dataclass(frozen=True)
 class SavedFilm:
-    """A film on disk: where, and its length in bytes."""
+    """A film on disk: its id, where it lies, and its length in bytes."""
 
+    asset_id: str
     path: Path
     size: int
 
@@ -101,7 +102,8 @@ Place = SavedFilm | Literal["gone", "begun", "refused"] | None
 class Keeper:
     """Keeps films in one folder; made for the server's lifespan, in whose task group it works.
 
-    `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are the seams of `media.files.keeping`.
+    `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are the
+    seams of `media.files.keeping`.
     """
 
     def __init__(
@@ -117,7 +119,7 @@ class Keeper:
         pause: Pause = anyio.sleep,
     ) -> None:
         self.folder = folder
-        self._background = background
+        self.background = background
         self._client = client
         self._links = links
         self._data_dir = data_dir
@@ -158,7 +160,7 @@ class Keeper:
             message = "Too many films wait to be kept; this one is taken up when the server starts again."
             self._finish(key, keeping, KeepingError(message))
         else:
-            self._background.start_soon(self._run, key, keeping)
+            self.background.start_soon(self._run, key, keeping)
         return keeping
 
     async def resume(self) -> None:
@@ -215,7 +217,7 @@ class Keeper:
                     raise
                 await self._pause(_ELSEWHERE_PAUSE)
             else:
-                return SavedFilm(kept.path, kept.size)
+                return SavedFilm(wanted.asset_id, kept.path, kept.size)
 
     async def _fresh_link(self, asset_id: str) -> str:
         """A link to the film as Runway gives it now; raises `DeadLink` or `Unreachable`."""
@@ -229,7 +231,9 @@ class Keeper:
             raise DeadLink("Runway names no link to this film.")
         return asset.url
 
-    async def _note(self, wanted: Wanted, state: Literal["begun", "kept", "refused"], film: SavedFilm | None = None) -> None:
+    async def _note(
+        self, wanted: Wanted, state: Literal["begun", "kept", "refused"], film: SavedFilm | None = None
+    ) -> None:
         """Writes the record; a data folder that refuses is only logged, and a restart then knows nothing of it."""
         record = Record(wanted.asset_id, wanted.caller, wanted.name, state)
         if film is not None:
@@ -244,8 +248,18 @@ def _place(data_dir: Path, asset_id: str, caller: str, name: str | None) -> Plac
     records = [each for each in records_of(data_dir, asset_id, caller) if name in (None, each.name)]
     for record in records:
         if record.is_there and record.path is not None and record.size is not None:
-            return SavedFilm(record.path, record.size)
+            return SavedFilm(record.asset_id, record.path, record.size)
     states = {record.state for record in records}
     if "begun" in states:
         return "begun"
     return "gone" if "kept" in states else "refused" if states else None
+
+
+@asynccontextmanager
+async def open_keeper(
+    client: RunwayClient, *, links: Links, folder: Path, data_dir: Path, free: Free = disk_free
+) -> AsyncGenerator[Keeper]:
+    """A keeper for as long as the server lives; what is under way at the end stays as a part, to go on from."""
+    async with anyio.create_task_group() as background:
+        yield Keeper(background, client=client, links=links, folder=folder, data_dir=data_dir, free=free)
+        background.cancel_scope.cancel()

@@ -47,7 +47,8 @@ async def download(
 
     What the part has already is kept where the film has the same strong entity tag and length, else it begins anew.
     Cuts and refusals for now are tried again after a pause, up to `MOST_IDLE` times without progress; for a dead link
-    `fresh_link` is asked; `told` is called as bytes come. Raises the errors of `media.errors`; after those in `RESUMABLE` the part may go on later.
+    `fresh_link` is asked; `told` is called as bytes come. Raises the errors of `media.errors`; after those in
+    `RESUMABLE` the part may go on later.
     """
     deadline = anyio.current_time() + links.limits.whole_seconds
     idle = fresh = 0
@@ -86,7 +87,8 @@ async def _attempt(links: Links, link: str, part: Part, deadline: float, told: T
         elif response.status != _PARTIAL or not _fits(response, part.length, version):
             await run_sync(part.begin, None)
             raise Cut("The film cannot be continued from where it was, and begins anew.")
-        await _receive(response, part, None if version is None else version.size, links.limits.most_bytes, told)
+        size = None if version is None else version.size
+        await _receive(response, part, size, links.limits.most_bytes, told)
 
 
 async def _begun(response: Response, part: Part, most_bytes: int) -> Version | None:

@@ -2,10 +2,18 @@
 
 import json
 
+from runway_mcp.films.keeper import SavedFilm
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.contract.outputs import AssetDocument, AssetOutput, AssetsOutput, RunningOutput, Video
+from runway_mcp.server.contract.outputs import (
+    AssetDocument,
+    AssetOutput,
+    AssetsOutput,
+    RunningOutput,
+    SavedOutput,
+    Video,
+)
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 
@@ -52,6 +60,11 @@ def video(asset: Asset) -> Video:
         size_bytes=asset.size_bytes,
         preview_urls=list(asset.preview_urls) or None,
     )
+
+
+def saved_output(saved: SavedFilm) -> SavedOutput:
+    """Where a film lies on disk, as structured content."""
+    return SavedOutput(path=str(saved.path), size_bytes=saved.size)
 
 
 def asset_output(asset: Asset) -> AssetDocument:

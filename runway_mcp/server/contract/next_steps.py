@@ -65,6 +65,9 @@ EXTENDS = Behaviour(spends=True, waits="by_default", search=search_extendable)
 READS = Behaviour(spends=False, waits="on_request")
 """The behaviour of `get_task`."""
 
+KEEPS = Behaviour(spends=False)
+"""The behaviour of `save_film`."""
+
 LISTS = Behaviour(spends=False, search=search_account)
 """The behaviour of `list_assets`."""
 

@@ -17,6 +17,7 @@ from runway_mcp.server.contract.outputs import (
     LineageOutput,
     NextStep,
     QuoteOutput,
+    SaveOutput,
     TaskOutput,
 )
 from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
@@ -183,6 +184,15 @@ def failure_output(
 def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> AssetsOutput:
     """A failure of `list_assets`; `step` as in `failure_output`."""
     return AssetsOutput(
+        summary=first_sentence(failure.message),
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
+    )
+
+
+def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> SaveOutput:
+    """A failure of `save_film`; `step` as in `failure_output`."""
+    return SaveOutput(
         summary=first_sentence(failure.message),
         error=_error(failure),
         next_step=step or next_steps.after_failure(failure, asked),

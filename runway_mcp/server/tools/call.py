@@ -25,9 +25,10 @@ from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.failures import Failure, failure_of
 
 
-async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
-    """All tools on one page."""
-    return ListToolsResult(tools=list(TOOLS.values()))
+async def list_tools(ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
+    """All tools that the settings offer, on one page."""
+    settings = context_of(ctx).settings
+    return ListToolsResult(tools=[TOOLS[record.name] for record in RECORDS if record.offered(settings)])
 
 
 async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer:

@@ -9,8 +9,9 @@ from runway_mcp.server.tools.extend_video import EXTEND_VIDEO
 from runway_mcp.server.tools.get_task import GET_TASK
 from runway_mcp.server.tools.list_assets import LIST_ASSETS
 from runway_mcp.server.tools.record import ToolRecord
+from runway_mcp.server.tools.save_film import SAVE_FILM
 
-RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS)
+RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS, SAVE_FILM)
 """Every tool, in the order in which hosts list them."""
 
 INSTRUCTIONS = """\
@@ -34,6 +35,7 @@ _IN_SHORT: Schema = {
     "text_prompt": {"type": "string"},
     "seed": {"type": "integer"},
     "video": {"type": "object", "description": "This and all else as in extend_video."},
+    "saved": {"type": "object"},
     "lineage": {"type": "object"},
     "error": {"type": "object", "description": "As in extend_video."},
     "next_step": {"type": "object"},

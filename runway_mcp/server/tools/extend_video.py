@@ -17,6 +17,7 @@ from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, ear
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
+from runway_mcp.server.tools.saving import with_saved
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
@@ -226,7 +227,8 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     await note_end(call.context, task)
     balance = submitted.task.features
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
-    return await answer_task(call, output)
+    waiting = None if at_once else deadline
+    return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
 
 
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."

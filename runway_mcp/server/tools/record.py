@@ -11,12 +11,18 @@ from runway_mcp.server.contract.next_steps import Behaviour
 from runway_mcp.server.contract.outputs import NextStep, Output
 from runway_mcp.server.protocol_tasks import TaskState
 from runway_mcp.server.tools.running_call import Call
+from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 
 Answer = CallToolResult | TaskState | InputRequiredResult
 """What a call returns: a result, a protocol task, or a question to the user."""
 
 _Takes = TypeVar("_Takes", bound=Arguments)
+
+
+def always(_settings: Settings) -> bool:
+    """Whether a tool is offered whatever the settings are: it is."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,8 @@ class ToolRecord(Generic[_Takes]):
     `description` says what the tool does, when to use it or another one, its effects, and what to call next; it
     repeats nothing that the schemas say. `in_full` writes out the parts of the output schema that results share: one
     tool does it for all, since all definitions take up a model's context at once. `meta` is for hosts, and no model
-    sees it. `run` may raise `Failure` and `RunwayError`; `fail` makes the result of a failure, with the next step if
-    that is known.
+    sees it. `offered` says under which settings it is listed; elsewhere a call of it says what to set. `run` may
+    raise `Failure` and `RunwayError`; `fail` makes the result of a failure, with the next step if that is known.
     """
 
     name: str
@@ -41,5 +47,6 @@ class ToolRecord(Generic[_Takes]):
     read_only: bool = True
     destructive: bool = False
     idempotent: bool = True
+    offered: Callable[[Settings], bool] = always
     in_full: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
