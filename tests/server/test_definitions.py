@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mcp_types import ToolAnnotations
 
 from runway_mcp.server.prompts import PROMPTS
-from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, RECORDS, TOOLS, tools_table
+from runway_mcp.settings import Settings
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, check_snapshot
+
+LISTED_WHEREVER = [record.name for record in RECORDS if record.offered(Settings(data_dir=Path(), save="never"))]
+HINTS = ToolAnnotations()
 
 OTHERS = ("instructions", "prompts", "resource_templates")
 
@@ -39,6 +44,7 @@ SOURCES = {
     "offset": "next_offset",
     "limit": "Most assets",
     "email": "an error names them",
+    "name": "you choose",
 }
 
 
@@ -116,11 +122,11 @@ def test_every_tool_has_a_title_and_says_all_four_hints(name: str) -> None:
     tool = TOOLS[name]
     hints = tool.annotations
     assert hints is not None
-    spends = name == "extend_video"
+    reads = name in ("get_task", "list_assets")
 
     assert re.fullmatch(r"[a-z]+_[a-z]+", name)
     assert tool.title
-    assert (hints.read_only_hint, hints.destructive_hint) == (not spends, False)
+    assert (hints.read_only_hint, hints.destructive_hint) == (reads, False)
     assert (hints.idempotent_hint, hints.open_world_hint) == (True, True)
 
 
@@ -143,8 +149,14 @@ def test_a_description_says_when_to_use_it_what_else_there_is_and_what_it_does_t
     assert when.startswith("Use it ")
     assert 3 <= len(others) + 2 <= 6
     assert len(description) < 800
-    assert all(other in description for other in TOOLS if other != name)
-    assert any(each.startswith(("Free, and changes nothing", "Spends credits")) for each in others)
+    assert name not in LISTED_WHEREVER or all(other in description for other in LISTED_WHEREVER if other != name)
+    assert any(each.startswith(("Free, and", "Spends credits")) for each in others)
+    assert ("Free, and changes nothing" in description) is bool((TOOLS[name].annotations or HINTS).read_only_hint)
+
+
+def test_no_tool_that_is_always_listed_names_one_that_is_not() -> None:
+    for name in LISTED_WHEREVER:
+        assert not [other for other in TOOLS if other not in LISTED_WHEREVER and other in (TOOLS[name].description or "")]
 
 
 def test_the_tool_that_spends_says_so() -> None:

@@ -22,7 +22,8 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 4. If a call times out, make the same call again; if it fails, follow next_step. The same request, whatever its wait, \
 is charged once, for good: repeated whenever, it returns the same film; for another take give another seed.
 5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (get_task).
-6. Links to films die within two days; get_task gives fresh ones."""
+6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
+disk."""
 """The server's instructions to a model."""
 
 
