@@ -53,6 +53,10 @@ _REMEMBERED = 1000
 _FOR_GOOD = (NoFilm, TooLarge, RefusedLink)
 
 
+class FilmGone(DeadLink):  # noqa: N818  the name says what happened
+    """Runway has no link to the film any more: it was deleted there."""
+
+
 @dataclass(frozen=True)
 class SavedFilm:
     """A film on disk: its id, where it lies, and its length in bytes."""
@@ -211,6 +215,7 @@ class Keeper:
                         name=wanted.name,
                         fresh_link=fresh_link,
                         told=keeping.advance,
+                        tells_film=wanted.tells_film,
                     )
             except KeptElsewhere:
                 if anyio.current_time() >= until:
@@ -220,15 +225,15 @@ class Keeper:
                 return SavedFilm(wanted.asset_id, kept.path, kept.size)
 
     async def _fresh_link(self, asset_id: str) -> str:
-        """A link to the film as Runway gives it now; raises `DeadLink` or `Unreachable`."""
+        """A link to the film as Runway gives it now; raises `FilmGone` or `Unreachable`."""
         try:
             asset = await self._client.asset(asset_id, patience=_LINK_SECONDS)
         except NotFound as error:
-            raise DeadLink("Runway does not know this film any more, so there is no link to it.") from error
+            raise FilmGone("Runway does not know this film any more, so there is no link to it.") from error
         except RunwayError as error:
             raise Unreachable(f"No fresh link to the film could be had: {error.message}") from error
         if not asset.url:
-            raise DeadLink("Runway names no link to this film.")
+            raise FilmGone("Runway names no link to this film.")
         return asset.url
 
     async def _note(

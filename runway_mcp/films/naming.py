@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from runway_mcp.media.files.names import film_name, given_name
+from runway_mcp.media.files.names import film_name, given_name, short_id
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.intents import Intent
 
@@ -22,6 +22,11 @@ class Wanted:
     caller: str
     name: str
     link: str | None = None
+
+    @property
+    def tells_film(self) -> bool:
+        """Whether the name has the film's id in it, as names have that were made here."""
+        return self.name.endswith(f"_{short_id(self.asset_id)}.mp4")
 
 
 def own_film(task: Task, intent: Intent) -> Wanted | None:

@@ -46,12 +46,14 @@ async def keep(
     free: Free = disk_free,
     pause: Pause = anyio.sleep,
     told: Told = tell_nobody,
+    tells_film: bool = True,
 ) -> Kept:
     """Keeps the film behind a link in a folder, which is made if it is not there.
 
     `key` names the film in every process (its asset's id): with it a part that was begun goes on. `name` comes from
     `film_name` or `given_name`; where another film has it, it gets a number. The same film under that name is told and
-    not written again. The file is on the disk when this returns; `told` is
+    not written again; `tells_film` says that the name has the film's id in it, so that a file of that name and length
+    is believed to be it, without which every byte is compared. The file is on the disk when this returns; `told` is
     called as its bytes come. Raises the errors of `media.errors`; a part that can
     go on stays, every other is removed.
     """
@@ -60,7 +62,7 @@ async def keep(
     async with AsyncExitStack() as stack:
         opened = await run_sync(_opened, folder, free)
         stack.push_async_callback(_shielded, opened.close)
-        there = await _already_there(links, link, opened, name, fresh_link)
+        there = await _already_there(links, link, opened, name, fresh_link) if tells_film else None
         if there is not None:
             await run_sync(_cleared, opened, key)
             return there

@@ -2,10 +2,9 @@
 
 import anyio
 
-from runway_mcp.films.keeper import Keeper, Keeping, SavedFilm
+from runway_mcp.films.keeper import FilmGone, Keeper, Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted, own_film
 from runway_mcp.media.errors import (
-    DeadLink,
     DiskFull,
     FolderRefused,
     KeptElsewhere,
@@ -36,7 +35,7 @@ _KINDS: tuple[tuple[type[MediaError], str, str], ...] = (
     (TooLarge, "invalid_request", ""),
     (RefusedLink, "unexpected_response", ""),
     (NoFilm, "unexpected_response", ""),
-    (DeadLink, "not_found", ""),
+    (FilmGone, "not_found", ""),
     (KeptElsewhere, "unavailable", "Make the same call again in a moment."),
 )
 
