@@ -7,6 +7,7 @@ from mcp_types import CallToolResult
 
 from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
+from runway_mcp.server.contract.picture_results import picture_failure
 from runway_mcp.server.contract.task_results import assets_failure, failure_output, with_day
 from runway_mcp.server.contract.tool_results import assets_result, task_result
 from runway_mcp.server.tools.running_call import Call
@@ -27,6 +28,11 @@ async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
 async def fail_task(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a call about a task; `step` replaces the next call that its kind would give."""
     return await answer_task(call, failure_output(await _own(call, failure), call.asked, step=step))
+
+
+async def fail_picture(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of a look at a film, as text alone; `step` as in `fail_task`."""
+    return picture_failure(_remarked(call, failure_output(await _own(call, failure), call.asked, step=step)))
 
 
 async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
