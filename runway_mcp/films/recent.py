@@ -1,4 +1,4 @@
-"""What was read lately, kept for a while: a finished film and its chain stay as they are, so no second read is needed."""
+"""What was read lately, kept for a while: a finished film and its chain stay as they are, so one read is enough."""
 
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar

@@ -32,7 +32,8 @@ _DESCRIPTION = (
     "per added second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, "
     "which also tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). "
     "Prompts are moderated; a generation takes one to five minutes; if it is not ready in time the result holds its "
-    "taskId for get_task. The same request is charged once: repeated, it returns the same film; another take needs another seed."
+    "taskId for get_task. The same request is charged once: repeated, it returns the same film; another take needs "
+    "another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
