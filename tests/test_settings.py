@@ -5,7 +5,6 @@ from pydantic import SecretStr, ValidationError
 
 from runway_mcp.settings import Settings, SettingsError, films_folder, is_loopback, settings_table, variables
 
-
 DECIDED_LATER = ("data_dir", "save", "save_dir")
 """Fields whose default depends on the machine, or on the transport, and is told in words."""
 

@@ -53,7 +53,7 @@ _REMEMBERED = 1000
 _FOR_GOOD = (NoFilm, TooLarge, RefusedLink)
 
 
-class FilmGone(DeadLink):  # noqa: N818  the name says what happened
+class FilmGone(DeadLink):
     """Runway has no link to the film any more: it was deleted there."""
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter
 
+from runway_mcp.films.chains import Clip, Seams
+from runway_mcp.films.recent import Recent
 from runway_mcp.media.errors import require_media
 from runway_mcp.media.fetch.addresses import is_loopback
 from runway_mcp.media.fetch.client import Links, open_links
@@ -26,13 +28,15 @@ class Films:
 
     `links` fetches what lies behind signed links; `pictures` is the folder of the pictures that are kept; `decoding`
     limits how many films are decoded at once. `require` returns where films can be decoded and raises `MediaMissing`
-    elsewhere.
+    elsewhere. `clips` and `seams` are what was read of them lately.
     """
 
     links: Links
     pictures: Path
     decoding: CapacityLimiter
     require: Callable[[], None] = require_media
+    clips: Recent[Clip] = field(default_factory=Recent[Clip])
+    seams: Recent[Seams] = field(default_factory=Recent[Seams])
 
 
 @asynccontextmanager

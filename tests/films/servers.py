@@ -36,13 +36,14 @@ class Kept:
 
 def film_world(**fields: Any) -> World:
     """A world whose tasks take a third of a second and whose films decode."""
-    return small_world(**{"pace": 0.3, "films": SmallFilms(), **fields})
+    given: dict[str, Any] = {"pace": 0.3, "films": SmallFilms(), **fields}
+    return small_world(**given)
 
 
 @asynccontextmanager
 async def keeping_server(folder: Path, world: World, **fields: Any) -> AsyncGenerator[Kept]:
     """A server over the world, for a minute at most; `fields` are its settings, and `transport` and `free`."""
-    given = {"save": "own", "save_dir": folder / FILMS, "poll_seconds": 0.05, **fields}
+    given: dict[str, Any] = {"save": "own", "save_dir": folder / FILMS, "poll_seconds": 0.05, **fields}
     async with (
         running(world) as url,
         open_server(world, folder / DATA, url=url, now=time.time, within=LIMIT, **given) as server,

@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.films.keeper import SavedFilm
+from runway_mcp.films.keeper import Keeping, SavedFilm
+from runway_mcp.films.naming import Wanted
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.link_faults import LinkFault
@@ -14,8 +15,8 @@ from runway_mcp.simulator.world import World
 from tests.films.servers import film_world, keeping_server, until
 from tests.kit.client import ToolClient, structured, text
 from tests.kit.films import SmallFilms
-from tests.media.boxes import film as boxes
 from tests.kit.protocol_tasks import TakesTasks
+from tests.media.boxes import film as boxes
 
 DUNES = "over the dunes"
 
@@ -135,7 +136,6 @@ async def test_a_film_that_was_deleted_at_runway_is_told_with_its_file(tmp_path:
         twin = await client.call("extend_video", assetId=world.asset_id(client.clip), text_prompt=DUNES)
 
         data = structured(twin)
-        print(data)
         assert (data["error"]["kind"], data["error"]["charged"]) == ("not_found", "yes")
         assert data["saved"] == first["saved"]
         assert Path(data["saved"]["path"]).name in kept.names
@@ -259,12 +259,15 @@ async def test_a_start_takes_up_a_film_that_ended_when_nobody_could_keep_it(tmp_
         await until(lambda: any(name.endswith(".mp4") for name in kept.names))
         keeper = kept.server.context.keeper
         assert keeper is not None
-        await until_saved(keeper.place, first["video"]["assetId"])
+        keeping = await keeper.begin(Wanted(first["video"]["assetId"], "", kept.names[0]))
+        await keeping.wait(deadline=anyio.current_time() + 10, tell=quiet)
+
+        assert isinstance(keeping.outcome, SavedFilm)
+        assert len(kept.names) == 1
 
 
-async def until_saved(place: Any, asset_id: str) -> None:
-    while not isinstance(await place(asset_id, ""), SavedFilm):
-        await anyio.sleep(0.01)
+async def quiet(_: Keeping) -> None:
+    """Nobody is told."""
 
 
 async def test_the_films_of_one_burst_are_kept_each_once(tmp_path: Path) -> None:

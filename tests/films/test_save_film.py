@@ -7,6 +7,7 @@ import pytest
 
 from runway_mcp.simulator.builders import add_image, add_upload
 from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.records import Asset
 from tests.films.servers import film_world, keeping_server
@@ -78,8 +79,10 @@ async def test_another_name_adds_a_copy_and_the_same_one_none(tmp_path: Path, mo
 
 
 async def test_two_films_of_one_given_name_lie_side_by_side(tmp_path: Path, mode: str) -> None:
-    async with keeping_server(tmp_path, film_world(clips=2)) as kept, kept.server.client(mode) as client:
-        one, other = client.world.assets[:2]
+    world = film_world(clips=2)
+    one, other = world.assets[:2]
+    other.film = Film(scene=7)
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
         paths = [(await save(client, each, name="beach"))["saved"]["path"] for each in (one, other, one)]
 
         assert [Path(path).name for path in paths] == ["beach.mp4", "beach-2.mp4", "beach.mp4"]
@@ -108,6 +111,10 @@ async def test_an_own_film_is_told_as_it_was_kept_whatever_names_it(tmp_path: Pa
         again = await client.data("save_film", assetId=made["taskId"])
         assert again["saved"] == made["saved"]
         assert len(kept.names) == 1
+
+
+def no_room(_: Path) -> int:
+    return 10
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -178,7 +185,7 @@ async def test_what_cannot_be_saved_is_an_error_of_its_kind_and_charged_nothing(
 
 async def test_a_full_disk_is_not_configured_and_says_what_to_set(tmp_path: Path, mode: str) -> None:
     async with (
-        keeping_server(tmp_path, film_world(), free=lambda _: 10) as kept,
+        keeping_server(tmp_path, film_world(), free=no_room) as kept,
         kept.server.client(mode) as client,
     ):
         data = await save(client, client.clip)

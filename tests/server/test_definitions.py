@@ -156,7 +156,9 @@ def test_a_description_says_when_to_use_it_what_else_there_is_and_what_it_does_t
 
 def test_no_tool_that_is_always_listed_names_one_that_is_not() -> None:
     for name in LISTED_WHEREVER:
-        assert not [other for other in TOOLS if other not in LISTED_WHEREVER and other in (TOOLS[name].description or "")]
+        assert not [
+            other for other in TOOLS if other not in LISTED_WHEREVER and other in (TOOLS[name].description or "")
+        ]
 
 
 def test_the_tool_that_spends_says_so() -> None:

@@ -93,7 +93,7 @@ def assets_text(output: AssetsOutput) -> str:
 
 def _task_lines(output: TaskOutput) -> Iterator[str]:
     """The lines of a task; an id that the next call shows is not repeated, since ids are long."""
-    step = list(_next_lines(output.next_step))
+    step = list(next_lines(output.next_step))
     yield output.summary
     yield from _error_lines(output.error, output.summary)
     if output.task_id and output.task_id not in "".join(step):
@@ -117,7 +117,7 @@ def _save_lines(output: SaveOutput) -> Iterator[str]:
     yield from _saved_lines(output.saved)
     if output.video is not None:
         yield from _video_lines(output.video)
-    yield from _next_lines(output.next_step)
+    yield from next_lines(output.next_step)
 
 
 def _saved_lines(saved: SavedOutput | None) -> Iterator[str]:
@@ -200,7 +200,7 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
         yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
-    yield from _next_lines(output.next_step)
+    yield from next_lines(output.next_step)
 
 
 def _asset_lines(asset: AssetOutput) -> Iterator[str]:
@@ -249,7 +249,7 @@ def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
     yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 
-def _next_lines(step: NextStep | None) -> Iterator[str]:
+def next_lines(step: NextStep | None) -> Iterator[str]:
     """The next call with every argument in full, since models make it as printed."""
     if step is not None:
         yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"

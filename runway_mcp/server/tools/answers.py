@@ -9,6 +9,7 @@ from runway_mcp.films.keeper import SavedFilm
 from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
+from runway_mcp.server.contract.picture_results import picture_failure
 from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure, with_day
 from runway_mcp.server.contract.tool_results import assets_result, save_result, task_result
 from runway_mcp.server.tools.running_call import Call
@@ -40,6 +41,11 @@ async def _with_file(call: Call, output: TaskOutput, intent: Intent | None) -> T
         return output
     place = await keeper.place(intent.film.asset_id, caller)
     return output.model_copy(update={"saved": saved_output(place)}) if isinstance(place, SavedFilm) else output
+
+
+async def fail_picture(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of a look at a film, as text alone; `step` as in `fail_task`."""
+    return picture_failure(_remarked(call, failure_output(await _own(call, failure), call.asked, step=step)))
 
 
 async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:

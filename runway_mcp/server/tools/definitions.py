@@ -10,8 +10,9 @@ from runway_mcp.server.tools.get_task import GET_TASK
 from runway_mcp.server.tools.list_assets import LIST_ASSETS
 from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.tools.save_film import SAVE_FILM
+from runway_mcp.server.tools.view_film import VIEW_FILM
 
-RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS, SAVE_FILM)
+RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS, VIEW_FILM, SAVE_FILM)
 """Every tool, in the order in which hosts list them."""
 
 INSTRUCTIONS = """\
@@ -21,7 +22,8 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
 4. If a call times out, make the same call again; if it fails, follow next_step. The same request, whatever its wait, \
 is charged once, for good: repeated whenever, it returns the same film; for another take give another seed.
-5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (get_task).
+5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
+of the prompt before (get_task).
 6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
 disk."""
 """The server's instructions to a model."""

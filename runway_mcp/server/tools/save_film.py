@@ -28,8 +28,8 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
-    "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a clip "
-    "from list_assets, a copy under another name, or a film whose file was moved; films of extend_video are saved "
+    "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
+    "clip of list_assets, a copy under another name, or a film whose file was moved; films of extend_video are saved "
     "anyway. Free, and replaces no file; the same call gives the same file, and goes on where time ran out."
 )
 

@@ -1,0 +1,79 @@
+"""The tool `view_film`: a picture of a clip as an image and a text, without structured content."""
+
+from typing import Annotated
+
+import anyio
+from pydantic import Field
+
+from runway_mcp.films.chains import Seams
+from runway_mcp.films.looking import Show, View
+from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
+from runway_mcp.server.contract.next_steps import LOOKS
+from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.server.contract.picture_results import picture_result
+from runway_mcp.server.looks import clip_named, look, require_pictures, seams_for
+from runway_mcp.server.tools.answers import fail_picture
+from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.running_call import Call
+
+_DESCRIPTION = (
+    "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use it "
+    "before you write a text_prompt for extend_video, which goes on from the last frame, and to check a film of "
+    "get_task or list_assets. Free, and changes nothing."
+)
+
+# The least time that a look gets, in seconds, however early the host ends calls.
+_LEAST_SECONDS = 10.0
+
+
+class ViewFilm(Arguments):
+    """The arguments of `view_film`."""
+
+    asset_id: Annotated[
+        Reference, Field(alias="assetId", description="Video to see, named as in extend_video (list_assets has them).")
+    ]
+    show: Annotated[Show, Field(description="One frame, or a strip of eight with the seams.")] = "last_frame"
+    at_seconds: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="Show the frame at this second, from 0. Default: as show says."),
+    ] = None
+
+
+async def view_film(call: Call, arguments: ViewFilm) -> Answer:
+    """The picture; raises `InvalidArguments`, `Failure` and `RunwayError`."""
+    deadline = call.arrived + max(call.default_wait, _LEAST_SECONDS)
+    second = _second(call, arguments)
+    context = call.context
+    require_pictures(context)
+    await call.progress.say("looking at the film")
+    clip = await clip_named(context, arguments.asset_id)
+    seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
+    view = View(arguments.show, second, seams.seconds)
+    picture = await look(context, clip, view, seconds=deadline - anyio.current_time())
+    return picture_result(clip, view, picture, seams, note=call.note)
+
+
+def _second(call: Call, arguments: ViewFilm) -> float | None:
+    """The second that was asked for; a 0 beside a `show` counts as filled in by the host."""
+    second, given = arguments.at_seconds, call.asked.arguments
+    if not second and "show" in given:
+        return None
+    if second is not None and arguments.show != "last_frame":
+        kept = {name: value for name, value in given.items() if name != "show"}
+        step = NextStep(tool=VIEW_FILM.name, arguments=kept, reason=f"Shows the frame at {second:g} s.")
+        message = f"at_seconds shows one frame, and show asks for {arguments.show}: leave one of them out."
+        raise InvalidArguments(message, step)
+    return second
+
+
+VIEW_FILM = ToolRecord(
+    name="view_film",
+    title="Look at a Runway video",
+    description=_DESCRIPTION,
+    arguments=ViewFilm,
+    output=None,
+    behaviour=LOOKS,
+    run=view_film,
+    fail=fail_picture,
+)
+"""The tool that shows films."""
