@@ -7,6 +7,7 @@ from a worker thread where an event loop runs.
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ State = Literal["begun", "kept", "refused"]
 """Where the keeping of a film stands; `refused` is for good, unless it is wished for again."""
 
 _SUFFIX = ".json"
+_PLAIN: Final = re.compile(r"[0-9a-z-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def begun_records(data_dir: Path) -> list[Record]:
 
 def _folder_of(data_dir: Path, asset_id: str) -> Path:
     uuid = uuid_of(asset_id)
-    plain = uuid if uuid.replace("-", "").isalnum() and uuid.isascii() else hashlib.sha256(uuid.encode()).hexdigest()
-    return data_dir / FOLDER / plain
+    name = uuid if _PLAIN.fullmatch(uuid) else hashlib.sha256(uuid.encode()).hexdigest()
+    return data_dir / FOLDER / name
 
 
 def _file_of(data_dir: Path, record: Record) -> Path:
