@@ -39,6 +39,8 @@ SOURCES = {
     "offset": "next_offset",
     "limit": "Most assets",
     "email": "an error names them",
+    "show": "strip",
+    "at_seconds": "at this second",
 }
 
 
@@ -182,7 +184,7 @@ def test_schemas_are_flat_and_know_neither_null_nor_enums_of_integers_nor_what_e
     assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs"} & set(map(str, values(tool.input_schema)))
     assert all(schema["type"] not in ("object", "array") for _, _, schema in list(arguments()))
     assert not {None, "null"} & {each for each in values(wire(name)) if each is None or isinstance(each, str)}
-    assert (tool.output_schema or {})["required"] == ["summary"]
+    assert tool.output_schema is None or tool.output_schema["required"] == ["summary"]
 
 
 @pytest.mark.parametrize(("about", "text"), list(texts()))

@@ -1,6 +1,5 @@
 """A look at a film: one picture and one text in every host, whatever names the clip, and every failure in words."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,24 +162,27 @@ async def test_a_link_that_has_died_is_replaced_by_a_fresh_one(tmp_path: Path) -
         assert world.requests["GET /assets/{id}"] == 2
 
 
-@pytest.mark.parametrize(
-    "named",
-    [
-        lambda world: world.asset_id(world.assets[0]),
-        lambda world: world.task_id(world.assets[0].task),
-        lambda world: world.assets[0].uuid,
-        lambda world: f"runway://assets/{world.asset_id(world.assets[0])}",
-        lambda world: f"runway://assets/{quote(world.asset_id(world.assets[0]), safe='')}/frames/last",
-        lambda world: f"runway://tasks/{world.task_id(world.assets[0].task)}",
-        lambda world: f"{world.origin}/files/{world.assets[0].uuid}.mp4?_jwt=dead",
-        lambda world: world.assets[0].name,
-    ],
-    ids=["assetId", "taskId", "uuid", "uri", "encoded uri", "task uri", "link", "name"],
-)
-async def test_whatever_names_a_clip_shows_it(tmp_path: Path, named: Callable[[World], str]) -> None:
+def names_of(world: World) -> dict[str, str]:
+    """Everything that names the first clip of a world."""
+    clip, asset_id = world.assets[0], clip_of(world)
+    assert clip.task is not None
+    return {
+        "assetId": asset_id,
+        "taskId": world.task_id(clip.task),
+        "uuid": clip.uuid,
+        "URI": f"runway://assets/{asset_id}",
+        "encoded URI of a picture": f"runway://assets/{quote(asset_id, safe='')}/frames/last",
+        "URI of its task": f"runway://tasks/{world.task_id(clip.task)}",
+        "link": f"{world.origin}/files/{clip.uuid}.mp4?_jwt=dead",
+        "name": clip.name,
+    }
+
+
+@pytest.mark.parametrize("kind", names_of(small_world()))
+async def test_whatever_names_a_clip_shows_it(tmp_path: Path, kind: str) -> None:
     world = grey_world(tmp_path)
     async with films_client(world, tmp_path, "auto") as client:
-        _, told = seen(await client.call("view_film", assetId=named(world)))
+        _, told = seen(await client.call("view_film", assetId=names_of(world)[kind]))
 
         assert f'{NEXT}"assetId": "{clip_of(world)}"' in told
 
@@ -198,19 +200,19 @@ async def test_a_film_whose_asset_is_gone_is_seen_by_its_task(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("add", "why"),
+    ("made", "why"),
     [
-        (lambda world: add_upload(world), "it was uploaded"),
-        (lambda world: add_video(world, model="gen4"), "it was made by gen4"),
-        (lambda world: add_video(world, extended=3), "it was extended 3 times"),
+        (None, "it was uploaded"),
+        ({"model": "gen4"}, "it was made by gen4"),
+        ({"extended": 3}, "it was extended 3 times"),
     ],
     ids=["upload", "Gen-4", "complete"],
 )
 async def test_what_cannot_be_extended_is_shown_as_any_and_says_why(
-    tmp_path: Path, add: Callable[[World], Any], why: str
+    tmp_path: Path, made: dict[str, Any] | None, why: str
 ) -> None:
     world = small_world(clips=0)
-    clip = add(world)
+    clip = add_upload(world) if made is None else add_video(world, **made)
     give(clip, tmp_path, 16, 235)
     async with films_client(world, tmp_path, "auto") as client:
         _, told = seen(await client.call("view_film", assetId=world.asset_id(clip)))
@@ -392,5 +394,3 @@ async def test_every_picture_of_a_painted_film_of_forty_seconds_is_small(tmp_pat
             assert max(picture.size) == (1568 if show == "strip" else 768) or show == "strip"
         assert "Extensions begin at 10 s, 20 s, 30 s, marked by white lines." in told
         assert ", 39.96 s." in told
-
-

@@ -32,10 +32,16 @@ class ViewFilm(Arguments):
     asset_id: Annotated[
         Reference, Field(alias="assetId", description="Video to see, named as in extend_video (list_assets has them).")
     ]
-    show: Annotated[Show, Field(description="One frame, or a strip of eight with the seams.")] = "last_frame"
+    show: Annotated[
+        Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")
+    ] = "last_frame"
     at_seconds: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="Show the frame at this second, from 0. Default: as show says."),
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="Seconds from the start, 0 or more: the frame at this second. Default: as show says.",
+        ),
     ] = None
 
 
