@@ -8,15 +8,18 @@ from urllib.parse import quote
 import pytest
 from mcp_types import ImageContent, TextContent
 
+from runway_mcp.films.looking import View
 from runway_mcp.media.errors import HOW_TO_INSTALL, MediaMissing
 from runway_mcp.server.app import create_server
+from runway_mcp.server.looks import clip_named, look
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
+from runway_mcp.tasks.failures import Failure
 from tests.kit.client import ToolClient, text
-from tests.kit.server import InProcessServer, open_client, settings
+from tests.kit.server import InProcessServer, open_client, open_server, settings
 from tests.kit.upstream import Upstream, extended_clips, virtual_world
 from tests.server.pictures import brightness, films_client, give, grey_world, seen
 
@@ -336,6 +339,19 @@ async def test_a_link_host_that_is_away_is_asked_again_later(tmp_path: Path) -> 
         assert "Error: unavailable. Charged: no. You may repeat the same call later." in told
         assert f'Next: view_film {{"assetId": "{clip}"}}.' in told
         seen(await client.call("view_film", assetId=clip))
+
+
+async def test_a_look_that_took_too_long_goes_on_for_the_next_one(tmp_path: Path) -> None:
+    world = grey_world(tmp_path)
+    async with running(world) as url, open_server(world, tmp_path / "data", url=url) as server:
+        clip = await clip_named(server.context, clip_of(world))
+        world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.05))
+        with pytest.raises(Failure, match="in time"):
+            await look(server.context, clip, View(), seconds=0.2)
+        assert not world.link_faults
+        world.link_faults.append(LinkFault("status", times=None))
+
+        assert (await look(server.context, clip, View(), seconds=30)).width == 64
 
 
 async def test_a_clip_whose_maker_cannot_be_read_is_shown_and_read_again_at_the_next_look(tmp_path: Path) -> None:
