@@ -173,7 +173,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
 
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
-    from runway_mcp.server.transport.security import refusal_to_listen
+    from runway_mcp.server.transport.security import OneToken, refusal_to_listen
     from runway_mcp.server.transport.serving import bind, serve_app, url_of
 
     host: str = arguments.host or "127.0.0.1"
@@ -188,7 +188,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     app = create_app(
         create_server(settings),
         transport=arguments.transport,
-        access_token=settings.access_token,
+        verifier=OneToken(settings.access_token) if settings.access_token else None,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
     )

@@ -1,4 +1,4 @@
-"""Starts an installed `useapi-runway-mcp` without its extras, and asks it for its tools in both protocol eras.
+"""Starts an installed `useapi-runway-mcp` without its extras, and asks it for its tools and its page in both eras.
 
 To be run by the Python of the same environment: `python scripts/wheel_smoke.py path/to/useapi-runway-mcp`.
 """
@@ -16,9 +16,14 @@ TOOLS = {"extend_video", "get_task", "list_assets"}
 
 
 async def tools(command: str, mode: Literal["legacy", "auto"]) -> set[str]:
-    """The names of the tools that the program lists to a client of one era."""
+    """The names of the tools that the program lists to a client of one era; exits if their page is missing."""
     async with Client(StdioServerParameters(command=command), mode=mode) as client:
-        return {tool.name for tool in (await client.list_tools()).tools}
+        listed = (await client.list_tools()).tools
+        for page in {tool.meta["ui"]["resourceUri"] for tool in listed if tool.meta and "ui" in tool.meta}:
+            (contents,) = (await client.read_resource(page)).contents
+            if "<main" not in getattr(contents, "text", ""):
+                sys.exit(f"{page} holds no page")
+        return {tool.name for tool in listed}
 
 
 def main(command: str) -> int:

@@ -7,8 +7,8 @@ from anyio import CapacityLimiter
 
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.media.errors import MediaMissing, UnreadableFilm
-from runway_mcp.media.measures import Film, read_film
-from runway_mcp.media.strip import save_strip
+from runway_mcp.media.pictures.measures import Film, read_film
+from runway_mcp.media.pictures.strip import save_strip
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 

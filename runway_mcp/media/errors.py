@@ -1,7 +1,11 @@
-"""What goes wrong with films: one error for every film that cannot be read, one for a missing extra."""
+"""The errors of film files: of fetching, of keeping, of reading pictures, of joining, and of a missing extra.
+
+Each has a plain message for the user, and none holds a link.
+"""
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Final
 
 HOW_TO_INSTALL = (
     "Pictures of films need the extra `media`: pip install 'useapi-runway-mcp[media]', "
@@ -28,3 +32,71 @@ def require_media(*, find: Callable[[str], object] = find_spec) -> None:
     """Returns where films can be decoded; raises `MediaMissing` elsewhere."""
     if find("av") is None or find("PIL") is None:
         raise MediaMissing
+
+
+class MediaError(Exception):
+    """A film could not be fetched or kept."""
+
+
+class LinkError(MediaError):
+    """The film could not be fetched."""
+
+
+class DeadLink(LinkError):  # noqa: N818  the name says what it is
+    """The link no longer leads to its file: expired, refused or gone. A fresh link helps."""
+
+
+class RefusedLink(LinkError):  # noqa: N818  likewise
+    """The link, or where it redirects to, is not one that is followed; nothing was sent to it."""
+
+
+class RefusedAddress(RefusedLink):
+    """The host of the link lies at an address that is not public; nothing was sent to it."""
+
+
+class Unreachable(LinkError):  # noqa: N818  likewise
+    """The host could not be reached, or would not answer now. A later try may help."""
+
+
+class Cut(LinkError):  # noqa: N818  likewise
+    """The transfer broke off, fell silent or took too long. What was written goes on at the next try."""
+
+
+class Changed(LinkError):  # noqa: N818  likewise
+    """The file behind the link became another one while it was read."""
+
+
+class RangesRefused(LinkError):  # noqa: N818  likewise
+    """The host serves the file only as a whole."""
+
+
+class TooLarge(LinkError):  # noqa: N818  likewise
+    """The file is larger than what is taken."""
+
+
+class NoFilm(LinkError):  # noqa: N818  likewise
+    """What came is no film, or not a whole one."""
+
+
+class KeepingError(MediaError):
+    """The film could not be written."""
+
+
+class NoRoom(KeepingError):  # noqa: N818  likewise
+    """The disk has too little room to begin."""
+
+
+class DiskFull(KeepingError):  # noqa: N818  likewise
+    """The disk, or the user's share of it, became full; the part was removed."""
+
+
+class FolderRefused(KeepingError):  # noqa: N818  likewise
+    """The folder cannot be written, or something that is no film of ours stands in the way."""
+
+
+class KeptElsewhere(KeepingError):  # noqa: N818  likewise
+    """Another process, or another call, is keeping the same film at this moment."""
+
+
+RESUMABLE: Final = (Cut, DeadLink, Unreachable)
+"""After these a part that can be resumed stays on disk."""

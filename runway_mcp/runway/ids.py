@@ -15,6 +15,7 @@ MAX_LENGTH = 512
 # RFC 3986 `pchar` without percent-encoding: the characters that every HTTP client leaves alone in a path segment.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _LONG = re.compile(r"user:[^-]+-runwayml:(?P<email>.+)-(?P<kind>task|asset):[0-9a-fA-F-]{36}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def checked_id(value: str, name: str) -> str:
@@ -44,6 +45,16 @@ def kind_of(long_id: str) -> Literal["task", "asset"] | None:
     if match is None:
         return None
     return "task" if match["kind"] == "task" else "asset"
+
+
+def task_beside(long_id: str, reference: str) -> str | None:
+    """The taskId that a reference may be: itself, or for a bare uuid one of the account of `long_id`; else None."""
+    if kind_of(reference) == "task":
+        return reference
+    kind = kind_of(long_id)
+    if kind is None or not _UUID.fullmatch(reference):
+        return None
+    return f"{long_id.rpartition(f'-{kind}:')[0]}-task:{reference.lower()}"
 
 
 def is_same(one: str, other: str) -> bool:

@@ -4,10 +4,9 @@ Input is read leniently: wrong types read as None, only `taskId` and `assetId` a
 `POST gen3/extend` documents. Signed links and callback addresses are kept out of `repr`, and so out of logs.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -58,7 +57,7 @@ TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 AssetId = Annotated[str, Field(min_length=1, description="assetId of the Gen-3 Alpha video to extend.")]
 TextPrompt = Annotated[str, Field(description="Describes the shot that follows: what moves, the camera, the light.")]
-Seconds = Annotated[Literal[5, 10], Field(description="Seconds to add to a Gen-3 Alpha video: 5 or 10.")]
+Seconds = Annotated[int, Field(ge=5, le=10, description="Seconds to add; the catalogue says which its model takes.")]
 Seed = Annotated[int, Field(ge=1, le=4294967294, description="Seed of the generation, 1 to 4294967294.")]
 ExploreMode = Annotated[
     bool, Field(description="Relaxed generation, free of credits; needs Runway's Unlimited plan, takes longer.")
@@ -79,19 +78,40 @@ MaxJobs = Annotated[
 ]
 
 
-class Submission(BaseModel, ABC):
+class Submission(BaseModel):
     """One paid request: the endpoint that takes it, and its body; refuses what the endpoint's documentation rules out.
 
-    A further endpoint is a further subclass; what submits, follows and reconciles it never asks which it is.
+    A further endpoint is a further subclass; what submits, follows and reconciles it never asks which it is. Fields
+    with a `validation_alias` have that name on the wire.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
 
     endpoint: str
+    seed: Seed | None = None
+    reply_url: ReplyUrl | None = Field(default=None, validation_alias="replyUrl", repr=False)
+    reply_ref: ReplyRef | None = Field(default=None, validation_alias="replyRef")
+    max_jobs: MaxJobs | None = Field(default=None, validation_alias="maxJobs")
 
-    @abstractmethod
     def body(self) -> dict[str, Any]:
         """The JSON body under wire names, without fields that were not given."""
+        return {wire: value for name, (wire, value) in self._fields().items() if name != "endpoint"}
+
+    def asked(self) -> dict[str, Any]:
+        """What makes it the same request: each given option by name, without its source and its seed.
+
+        How to be called back and how many may run at once say nothing of the film, nor does an option that is off.
+        """
+        return {name: value for name, (_, value) in self._fields().items() if name not in _INCIDENTAL and value}
+
+    def _fields(self) -> dict[str, tuple[str, Any]]:
+        """Each given field, those of the endpoint before those of all: its name on the wire, and its value."""
+        declared = sorted(type(self).model_fields.items(), key=lambda field: field[0] in Submission.model_fields)
+        told = {name: (str(field.validation_alias or name), getattr(self, name)) for name, field in declared}
+        return {name: (wire, value) for name, (wire, value) in told.items() if value is not None}
+
+
+_INCIDENTAL = frozenset({"endpoint", "asset_id", "seed", "reply_url", "reply_ref", "max_jobs"})
 
 
 class Extension(Submission):
@@ -101,25 +121,7 @@ class Extension(Submission):
     asset_id: AssetId = Field(validation_alias="assetId")
     text_prompt: TextPrompt | None = None
     seconds: Seconds | None = None
-    seed: Seed | None = None
     explore_mode: ExploreMode | None = Field(default=None, validation_alias="exploreMode")
-    reply_url: ReplyUrl | None = Field(default=None, validation_alias="replyUrl", repr=False)
-    reply_ref: ReplyRef | None = Field(default=None, validation_alias="replyRef")
-    max_jobs: MaxJobs | None = Field(default=None, validation_alias="maxJobs")
-
-    def body(self) -> dict[str, Any]:
-        """The JSON body under wire names, without fields that were not given."""
-        fields = {
-            "assetId": self.asset_id,
-            "text_prompt": self.text_prompt,
-            "seconds": self.seconds,
-            "seed": self.seed,
-            "exploreMode": self.explore_mode,
-            "replyUrl": self.reply_url,
-            "replyRef": self.reply_ref,
-            "maxJobs": self.max_jobs,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
 
 
 class TaskOptions(Record):

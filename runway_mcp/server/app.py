@@ -4,8 +4,9 @@ Building it reads and opens nothing. Without a token everything can be listed, a
 shared state belongs to the lifespan, because one process may serve through several copies of its server.
 """
 
+import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,11 +19,10 @@ from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilit
 from runway_mcp import __version__
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
-from runway_mcp.runway.models import Task
 from runway_mcp.server import protocol_tasks
 from runway_mcp.server.boundary import error_boundary
 from runway_mcp.server.completion import Completions
-from runway_mcp.server.context import ServerContext
+from runway_mcp.server.context import Lifespan, caller_of
 from runway_mcp.server.prompts import get_prompt, list_prompts
 from runway_mcp.server.resources.handlers import list_resources, list_templates, read_resource
 from runway_mcp.server.resources.subscribing import listen, send_updates, subscribe, unsubscribe
@@ -32,7 +32,7 @@ from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.service import TaskService, open_tasks
+from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.sqlite import SqliteStore
 
 LEDGER = "ledger.sqlite3"
@@ -41,7 +41,7 @@ LEDGER = "ledger.sqlite3"
 _FIXED = CacheHint(ttl_ms=300_000, scope="private")
 
 
-class _Server(Server[ServerContext]):
+class _Server(Server[Lifespan]):
     """The SDK's server, announcing exactly the notifications that it sends: changes of resources, in every era.
 
     The SDK would announce no list changes to clients of the 2025 protocols, and to later clients changes of tools and
@@ -67,18 +67,18 @@ class _Server(Server[ServerContext]):
 
 def create_server(
     settings: Settings, *, transport: Transport | None = None, now: Callable[[], float] = time.time
-) -> Server[ServerContext]:
+) -> Server[Lifespan]:
     """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds."""
 
     @asynccontextmanager
-    async def lifespan(_: Server[Any]) -> AsyncGenerator[ServerContext]:
+    async def lifespan(_: Server[Any]) -> AsyncGenerator[Lifespan]:
         subscriptions = Subscriptions()
         async with (
             _opened_service(settings, transport, now, subscriptions.changed) as service,
             anyio.create_task_group() as background,
         ):
             observers = Observers(service, background, unfinished=subscriptions.unfinished)
-            yield ServerContext(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds))
+            yield Lifespan(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds))
             background.cancel_scope.cancel()
 
     server = _Server(
@@ -106,8 +106,13 @@ def create_server(
     server.add_request_handler("tools/call", CallToolRequestParams, error_boundary(call_tool))
     server.add_notification_handler("notifications/initialized", NotificationParams, send_updates)
     protocol_tasks.install(server)
-    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
+    server.middleware.append(RequestStateBoundary(_sealed(), default_audience=server.name))
     return server
+
+
+def _sealed() -> RequestStateSecurity:
+    """State that clients carry between two requests, sealed by this process for the caller that it was made for."""
+    return RequestStateSecurity(keys=[secrets.token_bytes(32)], bind_principal=lambda ctx: caller_of(ctx) or None)
 
 
 @asynccontextmanager
@@ -115,7 +120,7 @@ async def _opened_service(
     settings: Settings,
     transport: Transport | None,
     now: Callable[[], float],
-    on_change: Callable[[Task], Awaitable[None]],
+    on_change: OnChange,
 ) -> AsyncGenerator[TaskService | None]:
     """The task service on an open client; None without a token."""
     if settings.token is None:

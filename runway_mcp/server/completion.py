@@ -5,6 +5,7 @@ Values for templates are ids alone, since they become part of a URI; values for 
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,8 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
-from runway_mcp.runway.models import Asset
-from runway_mcp.server.context import RequestContext
+from runway_mcp.runway.models import Asset, Task
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import KINDS, Kind, bare_id, template_of, templates_in_words, variable_of
 from runway_mcp.server.prompts import SECONDS, prompt_named
@@ -83,22 +84,25 @@ class Completions:
     """Serves a server's completion requests, each from one page of upstream's, which is kept for a while."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, _Page] = {}
-        # Concurrent requests of one kind share one read.
-        self._reading = {name: anyio.Lock() for name in _READS}
+        self._pages: dict[tuple[str, str], _Page] = {}
+        # Concurrent requests of a caller for one kind share one read; no caller waits for another one's.
+        self._reading: defaultdict[tuple[str, str], anyio.Lock] = defaultdict(anyio.Lock)
 
     async def complete(self, ctx: RequestContext, params: CompleteRequestParams) -> CompleteResult:
         """The values that the typed text may mean; raises `MCPError` for an unknown prompt or template."""
         kind, typed = _kind(params), _plain(params.argument.value)
         if kind == "seconds":
             return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
-        context = ctx.lifespan_context
+        context = context_of(ctx)
         page = await self._page(kind, context.open_service, context.settings) if kind and context.open_service else None
         if page is None:
             return _result([], whole=True)
         choices = page.choices
         if kind == "taskId":
             known = {choice.id for choice in choices}
+            # A task of the kept page may have become another caller's since.
+            hidden = await page.service.ledger.hidden([Task(task_id=each) for each in known])
+            choices = tuple(each for each in choices if each.id not in hidden)
             choices = (*(each for each in await _own_tasks(page.service) if each.id not in known), *choices)
         meant = [choice for choice in choices if choice.begins_with(typed)]
         return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
@@ -106,10 +110,11 @@ class Completions:
     async def _page(self, kind: str, service: TaskService, settings: Settings) -> _Page | None:
         """The kept page of a kind, or a new one; None if it takes longer than `PATIENCE_SECONDS`."""
         with anyio.move_on_after(PATIENCE_SECONDS):
-            async with self._reading[kind]:
-                page = self._pages.get(kind)
-                if page is None or page.service is not service or anyio.current_time() >= page.good_until:
-                    page = self._pages[kind] = await _read_in_time(_READS[kind], service, settings)
+            key = service.caller, kind
+            async with self._reading[key]:
+                page = self._pages.get(key)
+                if page is None or page.service != service or anyio.current_time() >= page.good_until:
+                    page = self._pages[key] = await _read_in_time(_READS[kind], service, settings)
                 return page
         return None
 
@@ -131,8 +136,11 @@ async def _tasks(service: TaskService, settings: Settings) -> tuple[tuple[Choice
     listed = await _of_account(
         lambda email: service.client.tasks(email=email, limit=_TASKS_LIMIT, patience=0.0), settings, ours
     )
+    hidden = await service.ledger.hidden(listed)
     dated = {intent.task_id: (intent.created, intent.text_prompt) for intent in ours if intent.task_id}
     for task in listed:
+        if task.task_id in hidden:
+            continue
         dated[task.task_id] = (task.created.timestamp() if task.created else 0.0, task.name or task.options.name)
     newest = sorted(dated.items(), key=lambda entry: entry[1][0], reverse=True)
     return tuple(_choice(task_id, name) for task_id, (_, name) in newest), len(listed) < _TASKS_LIMIT

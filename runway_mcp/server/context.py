@@ -1,8 +1,11 @@
-"""What handlers may reach: `ServerContext`, one for the lifespan, and `RequestContext`, one for each request."""
+"""What handlers may reach: what the lifespan opens, and of it what exists for the caller of a request."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import ServerRequestContext
 
 from runway_mcp.server.contract.next_steps import READS, Asked
@@ -24,19 +27,37 @@ _UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "
 
 
 @dataclass(frozen=True)
-class ServerContext:
-    """What the lifespan opens, shared by all sessions, connections and requests of the process.
-
-    `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
-    knows which tasks are observed, and `waits` how long hosts let calls run.
-    """
-
+class _Opened:
     settings: Settings
     open_service: TaskService | None
     now: Callable[[], float]
     subscriptions: Subscriptions
     observers: Observers
     waits: Waits
+
+
+@dataclass(frozen=True)
+class Lifespan(_Opened):
+    """What the lifespan opens, shared by all sessions, connections and requests of the process.
+
+    `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
+    knows which tasks are observed, and `waits` how long hosts let calls run. A handler takes none of it but through
+    `context_of`, so that no request reaches what exists for another caller.
+    """
+
+    def for_caller(self, caller: str) -> "ServerContext":
+        """What exists of it for a caller."""
+        service = self.open_service.for_caller(caller) if self.open_service else None
+        return ServerContext(
+            self.settings, service, self.now, self.subscriptions, self.observers, self.waits, caller=caller
+        )
+
+
+@dataclass(frozen=True)
+class ServerContext(_Opened):
+    """What the handlers of one caller's requests may reach; its fields are those of `Lifespan`."""
+
+    caller: str
 
     @property
     def service(self) -> TaskService:
@@ -51,5 +72,22 @@ class ServerContext:
         return Asked("get_task", {"taskId": task_id}, self.settings.wait_seconds, READS)
 
 
-RequestContext = ServerRequestContext[ServerContext]
+RequestContext = ServerRequestContext[Lifespan]
 """What the SDK passes to each handler."""
+
+
+def context_of(ctx: RequestContext) -> ServerContext:
+    """What exists for the caller of a request."""
+    return ctx.lifespan_context.for_caller(caller_of(ctx))
+
+
+def caller_of(ctx: RequestContext) -> str:
+    """Who makes a request, by its verified token; empty on stdio, and where no token is asked for."""
+    user: Any = None if ctx.request is None else ctx.request.scope.get("user")
+    return "" if user is None else caller_named(user.access_token)
+
+
+def caller_named(token: AccessToken) -> str:
+    """Whose a verified token is: its `client_id`, unless it names a subject, which many clients may act for."""
+    client_id, issuer, subject = principal_components(token)
+    return client_id if subject is None else json.dumps([issuer, subject])

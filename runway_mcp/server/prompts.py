@@ -88,8 +88,8 @@ dry_run true. It is free; its lineage.cost_to_longest is about what the further 
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call in the dry run's next_step, once; show me the film. For the next beat \
-take that new film's assetId, adjust its prompt to what the last frame really shows, price it with dry_run, \
-and ask me again unless I agreed to all and the price is as shown.
+take that new film's assetId, adjust its prompt to what its last frame shows if you can see pictures, price it with \
+dry_run, and ask me again unless I agreed to all and the price is as shown.
 7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
 
 {following}

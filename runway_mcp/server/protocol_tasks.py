@@ -23,12 +23,12 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import error_boundary
-from runway_mcp.server.context import RequestContext, ServerContext
+from runway_mcp.server.context import Lifespan, RequestContext, ServerContext, context_of
 from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.server.reads import note_end, task_of
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.history import is_of_another, owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import remembered_task
@@ -110,7 +110,7 @@ def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> Ta
     return _state(context, task, intent, "task")
 
 
-def install(server: Server[ServerContext]) -> None:
+def install(server: Server[Lifespan]) -> None:
     """Adds the extension to a server."""
     server.extensions[EXTENSION] = {}
     server.add_request_handler("tasks/get", TaskParams, error_boundary(get_protocol_task))
@@ -120,7 +120,7 @@ def install(server: Server[ServerContext]) -> None:
 
 async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskState:
     """The task as it stands, with its result once it has ended; upstream is read only if no observer has its state."""
-    context, task = ctx.lifespan_context, await _task(ctx, params)
+    context, task = context_of(ctx), await _task(ctx, params)
     intent = await owning_intent(context.service, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
@@ -134,7 +134,8 @@ async def cancel_protocol_task(ctx: RequestContext, params: TaskParams) -> Ackno
     Its status stays `working` and becomes `completed`: `cancelled` would be wrong about the credits.
     """
     task = await _task(ctx, params)
-    ctx.lifespan_context.observers.dismiss(task.task_id)
+    context = context_of(ctx)
+    context.observers.dismiss(task.task_id, caller=context.caller)
     return Acknowledged()
 
 
@@ -155,8 +156,11 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
     if MCP_PROTOCOL_VERSION_HEADER in headers and named != params.task_id:
         raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
     task_id = checked_id(params.task_id, "taskId")
-    context = ctx.lifespan_context
-    return context.observers.latest(task_id) or await _read(context, task_id)
+    context = context_of(ctx)
+    observed = context.observers.latest(task_id)
+    if observed is None or await is_of_another(context.service, observed):
+        return await _read(context, task_id)
+    return observed
 
 
 async def _read(context: ServerContext, task_id: str) -> Task:
@@ -177,7 +181,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
 
 def _expect(context: ServerContext, task: Task) -> None:
     seconds = max(_EXPECTED_INTERVALS * _interval(context) / 1000, _EXPECTED_SECONDS)
-    context.observers.expire_after(task, seconds)
+    context.observers.expire_after(task, seconds, caller=context.caller)
 
 
 def _interval(context: ServerContext) -> int:
@@ -191,7 +195,7 @@ def _state(
     status = "working"
     if task.is_terminal:
         status = "cancelled" if task.status == "CANCELLED" else "completed"
-    went = not task.is_terminal and context.observers.was_dismissed(task.task_id)
+    went = not task.is_terminal and context.observers.was_dismissed(task.task_id, caller=context.caller)
     created = _time(task.created_at) or iso(intent.created if intent else context.now())
     result = task_result(output, links=context.settings.resource_links).model_dump(
         by_alias=True, mode="json", exclude_none=True

@@ -8,15 +8,15 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.runway.models import Asset, Credits, Task
+from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.history import is_of_another, owning_intent
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips, spelling_of
+from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips
 from runway_mcp.tasks.service import TaskService, write_down
-from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan, source_of
+from runway_mcp.tasks.spend.plan import Plan, make_plan, source_of
 from runway_mcp.tasks.spend.submit import Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
 
@@ -34,17 +34,22 @@ _SLOW_LISTS = (
     "whole {id} it can be named without them."
 )
 
+# Without upstream's own words, which a task of another caller would lack.
+_UNKNOWN_TASK = "useapi.net found nothing under this id."
+
 _log = logging.getLogger(__name__)
 
 
-async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent | None:
+async def earlier_of(context: ServerContext, asked: Extension, *, dry: bool) -> Intent | None:
     """The intent that answers a request whatever upstream says; None if there is none.
 
     A dry run gets only an intent whose request is never posted again. Raises `Failure` if the ledger fails, since
     nothing can be submitted then; a dry run gets None, and reports the ledger at its end.
     """
     try:
-        earlier = await context.service.submissions.earlier(wish)
+        earlier = await context.service.submissions.earlier(asked, caller=context.caller)
+        if earlier and await context.service.ledger.hides(asked.asset_id, near=earlier.source_asset_id):
+            return None
     except LedgerError as error:
         if not dry:
             raise Failure("unavailable", f"{error} This call submitted nothing.") from error
@@ -53,37 +58,58 @@ async def earlier_of(context: ServerContext, wish: Wish, *, dry: bool) -> Intent
     return None if earlier is None or (dry and not earlier.is_final) else earlier
 
 
-async def resolved(context: ServerContext, wish: Wish, *, seconds: float) -> Wish:
-    """The request with its clip's assetId, however the clip was named; raises `Failure`, also after `seconds`."""
-    if kind_of(wish.asset_id) is not None:
-        return wish
-    service, reference = context.service, wish.asset_id
+async def clip_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
+    """The assetId, or the taskId of the making task, that a reference names; raises `Failure`, also after `seconds`."""
+    if kind_of(reference) is not None:
+        return reference
+    service = context.service
     with anyio.move_on_after(seconds):
         try:
-            asset_id = await find_clip(service.client, service.ledger, reference, email=context.settings.email)
+            return await find_clip(service.client, service.ledger, reference, email=context.settings.email)
         except LedgerError as error:
             raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
-        return replace(wish, asset_id=asset_id, spelling=spelling_of(reference))
     raise Failure("unavailable", _SLOW_LISTS.format(kind="clip", id="assetId"))
 
 
-async def plan_of(context: ServerContext, wish: Wish, *, seconds: float, patience: float) -> Plan:
+async def plan_of(
+    context: ServerContext, asked: Extension, *, spelling: str | None, seconds: float, patience: float
+) -> Plan:
     """The plan of an extension; each read is repeated for `patience` seconds. Raises `Failure`, also after `seconds`.
 
-    The failure of an unknown id names the clips with the nearest ids.
+    `spelling` is the caller's name for the clip. The failure of an unknown id names the clips with the nearest ids.
     """
-    client = context.service.client
+    client, ledger = context.service.client, context.service.ledger
     with anyio.move_on_after(seconds):
         try:
-            return await make_plan(client, wish, patience=patience)
+            return await _own_plan(context.service, asked, spelling=spelling, patience=patience)
         except Failure as failure:
             if failure.kind != "not_found":
                 raise
             near = ""
             with anyio.move_on_after(seconds / 2):
-                near = await nearest_clips(client, wish.asset_id, email=context.settings.email)
+                near = await nearest_clips(client, ledger, asked.asset_id, email=context.settings.email)
             raise replace(failure, message=f"{failure.message} {near}".strip()) from failure
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
+
+
+async def _own_plan(service: TaskService, asked: Extension, *, spelling: str | None, patience: float) -> Plan:
+    """The plan; another caller's task names no clip, at the cost and in the words of an unknown one."""
+    if kind_of(asked.asset_id) != "task":
+        return await make_plan(service.client, asked, spelling=spelling, patience=patience)
+    unknown = Failure("not_found", _UNKNOWN_TASK)
+    try:
+        plan = await make_plan(service.client, asked, spelling=spelling, patience=patience)
+    except Failure as failure:
+        if failure.kind == "invalid_request" and await _is_hidden(service, asked.asset_id, failure.task):
+            raise unknown from None
+        raise unknown if failure.kind == "not_found" else failure from None
+    if await _is_hidden(service, asked.asset_id, plan.parent):
+        raise unknown
+    return plan
+
+
+async def _is_hidden(service: TaskService, task_id: str, task: Task | None) -> bool:
+    return await is_of_another(service, task or Task(task_id=task_id))
 
 
 async def task_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
@@ -104,9 +130,9 @@ async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Ta
     try:
         return await read_task(context, task_id, wait=wait)
     except NotFound as error:
-        failure, near = failure_of(error), ""
+        failure, near, service = failure_of(error), "", context.service
         with anyio.move_on_after(READING_SECONDS):
-            near = await nearest_clips(context.service.client, task_id, email=context.settings.email)
+            near = await nearest_clips(service.client, service.ledger, task_id, email=context.settings.email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
 
 
@@ -125,7 +151,7 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Tas
         return await task_of(context, task_id, seconds=min(wait, READING_SECONDS))
     except (Unavailable, Failure) as error:
         _log.info("a task that is followed could not be read: %s", error)
-        return followed.task
+        return await _own(context.service, followed.task)
 
 
 async def task_of(context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS) -> Task:
@@ -136,17 +162,24 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
     service = context.service
     with anyio.move_on_after(seconds):
         try:
-            return await service.watcher.read(task_id, patience=seconds / 2)
+            return await _own(service, await service.watcher.read(task_id, patience=seconds / 2))
         except NotFound:
             intent = await owning_intent(service, task_id)
             if intent is not None and intent.ended is not None:
                 return await _remembered(service, intent)
             if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
-                raise
+                raise NotFound(_UNKNOWN_TASK, status=404) from None
             task = Task(task_id=task_id, status=intent.status or "PENDING")
             service.watcher.follow(task)
             return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+async def _own(service: TaskService, task: Task) -> Task:
+    """The task; raises `NotFound` if it exists for another caller alone."""
+    if await is_of_another(service, task):
+        raise NotFound(_UNKNOWN_TASK, status=404)
+    return task
 
 
 async def _remembered(service: TaskService, intent: Intent) -> Task:
@@ -191,4 +224,4 @@ async def extended_by(context: ServerContext, task: Task) -> Asset | None:
 async def note_end(context: ServerContext, task: Task) -> None:
     """Writes the end of a terminal task to the ledger; a ledger that fails does not fail the call."""
     if task.is_terminal:
-        await write_down(context.service.ledger, task)
+        await write_down(context.service.ledger.store, task)

@@ -49,6 +49,8 @@ _CONTROL: tuple[tuple[str, str, Callable[[World, Any], Any]], ...] = (
     ("PATCH", "/simulator/switches", control.set_switches),
     ("POST", "/simulator/faults", control.add_faults),
     ("DELETE", "/simulator/faults", control.clear_faults),
+    ("POST", "/simulator/link_faults", control.add_link_faults),
+    ("DELETE", "/simulator/link_faults", control.clear_link_faults),
     ("POST", "/simulator/script", control.add_script),
     ("POST", "/simulator/tasks", control.create_task),
     ("POST", "/simulator/videos", control.create_video),

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import FaultError, fault
 from runway_mcp.simulator.films import Form
+from runway_mcp.simulator.link_faults import link_fault
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.world import World
@@ -30,7 +31,7 @@ async def controlled(world: World, request: Request, action: Callable[[World, An
 
 
 def read_state(world: World, _: Any) -> dict[str, Any]:
-    """Requests by pattern, accepted submits, credits, tasks, assets, switches, and the number of faults left."""
+    """Requests by pattern, accepted submits, credits, tasks, assets, switches, and the faults left."""
     return {
         "requests": dict(world.requests),
         "accepted": [world.task_id(task) for task in world.accepted],
@@ -40,6 +41,7 @@ def read_state(world: World, _: Any) -> dict[str, Any]:
         "assets": [{"assetId": world.asset_id(asset), "name": asset.name} for asset in world.assets],
         "switches": asdict(world.switches),
         "faults": len(world.faults),
+        "link_faults": len(world.link_faults),
     }
 
 
@@ -61,6 +63,20 @@ def clear_faults(world: World, _: Any) -> dict[str, int]:
     """Removes every fault."""
     world.faults.clear()
     return {"faults": 0}
+
+
+def add_link_faults(world: World, described: Any) -> dict[str, int]:
+    """Adds a fault of links, or a list of them; returns how many wait."""
+    several: list[Any] = described if isinstance(described, list) else [described]  # pyright: ignore[reportUnknownVariableType]  a stranger's JSON
+    rules = [link_fault(each) for each in several]
+    world.link_faults.extend(rules)
+    return {"link_faults": len(world.link_faults)}
+
+
+def clear_link_faults(world: World, _: Any) -> dict[str, int]:
+    """Removes every fault of links; links that died stay dead."""
+    world.link_faults.clear()
+    return {"link_faults": 0}
 
 
 def add_script(world: World, script: Any) -> dict[str, int]:

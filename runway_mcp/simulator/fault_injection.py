@@ -44,7 +44,7 @@ class _FaultyRequest:
         if last is not None and last.kind == "foreign":
             last = self._foreign(last, scope, body)
         if last is not None and last.kind == "reset":
-            await _drop(scope, disconnect, reset=True)
+            await drop_connection(scope, disconnect, reset=True)
         elif last is not None and not last.handles:
             await _scripted(last)(scope, receive, send)
         else:
@@ -119,18 +119,18 @@ async def _spoilt(rule: Fault | None, answer: list[Message], scope: Scope, recei
         for message in answer:
             await send(message)
     elif rule.kind == "reset_after":
-        await _drop(scope, receive, reset=True)
+        await drop_connection(scope, receive, reset=True)
     elif rule.kind == "cut":
         start, *rest = answer
         body = b"".join(message.get("body", b"") for message in rest)
         await send(start)
         await send({"type": "http.response.body", "body": body[: rule.after_bytes], "more_body": True})
-        await _drop(scope, receive, reset=False)
+        await drop_connection(scope, receive, reset=False)
     else:
         await _scripted(rule)(scope, receive, send)
 
 
-async def _drop(scope: Scope, receive: Receive, *, reset: bool) -> None:
+async def drop_connection(scope: Scope, receive: Receive, *, reset: bool) -> None:
     """Drops the connection: that of the socket under `running`, else by raising `ConnectionLost`."""
     drop: Callable[..., None] | None = scope.get("state", {}).get("drop")
     if drop is None:

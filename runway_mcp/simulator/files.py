@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.link_faults import consume_link_fault
+from runway_mcp.simulator.link_injection import spoilt
+from runway_mcp.simulator.ranges import ServedFile, ranged
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World
 
 _NAME = re.compile(r"(?P<uuid>[0-9a-f-]{36})(?:-(?P<preview>\d+))?\.(?P<extension>\w+)")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _TYPES = {
     "mp4": "video/mp4",
     "mov": "video/quicktime",
@@ -32,18 +34,27 @@ _TYPES = {
 
 
 async def serve_file(world: World, request: Request) -> Response:
-    """The file behind a link, or the range asked for; 403 (switch `expired_status`) for a link that is not valid."""
+    """The file behind a link, or the range asked for, as the faults of links leave it.
+
+    403 (switch `expired_status`) for a link that is not valid.
+    """
     name = _NAME.fullmatch(request.path_params["name"])
     token = request.query_params.get("_jwt", "")
     now = world.wall_at(world.now())
-    if name is None or not world.signer.allows(token, name["uuid"], now):
+    if name is None or token in world.dead_links or not world.signer.allows(token, name["uuid"], now):
         return PlainTextResponse("AccessDenied", world.switches.expired_status)
     asset = next((asset for asset in world.assets if asset.uuid == name["uuid"] and not asset.deleted), None)
     content = None if asset is None else await _content(world, asset, picture=name["preview"] is not None)
     if content is None:
         return PlainTextResponse("NoSuchKey", 404)
     media_type = _TYPES.get(name["extension"], "application/octet-stream")
-    return _ranged(content, request.headers.get("range"), media_type)
+    file = ServedFile(content, media_type, f'"{name["uuid"]}-{len(content)}"')
+    rule = consume_link_fault(world.link_faults, request.path_params["name"])
+    if rule is None:
+        return ranged(file, request.headers)
+    if rule.kind == "dead":
+        world.dead_links.add(token)
+    return spoilt(rule, file, request)
 
 
 async def _content(world: World, asset: Asset, *, picture: bool) -> bytes | None:
@@ -74,18 +85,3 @@ async def keep_rendering(world: World) -> None:
             await event.wait()
     finally:
         world.listeners.remove(wakeup)
-
-
-def _ranged(content: bytes, wanted: str | None, media_type: str) -> Response:
-    size = len(content)
-    headers = {"Accept-Ranges": "bytes"}
-    match = _RANGE.fullmatch(wanted or "")
-    if match is None or match.groups() == ("", ""):
-        return Response(content, media_type=media_type, headers=headers)
-    first, last = match.groups()
-    start = int(first) if first else max(0, size - int(last))
-    stop = min(size, int(last) + 1) if first and last else size
-    if start >= stop:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Response(content[start:stop], 206, headers, media_type)

@@ -13,6 +13,7 @@ from typing import Any
 from runway_mcp.simulator import refusals
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.films import BlankFilms, Films
+from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.links import Signer
 from runway_mcp.simulator.records import Account, Asset, Task, long_id
 from runway_mcp.simulator.switches import Switches, changed
@@ -51,6 +52,8 @@ class World:
         self.assets: list[Asset] = []
         self.tasks: list[Task] = []
         self.faults: list[Fault] = []
+        self.link_faults: list[LinkFault] = []
+        self.dead_links: set[str] = set()
         self.scripts: list[Script] = []
         self.requests: Counter[str] = Counter()
         self.accepted: list[Task] = []

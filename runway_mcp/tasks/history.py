@@ -4,7 +4,7 @@ Upstream decides what a task is; the ledger adds those that the list lacks, uncl
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -12,6 +12,7 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.listing import LAST_OFFSET
 from runway_mcp.tasks.service import TaskService
@@ -53,7 +54,7 @@ async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[Hi
     intents = await _recent(service)
     with anyio.move_on_after(_SECONDS):
         listed, following = await _listed(service.client, email, intents)
-        told = [service.client.as_told(task) for task in listed]
+        told = await _told(service, listed)
         return _merged(told, intents if following is None else _due(intents, listed)), following
     return _merged((), intents), None
 
@@ -61,7 +62,7 @@ async def newest_tasks(service: TaskService, email: str | None) -> tuple[list[Hi
 async def older_tasks(service: TaskService, email: str | None, offset: int) -> tuple[list[HistoryEntry], int | None]:
     """The page of tasks at `offset`, and the offset of the next one if there may be one; raises `RunwayError`."""
     listed = await service.client.tasks(email=email, offset=offset, limit=PAGE, patience=_PAGE_READ_SECONDS)
-    return _merged([service.client.as_told(task) for task in listed], ()), _following(listed, offset)
+    return _merged(await _told(service, listed), ()), _following(listed, offset)
 
 
 async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
@@ -71,6 +72,26 @@ async def owning_intent(service: TaskService, task_id: str) -> Intent | None:
     except LedgerError as error:
         _log.warning("%s", error)
         return None
+
+
+async def is_of_another(service: TaskService, task: Task) -> bool:
+    """Whether a task exists for another caller alone.
+
+    If the ledger cannot be read, it does not for the caller without a name; for others raises `Failure`.
+    """
+    try:
+        return task.task_id in await service.ledger.of_others([task])
+    except LedgerError as error:
+        if service.caller:
+            raise Failure("unavailable", f"{error} Until then no task can be told.") from error
+        _log.warning("%s", error)
+        return False
+
+
+async def _told(service: TaskService, listed: Collection[Task]) -> list[Task]:
+    """The listed tasks that exist for the caller, as a read of each would tell them."""
+    others = await service.ledger.hidden(listed)
+    return [service.client.as_told(task) for task in listed if task.task_id not in others]
 
 
 async def _recent(service: TaskService) -> list[Intent]:

@@ -6,8 +6,10 @@ The idempotency key, which is what makes two requests the same, is computed here
 import hashlib
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 # How long an intent without a POST may exceed its wait, in seconds, before another call may claim it.
 WAITING_LEASE = 10.0
@@ -65,28 +67,39 @@ class Film:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of an intent that has come to its end: its name, when (Unix seconds), and what it made, as JSON."""
+
+    name: str
+    ended: float
+    made: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Intent:
     """One request to spend. Times are Unix seconds of the ledger's clock; `cost` is an estimate in credits.
 
-    `created` is when it was claimed or its last POST left. `claim` names the holder that may post for it, so that a
-    replaced holder cannot. `posts` counts its POSTs; `posted` is when the first one left, on upstream's clock (None:
-    unknown). `looked` says that a look after the last POST could read all that upstream shows. `seed` and `reply_ref`
-    are what the POST sends; `seed_generated` and `reply_ref_generated` say that this server made them. `ended` is when
-    the task was seen to end, `closed` when looking ended. `callback_token` ends the intent's callback address; None if
-    no callback was requested. No signed link and no callback address is stored.
+    `caller` is whose it is; empty for the one user of stdio and of the one access token. `request` is what was asked
+    for by name: the options that make it the same request, with the effective seconds. `parent_task_id` is the task
+    that made the source; None for a source without one. `created` is when it was claimed or its last POST left. `claim`
+    names the holder that may post for it, so that a replaced holder cannot. `posts` counts its POSTs; `posted` is when
+    the first one left, on upstream's clock (None: unknown). `looked` says that a look after the last POST could read
+    all that upstream shows. `seed` and `reply_ref` are what the POST sends; `seed_generated` and `reply_ref_generated`
+    say that this server made them. `steps` are those that have ended, in order, where the request takes several.
+    `ended` is when the task was seen to end, `closed` when looking ended. `callback_token` ends the intent's callback
+    address; None if no callback was requested. No signed link and no callback address is stored.
     """
 
     id: str
+    caller: str
     idempotency_key: str
     state: State
     created: float
     account: str | None
     task_type: str
     source_asset_id: str
-    parent_task_id: str
-    text_prompt: str | None
-    seconds: int
-    explore_mode: bool
+    parent_task_id: str | None
+    request: Mapping[str, Any]
     seed: int
     seed_generated: bool
     reply_ref: str
@@ -99,6 +112,7 @@ class Intent:
     posts: int = 0
     posted: float | None = None
     looked: bool = False
+    steps: tuple[Step, ...] = ()
     task_id: str | None = None
     status: str | None = None
     ended: float | None = None
@@ -107,6 +121,21 @@ class Intent:
     failure_kind: str | None = None
     failure_message: str | None = None
     callback_token: str | None = None
+
+    @property
+    def text_prompt(self) -> str | None:
+        """The prompt that was asked for; None without one."""
+        return self.request.get("text_prompt")
+
+    @property
+    def seconds(self) -> int:
+        """The seconds that it adds; 0 if they are not known."""
+        return self.request.get("seconds", 0)
+
+    @property
+    def explore_mode(self) -> bool:
+        """Whether it was asked for in explore mode."""
+        return bool(self.request.get("explore_mode"))
 
     @property
     def has_outcome(self) -> bool:
@@ -147,21 +176,15 @@ def answers_duplicates(intent: Intent, *, now: float) -> bool:
 
 
 def idempotency_key(
-    *,
-    source_asset_id: str,
-    text_prompt: str | None,
-    seconds: int,
-    model: str,
-    explore_mode: bool,
-    seed: int | None,
-    caller: str = "",
+    *, caller: str, source_asset_id: str, model: str, request: Mapping[str, Any], seed: int | None
 ) -> str:
-    """The key that two requests share exactly if they ask for the same film.
+    """The key that two requests of a caller share exactly if they ask for the same film.
 
-    `seconds` are the effective ones, `seed` is the given one. How to wait, callbacks and replyRef do not count.
+    `request` holds the options that count, by name, with the effective seconds; an option that is off is left out, so
+    that a new option changes no key. `seed` is the given one. How to wait, callbacks and replyRef do not count.
     """
-    asked = [caller, source_asset_id, normalized(text_prompt), seconds, model, explore_mode, seed]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    asked = [caller, source_asset_id, model, {**request}, seed]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -177,18 +200,11 @@ class RequestKey:
 
 
 def request_key(
-    *, source_asset_id: str, text_prompt: str | None, seconds: int, model: str, explore_mode: bool, seed: int | None
+    *, caller: str, source_asset_id: str, model: str, request: Mapping[str, Any], seed: int | None
 ) -> RequestKey:
     """The keys of a request; the parameters are those of `idempotency_key`."""
     given, unseeded = (
-        idempotency_key(
-            source_asset_id=source_asset_id,
-            text_prompt=text_prompt,
-            seconds=seconds,
-            model=model,
-            explore_mode=explore_mode,
-            seed=each,
-        )
+        idempotency_key(caller=caller, source_asset_id=source_asset_id, model=model, request=request, seed=each)
         for each in (seed, None)
     )
     return RequestKey(given, unseeded, seed)

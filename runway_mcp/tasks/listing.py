@@ -5,8 +5,8 @@ becomes `unknown`; it never fails the page.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -16,7 +16,8 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
-from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
 LAST_OFFSET = 1000
@@ -128,6 +129,11 @@ class _Makers:
     films: dict[str, Asset] = field(default_factory=dict[str, Asset])
     intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
 
+    def of(self, assets: Iterable[Asset]) -> list[Task]:
+        """The tasks that made assets, those that could not be read by their ids alone."""
+        ids = dict.fromkeys(asset.task_id for asset in assets if asset.task_id)
+        return [self.read.get(each) or Task(task_id=each) for each in ids]
+
     def listed(self, asset: Asset) -> ListedAsset:
         maker = self.read.get(asset.task_id or "")
         verdict = judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
@@ -162,7 +168,7 @@ class _Makers:
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
 
 
-async def list_page(client: RunwayClient, ledger: Store, page: Page, *, seconds: float) -> AssetListing:
+async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, seconds: float) -> AssetListing:
     """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named."""
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
@@ -171,8 +177,10 @@ async def list_page(client: RunwayClient, ledger: Store, page: Page, *, seconds:
     with anyio.move_on_after(deadline - anyio.current_time()):
         await _read_page(client, makers, page)
         await _read_missing(client, makers, assets)
-    listed = [makers.listed(asset) for asset in assets]
-    running = tuple(Running(task, makers.origin(task.task_id)) for task in makers.page if not task.is_terminal)
+    unfinished = [task for task in makers.page if not task.is_terminal]
+    others = await ledger.hidden([*unfinished, *makers.of(assets)])
+    listed = [_anonymous(makers.listed(asset), others) for asset in assets]
+    running = tuple(Running(task, makers.origin(task.task_id)) for task in unfinished if task.task_id not in others)
     following = page.offset + page.limit
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
@@ -236,13 +244,20 @@ async def _unlistable(client: RunwayClient, error: RunwayError, email: str | Non
     return failure_of(error)
 
 
-async def _intents(ledger: Store) -> dict[str, Intent]:
+async def _intents(ledger: CallerLedger) -> dict[str, Intent]:
     try:
         recent = await ledger.select(Selection.SUBMITTED, limit=_TASKS_OF_A_SEARCH)
         return {intent.task_id: intent for intent in recent if intent.task_id}
     except LedgerError as error:
         _log.warning("%s", error)
         return {}
+
+
+def _anonymous(listed: ListedAsset, others: Collection[str]) -> ListedAsset:
+    """The asset without the task that made it, if that exists for other callers alone; the film is the account's."""
+    if listed.asset.task_id not in others:
+        return listed
+    return replace(listed, asset=listed.asset.model_copy(update={"task_id": None}))
 
 
 async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.runway.models import Asset
+from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import uuid_of
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.callers import CallerLedger
 
 NEWEST = 200
 """How many of the newest assets are searched for a reference."""
@@ -36,15 +36,18 @@ def is_id(reference: str) -> bool:
     return kind_of(reference) is not None or _UUID.fullmatch(reference) is not None
 
 
-def spelling_of(reference: str) -> str:
-    """A reference as the ledger stores it: an id by its uuid, a URL without its query, a name unchanged."""
+def spelling_of(reference: str, caller: str) -> str:
+    """A reference as the ledger stores it: an id by its uuid, a URL without its query, a name as the caller's.
+
+    An id and a URL are of one clip; a name may be of another one when another caller uses it.
+    """
     if is_id(reference):
         return uuid_of(reference)
     path = _path_of(reference)
-    return f"link:{path}" if path else f"name:{reference}"
+    return f"link:{path}" if path else f"name:{reference}\n{caller}" if caller else f"name:{reference}"
 
 
-async def find_clip(client: RunwayClient, ledger: Store, reference: str, *, email: str | None) -> str:
+async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the asset that a reference names, or of the succeeded task that made it.
 
     A uuid names an asset rather than a task. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips,
@@ -54,7 +57,7 @@ async def find_clip(client: RunwayClient, ledger: Store, reference: str, *, emai
         return reference
     if is_id(reference) and (known := await ledger.named(uuid_of(reference))) is not None:
         return known
-    assets = await newest_assets(client, email)
+    assets = await _own_assets(client, ledger, email)
     named = [asset for asset in assets if _is_named(asset, reference)]
     if not named and is_id(reference):
         made = [asset for asset in assets if asset.task_id and uuid_of(asset.task_id) == uuid_of(reference)]
@@ -67,21 +70,21 @@ async def find_clip(client: RunwayClient, ledger: Store, reference: str, *, emai
     raise not_found("clip", reference, assets)
 
 
-async def find_task(client: RunwayClient, ledger: Store, reference: str, *, email: str | None) -> str:
+async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the task that a reference names, or that made the asset it names; raises as `find_clip`."""
     if kind_of(reference) == "task":
         return reference
     if is_id(reference) and (known := await ledger.named(uuid_of(reference), tasks_only=True)) is not None:
         return known
     if kind_of(reference) == "asset":
-        return await _maker(client, reference, email)
-    assets = await newest_assets(client, email)
+        return await _maker(client, ledger, reference, email)
+    assets = await _own_assets(client, ledger, email)
     made = [each.task_id for each in assets if each.task_id and uuid_of(each.task_id) == uuid_of(reference)]
     named = [each for each in assets if _is_named(each, reference)]
     if made:
         return made[0]
     if len(named) == 1:
-        return await _maker(client, named[0].asset_id, email)
+        return await _maker(client, ledger, named[0].asset_id, email)
     if named:
         raise _ambiguous(named)
     raise not_found("task", reference, assets)
@@ -106,13 +109,21 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
         raise failure_of(error) from error
 
 
-async def nearest_clips(client: RunwayClient, reference: str, *, email: str | None) -> str:
+async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
-        return _nearest(reference, await newest_assets(client, email))
+        return _nearest(reference, await _own_assets(client, ledger, email))
     except Failure as failure:
         _log.info("the nearest clips could not be read: %s", failure)
         return ""
+
+
+async def _own_assets(client: RunwayClient, ledger: CallerLedger, email: str | None) -> list[Asset]:
+    """The newest assets, without those making tasks that exist for other callers alone."""
+    assets = await newest_assets(client, email)
+    made = dict.fromkeys(asset.task_id for asset in assets if asset.task_id)
+    others = await ledger.hidden([Task(task_id=each) for each in made])
+    return [each.model_copy(update={"task_id": None}) if each.task_id in others else each for each in assets]
 
 
 def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
@@ -128,11 +139,11 @@ def _ambiguous(named: Sequence[Asset]) -> Failure:
     return Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
 
 
-async def _maker(client: RunwayClient, asset_id: str, email: str | None) -> str:
+async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, email: str | None) -> str:
     try:
         asset = await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
     except NotFound as error:
-        failure, near = failure_of(error), await nearest_clips(client, asset_id, email=email)
+        failure, near = failure_of(error), await nearest_clips(client, ledger, asset_id, email=email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
     except RunwayError as error:
         raise failure_of(error) from error

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -19,6 +19,7 @@ from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
+from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 
@@ -33,16 +34,29 @@ _FILMLESS, _SUCCESSES = 100, 200
 
 @dataclass(frozen=True)
 class TaskService:
-    """What a call may use: client, ledger, watcher, submits and callbacks of this process."""
+    """What a call may use: client, its caller's ledger, and the watcher, submits and callbacks of this process."""
 
     client: RunwayClient
-    ledger: Store
+    ledger: CallerLedger
     watcher: Watcher
     submissions: Submissions
     callbacks: Callbacks
 
+    @property
+    def caller(self) -> str:
+        """Whose calls it serves; empty for the one user of stdio and of the one access token."""
+        return self.ledger.caller
 
-async def _ignore(_: Task) -> None:
+    def for_caller(self, caller: str) -> "TaskService":
+        """The same service for another caller."""
+        return replace(self, ledger=CallerLedger(self.ledger.store, caller))
+
+
+OnChange = Callable[[Task, Intent | LedgerError | None], Awaitable[None]]
+"""What is awaited with a task that changed and the intent that owns it, if any; an error if that cannot be known."""
+
+
+async def _ignore(_task: Task, _intent: Intent | LedgerError | None) -> None:
     return
 
 
@@ -52,23 +66,22 @@ async def open_tasks(
     *,
     store: Store,
     poll_seconds: float,
-    on_change: Callable[[Task], Awaitable[None]] = _ignore,
+    on_change: OnChange = _ignore,
     public_url: str | None = None,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
     `store` keeps the ledger and gives the time; its owner closes it afterwards. `on_change` is awaited with each
-    accepted task, and with each followed one whenever upstream reports a change. An unusable ledger does not prevent
-    the start; each submit then fails with the reason. `poll_seconds` is the shortest time between two reads of an
-    account. `public_url` is where upstream reaches this process over HTTP; with it, submits without a replyUrl request
-    callbacks.
+    accepted task, and with each followed one whenever upstream reports a change, and with the intent that owns it. An
+    unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
+    time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
+    submits without a replyUrl request callbacks.
     """
     durations = Durations()
     callbacks = address(public_url) if public_url else None
 
     async def note(task: Task) -> None:
-        await write_down(store, task)
-        await on_change(task)
+        await on_change(task, await write_down(store, task))
 
     async def note_gone(task: Task) -> None:
         await store.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
@@ -85,10 +98,11 @@ async def open_tasks(
         )
 
         async def accepted(task: Task) -> None:
-            await note(task)
-            intent = await _intent_of(store, task)
-            calls_back = callbacks is not None and intent is not None and intent.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=store.now() - intent.created if intent else None)
+            intent = await write_down(store, task)
+            await on_change(task, intent)
+            owner = intent if isinstance(intent, Intent) else None
+            calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
+            watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
 
         dependencies = SubmitDependencies(client, store, background, accepted)
         reconciler = Reconciler(dependencies)
@@ -98,27 +112,24 @@ async def open_tasks(
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
         try:
-            yield TaskService(client, store, watcher, submissions, called)
+            yield TaskService(client, CallerLedger(store, ""), watcher, submissions, called)
         finally:
             await posts.finish(SHUTDOWN_GRACE)
             background.cancel_scope.cancel()
 
 
-async def write_down(ledger: Store, task: Task) -> None:
-    """Records a task's state; a failing ledger is only logged, so that observers still get the change."""
+async def write_down(ledger: Store, task: Task) -> Intent | LedgerError | None:
+    """Records a task's state; returns the intent that owns it, None if there is none, the error if the ledger fails.
+
+    A failing ledger is only logged, so that observers still get the change.
+    """
     try:
-        await ledger.observe(
+        return await ledger.observe(
             task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
         )
     except LedgerError as error:
         _log.warning("the ledger could not be told of a task's state: %s", error)
-
-
-async def _intent_of(ledger: Store, task: Task) -> Intent | None:
-    try:
-        return await ledger.find("task_id", task.task_id)
-    except LedgerError:
-        return None
+        return error
 
 
 async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:

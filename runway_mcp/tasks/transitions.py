@@ -5,9 +5,10 @@ that was read inside the transaction (Unix seconds) and the facts, and returns t
 nothing changes, None if the change is refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
@@ -19,6 +20,7 @@ from runway_mcp.tasks.intents import (
     Intent,
     RequestKey,
     State,
+    Step,
     answers_duplicates,
     spelling_key,
 )
@@ -99,9 +101,10 @@ def spend_of(intent: Intent, now: float) -> Spend | None:
     return Spend(intent.created, intent.cost)
 
 
-def spends_of(intents: Iterable[Intent], now: float) -> list[Spend]:
-    """The spends among some intents, oldest first."""
-    spends = [spend for intent in intents if (spend := spend_of(intent, now)) is not None]
+def spends_of(intents: Iterable[Intent], now: float, *, caller: str) -> list[Spend]:
+    """A caller's spends among some intents, oldest first."""
+    own = [intent for intent in intents if intent.caller == caller]
+    spends = [spend for intent in own if (spend := spend_of(intent, now)) is not None]
     return sorted(spends, key=lambda spend: spend.created)
 
 
@@ -118,16 +121,16 @@ def claimed(
 ) -> tuple[Intent, bool]:
     """The intent to be written for a request, or the earlier one that answers it, and True for the latter.
 
-    `same` are the intents of the same request, `last_day` those of the last 24 hours; `quote` is the stored one that
-    the policy names, `covers` the key of the arguments that it must be for, `token` a new unguessable claim. An intent
-    that is claimed again keeps its id, seed and replyRef, and its old cost does not count. Raises `PolicyRefused`, but
-    never for a duplicate.
+    `same` are the intents of the same request, `last_day` those of the last 24 hours, of which only the caller's count;
+    `quote` is the stored one that the policy names, `covers` the key of the arguments that it must be for, `token` a
+    new unguessable claim. An intent that is claimed again keeps its id, seed and replyRef, and its old cost does not
+    count. Raises `PolicyRefused`, but never for a duplicate.
     """
     found = deciding(same, now)
     if found is not None and answers_duplicates(found, now=now):
         return found, True
     others = [intent for intent in last_day if found is None or intent.id != found.id]
-    check_caps(wanted.cost, policy, spends_of(others, now))
+    check_caps(wanted.cost, policy, spends_of(others, now, caller=wanted.caller))
     held = _held(wanted, found, now, token)
     check_quote(held.cost, policy, quote, covers=covers, intent_id=held.id, now=now)
     return held, False
@@ -196,6 +199,15 @@ def answered(
         failure_kind=kind,
         failure_message=message,
     )
+
+
+def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+    """An intent of which a step has ended; None if the claim was lost. A step that has ended before stays as it is."""
+    if intent.claim != claim:
+        return None
+    if any(step.name == name for step in intent.steps):
+        return intent
+    return replace(intent, steps=(*intent.steps, Step(name, now, dict(made))))
 
 
 def withdrawn(intent: Intent, *, claim: str) -> Intent:

@@ -38,7 +38,7 @@ async def test_the_text_of_a_film_carries_all_that_the_next_one_goes_on_from(tmp
                 clip.name,
                 "20 s",
                 "extension 1 of 3",
-                "The film has 2 extensions left, up to 40 s for about 200 credits.",
+                "The film has 2 extensions left, up to 40 s for about 200 credits (2 steps of 10 s).",
                 "100 credits",
             ):
                 assert fact in told

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio import CapacityLimiter
 
-from runway_mcp.media.measures import read_film
+from runway_mcp.media.pictures.measures import read_film
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,6 @@ class Client:
 
     `kind` says what runs its driver: the Python of its environment, Node beside its packages, or (a command) ours.
     `not_ours` maps a step, or a transport and a step ("sse error"), to why it cannot work; such a failure is no fault.
-    `connects_only`: without a login it cannot be made to call anything.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Client:
     pins: tuple[str, ...]
     transports: tuple[Transport, ...] = EVERY
     not_ours: Mapping[str, str] = field(default_factory=dict[str, str])
-    connects_only: bool = False
 
     @property
     def version(self) -> str:
@@ -61,9 +59,9 @@ def node(
     return Client(name, title, "node", pins, transports, not_ours or {})
 
 
-def command(name: str, title: str, pin: str) -> Client:
-    """A host of the command line that only connects as long as nobody has logged in."""
-    return Client(name, title, "command", (pin,), ("stdio",), connects_only=True)
+def command(name: str, title: str, pin: str, transports: tuple[Transport, ...] = EVERY) -> Client:
+    """A host of the command line."""
+    return Client(name, title, "command", (pin,), transports)
 
 
 CLIENTS: tuple[Client, ...] = (
@@ -99,8 +97,8 @@ CLIENTS: tuple[Client, ...] = (
         "@modelcontextprotocol/client@2.4.0",
         transports=("http", "sse"),
     ),
-    command("claude-code", "Claude Code: `claude mcp list`", "@anthropic-ai/claude-code@2.1.332"),
-    Client("codex", "Codex CLI, its app server", "command", ("@openai/codex@0.171.0",), ("stdio", "http")),
-    command("gemini-cli", "Gemini CLI: `gemini mcp list`", "@google/gemini-cli@0.61.0"),
-    command("opencode", "opencode: `opencode mcp list`", "opencode-ai@1.18.33"),
+    command("claude-code", "Claude Code: `claude mcp list`, `claude -p`", "@anthropic-ai/claude-code@2.1.332"),
+    command("codex", "Codex CLI: `codex exec`", "@openai/codex@0.171.0", ("stdio", "http")),
+    command("gemini-cli", "Gemini CLI: `gemini mcp list`, `gemini -p`", "@google/gemini-cli@0.61.0"),
+    command("opencode", "opencode: `opencode mcp list`, `opencode run`", "opencode-ai@1.18.33"),
 )

@@ -36,9 +36,7 @@ def _lines(rows: Iterable[Row]) -> Iterator[Sequence[str]]:
 
 
 def _words(row: Row, transport: str, told: dict[str, Told]) -> list[str]:
-    """How each step went: a command only connects, and whatever else it cannot do without a login."""
-    if connected := told.get("connect"):
-        return ["connected" if connected.ok else "failed", *("-" for _ in STEPS[1:])]
+    """How each step went."""
     return [_word(row, transport, step, told[step]) for step in STEPS]
 
 
@@ -56,6 +54,9 @@ def _notes(row: Row, transport: str, told: dict[str, Told]) -> str:
         for step, each in told.items()
         if each.ok is False and (reason := row.client.excuse(transport, step)) is not None
     ]
+    notes.extend(each.saw for each in told.values() if each.ok is None)
+    if any(each.again and each.ok for each in told.values()):
+        notes.append("it connected at the second attempt")
     if cut := max(each.cut for each in told.values()):
         notes.append(f"gave up {cut} {'call' if cut == 1 else 'calls'} of a film's; the same call went on")
     if raised := next((each.raised for each in told.values() if each.raised), None):

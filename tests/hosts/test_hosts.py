@@ -64,17 +64,26 @@ def test_failures_that_follow_from_the_first_are_named_beside_it() -> None:
     assert row.faults() == ["a-client over stdio fails at list (and at price): no clip"]
 
 
-def test_what_a_client_cannot_do_is_no_fault() -> None:
-    row = Row(a_client(), {"stdio": told(read=Told(ok=None, saw=""))})
+def test_what_a_client_cannot_do_is_no_fault_and_is_said_in_the_table() -> None:
+    row = Row(a_client(), {"stdio": told(read=Told(ok=None, saw="it cannot read"))})
 
     assert row.faults() == []
-    assert "| ok | - | ok |" in markdown([row])
+    assert "| ok | - | ok | it cannot read |" in markdown([row])
 
 
 def test_a_second_charge_is_a_fault_whatever_else_went_well() -> None:
     row = Row(a_client(), {"stdio": told()}, fault="1 extensions were told, and 2 were charged")
 
     assert row.faults() == ["a-client: 1 extensions were told, and 2 were charged"]
+
+
+def test_the_table_says_which_client_only_a_second_attempt_connected() -> None:
+    second = Row(a_client(), {"stdio": told(list=Told(ok=True, saw="", again=True))})
+    neither = Row(a_client(), {"stdio": told(list=Told(ok=False, saw="no server", again=True))})
+
+    assert "| it connected at the second attempt |" in markdown([second])
+    assert "attempt" not in markdown([neither])
+    assert neither.faults() == ["a-client over stdio fails at list: no server"]
 
 
 def test_transports_share_a_line_where_they_went_alike() -> None:

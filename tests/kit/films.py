@@ -65,12 +65,8 @@ def growing(path: Path, *sizes: tuple[int, int]) -> Path:
         container.start_encoding()
         for number, (width, height) in enumerate(sizes):
             encoder: Any = av.CodecContext.create("mjpeg", "w")
-            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = (
-                width,
-                height,
-                "yuvj420p",
-                Fraction(1, 24),
-            )
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+            encoder.time_base = Fraction(1, 24)
             frame = av.VideoFrame(width, height, "yuvj420p")
             frame.pts = number
             for packet in (*encoder.encode(frame), *encoder.encode(None)):

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from runway_mcp.runway.models import Asset, Task
+from runway_mcp.runway.models import Asset, Extension, Task
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent
 from runway_mcp.tasks.lineage import Lineage
 from runway_mcp.tasks.spend.drafts import draft
-from runway_mcp.tasks.spend.plan import Plan, Wish, extension_of
+from runway_mcp.tasks.spend.plan import Plan, extension_of, request_of
 from tests.kit.clock import EPOCH
 
 ACCOUNT = "ana@example.com"
@@ -36,13 +36,18 @@ def clip(number: int = 1, **fields: Any) -> Asset:
     return Asset.model_validate({**body, **fields})
 
 
-def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
+def extension(**fields: Any) -> Extension:
+    """The request of arguments, by field name; without others it asks for more of the clip."""
+    return request_of({"asset_id": clip().asset_id, **fields})
+
+
+def plan(wish: Extension | None = None, *, task_type: str = "gen3a") -> Plan:
     """The plan of a first extension by five (Turbo: eight) seconds."""
     model = MODELS[task_type]
-    wish = wish or Wish(asset_id=clip().asset_id, text_prompt="the camera rises")
+    wish = wish or extension(text_prompt="the camera rises")
     seconds = wish.seconds or model.seconds[0]
     return Plan(
-        wish=wish,
+        asked=wish,
         source=clip(),
         parent=task(),
         model=model,
@@ -55,6 +60,6 @@ def plan(wish: Wish | None = None, *, task_type: str = "gen3a") -> Plan:
     )
 
 
-def intent(wish: Wish | None = None, *, now: float = EPOCH) -> Intent:
+def intent(wish: Extension | None = None, *, now: float = EPOCH) -> Intent:
     """A drafted intent, as its claim at that time leaves it."""
     return replace(draft(plan(wish)), created=now, lease=now + WAITING_LEASE, claim="holder")

@@ -33,6 +33,10 @@ class StandIn:
         """The taskId of a task made by hand on the website, which goes as the script says."""
         return self._ask("POST", "tasks", script)["taskId"]
 
+    def script(self, **script: Any) -> None:
+        """Scripts how the task that is accepted next goes."""
+        self._ask("POST", "script", script)
+
     def clip(self) -> str:
         """The assetId of a clip that can be extended."""
         return next(asset["assetId"] for asset in self.state()["assets"] if asset["name"].startswith("Gen-3 Alpha"))
@@ -46,9 +50,10 @@ class StandIn:
 
 
 @contextmanager
-def open_stand_in(*, pace: float) -> Generator[StandIn]:
-    """A stand-in whose tasks last `pace` seconds."""
+def open_stand_in(*, pace: float, painted: bool = False) -> Generator[StandIn]:
+    """A stand-in whose tasks last `pace` seconds; `painted` films play, others are blank."""
     command = [sys.executable, "-m", "tests.kit.stand_in_program", "--pace", str(pace)]
+    command += ["--painted"] if painted else []
     with running(command, environment()) as program:
         assert program.process.stdout
         line = program.process.stdout.readline()

@@ -1,6 +1,7 @@
 """The stand-in for useapi.net with room for all that is started: `python -m tests.kit.stand_in_program --pace 1`.
 
 The library is the one that people meet; the account takes as many tasks at once as come, and can pay for them.
+Its films are blank unless `--painted` asks for films that play.
 """
 
 import argparse
@@ -9,6 +10,8 @@ from functools import partial
 import anyio
 
 from runway_mcp.simulator.builders import seeded_world
+from runway_mcp.simulator.clips import PaintedFilms
+from runway_mcp.simulator.films import Films
 from runway_mcp.simulator.run import simulate
 from runway_mcp.simulator.world import World
 
@@ -16,9 +19,9 @@ ROOM = 1_000
 CREDITS = 10_000_000
 
 
-def roomy_world(*, pace: float) -> World:
+def roomy_world(*, pace: float, films: Films | None = None) -> World:
     """The seeded world, whose tasks last `pace` seconds and neither wait for each other nor run out of credits."""
-    world = seeded_world(pace=pace)
+    world = seeded_world(pace=pace, films=films)
     for account in world.accounts.values():
         account.max_jobs = account.slots = ROOM
         account.permitted = CREDITS
@@ -28,4 +31,6 @@ def roomy_world(*, pace: float) -> World:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--pace", type=float, required=True)
-    anyio.run(partial(simulate, world=roomy_world(pace=parser.parse_args().pace)))
+    parser.add_argument("--painted", action="store_true")
+    asked = parser.parse_args()
+    anyio.run(partial(simulate, world=roomy_world(pace=asked.pace, films=PaintedFilms() if asked.painted else None)))

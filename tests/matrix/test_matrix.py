@@ -3,9 +3,11 @@ from urllib.parse import quote
 
 import anyio
 import pytest
+from mcp.client.extension import advertise
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ElicitResult, PromptReference, TextResourceContents
 
+from runway_mcp.server.player.page import EXTENSION, MIME_TYPE, page
 from runway_mcp.simulator.faults import Fault
 from tests.kit.protocol_tasks import TakesTasks
 from tests.matrix.clients import ERAS, PATIENCE, Progress, TransportClient, structured
@@ -225,3 +227,20 @@ async def test_a_host_that_takes_tasks_gets_the_film_in_either_era(client: Trans
             result = await host.call_tool("extend_video", {"assetId": client.clip()})
 
     assert structured(result)["status"] == "SUCCEEDED"
+
+
+async def test_a_host_that_shows_the_player_is_answered_at_once_and_reads_the_page(client: TransportClient) -> None:
+    client.world.script_next(queue=0, duration=PATIENCE)
+    shows = advertise(EXTENSION, {"mimeTypes": [MIME_TYPE]})
+    async with client.endpoint.client(client.mode, extensions=[shows]) as host:
+        (bound,) = [tool.meta["ui"] for tool in (await host.list_tools()).tools if tool.meta and "ui" in tool.meta]
+        (contents,) = (await host.read_resource(bound["resourceUri"])).contents
+        with anyio.fail_after(PATIENCE / 2):
+            told = structured(await host.call_tool("extend_video", {"assetId": client.clip()}))
+
+    assert isinstance(contents, TextResourceContents)
+    assert (contents.mime_type, contents.text) == (MIME_TYPE, page())
+    assert contents.meta
+    assert contents.meta["ui"]["csp"]["resourceDomains"]
+    assert told["status"] in ("PENDING", "RUNNING")
+    assert "player" in told["summary"]

@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.cache import cached, keep, picture_key
-from runway_mcp.media.pictures import Picture, Shown
+from runway_mcp.media.pictures.cache import cached, keep, picture_key
+from runway_mcp.media.pictures.stills import Picture, Shown
 
 
 def picture(content: bytes = b"\xff\xd8 jpeg \n\n \xff\xd9", second: float = 9.958) -> Picture:
@@ -104,8 +104,8 @@ async def test_processes_that_keep_the_same_pictures_never_read_half_of_one(tmp_
     program = (
         "import sys, anyio\n"
         "from pathlib import Path\n"
-        "from runway_mcp.media.cache import cached, keep\n"
-        "from runway_mcp.media.pictures import Picture, Shown\n"
+        "from runway_mcp.media.pictures.cache import cached, keep\n"
+        "from runway_mcp.media.pictures.stills import Picture, Shown\n"
         "async def run(mark):\n"
         "    for number in range(200):\n"
         "        key = f'key{number % 7}'\n"

@@ -10,10 +10,10 @@ import pytest
 from anyio import CapacityLimiter
 from PIL import Image
 
-from runway_mcp.media.frames import first_frame, frame_at, last_frame
-from runway_mcp.media.pictures import Picture
-from runway_mcp.media.reading import FIRST_BYTES
-from runway_mcp.media.strip import film_strip
+from runway_mcp.media.pictures.frames import first_frame, frame_at, last_frame
+from runway_mcp.media.pictures.reading import FIRST_BYTES
+from runway_mcp.media.pictures.stills import Picture
+from runway_mcp.media.pictures.strip import film_strip
 from tests.kit.numbered import Form, number_in, numbered
 from tests.media.ranged import RangedFilm
 

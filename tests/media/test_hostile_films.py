@@ -8,10 +8,10 @@ import pytest
 from anyio import CapacityLimiter
 
 from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.frames import first_frame, frame_at, last_frame
-from runway_mcp.media.limits import Limits
-from runway_mcp.media.measures import read_film
-from runway_mcp.media.strip import film_strip
+from runway_mcp.media.pictures.frames import first_frame, frame_at, last_frame
+from runway_mcp.media.pictures.limits import Limits
+from runway_mcp.media.pictures.measures import read_film
+from runway_mcp.media.pictures.strip import film_strip
 from tests.kit.films import WHITE, film, growing, sound
 from tests.kit.numbered import Form, numbered
 from tests.media.ranged import RangedFilm

@@ -4,7 +4,7 @@ import pytest
 from anyio import CapacityLimiter
 
 from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.measures import Film, check_ends, read_film
+from runway_mcp.media.pictures.measures import Film, check_ends, read_film
 from tests.kit.films import WHITE, film
 from tests.kit.numbered import Form, numbered
 from tests.media.ranged import RangedFilm

@@ -12,8 +12,8 @@ from anyio import CapacityLimiter
 from PIL import Image
 
 from runway_mcp.media.errors import MediaMissing, require_media
-from runway_mcp.media.frames import last_frame
-from runway_mcp.media.pictures import LARGEST_BYTES, encoded
+from runway_mcp.media.pictures.frames import last_frame
+from runway_mcp.media.pictures.stills import LARGEST_BYTES, encoded
 from tests.kit.films import coloured
 from tests.kit.numbered import Form, numbered
 from tests.media.ranged import RangedFilm
@@ -135,7 +135,7 @@ def test_without_the_extra_every_module_of_media_can_be_imported_and_a_picture_t
         "for module in pkgutil.iter_modules(media.__path__):\n"
         "    importlib.import_module(f'runway_mcp.media.{module.name}')\n"
         "from pathlib import Path\n"
-        "from runway_mcp.media.frames import last_frame\n"
+        "from runway_mcp.media.pictures.frames import last_frame\n"
         "anyio.run(lambda: last_frame(Path(media.__file__), limiter=anyio.CapacityLimiter(1)))\n"
     )
 

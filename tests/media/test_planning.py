@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runway_mcp.media.planning import bytes_of, group_before, key_after, samples_until
+from runway_mcp.media.pictures.planning import bytes_of, group_before, key_after, samples_until
 
 
 @dataclass(frozen=True)

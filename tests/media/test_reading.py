@@ -10,9 +10,9 @@ from anyio import CapacityLimiter, wait_all_tasks_blocked
 from anyio.to_thread import run_sync
 
 from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.frames import last_frame
-from runway_mcp.media.limits import LIMITS
-from runway_mcp.media.reading import FIRST_BYTES, FilmFile, worked_on
+from runway_mcp.media.pictures.frames import last_frame
+from runway_mcp.media.pictures.limits import LIMITS
+from runway_mcp.media.pictures.reading import FIRST_BYTES, FilmFile, worked_on
 from tests.kit.films import WHITE, film
 from tests.media.ranged import RangedFilm
 

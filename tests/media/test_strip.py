@@ -8,8 +8,8 @@ import pytest
 from anyio import CapacityLimiter
 from PIL import Image
 
-from runway_mcp.media.pictures import LARGEST_BYTES, Shown
-from runway_mcp.media.strip import BAR, CAPTION, GAP, PARTS, SEAM, WIDEST, film_strip, save_strip
+from runway_mcp.media.pictures.stills import LARGEST_BYTES, Shown
+from runway_mcp.media.pictures.strip import BAR, CAPTION, GAP, PARTS, SEAM, WIDEST, film_strip, save_strip
 from tests.kit.films import WHITE, film
 from tests.kit.numbered import Form, number_in, numbered
 from tests.media.ranged import RangedFilm

@@ -1,7 +1,7 @@
 import pytest
 
 from runway_mcp.runway.errors import InvalidRequest
-from runway_mcp.runway.ids import account_of, checked_id, is_same, kind_of
+from runway_mcp.runway.ids import account_of, checked_id, is_same, kind_of, task_beside
 from tests.runway.samples import ASSET_ID, EMAIL, TASK_ID, UUID
 
 
@@ -79,3 +79,24 @@ def test_a_long_id_tells_what_it_names(long_id: str, kind: str | None) -> None:
 )
 def test_ids_are_the_same_by_their_uuid(other: str, *, same: bool) -> None:
     assert is_same("user:1-runwayml:a@example.com-task:ab", other) is same
+
+
+BARE = "0000abcd-0000-4000-8000-000000000000"
+FILM = "user:1-runwayml:a-asset:@b-task:.example-asset:11111111-0000-4000-8000-000000000000"
+MAKER = f"user:1-runwayml:a-asset:@b-task:.example-task:{BARE}"
+
+
+@pytest.mark.parametrize(
+    ("near", "reference", "named"),
+    [
+        (FILM, BARE, MAKER),
+        (FILM, BARE.upper(), MAKER),
+        (MAKER, BARE, MAKER),
+        (FILM, "user:2-runwayml:c@d-task:" + BARE, "user:2-runwayml:c@d-task:" + BARE),
+        (FILM, "user:2-runwayml:c@d-asset:" + BARE, None),
+        (FILM, "a name", None),
+        ("an-asset", BARE, None),
+    ],
+)
+def test_a_task_beside_a_film_is_of_its_account(near: str, reference: str, named: str | None) -> None:
+    assert task_beside(near, reference) == named

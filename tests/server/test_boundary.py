@@ -10,7 +10,7 @@ from mcp_types import INTERNAL_ERROR
 
 from runway_mcp.server.app import create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
-from runway_mcp.server.context import ServerContext
+from runway_mcp.server.context import Lifespan
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured
 from tests.kit.protocol_tasks import TakesTasks, tell
@@ -67,7 +67,7 @@ class Mined:
 
 def mined(folder: Path, world: World) -> InProcessServer:
     """A server each of whose handlers crashes as soon as it reaches for anything."""
-    return InProcessServer(create_server(settings(folder)), cast("ServerContext", Mined()), world)
+    return InProcessServer(create_server(settings(folder)), cast("Lifespan", Mined()), world)
 
 
 @pytest.mark.parametrize(

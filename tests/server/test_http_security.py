@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from runway_mcp import __version__
 from runway_mcp.server.transport.http import MAX_BODY, create_app
-from runway_mcp.server.transport.security import refusal_to_listen
+from runway_mcp.server.transport.security import OneToken, refusal_to_listen
 from tests.server.toy import toy
 
 TOKEN = "let-me-in"
@@ -20,8 +20,8 @@ DOORS = [("POST", "/mcp"), ("GET", "/mcp"), ("DELETE", "/mcp"), ("GET", "/sse"),
 
 @contextmanager
 def client(*, token: str | None = None, allowed_hosts: tuple[str, ...] = ()) -> Generator[TestClient]:
-    secret = None if token is None else SecretStr(token)
-    app = create_app(toy(), transport="sse", access_token=secret, allowed_hosts=allowed_hosts)
+    verifier = None if token is None else OneToken(SecretStr(token))
+    app = create_app(toy(), transport="sse", verifier=verifier, allowed_hosts=allowed_hosts)
     with TestClient(app, base_url="http://127.0.0.1:8000") as it:
         yield it
 

@@ -6,8 +6,7 @@ from runway_mcp.runway.models import Credits, RunningTask
 from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, Asked, after_failure, submit
 from runway_mcp.server.contract.task_results import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.spend.plan import Wish
-from tests.kit.samples import plan, task
+from tests.kit.samples import extension, plan, task
 from tests.server.result_samples import ASKED
 
 
@@ -93,7 +92,7 @@ def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
     balance = Credits(permitted=remaining, used=0)
     refusal = Failure("insufficient_credits", ".")
     step = submit(Asked("extend_video", wanted | {"dry_run": True}, 45, EXTENDS), "a", 100, "q")
-    priced = plan_output(plan(Wish("a", seconds=seconds)), balance, step=step).next_step
+    priced = plan_output(plan(extension(asset_id="a", seconds=seconds)), balance, step=step).next_step
     refused = failure_output(refusal, Asked("extend_video", wanted, 45, EXTENDS), balance=balance).next_step
 
     cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None

@@ -93,8 +93,8 @@ async def test_so_many_tasks_are_polled_and_the_one_that_was_left_longest_makes_
         assert observers.latest(tasks[-1]) is not None
         for task_id in tasks:
             await tell(client.mcp, "tasks/cancel", task_id)
-        assert not observers.was_dismissed(tasks[0])
-        assert observers.was_dismissed(tasks[-1])
+        assert not observers.was_dismissed(tasks[0], caller="")
+        assert observers.was_dismissed(tasks[-1], caller="")
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])

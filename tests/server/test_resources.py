@@ -9,6 +9,7 @@ from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
+from runway_mcp.server.contract.uris import PLAYER
 from runway_mcp.simulator.builders import add_image, add_task, add_video
 from runway_mcp.simulator.faults import Fault
 from tests.kit.client import ToolClient, check_output
@@ -17,6 +18,7 @@ from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
+FIXED = ["runway://tasks", PLAYER]
 LONG = "user:1234-runwayml:nobody@example.com-{}:11111111-2222-4333-8444-555555555555"
 
 
@@ -126,7 +128,7 @@ async def test_upstream_that_does_not_answer_leaves_what_the_ledger_remembers(tm
         assert (task["seed"], task["replyRef"], task["credits"]) == (5, "mine", {"cost": 100})
         assert task["createdAt"] == "2027-01-15T08:00:00Z"
         assert task["next_step"]["arguments"]["taskId"] == ours["taskId"]
-        assert uris == ["runway://tasks", ours["task_uri"]]
+        assert uris == [*FIXED, ours["task_uri"]]
 
 
 async def test_upstream_that_hangs_holds_the_list_up_for_a_quarter_of_a_minute_at_most(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ async def test_upstream_that_hangs_holds_the_list_up_for_a_quarter_of_a_minute_a
         world.faults += [Fault(path_prefix="/tasks", times=None, kind="delay", seconds=500)]
         began = anyio.current_time()
 
-        assert await listed(client) == ["runway://tasks", ours["task_uri"]]
+        assert await listed(client) == [*FIXED, ours["task_uri"]]
         assert anyio.current_time() - began <= 15
 
 
@@ -147,12 +149,12 @@ async def test_the_tasks_are_listed_page_by_page(tmp_path: Path, mode: str) -> N
         first = await client.mcp.list_resources()
         uris = await listed(client)
 
-        assert len(first.resources) == 51
+        assert len(first.resources) == 52
         assert first.next_cursor
         assert (first.resources[0].uri, first.resources[0].mime_type) == ("runway://tasks", "application/json")
-        assert uris[1:] == [f"runway://tasks/{world.task_id(task)}" for task in made] + uris[-1:]
-        assert first.resources[1].title == "Runway task, CANCELLED"
-        assert first.resources[1].name == f"task-{made[0].uuid}"
+        assert uris[2:] == [f"runway://tasks/{world.task_id(task)}" for task in made] + uris[-1:]
+        assert first.resources[2].title == "Runway task, CANCELLED"
+        assert first.resources[2].name == f"task-{made[0].uuid}"
 
 
 async def test_an_unclear_submit_is_no_resource_of_its_own(tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ async def test_an_unclear_submit_is_no_resource_of_its_own(tmp_path: Path) -> No
 
         assert len(data["tasks"]) == 2
         assert data["tasks"][0]["error"]["kind"] == "submission_unknown"
-        assert len(await listed(client)) == 2
+        assert len(await listed(client)) == 3
 
 
 async def test_both_kinds_have_a_template(tmp_path: Path, mode: str) -> None:
@@ -228,7 +230,7 @@ async def test_an_upstream_that_refuses_is_told_in_our_words(tmp_path: Path, mod
 
 async def test_without_a_token_the_lists_work_and_reading_says_what_to_set(tmp_path: Path, mode: str) -> None:
     async with open_client(virtual_world(), tmp_path, mode, token=None) as client:
-        assert await listed(client) == ["runway://tasks"]
+        assert await listed(client) == FIXED
         assert len((await client.mcp.list_resource_templates()).resource_templates) == 2
         for uri in ("runway://tasks", "runway://tasks/x", "runway://assets/x"):
             with pytest.raises(MCPError) as caught:

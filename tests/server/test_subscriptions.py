@@ -192,11 +192,11 @@ async def test_a_client_that_is_gone_is_forgotten_and_missed_by_nobody(tmp_path:
         with ExitStack() as connections:
             # There is room for as many connections as if nobody had ever come.
             opened = [
-                connections.enter_context(server.context.subscriptions.connected(session()))
+                connections.enter_context(server.context.subscriptions.connected(session(), ""))
                 for _ in range(MOST_CONNECTIONS)
             ]
             assert None not in opened
-            assert connections.enter_context(server.context.subscriptions.connected(session())) is None
+            assert connections.enter_context(server.context.subscriptions.connected(session(), "")) is None
 
 
 def session() -> ServerSession:
@@ -331,7 +331,7 @@ async def test_a_listener_is_granted_what_there_is_news_of(tmp_path: Path) -> No
 def test_a_connection_is_opened_once_however_often_its_client_says_so() -> None:
     subscriptions, client = Subscriptions(), session()
 
-    with subscriptions.connected(client) as first, subscriptions.connected(client) as second:
+    with subscriptions.connected(client, "") as first, subscriptions.connected(client, "") as second:
         assert first is not None
         assert second is None
         assert subscriptions.of(client) is first
@@ -340,11 +340,11 @@ def test_a_connection_is_opened_once_however_often_its_client_says_so() -> None:
 
 async def test_a_task_that_was_long_not_heard_of_counts_as_one_that_appears() -> None:
     subscriptions, client = Subscriptions(), session()
-    with subscriptions.connected(client) as connection:
+    with subscriptions.connected(client, "") as connection:
         assert connection is not None
         connection.add(Address("tasks"), TASKS)
         for number in [*range(1001), 1000, 0]:
-            await subscriptions.changed(Task(task_id=str(number), status="RUNNING"))
+            await subscriptions.changed(Task(task_id=str(number), status="RUNNING"), None)
 
     assert subscriptions._seen.keys() >= {"0", "1000", "2"}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -357,7 +357,7 @@ async def test_news_that_cannot_be_told_do_not_harm_who_brings_them(caplog: pyte
         def task_id(self) -> str:
             raise RuntimeError(secret)
 
-    await Subscriptions().changed(cast("Task", Broken()))
+    await Subscriptions().changed(cast("Task", Broken()), None)
 
     assert "a change of a task crashed: RuntimeError" in caplog.text
     assert secret not in caplog.text

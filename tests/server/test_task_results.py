@@ -3,16 +3,15 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.runway.models import Asset, Credits, Task
+from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.contract.task_results import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.spend.drafts import draft
-from runway_mcp.tasks.spend.plan import Wish
 from tests.kit.client import structured
-from tests.kit.samples import clip, intent, long_id, plan, task
+from tests.kit.samples import clip, extension, intent, long_id, plan, task
 from tests.server.result_samples import ASKED, LINK, film
 
 
@@ -27,7 +26,7 @@ def test_what_upstream_does_not_tell_is_left_out() -> None:
 
 
 def test_the_intent_fills_in_what_upstream_leaves_out_of_a_task_of_ours() -> None:
-    ours = intent(Wish("a", text_prompt="on", seed=7, reply_ref="mine"))
+    ours = intent(extension(asset_id="a", text_prompt="on", seed=7, reply_ref="mine"))
 
     output = task_output(Task(task_id="t", status="PENDING"), ASKED, intent=ours, balance=Credits(permitted=9, used=4))
 
@@ -40,15 +39,15 @@ def test_the_intent_fills_in_what_upstream_leaves_out_of_a_task_of_ours() -> Non
     ("wish", "task_type", "expected"),
     [
         (
-            Wish("a", text_prompt="on", seconds=10, seed=7, explore_mode=True, reply_ref="mine"),
+            extension(asset_id="a", text_prompt="on", seconds=10, seed=7, explore_mode=True, reply_ref="mine"),
             "gen3a",
             {"text_prompt": "on", "seconds": 10, "seed": 7, "exploreMode": True, "replyRef": "mine"},
         ),
-        (Wish("a"), "gen3a_turbo", {}),
+        (extension(asset_id="a"), "gen3a_turbo", {}),
     ],
 )
 def test_an_unclear_submit_names_the_call_that_is_its_twin(
-    wish: Wish, task_type: str, expected: dict[str, Any]
+    wish: Extension, task_type: str, expected: dict[str, Any]
 ) -> None:
     unclear = replace(draft(plan(wish, task_type=task_type)), state=State.UNCLEAR)
     output = intent_output(unclear, 45)
@@ -60,7 +59,7 @@ def test_an_unclear_submit_names_the_call_that_is_its_twin(
 
 
 def test_a_dry_run_of_a_clip_of_unknown_length_names_its_model_alone() -> None:
-    unmeasured = replace(plan(Wish("a"), task_type="gen3a_turbo"), source=Asset(asset_id="a"))
+    unmeasured = replace(plan(extension(asset_id="a"), task_type="gen3a_turbo"), source=Asset(asset_id="a"))
 
     summary = plan_output(unmeasured, None).summary
 
@@ -85,7 +84,7 @@ def test_a_film_is_told_with_all_that_is_known_of_it() -> None:
 
 
 def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
-    output = plan_output(plan(Wish("a")), Credits(permitted=9, used=0))
+    output = plan_output(plan(extension(asset_id="a")), Credits(permitted=9, used=0))
 
     assert output.next_step is None
     assert "That is more than the account has." in output.summary
@@ -102,7 +101,7 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
         (
             15.0,
             Lineage("a", 2, 1, 5, longest=Reach(25, 0)),
-            "2 of 3; the film would then be 15 s long, with 1 more extension left, up to 25 s.",
+            "2 of 3; the film would then be 15 s long, with 1 more extension left, up to 25 s (one step of 10 s).",
         ),
         (None, Lineage("a", 1, 2, 10), "1 of 3; the film would then be longer, with 2 more extensions left."),
         (40.0, Lineage("a", 3, 0, 10), "3 of 3; the film would then be 40 s long and complete."),
@@ -116,7 +115,7 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
 def test_a_dry_run_tells_how_the_film_would_stand_and_what_could_still_be_made_of_it(
     length: float | None, lineage: Lineage, says: str
 ) -> None:
-    priced = plan_output(replace(plan(Wish("a", seconds=10)), length=length, lineage=lineage), None)
+    priced = plan_output(replace(plan(extension(asset_id="a", seconds=10)), length=length, lineage=lineage), None)
 
     assert f"be extension {says}" in priced.summary
 
@@ -135,7 +134,7 @@ def test_a_film_tells_its_price_as_the_estimate_that_it_is() -> None:
 def test_what_brought_no_film_tells_only_where_it_began() -> None:
     failed = task(status="FAILED", options={"extended_from_task_id": "t", "seconds": 10})
 
-    ours = task_output(failed, ASKED, intent=intent(Wish("a", seconds=10)))
+    ours = task_output(failed, ASKED, intent=intent(extension(asset_id="a", seconds=10)))
 
     assert ours.lineage is not None
     assert ours.lineage.wire() == {"source_assetId": clip().asset_id}

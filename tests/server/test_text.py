@@ -74,7 +74,7 @@ def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
 
     _, *lines = text(assets_result(assets_output(AssetListing(tuple(listed), (), None), asked))).splitlines()
 
-    able = "extendable 3 times, to 40 s for about 300 credits"
+    able = "extendable 3 times, to 40 s for about 300 credits (3 steps of 10 s)"
     assert lines == [
         f'- "beach.mp4" (video, 10 s, 1280x768, made 2027-01-15T07:00Z, {able}): assetId {named.asset_id}',
         f"  taskId {named.task_id}, runway://assets/{named.asset_id}",

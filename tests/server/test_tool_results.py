@@ -7,9 +7,8 @@ import pytest
 from runway_mcp.server.contract.next_steps import EXTENDS, READS, Asked, submit
 from runway_mcp.server.contract.task_results import plan_output, task_output
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
-from runway_mcp.tasks.spend.plan import Wish
 from tests.kit.client import structured
-from tests.kit.samples import long_id, plan, task
+from tests.kit.samples import extension, long_id, plan, task
 from tests.server.result_samples import ASKED, LINK, film
 
 
@@ -38,7 +37,7 @@ def test_a_result_that_no_cut_makes_short_enough_keeps_what_matters() -> None:
 def test_a_long_prompt_is_cut_where_it_would_make_a_result_too_long() -> None:
     prompt = "the camera rises " * 58
     asked = Asked("extend_video", {"assetId": long_id("asset", 1), "text_prompt": prompt, "dry_run": True}, 45, EXTENDS)
-    priced = plan(Wish(long_id("asset", 1), text_prompt=prompt))
+    priced = plan(extension(asset_id=long_id("asset", 1), text_prompt=prompt))
 
     data = structured(task_result(plan_output(priced, None, step=submit(asked, long_id("asset", 1), 50, "q" * 12))))
 

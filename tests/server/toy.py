@@ -12,12 +12,14 @@ from typing import Any
 
 import anyio
 import mcp_types as t
+from mcp.server.auth.provider import TokenVerifier
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
 from runway_mcp.server.transport.http import Transport, create_app
+from runway_mcp.server.transport.security import OneToken
 from runway_mcp.server.transport.serving import bind, serve_app, url_of
 from runway_mcp.server.transport.stdio import serve_stdio
 
@@ -80,11 +82,13 @@ async def served(
     *,
     transport: Transport = "http",
     access_token: str | None = None,
+    verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> AsyncGenerator[str]:
     """The base URL of the server on a real socket of this machine, for as long as the context is open."""
-    token = None if access_token is None else SecretStr(access_token)
-    app = create_app(server, transport=transport, access_token=token, allowed_hosts=allowed_hosts)
+    if access_token is not None:
+        verifier = OneToken(SecretStr(access_token))
+    app = create_app(server, transport=transport, verifier=verifier, allowed_hosts=allowed_hosts)
     ready = anyio.Event()
     listener = bind("127.0.0.1", 0)
     url = url_of("127.0.0.1", listener)

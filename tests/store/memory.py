@@ -1,9 +1,10 @@
 """A second store, in memory: no rules of its own, only rows and the pure functions of `transitions` and `policy`."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State, spelling_key, uuid_of
 from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy, new_quote
@@ -23,6 +24,7 @@ from runway_mcp.tasks.transitions import (
     observed,
     orphaned,
     spends_of,
+    stepped,
     withdrawn,
 )
 
@@ -93,6 +95,9 @@ class MemoryStore(Store):
     ) -> Intent | None:
         return self._change(intent_id, partial(answered, claim=claim, state=state, looked=looked, failure=failure))
 
+    async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+        return self._change(intent_id, partial(stepped, claim=claim, name=name, made=made))
+
     async def withdraw(self, intent_id: str, claim: str) -> None:
         self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim))
 
@@ -105,22 +110,23 @@ class MemoryStore(Store):
 
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
-    ) -> None:
+    ) -> Intent | None:
         owner = await self.find("task_id", task_id)
         if owner is None:
-            return
+            return None
         changed = observed(owner, self._clock(), status=status, ended=ended, film=film, failure=failure)
         if changed != owner and film is not None:
             self._rows.names.setdefault(uuid_of(film.asset_id), film.asset_id)
         self._rows.intents[owner.id] = changed
+        return changed
 
     async def orphans(self) -> list[Intent]:
         now, intents = self._clock(), self._rows.intents
         intents.update({each.id: orphaned(each, now) for each in intents.values()})
         return [each for each in intents.values() if each.state is State.UNCLEAR]
 
-    async def spends(self) -> list[Spend]:
-        return spends_of(self._rows.intents.values(), self._clock())
+    async def spends(self, *, caller: str) -> list[Spend]:
+        return spends_of(self._rows.intents.values(), self._clock(), caller=caller)
 
     async def offer(self, covers: str) -> Quote:
         quote = new_quote(covers, self._clock())
@@ -130,17 +136,25 @@ class MemoryStore(Store):
     async def find(self, by: Key, value: str) -> Intent | None:
         return next((each for each in self._rows.intents.values() if getattr(each, by) == value), None)
 
-    async def select(self, selection: Selection, *, limit: int | None = None) -> list[Intent]:
-        now = self._clock()
-        oldest_first = sorted(self._rows.intents.values(), key=lambda each: each.created)
+    async def select(
+        self, selection: Selection, *, caller: str | None = None, limit: int | None = None
+    ) -> list[Intent]:
+        now, own = self._clock(), [each for each in self._rows.intents.values() if caller in (None, each.caller)]
+        oldest_first = sorted(own, key=lambda each: each.created)
         return [each for each in reversed(oldest_first) if is_selected(each, now, selection)][:limit]
 
-    async def named(self, uuid: str, *, tasks_only: bool = False) -> str | None:
+    async def named(self, uuid: str, *, caller: str, tasks_only: bool = False) -> str | None:
         if not tasks_only and uuid in self._rows.names:
             return self._rows.names[uuid]
-        tasks = [each for each in self._rows.intents.values() if each.task_id]
+        tasks = [each for each in self._rows.intents.values() if each.task_id and each.caller == caller]
         own = [each.task_id for each in tasks if uuid_of(each.task_id or "") == uuid]
         return next(iter([*own, *(each.task_id for each in tasks if each.film and _has(each.film, uuid))]), None)
+
+    async def of_others(self, task_ids: Collection[str], *, caller: str) -> frozenset[str]:
+        own = self._rows.intents.values()
+        return frozenset(
+            each.task_id for each in own if each.task_id and each.task_id in task_ids and each.caller != caller
+        )
 
     def _change(self, intent_id: str, change: Callable[[Intent, float], Intent | None]) -> Intent | None:
         standing = self._rows.intents.get(intent_id)

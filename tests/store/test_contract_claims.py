@@ -3,20 +3,21 @@ from functools import partial
 
 import pytest
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, RequestKey, State
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
-from runway_mcp.tasks.spend.plan import Wish, key_of
+from runway_mcp.tasks.spend.plan import key_of
 from runway_mcp.tasks.store.protocol import Store
 from tests.kit.clock import SetClock
-from tests.kit.samples import clip, intent, plan
+from tests.kit.samples import clip, extension, intent, plan
 from tests.store.conftest import Opener
 from tests.store.steps import OTHER, claimed, posted, standing_of, state_of
 from tests.tasks.claims import claim
 
 
-async def earlier(store: Store, name: str, wish: Wish | None = None) -> Intent | None:
+async def earlier(store: Store, name: str, wish: Extension | None = None) -> Intent | None:
     """The intent that answers the wish under that name of its clip."""
-    return await store.earlier(name, partial(key_of, wish or plan().wish))
+    return await store.earlier(name, partial(key_of, wish or plan().asked, caller=""))
 
 
 def with_source(drafted: Intent, source: str, key: RequestKey) -> Intent:
@@ -113,13 +114,13 @@ async def test_what_the_policy_refuses_leaves_nothing_behind(store: Store) -> No
     with pytest.raises(PolicyRefused):
         await claim(store, policy=SpendPolicy(per_call=1))
 
-    assert await store.spends() == []
+    assert await store.spends(caller="") == []
     assert await earlier(store, clip().asset_id) is None
 
 
 @pytest.mark.parametrize("name", [clip().asset_id, "00000001-0000-4000-8000-000000000000", "name:Dunes"])
 async def test_a_duplicate_is_found_under_every_name_that_its_source_was_given(store: Store, name: str) -> None:
-    made, _ = await store.claim(intent(), plan().key, spellings=["name:Dunes"])
+    made, _ = await store.claim(intent(), plan().key(""), spellings=["name:Dunes"])
 
     assert await earlier(store, name) == made
     assert await earlier(store, name, OTHER) is None
@@ -127,10 +128,10 @@ async def test_a_duplicate_is_found_under_every_name_that_its_source_was_given(s
 
 
 async def test_a_name_is_that_of_the_source_it_was_given_last(store: Store) -> None:
-    asked, sources = plan().wish, (clip(1).asset_id, clip(2).asset_id)
-    keys = [key_of(asked, source, "gen3a") for source in sources]
+    asked, sources = plan().asked, (clip(1).asset_id, clip(2).asset_id)
+    keys = [key_of(asked, source, "gen3a", caller="") for source in sources]
     for number, (source, key) in enumerate(zip(sources, keys, strict=True)):
-        drafted = intent(Wish(asset_id=source, seed=number + 1))
+        drafted = intent(extension(asset_id=source, seed=number + 1))
         await store.claim(with_source(drafted, source, key), key, spellings=["name:Dunes"])
 
     found = await earlier(store, "name:Dunes")
@@ -142,7 +143,7 @@ async def test_a_name_is_that_of_the_source_it_was_given_last(store: Store) -> N
 async def test_a_generated_seed_that_is_given_back_is_the_same_request(store: Store) -> None:
     made = await claimed(store)
 
-    given_back = replace(plan().wish, seed=made.seed)
+    given_back = plan().asked.model_copy(update={"seed": made.seed})
 
     assert (await claim(store, given_back))[0] == made
     assert await earlier(store, clip().asset_id, given_back) == made

@@ -2,18 +2,17 @@ import pytest
 
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
 from runway_mcp.tasks.policy import DAY_SECONDS, QUOTE_SECONDS, PolicyRefused, Quote, SpendPolicy
-from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.protocol import Store
 from tests.kit.clock import EPOCH, SetClock
-from tests.kit.samples import clip, long_id, plan
+from tests.kit.samples import clip, extension, long_id, plan
 from tests.tasks.claims import claim
 
 ASSET = clip().asset_id
 
 
 async def spend(store: Store, policy: SpendPolicy, *, seed: int = 1, explore: bool = False, seconds: int = 5) -> Intent:
-    wish = Wish(asset_id=ASSET, seed=seed, explore_mode=explore, seconds=seconds)
+    wish = extension(asset_id=ASSET, seed=seed, explore_mode=explore, seconds=seconds)
     claimed, _ = await claim(store, wish, policy=policy)
     return claimed
 
@@ -93,7 +92,8 @@ async def test_spending_above_the_threshold_waits_for_a_confirmation(store: Stor
 
 
 async def quote_for(store: Store, **fields: object) -> Quote:
-    return await store.offer(arguments_key(plan(Wish(**{"asset_id": ASSET, "seed": 1, "seconds": 5, **fields}))))  # pyright: ignore[reportArgumentType]
+    asked = plan(extension(**{"asset_id": ASSET, "seed": 1, "seconds": 5, **fields}))
+    return await store.offer(arguments_key(asked, ""))
 
 
 async def test_a_quote_confirms_its_arguments_once(store: Store) -> None:

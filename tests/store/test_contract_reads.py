@@ -4,16 +4,15 @@ import pytest
 
 from runway_mcp.tasks.intents import Film, Intent, State, uuid_of
 from runway_mcp.tasks.policy import Spend
-from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.transitions import Selection, is_selected
 from tests.kit.clock import EPOCH, SetClock
-from tests.kit.samples import clip, intent, long_id, plan
+from tests.kit.samples import clip, extension, intent, long_id, plan
 from tests.store.steps import claimed, posted, standing_of
 
 
 async def test_what_is_unfinished_is_what_a_restart_must_take_up(store: Store) -> None:
-    wishes = iter(Wish(asset_id=clip().asset_id, seed=seed) for seed in range(1, 9))
+    wishes = iter(extension(asset_id=clip().asset_id, seed=seed) for seed in range(1, 9))
     waiting, posting = await claimed(store, next(wishes)), await posted(store, next(wishes))
     refused, unclear, unknown, running, ended = [await posted(store, next(wishes)) for _ in range(5)]
     for made, state in ((refused, State.REFUSED), (unclear, State.UNCLEAR), (unknown, State.UNKNOWN)):
@@ -35,14 +34,14 @@ async def in_every_state(store: Store, clock: SetClock) -> list[Intent]:
     made: list[Intent] = []
     for seed, state in enumerate(State, start=1):
         clock.now += 1
-        made.append(await claimed(store, Wish(asset_id=clip().asset_id, seed=seed)))
+        made.append(await claimed(store, extension(asset_id=clip().asset_id, seed=seed)))
         if state is not State.WAITING:
             await store.begin_post(made[-1].id, made[-1].claim, upstream=None)
         if state not in (State.WAITING, State.POSTING, State.UNKNOWN):
             await store.answered(made[-1].id, made[-1].claim, state, looked=False)
     for number, (status, failed) in enumerate([("RUNNING", False), ("SUCCEEDED", False), ("SUCCEEDED", True)]):
         clock.now += 1
-        made.append(await posted(store, Wish(asset_id=clip().asset_id, seed=number + 90)))
+        made.append(await posted(store, extension(asset_id=clip().asset_id, seed=number + 90)))
         task_id = long_id("task", number)
         await store.accept(made[-1].id, task_id, "PENDING")
         failure = ("generation_failed", "no film") if failed else None
@@ -68,7 +67,7 @@ async def test_a_selection_is_what_its_rule_says_newest_first(
 
 
 async def test_an_intent_is_found_by_each_of_its_own_ids(store: Store) -> None:
-    made, _ = await store.claim(replace(intent(), callback_token="a-token-of-its-own"), plan().key)
+    made, _ = await store.claim(replace(intent(), callback_token="a-token-of-its-own"), plan().key(""))
     await store.begin_post(made.id, made.claim, upstream=None)
     owner = await store.accept(made.id, long_id("task", 5), "RUNNING")
 
@@ -84,22 +83,22 @@ async def test_a_uuid_names_a_source_or_a_film_and_else_a_task(store: Store) -> 
     await store.accept(made.id, task_id, "RUNNING")
     await store.observe(task_id, "SUCCEEDED", ended=True, film=Film(film), failure=None)
 
-    assert await store.named(uuid_of(source)) == source
-    assert await store.named(uuid_of(film)) == film
-    assert await store.named(uuid_of(task_id)) == task_id
-    assert await store.named(uuid_of(long_id("asset", 7))) is None
-    assert await store.named(uuid_of(film), tasks_only=True) == task_id
-    assert await store.named(uuid_of(task_id), tasks_only=True) == task_id
-    assert await store.named(uuid_of(source), tasks_only=True) is None
+    assert await store.named(uuid_of(source), caller="") == source
+    assert await store.named(uuid_of(film), caller="") == film
+    assert await store.named(uuid_of(task_id), caller="") == task_id
+    assert await store.named(uuid_of(long_id("asset", 7)), caller="") is None
+    assert await store.named(uuid_of(film), tasks_only=True, caller="") == task_id
+    assert await store.named(uuid_of(task_id), tasks_only=True, caller="") == task_id
+    assert await store.named(uuid_of(source), tasks_only=True, caller="") is None
 
 
 async def test_spends_are_told_oldest_first_with_their_cost(store: Store, clock: SetClock) -> None:
     await posted(store)
     clock.now += 5
-    await posted(store, Wish(asset_id=clip().asset_id, seed=2))
-    await posted(store, Wish(asset_id=clip().asset_id, seed=3, explore_mode=True))
+    await posted(store, extension(asset_id=clip().asset_id, seed=2))
+    await posted(store, extension(asset_id=clip().asset_id, seed=3, explore_mode=True))
 
-    assert await store.spends() == [Spend(EPOCH, 50), Spend(EPOCH + 5, 50)]
+    assert await store.spends(caller="") == [Spend(EPOCH, 50), Spend(EPOCH + 5, 50)]
 
 
 def test_a_store_tells_the_time_that_it_goes_by(store: Store, clock: SetClock) -> None:

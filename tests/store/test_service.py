@@ -7,10 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.plan import Wish, make_plan
+from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
 from tests.kit.clock import wall_clock
+from tests.kit.samples import extension
 from tests.kit.upstream import fault, virtual_world
 from tests.store.conftest import LEDGERS, Opener
 from tests.tasks.services import open_service_over
@@ -25,17 +27,17 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
         yield LEDGERS[request.param](tmp_path, wall_clock, opened)
 
 
-async def submit(service: TaskService, wish: Wish) -> Submitted:
+async def submit(service: TaskService, wish: Extension) -> Submitted:
     async def say(_: Waiting) -> None:
         return
 
     plan = await make_plan(service.client, wish)
-    return await service.submissions.submit(plan, deadline=anyio.current_time() + 45, say=say)
+    return await service.submissions.submit(plan, caller="", deadline=anyio.current_time() + 45, say=say)
 
 
 async def test_a_lost_answer_is_posted_once_over_any_store(opener: Opener) -> None:
     world = virtual_world()
-    wish = Wish(asset_id=world.asset_id(world.assets[0]), text_prompt="the camera rises")
+    wish = extension(asset_id=world.asset_id(world.assets[0]), text_prompt="the camera rises")
     fault(world, method="POST", path_prefix="/gen3/extend", kind="reset_after")
     with anyio.fail_after(7200):
         async with open_service_over(world, opener()) as service:

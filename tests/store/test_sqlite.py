@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
-from tests.kit.samples import clip
+from tests.kit.samples import clip, extension
 from tests.store.steps import OTHER, claimed
 
 pytestmark = pytest.mark.virtual_time
@@ -95,7 +94,7 @@ async def test_a_full_disk_ends_in_a_sentence(ledger: SqliteStore) -> None:
 
     async def fill() -> None:
         for seed in range(1, 999):
-            await claimed(ledger, Wish(asset_id=clip().asset_id, seed=seed))
+            await claimed(ledger, extension(asset_id=clip().asset_id, seed=seed))
 
     with pytest.raises(LedgerError, match="full"):
         await fill()

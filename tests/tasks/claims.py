@@ -1,14 +1,14 @@
 """Claims in a ledger, as a submit makes them."""
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE, SpendPolicy
-from runway_mcp.tasks.spend.plan import Wish
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.protocol import Store
 from tests.kit.samples import intent, plan
 
 
-async def claim(ledger: Store, wish: Wish | None = None, *, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
+async def claim(ledger: Store, wish: Extension | None = None, *, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
     """Claims the plan of a wish, as a submit does."""
     asked = plan(wish)
-    return await ledger.claim(intent(wish), asked.key, policy=policy, covers=arguments_key(asked))
+    return await ledger.claim(intent(wish), asked.key(""), policy=policy, covers=arguments_key(asked, ""))

@@ -9,13 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.simulator.callbacks import deliver_due, next_due
 from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.plan import Wish, make_plan
+from runway_mcp.tasks.spend.plan import make_plan
 from tests.kit.samples import intent, long_id, plan
 from tests.kit.upstream import fault, virtual_world
 from tests.tasks.scripted_upstream import silent
@@ -285,7 +286,7 @@ async def test_calls_about_an_unclear_submit_are_a_reason_to_look_once_an_interv
         assert len(world.accepted) == 1
 
 
-async def _fails(service: TaskService, asked: Wish) -> None:
+async def _fails(service: TaskService, asked: Extension) -> None:
     with pytest.raises(Exception, match="did not arrive"):
         await submit(service, asked, wait=20.0)
 
@@ -294,7 +295,7 @@ async def _fails(service: TaskService, asked: Wish) -> None:
 async def test_a_call_about_a_submit_that_started_nothing_leads_to_nothing(tmp_path: Path, state: State) -> None:
     token = "a" * 32
     async with reachable(tmp_path) as (world, service):
-        await service.ledger.claim(replace(intent(), state=state, callback_token=token), plan().key)
+        await service.ledger.store.claim(replace(intent(), state=state, callback_token=token), plan().key(""))
         before = world.requests.total()
 
         assert await post(service, token, b'{"status": "SUCCEEDED"}')
@@ -322,7 +323,7 @@ async def test_the_same_request_again_and_again_costs_no_more_reads_than_one_wai
         asked = await make_plan(service.client, wish(world))
         before = reads(world)
         for _ in range(100):
-            again = await service.submissions.submit(asked, deadline=anyio.current_time(), say=quiet)
+            again = await service.submissions.submit(asked, caller="", deadline=anyio.current_time(), say=quiet)
             assert again.task.task_id == world.task_id(world.accepted[0])
             await anyio.sleep(0.5)
 

@@ -9,13 +9,12 @@ import pytest
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.spend.matching import contradicts, is_ours
-from runway_mcp.tasks.spend.plan import Wish
 from tests.kit.clock import EPOCH
-from tests.kit.samples import clip, intent, long_id, task
+from tests.kit.samples import clip, extension, intent, long_id, task
 
-GIVEN = replace(intent(Wish(asset_id=clip().asset_id, seed=7, reply_ref="mine", text_prompt="dunes")), posted=EPOCH)
+GIVEN = replace(intent(extension(seed=7, reply_ref="mine", text_prompt="dunes")), posted=EPOCH)
 """Seed and reference are the caller's."""
-MADE = replace(intent(Wish(asset_id=clip().asset_id, text_prompt="dunes")), posted=EPOCH)
+MADE = replace(intent(extension(text_prompt="dunes")), posted=EPOCH)
 """Seed and reference are ours."""
 
 THE_TASK, ANOTHER = long_id("task", 5), long_id("task", 9)

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
-from runway_mcp.tasks.spend.plan import Wish, key_of
+from runway_mcp.tasks.spend.plan import key_of
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
-from tests.kit.samples import ACCOUNT, clip, long_id
+from tests.kit.samples import ACCOUNT, clip, extension, long_id
 
 pytestmark = pytest.mark.virtual_time
 
@@ -68,9 +67,9 @@ def write(path: Path) -> Write:
 
 async def answer(path: Path, **wished: Any) -> Intent | None:
     """The intent that answers a wish, a while after the rows were written."""
-    wish = replace(Wish(FILM, text_prompt="the camera rises"), **wished)
+    wanted = extension(**{"asset_id": FILM, "text_prompt": "the camera rises", **wished})
     with SqliteStore(path, SetClock(EPOCH + 9000.0)) as ledger:
-        return await ledger.earlier(wish.asset_id, partial(key_of, wish))
+        return await ledger.earlier(wanted.asset_id, partial(key_of, wanted, caller=""))
 
 
 @pytest.mark.parametrize("order", [(0.0, 500.0, 900.0), (900.0, 500.0, 0.0), (500.0, 0.0, 900.0)])

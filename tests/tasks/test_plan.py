@@ -8,7 +8,8 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import Lineage, Reach
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.plan import Plan, Wish, make_plan
+from runway_mcp.tasks.spend.plan import Plan, make_plan
+from tests.kit.samples import extension
 from tests.kit.upstream import fault
 from tests.tasks.services import open_world
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 async def planned(world: World, service: TaskService, asset: Asset, **fields: object) -> Plan:
-    return await make_plan(service.client, Wish(asset_id=world.asset_id(asset), **fields))  # pyright: ignore[reportArgumentType]
+    return await make_plan(service.client, extension(asset_id=world.asset_id(asset), **fields))  # pyright: ignore[reportArgumentType]
 
 
 async def refusal(world: World, service: TaskService, asset: Asset, **fields: object) -> Failure:
@@ -71,9 +72,10 @@ async def test_the_id_of_a_finished_task_stands_for_its_film(tmp_path: Path) -> 
         clip = world.assets[0]
         assert clip.task is not None
 
-        plan = await make_plan(service.client, Wish(asset_id=world.task_id(clip.task)))
+        plan = await make_plan(service.client, extension(asset_id=world.task_id(clip.task)))
 
         assert plan.source.asset_id == world.asset_id(clip)
+        assert plan.parent is not None
         assert plan.parent.task_id == world.task_id(clip.task)
 
 
@@ -86,7 +88,7 @@ async def test_a_task_without_a_film_cannot_be_extended(tmp_path: Path, script: 
         task_id = world.task_id(add_task(world, **script))  # pyright: ignore[reportArgumentType]
 
         with pytest.raises(Failure, match=said):
-            await make_plan(service.client, Wish(asset_id=task_id))
+            await make_plan(service.client, extension(asset_id=task_id))
 
 
 async def test_a_clip_whose_task_was_deleted_cannot_be_extended(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ async def test_a_refusal_costs_nothing_and_says_so(
         world.switch(**switches)
 
         with pytest.raises(Failure) as caught:
-            await service.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+            await service.submissions.submit(plan, caller="", deadline=anyio.current_time() + 45, say=quiet)
 
         assert (caught.value.kind, caught.value.charged, caught.value.retry_safe) == (kind, "no", retry_safe)
         assert not world.accepted
@@ -212,7 +212,7 @@ async def test_a_refusal_that_keeps_everybody_from_looking_may_have_been_charged
         world.switch(lapsed=True)
 
         with pytest.raises(Failure) as caught:
-            await service.submissions.submit(plan, deadline=anyio.current_time() + 45, say=quiet)
+            await service.submissions.submit(plan, caller="", deadline=anyio.current_time() + 45, say=quiet)
         world.switch(lapsed=False)
         submitted = await submit(service, wish(world))
 

@@ -46,7 +46,9 @@ async def test_an_owner_that_was_away_for_longer_than_its_lease_does_not_post_an
 
         async def late() -> None:
             plan = await make_plan(service.client, wish(world))
-            await service.submissions.submit(plan, deadline=anyio.current_time() + 200, say=host_that_does_not_read)
+            await service.submissions.submit(
+                plan, caller="", deadline=anyio.current_time() + 200, say=host_that_does_not_read
+            )
 
         async with anyio.create_task_group() as calls:
             calls.start_soon(late)
@@ -96,7 +98,7 @@ async def test_a_list_of_busy_slots_whose_task_cannot_be_read_ends_nothing_else(
         fault(world, method="GET", path_prefix="/tasks/", kind="status", status=500, times=None)
 
         with pytest.raises(Failure, match="busy"):
-            await service.submissions.submit(plan, deadline=anyio.current_time(), say=quiet)
+            await service.submissions.submit(plan, caller="", deadline=anyio.current_time(), say=quiet)
 
         world.faults.clear()
         assert (await submit(service, wish(world, text_prompt="first"))).twin
@@ -109,7 +111,7 @@ async def test_a_film_that_cannot_be_read_is_told_as_it_was_seen_without_a_link(
         plan = await make_plan(service.client, wish(world))
         fault(world, method="GET", kind="status", status=503, times=None)
 
-        again = await service.submissions.submit(plan, deadline=anyio.current_time() + 5, say=quiet)
+        again = await service.submissions.submit(plan, caller="", deadline=anyio.current_time() + 5, say=quiet)
 
         assert again.twin
         assert again.task.task_id == first.task.task_id
@@ -176,7 +178,7 @@ async def test_of_tasks_that_fit_alike_each_intent_adopts_the_one_that_was_made_
         async with anyio.create_task_group() as calls:
             for plan in plans:
                 calls.start_soon(
-                    partial(service.submissions.submit, plan, deadline=anyio.current_time() + 5, say=quiet)
+                    partial(service.submissions.submit, plan, caller="", deadline=anyio.current_time() + 5, say=quiet)
                 )
 
         owners = [await service.ledger.find("task_id", world.task_id(made)) for made in world.accepted]

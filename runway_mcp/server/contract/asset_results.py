@@ -113,8 +113,7 @@ def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
 def _fitted(asset: AssetOutput) -> AssetOutput:
     """The asset within `LONGEST_ASSET`: its prompt is cut first, then its name, then the name of its source.
 
-    Runway's names begin with model and seed and end with the prompt. The source's prompt is not in the listing, so the
-    end of its name is kept.
+    Names are cut at their end alike, so that the name of a source begins as in its own row.
     """
     for field, shortest in _SHORTEST:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
@@ -122,8 +121,7 @@ def _fitted(asset: AssetOutput) -> AssetOutput:
             if len(words) <= shortest:
                 break
             kept = max(shortest, len(words) - over)
-            cut = f"…{words[1 - kept :]}" if field == "source_name" else _cut(words, kept)
-            asset = asset.model_copy(update={field: cut})
+            asset = asset.model_copy(update={field: _cut(words, kept)})
     return asset
 
 

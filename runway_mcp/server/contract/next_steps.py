@@ -202,7 +202,7 @@ def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
     if not asset_id:
         return None
     kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
-    reason = "Prices another end for the film before this one, free: it has an extension left."
+    reason = "Prices another extension of the film before this one, free; this film stays as it is."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
 
 

@@ -125,7 +125,9 @@ class TaskOutput(Output):
     reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
     video: Annotated[Video | None, Field(description="The whole longer film.")] = None
     more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
-    lineage: LineageOutput | None = None
+    lineage: Annotated[LineageOutput | None, Field(description="Of the longer film, in a dry run as it would be.")] = (
+        None
+    )
     credits: CreditsOutput | None = None
     twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
         None
@@ -149,7 +151,7 @@ class AssetOutput(Output):
     duration_seconds: float | None = None
     width: int | None = None
     height: int | None = None
-    text_prompt: str | None = None
+    text_prompt: Annotated[str | None, Field(description="Shortened; get_task has it whole.")] = None
     source_asset_id: Annotated[str | None, Field(alias="source_assetId", description="What it extended.")] = None
     source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
@@ -157,7 +159,7 @@ class AssetOutput(Output):
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
-    cost_to_longest: Annotated[int | None, Field(description="Estimate, by longest steps.")] = None
+    cost_to_longest: Annotated[int | None, Field(description="Credits, by longest steps; estimate.")] = None
     uri: str | None = None
     url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
     url_expires_at: str | None = None

@@ -19,7 +19,7 @@ from runway_mcp.server.contract.outputs import (
     QuoteOutput,
     TaskOutput,
 )
-from runway_mcp.server.contract.text import first_sentence, seconds, standing
+from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failed, task_failure
@@ -27,7 +27,7 @@ from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
 from runway_mcp.tasks.policy import Day, Quote, iso
 from runway_mcp.tasks.recall import date_of
-from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.plan import Plan, asked_for
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
 # The model of the clips whose seconds a caller may choose.
@@ -140,16 +140,16 @@ def plan_output(
 
     If the credits do not suffice, the next step prices the most seconds that they suffice for, if any.
     """
-    wish, remaining = plan.wish, balance.remaining if balance else None
+    asked, remaining = plan.asked, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
         step = _shorter(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
         summary=_plan_summary(plan, remaining),
         status="DRY_RUN",
         model=plan.model.task_type,
-        text_prompt=wish.text_prompt,
-        seed=wish.seed,
-        reply_ref=wish.reply_ref,
+        text_prompt=asked.text_prompt,
+        seed=asked.seed,
+        reply_ref=asked.reply_ref,
         lineage=_lineage(plan.lineage),
         credits=_credits(plan.cost, balance),
         quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,
@@ -205,7 +205,8 @@ def _task_summary(
         return _standing_summary(task, failure, lineage, cost)
     if failure is None and task.is_terminal:
         film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
-        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film} {_OTHER_TAKE}"
+        then = f" It cost about {since.cost} credits then." if since.cost else ""
+        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {_OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, cost)
     return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
 
@@ -250,7 +251,7 @@ def _left(plan: Plan) -> str:
     if longest is None or plan.length is None or longest.seconds <= plan.length:
         return more
     price = f" for about {longest.cost} credits more" if longest.cost else ""
-    return f"{more}, up to {seconds(longest.seconds)}{price}"
+    return f"{more}, up to {seconds(longest.seconds)}{price}{by_steps(plan.length, longest.seconds, left)}"
 
 
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
@@ -361,16 +362,7 @@ def _cost(task: Task, intent: Intent | None) -> int | None:
 
 def _arguments(intent: Intent) -> dict[str, Any]:
     """The arguments that an intent came from, as far as the ledger has them."""
-    model = MODELS.get(intent.task_type)
-    given = {
-        "assetId": intent.source_asset_id,
-        "text_prompt": intent.text_prompt,
-        "seconds": intent.seconds if model is not None and model.chooses_seconds else None,
-        "seed": None if intent.seed_generated else intent.seed,
-        "exploreMode": intent.explore_mode or None,
-        "replyRef": None if intent.reply_ref_generated else intent.reply_ref,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    return asked_for(intent).body()
 
 
 def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:

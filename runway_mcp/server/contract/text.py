@@ -59,6 +59,14 @@ def seconds(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + " s"
 
 
+def by_steps(length: float | None, longest: float, left: int) -> str:
+    """What each extension on the way to the longest film adds: " (3 steps of 10 s)"; empty where they differ."""
+    each = (longest - length) / left if length and left else 0.0
+    if each <= 1 or not each.is_integer():
+        return ""
+    return f" ({left} steps of {seconds(each)})" if left > 1 else f" (one step of {seconds(each)})"
+
+
 def task_text(output: TaskOutput) -> str:
     """The text block of a task, a dry run or a failure."""
     return "\n".join(_task_lines(output))
@@ -105,7 +113,9 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
         way = ""
         if lineage.longest_seconds:
             price = f" for about {lineage.cost_to_longest} credits" if lineage.cost_to_longest else ""
-            way = f", up to {seconds(lineage.longest_seconds)}{price}"
+            length = output.video.duration_seconds if output.video else None
+            steps = by_steps(length, lineage.longest_seconds, lineage.extensions_left)
+            way = f", up to {seconds(lineage.longest_seconds)}{price}{steps}"
         whose = "The film has" if output.status == "SUCCEEDED" else "The film will have"
         yield f"{whose} {lineage.extensions_left} extension{'s' * (lineage.extensions_left > 1)} left{way}."
 
@@ -190,7 +200,8 @@ def _extendability(asset: AssetOutput) -> str:
         words = f"extendable {left} time{'' if left == 1 else 's'}"
         if asset.longest_seconds is None:
             return words
-        return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits"
+        steps = by_steps(asset.duration_seconds, asset.longest_seconds, left)
+        return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits{steps}"
     words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
     return f"{words}: {asset.reason}" if asset.reason else words
 

@@ -4,18 +4,27 @@ They are written verbatim, `:` and `@` included, and read verbatim or percent-en
 No id holds a `%`, so decoding never changes one.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 from urllib.parse import unquote
 
-Kind = Literal["tasks", "task", "asset"]
-"""The kinds of resources: the list of tasks, a task, an asset."""
+Kind = Literal["tasks", "task", "asset", "player"]
+"""The kinds of resources: the list of tasks, a task, an asset, the page that plays films."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which hosts list them."""
 
 TASKS = "runway://tasks"
 """The URI of the list of tasks."""
+
+PLAYER_VERSION = "40967fcaee43"
+"""The first twelve digits of the SHA-256 of the player's page: hosts cache a page by its URI."""
+
+PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"
+"""The URI of the player. The page answers to the URIs of its other versions, and to the one without a version."""
+
+_PLAYERS = re.compile(r"ui://runway/player(-[0-9a-f]{12})?\.html")
 
 
 def template_of(kind: Kind) -> str:
@@ -27,6 +36,8 @@ def template_of(kind: Kind) -> str:
             return "runway://tasks/{taskId}"
         case "asset":
             return "runway://assets/{assetId}"
+        case "player":
+            return PLAYER
         case _:
             assert_never(kind)
 
@@ -69,6 +80,8 @@ def asset_uri(asset_id: str) -> str:
 def address_of(uri: str) -> Address | None:
     """The resource that a URI names; None if it is none of this server's. The id is not checked."""
     plain = unquote(uri)
+    if _PLAYERS.fullmatch(plain):
+        return Address("player")
     for kind in KINDS:
         begin = _begin_of(kind)
         if variable_of(kind) is None:

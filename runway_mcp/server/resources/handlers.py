@@ -23,7 +23,7 @@ from mcp_types import (
 
 from runway_mcp.runway.errors import InvalidRequest, NotFound
 from runway_mcp.runway.ids import checked_id, kind_of
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import (
     KINDS,
@@ -36,6 +36,7 @@ from runway_mcp.server.contract.uris import (
     variable_of,
 )
 from runway_mcp.server.resources.kinds import resource_kind
+from runway_mcp.settings import Settings
 from runway_mcp.tasks.history import HistoryEntry, newest_tasks, older_tasks
 from runway_mcp.tasks.intents import Intent
 
@@ -50,15 +51,15 @@ async def list_templates(_ctx: RequestContext, _params: PaginatedRequestParams |
 
 async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | None) -> ListResourcesResult:
     """The resources without a variable, then the tasks page by page; the cursor is the offset of a page."""
-    context, cursor = ctx.lifespan_context, params.cursor if params else None
+    context, cursor = context_of(ctx), params.cursor if params else None
     if context.open_service is None:
-        return ListResourcesResult(resources=_fixed())
+        return ListResourcesResult(resources=_fixed(context.settings))
     if cursor is None:
         known, following = await newest_tasks(context.open_service, context.settings.email)
     else:
         known, following = await older_tasks(context.open_service, context.settings.email, _offset(cursor))
     return ListResourcesResult(
-        resources=[*(_fixed() if cursor is None else []), *_entries(known)],
+        resources=[*(_fixed(context.settings) if cursor is None else []), *_entries(known)],
         next_cursor=None if following is None else str(following),
     )
 
@@ -66,13 +67,19 @@ async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | N
 async def read_resource(ctx: RequestContext, params: ReadResourceRequestParams) -> ReadResourceResult:
     """The content of a URI; raises `MCPError` for one that names nothing."""
     address = checked_address(params.uri)
-    kind = resource_kind(address.kind)
+    context, kind = context_of(ctx), resource_kind(address.kind)
     try:
-        content = await kind.read(ctx.lifespan_context, address.id or "")
+        content = await kind.read(context, address.id or "")
     except (NotFound, InvalidRequest):
         raise _unknown(params.uri) from None
-    contents = contents_of(address.uri, kind.mime_type, content.body)
+    contents = contents_of(_told_uri(address, params.uri), kind.mime_type, content.body)
+    contents.meta = kind.meta(context.settings)
     return ReadResourceResult(contents=[contents], ttl_ms=content.ttl_ms, cache_scope="private")
+
+
+def _told_uri(address: Address, asked: str) -> str:
+    """The URI of a content: of the player the one that was asked for, since hosts compare it to the letter."""
+    return asked if address.kind == "player" else address.uri
 
 
 def contents_of(uri: str, mime_type: str, body: str | bytes) -> TextResourceContents | BlobResourceContents:
@@ -97,12 +104,12 @@ def checked_address(uri: str) -> Address:
     return address
 
 
-def _fixed() -> list[Resource]:
+def _fixed(settings: Settings) -> list[Resource]:
     """The resources of the kinds that have one only."""
-    return [_resource(kind) for kind in KINDS if variable_of(kind) is None]
+    return [_resource(kind, settings) for kind in KINDS if variable_of(kind) is None]
 
 
-def _resource(kind: Kind) -> Resource:
+def _resource(kind: Kind, settings: Settings) -> Resource:
     told = resource_kind(kind)
     return Resource(
         uri=template_of(kind),
@@ -110,6 +117,7 @@ def _resource(kind: Kind) -> Resource:
         title=told.title,
         description=told.description,
         mime_type=told.mime_type,
+        _meta=told.meta(settings),
     )
 
 

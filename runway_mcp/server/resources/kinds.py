@@ -11,7 +11,9 @@ from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
+from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
+from runway_mcp.settings import Settings
 from runway_mcp.tasks.history import HistoryEntry, newest_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
 
@@ -29,12 +31,17 @@ class Content:
     ttl_ms: int = 0
 
 
+def _no_meta(_settings: Settings) -> None:
+    """Most resources are told of by their names alone."""
+
+
 @dataclass(frozen=True)
 class ResourceKind:
     """One kind of resources; its URI template is that of its kind in `contract.uris`.
 
     `read` takes the id in the URI, which is empty where the kind has one resource only. It raises `NotFound` and
-    `InvalidRequest` for an id that names nothing, and `Failure` and `RunwayError`.
+    `InvalidRequest` for an id that names nothing, and `Failure` and `RunwayError`. `meta` is what hosts are told of the
+    resource and of its content, under the settings.
     """
 
     name: str
@@ -42,6 +49,7 @@ class ResourceKind:
     description: str
     read: Callable[[ServerContext, str], Awaitable[Content]]
     mime_type: str = "application/json"
+    meta: Callable[[Settings], dict[str, Any] | None] = _no_meta
 
 
 def resource_kind(kind: Kind) -> ResourceKind:
@@ -53,6 +61,8 @@ def resource_kind(kind: Kind) -> ResourceKind:
             return _TASK
         case "asset":
             return _ASSET
+        case "player":
+            return _PLAYER
         case _:
             assert_never(kind)
 
@@ -70,8 +80,15 @@ async def _read_task(context: ServerContext, task_id: str) -> Content:
 
 
 async def _read_asset(context: ServerContext, asset_id: str) -> Content:
-    asset = await context.service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    service = context.service
+    asset = await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    if asset.task_id and await service.ledger.hidden([Task(task_id=asset.task_id)]):
+        asset = asset.model_copy(update={"task_id": None})
     return _json(asset_output(asset).wire())
+
+
+async def _read_player(_context: ServerContext, _id: str) -> Content:
+    return Content(page(), KEPT_MS)
 
 
 def _json(document: dict[str, Any], *, ttl_ms: int = 0) -> Content:
@@ -106,4 +123,12 @@ _ASSET = ResourceKind(
     title="Runway asset",
     description="A video, image or audio file, with a fresh link.",
     read=_read_asset,
+)
+_PLAYER = ResourceKind(
+    name="player",
+    title="Player",
+    description="The page on which hosts of MCP Apps show an extension: its progress, then its film.",
+    read=_read_player,
+    mime_type=MIME_TYPE,
+    meta=page_meta,
 )

@@ -18,7 +18,7 @@ from mcp_types import (
 
 from runway_mcp.server import protocol_tasks
 from runway_mcp.server.boundary import log_crash
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.resources.handlers import checked_address
 from runway_mcp.server.updates.subscriptions import MOST_CONNECTIONS, MOST_URIS, Connection
 
@@ -34,9 +34,9 @@ async def send_updates(ctx: RequestContext, _params: NotificationParams) -> None
 
     It starts at `notifications/initialized`; the SDK cancels it when the connection is gone, for whatever reason.
     """
-    context = ctx.lifespan_context
     try:
-        with context.subscriptions.connected(ctx.session) as connection:
+        context = context_of(ctx)
+        with context.subscriptions.connected(ctx.session, context.caller) as connection:
             if connection is not None:
                 try:
                     await connection.tell(ctx.session)
@@ -55,7 +55,7 @@ async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> Empt
     if connection.is_full and not connection.hears_of(address, params.uri):
         raise MCPError(INVALID_REQUEST, _FULL)
     if connection.add(address, params.uri):
-        ctx.lifespan_context.observers.add([address])
+        context_of(ctx).observers.add([address])
     return EmptyResult()
 
 
@@ -66,7 +66,7 @@ async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> 
     """
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.drop(address, params.uri):
-        ctx.lifespan_context.observers.remove([address])
+        context_of(ctx).observers.remove([address])
     return EmptyResult()
 
 
@@ -84,16 +84,17 @@ async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) 
     granted = SubscriptionFilter(
         resources_list_changed=wanted.resources_list_changed, resource_subscriptions=list(spelled) or None
     )
-    context, addresses = ctx.lifespan_context, set(spelled.values())
+    context, addresses = context_of(ctx), set(spelled.values())
     context.observers.add(addresses)
     try:
-        return await context.subscriptions.listen(ctx, params.model_copy(update={"notifications": granted}), spelled)
+        asked = params.model_copy(update={"notifications": granted})
+        return await context.subscriptions.listen(ctx, asked, spelled, context.caller)
     finally:
         context.observers.remove(addresses)
 
 
 def _connection(ctx: RequestContext) -> Connection:
-    connection = ctx.lifespan_context.subscriptions.of(ctx.session)
+    connection = context_of(ctx).subscriptions.of(ctx.session)
     if connection is None:
         raise MCPError(INVALID_REQUEST, _NO_CONNECTION)
     return connection

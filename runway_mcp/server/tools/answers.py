@@ -1,9 +1,11 @@
 """The results of a call, in each shape that tools share: with the call's remarks, and with the cap of a day."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from mcp_types import CallToolResult
 
+from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.contract.task_results import assets_failure, failure_output, with_day
 from runway_mcp.server.contract.tool_results import assets_result, task_result
@@ -24,7 +26,7 @@ async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
 
 async def fail_task(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a call about a task; `step` replaces the next call that its kind would give."""
-    return await answer_task(call, failure_output(failure, call.asked, step=step))
+    return await answer_task(call, failure_output(await _own(call, failure), call.asked, step=step))
 
 
 async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
@@ -35,6 +37,15 @@ async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
 async def fail_assets(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a listing; `step` as in `fail_task`."""
     return await answer_assets(call, assets_failure(failure, call.asked, step=step))
+
+
+async def _own(call: Call, failure: Failure) -> Failure:
+    """The failure without running tasks that exist for other callers alone: the refusal of a read may name any."""
+    if not failure.running:
+        return failure
+    tasks = [Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in failure.running]
+    hidden = await call.context.service.ledger.hidden(tasks)
+    return replace(failure, running=tuple(each for each in failure.running if each.task_id not in hidden))
 
 
 def _remarked(call: Call, output: _Output) -> _Output:

@@ -11,10 +11,11 @@ from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, Pa
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
-from runway_mcp.server.context import RequestContext
+from runway_mcp.server.context import RequestContext, context_of
 from runway_mcp.server.contract.arguments import InvalidArguments, plain_arguments, read_arguments
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.text import in_quotes
+from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
 from runway_mcp.server.tools.consent import Person
@@ -36,7 +37,7 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     """
     arrived = anyio.current_time()
     record = _record(params.name)
-    context = ctx.lifespan_context
+    context = context_of(ctx)
     arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
     call = Call(
         context,
@@ -45,6 +46,7 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
         arrived,
         Asked(record.name, arguments, waits.suggested(ctx), record.behaviour),
         takes_tasks=declared(ctx),
+        shows_player=shows_player(ctx),
         default_wait=waits.default(ctx),
         longest_wait=waits.longest(ctx),
     )

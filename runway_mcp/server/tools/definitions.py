@@ -25,19 +25,25 @@ is charged once, for good: repeated whenever, it returns the same film; for anot
 """The server's instructions to a model."""
 
 
-# What stands for these parts in the output schema of a tool that does not write them out.
+# The parts of the shared output that a tool shows which does not write them all out; schemas are open, so that results
+# hold the others as well.
 _IN_SHORT: Schema = {
     "status": {"type": "string"},
-    "video": {"type": "object", "description": "As in extend_video."},
-    "more_videos": {"type": "array"},
+    "taskId": {"type": "string"},
+    "model": {"type": "string"},
+    "text_prompt": {"type": "string"},
+    "seed": {"type": "integer"},
+    "video": {"type": "object", "description": "This and all else as in extend_video."},
     "lineage": {"type": "object"},
-    "credits": {"type": "object"},
-    "twin": {"type": "boolean"},
-    "quote": {"type": "object"},
-    "candidates": {"type": "array"},
     "error": {"type": "object", "description": "As in extend_video."},
     "next_step": {"type": "object"},
 }
+_LEFT_OUT = frozenset(
+    {
+        *("task_uri", "progress", "estimatedTimeToStartSeconds", "createdAt", "replyRef", "more_videos", "credits"),
+        *("twin", "quote", "candidates"),
+    }
+)
 
 
 def _tool(record: ToolRecord[Any]) -> Tool:
@@ -55,12 +61,14 @@ def _tool(record: ToolRecord[Any]) -> Tool:
             idempotent_hint=record.idempotent,
             open_world_hint=True,
         ),
+        _meta=dict(record.meta) or None,
     )
 
 
 def _shortened(schema: Schema) -> Schema:
     properties = cast("Schema", schema["properties"])
-    return schema | {"properties": {name: _IN_SHORT.get(name, part) for name, part in properties.items()}}
+    shown = {name: _IN_SHORT.get(name, part) for name, part in properties.items() if name not in _LEFT_OUT}
+    return schema | {"properties": shown}
 
 
 TOOLS: dict[str, Tool] = {record.name: _tool(record) for record in RECORDS}

@@ -1,19 +1,19 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import anyio
 from mcp_types import InputRequiredResult
 from pydantic import Field
 
-from runway_mcp.runway.models import ExploreMode, MaxJobs, ReplyRef, ReplyUrl, Seed
+from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
+from runway_mcp.server.player.page import SHOWN_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
-from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of, note_end, plan_of, resolved
+from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, earlier_of, note_end, plan_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
@@ -22,17 +22,17 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.spend.outcomes import Submitted
-from runway_mcp.tasks.spend.plan import Plan, Wish
+from runway_mcp.tasks.spend.plan import Plan, request_of
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
 _DESCRIPTION = (
     "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
     "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
     "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
-    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first. The "
-    "source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are moderated; a "
-    "generation takes one to five minutes, and if it is not ready in time the result holds its taskId for get_task. "
-    "The same request is charged once: repeated, it returns the same film; another take needs another seed."
+    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, which also "
+    "tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are "
+    "moderated; a generation takes one to five minutes; if it is not ready in time the result holds its taskId for "
+    "get_task. The same request is charged once: repeated, it returns the same film; another take needs another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -121,7 +121,8 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     """
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
-    wish, earlier = await _found(call, _wish_of(arguments), deadline, dry=arguments.dry_run)
+    asked = request_of(dict(arguments))
+    asked, spelling, earlier = await _found(call, asked, deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
@@ -130,7 +131,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
             return await _told(call, submitted, arguments, deadline)
         if _reading(call, deadline, dry=False) <= 0:
             raise Failure("busy", _GIVEN_UP, retry_after=1.0)
-    plan = await _plan(call, wish, deadline, dry=arguments.dry_run)
+    plan = await _plan(call, asked, spelling, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
         return await answer_task(call, await _told_plan(call, plan))
     call.spending = True
@@ -154,38 +155,35 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     return await _told(call, submitted, arguments, deadline)
 
 
-def _wish_of(arguments: ExtendVideo) -> Wish:
-    """The extension that a call asks for."""
-    return Wish(
-        asset_id=arguments.asset_id,
-        text_prompt=arguments.text_prompt or None,
-        seconds=arguments.seconds,
-        seed=arguments.seed,
-        explore_mode=bool(arguments.explore_mode),
-        reply_url=arguments.reply_url,
-        reply_ref=arguments.reply_ref or None,
-        max_jobs=arguments.max_jobs,
-    )
-
-
-async def _found(call: Call, wish: Wish, deadline: float, *, dry: bool) -> tuple[Wish, Intent | None]:
-    """The request with its clip's assetId, and the intent that answers it, if there is one.
+async def _found(
+    call: Call, asked: Extension, deadline: float, *, dry: bool
+) -> tuple[Extension, str | None, Intent | None]:
+    """The request with its clip's id, the caller's name for the clip, and the intent that answers it, if there is one.
 
     An id is looked up in the ledger first, so that a paid film is returned even if its clip is gone or upstream fails.
     A name may belong to another clip by now, so upstream resolves it first.
     """
-    if is_id(wish.asset_id) and (earlier := await earlier_of(call.context, wish, dry=dry)) is not None:
-        return wish, earlier
+    reference, caller = asked.asset_id, call.context.caller
+    spelling = spelling_of(reference, caller)
+    if is_id(reference) and (earlier := await earlier_of(call.context, asked, dry=dry)) is not None:
+        return asked, None, earlier
     try:
-        named = await resolved(call.context, wish, seconds=_reading(call, deadline, dry=dry))
+        named = await clip_id_of(call.context, reference, seconds=_reading(call, deadline, dry=dry))
     except Failure as failure:
         if failure.kind not in ("not_found", "unavailable"):
             raise
-        earlier = await earlier_of(call.context, replace(wish, asset_id=spelling_of(wish.asset_id)), dry=dry)
+        earlier = await earlier_of(call.context, _of_clip(asked, spelling), dry=dry)
         if earlier is None:
             raise
-        return wish, earlier
-    return named, await earlier_of(call.context, named, dry=dry) if named is not wish else None
+        return asked, None, earlier
+    if named == reference:
+        return asked, None, None
+    resolved = _of_clip(asked, named)
+    return resolved, spelling, await earlier_of(call.context, resolved, dry=dry)
+
+
+def _of_clip(asked: Extension, asset_id: str) -> Extension:
+    return asked.model_copy(update={"asset_id": asset_id})
 
 
 _GIVEN_UP = (
@@ -208,15 +206,23 @@ def _patience(arguments: ExtendVideo) -> float | None:
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
+_PLAYER_FOLLOWS = "The player shown to the user follows it to its end, and there is no need to wait for that."
+
+
 async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
-    """The film at the end of the wait, or where the task stands; a duplicate that names no wait does not wait."""
+    """The film at the end of the wait, or where the task stands.
+
+    A call that names no wait does not wait for a duplicate, nor where the host shows the player.
+    """
     call.accepted = submitted.task
     if not submitted.task.is_terminal:
         if call.takes_tasks:
             return handed_over(call.context, submitted.task, submitted.intent)
         await call.progress.task(submitted.task)
-    at_once = submitted.twin and arguments.wait_seconds is None
+    at_once = arguments.wait_seconds is None and (submitted.twin or call.shows_player)
     task = submitted.task if at_once else await waited(call, submitted.task, deadline)
+    if at_once and call.shows_player and not task.is_terminal:
+        call.remark(_PLAYER_FOLLOWS)
     await note_end(call.context, task)
     balance = submitted.task.features
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
@@ -235,7 +241,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
     A request that was submitted before under another spelling of its clip gets its earlier intent.
     """
-    earlier = await earlier_of(call.context, replace(plan.wish, asset_id=plan.source.asset_id), dry=True)
+    earlier = await earlier_of(call.context, _of_clip(plan.asked, plan.source.asset_id), dry=True)
     if earlier is not None:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
@@ -243,7 +249,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
         step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
         output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
         return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
-    if call.context.settings.public_url and plan.wish.reply_url is None:
+    if call.context.settings.public_url and plan.asked.reply_url is None:
         call.remark(_CALLED_BACK)
     threshold = call.context.settings.confirm_above
     is_needed = threshold is not None and plan.cost > threshold
@@ -252,10 +258,10 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     return plan_output(plan, await balance_of(call.context.service.client, plan.account), quote=quote, step=step)
 
 
-async def _plan(call: Call, wish: Wish, deadline: float, *, dry: bool) -> Plan:
+async def _plan(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
     """The plan of an extension, within the seconds that are left for reads."""
     seconds = _reading(call, deadline, dry=dry)
-    return await plan_of(call.context, wish, seconds=seconds, patience=seconds / 3)
+    return await plan_of(call.context, asked, spelling=spelling, seconds=seconds, patience=seconds / 3)
 
 
 def _reading(call: Call, deadline: float, *, dry: bool) -> float:
@@ -275,5 +281,6 @@ EXTEND_VIDEO = ToolRecord(
     fail=fail_task,
     read_only=False,
     in_full=True,
+    meta=SHOWN_BY_PLAYER,
 )
 """The tool that spends."""

@@ -9,6 +9,7 @@ from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import task_output
+from runway_mcp.server.player.page import CALLED_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
@@ -68,5 +69,6 @@ GET_TASK = ToolRecord(
     behaviour=READS,
     run=get_task,
     fail=fail_task,
+    meta=CALLED_BY_PLAYER,
 )
 """The tool that reads a task."""

@@ -20,10 +20,11 @@ LISTING_SECONDS = 40.0
 
 
 _DESCRIPTION = (
-    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
-    "what it was extended from, and whether, how often and how far it can be extended. Use it to find the assetId for "
-    "extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, use "
-    "get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as offset."
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its model, "
+    "prompt, source, and whether, how often, how far and for how much it can be extended. Use it to find the assetId "
+    "for extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, "
+    "use get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as "
+    "offset."
 )
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
@@ -52,9 +53,12 @@ class ListAssets(Arguments):
         Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
     ] = "video"
     extendable_only: Annotated[
-        bool, Field(description="True: list only videos that can be extended. Default: false.")
+        bool, Field(description="True: only videos that surely can be extended. Default: false.")
     ] = False
-    links: Annotated[bool, Field(description="True: with fresh links, previews, URIs and making tasks; long.")] = False
+    links: Annotated[
+        bool,
+        Field(description="True: with fresh links, previews, URIs and making tasks; long. Default: false."),
+    ] = False
     offset: Annotated[
         int,
         Field(

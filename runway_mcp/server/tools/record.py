@@ -1,8 +1,8 @@
 """What a tool consists of: one record, from which its definition and its dispatch are derived."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from mcp_types import CallToolResult, InputRequiredResult
 
@@ -25,8 +25,9 @@ class ToolRecord(Generic[_Takes]):
 
     `description` says what the tool does, when to use it or another one, its effects, and what to call next; it
     repeats nothing that the schemas say. `in_full` writes out the parts of the output schema that results share: one
-    tool does it for all, since all definitions take up a model's context at once. `run` may raise `Failure` and
-    `RunwayError`; `fail` makes the result of a failure, with the next step if that is known.
+    tool does it for all, since all definitions take up a model's context at once. `meta` is for hosts, and no model
+    sees it. `run` may raise `Failure` and `RunwayError`; `fail` makes the result of a failure, with the next step if
+    that is known.
     """
 
     name: str
@@ -41,3 +42,4 @@ class ToolRecord(Generic[_Takes]):
     destructive: bool = False
     idempotent: bool = True
     in_full: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])

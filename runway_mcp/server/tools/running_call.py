@@ -25,6 +25,7 @@ class Call:
     """One tool call: what it may reach, when it arrived, what it asked, and how far its spending went.
 
     Times are the event loop's, waits are seconds. `takes_tasks` tells that the host follows protocol tasks itself;
+    `shows_player` that it shows the player, which does;
     `default_wait` holds if the call names no wait; `note` is added to the summary of its result, whatever that is.
     """
 
@@ -34,6 +35,7 @@ class Call:
     arrived: float
     asked: Asked
     takes_tasks: bool
+    shows_player: bool
     default_wait: float
     longest_wait: int
     note: str | None = None

@@ -54,7 +54,7 @@ async def spend(
     if earlier is not None and not earlier.agreed:
         raise Failure("declined", _SAID_NO)
     policy = policy_of(context.settings, earlier.quote if earlier else confirm)
-    submit = partial(submissions.submit, plan, deadline=deadline, say=say, patience=patience)
+    submit = partial(submissions.submit, plan, caller=context.caller, deadline=deadline, say=say, patience=patience)
     try:
         return await submit(policy=policy)
     except PolicyRefused as refusal:
@@ -92,7 +92,7 @@ async def day_of(context: ServerContext) -> Day | None:
 async def offer(context: ServerContext, plan: Plan) -> Quote | None:
     """A quote for a plan, kept in the ledger; None if the ledger fails, which a submit would report as well."""
     try:
-        return await context.service.ledger.offer(arguments_key(plan))
+        return await context.service.ledger.offer(arguments_key(plan, context.caller))
     except LedgerError as error:
         _log.warning("%s", error)
         return None
@@ -111,5 +111,5 @@ async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
 
 
 def _question(plan: Plan) -> str:
-    prompt = f' "{plan.wish.text_prompt[:200]}"' if plan.wish.text_prompt else ""
+    prompt = f' "{plan.asked.text_prompt[:200]}"' if plan.asked.text_prompt else ""
     return f"Extend this {plan.model.title} clip by {plan.seconds} s for about {plan.cost} credits?{prompt}"

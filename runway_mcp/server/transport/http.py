@@ -10,6 +10,7 @@ from copy import copy
 from typing import Any, Literal, cast
 
 import pydantic_core
+from mcp.server.auth.provider import TokenVerifier
 from mcp.server.lowlevel import Server
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.sse import SseServerTransport
@@ -17,7 +18,7 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import RequestBodyLimitMiddleware, StreamableHTTPSessionManager
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.jsonrpc import jsonrpc_message_adapter
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -26,7 +27,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from runway_mcp import __version__
-from runway_mcp.server.context import ServerContext
+from runway_mcp.server.context import Lifespan
 from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
 
@@ -41,10 +42,13 @@ def create_app(
     server: Server[Any],
     *,
     transport: Transport = "http",
-    access_token: SecretStr | None = None,
+    verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> Starlette:
-    """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`."""
+    """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
+
+    `verifier` tells the caller of a request by its token; without one there is one caller, and no token is asked for.
+    """
     endpoints = _Endpoints(server)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
@@ -56,7 +60,7 @@ def create_app(
             Route("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
             Mount("/messages/", app=endpoints.messages.handle_post_message),
         ]
-    guard = Middleware(access_guard, access_token=access_token, rules=host_rules(allowed_hosts))
+    guard = Middleware(access_guard, verifier=verifier, rules=host_rules(allowed_hosts))
     return Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
 
 
@@ -72,7 +76,7 @@ class _Endpoints:
 
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
-        self._in_flight: set[tuple[str | None, str]] = set()
+        self._in_flight: set[tuple[str, str | None, str]] = set()
         self.messages = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
@@ -94,7 +98,7 @@ class _Endpoints:
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
-        service = self._state.open_service if isinstance(self._state, ServerContext) else None
+        service = self._state.open_service if isinstance(self._state, Lifespan) else None
         return service is not None and await service.callbacks.take(token, read)
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +130,8 @@ class _Endpoints:
             return
         in_session = session is not None or message.get("method") == "initialize"
         way = self._sessions if in_session else self._single
-        key = (session, json.dumps(message.get("id")))
+        user = scope.get("user")
+        key = ("" if user is None else user.username, session, json.dumps(message.get("id")))
         if session is None or "method" not in message or message.get("id") is None:
             await way.handle_request(scope, receive, send)
         elif key in self._in_flight:

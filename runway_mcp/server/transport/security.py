@@ -1,11 +1,16 @@
-"""Checks each HTTP request before any of it is parsed: the access token, and allowed Host and Origin headers.
+"""Checks each HTTP request before any of it is parsed: its token and so its caller, and the Host and Origin headers.
 
 Two paths are exempt: `/healthz`, since health checks have no token and learn only that the process is up;
 `/callbacks/`, since upstream knows neither the token nor the names, and is never believed.
 """
 
 import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from pydantic import SecretStr
 from starlette.datastructures import Headers
@@ -52,19 +57,43 @@ def _with_ports(name: str) -> tuple[str, ...]:
     return (name,) if has_port else (name, f"{name}:*")
 
 
-def access_guard(app: ASGIApp, *, access_token: SecretStr | None, rules: TransportSecuritySettings) -> ASGIApp:
-    """The app with its checks: 401 without the token (if one is set), 421 for a wrong Host, 403 for a wrong Origin."""
+@dataclass(frozen=True)
+class OneToken(TokenVerifier):
+    """The simplest verifier: one token, whose caller has no name."""
+
+    access_token: SecretStr
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """The nameless caller for the token, compared in constant time; None for any other."""
+        if not hmac.compare_digest(token.encode(), self.access_token.get_secret_value().encode()):
+            return None
+        return AccessToken(token="", client_id="", scopes=[])
+
+
+def access_guard(
+    app: ASGIApp,
+    *,
+    verifier: TokenVerifier | None,
+    rules: TransportSecuritySettings,
+    now: Callable[[], float] = time.time,
+) -> ASGIApp:
+    """The app with its checks: 401 without a valid token, 421 for a wrong Host, 403 for a wrong Origin.
+
+    The verifier tells whose a token is, and until when it is valid (Unix seconds, compared with `now`); without a
+    verifier no token is asked for.
+    """
     check = TransportSecurityMiddleware(rules)
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
-        if access_token is not None and not _bears(Headers(scope=scope), access_token):
+        user = None if verifier is None else await _user(Headers(scope=scope), verifier, now())
+        if verifier is not None and user is None:
             refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
         else:
             refusal = await check.validate_request(Request(_in_lower_case(scope)))
-        await (app if refusal is None else refusal)(scope, receive, send)
+        await (app if refusal is None else refusal)({**scope, "user": user}, receive, send)
 
     return guarded
 
@@ -76,9 +105,16 @@ def _in_lower_case(scope: Scope) -> Scope:
     return {**scope, "headers": headers}
 
 
-def _bears(headers: Headers, access_token: SecretStr) -> bool:
-    """Whether the one Authorization header is this bearer token, compared in constant time."""
+async def _user(headers: Headers, verifier: TokenVerifier, now: float) -> AuthenticatedUser | None:
+    """Who the one Authorization header names by a bearer token that has not expired; None if it names nobody.
+
+    Other credentials are not the verifier's to see: it may pass them on.
+    """
     given = headers.getlist("authorization")
     scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-    expected = access_token.get_secret_value().encode()
-    return hmac.compare_digest(token.strip().encode(), expected) and scheme.lower() == "bearer"
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    verified = await verifier.verify_token(token.strip())
+    if verified is None or (verified.expires_at is not None and verified.expires_at < now):
+        return None
+    return AuthenticatedUser(verified)

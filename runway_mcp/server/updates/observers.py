@@ -5,6 +5,7 @@ An observed task is followed once, at the pace of a waiting call, until it ends 
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -20,7 +21,7 @@ from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.service import TaskService
 
 MOST_POLLED = 256
-"""How many tasks are observed for polling hosts; above it, the one polled longest ago is dropped."""
+"""How many tasks are observed for a caller's polling hosts; above it, the one polled longest ago is dropped."""
 
 KEPT_SECONDS = 300.0
 """For how long the last state of a task is used, in seconds; later it may be gone, or its links expired."""
@@ -47,6 +48,20 @@ class _Observed:
             self.task, self.seen = task, anyio.current_time()
 
 
+@dataclass
+class _Polls:
+    """The tasks that a caller's polling hosts read, each until it is expected again, and those that they dismissed."""
+
+    scopes: dict[str, anyio.CancelScope] = field(default_factory=dict[str, anyio.CancelScope])
+    dismissed: dict[str, None] = field(default_factory=dict[str, None])
+
+
+def _drop(polled: dict[str, anyio.CancelScope], task_id: str) -> None:
+    stay = polled.pop(task_id, None)
+    if stay is not None:
+        stay.cancel()
+
+
 class Observers:
     """How many observers each task has. Without a task service they are counted, and nothing is followed.
 
@@ -61,8 +76,7 @@ class Observers:
         self._unfinished = unfinished
         self._reads = anyio.Semaphore(_READS_AT_ONCE)
         self._observed: dict[str, _Observed] = {}
-        self._polled: dict[str, anyio.CancelScope] = {}
-        self._dismissed: dict[str, None] = {}
+        self._polls: defaultdict[str, _Polls] = defaultdict(_Polls)
 
     def add_task(self, task_id: str, task: Task | None = None) -> None:
         """Adds an observer, until one `remove_task`; `task`, if the caller has read it, saves a read."""
@@ -99,7 +113,7 @@ class Observers:
                 (self.add_task if begin else self.remove_task)(address.id)
             case "tasks" if self._service is not None:
                 self._service.watcher.observe_all(begin=begin)
-            case "tasks" | "task" | "asset":
+            case "tasks" | "task" | "asset" | "player":
                 pass
             case _:
                 assert_never(address.kind)
@@ -111,44 +125,40 @@ class Observers:
             return None
         return observed.task
 
-    def expire_after(self, task: Task, seconds: float) -> None:
-        """Observes the task for a polling host, for `seconds` from now; a later call renews that."""
-        task_id, until = task.task_id, anyio.current_time() + seconds
-        stay = self._polled.pop(task_id, None)
+    def expire_after(self, task: Task, seconds: float, *, caller: str) -> None:
+        """Observes the task for a caller's polling host, for `seconds` from now; a later call renews that."""
+        task_id, until, polled = task.task_id, anyio.current_time() + seconds, self._polls[caller].scopes
+        stay = polled.pop(task_id, None)
         if stay is not None and not stay.cancel_called:
             stay.deadline = until
             self._observed[task_id].note(task)
         else:
             stay = anyio.CancelScope(deadline=until)
             self.add_task(task_id, task)
-            self._background.start_soon(self._stay, task_id, stay)
-        self._polled[task_id] = stay
-        if len(self._polled) > MOST_POLLED:
-            self._drop(next(iter(self._polled)))
+            self._background.start_soon(self._stay, polled, task_id, stay)
+        polled[task_id] = stay
+        if len(polled) > MOST_POLLED:
+            _drop(polled, next(iter(polled)))
 
-    def dismiss(self, task_id: str) -> None:
-        """Ends the observation of the task for polling hosts."""
-        self._drop(task_id)
-        self._dismissed[task_id] = None
-        if len(self._dismissed) > MOST_POLLED:
-            del self._dismissed[next(iter(self._dismissed))]
+    def dismiss(self, task_id: str, *, caller: str) -> None:
+        """Ends the observation of the task for a caller's polling hosts."""
+        polls = self._polls[caller]
+        _drop(polls.scopes, task_id)
+        polls.dismissed[task_id] = None
+        if len(polls.dismissed) > MOST_POLLED:
+            del polls.dismissed[next(iter(polls.dismissed))]
 
-    def was_dismissed(self, task_id: str) -> bool:
-        """Whether a polling host dismissed the task; the newest `MOST_POLLED` are remembered."""
-        return task_id in self._dismissed
+    def was_dismissed(self, task_id: str, *, caller: str) -> bool:
+        """Whether a caller's polling host dismissed the task; the newest `MOST_POLLED` are remembered."""
+        return task_id in self._polls[caller].dismissed
 
-    def _drop(self, task_id: str) -> None:
-        stay = self._polled.pop(task_id, None)
-        if stay is not None:
-            stay.cancel()
-
-    async def _stay(self, task_id: str, stay: anyio.CancelScope) -> None:
+    async def _stay(self, polled: dict[str, anyio.CancelScope], task_id: str, stay: anyio.CancelScope) -> None:
         try:
             with stay:
                 await anyio.sleep_forever()
         finally:
-            if self._polled.get(task_id) is stay:
-                del self._polled[task_id]
+            if polled.get(task_id) is stay:
+                del polled[task_id]
             self.remove_task(task_id)
 
     async def _follow(self, service: TaskService, task_id: str, observed: _Observed) -> None:

@@ -1,11 +1,12 @@
 """Notifications of changed resources, to connections of the 2025 protocols and `subscriptions/listen` of 2026-07-28.
 
-A client that reads slowly, or not at all, delays no other, and unsent notifications never pile up.
+A client that reads slowly, or not at all, delays no other, and unsent notifications never pile up. Callers are told
+of their own tasks, and of those that nobody's intent owns.
 """
 
 import math
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,8 @@ from mcp_types import InitializeRequestParams, SubscriptionsListenRequestParams,
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.protocol import LedgerError
 
 MOST_URIS = 100
 """The most resources that one connection or stream subscribes to; more are refused."""
@@ -26,7 +29,7 @@ MOST_CONNECTIONS = 1000
 """The most connections of the 2025 protocols that are notified; later ones are served without notifications."""
 
 MOST_STREAMS = 1000
-"""The most `subscriptions/listen` streams of 2026-07-28; more are refused."""
+"""The most `subscriptions/listen` streams of 2026-07-28 of one caller; more are refused."""
 
 _UNREAD = 256
 _QUIET_SECONDS = 1.0
@@ -36,10 +39,11 @@ _REMEMBERED = 1000
 class Connection:
     """The subscriptions of one connection of the 2025 protocols, and its unsent notifications, once each.
 
-    They are sent by a background task of its own.
+    They are sent by a background task of its own. `caller` is whose connection it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, caller: str) -> None:
+        self.caller = caller
         self._spellings: dict[Address, set[str]] = {}
         self._unsent: dict[str | None, None] = {}
         self._has_unsent = anyio.Event()
@@ -108,15 +112,14 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._connections: dict[int, tuple[InitializeRequestParams, Connection]] = {}
-        self._bus = InMemorySubscriptionBus()
-        self._streams = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS, max_buffered_events=_UNREAD)
+        self._streams: dict[str, _Streams] = {}
         self._spelled: dict[Address, Counter[str]] = {}
         self._seen: dict[str, str] = {}
-        self._listed_at = -math.inf
+        self._listed_at: dict[str | None, float] = {}
 
     @contextmanager
-    def connected(self, session: ServerSession) -> Generator[Connection | None]:
-        """The connection of a session while it lasts; None if it cannot be notified, or is open already.
+    def connected(self, session: ServerSession, caller: str) -> Generator[Connection | None]:
+        """The connection of a caller's session while it lasts; None if it cannot be notified, or is open already.
 
         A connection of the 2025 protocols is identified by its client's `initialize` parameters, which it keeps.
         """
@@ -124,7 +127,7 @@ class Subscriptions:
         if opened_with is None or id(opened_with) in self._connections or len(self._connections) >= MOST_CONNECTIONS:
             yield None
             return
-        connection = Connection()
+        connection = Connection(caller)
         self._connections[id(opened_with)] = opened_with, connection
         try:
             yield connection
@@ -137,13 +140,18 @@ class Subscriptions:
         return connection
 
     async def listen(
-        self, ctx: ServerRequestContext[Any], params: SubscriptionsListenRequestParams, spelled: Mapping[str, Address]
+        self,
+        ctx: ServerRequestContext[Any],
+        params: SubscriptionsListenRequestParams,
+        spelled: Mapping[str, Address],
+        caller: str,
     ) -> SubscriptionsListenResult:
-        """Serves one `subscriptions/listen` stream; `spelled` gives the resources of its URIs."""
+        """Serves one `subscriptions/listen` stream of a caller; `spelled` gives the resources of its URIs."""
+        streams = self._streams.setdefault(caller, _Streams())
         for uri, address in spelled.items():
             self._spelled.setdefault(address, Counter())[uri] += 1
         try:
-            return await self._streams(ctx, params)
+            return await streams.serve(ctx, params)
         finally:
             for uri, address in spelled.items():
                 self._spelled[address] -= Counter((uri,))
@@ -156,31 +164,50 @@ class Subscriptions:
         task = Task(task_id=task_id, status=status) if status else None
         return None if task is None or task.is_terminal else task
 
-    async def changed(self, task: Task) -> None:
-        """Notifies subscribers that a submitted or followed task has changed or appeared; never raises."""
+    async def changed(self, task: Task, intent: Intent | LedgerError | None) -> None:
+        """Notifies subscribers that a submitted or followed task has changed or appeared; never raises.
+
+        `intent` owns the task; the subscribers of other callers than its own hear nothing. While the ledger cannot tell
+        whose the task is, no caller with a name hears of it.
+        """
         try:
-            await self._tell(task)
+            await self._tell(task, "" if isinstance(intent, LedgerError) else intent and intent.caller)
         except Exception as error:  # noqa: BLE001  a failed notification must not stop the caller
             log_crash("a change of a task", error)
 
-    def _is_due(self, task: Task, before: str | None) -> bool:
-        """Whether to notify of the list of tasks: at each new status, and at progress once a second in all."""
+    def _is_due(self, task: Task, before: str | None, owner: str | None) -> bool:
+        """Whether to notify of the list of tasks: at each new status, and at progress of an owner's once a second."""
         now = anyio.current_time()
-        if task.status == before and now - self._listed_at < _QUIET_SECONDS:
+        if task.status == before and now - self._listed_at.get(owner, -math.inf) < _QUIET_SECONDS:
             return False
-        self._listed_at = now
+        self._listed_at[owner] = now
         return True
 
-    async def _tell(self, task: Task) -> None:
+    async def _tell(self, task: Task, owner: str | None) -> None:
         before = self._seen.pop(task.task_id, None)
         self._seen[task.task_id] = task.status
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before) else ()))
+        addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before, owner) else ()))
         for _, connection in self._connections.values():
-            connection.hear(addresses, listed=before is None)
-        if before is None:
+            if owner in (None, connection.caller):
+                connection.hear(addresses, listed=before is None)
+        uris = [uri for address in addresses for uri in {address.uri, *self._spelled.get(address, ())}]
+        for caller, streams in self._streams.items():
+            if owner in (None, caller):
+                await streams.publish(uris, listed=before is None)
+
+
+class _Streams:
+    """The `subscriptions/listen` streams of one caller."""
+
+    def __init__(self) -> None:
+        self._bus = InMemorySubscriptionBus()
+        self.serve = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS, max_buffered_events=_UNREAD)
+
+    async def publish(self, uris: Iterable[str], *, listed: bool) -> None:
+        """Sends an update of each resource; if `listed`, of the list too."""
+        if listed:
             await self._bus.publish(ResourcesListChanged())
-        for address in addresses:
-            for uri in {address.uri, *self._spelled.get(address, ())}:
-                await self._bus.publish(ResourceUpdated(uri=uri))
+        for uri in uris:
+            await self._bus.publish(ResourceUpdated(uri=uri))

@@ -11,35 +11,34 @@ _LARGEST_SEED = 4294967294
 _TOKEN_BYTES = 24
 
 
-def draft(plan: Plan, *, calls_back: bool = False) -> Intent:
+def draft(plan: Plan, *, caller: str = "", calls_back: bool = False) -> Intent:
     """A new intent for a plan, without a POST; makes a seed and a replyRef if the caller gave none.
 
     With `calls_back` and no replyUrl it also gets an unguessable callback token. The ledger sets its times and its
     claim.
     """
-    wish, identity = plan.wish, uuid.uuid4().hex
+    asked, identity = plan.asked, uuid.uuid4().hex
     return Intent(
         id=identity,
-        idempotency_key=plan.key.given,
+        caller=caller,
+        idempotency_key=plan.key(caller).given,
         state=State.WAITING,
         created=0.0,
         account=plan.account,
         task_type=plan.model.task_type,
         source_asset_id=plan.source.asset_id,
-        parent_task_id=plan.parent.task_id,
-        text_prompt=wish.text_prompt,
-        seconds=plan.seconds,
-        explore_mode=wish.explore_mode,
-        seed=wish.seed or 1 + secrets.randbelow(_LARGEST_SEED),
-        seed_generated=wish.seed is None,
-        reply_ref=wish.reply_ref or f"{GENERATED_REFERENCE}{identity}",
-        reply_ref_generated=wish.reply_ref is None,
+        parent_task_id=plan.parent.task_id if plan.parent else None,
+        request=plan.request,
+        seed=asked.seed or 1 + secrets.randbelow(_LARGEST_SEED),
+        seed_generated=asked.seed is None,
+        reply_ref=asked.reply_ref or f"{GENERATED_REFERENCE}{identity}",
+        reply_ref_generated=asked.reply_ref is None,
         cost=plan.cost,
         extended_count=plan.lineage.extended_count,
         source_name=plan.source.name,
         lease=0.0,
         claim="",
-        callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not wish.reply_url else None,
+        callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not asked.reply_url else None,
     )
 
 
@@ -49,5 +48,5 @@ def submission_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -
     `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
     """
     own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
-    identity = {"seed": intent.seed, "reply_ref": intent.reply_ref, "reply_url": plan.wish.reply_url or own_url}
+    identity = {"seed": intent.seed, "reply_ref": intent.reply_ref, "reply_url": plan.asked.reply_url or own_url}
     return plan.submission.model_copy(update=identity)

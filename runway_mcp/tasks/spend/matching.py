@@ -7,6 +7,7 @@ twice: source, options and time must match too, and a running task must be in th
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -15,6 +16,7 @@ from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
+from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
@@ -96,7 +98,7 @@ def contradicts(task: Task, intent: Intent) -> bool:
             return True
         if intent.reply_ref_generated:
             return False
-    if uuid_of(task.task_id) == uuid_of(intent.parent_task_id):
+    if uuid_of(task.task_id) == uuid_of(intent.parent_task_id or ""):
         return True
     told = (task.reply_ref, task.options.seed, task.options.extended_from_task_id)
     if task.is_terminal and not any(told):
@@ -128,18 +130,31 @@ def _fits(task: Task, intent: Intent) -> bool:
         options.seed == intent.seed
         and options.extended_from_task_id is not None
         and not _is_from_another(task, intent)
-        and options.seconds in (None, intent.seconds)
-        and options.explore_mode in (None, intent.explore_mode)
-        and _reads_as(options.text_prompt, intent.text_prompt)
+        and all(_agrees(getattr(options, name, None), asked) for name, asked in _options(intent).items())
         and task.created is not None
         and not _is_older(task, intent)
     )
 
 
+def _options(intent: Intent) -> dict[str, Any]:
+    """The options of a request as its task tells them, those that are off included."""
+    return {"text_prompt": None, "explore_mode": False, **intent.request}
+
+
+def _agrees(told: object, asked: object) -> bool:
+    """Whether a task's option is the requested one; one that upstream does not tell contradicts nothing, but a prompt.
+
+    A prompt is absent exactly if none was requested.
+    """
+    if isinstance(asked, str) or asked is None:
+        return (told is None or isinstance(told, str)) and _reads_as(told, asked)
+    return told in (None, asked)
+
+
 def _is_from_another(task: Task, intent: Intent) -> bool:
     """Whether a task names another source than the intent's."""
     source = task.options.extended_from_task_id
-    return source is not None and uuid_of(source) != uuid_of(intent.parent_task_id)
+    return source is not None and uuid_of(source) != uuid_of(intent.parent_task_id or "")
 
 
 def _reads_as(told: str | None, asked: str | None) -> bool:
@@ -156,13 +171,10 @@ async def candidates(client: RunwayClient, ledger: Store, intent: Intent) -> tup
     latest = (intent.created if intent.posted is None else intent.posted) + LOOKING_SECONDS
     near = [task for task in page if task.created and not _is_older(task, intent)]
     near = [task for task in near if intent.account is None or account_of(task.task_id) in (None, intent.account)]
-    return tuple(
-        [
-            task
-            for task in near
-            if task.created and task.created.timestamp() <= latest and not await _owned(ledger, task.task_id, intent)
-        ][:5]
-    )
+    near = [task for task in near if task.created and task.created.timestamp() <= latest]
+    hidden = await CallerLedger(ledger, intent.caller).hidden(near)
+    near = [task for task in near if task.task_id not in hidden]
+    return tuple([task for task in near if not await _owned(ledger, task.task_id, intent)][:5])
 
 
 async def _listed(

@@ -1,6 +1,8 @@
 """Plan of an extension before anything is spent: the clip, its model, the price and the resulting lineage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
@@ -8,45 +10,22 @@ from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
-from runway_mcp.tasks.intents import GENERATED_REFERENCE, RequestKey, normalized, request_key
+from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
-
-
-@dataclass(frozen=True)
-class Wish:
-    """An extension as the caller requested it; `asset_id` may be a succeeded task's id; None means not given.
-
-    The prompt is normalized; a replyRef that this server generated counts as not given. `spelling` is the caller's name
-    for the clip if that was neither its id nor its task's.
-    """
-
-    asset_id: str
-    text_prompt: str | None = None
-    seconds: int | None = None
-    seed: int | None = None
-    explore_mode: bool = False
-    reply_url: str | None = None
-    reply_ref: str | None = None
-    max_jobs: int | None = None
-    spelling: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text_prompt", normalized(self.text_prompt))
-        if (self.reply_ref or "").startswith(GENERATED_REFERENCE):
-            object.__setattr__(self, "reply_ref", None)
 
 
 @dataclass(frozen=True)
 class Plan:
     """A request that can be submitted; `lineage` and `length` (seconds) are those of the resulting film.
 
-    `cost` is an estimate in credits; `account` is the e-mail of the account that owns the clip; `spellings` are known
-    further names of the clip.
+    `asked` is the request as the caller made it, `submission` as its model's endpoint takes it; its seed, replyRef and
+    replyUrl are the intent's to give. `cost` is an estimate in credits; `account` is the e-mail of the account that
+    owns the clip; `spellings` are known further names of the clip. `parent` is the task that made the clip.
     """
 
-    wish: Wish
+    asked: Extension
     source: Asset
-    parent: Task
+    parent: Task | None
     model: FilmModel
     seconds: int
     cost: int
@@ -57,32 +36,65 @@ class Plan:
     spellings: tuple[str, ...] = ()
 
     @property
-    def key(self) -> RequestKey:
-        """The idempotency keys of the request."""
-        return key_of(self.wish, self.source.asset_id, self.model.task_type)
+    def request(self) -> dict[str, Any]:
+        """The options that make it the same request, with the effective seconds."""
+        return self.submission.asked() | {"seconds": self.seconds}
+
+    def key(self, caller: str) -> RequestKey:
+        """The idempotency keys of the request, made by `caller`."""
+        return key_of(self.asked, self.source.asset_id, self.model.task_type, caller=caller)
 
 
-def key_of(wish: Wish, source_asset_id: str, model: str) -> RequestKey:
+def request_of(arguments: Mapping[str, Any]) -> Extension:
+    """The request that arguments make, by field; the others, and what is empty or off, are left out.
+
+    The prompt is normalized; a replyRef that this server generated counts as not given.
+    """
+    told = {**arguments, "text_prompt": normalized(arguments.get("text_prompt"))}
+    given = {name: value for name, value in told.items() if name in Extension.model_fields and value}
+    if str(given.get("reply_ref", "")).startswith(GENERATED_REFERENCE):
+        del given["reply_ref"]
+    return Extension.model_validate(given)
+
+
+def asked_for(intent: Intent) -> Extension:
+    """The request that an intent came from, as far as the ledger has it; given again, it is the same request."""
+    model = MODELS.get(intent.task_type)
+    options = {name: value for name, value in intent.request.items() if name in Extension.model_fields}
+    if model is None or not model.chooses_seconds:
+        options.pop("seconds", None)
+    options["asset_id"] = intent.source_asset_id
+    if not intent.seed_generated:
+        options["seed"] = intent.seed
+    if not intent.reply_ref_generated:
+        options["reply_ref"] = intent.reply_ref
+    return Extension.model_validate(options)
+
+
+def key_of(asked: Extension, source_asset_id: str, model: str, *, caller: str) -> RequestKey:
     """The idempotency keys of a request for a clip of that model (a task type)."""
     known = MODELS.get(model)
+    seconds = asked.seconds or (known.seconds[0] if known else 0)
     return request_key(
+        caller=caller,
         source_asset_id=source_asset_id,
-        text_prompt=wish.text_prompt,
-        seconds=wish.seconds or (known.seconds[0] if known else 0),
         model=model,
-        explore_mode=wish.explore_mode,
-        seed=wish.seed,
+        request=asked.asked() | {"seconds": seconds},
+        seed=asked.seed,
     )
 
 
-async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None = None) -> Plan:
+async def make_plan(
+    client: RunwayClient, asked: Extension, *, spelling: str | None = None, patience: float | None = None
+) -> Plan:
     """Reads the clip and the task that made it, and refuses what Runway would refuse, at no cost.
 
-    `patience` is in seconds, for each read. Raises `Failure`: `invalid_request` for a clip that cannot be extended or
-    for impossible seconds, else the failure of a read.
+    The request's `asset_id` may be a succeeded task's id; `spelling` is the caller's name for the clip if that was
+    neither. `patience` is in seconds, for each read. Raises `Failure`: `invalid_request` for a clip that cannot be
+    extended or for impossible seconds, else the failure of a read.
     """
     try:
-        source, parent = await _source(client, wish.asset_id, patience)
+        source, parent = await _source(client, asked.asset_id, patience)
     except RunwayError as error:
         raise failure_of(error) from error
     verdict = judge(source, parent)
@@ -92,47 +104,47 @@ async def make_plan(client: RunwayClient, wish: Wish, *, patience: float | None 
         alone = "; no film before it was found on Runway, so choose another clip" if instead == "" else ""
         raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}{alone}.", instead=instead)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
-    seconds = _seconds(wish, model)
+    seconds, explore = _seconds(asked, model), bool(asked.explore_mode)
     length = source.metadata.duration if source.metadata else None
     _check_length(model, length, seconds)
     grown, left = None if length is None else length + seconds, model.max_extensions - count
-    longest = reach(model, grown, left, explore=wish.explore_mode)
+    longest = reach(model, grown, left, explore=explore)
     return Plan(
-        wish=wish,
+        asked=asked,
         source=source,
         parent=parent,
         model=model,
         seconds=seconds,
-        cost=price(model, seconds, explore=wish.explore_mode),
-        submission=extension_of(wish, source.asset_id, model, seconds),
+        cost=price(model, seconds, explore=explore),
+        submission=extension_of(asked, source.asset_id, model, seconds),
         lineage=Lineage(source.asset_id, count, left, seconds, source.name, longest),
         account=account_of(source.asset_id),
         length=grown,
-        spellings=_spellings(source, parent, wish),
+        spellings=_spellings(source, parent, asked.asset_id, spelling),
     )
 
 
-def extension_of(wish: Wish, asset_id: str, model: FilmModel, seconds: int) -> Submission:
-    """The request that the model's endpoint takes; its seed, replyRef and replyUrl are the intent's to give.
+def extension_of(asked: Extension, asset_id: str, model: FilmModel, seconds: int) -> Submission:
+    """The request as the model's endpoint takes it; its seed, replyRef and replyUrl are the intent's to give.
 
     Raises `InvalidRequest` for a malformed id, which upstream may have reported.
     """
-    fields = {
+    resolved = {
         "endpoint": model.endpoint,
         "asset_id": checked_id(asset_id, "assetId"),
-        "text_prompt": wish.text_prompt,
         "seconds": seconds if model.chooses_seconds else None,
-        "explore_mode": wish.explore_mode or None,
-        "max_jobs": wish.max_jobs,
+        "seed": None,
+        "reply_url": None,
+        "reply_ref": None,
     }
-    return Extension.model_validate(fields)
+    return asked.model_copy(update=resolved)
 
 
-def _spellings(source: Asset, parent: Task, wish: Wish) -> tuple[str, ...]:
+def _spellings(source: Asset, parent: Task, reference: str, spelling: str | None) -> tuple[str, ...]:
     """Further names of a clip: the caller's, and the task that made it unless the clip is another film of that task."""
     first = parent.artifacts[0].asset_id if parent.artifacts else None
-    is_first = first == source.asset_id or kind_of(wish.asset_id) == "task"
-    return (*((parent.task_id,) if is_first else ()), *((wish.spelling,) if wish.spelling else ()))
+    is_first = first == source.asset_id or kind_of(reference) == "task"
+    return (*((parent.task_id,) if is_first else ()), *((spelling,) if spelling else ()))
 
 
 async def _source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:
@@ -190,16 +202,16 @@ def _film_of(task: Task) -> Asset:
     return film if film.task_id else film.model_copy(update={"task_id": task.task_id})
 
 
-def _seconds(wish: Wish, model: FilmModel) -> int:
-    if wish.seconds is None:
+def _seconds(asked: Extension, model: FilmModel) -> int:
+    if asked.seconds is None:
         return model.seconds[0]
-    if len(model.seconds) == 1 and wish.seconds not in model.seconds:
+    if len(model.seconds) == 1 and asked.seconds not in model.seconds:
         message = f"seconds: a {model.title} clip always gains {model.seconds[0]} s; leave `seconds` out."
         raise Failure("invalid_request", message, about="seconds")
-    if wish.seconds not in model.seconds:
+    if asked.seconds not in model.seconds:
         allowed = " or ".join(map(str, model.seconds))
         raise Failure("invalid_request", f"seconds: a {model.title} clip can gain {allowed} s.", about="seconds")
-    return wish.seconds
+    return asked.seconds
 
 
 def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
@@ -12,10 +11,10 @@ from runway_mcp.tasks.spend.plan import Plan
 _PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS_PER_DAY"
 
 
-def arguments_key(plan: Plan) -> str:
-    """The same key for two requests with the same arguments; the asset's id replaces its spellings."""
-    asked = {**asdict(plan.wish), "asset_id": plan.source.asset_id, "seconds": plan.seconds, "spelling": None}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+def arguments_key(plan: Plan, caller: str) -> str:
+    """The same key for two requests of a caller with the same arguments; the asset's id replaces its spellings."""
+    asked = plan.asked.model_dump() | {"asset_id": plan.source.asset_id, "seconds": plan.seconds}
+    return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()
 
 
 def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> Failure:
@@ -49,7 +48,7 @@ def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> F
 
 
 def _frees(frees_at: float | None) -> str:
-    return f"Enough of it is older than a day at {iso(frees_at)}. " if frees_at is not None else ""
+    return f"The same call is possible again from {iso(frees_at)}. " if frees_at is not None else ""
 
 
 def _fewer(plan: Plan, most: int) -> int | None:
@@ -60,5 +59,6 @@ def _fewer(plan: Plan, most: int) -> int | None:
 
 def _ways_on(fewer: int | None, setting: str) -> str:
     """What the caller can do; fewer seconds only if some would be allowed."""
-    ask = f"Ask for {fewer} s, or for exploreMode" if fewer else "Ask for exploreMode"
+    explore = "set exploreMode (no credits, on an Unlimited plan)"
+    ask = f"Ask for {fewer} s, {explore}" if fewer else f"No shorter extension fits; {explore}"
     return f"{ask}, or let the user raise {setting}."

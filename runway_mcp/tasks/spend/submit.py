@@ -6,7 +6,7 @@ After a 429 it posts again, but only if a look at upstream's tasks found none. T
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import RunningTask, Submission, Task
+from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
@@ -24,10 +24,11 @@ from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
-from runway_mcp.tasks.spend.plan import Plan, Wish, key_of
+from runway_mcp.tasks.spend.plan import Plan, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
+from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -82,9 +83,9 @@ class Submissions:
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
 
-    async def earlier(self, wish: Wish) -> Intent | None:
-        """The intent of which a request is a duplicate, from the ledger alone, or None; raises `LedgerError`."""
-        return await self._dependencies.ledger.earlier(wish.asset_id, partial(key_of, wish))
+    async def earlier(self, asked: Extension, *, caller: str) -> Intent | None:
+        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`."""
+        return await self._dependencies.ledger.earlier(asked.asset_id, partial(key_of, asked, caller=caller))
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
@@ -100,22 +101,29 @@ class Submissions:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
     async def submit(
-        self, plan: Plan, *, deadline: float, say: Say, policy: SpendPolicy = FREE, patience: float | None = None
+        self,
+        plan: Plan,
+        *,
+        caller: str,
+        deadline: float,
+        say: Say,
+        policy: SpendPolicy = FREE,
+        patience: float | None = None,
     ) -> Submitted:
-        """Submits a plan once, or returns the outcome of its earlier submit, by `deadline` (event loop's time).
+        """Submits a caller's plan once, or returns its earlier submit's outcome, by `deadline` (event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even past the
         deadline; `patience` limits the wait for an unknown outcome of another call's POST, in seconds. `say` is awaited
         at least every ten seconds. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
         `submission_unknown` if the outcome is unknown by then, or the refusal.
         """
-        say, covers = _throttled(say), arguments_key(plan)
+        say, covers, key = _throttled(say), arguments_key(plan, caller), plan.key(caller)
         posted: set[str] = set()
         while True:
             try:
-                wanted = draft(plan, calls_back=self._callbacks is not None)
+                wanted = draft(plan, caller=caller, calls_back=self._callbacks is not None)
                 intent, is_earlier = await self._dependencies.ledger.claim(
-                    wanted, plan.key, policy=policy, covers=covers, spellings=plan.spellings
+                    wanted, key, policy=policy, covers=covers, spellings=plan.spellings
                 )
             except LedgerError as error:
                 raise _not_submitted(error) from error
@@ -226,7 +234,7 @@ class Submissions:
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
-        running = busy.running or await self._running(intent)
+        running = await self._shown(busy.running or await self._running(intent), intent.caller)
         if pause > left:
             standing = await self._dependencies.ledger.find("id", intent.id)
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
@@ -243,6 +251,12 @@ class Submissions:
             listed = await self._dependencies.client.scheduler(patience=0)
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
+
+    async def _shown(self, running: Collection[RunningTask], caller: str) -> tuple[RunningTask, ...]:
+        """Those of some running tasks that exist for a caller."""
+        tasks = [Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in running]
+        hidden = await CallerLedger(self._dependencies.ledger, caller).hidden(tasks)
+        return tuple(each for each in running if each.task_id not in hidden)
 
     async def _join(self, intent: Intent, deadline: float, say: Say, patience: float | None = None) -> Intent:
         """Waits until an intent has an outcome or was withdrawn, and returns it; raises `Failure` at the deadline.

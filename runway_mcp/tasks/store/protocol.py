@@ -4,8 +4,8 @@ Every verb is atomic, also between several processes on one ledger, and reads it
 rules that it applies are those of `transitions` and `policy`. Every asynchronous verb raises `LedgerError`.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, Protocol
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
 from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy
@@ -20,7 +20,10 @@ class LedgerError(Exception):
 
 
 class Store(Protocol):
-    """The intents of one user, kept before anything is spent; whoever opens a store closes it."""
+    """The intents of all callers, kept before anything is spent; whoever opens a store closes it.
+
+    What a caller may see of it is `CallerLedger`.
+    """
 
     def now(self) -> float:
         """The store's clock in Unix seconds, to compare with times that it returned."""
@@ -40,8 +43,9 @@ class Store(Protocol):
         Of two calls at the same moment, in one process or two, one writes and the other gets that intent. A refused
         intent, or one left waiting past its lease, is claimed again with its own seed and replyRef; its former holder
         can no longer post for it. A duplicate costs nothing, whatever the policy; else raises `PolicyRefused` if the
-        policy does not allow the intent, and writes nothing. `covers` is the key of the arguments that the policy's
-        quote must be for; the quote is spent here. `spellings` are further names of the source.
+        policy does not allow the intent, and writes nothing; only the spends of the intent's caller count. `covers` is
+        the key of the arguments that the policy's quote must be for; the quote is spent here. `spellings` are further
+        names of the source.
         """
         ...
 
@@ -74,6 +78,10 @@ class Store(Protocol):
         """
         ...
 
+    async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+        """Records that a step has ended and what it made, once; None if the claim was lost."""
+        ...
+
     async def withdraw(self, intent_id: str, claim: str) -> None:
         """Releases a waiting intent: refused if it certainly has no task, else unclear."""
         ...
@@ -96,8 +104,8 @@ class Store(Protocol):
 
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
-    ) -> None:
-        """Records a task's state, if an intent owns it.
+    ) -> Intent | None:
+        """Records a task's state; returns the intent that owns the task, None if there is none.
 
         An end is final, whatever an older read reports later; only a film that appears replaces a success without one,
         or a task that was gone. The uuid of a recorded film names it from then on, unless it names another one.
@@ -111,8 +119,8 @@ class Store(Protocol):
         """
         ...
 
-    async def spends(self) -> list[Spend]:
-        """What counts under a daily cap now, oldest first; see `spend_of`."""
+    async def spends(self, *, caller: str) -> list[Spend]:
+        """What counts under a caller's daily cap now, oldest first; see `spend_of`."""
         ...
 
     async def offer(self, covers: str) -> Quote:
@@ -123,14 +131,20 @@ class Store(Protocol):
         """The intent whose field `by` has that value; None if there is none."""
         ...
 
-    async def select(self, selection: Selection, *, limit: int | None = None) -> list[Intent]:
-        """The intents of a selection, newest first; with `limit` that many of the newest."""
+    async def select(
+        self, selection: Selection, *, caller: str | None = None, limit: int | None = None
+    ) -> list[Intent]:
+        """The intents of a selection, newest first, of one caller or (None) of all; with `limit` that many of them."""
         ...
 
-    async def named(self, uuid: str, *, tasks_only: bool = False) -> str | None:
-        """What a uuid in lower case names; None if nothing is known by it.
+    async def named(self, uuid: str, *, caller: str, tasks_only: bool = False) -> str | None:
+        """What a uuid in lower case names for a caller; None if nothing is known by it.
 
-        The asset, as a source or a film of an intent; else, or at once with `tasks_only`, an intent's task; else the
-        task that made the film of that uuid.
+        The asset, as a source or a film of an intent; else, or at once with `tasks_only`, the task of one of the
+        caller's intents; else the task that made the film of that uuid. Assets are the account's, tasks the caller's.
         """
+        ...
+
+    async def of_others(self, task_ids: Collection[str], *, caller: str) -> frozenset[str]:
+        """Those of some tasks that intents of other callers own."""
         ...

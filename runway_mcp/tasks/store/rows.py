@@ -5,10 +5,10 @@ import sqlite3
 from dataclasses import asdict, fields
 from typing import Any
 
-from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
+from runway_mcp.tasks.intents import Film, Intent, RequestKey, State, Step
 
 _COLUMNS = tuple(field.name for field in fields(Intent))
-_FLAGS = ("explore_mode", "seed_generated", "reply_ref_generated", "looked")
+_FLAGS = ("seed_generated", "reply_ref_generated", "looked")
 
 
 def found_by_request(ledger: sqlite3.Connection, key: RequestKey) -> list[Intent]:
@@ -38,18 +38,26 @@ def update(connection: sqlite3.Connection, intent: Intent) -> None:
 
 
 def _values(intent: Intent) -> tuple[Any, ...]:
-    return tuple(film_json(intent.film) if name == "film" else getattr(intent, name) for name in _COLUMNS)
+    stored = {
+        **{name: getattr(intent, name) for name in _COLUMNS},
+        "request": json_of(intent.request),
+        "steps": json_of([asdict(step) for step in intent.steps]) if intent.steps else None,
+        "film": json_of(asdict(intent.film)) if intent.film else None,
+    }
+    return tuple(stored.values())
 
 
-def film_json(film: Film | None) -> str | None:
-    """The film as its column stores it."""
-    return json.dumps(asdict(film)) if film else None
+def json_of(value: object) -> str:
+    """A value as a JSON column stores it."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def intent_of(row: sqlite3.Row) -> Intent:
     """The intent of a row."""
     stored = {column: row[column] for column in _COLUMNS}
     stored["state"] = State(stored["state"])
+    stored["request"] = json.loads(stored["request"])
+    stored["steps"] = tuple(Step(**step) for step in json.loads(stored["steps"] or "[]"))
     stored["film"] = Film(**json.loads(stored["film"])) if stored["film"] else None
     for flag in _FLAGS:
         stored[flag] = bool(stored[flag])

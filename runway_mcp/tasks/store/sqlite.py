@@ -4,14 +4,15 @@ Statements run on the event loop: each takes milliseconds, and a lock of another
 An unwritable file raises `LedgerError` before anything is spent.
 """
 
+import json
 import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 
@@ -33,6 +34,7 @@ from runway_mcp.tasks.transitions import (
     observed,
     orphaned,
     spends_of,
+    stepped,
     withdrawn,
 )
 
@@ -91,7 +93,7 @@ class SqliteStore(Store):
                 now,
                 token=secrets.token_hex(8),
                 same=same,
-                last_day=_last_day(ledger, now),
+                last_day=_last_day(ledger, now, intent.caller),
                 policy=policy,
                 quote=_quote(ledger, policy.quote),
                 covers=covers,
@@ -133,6 +135,9 @@ class SqliteStore(Store):
         change = partial(answered, claim=claim, state=state, looked=looked, failure=failure)
         return await self._change(intent_id, change)
 
+    async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+        return await self._change(intent_id, partial(stepped, claim=claim, name=name, made=made))
+
     async def withdraw(self, intent_id: str, claim: str) -> None:
         await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim))
 
@@ -151,17 +156,18 @@ class SqliteStore(Store):
 
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
-    ) -> None:
-        def work(ledger: sqlite3.Connection) -> None:
+    ) -> Intent | None:
+        def work(ledger: sqlite3.Connection) -> Intent | None:
             standing = _found(ledger, "task_id", task_id)
             if standing is None:
-                return
+                return None
             changed = observed(standing, self._clock(), status=status, ended=ended, film=film, failure=failure)
             if _write(ledger, standing, changed) and film is not None:
                 name = (uuid_of(film.asset_id), film.asset_id)
                 ledger.execute("INSERT OR IGNORE INTO spellings (spelling, asset_id) VALUES (?, ?)", name)
+            return changed
 
-        await self._transaction(work)
+        return await self._transaction(work)
 
     async def orphans(self) -> list[Intent]:
         def work(ledger: sqlite3.Connection) -> list[Intent]:
@@ -176,10 +182,10 @@ class SqliteStore(Store):
 
         return await self._transaction(work)
 
-    async def spends(self) -> list[Spend]:
+    async def spends(self, *, caller: str) -> list[Spend]:
         def work(ledger: sqlite3.Connection) -> list[Spend]:
             now = self._clock()
-            return spends_of(_last_day(ledger, now), now)
+            return spends_of(_last_day(ledger, now, caller), now, caller=caller)
 
         return await self._transaction(work)
 
@@ -198,28 +204,35 @@ class SqliteStore(Store):
     async def find(self, by: Key, value: str) -> Intent | None:
         return await self._transaction(lambda ledger: _found(ledger, by, value))
 
-    async def select(self, selection: Selection, *, limit: int | None = None) -> list[Intent]:
-        where = _SELECTIONS[selection]
+    async def select(
+        self, selection: Selection, *, caller: str | None = None, limit: int | None = None
+    ) -> list[Intent]:
+        where = _SELECTIONS[selection] if caller is None else f"caller = :caller AND ({_SELECTIONS[selection]})"
         query = f"SELECT * FROM intents WHERE {where} ORDER BY created DESC, rowid DESC LIMIT :limit"  # noqa: S608  own words
 
         def work(ledger: sqlite3.Connection) -> list[Intent]:
-            values = {"now": self._clock(), "limit": -1 if limit is None else limit}
+            values = {"now": self._clock(), "caller": caller, "limit": -1 if limit is None else limit}
             return [intent_of(row) for row in ledger.execute(query, values)]
 
         return await self._transaction(work)
 
-    async def named(self, uuid: str, *, tasks_only: bool = False) -> str | None:
-        asset = "SELECT asset_id FROM spellings WHERE spelling = ?"
-        task = "SELECT task_id FROM intents WHERE task_id LIKE '%-task:' || ?"
-        maker = "SELECT task_id FROM intents WHERE film LIKE '%-asset:' || ? || '\"%'"
+    async def named(self, uuid: str, *, caller: str, tasks_only: bool = False) -> str | None:
+        asset = "SELECT asset_id FROM spellings WHERE spelling = :uuid"
+        task = "SELECT task_id FROM intents WHERE task_id LIKE '%-task:' || :uuid AND caller = :caller"
+        maker = "SELECT task_id FROM intents WHERE film LIKE '%-asset:' || :uuid || '\"%' AND caller = :caller"
 
         def work(ledger: sqlite3.Connection) -> str | None:
             for query in (task, maker) if tasks_only else (asset, task, maker):
-                if (row := ledger.execute(query, (uuid,)).fetchone()) is not None:
+                if (row := ledger.execute(query, {"uuid": uuid, "caller": caller}).fetchone()) is not None:
                     return row[0]
             return None
 
         return await self._transaction(work)
+
+    async def of_others(self, task_ids: Collection[str], *, caller: str) -> frozenset[str]:
+        query = "SELECT task_id FROM intents WHERE caller != ? AND task_id IN (SELECT value FROM json_each(?))"
+        asked = (caller, json.dumps(list(task_ids)))
+        return await self._transaction(lambda ledger: frozenset(row[0] for row in ledger.execute(query, asked)))
 
     async def _change(self, intent_id: str, change: Callable[[Intent, float], Intent | None]) -> Intent | None:
         """Applies a transition to an intent; None if it was refused or there is no such intent."""
@@ -271,10 +284,10 @@ def _found(ledger: sqlite3.Connection, by: Key, value: str) -> Intent | None:
     return intent_of(row) if row else None
 
 
-def _last_day(ledger: sqlite3.Connection, now: float) -> list[Intent]:
-    """The intents of the last 24 hours that cost anything."""
-    query = "SELECT * FROM intents WHERE created > ? AND cost > 0 ORDER BY created"
-    return [intent_of(row) for row in ledger.execute(query, (now - DAY_SECONDS,))]
+def _last_day(ledger: sqlite3.Connection, now: float, caller: str) -> list[Intent]:
+    """A caller's intents of the last 24 hours that cost anything."""
+    query = "SELECT * FROM intents WHERE caller = ? AND created > ? AND cost > 0 ORDER BY created"
+    return [intent_of(row) for row in ledger.execute(query, (caller, now - DAY_SECONDS))]
 
 
 def _quote(ledger: sqlite3.Connection, quote_id: str | None) -> Quote | None:

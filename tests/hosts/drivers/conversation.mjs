@@ -81,7 +81,7 @@ export async function play(listed, call, read) {
   };
   for (const [step, run] of Object.entries(steps)) {
     if (step === "read" && !read) {
-      tell(step, null, "the client has no way to read a resource");
+      tell(step, null, "it has no call that reads a resource");
       continue;
     }
     try {

@@ -34,7 +34,7 @@ async def play(tools: Callable[[], Awaitable[Iterable[str]]], call: Call, read: 
     await _told("extend", talk.extends())
     await _told("follow", talk.follows())
     if read is None:
-        tell("read", None, "the client has no way to read a resource")
+        tell("read", None, "it has no call that reads a resource")
     else:
         await _told("read", talk.reads(read))
     await _told("error", talk.errs())

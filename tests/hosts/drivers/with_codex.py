@@ -1,47 +1,13 @@
-"""Codex CLI: the README's settings, then its app server, which calls tools and reads resources without a model."""
+"""Codex CLI: the README's settings, then a conversation by `codex exec`."""
 
 import asyncio
-import itertools
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from commands import script
-from conversation import ASKED, play
+from commands import plays, script
+from conversation import ASKED
 from pages import toml
-
-Json = dict[str, Any]
-LONGEST_LINE = 4_000_000
-
-
-class AppServer:
-    """A running app server, asked one thing after the other."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._ids = itertools.count(1)
-
-    async def ask(self, method: str, **params: Any) -> Json:
-        """The result of a request; raises RuntimeError with the words of an error."""
-        number = next(self._ids)
-        await self._send({"id": number, "method": method, "params": params})
-        assert self._process.stdout
-        async for line in self._process.stdout:
-            answer = json.loads(line)
-            if answer.get("id") == number and "method" not in answer:
-                if "error" in answer:
-                    raise RuntimeError(answer["error"]["message"])
-                return answer["result"]
-        raise RuntimeError("the app server has ended")
-
-    async def notify(self, method: str) -> None:
-        """Tells it something."""
-        await self._send({"method": method})
-
-    async def _send(self, message: Json) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(f"{json.dumps(message)}\n".encode())
-        await self._process.stdin.drain()
+from scripted_model import RESPONSES, ScriptedModel
 
 
 def configure() -> None:
@@ -51,37 +17,23 @@ def configure() -> None:
     (home / "config.toml").write_text(text, encoding="utf-8")
 
 
-async def main() -> None:
-    configure()
-    process = await asyncio.create_subprocess_exec(
-        *script("@openai/codex/bin/codex.js"),
-        "app-server",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=LONGEST_LINE,
-    )
-    codex = AppServer(process)
-    await codex.ask("initialize", clientInfo={"name": "check", "version": "0"}, capabilities={"experimentalApi": True})
-    await codex.notify("initialized")
-    thread = (await codex.ask("thread/start", cwd=str(Path.cwd())))["thread"]["id"]
-
-    async def listed() -> list[str]:
-        return list((await codex.ask("mcpServerStatus/list"))["data"][0]["tools"])
-
-    async def call(name: str, arguments: Json) -> str:
-        result = await codex.ask(
-            "mcpServer/tool/call", threadId=thread, server="runway", tool=name, arguments=arguments
-        )
-        return "\n".join(part["text"] for part in result["content"])
-
-    async def read(uri: str) -> str:
-        found = await codex.ask("mcpServer/resource/read", threadId=thread, server="runway", uri=uri)
-        return found["contents"][0]["text"]
-
-    await play(listed, call, read)
-    process.terminate()
-    await process.wait()
+def begin(url: str) -> tuple[Sequence[str], Mapping[str, str]]:
+    provider = f'{{name = "scripted", base_url = "{url}/v1", wire_api = "responses"}}'
+    overrides = [
+        f"model_providers.scripted={provider}",
+        'model_provider="scripted"',
+        'model="scripted"',
+        'approval_policy="never"',
+        # As docs/hosts.md says: else it would not wait for the server's start, and decline what spends.
+        "mcp_servers.runway.required=true",
+        'mcp_servers.runway.default_tools_approval_mode="approve"',
+    ]
+    given = [word for one in overrides for word in ("-c", one)]
+    return [*script("@openai/codex/bin/codex.js"), "exec", "--skip-git-repo-check", *given, "Longer, please."], {}
 
 
-asyncio.run(main())
+async def read(model: ScriptedModel, uri: str) -> str:
+    return await model.call("read_mcp_resource", {"server": "runway", "uri": uri})
+
+
+asyncio.run(plays(RESPONSES, begin, configure, read))

@@ -17,7 +17,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.limits import Limits
+from runway_mcp.media.pictures.limits import Limits
 
 FIRST_BYTES = 262_144
 """How much is asked for at first, and again wherever the decoder needs bytes that no plan named."""

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from anyio import CapacityLimiter
 
-from runway_mcp.media.decoding import opened
 from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.frames import frame_shown
-from runway_mcp.media.limits import LIMITS, Limits
-from runway_mcp.media.reading import FilmFile, FilmReader, worked_on
+from runway_mcp.media.pictures.decoding import opened
+from runway_mcp.media.pictures.frames import frame_shown
+from runway_mcp.media.pictures.limits import LIMITS, Limits
+from runway_mcp.media.pictures.reading import FilmFile, FilmReader, worked_on
 
 
 @dataclass(frozen=True)

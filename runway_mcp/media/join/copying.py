@@ -5,9 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from runway_mcp.media.decoding import OpenFilm, opened
-from runway_mcp.media.parts import JOIN_LIMITS, new_film
-from runway_mcp.media.reading import local_film
+from runway_mcp.media.join.parts import JOIN_LIMITS, new_film
+from runway_mcp.media.pictures.decoding import OpenFilm, opened
+from runway_mcp.media.pictures.reading import local_film
 
 
 def copy_parts(parts: Sequence[Path], target: Path, check: Callable[[], None]) -> list[Fraction]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 
-from runway_mcp.media.decoding import OpenFilm, opened
-from runway_mcp.media.frames import frame_shown, frames_shown
-from runway_mcp.media.limits import LIMITS, Limits
-from runway_mcp.media.pictures import Picture, Shown, encoded, scaled
-from runway_mcp.media.reading import FilmFile, FilmReader, worked_on
+from runway_mcp.media.pictures.decoding import OpenFilm, opened
+from runway_mcp.media.pictures.frames import frame_shown, frames_shown
+from runway_mcp.media.pictures.limits import LIMITS, Limits
+from runway_mcp.media.pictures.reading import FilmFile, FilmReader, worked_on
+from runway_mcp.media.pictures.stills import Picture, Shown, encoded, scaled
 
 if TYPE_CHECKING:
     from av import VideoFrame

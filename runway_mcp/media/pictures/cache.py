@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.pictures import Picture, Shown
+from runway_mcp.media.pictures.stills import Picture, Shown
 
 CACHE_BYTES = 200_000_000
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from runway_mcp.media.decoding import OpenFilm, opened
 from runway_mcp.media.errors import JoinFailed
-from runway_mcp.media.frames import frame_shown
-from runway_mcp.media.limits import Limits
-from runway_mcp.media.reading import local_film
+from runway_mcp.media.pictures.decoding import OpenFilm, opened
+from runway_mcp.media.pictures.frames import frame_shown
+from runway_mcp.media.pictures.limits import Limits
+from runway_mcp.media.pictures.reading import local_film
 
 JOIN_LIMITS = Limits(seconds=900.0)
 

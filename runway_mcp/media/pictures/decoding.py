@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runway_mcp.media.errors import UnreadableFilm, require_media
-from runway_mcp.media.planning import bytes_of, group_before, key_after, samples_until
-from runway_mcp.media.reading import FilmFile
+from runway_mcp.media.pictures.planning import bytes_of, group_before, key_after, samples_until
+from runway_mcp.media.pictures.reading import FilmFile
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.copying import copy_parts
-from runway_mcp.media.encoding import encode_parts
 from runway_mcp.media.errors import JoinFailed
-from runway_mcp.media.parts import Part, read_part, why_not_copied
-from runway_mcp.media.proof import Expected, Proven, Seam, checksum, difference, expected_copy, prove, thumbnail
+from runway_mcp.media.join.copying import copy_parts
+from runway_mcp.media.join.encoding import encode_parts
+from runway_mcp.media.join.parts import Part, read_part, why_not_copied
+from runway_mcp.media.join.proof import Expected, Proven, Seam, checksum, difference, expected_copy, prove, thumbnail
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -5,10 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.media.decoding import OpenFilm, opened
-from runway_mcp.media.parts import JOIN_LIMITS, Part, new_film
-from runway_mcp.media.pictures import matrix_of
-from runway_mcp.media.reading import local_film
+from runway_mcp.media.join.parts import JOIN_LIMITS, Part, new_film
+from runway_mcp.media.pictures.decoding import OpenFilm, opened
+from runway_mcp.media.pictures.reading import local_film
+from runway_mcp.media.pictures.stills import matrix_of
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -11,10 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.media.decoding import opened
 from runway_mcp.media.errors import JoinFailed, UnreadableFilm
-from runway_mcp.media.parts import JOIN_LIMITS
-from runway_mcp.media.reading import local_film
+from runway_mcp.media.join.parts import JOIN_LIMITS
+from runway_mcp.media.pictures.decoding import opened
+from runway_mcp.media.pictures.reading import local_film
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -1,0 +1,1 @@
+"""Signed links: where they may lead, and what they give."""

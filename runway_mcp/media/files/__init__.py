@@ -1,0 +1,1 @@
+"""Films on disk: kept whole, checked and named."""

@@ -1,0 +1,166 @@
+"""Keeping: a film behind a link becomes a file under its name, whole and checked, and never in place of another."""
+
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.to_thread import run_sync
+
+from runway_mcp.media.errors import RESUMABLE, FolderRefused, KeptElsewhere, MediaError, NoFilm
+from runway_mcp.media.fetch.client import Links
+from runway_mcp.media.fetch.remote import FreshLink, open_film
+from runway_mcp.media.files.boxes import check_boxes
+from runway_mcp.media.files.download import Pause, download
+from runway_mcp.media.files.folder import Folder, Free, disk_errors, disk_free
+from runway_mcp.media.files.names import folded, is_safe, numbered
+from runway_mcp.media.files.parts import Part, open_part, part_name
+
+Check = Callable[[Path], None]
+"""A further look at a film before it gets its name; blocks, raises `MediaError` to refuse it. Reads no other file."""
+
+_COMPARED: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A film on disk: where, its length in bytes, and whether this call wrote it."""
+
+    path: Path
+    size: int
+    new: bool
+
+
+async def keep(
+    links: Links,
+    link: str,
+    folder: Path,
+    *,
+    key: str,
+    name: str,
+    fresh_link: FreshLink | None = None,
+    check: Check | None = None,
+    free: Free = disk_free,
+    pause: Pause = anyio.sleep,
+) -> Kept:
+    """Keeps the film behind a link in a folder, which is made if it is not there.
+
+    `key` names the film in every process (its asset's id): with it a part that was begun goes on. `name` comes from
+    `film_name` or `given_name`; where another film has it, it gets a number. The same film under that name is told and
+    not written again. The file is on the disk when this returns. Raises the errors of `media.errors`; a part that can
+    go on stays, every other is removed.
+    """
+    if not is_safe(name):
+        raise ValueError(f"{name!r} is no safe name.")
+    async with AsyncExitStack() as stack:
+        opened = await run_sync(_opened, folder, free)
+        stack.push_async_callback(_shielded, opened.close)
+        there = await _already_there(links, link, opened, name, fresh_link)
+        if there is not None:
+            await run_sync(_cleared, opened, key)
+            return there
+        part = await run_sync(_begun, opened, key)
+        stack.push_async_callback(_shielded, part.close)
+        try:
+            await download(links, link, part, fresh_link=fresh_link, pause=pause)
+            return await run_sync(_published, opened, part, name, check)
+        except BaseException as error:
+            # A cancelled call leaves its part to the next one, as a cut does.
+            goes_on = part.resumable and (not isinstance(error, MediaError) or isinstance(error, RESUMABLE))
+            await _shielded(part.leave if goes_on else part.remove)
+            raise
+
+
+def _opened(path: Path, free: Free) -> Folder:
+    return Folder(path, free=free)
+
+
+def _begun(folder: Folder, key: str) -> Part:
+    """The film's part, if there is room for what it lacks."""
+    folder.check_room()
+    part = open_part(folder, key)
+    try:
+        if part.version is not None:
+            folder.check_room(part.version.size - part.length)
+    except BaseException:
+        part.close()
+        raise
+    return part
+
+
+def _cleared(folder: Folder, key: str) -> None:
+    """Removes the part of a film that is there whole, which a crash may have left."""
+    if folder.status(part_name(key)) is None:
+        return
+    with suppress(KeptElsewhere):
+        part = open_part(folder, key)
+        part.remove()
+        part.close()
+
+
+async def _shielded(step: Callable[[], None]) -> None:
+    with anyio.CancelScope(shield=True):
+        await run_sync(step)
+
+
+async def _already_there(
+    links: Links, link: str, folder: Folder, name: str, fresh_link: FreshLink | None
+) -> Kept | None:
+    """The whole file of this name, if it is as long as the film; its name has the film's id in it."""
+    there = await run_sync(folder.status, name)
+    if there is None:
+        return None
+    film = await open_film(links, link, fresh_link=fresh_link, head_bytes=1)
+    whole = film.size == there.st_size and await run_sync(_is_whole, folder, name, film.size)
+    return Kept(folder.path / name, film.size, new=False) if whole else None
+
+
+def _published(folder: Folder, part: Part, name: str, check: Check | None) -> Kept:
+    """Checks the film, and gives it the first free name, or finds it there."""
+    part.settle()
+    check_boxes(part.read, part.length)
+    if check is not None:
+        check(folder.path / part.name)
+    there = {folded(each): each for each in folder.names()}
+    for candidate in numbered(name):
+        other = there.get(folded(candidate))
+        if other is None:
+            try:
+                part.publish(candidate)
+            except FileExistsError:
+                other = candidate
+            else:
+                return Kept(folder.path / candidate, part.length, new=True)
+        if _is_same(folder, other, part):
+            part.remove()
+            return Kept(folder.path / other, part.length, new=False)
+    raise FolderRefused(f"No name is left for {name} in {folder.path}.")
+
+
+def _is_whole(folder: Folder, name: str, size: int) -> bool:
+    try:
+        with os.fdopen(folder.open(name, write=False), "rb") as file:
+
+            def read(start: int, end: int) -> bytes:
+                file.seek(start)
+                return file.read(end - start)
+
+            check_boxes(read, size)
+    except (NoFilm, FolderRefused, FileNotFoundError):
+        return False
+    return True
+
+
+def _is_same(folder: Folder, name: str, part: Part) -> bool:
+    """Whether the file of this name has the part's bytes, every one."""
+    there = folder.status(name)
+    if there is None or there.st_size != part.length:
+        return False
+    try:
+        with os.fdopen(folder.open(name, write=False), "rb") as file, disk_errors(f"{name} in {folder.path}"):
+            return all(file.read(_COMPARED) == part.read(at, at + _COMPARED) for at in range(0, part.length, _COMPARED))
+    except (FolderRefused, FileNotFoundError):
+        return False

@@ -1,0 +1,1 @@
+"""Several films made one, and the proof of it."""

@@ -1,0 +1,153 @@
+"""The film in the player: its seams, its link, and what stands in for it where the host forbids it."""
+
+import base64
+import re
+import urllib.request
+
+import pytest
+from playwright.sync_api import Request, expect
+
+from tests.browser.hosts import PATIENCE_MS, Host, Json, Shown, result, without_signature
+
+pytestmark = pytest.mark.slow
+
+CLOUDFRONT = "https://*.cloudfront.net/**"
+MOVES = [
+    ("End", 20),
+    ("PageUp", 15),
+    ("PageUp", 10),
+    ("ArrowRight", 11),
+    ("PageDown", 15),
+    ("ArrowLeft", 14),
+    ("Home", 0),
+]
+
+
+def position(shown: Shown) -> float:
+    """Where the film stands, in seconds."""
+    return float(shown.frame.locator("#film").evaluate("film => film.currentTime"))
+
+
+def plays(shown: Shown) -> None:
+    """Starts the film, and waits until it has gone on."""
+    shown.frame.get_by_role("button", name="Play the film").click()
+    film = shown.frame.locator("#film").element_handle()
+    assert film is not None
+    frame = film.owner_frame()
+    assert frame is not None
+    frame.wait_for_function("() => document.getElementById('film').currentTime > 0.3", timeout=PATIENCE_MS)
+
+
+def test_the_film_plays_and_its_seams_stand_on_the_timeline(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film))
+
+    expect(shown.frame.get_by_role("list", name="Parts of the film").get_by_role("button")).to_have_text(
+        ["clip 10 s", "+5 s", "+5 s"]
+    )
+    expect(shown.frame.locator("#words")).to_have_text("“a quiet beach at dusk”")
+    plays(shown)
+    expect(shown.frame.get_by_role("button", name="Pause")).to_be_visible()
+    shown.frame.get_by_role("button", name="Extension 2, from 15 s to 20 s").click()
+    expect(shown.frame.locator("#words")).to_have_text("“Gulls cross the frame”")
+    assert position(shown) >= 15
+    assert shown.complaints() == []
+
+
+def test_the_timeline_is_a_slider_that_the_keyboard_moves(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film))
+    slider = shown.frame.get_by_role("slider", name="Position in the film")
+    expect(slider).to_have_attribute("aria-valuetext", "0 s of 20 s, first clip")
+    expect(shown.frame.locator("#parts li")).to_have_count(3)
+
+    for key, second in MOVES:
+        slider.press(key)
+        expect(slider).to_have_attribute("aria-valuenow", str(second))
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "20 s of 20 s, extension 2")
+
+
+def test_a_click_on_the_timeline_goes_to_that_second(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film))
+    expect(shown.frame.locator("#parts li")).to_have_count(3)
+
+    shown.frame.locator("#track .part").nth(1).click()
+
+    assert position(shown) == pytest.approx(12.5, abs=0.3)
+
+
+def test_a_dead_link_is_replaced_by_a_fresh_one_and_the_film_plays(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(without_signature(film)))
+
+    plays(shown)
+
+    assert [each["uri"] for each in shown.heard("resources/read")] == [film["video"]["uri"]]
+
+
+def test_a_film_whose_links_all_fail_leaves_its_facts(host: Host, film: Json) -> None:
+    dead = without_signature(film)
+    script = {"tools/call": result(dead)}
+    shown = host.open(result=result(dead), script=script)
+
+    expect(shown.frame.locator("#phase")).to_contain_text("could not be loaded")
+    expect(shown.frame.locator("#facts")).to_have_text(re.compile(r"^20 s · 1280 . 768 · Gen-3 Alpha · seed 7$"))
+    expect(shown.frame.locator("#left")).to_contain_text("1 extension left")
+    expect(shown.frame.get_by_role("button", name="Open")).to_be_visible()
+
+
+def test_a_host_that_forbids_films_shows_the_last_frame_and_the_facts(host: Host, film: Json, pictures: object) -> None:
+    with urllib.request.urlopen(film["video"]["preview_urls"][0], timeout=10) as answer:  # noqa: S310  the stand-in's
+        frame = base64.b64encode(answer.read()).decode()
+    resources = {f"{film['video']['uri']}/frames/last": {"mimeType": "image/jpeg", "blob": frame}}
+    script = {"resources": resources, "tools/call": "refused"}
+
+    shown = host.open(result=result(film), script=script, forbids=True)
+
+    expect(shown.frame.get_by_role("img", name="Last frame of the film")).to_be_visible()
+    expect(shown.frame.locator("#phase")).to_contain_text("does not play films here")
+    expect(shown.frame.locator("#facts")).to_contain_text("20 s")
+    expect(shown.frame.locator("#film")).to_be_hidden()
+    shown.page.locator("iframe").screenshot(path=f"{pictures}/forbidden.png")
+
+
+def test_a_server_without_that_frame_leaves_the_facts(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film), script={"resources/read": "refused"}, forbids=True)
+
+    expect(shown.frame.locator("#phase")).to_contain_text("does not play films here")
+    expect(shown.frame.locator("#frame")).to_be_hidden()
+    expect(shown.frame.get_by_role("button", name="Download")).to_be_visible()
+
+
+def test_films_of_runways_hosts_play_and_those_of_others_do_not(host: Host, film: Json) -> None:
+    with urllib.request.urlopen(film["video"]["url"], timeout=10) as answer:  # noqa: S310  the stand-in's
+        content = answer.read()
+    host.context.route(CLOUDFRONT, lambda route: route.fulfill(body=content, content_type="video/mp4"))
+    script = {"tools/call": "refused"}
+
+    def elsewhere(origin: str) -> Shown:
+        return host.open(
+            result=result({**film, "video": {**film["video"], "url": f"{origin}/film.mp4"}}), script=script
+        )
+
+    plays(elsewhere("https://d1abc.cloudfront.net"))
+    expect(elsewhere("https://cloudfront.example.com").frame.locator("#phase")).to_contain_text("does not play films")
+
+
+def test_the_page_loads_nothing_but_the_film_and_pictures_of_it(host: Host, film: Json) -> None:
+    loaded: list[Request] = []
+    host.context.on("request", lambda request: loaded.append(request))  # noqa: PLW0108  the browser marks its listeners
+
+    plays(host.open(live=True, result=result(film)))
+
+    kinds = {each.resource_type for each in loaded if "/files/" in each.url}
+    assert {each.resource_type for each in loaded} <= {"document", "fetch", *kinds}
+    assert kinds <= {"media", "image"}
+    assert not [each.url for each in loaded if not re.match(r"(about|http://127\.0\.0\.1):", each.url)]
+
+
+def test_after_the_teardown_the_film_stands_still(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film))
+    plays(shown)
+
+    assert shown.page.evaluate("tearDown()") == {}
+
+    assert shown.frame.locator("#film").evaluate("film => film.paused")
