@@ -14,7 +14,7 @@ from tests.kit.client import ToolClient, structured
 from tests.kit.protocol_tasks import TakesTasks, ask, tell
 from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world
-from tests.server.callers import ANA, BOB, Of, callers, everything_told, offered
+from tests.server.callers import ANA, BOB, DUNES, Of, callers, everything_told, offered
 from tests.server.subscribers import LIST, hearing
 from tests.spend_once.setup import Recorded
 
@@ -61,6 +61,30 @@ async def test_a_refusal_of_a_read_names_no_task_of_another_caller(tmp_path: Pat
         assert structured(told)["error"]["kind"] == "busy"
         assert own in repr(told)
         assert others not in repr(told)
+
+
+# --- requests
+
+
+async def test_callers_who_ask_at_once_get_a_film_each_and_each_gets_it_again_after_a_restart(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(pace=30)
+    films: dict[str, list[str]] = {ANA: [], BOB: []}
+
+    async def ask_for_it(client: ToolClient, caller: str) -> None:
+        film = await client.extend(client.clip, text_prompt=DUNES, wait_seconds=45)
+        assert film["status"] == "SUCCEEDED"
+        films[caller].append(film["taskId"])
+
+    for _ in range(2):
+        async with callers(world, tmp_path, mode) as (ana, bob), anyio.create_task_group() as group:
+            for client, caller in ((ana, ANA), (ana, ANA), (bob, BOB), (bob, BOB)):
+                group.start_soon(ask_for_it, client, caller)
+
+    assert [len(told) for told in films.values()] == [4, 4]
+    assert set(films[ANA]).isdisjoint(films[BOB])
+    assert len({*films[ANA], *films[BOB]}) == len(world.accepted) == 2
 
 
 # --- while an answer is out

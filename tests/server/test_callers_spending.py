@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.server.callers import DUNES, ana_and_bob, hosted
 
 ASKING: dict[str, Any] = {"confirm_above": 0.0}
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/sse"])
 async def test_the_same_request_of_two_callers_is_two_films_each_paid_once_and_repeated_to_its_own(
     tmp_path: Path, mode: str, path: str
 ) -> None:
