@@ -4,7 +4,6 @@ The upstream of `benchmarks.upstream` answers in the same process, so its own wo
 """
 
 import gc
-import math
 import time
 import tracemalloc
 from collections.abc import AsyncGenerator
@@ -16,9 +15,8 @@ import anyio
 
 from benchmarks.scenes import Scene, under_way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
-from benchmarks.ways import POLL, TOKEN, silent
+from benchmarks.ways import POLL, TOKEN, end_of, silent
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
 
 _TICK = 0.005
@@ -83,7 +81,7 @@ async def _followed(client: RunwayClient, made: list[Made], desk: Desk, *, poll:
         watcher = Watcher(client, background, poll_seconds=poll, on_change=silent, now=wall_clock)
 
         async def wait(each: Made) -> None:
-            await wait_for(watcher, desk.tell(each), deadline=math.inf, tell=silent)
+            await end_of(watcher, desk.tell(each))
 
         for each in made:
             background.start_soon(wait, each)

@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, Watch, need, together
+from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, need, together
 
 POLL = 5.0
 FRESH = Forecast(began=100.0, seen=100.0)
 SEEN = Forecast(began=100.0, seen=150.0, reads=3)
-WAITED = Watch()
-ALONE = Watch(attended=False)
-NET = Watch(net=True)
 
 SHOWS: dict[str, Callable[[float], float]] = {
     "rounded": lambda rise: round(rise, 2),
@@ -27,26 +24,26 @@ def forecast(**known: float) -> Forecast:
 
 
 @pytest.mark.parametrize(
-    ("known", "watch", "pause"),
+    ("known", "attended", "pause"),
     [
-        pytest.param(FRESH, WAITED, 5.0, id="a fresh task is read as soon as that is allowed"),
-        pytest.param(SEEN, WAITED, 5.0, id="without any sign of the end every interval counts"),
-        pytest.param(SEEN, ALONE, 30.0, id="nobody waits: six intervals"),
-        pytest.param(forecast(starts=150.0 + 8.0), WAITED, 5.0, id="it starts soon: the next interval"),
-        pytest.param(forecast(starts=150.0 + 60.0), WAITED, 30.0, id="it queues: half the time that is left"),
-        pytest.param(forecast(starts=150.0 + 900.0), WAITED, 60.0, id="it queues for long: twelve intervals"),
-        pytest.param(forecast(starts=149.0), WAITED, 5.0, id="it should have started: every interval"),
-        pytest.param(forecast(soonest=157.0, latest=159.0), WAITED, 9.0, id="the end is sure: just when it has come"),
-        pytest.param(forecast(soonest=150.5, latest=152.0), WAITED, 5.0, id="the end is near: as soon as allowed"),
-        pytest.param(forecast(soonest=157.0, latest=159.0), ALONE, 30.0, id="nobody waits for an end that is sure"),
-        pytest.param(forecast(soonest=174.0, latest=176.0), WAITED, 13.0, id="the end is far: half the way"),
-        pytest.param(forecast(soonest=250.0, latest=260.0), WAITED, 15.0, id="the end is very far: three intervals"),
-        pytest.param(forecast(soonest=156.0, latest=170.0), WAITED, 8.5, id="the end is vague: early in its span"),
-        pytest.param(forecast(soonest=140.0, latest=190.0), WAITED, 5.0, id="the end may come at any time"),
+        pytest.param(FRESH, True, 5.0, id="a fresh task is read as soon as that is allowed"),
+        pytest.param(SEEN, True, 5.0, id="without any sign of the end every interval counts"),
+        pytest.param(SEEN, False, 30.0, id="nobody waits: six intervals"),
+        pytest.param(forecast(starts=150.0 + 8.0), True, 5.0, id="it starts soon: the next interval"),
+        pytest.param(forecast(starts=150.0 + 60.0), True, 30.0, id="it queues: half the time that is left"),
+        pytest.param(forecast(starts=150.0 + 900.0), True, 60.0, id="it queues for long: twelve intervals"),
+        pytest.param(forecast(starts=149.0), True, 5.0, id="it should have started: every interval"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), True, 9.0, id="the end is sure: just when it has come"),
+        pytest.param(forecast(soonest=150.5, latest=152.0), True, 5.0, id="the end is near: as soon as allowed"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), False, 30.0, id="nobody waits for an end that is sure"),
+        pytest.param(forecast(soonest=174.0, latest=176.0), True, 13.0, id="the end is far: half the way"),
+        pytest.param(forecast(soonest=250.0, latest=260.0), True, 15.0, id="the end is very far: three intervals"),
+        pytest.param(forecast(soonest=156.0, latest=170.0), True, 8.5, id="the end is vague: early in its span"),
+        pytest.param(forecast(soonest=140.0, latest=190.0), True, 5.0, id="the end may come at any time"),
     ],
 )
-def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, watch: Watch, pause: float) -> None:
-    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, attended: bool, pause: float) -> None:
+    assert need(known, attended=attended, poll=POLL).at == pytest.approx(known.seen + pause)
 
 
 @pytest.mark.parametrize(
@@ -64,29 +61,19 @@ def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, watch: Wat
 def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: float) -> None:
     known = Forecast(began=0.0, seen=age, reads=3)
 
-    assert need(known, WAITED, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
+    assert need(known, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
 
 
 @pytest.mark.parametrize(
-    ("known", "watch", "pause"),
+    ("known", "pause"),
     [
-        pytest.param(FRESH, NET, 30.0, id="a first read, to tell whoever waits that it runs"),
-        pytest.param(FRESH, Watch(net=True, attended=False), 60.0, id="a later one if nobody waits"),
-        pytest.param(SEEN, NET, 150.0, id="then only in case a callback is lost"),
-        pytest.param(forecast(soonest=180.0, latest=190.0), NET, 50.0, id="a foretold end that nobody called for"),
-        pytest.param(Forecast(began=0.0, seen=0.0), Watch(net=True, nudged=True), 15.0, id="called: soon at first"),
-        pytest.param(SEEN, Watch(net=True, nudged=True), 150.0, id="called: not until it is five times as old"),
-        pytest.param(Forecast(began=0.0, seen=20.0, reads=1), Watch(net=True, nudged=True), 80.0, id="which is sooner"),
-        pytest.param(
-            Forecast(began=0.0, seen=20.0, reads=1),
-            Watch(net=True, nudged=True, attended=False),
-            150.0,
-            id="called, but nobody waits",
-        ),
+        pytest.param(FRESH, 30.0, id="a first read, to tell whoever waits that it runs"),
+        pytest.param(SEEN, 150.0, id="then only in case a callback is lost"),
+        pytest.param(forecast(soonest=180.0, latest=190.0), 50.0, id="a foretold end that nobody called for"),
     ],
 )
-def test_under_callbacks_reads_are_a_net(known: Forecast, watch: Watch, pause: float) -> None:
-    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+def test_under_callbacks_reads_are_a_net(known: Forecast, pause: float) -> None:
+    assert need(known, net=True, poll=POLL).at == pytest.approx(known.seen + pause)
 
 
 def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
@@ -101,19 +88,11 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
             soonest=soonest,
             latest=chance.choice((math.inf, soonest + chance.uniform(0, 50))),
         )
-        watch = Watch(attended=chance.random() < 0.5)
+        attended = chance.random() < 0.5
 
-        wanted = need(known, watch, poll=POLL, durations=Span(40.0, 200.0), phase=chance.random()).at
+        wanted = need(known, attended=attended, poll=POLL, durations=Span(40.0, 200.0)).at
 
         assert POLL - 1e-9 <= wanted - seen <= 75.0
-
-
-@pytest.mark.parametrize("phase", [0.0, 0.3, 1.0])
-def test_a_reader_spreads_only_what_may_be_late(phase: float) -> None:
-    assert need(FRESH, WAITED, poll=POLL, phase=phase).at == pytest.approx(105.0 + phase)
-    assert need(SEEN, WAITED, poll=POLL, phase=phase).at == 155.0
-    assert need(forecast(soonest=157.0, latest=159.0), WAITED, poll=POLL, phase=phase).at == 159.0
-    assert need(forecast(starts=210.0), WAITED, poll=POLL, phase=phase).at == pytest.approx(180.0 + 6.0 * phase)
 
 
 @pytest.mark.parametrize("shows", SHOWS.values(), ids=SHOWS)
@@ -152,7 +131,7 @@ def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[f
         known = known.after(now, ratio=ratio, starts_in=None)
 
     assert known.latest == math.inf
-    assert need(known, WAITED, poll=POLL).at == known.seen + POLL
+    assert need(known, poll=POLL).at == known.seen + POLL
 
 
 def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:

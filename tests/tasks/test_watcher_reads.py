@@ -6,6 +6,7 @@ import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Task
+from tests.tasks.observing import observing
 from tests.tasks.scripted_upstream import ScriptedUpstream, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail
 
@@ -52,8 +53,8 @@ async def test_a_caller_does_not_ask_an_upstream_that_wants_to_be_left_alone() -
     upstream.single = lambda row: upstream.listing([row])
     async with watching(upstream) as watcher:
         courses = [upstream.make(600.0) for _ in range(2)]
-        entries = [watcher.follow(upstream.tell(course)) for course in courses]
-        with entries[0].attended():
+        watcher.follow(upstream.tell(courses[1]))
+        async with observing(watcher, upstream.tell(courses[0])):
             await anyio.sleep(20)
             asked = len(upstream.arrivals)
             await watcher.read(courses[1].task_id)
@@ -79,6 +80,19 @@ async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() ->
             asking.start_soon(ask)
             await ends(watcher, upstream, other, patience=3 * POLL)
             asking.cancel_scope.cancel()
+
+
+async def test_who_asks_for_a_task_that_is_not_there_causes_one_read() -> None:
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        await anyio.sleep(POLL)
+        gone = upstream.make(30.0)
+        del upstream.courses[gone.task_id]
+        watcher.follow(Task(task_id=gone.task_id, status="PENDING"))
+        with pytest.raises(NotFound):
+            await watcher.read(gone.task_id)
+
+        assert len(upstream.arrivals) == 1
 
 
 async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_same() -> None:

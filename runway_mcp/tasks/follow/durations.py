@@ -26,18 +26,15 @@ class Durations:
 
     def __init__(self) -> None:
         self._took: dict[Sort, deque[float]] = {}
-        self._spans: dict[Sort, Span] = {}
 
     def learn(self, sort: Sort, took: Iterable[float]) -> None:
         """Adds durations in seconds, oldest first."""
-        remembered = self._took.setdefault(sort, deque(maxlen=_REMEMBERED))
-        remembered.extend(took)
-        if len(remembered) >= _FEWEST:
-            self._spans[sort] = Span(_QUICKER * min(remembered), _SLOWER * max(remembered))
+        self._took.setdefault(sort, deque(maxlen=_REMEMBERED)).extend(took)
 
     def span(self, task: Task) -> Span | None:
         """The ages between which most tasks of this kind end; None if fewer than five have succeeded."""
-        return self._spans.get(task_kind(task))
+        took = self._took.get(task_kind(task), ())
+        return Span(_QUICKER * min(took), _SLOWER * max(took)) if len(took) >= _FEWEST else None
 
 
 def durations_of(succeeded: Iterable[Intent]) -> dict[Sort, list[float]]:
