@@ -47,7 +47,7 @@ async def _suffer(scene: Scene) -> Outage:
         RunwayClient(url=URL, token=TOKEN, transport=desk, now=wall_clock) as client,
         anyio.create_task_group() as background,
     ):
-        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def wait(made: Made) -> None:
             await end_of(watcher, desk.tell(made))

@@ -36,7 +36,7 @@ async def ours(desk: Desk, scene: Scene) -> AsyncGenerator[Notice]:
         RunwayClient(url=URL, token=TOKEN, transport=desk, now=wall_clock) as client,
         anyio.create_task_group() as background,
     ):
-        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def notice(made: Made) -> None:
             task = desk.tell(made)

@@ -78,7 +78,7 @@ async def _lag(scene: Scene, seconds: float) -> tuple[float, float, float]:
 async def _followed(client: RunwayClient, made: list[Made], desk: Desk, *, poll: float) -> AsyncGenerator[None]:
     """All tasks followed, with one caller waiting for each."""
     async with anyio.create_task_group() as background:
-        watcher = Watcher(client, background, poll_seconds=poll, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=poll, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def wait(each: Made) -> None:
             await end_of(watcher, desk.tell(each))

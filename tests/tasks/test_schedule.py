@@ -8,7 +8,7 @@ from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, need, togethe
 
 POLL = 5.0
 FRESH = Forecast(began=100.0, seen=100.0)
-SEEN = Forecast(began=100.0, seen=150.0, reads=3)
+SEEN = Forecast(began=100.0, seen=150.0)
 
 SHOWS: dict[str, Callable[[float], float]] = {
     "rounded": lambda rise: round(rise, 2),
@@ -20,7 +20,7 @@ SHOWS: dict[str, Callable[[float], float]] = {
 
 def forecast(**known: float) -> Forecast:
     """What three reads told of a task that began at 100 and was last seen at 150."""
-    return Forecast(began=100.0, seen=150.0, reads=3, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
+    return Forecast(began=100.0, seen=150.0, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
 
 
 @pytest.mark.parametrize(
@@ -37,29 +37,31 @@ def forecast(**known: float) -> Forecast:
         pytest.param(forecast(soonest=150.5, latest=152.0), True, 5.0, id="the end is near: as soon as allowed"),
         pytest.param(forecast(soonest=157.0, latest=159.0), False, 30.0, id="nobody waits for an end that is sure"),
         pytest.param(forecast(soonest=174.0, latest=176.0), True, 13.0, id="the end is far: half the way"),
-        pytest.param(forecast(soonest=250.0, latest=260.0), True, 15.0, id="the end is very far: three intervals"),
+        pytest.param(
+            forecast(soonest=250.0, latest=260.0), True, 17.5, id="the end is very far: three and a half intervals"
+        ),
         pytest.param(forecast(soonest=156.0, latest=170.0), True, 8.5, id="the end is vague: early in its span"),
         pytest.param(forecast(soonest=140.0, latest=190.0), True, 5.0, id="the end may come at any time"),
     ],
 )
 def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, attended: bool, pause: float) -> None:
-    assert need(known, attended=attended, poll=POLL).at == pytest.approx(known.seen + pause)
+    assert need(known, attended=attended, poll=POLL, durations=Span()).at == pytest.approx(known.seen + pause)
 
 
 @pytest.mark.parametrize(
     ("age", "pause"),
     [
-        pytest.param(10.0, 15.0, id="long before the quickest: three intervals"),
+        pytest.param(10.0, 17.5, id="long before the quickest: three and a half intervals"),
         pytest.param(51.0, 9.0, id="before the quickest: until then"),
         pytest.param(58.0, 5.0, id="just before the quickest: one interval"),
         pytest.param(60.0, 5.0, id="among the others: every interval"),
         pytest.param(120.0, 5.0, id="with the slowest: every interval"),
         pytest.param(160.0, 10.0, id="after the slowest: the longer the later"),
-        pytest.param(900.0, 15.0, id="long after the slowest: three intervals"),
+        pytest.param(900.0, 17.5, id="long after the slowest: three and a half intervals"),
     ],
 )
 def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: float) -> None:
-    known = Forecast(began=0.0, seen=age, reads=3)
+    known = Forecast(began=0.0, seen=age)
 
     assert need(known, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
 
@@ -73,7 +75,7 @@ def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: floa
     ],
 )
 def test_under_callbacks_reads_are_a_net(known: Forecast, pause: float) -> None:
-    assert need(known, net=True, poll=POLL).at == pytest.approx(known.seen + pause)
+    assert need(known, net=True, poll=POLL, durations=Span()).at == pytest.approx(known.seen + pause)
 
 
 def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
@@ -83,7 +85,6 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
         known = Forecast(
             began=0.0,
             seen=seen,
-            reads=chance.choice((0, 5)),
             starts=chance.choice((None, chance.uniform(0, 900))),
             soonest=soonest,
             latest=chance.choice((math.inf, soonest + chance.uniform(0, 50))),
@@ -131,7 +132,7 @@ def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[f
         known = known.after(now, ratio=ratio, starts_in=None)
 
     assert known.latest == math.inf
-    assert need(known, poll=POLL).at == known.seen + POLL
+    assert need(known, poll=POLL, durations=Span()).at == known.seen + POLL
 
 
 def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
@@ -146,15 +147,13 @@ def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
 @pytest.mark.parametrize(
     ("needs", "read"),
     [
-        pytest.param([(7.0, 1.0)], 7.0, id="one task: when it wants"),
-        pytest.param([(3.0, 1.0)], 5.0, id="never too early"),
-        pytest.param([(7.0, 1.0), (20.0, 1.0)], 7.0, id="two ends far apart: the first"),
-        pytest.param([(7.0, 1.0), (8.0, 1.0)], 8.0, id="two ends close together: both at once"),
-        pytest.param([(7.0, 1.0), (11.0, 1.0)], 7.0, id="the second would wait less than the first"),
-        pytest.param([(7.0, 1.0), (10.0, 1.0), (10.0, 1.0)], 10.0, id="two wait less if one waits more"),
-        pytest.param([(7.0, 0.003), (11.0, 1.0)], 11.0, id="an end is worth more than a look on the way"),
-        pytest.param([(7.0, 0.03)] * 10 + [(11.0, 0.003)], 7.0, id="many guesses are worth more than one look"),
+        pytest.param([(7.0, True)], 7.0, id="one task: when it wants"),
+        pytest.param([(3.0, True)], 5.0, id="never too early"),
+        pytest.param([(7.0, True), (20.0, True)], 7.0, id="two ends: the first"),
+        pytest.param([(7.0, False), (11.0, True)], 11.0, id="a look on the way waits for an end that it would delay"),
+        pytest.param([(7.0, False), (12.5, True)], 7.0, id="but not for one that it would not delay"),
+        pytest.param([(7.0, False)] * 10 + [(11.0, False)], 7.0, id="of many looks the first decides"),
     ],
 )
-def test_one_read_serves_several_tasks_when_that_delays_least(needs: list[tuple[float, float]], read: float) -> None:
+def test_one_read_serves_several_tasks_when_that_delays_no_end(needs: list[tuple[float, bool]], read: float) -> None:
     assert together([Need(*each) for each in needs], earliest=5.0, poll=POLL) == read

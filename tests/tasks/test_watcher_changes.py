@@ -12,7 +12,9 @@ from tests.tasks.scripted_upstream import Course, ScriptedUpstream, nothing, wat
 pytestmark = pytest.mark.virtual_time
 
 
-def changes(watcher: Watcher, upstream: ScriptedUpstream, course: Course, *, seconds: float = 600.0) -> AsyncIterator[Task]:
+def changes(
+    watcher: Watcher, upstream: ScriptedUpstream, course: Course, *, seconds: float = 600.0
+) -> AsyncIterator[Task]:
     """What is told of a task within so many seconds."""
     watcher.follow(upstream.tell(course))
     return watcher.changes(course.task_id, anyio.current_time() + seconds)

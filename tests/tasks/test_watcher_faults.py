@@ -115,17 +115,22 @@ async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> N
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
         course = upstream.make(600.0)
+
+        def silence() -> float | None:
+            followed = watcher.followed(course.task_id)
+            assert followed is not None
+            return followed.silence
+
         async with observing(watcher, upstream.tell(course)):
             await anyio.sleep(20)
-            told = watcher.silence(course.task_id)
+            told = silence()
             upstream.single = lambda row: fail([row])
             await anyio.sleep(60)
-            failing = watcher.silence(course.task_id)
+            failing = silence()
             upstream.single = dict
             await anyio.sleep(90)
 
             assert told is None
             assert failing is not None
             assert 50 <= failing <= 70
-            assert watcher.silence(course.task_id) is None
-    assert watcher.silence("a task that nobody follows") is None
+            assert silence() is None

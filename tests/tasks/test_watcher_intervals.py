@@ -50,7 +50,8 @@ async def test_a_task_that_queues_is_left_alone() -> None:
 
 async def test_what_earlier_tasks_took_keeps_reads_for_the_time_when_the_end_can_come() -> None:
     durations = Durations()
-    durations.learn(("gen3a", False), [100.0, 110.0, 120.0, 130.0, 140.0])
+    for seconds in (100.0, 110.0, 120.0, 130.0, 140.0):
+        durations.learn(("gen3a", False), seconds)
     taught, untaught = ScriptedUpstream(), ScriptedUpstream()
     async with watching(taught, durations=durations) as watcher:
         await ends(watcher, taught, taught.make(100.0, shows=nothing), patience=POLL)

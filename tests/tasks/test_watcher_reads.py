@@ -7,7 +7,7 @@ import pytest
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Task
 from tests.tasks.observing import observing
-from tests.tasks.scripted_upstream import ScriptedUpstream, watching
+from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail
 
 pytestmark = pytest.mark.virtual_time
@@ -108,6 +108,24 @@ async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_s
             await anyio.sleep(0.05)
 
     assert upstream.closest >= ALLOWED
+
+
+async def test_callers_who_go_away_in_the_middle_of_reads_slow_nobody_down() -> None:
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0, shows=nothing)
+        watcher.follow(upstream.tell(course))
+        await anyio.sleep(20)
+        upstream.seconds = 1.0
+        for _ in range(5):
+            with anyio.move_on_after(0.2):
+                await watcher.read(course.task_id)
+            await anyio.sleep(POLL)
+        upstream.seconds = 0.0
+        before = len(upstream.arrivals)
+        await anyio.sleep(4 * POLL)
+
+        assert len(upstream.arrivals) - before >= 3
 
 
 async def test_a_read_of_a_task_that_is_not_followed_asks_upstream() -> None:

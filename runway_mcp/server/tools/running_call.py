@@ -67,7 +67,7 @@ async def waited(call: Call, task: Task, deadline: float) -> Task:
             with anyio.move_on_after(deadline - anyio.current_time()):
                 if not task.is_terminal:
                     await call.progress.task(task)
-    silence = watcher.silence(task_id)
-    if silence is not None and silence >= _SILENCE:
-        call.remark(_SILENT.format(silence=silence))
+    followed = watcher.followed(task_id)
+    if followed is not None and followed.silence is not None and followed.silence >= _SILENCE:
+        call.remark(_SILENT.format(silence=followed.silence))
     return task
