@@ -218,11 +218,14 @@ class Submissions:
         """
         await say(Waiting("trace"))
         ledger = self._dependencies.ledger
-        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
-            return await ledger.find("id", intent.id)
+        holds = await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
+        # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
+        standing = await ledger.find("id", intent.id)
+        if standing is None or not holds:
+            return standing
         seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-        while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
-            adopted = await self._reconciler.adopt(intent, seen.task)
+        while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
+            adopted = await self._reconciler.adopt(standing, seen.task)
             if adopted is not None:
                 return adopted
         if seen.complete:
