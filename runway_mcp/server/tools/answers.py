@@ -5,7 +5,6 @@ from typing import TypeVar
 
 from mcp_types import CallToolResult
 
-from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
 from runway_mcp.server.contract.picture_results import picture_failure
 from runway_mcp.server.contract.task_results import assets_failure, failure_output, with_day
@@ -49,9 +48,7 @@ async def _own(call: Call, failure: Failure) -> Failure:
     """The failure without running tasks that exist for other callers alone: the refusal of a read may name any."""
     if not failure.running:
         return failure
-    tasks = [Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in failure.running]
-    hidden = await call.context.service.ledger.hidden(tasks)
-    return replace(failure, running=tuple(each for each in failure.running if each.task_id not in hidden))
+    return replace(failure, running=await call.context.service.ledger.shown(failure.running))
 
 
 def _remarked(call: Call, output: _Output) -> _Output:
