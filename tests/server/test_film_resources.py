@@ -9,7 +9,7 @@ from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, ResourceTemplateReference
 
-from runway_mcp.films.looking import LARGEST_FILM, LARGEST_PREVIEW
+from runway_mcp.films.viewing import LARGEST_FILM, LARGEST_PREVIEW
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.simulator.builders import add_image, small_world
 from runway_mcp.simulator.link_faults import LinkFault

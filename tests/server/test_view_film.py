@@ -8,10 +8,11 @@ from urllib.parse import quote
 import pytest
 from mcp_types import ImageContent, TextContent
 
-from runway_mcp.films.looking import View
+from runway_mcp.films.chains import Seams
+from runway_mcp.films.viewing import View
 from runway_mcp.media.errors import HOW_TO_INSTALL, MediaMissing
 from runway_mcp.server.app import create_server
-from runway_mcp.server.looks import clip_named, look
+from runway_mcp.server.viewing import clip_named, picture_for, seams_for
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.link_faults import LinkFault
@@ -347,11 +348,11 @@ async def test_a_look_that_took_too_long_goes_on_for_the_next_one(tmp_path: Path
         clip = await clip_named(server.context, clip_of(world))
         world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.05))
         with pytest.raises(Failure, match="in time"):
-            await look(server.context, clip, View(), seconds=0.2)
+            await picture_for(server.context, clip, View(), seconds=0.2)
         assert not world.link_faults
         world.link_faults.append(LinkFault("status", times=None))
 
-        assert (await look(server.context, clip, View(), seconds=30)).width == 64
+        assert (await picture_for(server.context, clip, View(), seconds=30)).width == 64
 
 
 async def test_a_clip_whose_maker_cannot_be_read_is_shown_and_read_again_at_the_next_look(tmp_path: Path) -> None:
@@ -366,6 +367,30 @@ async def test_a_clip_whose_maker_cannot_be_read_is_shown_and_read_again_at_the_
         assert "Next:" not in unsure
         assert "cannot be extended" not in unsure
         assert NEXT in sure
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("path", ["/assets", "/tasks"])
+async def test_an_upstream_that_does_not_answer_ends_the_look_in_time(tmp_path: Path, path: str) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        client.world.faults.append(Fault("GET", path, times=None, kind="delay", seconds=1000))
+        told = await refused(client, assetId=clip_of(client.world))
+
+        assert "Error: unavailable." in told
+        assert client.took < 60
+
+
+@pytest.mark.virtual_time
+async def test_a_chain_that_does_not_answer_leaves_the_seams_unknown(tmp_path: Path) -> None:
+    world = virtual_world(clips=0)
+    (_, film) = extended_clips(world, "a", "b")
+    async with open_server(world, tmp_path) as server:
+        clip = await clip_named(server.context, world.asset_id(film))
+        world.faults.append(Fault("GET", "/tasks", times=None, kind="delay", seconds=1000))
+
+        assert await seams_for(server.context, clip) == Seams(whole=False)
+        world.faults.clear()
+        assert await seams_for(server.context, clip) == Seams((10.0,))
 
 
 async def test_without_the_extra_one_sentence_says_how_to_get_it(tmp_path: Path, mode: str) -> None:

@@ -65,7 +65,7 @@ EXTENDS = Behaviour(spends=True, waits="by_default", search=search_extendable)
 READS = Behaviour(spends=False, waits="on_request")
 """The behaviour of `get_task`."""
 
-LOOKS = Behaviour(spends=False)
+VIEWS = Behaviour(spends=False)
 """The behaviour of `view_film`."""
 
 LISTS = Behaviour(spends=False, search=search_account)

@@ -1,4 +1,4 @@
-"""Looking at films: the picture that was asked for, from the pictures that are kept or from the film by its link.
+"""Views of films: the picture that was asked for, from the pictures that are kept or from the film by its link.
 
 Also the files themselves, in bounded size: a preview picture, and the film as bytes.
 """
