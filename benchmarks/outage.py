@@ -1,6 +1,5 @@
 """An upstream that answers nothing for ten minutes while many tasks are followed, and then recovers."""
 
-import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ import anyio
 
 from benchmarks.scenes import TRIP, Scene, under_way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
-from benchmarks.ways import POLL, TOKEN, silent
+from benchmarks.ways import POLL, TOKEN, end_of, silent
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
 from tests.kit.virtual_time import VirtualTimeLoop
 
@@ -49,10 +47,10 @@ async def _suffer(scene: Scene) -> Outage:
         RunwayClient(url=URL, token=TOKEN, transport=desk, now=wall_clock) as client,
         anyio.create_task_group() as background,
     ):
-        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def wait(made: Made) -> None:
-            await wait_for(watcher, desk.tell(made), deadline=math.inf, tell=silent)
+            await end_of(watcher, desk.tell(made))
             noticed.append(anyio.current_time())
 
         for number, (age, seconds) in enumerate(under_way(scene)):

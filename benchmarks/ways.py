@@ -14,7 +14,6 @@ from benchmarks.scenes import TRIP, Notice, Scene, Way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import TERMINAL, Task
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
 
 POLL = 5.0
@@ -37,17 +36,24 @@ async def ours(desk: Desk, scene: Scene) -> AsyncGenerator[Notice]:
         RunwayClient(url=URL, token=TOKEN, transport=desk, now=wall_clock) as client,
         anyio.create_task_group() as background,
     ):
-        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=POLL, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def notice(made: Made) -> None:
             task = desk.tell(made)
             watcher.follow(task, calls_back=scene.callbacks != "none")
             if luck.random() >= lost:
                 background.start_soon(_call_back, watcher, made, scene.callbacks == "changes")
-            await wait_for(watcher, task, deadline=math.inf, tell=silent)
+            await end_of(watcher, task)
 
         yield notice
         background.cancel_scope.cancel()
+
+
+async def end_of(watcher: Watcher, task: Task) -> None:
+    """Waits as a call does, until the task has ended."""
+    watcher.follow(task)
+    async for _ in watcher.changes(task.task_id, math.inf):
+        pass
 
 
 async def silent(_: Task) -> None:
@@ -73,4 +79,5 @@ async def _call_back(watcher: Watcher, made: Made, changes: bool) -> None:  # no
     for moment in made.record.moments[1:] if changes else made.record.moments[-1:]:
         if moment.at >= anyio.current_time():
             await anyio.sleep(moment.at + TRIP - anyio.current_time())
-            watcher.note_callback(made.task_id, ended=moment.last)
+            if moment.last:
+                watcher.note_callback(made.task_id)

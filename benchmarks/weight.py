@@ -4,7 +4,6 @@ The upstream of `benchmarks.upstream` answers in the same process, so its own wo
 """
 
 import gc
-import math
 import time
 import tracemalloc
 from collections.abc import AsyncGenerator
@@ -16,9 +15,8 @@ import anyio
 
 from benchmarks.scenes import Scene, under_way
 from benchmarks.upstream import URL, Desk, Made, wall_clock
-from benchmarks.ways import POLL, TOKEN, silent
+from benchmarks.ways import POLL, TOKEN, end_of, silent
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
 
 _TICK = 0.005
@@ -80,10 +78,10 @@ async def _lag(scene: Scene, seconds: float) -> tuple[float, float, float]:
 async def _followed(client: RunwayClient, made: list[Made], desk: Desk, *, poll: float) -> AsyncGenerator[None]:
     """All tasks followed, with one caller waiting for each."""
     async with anyio.create_task_group() as background:
-        watcher = Watcher(client, background, poll_seconds=poll, on_change=silent, now=wall_clock)
+        watcher = Watcher(client, background, poll_seconds=poll, on_change=silent, on_gone=silent, now=wall_clock)
 
         async def wait(each: Made) -> None:
-            await wait_for(watcher, desk.tell(each), deadline=math.inf, tell=silent)
+            await end_of(watcher, desk.tell(each))
 
         for each in made:
             background.start_soon(wait, each)

@@ -22,8 +22,9 @@ class Clip:
 
     @property
     def length(self) -> float | None:
-        """The length of the film in seconds, as upstream tells it."""
-        return self.asset.metadata.duration if self.asset.metadata else None
+        """The length of the film in seconds, as upstream tells it of the asset, or else of the task."""
+        told = self.asset.metadata.duration if self.asset.metadata else None
+        return _length(self.maker) if told is None else told
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def create_server(
         cache_hints=dict.fromkeys(
             ("server/discover", "tools/list", "prompts/list", "resources/templates/list"), _FIXED
         ),
-        on_list_tools=error_boundary(list_tools),
+        on_list_tools=error_boundary(partial(list_tools, settings=settings)),
         on_list_resources=error_boundary(list_resources),
         on_list_resource_templates=error_boundary(list_templates),
         on_read_resource=error_boundary(read_resource),

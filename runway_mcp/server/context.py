@@ -1,7 +1,7 @@
 """What handlers may reach: what the lifespan opens, and of it what exists for the caller of a request."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,12 @@ def context_of(ctx: RequestContext) -> ServerContext:
 
 def caller_of(ctx: RequestContext) -> str:
     """Who makes a request, by its verified token; empty on stdio, and where no token is asked for."""
-    user: Any = None if ctx.request is None else ctx.request.scope.get("user")
+    return "" if ctx.request is None else caller_in(ctx.request.scope)
+
+
+def caller_in(scope: Mapping[str, Any]) -> str:
+    """Who makes an HTTP request, by what its checks left in its ASGI scope; empty where no token is asked for."""
+    user: Any = scope.get("user")
     return "" if user is None else caller_named(user.access_token)
 
 

@@ -28,9 +28,6 @@ HEARTBEAT_SECONDS = 9.5
 LONGEST_MESSAGE = 199
 """The longest message, in characters."""
 
-SAME_AGAIN_SECONDS = 5.0
-"""After how long an unchanged state of a task is sent again, in seconds."""
-
 _HIGHEST = 99.0
 _CREEP = 0.001
 
@@ -66,12 +63,12 @@ class Progress:
             self._stirred.set()
 
     async def task(self, task: Task) -> None:
-        """Sends where the task stands, at first with its id; an unchanged state every five seconds at most."""
+        """Sends where the task stands, at first with its id; what the last message said is not sent again."""
         percent = (task.progress or 0.0) * TOTAL
         message = standing(task)
         if not self._named:
             await self.say(f"Task {task.task_id}: {message}", percent=percent, names_task=True)
-        elif not self._message.endswith(message) or anyio.current_time() - self._sent_at >= SAME_AGAIN_SECONDS:
+        elif not self._message.endswith(message):
             await self.say(message, percent=percent)
 
     async def waiting(self, waiting: Waiting) -> None:

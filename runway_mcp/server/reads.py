@@ -203,7 +203,7 @@ def _may_be_fresh(followed: Followed | None) -> bool:
     """
     if followed is None or not followed.is_told:
         return True
-    return anyio.current_time() - followed.forecast.began <= FRESH_SECONDS
+    return anyio.current_time() - followed.began <= FRESH_SECONDS
 
 
 async def balance_of(client: RunwayClient, account: str | None) -> Credits | None:

@@ -1,7 +1,7 @@
 """Receiver of upstream's callbacks: each may cause a read or a look; its body is never taken as fact.
 
 Each intent has an unguessable address. Knowing one can cause at most one read per poll interval. A callback
-about progress causes no read of its own: it only brings the next read forward while a task has observers.
+about progress causes no read: one per change would cost as much as polling.
 """
 
 import json
@@ -51,8 +51,8 @@ class Callbacks:
             return False
         body = await read()
         if intent.task_id is not None:
-            if (ended := _claims_end(body, intent.task_id)) is not None:
-                self._watcher.note_callback(intent.task_id, ended=ended)
+            if _claims_end(body, intent.task_id):
+                self._watcher.note_callback(intent.task_id)
         elif intent.state in OPEN:
             self._look(intent)
         return True
@@ -69,12 +69,12 @@ class Callbacks:
                 self._reconciler.look_soon(intent)
 
 
-def _claims_end(body: bytes, task_id: str) -> bool | None:
-    """Whether the body claims that the task has ended; None if it names no status or another task."""
+def _claims_end(body: bytes, task_id: str) -> bool:
+    """Whether the body claims that the task has ended; not if it names another one."""
     try:
         said = mapping(json.loads(body)) or {}
     except (ValueError, RecursionError):
-        return None
+        return False
     told = mapping(said.get("task")) or said
     status, named = text(told.get("status")), text(told.get("taskId"))
-    return None if status is None or named not in (None, task_id) else status in TERMINAL
+    return status in TERMINAL and named in (None, task_id)

@@ -11,7 +11,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
-from runway_mcp.tasks.follow.durations import Durations, durations_of
+from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
@@ -139,8 +139,8 @@ async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions,
         client.expect_no_film([intent.task_id for intent in filmless if intent.task_id])
         await submissions.resume()
         succeeded = await ledger.select(Selection.SUCCEEDED, limit=_SUCCESSES)
-        for sort, took in durations_of(reversed(succeeded)).items():
-            durations.learn(sort, took)
+        for intent in reversed(succeeded):
+            durations.learn((intent.task_type, intent.explore_mode), (intent.ended or intent.created) - intent.created)
     except LedgerError as error:
         _log.warning("%s Nothing can be submitted until that is mended.", error)
     except Exception:  # noqa: BLE001  a crash here would end every other call of the process

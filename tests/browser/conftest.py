@@ -6,17 +6,14 @@ Without Chromium or without npm's packages these tests are skipped, unless `BROW
 import os
 import shutil
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any, NoReturn
 
-import anyio
 import pytest
-from mcp.client.client import Client
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from tests.browser.hosts import PATIENCE_MS, Host
+from tests.browser.hosts import PATIENCE_MS, Host, called
 from tests.kit.processes import ROOT, HttpServerProcess, http_server_process, serve_command, server_environment
 from tests.kit.stand_in import StandIn, open_stand_in
 from tests.suites.node import Node, installed
@@ -90,21 +87,12 @@ def clip(stand_in: StandIn) -> str:
 @per_package
 def film(server: HttpServerProcess, clip: str) -> dict[str, Any]:
     """The result of an extension of an extension, which has one left."""
-    results: list[dict[str, Any]] = []
-
-    async def extend() -> None:
-        async with Client(server.mcp) as client:
-            source = clip
-            for words in ("The camera rises over the dunes, slowly, toward the light", "Gulls cross the frame"):
-                arguments = {"assetId": source, "seconds": 5, "seed": 7, "text_prompt": words, "wait_seconds": 30}
-                told: Any = (await client.call_tool("extend_video", arguments)).structured_content
-                source = told["video"]["assetId"]
-                results.append(told)
-
-    # In a thread of its own, since the browser may keep a loop running in this one.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(anyio.run, extend).result()
-    return results[-1]
+    told, source = dict[str, Any](), clip
+    for words in ("The camera rises over the dunes, slowly, toward the light", "Gulls cross the frame"):
+        wish = {"assetId": source, "seconds": 5, "seed": 7, "text_prompt": words}
+        told = called(server.mcp, "extend_video", **wish, wait_seconds=30)
+        source = told["video"]["assetId"]
+    return told
 
 
 @pytest.fixture

@@ -88,10 +88,10 @@ window.openPlayer = async (options) => {
   await bridge.sendToolInput({ arguments: call.arguments });
   const told = result ?? (running && (await running));
   if (told) await bridge.sendToolResult(told);
+  await window.settle();
   return told ?? null;
 };
 
-window.tellResult = (result) => bridge.sendToolResult(result);
 window.tellCancelled = () => bridge.sendToolCancelled({ reason: "user action" });
 window.changeContext = (context) => bridge.setHostContext({ ...context });
 // Messages keep their order: once so many rounds are through, the page has had all answers and drawn them.

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
+from mcp.client.client import Client
 from playwright.sync_api import BrowserContext, FrameLocator, Page, Route
 
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
@@ -114,6 +117,17 @@ def _answered(server: str, route: Route) -> None:
     else:
         headers = {name: value for name, value in request.headers.items() if name != "origin"}
         route.fulfill(response=route.fetch(url=server, headers=headers))
+
+
+def called(url: str, tool: str, **arguments: Any) -> Json:
+    """What the server tells beside the browser; in a thread, since the browser keeps a loop running in this one."""
+
+    async def call() -> Json:
+        async with Client(url) as client:
+            return cast("Json", (await client.call_tool(tool, arguments)).structured_content)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, call).result(PATIENCE_MS / 1000)
 
 
 def result(structured: Mapping[str, Any], **fields: Any) -> Json:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import Host, Json, Shown, document, result
+from tests.browser.hosts import Host, Json, Shown, called, document, result
 from tests.kit.stand_in import StandIn
 
 pytestmark = pytest.mark.slow
@@ -40,11 +40,11 @@ def progress(shown: Shown) -> str | None:
 def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     host: Host, stand_in: StandIn, clip: str, pictures: Path
 ) -> None:
-    stand_in.script(queue=0, duration=4)
+    stand_in.script(queue=0, duration=2)
     words = "The tide turns"
     call = {"name": "extend_video", "arguments": {"assetId": clip, "text_prompt": words}}
 
-    shown = host.open(live=True, call=call, theme="dark")
+    shown = host.open(live=True, call=call, theme="dark", virtual_clock=True)
 
     assert shown.told is not None
     structured = shown.told["structuredContent"]
@@ -53,7 +53,10 @@ def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     expect(shown.frame.locator("#words")).to_have_text(f"“{words}”")
     expect(shown.frame.get_by_alt_text("Last preview")).to_be_visible()
     expect(shown.frame.get_by_alt_text("Last preview")).to_have_js_property("naturalWidth", 1280)
+    shown.passes(200)  # until the host knows the height
     shown.page.locator("iframe").screenshot(path=pictures / "running.png")
+    called(host.server, "get_task", taskId=structured["taskId"], wait_seconds=30)
+    shown.passes(INTERVAL_MS)
     expect(shown.frame.locator("#badge")).to_have_text("Ready")
     expect(shown.frame.locator("#time")).to_have_text("0:00 / 0:15")
     expect(shown.frame.locator("#parts li")).to_have_count(2)

@@ -3,9 +3,10 @@
 import base64
 import re
 import urllib.request
+from functools import partial
 
 import pytest
-from playwright.sync_api import Request, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.browser.hosts import PATIENCE_MS, Host, Json, Shown, result, without_signature
 
@@ -26,6 +27,13 @@ MOVES = [
 def position(shown: Shown) -> float:
     """Where the film stands, in seconds."""
     return float(shown.frame.locator("#film").evaluate("film => film.currentTime"))
+
+
+def ranged(content: bytes, route: Route) -> None:
+    """Answers with the range of the film that was asked for, as CloudFront does."""
+    start = int(route.request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+    headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+    route.fulfill(status=206, headers=headers, body=content[start:], content_type="video/mp4")
 
 
 def plays(shown: Shown) -> None:
@@ -120,7 +128,7 @@ def test_a_server_without_that_frame_leaves_the_facts(host: Host, film: Json) ->
 def test_films_of_runways_hosts_play_and_those_of_others_do_not(host: Host, film: Json) -> None:
     with urllib.request.urlopen(film["video"]["url"], timeout=10) as answer:  # noqa: S310  the stand-in's
         content = answer.read()
-    host.context.route(CLOUDFRONT, lambda route: route.fulfill(body=content, content_type="video/mp4"))
+    host.context.route(CLOUDFRONT, partial(ranged, content))
     script = {"tools/call": "refused"}
 
     def elsewhere(origin: str) -> Shown:

@@ -92,13 +92,19 @@ def coloured(path: Path, planes: tuple[int, int, int], *, width: int, height: in
     return path
 
 
-def motion_jpeg(path: Path) -> Path:
-    """One frame of 64x36 pixels, stored as a JPEG."""
+def growing(path: Path, *sizes: tuple[int, int]) -> Path:
+    """One frame of each size in pixels, stored as JPEGs; the film's header has the first size."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mjpeg", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuvj420p"
-        frame = av.VideoFrame(64, 36, "yuvj420p")
-        frame.pts = 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        stream: Any = container.add_stream("mjpeg", rate=24)
+        (stream.width, stream.height), stream.pix_fmt = sizes[0], "yuvj420p"
+        container.start_encoding()
+        for number, (width, height) in enumerate(sizes):
+            encoder: Any = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+            encoder.time_base = Fraction(1, 24)
+            frame = av.VideoFrame(width, height, "yuvj420p")
+            frame.pts = number
+            for packet in (*encoder.encode(frame), *encoder.encode(None)):
+                packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 24), number, number
+                container.mux(packet)
     return path

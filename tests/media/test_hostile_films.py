@@ -12,13 +12,13 @@ from runway_mcp.media.pictures.frames import first_frame, frame_at, last_frame
 from runway_mcp.media.pictures.limits import Limits
 from runway_mcp.media.pictures.measures import read_film
 from runway_mcp.media.pictures.strip import film_strip
-from tests.kit.films import WHITE, film, motion_jpeg, sound
+from tests.kit.films import WHITE, film, growing, sound
 from tests.kit.numbered import Form, numbered
 from tests.media.ranged import RangedFilm
 
 Look = Callable[..., Awaitable[object]]
 
-LOOKS = (last_frame, first_frame, read_film, film_strip)
+VIEWS = (last_frame, first_frame, read_film, film_strip)
 
 
 def small(folder: Path, form: Form | None = None) -> bytes:
@@ -29,12 +29,6 @@ def patched(content: bytes, box: bytes, at: int, value: bytes) -> bytes:
     """The content with this value `at` bytes behind the name of the box."""
     start = content.index(box) + len(box) + at
     return content[:start] + value + content[start + len(value) :]
-
-
-def big_picture(folder: Path) -> bytes:
-    """A film of one JPEG whose header claims 60,000 pixels each way."""
-    content = motion_jpeg(folder / "big.avi").read_bytes()
-    return patched(content, b"\xff\xc0", 3, (60_000).to_bytes(2, "big") * 2)
 
 
 BROKEN: dict[str, Callable[[Path], bytes]] = {
@@ -55,7 +49,7 @@ BROKEN: dict[str, Callable[[Path], bytes]] = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", VIEWS)
 async def test_a_broken_film_is_unreadable_here_and_elsewhere(
     tmp_path: Path, limiter: CapacityLimiter, broken: str, look: Look
 ) -> None:
@@ -78,9 +72,16 @@ async def test_a_film_whose_end_is_missing_has_no_last_frame(
         await look(cut, limiter=limiter)
 
 
-async def test_a_frame_far_larger_than_its_film_said_is_not_decoded(tmp_path: Path, limiter: CapacityLimiter) -> None:
+async def test_a_frame_that_is_larger_than_those_before_it_is_bounded_too(
+    tmp_path: Path, limiter: CapacityLimiter
+) -> None:
+    film = growing(tmp_path / "film.mkv", (64, 36), (64, 36), (640, 360))
+    limits = Limits(pixels=64 * 36)
+
+    assert (await first_frame(film, limiter=limiter, limits=limits)).width == 64
     with pytest.raises(UnreadableFilm, match="cannot be decoded"):
-        await last_frame(RangedFilm(big_picture(tmp_path)), limiter=limiter)
+        await last_frame(film, limiter=limiter, limits=limits)
+    assert (await last_frame(film, limiter=limiter)).width == 640
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ async def test_a_frame_far_larger_than_its_film_said_is_not_decoded(tmp_path: Pa
         (Limits(bytes=1000), "more than 0 MB"),
     ],
 )
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", VIEWS)
 async def test_what_is_beyond_a_limit_is_unreadable(
     tmp_path: Path, limiter: CapacityLimiter, limits: Limits, told: str, look: Look
 ) -> None:

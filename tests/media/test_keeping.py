@@ -68,7 +68,7 @@ async def test_a_film_that_is_there_is_told_and_not_written_again(tmp_path: Path
     async with host_and_links(FILM) as (host, links):
         first = await kept(links, host, tmp_path)
         before = first.path.stat()
-        host.spoil("cut", after_bytes=2, times=None)
+        host.spoil("cut", after_bytes=70_000, times=None)
         second = await kept(links, host, tmp_path)
         host.rules.clear()
         copy = await kept(links, host, tmp_path, name="copy.mp4")
@@ -76,6 +76,24 @@ async def test_a_film_that_is_there_is_told_and_not_written_again(tmp_path: Path
     assert (second, copy) == (Kept(first.path, len(FILM), new=False), Kept(tmp_path / "copy.mp4", len(FILM), new=True))
     assert first.path.stat().st_mtime_ns == before.st_mtime_ns
     assert files(tmp_path) == [NAME, "copy.mp4"]
+
+
+@pytest.mark.parametrize("at", [500, len(FILM) // 2, len(FILM) - 1])
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_another_film_of_that_name_and_length_is_known_by_its_ends_or_by_all_of_it_where_parts_are_refused(
+    tmp_path: Path, at: int, ranges: bool
+) -> None:
+    other = bytearray(FILM)
+    other[at] ^= 0xFF
+    (tmp_path / NAME).write_bytes(other)
+    async with host_and_links(FILM) as (host, links):
+        if not ranges:
+            host.spoil("no_ranges", times=None)
+        told = await kept(links, host, tmp_path)
+
+    middle = ranges and at == len(FILM) // 2
+    assert told == Kept(tmp_path / (NAME if middle else "beach_1f3a-2.mp4"), len(FILM), new=not middle)
+    assert (tmp_path / NAME).read_bytes() == other
 
 
 async def test_a_film_that_was_moved_is_kept_again(tmp_path: Path) -> None:

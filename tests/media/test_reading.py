@@ -9,11 +9,14 @@ import pytest
 from anyio import CapacityLimiter, wait_all_tasks_blocked
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.errors import UnreadableFilm
+from runway_mcp.media.errors import RangesRefused, UnreadableFilm
+from runway_mcp.media.fetch.remote import open_film
 from runway_mcp.media.pictures.frames import last_frame
-from runway_mcp.media.pictures.limits import LIMITS
+from runway_mcp.media.pictures.limits import LIMITS, Limits
 from runway_mcp.media.pictures.reading import FIRST_BYTES, FilmFile, worked_on
 from tests.kit.films import WHITE, film
+from tests.kit.numbered import Form, numbered
+from tests.media.hosts import host_and_links
 from tests.media.ranged import RangedFilm
 
 LIMIT = 20.0
@@ -117,6 +120,42 @@ async def test_a_plan_that_needs_most_of_the_rest_takes_all_of_it(limiter: Capac
     await worked_on(elsewhere, lambda file: file.require(400_000, 990_000), limits=LIMITS, limiter=limiter)
 
     assert elsewhere.asked == [(0, FIRST_BYTES), (FIRST_BYTES, 1_000_000)]
+
+
+@pytest.mark.parametrize("refused_after", [0, 1])
+async def test_a_film_that_is_served_only_whole_is_read_whole(limiter: CapacityLimiter, refused_after: int) -> None:
+    class Whole(RangedFilm):
+        async def read(self, start: int, end: int) -> bytes:
+            if len(self.asked) >= refused_after and (start, end) != (0, self.size):
+                raise RangesRefused("only whole")
+            return await super().read(start, end)
+
+    elsewhere = Whole(bytes(range(200)) * 5000)
+
+    def work(file: FilmFile) -> bytes:
+        file.seek(-3, 2)
+        return file.read(3)
+
+    assert await worked_on(elsewhere, work, limits=LIMITS, limiter=limiter) == b"\xc5\xc6\xc7"
+    assert elsewhere.asked == [*[(0, FIRST_BYTES)][:refused_after], (0, 1_000_000)]
+    small = Limits(whole_bytes=999_999)
+    with pytest.raises(UnreadableFilm, match="served only whole, and is too large"):
+        await worked_on(elsewhere, work, limits=small, limiter=limiter)
+
+
+async def test_a_film_behind_a_link_is_looked_at_with_few_requests(tmp_path: Path, limiter: CapacityLimiter) -> None:
+    content = numbered(tmp_path / "film.mp4", 960, Form(group=250, index="end", kilobits=800)).read_bytes()
+    async with host_and_links(content) as (host, links):
+        remote = await open_film(links, host.link())
+        picture = await last_frame(remote, limiter=limiter)
+        host.spoil("no_ranges", times=None)
+        whole = await open_film(links, host.link())
+        same = await last_frame(whole, limiter=limiter)
+
+    assert (picture.shown[0].second, same) == (39.958, picture)
+    assert remote.requests <= 4
+    assert remote.received <= 0.4 * len(content)
+    assert (whole.requests, whole.received) == (2, len(content))
 
 
 def test_a_closed_film_reads_as_ended_and_tells_why(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Several callers of one server over real HTTP, each with a token of its own, in either era and on either transport."""
+"""Several callers of one server, each with a token of its own: over real HTTP, or on wires where time is virtual."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,25 @@ from mcp.client.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp_types import ResourceTemplateReference
 
 from runway_mcp.server.app import create_server
+from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient
-from tests.kit.server import settings
+from tests.kit.server import InProcessServer, open_server, settings
 from tests.kit.upstream import Upstream
 from tests.server.toy import served
 
 ANA, BOB = "ana", "bob"
 """Two callers."""
+
+DUNES = "over the dunes"
+"""A prompt."""
+
+TASK = ResourceTemplateReference(uri="runway://tasks/{taskId}")
+"""What a taskId is completed for."""
 
 
 class ByToken(TokenVerifier):
@@ -100,3 +108,42 @@ async def ana_and_bob(server: HostedServer, mode: str, **fields: Any) -> AsyncGe
     """A client of each of the two callers."""
     async with server.of(ANA).client(mode, **fields) as ana, server.of(BOB).client(mode, **fields) as bob:
         yield ana, bob
+
+
+@dataclass(frozen=True)
+class Of:
+    """Where the clients of one caller come in at a server in the test's process."""
+
+    server: InProcessServer
+    caller: str
+
+    def client(self, mode: str, **fields: Any) -> AbstractAsyncContextManager[ToolClient]:
+        """A client of the caller's."""
+        return self.server.client(mode, caller=self.caller, **fields)
+
+
+@asynccontextmanager
+async def callers(
+    world: World, folder: Path, mode: str, *names: str, **fields: Any
+) -> AsyncGenerator[tuple[ToolClient, ToolClient]]:
+    """A client of each of two callers at one server; by default of the two that have names."""
+    one, other = names or (ANA, BOB)
+    async with (
+        open_server(world, folder, **fields) as server,
+        server.client(mode, caller=one) as first,
+        server.client(mode, caller=other) as second,
+    ):
+        yield first, second
+
+
+async def everything_told(client: ToolClient) -> str:
+    """All that lists and completions tell a caller."""
+    listed = await client.data("list_assets", links=True)
+    tasks = await client.mcp.read_resource(TASKS)
+    resources = await client.mcp.list_resources()
+    return repr((listed, tasks, resources, await offered(client)))
+
+
+async def offered(client: ToolClient) -> list[str]:
+    """The taskIds that completion offers."""
+    return (await client.mcp.complete(TASK, {"name": "taskId", "value": "user:"})).completion.values

@@ -1,4 +1,4 @@
-"""What callers of one server share, and what exists for one of them alone: requests, spends, tasks and quotes."""
+"""What callers of one server share, and what exists for one of them alone: films, and tasks."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import ResourceTemplateReference, TextResourceContents
+from mcp_types import TextResourceContents
 
 from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.simulator.builders import add_task, small_world
 from tests.kit.client import ToolClient
 from tests.kit.protocol_tasks import TakesTasks, ask, tell
-from tests.server.callers import ANA, BOB, ana_and_bob, hosted
+from tests.server.callers import ANA, BOB, DUNES, ana_and_bob, hosted, offered
 from tests.server.subscribers import LIST, hearing
 
-DUNES = "over the dunes"
-ASKING: dict[str, Any] = {"confirm_above": 0.0}
 # As long as a real id, and one letter of its uuid apart from it.
 _LAST = re.compile(r"[0-9a-f]$")
 
@@ -37,83 +35,6 @@ async def running_task(client: ToolClient, **arguments: Any) -> str:
     """The taskId of an extension that a caller has begun, and that runs on."""
     client.world.script_next(duration=600.0)
     return (await client.extend(client.clip, text_prompt=DUNES, wait_seconds=0, **arguments))["taskId"]
-
-
-# --- requests, spends and quotes
-
-
-async def test_the_same_request_of_two_callers_is_two_films_each_paid_once_and_repeated_to_its_own(
-    tmp_path: Path, mode: str, path: str
-) -> None:
-    async with hosted(tmp_path, path=path) as server, ana_and_bob(server, mode) as (ana, bob):
-        films = [await client.extend(client.clip, text_prompt=DUNES) for client in (ana, bob)]
-        again = [await client.extend(client.clip, text_prompt=DUNES) for client in (ana, bob)]
-        dry = [await client.extend(client.clip, text_prompt=DUNES, dry_run=True) for client in (ana, bob)]
-
-        assert [film["status"] for film in films] == ["SUCCEEDED"] * 2
-        assert films[0]["taskId"] != films[1]["taskId"]
-        assert not any("twin" in film for film in films)
-        for film, repeat, priced in zip(films, again, dry, strict=True):
-            assert (repeat["taskId"], repeat["twin"], repeat["credits"]["cost"]) == (film["taskId"], True, 0)
-            assert priced["next_step"]["arguments"]["taskId"] == film["taskId"]
-        assert (ana.posts, len(server.world.accepted)) == (2, 2)
-
-
-async def test_a_dry_run_prices_what_only_another_caller_has_submitted(tmp_path: Path, mode: str) -> None:
-    async with hosted(tmp_path) as server, ana_and_bob(server, mode) as (ana, bob):
-        before = await bob.extend(bob.clip, text_prompt=DUNES, dry_run=True)
-        await ana.extend(ana.clip, text_prompt=DUNES)
-        after = await bob.extend(bob.clip, text_prompt=DUNES, dry_run=True)
-
-        remaining = before["credits"].pop("remaining") - after["credits"].pop("remaining")
-        assert (before["summary"].split(",")[0], remaining) == (after["summary"].split(",")[0], 50)
-        assert before.pop("summary") != after.pop("summary")
-        assert before == after
-
-
-async def test_the_seed_of_anothers_request_makes_no_duplicate_of_it(tmp_path: Path, mode: str) -> None:
-    async with hosted(tmp_path) as server, ana_and_bob(server, mode) as (ana, bob):
-        first = await ana.extend(ana.clip, text_prompt=DUNES)
-        second = await bob.extend(bob.clip, text_prompt=DUNES, seed=first["seed"], replyRef=first["replyRef"])
-
-        assert second["taskId"] != first["taskId"]
-        assert second["replyRef"] != first["replyRef"]
-        assert bob.posts == 2
-
-
-async def test_a_cap_of_a_day_is_each_callers_own(tmp_path: Path, mode: str) -> None:
-    async with (
-        hosted(tmp_path, max_credits_per_day=60) as server,
-        ana_and_bob(server, mode) as (ana, bob),
-    ):
-        first = await ana.extend(ana.clip)
-        refused = await ana.extend(ana.clip, seed=2)
-        other = await bob.extend(bob.clip)
-
-        assert (first["credits"]["day_left"], other["credits"]["day_left"]) == (10, 10)
-        assert refused["error"]["kind"] == "spend_limit"
-        assert other["status"] == "SUCCEEDED"
-
-
-async def test_a_cap_of_a_call_holds_for_every_caller(tmp_path: Path, mode: str) -> None:
-    async with hosted(tmp_path, max_credits_per_call=60) as server, ana_and_bob(server, mode) as clients:
-        for client in clients:
-            assert (await client.extend(client.clip, seconds=10))["error"]["kind"] == "spend_limit"
-            assert (await client.extend(client.clip, seconds=5))["status"] == "SUCCEEDED"
-
-
-async def test_a_quote_of_one_caller_confirms_nothing_for_another_and_stays_good_for_its_own(
-    tmp_path: Path, mode: str
-) -> None:
-    async with hosted(tmp_path, **ASKING) as server, ana_and_bob(server, mode) as (ana, bob):
-        quote = (await ana.extend(ana.clip, dry_run=True))["quote"]["id"]
-
-        stolen = await bob.extend(bob.clip, confirm=quote)
-        own = await ana.extend(ana.clip, confirm=quote)
-
-        assert (stolen["error"]["kind"], stolen["error"]["charged"]) == ("declined", "no")
-        assert own["status"] == "SUCCEEDED"
-        assert ana.posts == 1
 
 
 # --- tasks
@@ -256,9 +177,7 @@ async def shown(client: ToolClient) -> dict[str, set[str]]:
     contents = (await client.mcp.read_resource(TASKS)).contents[0]
     assert isinstance(contents, TextResourceContents)
     resources = (await client.mcp.list_resources()).resources
-    template = ResourceTemplateReference(uri="runway://tasks/{taskId}")
-    offered = (await client.mcp.complete(template, {"name": "taskId", "value": "user:"})).completion.values
-    told = (repr(listed), contents.text, repr([each.uri for each in resources]), repr(offered))
+    told = (repr(listed), contents.text, repr([each.uri for each in resources]), repr(await offered(client)))
     open_ids = {client.world.task_id(each) for each in client.world.tasks if not each.ended(client.world.now())}
     return {name: {each for each in open_ids if each in text} for name, text in zip(SHOWN, told, strict=True)}
 

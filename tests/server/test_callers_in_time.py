@@ -1,65 +1,27 @@
-"""What callers tell of each other while time passes: full accounts, lost answers, updates, a lost ledger."""
+"""What callers tell of each other while time passes: full accounts, lost answers, updates."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import ElicitRequestParams, ElicitResult, InputRequiredResult, ResourceTemplateReference
+from mcp_types import ElicitRequestParams, ElicitResult, InputRequiredResult
 
-from runway_mcp.server.app import LEDGER
 from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.simulator.builders import add_task
-from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured
 from tests.kit.protocol_tasks import TakesTasks, ask, tell
-from tests.kit.server import InProcessServer, open_server
+from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world
-from tests.server.callers import ANA, BOB
+from tests.server.callers import ANA, BOB, DUNES, Of, callers, everything_told, offered
 from tests.server.subscribers import LIST, hearing
 from tests.spend_once.setup import Recorded
 
 pytestmark = pytest.mark.virtual_time
 
 POST = {"method": "POST", "path_prefix": "/gen3"}
-TASK = ResourceTemplateReference(uri="runway://tasks/{taskId}")
 MINUTE = 60.0
-
-
-class Of:
-    """Where the clients of one caller come in."""
-
-    def __init__(self, server: InProcessServer, caller: str) -> None:
-        self._server, self._caller = server, caller
-
-    def client(self, mode: str, **fields: Any) -> Any:
-        """A client of the caller's."""
-        return self._server.client(mode, caller=self._caller, **fields)
-
-
-@asynccontextmanager
-async def callers(
-    world: World, folder: Path, mode: str, *names: str, **fields: Any
-) -> AsyncGenerator[tuple[ToolClient, ToolClient]]:
-    """A client of each of two callers at one server; by default of the two that have names."""
-    one, other = names or (ANA, BOB)
-    async with (
-        open_server(world, folder, **fields) as server,
-        server.client(mode, caller=one) as first,
-        server.client(mode, caller=other) as second,
-    ):
-        yield first, second
-
-
-async def everything_told(client: ToolClient) -> str:
-    """All that lists and completions tell a caller."""
-    listed = await client.data("list_assets", links=True)
-    tasks = await client.mcp.read_resource(TASKS)
-    resources = await client.mcp.list_resources()
-    return repr((listed, tasks, resources, await offered(client)))
 
 
 # --- full accounts
@@ -99,6 +61,30 @@ async def test_a_refusal_of_a_read_names_no_task_of_another_caller(tmp_path: Pat
         assert structured(told)["error"]["kind"] == "busy"
         assert own in repr(told)
         assert others not in repr(told)
+
+
+# --- requests
+
+
+async def test_callers_who_ask_at_once_get_a_film_each_and_each_gets_it_again_after_a_restart(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(pace=30)
+    films: dict[str, list[str]] = {ANA: [], BOB: []}
+
+    async def ask_for_it(client: ToolClient, caller: str) -> None:
+        film = await client.extend(client.clip, text_prompt=DUNES, wait_seconds=45)
+        assert film["status"] == "SUCCEEDED"
+        films[caller].append(film["taskId"])
+
+    for _ in range(2):
+        async with callers(world, tmp_path, mode) as (ana, bob), anyio.create_task_group() as group:
+            for client, caller in ((ana, ANA), (ana, ANA), (bob, BOB), (bob, BOB)):
+                group.start_soon(ask_for_it, client, caller)
+
+    assert [len(told) for told in films.values()] == [4, 4]
+    assert set(films[ANA]).isdisjoint(films[BOB])
+    assert len({*films[ANA], *films[BOB]}) == len(world.accepted) == 2
 
 
 # --- while an answer is out
@@ -154,11 +140,6 @@ async def test_a_kept_completion_forgets_a_task_as_soon_as_it_is_known_to_be_ano
 
         assert {made, by_hand} <= set(before)
         assert set(before) - set(after) == {made}
-
-
-async def offered(client: ToolClient) -> list[str]:
-    """The taskIds that completion offers."""
-    return (await client.mcp.complete(TASK, {"name": "taskId", "value": "user:"})).completion.values
 
 
 async def test_an_own_task_is_not_hidden_though_anothers_unanswered_request_has_its_seed_and_source(
@@ -266,59 +247,6 @@ async def test_who_ends_his_own_watch_of_a_task_of_nobody_here_ends_no_other_cal
 
         words = [(await ask(each.mcp.session, "tasks/get", by_hand)).status_message for each in (ana, bob)]
         assert ["cannot stop" in each for each in words] == [True, False]
-
-
-# --- a ledger that fails
-
-
-async def test_while_the_ledger_cannot_say_whose_a_task_is_no_caller_with_a_name_is_told_of_any(
-    tmp_path: Path, mode: str
-) -> None:
-    world = virtual_world(pace=900)
-    by_hand = world.task_id(add_task(world, duration=900.0))
-    async with callers(world, tmp_path, mode) as (ana, bob):
-        others = (await ana.extend(ana.clip, wait_seconds=0))["taskId"]
-        (tmp_path / LEDGER).unlink()
-
-        told = await everything_told(bob)
-        single = await bob.data("get_task", taskId=others)
-
-        assert others not in told
-        assert by_hand not in told
-        assert (single["error"]["kind"], single["error"]["charged"]) == ("unavailable", "no")
-        with pytest.raises(MCPError, match="ledger"):
-            await bob.mcp.read_resource(f"runway://tasks/{others}")
-
-
-async def test_the_caller_without_a_name_reads_tasks_without_a_ledger_as_before(tmp_path: Path, mode: str) -> None:
-    world = virtual_world(pace=900)
-    by_hand = world.task_id(add_task(world, duration=900.0))
-    async with callers(world, tmp_path, mode, "", "") as (one, other):
-        own = (await one.extend(one.clip, wait_seconds=0))["taskId"]
-        (tmp_path / LEDGER).unlink()
-
-        told = await everything_told(other)
-
-        assert own in told
-        assert by_hand in told
-        assert (await other.data("get_task", taskId=own))["taskId"] == own
-
-
-async def test_updates_reach_no_caller_with_a_name_while_the_ledger_cannot_say_whose_they_are(
-    tmp_path: Path, mode: str
-) -> None:
-    world = virtual_world(pace=200)
-    async with open_server(world, tmp_path) as server, server.client(mode, caller=ANA) as ana:
-        uri = (await ana.extend(ana.clip, wait_seconds=0))["task_uri"]
-        async with (
-            hearing(Of(server, BOB), mode, TASKS, uri) as (_, bobs),
-            hearing(Of(server, ""), mode, TASKS, uri) as (_, of_nobody),
-        ):
-            (tmp_path / LEDGER).unlink()
-            await anyio.sleep(500)
-
-            assert bobs == []
-            assert uri in of_nobody
 
 
 # --- callers with and without a name

@@ -127,7 +127,7 @@ async def test_a_ratio_that_falls_still_makes_a_rising_number() -> None:
     book = Book()
     progress = Progress(book)
 
-    for ratio in (0.5, 0.2, 0.5, 1.0, 1.0):
+    for ratio in (0.5, 0.2, 0.5, 1.0, 0.9):
         await progress.task(Task(task_id="t", status="RUNNING", progress=ratio))
         await anyio.sleep(6)
 
@@ -143,11 +143,10 @@ async def test_what_was_just_told_is_not_told_again() -> None:
     task = Task(task_id="t", status="PENDING")
 
     await progress.task(task)
-    await progress.task(task)
     await anyio.sleep(5)
     await progress.task(task)
 
-    assert book.messages == ["Task t: queued", "queued"]
+    assert book.messages == ["Task t: queued"]
 
 
 @pytest.mark.parametrize(

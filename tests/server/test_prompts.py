@@ -63,7 +63,7 @@ async def test_the_text_names_every_tool_and_nothing_that_the_tools_do_not_have(
 
     assert all(tool in text for tool in TOOLS)
     arguments = {argument for tool in TOOLS.values() for argument in tool.input_schema["properties"]}
-    results = {part for tool in TOOLS.values() for part in (tool.output_schema or {})["properties"]}
+    results = {part for tool in TOOLS.values() for part in (tool.output_schema or {}).get("properties", ())}
     nested = {"assets", "extendable", "reason", "extensions_left", "preview_urls", "longest_seconds", "cost_to_longest"}
     words = {word.strip("`.,:;()") for word in text.split() if "_" in word}
     assert {part for word in words for part in word.split(".")} <= arguments | results | nested | set(TOOLS)

@@ -1,6 +1,5 @@
 """A look at a film: one picture and one text in every host, whatever names the clip, and every failure in words."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,19 @@ from urllib.parse import quote
 import pytest
 from mcp_types import ImageContent, TextContent
 
+from runway_mcp.films.chains import Seams
+from runway_mcp.films.viewing import View
 from runway_mcp.media.errors import HOW_TO_INSTALL, MediaMissing
 from runway_mcp.server.app import create_server
+from runway_mcp.server.viewing import clip_named, picture_for, seams_for
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
+from runway_mcp.tasks.failures import Failure
 from tests.kit.client import ToolClient, text
-from tests.kit.server import InProcessServer, open_client, settings
+from tests.kit.server import InProcessServer, open_client, open_server, settings
 from tests.kit.upstream import Upstream, extended_clips, virtual_world
 from tests.server.pictures import brightness, films_client, give, grey_world, seen
 
@@ -163,24 +166,27 @@ async def test_a_link_that_has_died_is_replaced_by_a_fresh_one(tmp_path: Path) -
         assert world.requests["GET /assets/{id}"] == 2
 
 
-@pytest.mark.parametrize(
-    "named",
-    [
-        lambda world: world.asset_id(world.assets[0]),
-        lambda world: world.task_id(world.assets[0].task),
-        lambda world: world.assets[0].uuid,
-        lambda world: f"runway://assets/{world.asset_id(world.assets[0])}",
-        lambda world: f"runway://assets/{quote(world.asset_id(world.assets[0]), safe='')}/frames/last",
-        lambda world: f"runway://tasks/{world.task_id(world.assets[0].task)}",
-        lambda world: f"{world.origin}/files/{world.assets[0].uuid}.mp4?_jwt=dead",
-        lambda world: world.assets[0].name,
-    ],
-    ids=["assetId", "taskId", "uuid", "uri", "encoded uri", "task uri", "link", "name"],
-)
-async def test_whatever_names_a_clip_shows_it(tmp_path: Path, named: Callable[[World], str]) -> None:
+def names_of(world: World) -> dict[str, str]:
+    """Everything that names the first clip of a world."""
+    clip, asset_id = world.assets[0], clip_of(world)
+    assert clip.task is not None
+    return {
+        "assetId": asset_id,
+        "taskId": world.task_id(clip.task),
+        "uuid": clip.uuid,
+        "URI": f"runway://assets/{asset_id}",
+        "encoded URI of a picture": f"runway://assets/{quote(asset_id, safe='')}/frames/last",
+        "URI of its task": f"runway://tasks/{world.task_id(clip.task)}",
+        "link": f"{world.origin}/files/{clip.uuid}.mp4?_jwt=dead",
+        "name": clip.name,
+    }
+
+
+@pytest.mark.parametrize("kind", names_of(small_world()))
+async def test_whatever_names_a_clip_shows_it(tmp_path: Path, kind: str) -> None:
     world = grey_world(tmp_path)
     async with films_client(world, tmp_path, "auto") as client:
-        _, told = seen(await client.call("view_film", assetId=named(world)))
+        _, told = seen(await client.call("view_film", assetId=names_of(world)[kind]))
 
         assert f'{NEXT}"assetId": "{clip_of(world)}"' in told
 
@@ -198,19 +204,19 @@ async def test_a_film_whose_asset_is_gone_is_seen_by_its_task(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("add", "why"),
+    ("made", "why"),
     [
-        (lambda world: add_upload(world), "it was uploaded"),
-        (lambda world: add_video(world, model="gen4"), "it was made by gen4"),
-        (lambda world: add_video(world, extended=3), "it was extended 3 times"),
+        (None, "it was uploaded"),
+        ({"model": "gen4"}, "it was made by gen4"),
+        ({"extended": 3}, "it was extended 3 times"),
     ],
     ids=["upload", "Gen-4", "complete"],
 )
 async def test_what_cannot_be_extended_is_shown_as_any_and_says_why(
-    tmp_path: Path, add: Callable[[World], Any], why: str
+    tmp_path: Path, made: dict[str, Any] | None, why: str
 ) -> None:
     world = small_world(clips=0)
-    clip = add(world)
+    clip = add_upload(world) if made is None else add_video(world, **made)
     give(clip, tmp_path, 16, 235)
     async with films_client(world, tmp_path, "auto") as client:
         _, told = seen(await client.call("view_film", assetId=world.asset_id(clip)))
@@ -336,6 +342,19 @@ async def test_a_link_host_that_is_away_is_asked_again_later(tmp_path: Path) -> 
         seen(await client.call("view_film", assetId=clip))
 
 
+async def test_a_look_that_took_too_long_goes_on_for_the_next_one(tmp_path: Path) -> None:
+    world = grey_world(tmp_path)
+    async with running(world) as url, open_server(world, tmp_path / "data", url=url) as server:
+        clip = await clip_named(server.context, clip_of(world))
+        world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.05))
+        with pytest.raises(Failure, match="in time"):
+            await picture_for(server.context, clip, View(), seconds=0.2)
+        assert not world.link_faults
+        world.link_faults.append(LinkFault("status", times=None))
+
+        assert (await picture_for(server.context, clip, View(), seconds=30)).width == 64
+
+
 async def test_a_clip_whose_maker_cannot_be_read_is_shown_and_read_again_at_the_next_look(tmp_path: Path) -> None:
     world = grey_world(tmp_path)
     async with films_client(world, tmp_path, "auto") as client:
@@ -348,6 +367,30 @@ async def test_a_clip_whose_maker_cannot_be_read_is_shown_and_read_again_at_the_
         assert "Next:" not in unsure
         assert "cannot be extended" not in unsure
         assert NEXT in sure
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("path", ["/assets", "/tasks"])
+async def test_an_upstream_that_does_not_answer_ends_the_look_in_time(tmp_path: Path, path: str) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto") as client:
+        client.world.faults.append(Fault("GET", path, times=None, kind="delay", seconds=1000))
+        told = await refused(client, assetId=clip_of(client.world))
+
+        assert "Error: unavailable." in told
+        assert client.took < 60
+
+
+@pytest.mark.virtual_time
+async def test_a_chain_that_does_not_answer_leaves_the_seams_unknown(tmp_path: Path) -> None:
+    world = virtual_world(clips=0)
+    (_, film) = extended_clips(world, "a", "b")
+    async with open_server(world, tmp_path) as server:
+        clip = await clip_named(server.context, world.asset_id(film))
+        world.faults.append(Fault("GET", "/tasks", times=None, kind="delay", seconds=1000))
+
+        assert await seams_for(server.context, clip) == Seams(whole=False)
+        world.faults.clear()
+        assert await seams_for(server.context, clip) == Seams((10.0,))
 
 
 async def test_without_the_extra_one_sentence_says_how_to_get_it(tmp_path: Path, mode: str) -> None:

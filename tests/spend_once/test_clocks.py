@@ -80,6 +80,22 @@ async def test_an_older_film_with_the_callers_seed_is_not_taken_for_a_lost_submi
         assert (setup.posts, setup.charged) == (1, 0)
 
 
+@pytest.mark.parametrize("ahead", [-DAY, -HOUR, HOUR, DAY])
+async def test_an_older_film_with_the_callers_seed_is_not_taken_for_a_submit_that_waited_for_a_slot(
+    tmp_path: Path, ahead: float
+) -> None:
+    setup = Setup(tmp_path)
+    setup.clock_ahead = ahead
+    look_alike: dict[str, Any] = {"parent": setup.clip, "prompt": PROMPT, "seed": 7, "options": {"seconds": 5}}
+    add_task(setup.world, age=HOUR / 2, **look_alike)
+    fault(setup.world, **POST, kind="status", status=429, body={"error": "Too many running.", "code": 429})
+    async with setup.server() as client:
+        first = await client.extend(setup.clip, text_prompt=PROMPT, seed=7)
+
+        assert first["taskId"] == setup.task_id()
+        assert (setup.posts, setup.charged) == (2, 1)
+
+
 @pytest.mark.parametrize("ahead", AHEAD)
 async def test_a_wrong_clock_changes_nothing_of_what_is_paid_once(tmp_path: Path, ahead: float) -> None:
     setup = Setup(tmp_path)

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Film, Intent, State, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, Spend, SpendPolicy
 from runway_mcp.tasks.spend.drafts import draft
@@ -103,10 +104,10 @@ async def test_tasks_are_named_for_their_caller_and_assets_for_all(store: Store)
 async def test_tasks_of_other_callers_are_told_apart_from_those_of_nobody(store: Store) -> None:
     await submitted(store, "ana", 1)
     await submitted(store, "ben", 2)
-    tasks = [long_id("task", number) for number in (1, 2, 3)]
+    tasks = [Task(task_id=long_id("task", number)) for number in (1, 2, 3)]
 
-    assert await CallerLedger(store, "ana").of_others(tasks) == {tasks[1]}
-    assert await CallerLedger(store, "").of_others(tasks) == {tasks[0], tasks[1]}
+    assert await CallerLedger(store, "ana").of_others(tasks) == {long_id("task", 2)}
+    assert await CallerLedger(store, "").of_others(tasks) == {long_id("task", 1), long_id("task", 2)}
     assert await CallerLedger(store, "ana").of_others([]) == frozenset()
 
 

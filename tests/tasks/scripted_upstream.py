@@ -142,6 +142,7 @@ async def watching(
                 background,
                 poll_seconds=poll,
                 on_change=on_change or silent,
+                on_gone=silent,
                 durations=durations,
                 now=wall_clock,
             )

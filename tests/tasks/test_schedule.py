@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, Watch, need, together
+from runway_mcp.tasks.follow.schedule import Forecast, Need, Span, need, together
 
 POLL = 5.0
 FRESH = Forecast(began=100.0, seen=100.0)
-SEEN = Forecast(began=100.0, seen=150.0, reads=3)
-WAITED = Watch()
-ALONE = Watch(attended=False)
-NET = Watch(net=True)
+SEEN = Forecast(began=100.0, seen=150.0)
 
 SHOWS: dict[str, Callable[[float], float]] = {
     "rounded": lambda rise: round(rise, 2),
@@ -23,70 +20,62 @@ SHOWS: dict[str, Callable[[float], float]] = {
 
 def forecast(**known: float) -> Forecast:
     """What three reads told of a task that began at 100 and was last seen at 150."""
-    return Forecast(began=100.0, seen=150.0, reads=3, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
+    return Forecast(began=100.0, seen=150.0, **known)  # pyright: ignore[reportArgumentType]  times and ratios only
 
 
 @pytest.mark.parametrize(
-    ("known", "watch", "pause"),
+    ("known", "attended", "pause"),
     [
-        pytest.param(FRESH, WAITED, 5.0, id="a fresh task is read as soon as that is allowed"),
-        pytest.param(SEEN, WAITED, 5.0, id="without any sign of the end every interval counts"),
-        pytest.param(SEEN, ALONE, 30.0, id="nobody waits: six intervals"),
-        pytest.param(forecast(starts=150.0 + 8.0), WAITED, 5.0, id="it starts soon: the next interval"),
-        pytest.param(forecast(starts=150.0 + 60.0), WAITED, 30.0, id="it queues: half the time that is left"),
-        pytest.param(forecast(starts=150.0 + 900.0), WAITED, 60.0, id="it queues for long: twelve intervals"),
-        pytest.param(forecast(starts=149.0), WAITED, 5.0, id="it should have started: every interval"),
-        pytest.param(forecast(soonest=157.0, latest=159.0), WAITED, 9.0, id="the end is sure: just when it has come"),
-        pytest.param(forecast(soonest=150.5, latest=152.0), WAITED, 5.0, id="the end is near: as soon as allowed"),
-        pytest.param(forecast(soonest=157.0, latest=159.0), ALONE, 30.0, id="nobody waits for an end that is sure"),
-        pytest.param(forecast(soonest=174.0, latest=176.0), WAITED, 13.0, id="the end is far: half the way"),
-        pytest.param(forecast(soonest=250.0, latest=260.0), WAITED, 15.0, id="the end is very far: three intervals"),
-        pytest.param(forecast(soonest=156.0, latest=170.0), WAITED, 8.5, id="the end is vague: early in its span"),
-        pytest.param(forecast(soonest=140.0, latest=190.0), WAITED, 5.0, id="the end may come at any time"),
+        pytest.param(FRESH, True, 5.0, id="a fresh task is read as soon as that is allowed"),
+        pytest.param(SEEN, True, 5.0, id="without any sign of the end every interval counts"),
+        pytest.param(SEEN, False, 30.0, id="nobody waits: six intervals"),
+        pytest.param(forecast(starts=150.0 + 8.0), True, 5.0, id="it starts soon: the next interval"),
+        pytest.param(forecast(starts=150.0 + 60.0), True, 30.0, id="it queues: half the time that is left"),
+        pytest.param(forecast(starts=150.0 + 900.0), True, 60.0, id="it queues for long: twelve intervals"),
+        pytest.param(forecast(starts=149.0), True, 5.0, id="it should have started: every interval"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), True, 9.0, id="the end is sure: just when it has come"),
+        pytest.param(forecast(soonest=150.5, latest=152.0), True, 5.0, id="the end is near: as soon as allowed"),
+        pytest.param(forecast(soonest=157.0, latest=159.0), False, 30.0, id="nobody waits for an end that is sure"),
+        pytest.param(forecast(soonest=174.0, latest=176.0), True, 13.0, id="the end is far: half the way"),
+        pytest.param(
+            forecast(soonest=250.0, latest=260.0), True, 17.5, id="the end is very far: three and a half intervals"
+        ),
+        pytest.param(forecast(soonest=156.0, latest=170.0), True, 8.5, id="the end is vague: early in its span"),
+        pytest.param(forecast(soonest=140.0, latest=190.0), True, 5.0, id="the end may come at any time"),
     ],
 )
-def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, watch: Watch, pause: float) -> None:
-    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+def test_the_next_read_comes_when_a_change_is_likely(known: Forecast, attended: bool, pause: float) -> None:
+    assert need(known, attended=attended, poll=POLL, durations=Span()).at == pytest.approx(known.seen + pause)
 
 
 @pytest.mark.parametrize(
     ("age", "pause"),
     [
-        pytest.param(10.0, 15.0, id="long before the quickest: three intervals"),
+        pytest.param(10.0, 17.5, id="long before the quickest: three and a half intervals"),
         pytest.param(51.0, 9.0, id="before the quickest: until then"),
         pytest.param(58.0, 5.0, id="just before the quickest: one interval"),
         pytest.param(60.0, 5.0, id="among the others: every interval"),
         pytest.param(120.0, 5.0, id="with the slowest: every interval"),
         pytest.param(160.0, 10.0, id="after the slowest: the longer the later"),
-        pytest.param(900.0, 15.0, id="long after the slowest: three intervals"),
+        pytest.param(900.0, 17.5, id="long after the slowest: three and a half intervals"),
     ],
 )
 def test_where_no_ratio_tells_what_other_tasks_took_does(age: float, pause: float) -> None:
-    known = Forecast(began=0.0, seen=age, reads=3)
+    known = Forecast(began=0.0, seen=age)
 
-    assert need(known, WAITED, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
+    assert need(known, poll=POLL, durations=Span(60.0, 120.0)).at == pytest.approx(age + pause)
 
 
 @pytest.mark.parametrize(
-    ("known", "watch", "pause"),
+    ("known", "pause"),
     [
-        pytest.param(FRESH, NET, 30.0, id="a first read, to tell whoever waits that it runs"),
-        pytest.param(FRESH, Watch(net=True, attended=False), 60.0, id="a later one if nobody waits"),
-        pytest.param(SEEN, NET, 150.0, id="then only in case a callback is lost"),
-        pytest.param(forecast(soonest=180.0, latest=190.0), NET, 50.0, id="a foretold end that nobody called for"),
-        pytest.param(Forecast(began=0.0, seen=0.0), Watch(net=True, nudged=True), 15.0, id="called: soon at first"),
-        pytest.param(SEEN, Watch(net=True, nudged=True), 150.0, id="called: not until it is five times as old"),
-        pytest.param(Forecast(began=0.0, seen=20.0, reads=1), Watch(net=True, nudged=True), 80.0, id="which is sooner"),
-        pytest.param(
-            Forecast(began=0.0, seen=20.0, reads=1),
-            Watch(net=True, nudged=True, attended=False),
-            150.0,
-            id="called, but nobody waits",
-        ),
+        pytest.param(FRESH, 30.0, id="a first read, to tell whoever waits that it runs"),
+        pytest.param(SEEN, 150.0, id="then only in case a callback is lost"),
+        pytest.param(forecast(soonest=180.0, latest=190.0), 50.0, id="a foretold end that nobody called for"),
     ],
 )
-def test_under_callbacks_reads_are_a_net(known: Forecast, watch: Watch, pause: float) -> None:
-    assert need(known, watch, poll=POLL).at == pytest.approx(known.seen + pause)
+def test_under_callbacks_reads_are_a_net(known: Forecast, pause: float) -> None:
+    assert need(known, net=True, poll=POLL, durations=Span()).at == pytest.approx(known.seen + pause)
 
 
 def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
@@ -96,24 +85,15 @@ def test_no_read_is_wanted_within_an_interval_of_the_last() -> None:
         known = Forecast(
             began=0.0,
             seen=seen,
-            reads=chance.choice((0, 5)),
             starts=chance.choice((None, chance.uniform(0, 900))),
             soonest=soonest,
             latest=chance.choice((math.inf, soonest + chance.uniform(0, 50))),
         )
-        watch = Watch(attended=chance.random() < 0.5)
+        attended = chance.random() < 0.5
 
-        wanted = need(known, watch, poll=POLL, durations=Span(40.0, 200.0), phase=chance.random()).at
+        wanted = need(known, attended=attended, poll=POLL, durations=Span(40.0, 200.0)).at
 
         assert POLL - 1e-9 <= wanted - seen <= 75.0
-
-
-@pytest.mark.parametrize("phase", [0.0, 0.3, 1.0])
-def test_a_reader_spreads_only_what_may_be_late(phase: float) -> None:
-    assert need(FRESH, WAITED, poll=POLL, phase=phase).at == pytest.approx(105.0 + phase)
-    assert need(SEEN, WAITED, poll=POLL, phase=phase).at == 155.0
-    assert need(forecast(soonest=157.0, latest=159.0), WAITED, poll=POLL, phase=phase).at == 159.0
-    assert need(forecast(starts=210.0), WAITED, poll=POLL, phase=phase).at == pytest.approx(180.0 + 6.0 * phase)
 
 
 @pytest.mark.parametrize("shows", SHOWS.values(), ids=SHOWS)
@@ -152,7 +132,7 @@ def test_a_ratio_that_breaks_its_promise_is_believed_no_more(later: list[tuple[f
         known = known.after(now, ratio=ratio, starts_in=None)
 
     assert known.latest == math.inf
-    assert need(known, WAITED, poll=POLL).at == known.seen + POLL
+    assert need(known, poll=POLL, durations=Span()).at == known.seen + POLL
 
 
 def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
@@ -167,15 +147,13 @@ def test_after_a_stall_a_fresh_rise_is_believed_again() -> None:
 @pytest.mark.parametrize(
     ("needs", "read"),
     [
-        pytest.param([(7.0, 1.0)], 7.0, id="one task: when it wants"),
-        pytest.param([(3.0, 1.0)], 5.0, id="never too early"),
-        pytest.param([(7.0, 1.0), (20.0, 1.0)], 7.0, id="two ends far apart: the first"),
-        pytest.param([(7.0, 1.0), (8.0, 1.0)], 8.0, id="two ends close together: both at once"),
-        pytest.param([(7.0, 1.0), (11.0, 1.0)], 7.0, id="the second would wait less than the first"),
-        pytest.param([(7.0, 1.0), (10.0, 1.0), (10.0, 1.0)], 10.0, id="two wait less if one waits more"),
-        pytest.param([(7.0, 0.003), (11.0, 1.0)], 11.0, id="an end is worth more than a look on the way"),
-        pytest.param([(7.0, 0.03)] * 10 + [(11.0, 0.003)], 7.0, id="many guesses are worth more than one look"),
+        pytest.param([(7.0, True)], 7.0, id="one task: when it wants"),
+        pytest.param([(3.0, True)], 5.0, id="never too early"),
+        pytest.param([(7.0, True), (20.0, True)], 7.0, id="two ends: the first"),
+        pytest.param([(7.0, False), (11.0, True)], 11.0, id="a look on the way waits for an end that it would delay"),
+        pytest.param([(7.0, False), (12.5, True)], 7.0, id="but not for one that it would not delay"),
+        pytest.param([(7.0, False)] * 10 + [(11.0, False)], 7.0, id="of many looks the first decides"),
     ],
 )
-def test_one_read_serves_several_tasks_when_that_delays_least(needs: list[tuple[float, float]], read: float) -> None:
+def test_one_read_serves_several_tasks_when_that_delays_no_end(needs: list[tuple[float, bool]], read: float) -> None:
     assert together([Need(*each) for each in needs], earliest=5.0, poll=POLL) == read

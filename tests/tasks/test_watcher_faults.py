@@ -8,9 +8,9 @@ import pytest
 
 from runway_mcp.runway.models import Task
 from runway_mcp.simulator.builders import add_task
-from runway_mcp.tasks.follow.waiting import wait_for
 from tests.kit.upstream import fault
-from tests.tasks.scripted_upstream import Row, ScriptedUpstream, nothing, silent, watching
+from tests.tasks.observing import end_of, observing
+from tests.tasks.scripted_upstream import Row, ScriptedUpstream, nothing, watching
 from tests.tasks.services import open_world
 from tests.tasks.watched_ends import POLL, ends, fail
 
@@ -92,7 +92,7 @@ async def test_reads_that_fail_on_the_way_lose_no_task(tmp_path: Path, trouble: 
         task = await service.client.task(world.task_id(add_task(world, duration=20.0)))
         fault(world, method="GET", path_prefix="/tasks", **trouble)
 
-        ended = await wait_for(service.watcher, task, deadline=anyio.current_time() + 300, tell=silent)
+        ended = await end_of(service.watcher, task, deadline=anyio.current_time() + 300)
 
         assert ended.status == "SUCCEEDED"
 
@@ -102,7 +102,7 @@ async def test_a_task_that_was_deleted_is_given_up_after_ten_minutes_and_so_is_w
         made = add_task(world)
         task = await service.client.task(world.task_id(made))
         made.hidden = True
-        left = await wait_for(service.watcher, task, deadline=math.inf, tell=silent)
+        left = await end_of(service.watcher, task, deadline=math.inf)
         gave_up, before = anyio.current_time(), world.requests.total()
         await anyio.sleep(900)
 
@@ -115,18 +115,22 @@ async def test_upstream_is_silent_on_a_task_for_as_long_as_its_reads_fail() -> N
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
         course = upstream.make(600.0)
-        entry = watcher.follow(upstream.tell(course))
-        with entry.attended():
+
+        def silence() -> float | None:
+            followed = watcher.followed(course.task_id)
+            assert followed is not None
+            return followed.silence
+
+        async with observing(watcher, upstream.tell(course)):
             await anyio.sleep(20)
-            told = watcher.silence(course.task_id)
+            told = silence()
             upstream.single = lambda row: fail([row])
             await anyio.sleep(60)
-            failing = watcher.silence(course.task_id)
+            failing = silence()
             upstream.single = dict
             await anyio.sleep(90)
 
             assert told is None
             assert failing is not None
             assert 50 <= failing <= 70
-            assert watcher.silence(course.task_id) is None
-    assert watcher.silence("a task that nobody follows") is None
+            assert silence() is None

@@ -1,6 +1,5 @@
 """How often a task is read: more often while somebody waits or its end can come, less often otherwise."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -9,6 +8,7 @@ import pytest
 
 from runway_mcp.runway.models import Extension, Task
 from runway_mcp.tasks.follow.durations import Durations
+from tests.tasks.observing import observing
 from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
 from tests.tasks.services import open_world
 from tests.tasks.watched_ends import POLL, ends
@@ -29,10 +29,10 @@ async def test_whoever_begins_to_wait_is_served_at_once() -> None:
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
         course = upstream.make(600.0, shows=nothing)
-        entry = watcher.follow(upstream.tell(course))
+        watcher.follow(upstream.tell(course))
         await anyio.sleep(100)
         before = len(upstream.arrivals)
-        with entry.attended():
+        async with observing(watcher, upstream.tell(course)):
             await anyio.sleep(50)
 
         assert len(upstream.arrivals) - before >= 9
@@ -42,7 +42,7 @@ async def test_a_task_that_queues_is_left_alone() -> None:
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
         course = upstream.make(1000.0, queue=600.0)
-        with watcher.follow(upstream.tell(course)).attended():
+        async with observing(watcher, upstream.tell(course)):
             await anyio.sleep(500)
 
     assert len(upstream.arrivals) <= 12
@@ -50,7 +50,8 @@ async def test_a_task_that_queues_is_left_alone() -> None:
 
 async def test_what_earlier_tasks_took_keeps_reads_for_the_time_when_the_end_can_come() -> None:
     durations = Durations()
-    durations.learn(("gen3a", False), [100.0, 110.0, 120.0, 130.0, 140.0])
+    for seconds in (100.0, 110.0, 120.0, 130.0, 140.0):
+        durations.learn(("gen3a", False), seconds)
     taught, untaught = ScriptedUpstream(), ScriptedUpstream()
     async with watching(taught, durations=durations) as watcher:
         await ends(watcher, taught, taught.make(100.0, shows=nothing), patience=POLL)
@@ -74,9 +75,8 @@ async def test_the_end_of_an_even_rise_is_noticed_at_once_by_few_reads() -> None
 async def test_retry_after_is_honoured() -> None:
     upstream = ScriptedUpstream()
     upstream.single = lambda _: httpx.Response(429, json={"error": "slow down"}, headers={"Retry-After": "100"})
-    async with watching(upstream) as watcher:
-        with watcher.follow(upstream.tell(upstream.make(600.0))).attended():
-            await anyio.sleep(400)
+    async with watching(upstream) as watcher, observing(watcher, upstream.tell(upstream.make(600.0))):
+        await anyio.sleep(400)
 
     assert len(upstream.arrivals) in (3, 4)
     assert upstream.closest >= 100.0
@@ -86,15 +86,14 @@ async def test_retry_after_is_honoured() -> None:
 async def test_who_looks_at_all_tasks_has_them_read_as_if_he_waited(looked_at: str) -> None:
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
-        looking = ExitStack()
-        entries = [watcher.follow(upstream.tell(upstream.make(300.0, shows=nothing))) for _ in range(3)]
+        tasks = [upstream.tell(upstream.make(300.0, shows=nothing)) for _ in range(3)]
+        for task in tasks:
+            watcher.follow(task)
         if looked_at == "all at once":
             watcher.observe_all(begin=True)
-        for entry in entries if looked_at == "one by one" else ():
-            looking.enter_context(entry.attended())
-        await anyio.sleep(100)
+        async with observing(watcher, *(tasks if looked_at == "one by one" else ())):
+            await anyio.sleep(100)
         attended = upstream.pages
-        looking.close()
         if looked_at == "all at once":
             watcher.observe_all(begin=False)
         await anyio.sleep(100)

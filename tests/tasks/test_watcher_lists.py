@@ -175,7 +175,6 @@ async def test_a_task_that_only_the_list_lacks_costs_the_others_little() -> None
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
 async def test_a_task_that_upstream_lists_but_does_not_know_ends_as_its_row_says(status: str) -> None:
     upstream = ScriptedUpstream()
-    upstream.listing = lambda rows: thin(rows) if status == "SUCCEEDED" else rows
     upstream.single = lambda _: httpx.Response(404, json={"error": "Not found.", "code": 404})
     async with watching(upstream) as watcher:
         ended = await ends(watcher, upstream, upstream.make(40.0, end=status), upstream.make(50.0, end=status))

@@ -6,7 +6,8 @@ import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Task
-from tests.tasks.scripted_upstream import ScriptedUpstream, watching
+from tests.tasks.observing import observing
+from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail
 
 pytestmark = pytest.mark.virtual_time
@@ -52,8 +53,8 @@ async def test_a_caller_does_not_ask_an_upstream_that_wants_to_be_left_alone() -
     upstream.single = lambda row: upstream.listing([row])
     async with watching(upstream) as watcher:
         courses = [upstream.make(600.0) for _ in range(2)]
-        entries = [watcher.follow(upstream.tell(course)) for course in courses]
-        with entries[0].attended():
+        watcher.follow(upstream.tell(courses[1]))
+        async with observing(watcher, upstream.tell(courses[0])):
             await anyio.sleep(20)
             asked = len(upstream.arrivals)
             await watcher.read(courses[1].task_id)
@@ -81,6 +82,19 @@ async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() ->
             asking.cancel_scope.cancel()
 
 
+async def test_who_asks_for_a_task_that_is_not_there_causes_one_read() -> None:
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        await anyio.sleep(POLL)
+        gone = upstream.make(30.0)
+        del upstream.courses[gone.task_id]
+        watcher.follow(Task(task_id=gone.task_id, status="PENDING"))
+        with pytest.raises(NotFound):
+            await watcher.read(gone.task_id)
+
+        assert len(upstream.arrivals) == 1
+
+
 async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_same() -> None:
     upstream = ScriptedUpstream()
     async with watching(upstream) as watcher:
@@ -94,6 +108,24 @@ async def test_a_caller_who_goes_away_in_the_middle_of_a_read_has_read_all_the_s
             await anyio.sleep(0.05)
 
     assert upstream.closest >= ALLOWED
+
+
+async def test_callers_who_go_away_in_the_middle_of_reads_slow_nobody_down() -> None:
+    upstream = ScriptedUpstream()
+    async with watching(upstream) as watcher:
+        course = upstream.make(600.0, shows=nothing)
+        watcher.follow(upstream.tell(course))
+        await anyio.sleep(20)
+        upstream.seconds = 1.0
+        for _ in range(5):
+            with anyio.move_on_after(0.2):
+                await watcher.read(course.task_id)
+            await anyio.sleep(POLL)
+        upstream.seconds = 0.0
+        before = len(upstream.arrivals)
+        await anyio.sleep(4 * POLL)
+
+        assert len(upstream.arrivals) - before >= 3
 
 
 async def test_a_read_of_a_task_that_is_not_followed_asks_upstream() -> None:

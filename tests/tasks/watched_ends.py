@@ -4,9 +4,9 @@ import anyio
 import httpx
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.follow.watcher import Watcher
-from tests.tasks.scripted_upstream import Course, Row, ScriptedUpstream, silent
+from tests.tasks.observing import end_of
+from tests.tasks.scripted_upstream import Course, Row, ScriptedUpstream
 
 POLL = 5.0
 
@@ -23,7 +23,7 @@ async def ends(
 
     async def wait(course: Course) -> None:
         deadline = course.ends + patience
-        ended[course.task_id] = await wait_for(watcher, upstream.tell(course), deadline=deadline, tell=silent)
+        ended[course.task_id] = await end_of(watcher, upstream.tell(course), deadline=deadline)
 
     async with anyio.create_task_group() as waiters:
         for course in courses:

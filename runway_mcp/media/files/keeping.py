@@ -23,6 +23,7 @@ Check = Callable[[Path], None]
 """A further look at a film before it gets its name; blocks, raises `MediaError` to refuse it. Reads no other file."""
 
 _COMPARED: Final = 2**20
+_ENDS: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,17 @@ async def _shielded(step: Callable[[], None]) -> None:
 async def _already_there(
     links: Links, link: str, folder: Folder, name: str, fresh_link: FreshLink | None
 ) -> Kept | None:
-    """The whole file of this name, if it is as long as the film; its name has the film's id in it."""
+    """The whole file of this name, if it is as long as the film and has its beginning and its end."""
     there = await run_sync(folder.status, name)
     if there is None:
         return None
-    film = await open_film(links, link, fresh_link=fresh_link, head_bytes=1)
-    whole = film.size == there.st_size and await run_sync(_is_whole, folder, name, film.size)
-    return Kept(folder.path / name, film.size, new=False) if whole else None
+    film = await open_film(links, link, fresh_link=fresh_link, head_bytes=_ENDS)
+    if film.size != there.st_size or not film.ranges:
+        return None
+    head = await film.read(0, min(_ENDS, film.size))
+    tail = await film.read(max(0, film.size - _ENDS), film.size)
+    same = await run_sync(_is_whole, folder, name, head, tail)
+    return Kept(folder.path / name, film.size, new=False) if same else None
 
 
 def _published(folder: Folder, part: Part, name: str, check: Check | None) -> Kept:
@@ -144,7 +149,8 @@ def _published(folder: Folder, part: Part, name: str, check: Check | None) -> Ke
     raise FolderRefused(f"No name is left for {name} in {folder.path}.")
 
 
-def _is_whole(folder: Folder, name: str, size: int) -> bool:
+def _is_whole(folder: Folder, name: str, head: bytes, tail: bytes) -> bool:
+    """Whether the file of this name is a whole film that begins and ends so."""
     try:
         with os.fdopen(folder.open(name, write=False), "rb") as file:
 
@@ -152,10 +158,11 @@ def _is_whole(folder: Folder, name: str, size: int) -> bool:
                 file.seek(start)
                 return file.read(end - start)
 
+            size = file.seek(0, os.SEEK_END)
             check_boxes(read, size)
+            return read(0, len(head)) == head and read(size - len(tail), size) == tail
     except (NoFilm, FolderRefused, FileNotFoundError):
         return False
-    return True
 
 
 def _is_same(folder: Folder, name: str, part: Part) -> bool:

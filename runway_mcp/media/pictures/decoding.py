@@ -100,11 +100,12 @@ class OpenFilm:
             self.file.check()
             if count > self.file.limits.samples:
                 raise UnreadableFilm(f"the film has more than {self.file.limits.samples} frames")
-            # The last packet is empty, and outside MP4 some have no decoding time.
+            # Outside MP4 some packets have no decoding time; the one behind the last has neither that nor content.
             past = until is not None and packet.dts is not None and packet.dts > until
-            if past or not packet.size:
+            if past or (packet.dts is None and not packet.size):
                 break
-            yield from packet.decode()
+            if packet.size:
+                yield from packet.decode()
             if until is not None and packet.dts == until:
                 break
         yield from self.stream.codec_context.decode(None)
@@ -114,16 +115,17 @@ class OpenFilm:
 def opened(file: FilmFile, *, sound: bool = False) -> Generator[OpenFilm]:
     """The film in `file`, open for decoding, with or without its sound.
 
-    Raises `UnreadableFilm`, `MediaMissing`, and `MissingBytes` of `file`.
-
-    The decoder's own errors become `UnreadableFilm`, also those that the body meets.
+    Raises `UnreadableFilm`, also for the decoder's own errors that the body meets, `MediaMissing`, and `MissingBytes`
+    of `file`.
     """
     require_media()
     import av  # noqa: PLC0415  the extra `media` may be absent
     from av.error import FFmpegError  # noqa: PLC0415  likewise
 
     try:
-        with av.open(file, options=_OPTIONS, buffer_size=_BUFFER) as container:
+        # The decoders that look into the film while it is opened have the same limit as ours.
+        options = _OPTIONS | {"max_pixels": str(file.limits.pixels)}
+        with av.open(file, options=options, buffer_size=_BUFFER) as container:
             file.check()
             yield _film(file, container, sound=sound)
     except FFmpegError as error:

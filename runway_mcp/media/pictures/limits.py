@@ -9,6 +9,8 @@ class Limits:
 
     bytes: int = 512_000_000
     """Bytes fetched at once from a film elsewhere."""
+    whole_bytes: int = 128_000_000
+    """Bytes of a film whose host serves it only whole, since it is held in memory then."""
     pixels: int = 4096 * 2304
     """Pixels of a frame: cinema's 4K."""
     samples: int = 200_000

@@ -16,7 +16,7 @@ from typing import IO, Protocol, Self, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.errors import UnreadableFilm
+from runway_mcp.media.errors import RangesRefused, UnreadableFilm
 from runway_mcp.media.pictures.limits import Limits
 
 FIRST_BYTES = 262_144
@@ -38,7 +38,10 @@ class FilmReader(Protocol):
         ...
 
     async def read(self, start: int, end: int) -> bytes:
-        """The bytes from `start` to `end` - 1, all of them; its errors pass through `media` unchanged."""
+        """The bytes from `start` to `end` - 1, all of them.
+
+        Its errors pass unchanged, but for `RangesRefused`, after which the whole is read.
+        """
         ...
 
 
@@ -199,17 +202,25 @@ def _is_most(file: FilmFile, start: int, end: int) -> bool:
 
 
 async def _fetch(film: FilmReader, file: FilmFile, start: int, end: int) -> None:
-    """Reads what is missing there, in pieces that memory can hold."""
+    """Reads what is missing there, in pieces that memory can hold; all of it at once where no parts are to be had."""
     gaps = file.gaps(start, end)
     if sum(last - first for first, last in gaps) > file.limits.bytes:
         raise UnreadableFilm(f"the film needs more than {file.limits.bytes // 1_000_000} MB to be read for a picture")
-    for first, last in gaps:
-        for piece in range(first, last, _PIECE):
-            upto = min(last, piece + _PIECE)
-            data = await film.read(piece, upto)
-            if len(data) != upto - piece:
-                raise UnreadableFilm(f"the film has {len(data)} bytes where it promised {upto - piece}")
-            try:
-                await run_sync(file.put, piece, data)
-            except OSError as error:
-                raise UnreadableFilm(f"the film cannot be held on disk: {error.strerror}") from error
+    try:
+        for first, last in gaps:
+            for piece in range(first, last, _PIECE):
+                await _read(film, file, piece, min(last, piece + _PIECE))
+    except RangesRefused:
+        if file.size > file.limits.whole_bytes:
+            raise UnreadableFilm("the film is served only whole, and is too large to be read so") from None
+        await _read(film, file, 0, file.size)
+
+
+async def _read(film: FilmReader, file: FilmFile, start: int, end: int) -> None:
+    data = await film.read(start, end)
+    if len(data) != end - start:
+        raise UnreadableFilm(f"the film has {len(data)} bytes where it promised {end - start}")
+    try:
+        await run_sync(file.put, start, data)
+    except OSError as error:
+        raise UnreadableFilm(f"the film cannot be held on disk: {error.strerror}") from error

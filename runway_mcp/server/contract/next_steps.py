@@ -68,7 +68,7 @@ READS = Behaviour(spends=False, waits="on_request")
 KEEPS = Behaviour(spends=False)
 """The behaviour of `save_film`."""
 
-LOOKS = Behaviour(spends=False)
+VIEWS = Behaviour(spends=False)
 """The behaviour of `view_film`."""
 
 LISTS = Behaviour(spends=False, search=search_account)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
 
 from runway_mcp.films.chains import Clip, Seams
-from runway_mcp.films.looking import View
+from runway_mcp.films.viewing import View
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.server.contract.next_steps import extend_from
 from runway_mcp.server.contract.outputs import TaskOutput

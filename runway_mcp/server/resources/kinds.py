@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from runway_mcp.films.looking import View
+from runway_mcp.films.viewing import View
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.asset_results import asset_output
@@ -13,9 +13,9 @@ from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.picture_results import MIME_TYPE as PICTURE
 from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
-from runway_mcp.server.looks import bytes_of, clip_named, look, preview_of, require_pictures, seams_for
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
+from runway_mcp.server.viewing import bytes_of, clip_named, picture_for, preview_of, require_pictures, seams_for
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.history import HistoryEntry, newest_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
@@ -117,7 +117,7 @@ async def _read_strip(context: ServerContext, asset_id: str) -> Content:
 async def _picture(context: ServerContext, asset_id: str, view: View) -> Content:
     require_pictures(context)
     clip = await clip_named(context, asset_id)
-    return Content((await look(context, clip, view, seconds=_FILE_SECONDS)).jpeg, KEPT_MS)
+    return Content((await picture_for(context, clip, view, seconds=_FILE_SECONDS)).jpeg, KEPT_MS)
 
 
 async def _read_film(context: ServerContext, asset_id: str) -> Content:

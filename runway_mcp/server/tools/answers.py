@@ -6,7 +6,6 @@ from typing import TypeVar
 from mcp_types import CallToolResult
 
 from runway_mcp.films.keeper import SavedFilm
-from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
 from runway_mcp.server.contract.picture_results import picture_failure
@@ -72,9 +71,7 @@ async def _own(call: Call, failure: Failure) -> Failure:
     """The failure without running tasks that exist for other callers alone: the refusal of a read may name any."""
     if not failure.running:
         return failure
-    tasks = [Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in failure.running]
-    hidden = await call.context.service.ledger.hidden(tasks)
-    return replace(failure, running=tuple(each for each in failure.running if each.task_id not in hidden))
+    return replace(failure, running=await call.context.service.ledger.shown(failure.running))
 
 
 def _remarked(call: Call, output: _Output) -> _Output:

@@ -22,12 +22,14 @@ from runway_mcp.server.tools.consent import Person
 from runway_mcp.server.tools.definitions import RECORDS, TOOLS
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
+from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
 
 
-async def list_tools(ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
+async def list_tools(
+    _ctx: RequestContext, _params: PaginatedRequestParams | None, *, settings: Settings
+) -> ListToolsResult:
     """All tools that the settings offer, on one page."""
-    settings = context_of(ctx).settings
     return ListToolsResult(tools=[TOOLS[record.name] for record in RECORDS if record.offered(settings)])
 
 

@@ -9,7 +9,6 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.tools.consent import Person
-from runway_mcp.tasks.follow.waiting import wait_for
 
 # After so many seconds of failed reads of a task, the result says so.
 _SILENCE = 10.0
@@ -60,10 +59,15 @@ class Call:
 
 async def waited(call: Call, task: Task, deadline: float) -> Task:
     """The task at its end, or as last read at the deadline; remarks that upstream has failed for long."""
-    watcher = call.context.service.watcher
+    watcher, task_id = call.context.service.watcher, task.task_id
     if deadline > anyio.current_time():
-        task = await wait_for(watcher, task, deadline=deadline, tell=call.progress.task)
-    silence = watcher.silence(task.task_id)
-    if silence is not None and silence >= _SILENCE:
-        call.remark(_SILENT.format(silence=silence))
+        watcher.follow(task)
+        async for state in watcher.changes(task_id, deadline):
+            task = state
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                if not task.is_terminal:
+                    await call.progress.task(task)
+    followed = watcher.followed(task_id)
+    if followed is not None and followed.silence is not None and followed.silence >= _SILENCE:
+        call.remark(_SILENT.format(silence=followed.silence))
     return task

@@ -6,15 +6,16 @@ import anyio
 from pydantic import Field
 
 from runway_mcp.films.chains import Seams
-from runway_mcp.films.looking import Show, View
+from runway_mcp.films.viewing import Show, View
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
-from runway_mcp.server.contract.next_steps import LOOKS
+from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.picture_results import picture_result
-from runway_mcp.server.looks import clip_named, look, require_pictures, seams_for
+from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import fail_picture
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.viewing import clip_named, picture_for, require_pictures, seams_for
 
 _DESCRIPTION = (
     "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use it "
@@ -22,7 +23,7 @@ _DESCRIPTION = (
     "get_task or list_assets. Free, and changes nothing."
 )
 
-# The least time that a look gets, in seconds, however early the host ends calls.
+# The least time that a view gets, in seconds, however early the host ends calls.
 _LEAST_SECONDS = 10.0
 
 
@@ -32,10 +33,16 @@ class ViewFilm(Arguments):
     asset_id: Annotated[
         Reference, Field(alias="assetId", description="Video to see, named as in extend_video (list_assets has them).")
     ]
-    show: Annotated[Show, Field(description="One frame, or a strip of eight with the seams.")] = "last_frame"
+    show: Annotated[
+        Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")
+    ] = "last_frame"
     at_seconds: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="Show the frame at this second, from 0. Default: as show says."),
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="Seconds from the start, 0 or more: the frame at this second. Default: as show says.",
+        ),
     ] = None
 
 
@@ -49,7 +56,8 @@ async def view_film(call: Call, arguments: ViewFilm) -> Answer:
     clip = await clip_named(context, arguments.asset_id)
     seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
     view = View(arguments.show, second, seams.seconds)
-    picture = await look(context, clip, view, seconds=deadline - anyio.current_time())
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    picture = await picture_for(context, clip, view, seconds=seconds)
     return picture_result(clip, view, picture, seams, note=call.note)
 
 
@@ -72,7 +80,7 @@ VIEW_FILM = ToolRecord(
     description=_DESCRIPTION,
     arguments=ViewFilm,
     output=None,
-    behaviour=LOOKS,
+    behaviour=VIEWS,
     run=view_film,
     fail=fail_picture,
 )

@@ -27,7 +27,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from runway_mcp import __version__
-from runway_mcp.server.context import Lifespan
+from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
 
@@ -130,8 +130,7 @@ class _Endpoints:
             return
         in_session = session is not None or message.get("method") == "initialize"
         way = self._sessions if in_session else self._single
-        user = scope.get("user")
-        key = ("" if user is None else user.username, session, json.dumps(message.get("id")))
+        key = (caller_in(scope), session, json.dumps(message.get("id")))
         if session is None or "method" not in message or message.get("id") is None:
             await way.handle_request(scope, receive, send)
         elif key in self._in_flight:

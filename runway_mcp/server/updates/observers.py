@@ -17,7 +17,6 @@ from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
-from runway_mcp.tasks.follow.waiting import wait_for
 from runway_mcp.tasks.service import TaskService
 
 MOST_POLLED = 256
@@ -44,8 +43,7 @@ class _Observed:
     seen: float = -math.inf
 
     def note(self, task: Task) -> None:
-        if task is not self.task:
-            self.task, self.seen = task, anyio.current_time()
+        self.task, self.seen = task, anyio.current_time()
 
 
 @dataclass
@@ -121,9 +119,11 @@ class Observers:
     def latest(self, task_id: str) -> Task | None:
         """The last state of an observed task; None if it has to be read."""
         observed = self._observed.get(task_id)
-        if observed is None or anyio.current_time() - observed.seen > KEPT_SECONDS:
+        if observed is None or self._service is None:
             return None
-        return observed.task
+        followed = self._service.watcher.followed(task_id)
+        task, seen = (followed.task, followed.known_at) if followed else (observed.task, observed.seen)
+        return task if anyio.current_time() - seen <= KEPT_SECONDS else None
 
     def expire_after(self, task: Task, seconds: float, *, caller: str) -> None:
         """Observes the task for a caller's polling host, for `seconds` from now; a later call renews that."""
@@ -131,7 +131,6 @@ class Observers:
         stay = polled.pop(task_id, None)
         if stay is not None and not stay.cancel_called:
             stay.deadline = until
-            self._observed[task_id].note(task)
         else:
             stay = anyio.CancelScope(deadline=until)
             self.add_task(task_id, task)
@@ -162,14 +161,14 @@ class Observers:
             self.remove_task(task_id)
 
     async def _follow(self, service: TaskService, task_id: str, observed: _Observed) -> None:
-        async def note(task: Task) -> None:
-            observed.note(task)
-
         with observed.scope:
             try:
                 task = observed.task or self._unfinished(task_id) or await self._read(service, task_id)
                 if task is not None:
-                    observed.note(await wait_for(service.watcher, task, deadline=math.inf, tell=note))
+                    observed.note(task)
+                    service.watcher.follow(task)
+                async for state in service.watcher.changes(task_id, math.inf):
+                    observed.note(state)
             except Exception as error:  # noqa: BLE001  a crash here would end all background work
                 log_crash("the following of a task", error)
         observed.is_followed = False

@@ -1,49 +1,33 @@
 """Durations of tasks: how long each kind takes to run, learned from those that succeeded."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
 
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.schedule import Span
-from runway_mcp.tasks.intents import Intent
 
 # How many of the last durations of a kind are kept, and how many are needed for a span.
 _REMEMBERED, _FEWEST = 20, 5
 # Margins for a task that is faster or slower than all that are kept.
 _QUICKER, _SLOWER = 0.8, 1.2
 
-Sort = tuple[str | None, bool]
+Kind = tuple[str | None, bool]
 """A kind of tasks with similar durations: task type, and whether in explore mode."""
-
-
-def task_kind(task: Task) -> Sort:
-    """The kind of a task."""
-    return task.task_type, bool(task.options.explore_mode)
 
 
 class Durations:
     """The last durations of each kind of task, in seconds from submit to success."""
 
     def __init__(self) -> None:
-        self._took: dict[Sort, deque[float]] = {}
-        self._spans: dict[Sort, Span] = {}
+        self._took: defaultdict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._spans: dict[Kind, Span] = {}
 
-    def learn(self, sort: Sort, took: Iterable[float]) -> None:
-        """Adds durations in seconds, oldest first."""
-        remembered = self._took.setdefault(sort, deque(maxlen=_REMEMBERED))
-        remembered.extend(took)
-        if len(remembered) >= _FEWEST:
-            self._spans[sort] = Span(_QUICKER * min(remembered), _SLOWER * max(remembered))
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """Adds the duration of one more task, in seconds."""
+        took = self._took[kind]
+        took.append(seconds)
+        if len(took) >= _FEWEST:
+            self._spans[kind] = Span(_QUICKER * min(took), _SLOWER * max(took))
 
-    def span(self, task: Task) -> Span | None:
-        """The ages between which most tasks of this kind end; None if fewer than five have succeeded."""
-        return self._spans.get(task_kind(task))
-
-
-def durations_of(succeeded: Iterable[Intent]) -> dict[Sort, list[float]]:
-    """The seconds from submit to end of intents whose task has ended, in their order, by kind of task."""
-    took: dict[Sort, list[float]] = {}
-    for intent in succeeded:
-        seconds = (intent.ended or intent.created) - intent.created
-        took.setdefault((intent.task_type, intent.explore_mode), []).append(seconds)
-    return took
+    def span(self, task: Task) -> Span:
+        """The ages between which most tasks of its kind end; a wide guess if fewer than five have succeeded."""
+        return self._spans.get((task.task_type, bool(task.options.explore_mode)), Span())

@@ -8,308 +8,250 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from math import inf
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.follow.followed import Followed, merged, told
-from runway_mcp.tasks.follow.pages import TaskList
-from runway_mcp.tasks.follow.schedule import Need, Span, Watch, need, together
+from runway_mcp.tasks.follow.followed import Common, Entry, told
+from runway_mcp.tasks.follow.pages import ABSENT, UNANSWERED, TaskList
+from runway_mcp.tasks.follow.schedule import Forecast, Need, need, together
 
 _log = logging.getLogger(__name__)
 
-# Seconds for which a new task may be unknown to upstream, and after which an unknown one counts as deleted.
-_FRESH_SECONDS = 60.0
+# After so many seconds a task that upstream does not know counts as deleted.
 _GONE_SECONDS = 600.0
 # The pause after a failed read, in units of the poll interval: first and longest.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 2.0, 12.0
-# How many tasks that vanished from the list are read singly before the next page.
-_URGENT_AT_ONCE = 3
-# After how many rows of a page other tasks of the event loop may run.
-_ROWS_AT_ONCE = 5
+# For so many poll intervals a caller who reads a task counts as its observer.
+_OBSERVED = 6.0
+# After so many ends in a row without a callback, none is expected until one comes.
+_MISSED = 2
 
 
 class AccountReader:
-    """Reads one account's followed tasks while there are any.
+    """Reads one account's followed tasks while there are any, and alone changes them."""
 
-    `poll` is the shortest time between two reads, in seconds. `on_change` is awaited with each changed task before its
-    waiters are woken, `on_gone` with each that upstream has not known for ten minutes. `durations` gives the ages at
-    which such a task usually ends; `callbacks_come` says whether requested callbacks can be expected to report the end,
-    `has_global_observers` whether all tasks are observed at once.
-    """
-
-    def __init__(
-        self,
-        account: str | None,
-        client: RunwayClient,
-        task_list: TaskList,
-        *,
-        poll: float,
-        on_change: Callable[[Followed, Task], Awaitable[None]],
-        on_gone: Callable[[Task], Awaitable[None]],
-        durations: Callable[[Task], Span | None],
-        callbacks_come: Callable[[], bool],
-        has_global_observers: Callable[[], bool],
-    ) -> None:
-        self.followed: dict[str, Followed] = {}
-        self._account = account
-        self._client = client
-        self._task_list = task_list
-        self._poll = poll
-        self._on_change = on_change
-        self._on_gone = on_gone
-        self._durations = durations
-        self._callbacks_come = callbacks_come
-        self._has_global_observers = has_global_observers
-        self._phase = random.random()  # noqa: S311  keeps readers out of step
-        self._earliest = max(anyio.current_time() + self._phase * poll, task_list.last_read + poll)
+    def __init__(self, account: str | None, common: Common) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.failure: RunwayError | None = None
+        self._account, self._common, self._poll = account, common, common.poll
+        self._task_list = TaskList(common.poll)
+        self._last_read = self._earliest = -inf
         self._pause = 0.0
-        self._failure: RunwayError | None = None
-        self._alone = 0
+        self._runs = self._was_alone = False
         self._one_at_a_time = anyio.Lock()
         self._stirred = anyio.Event()
-        self._claimed: list[Followed] = []
+
+    def follow(self, task: Task, *, calls_back: bool, age: float) -> None:
+        """Adds a task, unless it is followed already; `calls_back` says that its submit requested callbacks."""
+        entry, now = self.entries.get(task.task_id), anyio.current_time()
+        if entry is None:
+            is_told = task.created_at is not None
+            forecast = Forecast(began=now - age, seen=now if is_told else now - age)
+            entry = self.entries[task.task_id] = Entry(task, forecast, is_told, known_at=now)
+            self._task_list.changed = now
+        entry.expects_call = entry.expects_call or calls_back
+        self.reconsider()
+        if not self._runs:
+            self._runs = True
+            self._common.background.start_soon(self._run)
 
     def reconsider(self) -> None:
         """Makes the reader schedule its next read anew, after a change of its tasks or their observers."""
         self._stirred.set()
 
-    def claim(self, entry: Followed) -> None:
+    async def observe(self, entry: Entry, changed: anyio.Event, deadline: float) -> None:
+        """Waits for a change as an observer of the task, at most until the deadline; reads are then more frequent."""
+        entry.observers += 1
+        self.reconsider()
+        try:
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                await changed.wait()
+        finally:
+            entry.observers -= 1
+
+    def claim(self, entry: Entry) -> None:
         """Checks a claimed end by a read: at once, or a poll interval after the last such check."""
-        if entry.claim is None:
-            now, last = anyio.current_time(), entry.looked_into
-            entry.claim = now if last is None else max(now, last + self._poll)
-            self._claimed.append(entry)
-            self.reconsider()
+        entry.expects_call = False
+        entry.claim = min(entry.claim, max(anyio.current_time(), entry.looked_into + self._poll))
+        self.reconsider()
 
-    async def run(self) -> None:
-        """Reads until no followed task is left."""
-        while self.followed:
-            self._stirred = anyio.Event()
-            left = self._next() - anyio.current_time()
-            if left <= 0:
-                async with self._one_at_a_time:
-                    # A caller may have read meanwhile, and so ended the last task.
-                    if self.followed and self._next() <= anyio.current_time():
-                        await self._turn()
-            else:
-                with anyio.move_on_after(left):
-                    await self._stirred.wait()
-
-    @property
-    def fails(self) -> bool:
-        """Whether the last read failed."""
-        return self._failure is not None
-
-    async def told_lately(self, entry: Followed, *, patience: float | None) -> Task:
+    async def told_lately(self, entry: Entry, *, patience: float | None) -> Task:
         """The task as upstream last reported it, after a read if the rate of the account allows one.
 
-        Any number of callers share one read, of a page if that covers several tasks. Raises `NotFound` for a task that
-        upstream does not know, else what the read raises; `patience` is the client's.
+        Any number of callers share one read, of a page if that covers several tasks; each counts as an observer for a
+        while. Raises `NotFound` for a task that upstream does not know, else what the read raises; `patience` is the
+        client's.
         """
+        entry.observed_until = anyio.current_time() + _OBSERVED * self._poll
+        self.reconsider()
         async with self._one_at_a_time:
-            if entry.task.is_terminal:
-                return entry.task
-            if anyio.current_time() >= self._allowed():
-                await self._ask_in_turn(entry, patience)
-            if not entry.is_told and self._may_look_into(entry):
-                entry.looked_into = anyio.current_time()
-                if await self._read_alone(entry, patience):
-                    self._rest(self._poll)
+            now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
+            if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
+                in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
+                await self._turn(None if in_turn else entry, patience)
+            if not entry.is_told and anyio.current_time() >= entry.looked_into + self._poll:
+                await self._turn(entry, patience)
             if entry.unknown:
                 raise NotFound("Runway does not know this task.")
             return entry.task
 
-    async def _ask_in_turn(self, entry: Followed, patience: float | None) -> None:
-        """Reads for a caller: the reader's next read if that is due or covers the task, else a single one."""
-        if len(self.followed) > 1 and (self._task_list.serves() or self._next() <= anyio.current_time()):
-            await self._turn()
-            if self._failure is not None:
-                raise self._failure
-            return
-        entry.looked_into = anyio.current_time()
-        try:
-            await self._read_alone(entry, patience)
-        finally:
-            self._task_list.last_read = anyio.current_time()
-            self._earliest = max(self._earliest, self._task_list.last_read + self._poll)
-        self._pause, self._failure = 0.0, None
-        self._rest(self._poll)
-
-    def _may_look_into(self, entry: Followed) -> bool:
-        """Whether the last read of the task out of turn is at least a poll interval ago."""
-        return entry.looked_into is None or anyio.current_time() >= entry.looked_into + self._poll
-
-    def _allowed(self) -> float:
-        """When a caller may next cause a read."""
-        return self._task_list.last_read + max(self._poll, (self._failure.retry_after or 0.0) if self._failure else 0.0)
-
-    def _rest(self, pause: float) -> None:
-        """Counts the pause from the answer, so that network delays bring no two reads closer together at upstream."""
-        self._task_list.last_read = anyio.current_time()
-        self._earliest = self._task_list.last_read + pause
+    async def _run(self) -> None:
+        """Reads until no followed task is left. Readers that begin together stay out of step."""
+        self._earliest = max(self._earliest, anyio.current_time() + random.random() * self._poll)  # noqa: S311  no secret
+        while self.entries:
+            self._stirred = anyio.Event()
+            try:
+                if (left := self._next() - anyio.current_time()) > 0:
+                    with anyio.move_on_after(left):
+                        await self._stirred.wait()
+                    continue
+                async with self._one_at_a_time:
+                    # A caller may have read meanwhile, and so ended the last task.
+                    if self.entries and self._next() <= anyio.current_time():
+                        await self._turn()
+            except RunwayError as error:
+                _log.info("an account's tasks could not be read: %s", error)
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("reading an account failed with a fault of this server; it goes on")
+                await anyio.sleep(_LONGEST_BACKOFF * self._poll)
+        self._runs = False
 
     def _next(self) -> float:
         """When the next read is due; before a read is allowed, needs are not computed."""
-        in_turn = self._earliest
-        if anyio.current_time() >= in_turn:
-            in_turn = together(
-                [self._need(entry) for entry in self.followed.values()], earliest=self._earliest, poll=self._poll
-            )
-        claims = [entry.claim or 0.0 for entry in self._claims()]
-        return min(in_turn, max(min(claims), self._earliest if self._pause else 0.0)) if claims else in_turn
+        at = self._earliest
+        if anyio.current_time() >= at:
+            at = together([self._need(entry) for entry in self.entries.values()], earliest=at, poll=self._poll)
+        claimed = min(entry.claim for entry in self.entries.values())
+        return min(at, max(claimed, self._earliest) if self._pause else claimed)
 
-    def _claims(self) -> list[Followed]:
-        self._claimed = [entry for entry in self._claimed if entry.claim is not None and self._follows(entry)]
-        return self._claimed
-
-    def _follows(self, entry: Followed) -> bool:
-        return self.followed.get(entry.task.task_id) is entry
-
-    def _need(self, entry: Followed) -> Need:
+    def _need(self, entry: Entry) -> Need:
         if entry.urgent:
-            return Need(entry.forecast.seen, 1.0)
-        net = entry.expects_call and self._callbacks_come()
-        attended = entry.is_attended or self._has_global_observers()
-        watch = Watch(attended=attended, net=net, nudged=entry.nudged)
-        return need(entry.forecast, watch, poll=self._poll, durations=self._durations(entry.task), phase=self._phase)
+            return Need(entry.forecast.seen)
+        net, durations = entry.expects_call and self._common.missed < _MISSED, self._common.durations.span(entry.task)
+        attended = entry.observers + self._common.observers > 0 or anyio.current_time() < entry.observed_until
+        return need(entry.forecast, poll=self._poll, attended=attended, net=net, durations=durations)
 
-    async def _turn(self) -> None:
-        """Makes one read, logs its failure, and sets the earliest time of the next one."""
+    async def _turn(self, entry: Entry | None = None, patience: float | None = 0) -> None:
+        """Makes one read, of the entry alone if one is given, and sets the earliest time of the next one.
+
+        Raises what the read raises. Pauses count from the answer, so that network delays bring no two reads closer
+        together at upstream.
+        """
+        pause = self._pause
         try:
-            await self._read()
-            self._pause, self._failure = 0.0, None
+            if entry is None:
+                await self._read()
+            else:
+                entry.looked_into = anyio.current_time()
+                await self._read_alone(entry, patience)
+            pause, self.failure = 0.0, None
         except RunwayError as error:
-            self._failure = error
-            pause = min(_LONGEST_BACKOFF * self._poll, max(2 * self._pause, _FIRST_BACKOFF * self._poll))
-            self._pause = max(pause, error.retry_after or 0.0)
-            _log.info("an account's tasks could not be read: %s", error)
-        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            self._pause = _LONGEST_BACKOFF * self._poll
-            _log.exception("reading an account failed with a fault of this server; it goes on")
+            pause = min(_LONGEST_BACKOFF * self._poll, max(2 * pause, _FIRST_BACKOFF * self._poll))
+            pause, self.failure = max(pause, error.retry_after or 0.0), error
+            raise
         finally:
-            self._rest(max(self._poll, self._pause * random.uniform(1.0, 1.25)))  # noqa: S311  jitter
+            self._pause, self._last_read = pause, anyio.current_time()
+            self._earliest = self._last_read + max(self._poll, pause * random.uniform(1.0, 1.25))  # noqa: S311  jitter
 
     async def _read(self) -> None:
-        now, entries = anyio.current_time(), list(self.followed.values())
-        claimed = [entry for entry in self._claims() if (entry.claim or 0.0) <= now]
+        """Reads what is due: claimed ends, then between two pages one task that the list does not serve."""
+        now, entries = anyio.current_time(), list(self.entries.values())
+        claimed = [entry for entry in entries if entry.claim <= now]
         serves = (len(entries) > 1 or entries[0].unknown) and self._task_list.serves()
-        if claimed and not (serves and self._task_list.worth_a_page(len(claimed))):
-            await self._look_into(claimed[0])
+        if claimed and not (serves and len(claimed) > 1):
+            await self._read_alone(claimed[0])
+            claimed = claimed[:1]
         elif not serves:
-            await self._read_alone(self._neediest(entries))
-        elif not claimed and (suspect := self._task_list.suspect(entries, self._durations)):
-            await self._check(suspect)
-        elif alone := self._better_alone(entries):
-            await self._read_alone(self._neediest(alone))
-            self._alone += 1
+            await self._read_alone(min(entries, key=self._need))
+        elif not claimed and not self._was_alone and (alone := self._better_alone(entries)):
+            self._was_alone = True
+            await self._read_alone(alone)
         else:
+            self._was_alone = False
             await self._read_page(entries)
-            self._alone = 0
-            for entry in claimed:
-                self._answer_claim(entry)
+        for entry in claimed:
+            # What has not ended is read again soon, since upstream's reads may lag behind its callbacks.
+            entry.looked_into, entry.claim, entry.urgent = anyio.current_time(), inf, True
 
-    def _better_alone(self, entries: list[Followed]) -> list[Followed]:
-        """The tasks to read singly between two pages: those that vanished from the list, or that it never shows."""
-        urgent = [entry for entry in entries if entry.urgent]
-        if urgent or self._alone:
-            return urgent if self._alone < _URGENT_AT_ONCE else []
-        now = anyio.current_time()
-        return [entry for entry in entries if entry.swept and self._need(entry).at <= now]
+    def _better_alone(self, entries: list[Entry]) -> Entry | None:
+        """The task to read singly before the next page: one that the list may hide, or that checks the list."""
+        hidden = [entry for entry in entries if entry.urgent or entry.absent >= ABSENT]
+        entry = min(hidden, key=self._need, default=None)
+        if entry is not None and self._need(entry).at <= anyio.current_time():
+            return entry
+        return self._task_list.suspect(entries)
 
-    def _neediest(self, entries: list[Followed]) -> Followed:
-        return min(entries, key=lambda entry: self._need(entry).at)
-
-    async def _look_into(self, entry: Followed) -> None:
-        entry.looked_into = anyio.current_time()
-        await self._read_alone(entry)
-        self._answer_claim(entry)
-
-    def _answer_claim(self, entry: Followed) -> None:
-        """Ends a claim that a read has checked; the next claim about the task is checked a poll interval later."""
-        entry.looked_into, entry.claim = anyio.current_time(), None
-        # Upstream's reads may lag behind its callback.
-        entry.urgent = self._follows(entry)
-
-    async def _check(self, entry: Followed) -> None:
-        listed = entry.task
-        await self._read_alone(entry)
-        self._task_list.doubt(listed, entry.task)
-
-    async def _read_alone(self, entry: Followed, patience: float | None = 0) -> bool:
-        """Reads one task singly; False if upstream does not know it, raises whatever else the read raises."""
+    async def _read_alone(self, entry: Entry, patience: float | None = 0) -> None:
+        """Reads one task singly; one that upstream has not known for ten minutes is given up."""
         try:
-            task = await self._client.task(entry.task.task_id, patience=patience)
+            task = await self._common.client.task(entry.task.task_id, patience=patience)
         except NotFound:
             now = anyio.current_time()
             entry.forecast, entry.urgent, entry.unknown = replace(entry.forecast, seen=now), False, True
-            if now - entry.known_at > _GONE_SECONDS and self._follows(entry):
+            if now - entry.known_at > _GONE_SECONDS and not entry.is_given_up:
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
-                del self.followed[entry.task.task_id]
-                entry.give_up()
-                await self._on_gone(entry.task)
-            return False
-        self._task_list.outdone(task)
-        await self._note(entry, task)
-        return True
-
-    async def _read_page(self, entries: list[Followed]) -> None:
-        page = await self._page()
-        if page is None or not self._task_list.believes({task.task_id: task for task in page}):
+                del self.entries[entry.task.task_id]
+                entry.is_given_up = True
+                entry.changed.set()
+                await self._pass_on(self._common.on_gone, entry.task)
             return
-        rows = {task.task_id: row for row, task in enumerate(page)}
-        found = {each: rows[each] for each in self.followed if each in rows}
-        self._task_list.showed(page, found, entries)
-        for turn, (task_id, row) in enumerate(found.items(), start=1):
-            await self._take(self.followed[task_id], page[row])
-            if turn % _ROWS_AT_ONCE == 0:
+        await self._note(entry, task)
+
+    async def _read_page(self, entries: list[Entry]) -> None:
+        """Reads a page of the task list and takes its rows, unless upstream refuses it or it cannot be trusted.
+
+        Rows may omit fields; one that may hide the end marks the task for a single read.
+        """
+        tasks, client = self._task_list, self._common.client
+        try:
+            page = await client.tasks(email=self._account, offset=tasks.offset, limit=tasks.limit, patience=0)
+        except RunwayError as error:
+            unreadable = isinstance(error, UnexpectedResponse) and error.unreadable
+            if isinstance(error, InvalidRequest | NotFound | UnexpectedResponse) and not unreadable:
+                tasks.distrust(error)
+                return
+            tasks.distrust(error, intervals=UNANSWERED)
+            raise
+        for row in page if tasks.showed(page, entries) else ():
+            entry = self.entries.get(row.task_id)
+            if entry is not None and _may_hide_its_end(row):
+                entry.urgent = True
+            elif entry is not None:
+                kept = entry.task.model_fields_set - row.model_fields_set
+                await self._note(entry, row.model_copy(update={name: getattr(entry.task, name) for name in kept}))
                 await checkpoint()
 
-    async def _take(self, entry: Followed, row: Task) -> None:
-        """Takes a row of the task list; an incomplete one marks the task for a single read."""
-        if row.status == "UNKNOWN":
-            entry.listed, entry.swept = False, True
-        elif _hides_its_end(row) and not self._is_lost(entry):
-            entry.urgent = True
-        else:
-            await self._note(entry, merged(entry.task, row))
-
-    def _is_lost(self, entry: Followed) -> bool:
-        """Whether single reads have not found the task for so long that the list has to do."""
-        return entry.unknown and anyio.current_time() - entry.known_at > _FRESH_SECONDS
-
-    async def _note(self, entry: Followed, task: Task) -> None:
-        now = anyio.current_time()
-        entry.is_told, entry.urgent, entry.nudged, entry.unknown, entry.known_at = True, False, False, False, now
+    async def _note(self, entry: Entry, task: Task) -> None:
+        """Takes what upstream reports of a task, and wakes its observers if that is a change."""
+        now, is_change = anyio.current_time(), told(task) != told(entry.task)
+        entry.is_told, entry.urgent, entry.unknown, entry.known_at = True, False, False, now
         entry.forecast = entry.forecast.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
-        if told(task) != told(entry.task):
-            entry.turned = now
-            await self._on_change(entry, task)
+        if is_change:
+            self._task_list.changed = now
+            await self._pass_on(self._common.on_change, task)
         if task.is_terminal:
-            self.followed.pop(task.task_id, None)
-        entry.take(task)
+            self._common.missed += entry.expects_call
+            self.entries.pop(task.task_id, None)
+        if task.status == "SUCCEEDED":
+            self._common.durations.learn((task.task_type, bool(task.options.explore_mode)), now - entry.forecast.began)
+        entry.task = task
+        if is_change:
+            entry.changed.set()
+            entry.changed = anyio.Event()
 
-    async def _page(self) -> tuple[Task, ...] | None:
-        """The current window of the task list; None if upstream refuses it."""
-        window = self._task_list.window
+    async def _pass_on(self, listener: Callable[[Task], Awaitable[None]], task: Task) -> None:
         try:
-            return await self._client.tasks(email=self._account, offset=window.offset, limit=window.limit, patience=0)
-        except (InvalidRequest, NotFound, UnexpectedResponse) as error:
-            if not (isinstance(error, UnexpectedResponse) and error.unreadable):
-                self._task_list.distrust(str(error))
-                return None
-            self._task_list.unanswered()
-            raise
-        except RunwayError:
-            self._task_list.unanswered()
-            raise
+            await listener(task)
+        except Exception:  # noqa: BLE001  observers must get the change all the same
+            _log.exception("a change of a task could not be passed on")
 
 
-def _hides_its_end(row: Task) -> bool:
-    """Whether a row shows an end, but not its film or its error."""
+def _may_hide_its_end(row: Task) -> bool:
+    """Whether a row shows no status, or an end, but not its film or its error."""
     if row.status == "SUCCEEDED":
         return not row.artifacts or any(film.url is None for film in row.artifacts)
-    return row.status == "FAILED" and row.error is None
+    return row.status == "UNKNOWN" or (row.status == "FAILED" and row.error is None)

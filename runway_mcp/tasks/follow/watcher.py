@@ -4,9 +4,9 @@ Readers run in the lifespan's task group and outlive the call that started them.
 bring a read forward, and while callbacks arrive, reads are fewer; their bodies are never taken as fact.
 """
 
-import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import anyio
@@ -15,25 +15,25 @@ from anyio.abc import TaskGroup
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.follow.durations import Durations, task_kind
-from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.follow.pages import TaskList
+from runway_mcp.tasks.follow.durations import Durations
+from runway_mcp.tasks.follow.followed import Common, Entry, Followed
 from runway_mcp.tasks.follow.reader import AccountReader
 
-_log = logging.getLogger(__name__)
+_DAY = 86_400.0
 
-# After so many ends in a row without a callback, none is expected until one comes.
-_MISSED = 2
-# A caller who reads a task counts as its waiter for so many poll intervals.
-_OBSERVED_INTERVALS = 6.0
-# The greatest age that a task's date can give, in seconds.
-_OLDEST = 86_400.0
+
+@dataclass(eq=False)
+class _Coalescer:
+    """Coalesces concurrent reads of one task: an answer is shared with every caller who asked before it came."""
+
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    latest: tuple[float, Task] | None = None
 
 
 class Watcher:
     """Reads followed tasks until they end, never more often than every `poll_seconds` per account.
 
-    `on_change` is awaited with each changed task before its waiters are woken, `on_gone` with each that upstream has
+    `on_change` is awaited with each changed task before its observers get it, `on_gone` with each that upstream has
     not known for ten minutes and that is no longer read. `durations` holds what earlier tasks took; the watcher adds to
     it. `now` gives Unix seconds.
     """
@@ -45,153 +45,84 @@ class Watcher:
         *,
         poll_seconds: float,
         on_change: Callable[[Task], Awaitable[None]],
-        on_gone: Callable[[Task], Awaitable[None]] | None = None,
+        on_gone: Callable[[Task], Awaitable[None]],
         durations: Durations | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._client = client
-        self._background = readers
-        self._poll = poll_seconds
-        self._on_change = on_change
-        self._on_gone = on_gone
-        self._durations = durations or Durations()
+        self._common = Common(client, readers, poll_seconds, durations or Durations(), on_change, on_gone)
         self._now = now
         self._readers: dict[str | None, AccountReader] = {}
-        self._task_lists: dict[str | None, TaskList] = {}
-        self._missed = 0
-        self._global_observers = 0
         self._coalescers: WeakValueDictionary[str, _Coalescer] = WeakValueDictionary()
 
-    def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> Followed:
-        """Reads a task until it is terminal; following it twice costs nothing and returns the same object.
+    def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> None:
+        """Reads a task until it is terminal; following it twice costs nothing.
 
         `calls_back` says that its submit requested callbacks; `oldest` is its greatest possible age in seconds. A task
         without a date counts as coming from the ledger, not from upstream.
         """
         if task.is_terminal:
-            return Followed(task)
-        reader = self._readers.get(task.account) or self._begin(task.account)
-        entry = reader.followed.get(task.task_id)
-        if entry is None:
-            age, is_told = self._age(task, oldest), task.created_at is not None
-            entry = reader.followed[task.task_id] = Followed(task, age=age, is_told=is_told, on_wait=reader.reconsider)
-            reader.reconsider()
-        if calls_back and not entry.expects_call:
-            entry.expects_call = True
-            reader.reconsider()
-        return entry
+            return
+        age = oldest or 0.0
+        if task.created is not None:
+            # Upstream's clock may differ from ours.
+            age = min(max(0.0, self._now() - task.created.timestamp()), _DAY if oldest is None else oldest)
+        reader = self._readers.setdefault(task.account, AccountReader(task.account, self._common))
+        reader.follow(task, calls_back=calls_back, age=age)
+
+    def followed(self, task_id: str) -> Followed | None:
+        """The followed task of that id as it stands; None if it is not followed."""
+        reader, entry = self._find(task_id)
+        if reader is None or entry is None:
+            return None
+        silence = None if reader.failure is None else anyio.current_time() - entry.known_at
+        return Followed(entry.task, entry.forecast.began, entry.known_at, entry.is_told, silence)
+
+    async def changes(self, task_id: str, deadline: float) -> AsyncGenerator[Task]:
+        """Yields a followed task as it stands, and then at each change, its end included.
+
+        Ends after the task's end, once upstream has not known it for ten minutes, or at the deadline (event loop's
+        time). A change during the caller's turn is yielded next, whatever the time. Whoever waits for the next one
+        counts as an observer. Yields nothing for a task that is not followed.
+        """
+        reader, entry = self._find(task_id)
+        while reader is not None and entry is not None and not entry.is_given_up:
+            task, changed = entry.task, entry.changed
+            yield task
+            if task.is_terminal:
+                return
+            await reader.observe(entry, changed, deadline)
+            if not changed.is_set():
+                return
 
     def observe_all(self, *, begin: bool) -> None:
         """Begins, or ends, a global observer, for which all tasks are read as if waited for; end each begin once."""
-        self._global_observers += 1 if begin else -1
+        self._common.observers += 1 if begin else -1
         for reader in self._readers.values():
             reader.reconsider()
-
-    def followed(self, task_id: str) -> Followed | None:
-        """The followed task of that id; None if it is not followed."""
-        reader = self._readers.get(account_of(task_id))
-        return reader.followed.get(task_id) if reader else None
 
     async def read(self, task_id: str, *, patience: float | None = None) -> Task:
         """A task as upstream reports it; a followed one as last reported, while its account may not be read.
 
-        Concurrent callers share one read; a caller who polls counts as a waiter. Raises what the read raises;
+        Concurrent callers share one read; a caller who polls counts as an observer. Raises what the read raises;
         `patience` is the client's.
         """
-        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
-        if reader is None or entry is None:
-            return await self._coalescers.setdefault(task_id, _Coalescer()).read(self._client, task_id, patience)
-        entry.observe_for(_OBSERVED_INTERVALS * self._poll)
-        return await reader.told_lately(entry, patience=patience)
+        reader, entry = self._find(task_id)
+        if reader is not None and entry is not None:
+            return await reader.told_lately(entry, patience=patience)
+        asked, shared = anyio.current_time(), self._coalescers.setdefault(task_id, _Coalescer())
+        async with shared.turn:
+            if shared.latest is None or shared.latest[0] < asked:
+                task = await self._common.client.task(task_id, patience=patience)
+                shared.latest = anyio.current_time(), task
+            return shared.latest[1]
 
-    def silence(self, task_id: str) -> float | None:
-        """Seconds since upstream last knew a followed task; None unless its reader fails."""
-        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
-        if reader is None or entry is None or not reader.fails:
-            return None
-        return anyio.current_time() - entry.known_at
-
-    def note_callback(self, task_id: str, *, ended: bool) -> None:
-        """Handles a callback about a task; a claimed end causes a read at once, at most one per poll interval.
-
-        Any other callback may bring the next read forward if the task has a waiter. A task that is not followed is
-        ignored.
-        """
-        if ended:
-            self._missed = 0
-        reader, entry = self._readers.get(account_of(task_id)), self.followed(task_id)
-        if reader is None or entry is None:
-            return
-        if ended:
-            entry.claimed = True
+    def note_callback(self, task_id: str) -> None:
+        """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""
+        self._common.missed = 0
+        reader, entry = self._find(task_id)
+        if reader is not None and entry is not None:
             reader.claim(entry)
-        elif not entry.nudged:
-            entry.nudged = True
-            reader.reconsider()
 
-    def _begin(self, account: str | None) -> AccountReader:
-        task_list = self._task_lists.setdefault(account, TaskList(self._poll))
-        reader = self._readers[account] = AccountReader(
-            account,
-            self._client,
-            task_list,
-            poll=self._poll,
-            on_change=self._changed,
-            on_gone=self._gone,
-            durations=self._durations.span,
-            callbacks_come=lambda: self._missed < _MISSED,
-            has_global_observers=lambda: self._global_observers > 0,
-        )
-        self._background.start_soon(self._run, account, reader)
-        return reader
-
-    async def _run(self, account: str | None, reader: AccountReader) -> None:
-        try:
-            await reader.run()
-        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception(
-                "the reader of an account ended with a fault of this server; its tasks are followed again on demand"
-            )
-        finally:
-            del self._readers[account]
-
-    def _age(self, task: Task, oldest: float | None) -> float:
-        """The age of a task by its own date, limited, since upstream's clock may differ."""
-        if task.created is None:
-            return oldest or 0.0
-        age = self._now() - task.created.timestamp()
-        return min(max(0.0, age), _OLDEST if oldest is None else oldest)
-
-    async def _changed(self, entry: Followed, task: Task) -> None:
-        if task.is_terminal:
-            if entry.expects_call and not entry.claimed:
-                self._missed += 1
-            if task.status == "SUCCEEDED":
-                self._durations.learn(task_kind(task), (anyio.current_time() - entry.forecast.began,))
-        try:
-            await self._on_change(task)
-        except Exception:  # noqa: BLE001  waiters must get the change all the same
-            _log.exception("a change of a task could not be passed on")
-
-    async def _gone(self, task: Task) -> None:
-        try:
-            if self._on_gone is not None:
-                await self._on_gone(task)
-        except Exception:  # noqa: BLE001  a crash here would end the reader of the account
-            _log.exception("a task that is gone could not be passed on")
-
-
-class _Coalescer:
-    """Coalesces concurrent reads of one task: an answer is shared with every caller who asked before it came."""
-
-    def __init__(self) -> None:
-        self._turn = anyio.Lock()
-        self._latest: tuple[float, Task] | None = None
-
-    async def read(self, client: RunwayClient, task_id: str, patience: float | None) -> Task:
-        asked = anyio.current_time()
-        async with self._turn:
-            if self._latest is None or self._latest[0] < asked:
-                task = await client.task(task_id, patience=patience)
-                self._latest = anyio.current_time(), task
-            return self._latest[1]
+    def _find(self, task_id: str) -> tuple[AccountReader | None, Entry | None]:
+        reader = self._readers.get(account_of(task_id))
+        return reader, reader.entries.get(task_id) if reader else None

@@ -6,7 +6,7 @@ After a 429 it posts again, but only if a look at upstream's tasks found none. T
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -218,11 +218,14 @@ class Submissions:
         """
         await say(Waiting("trace"))
         ledger = self._dependencies.ledger
-        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE):
-            return await ledger.find("id", intent.id)
+        holds = await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
+        # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
+        standing = await ledger.find("id", intent.id)
+        if standing is None or not holds:
+            return standing
         seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-        while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
-            adopted = await self._reconciler.adopt(intent, seen.task)
+        while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
+            adopted = await self._reconciler.adopt(standing, seen.task)
             if adopted is not None:
                 return adopted
         if seen.complete:
@@ -234,7 +237,8 @@ class Submissions:
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
-        running = await self._shown(busy.running or await self._running(intent), intent.caller)
+        visible = CallerLedger(self._dependencies.ledger, intent.caller)
+        running = await visible.shown(busy.running or await self._running(intent))
         if pause > left:
             standing = await self._dependencies.ledger.find("id", intent.id)
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
@@ -251,12 +255,6 @@ class Submissions:
             listed = await self._dependencies.client.scheduler(patience=0)
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
-
-    async def _shown(self, running: Collection[RunningTask], caller: str) -> tuple[RunningTask, ...]:
-        """Those of some running tasks that exist for a caller."""
-        tasks = [Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in running]
-        hidden = await CallerLedger(self._dependencies.ledger, caller).hidden(tasks)
-        return tuple(each for each in running if each.task_id not in hidden)
 
     async def _join(self, intent: Intent, deadline: float, say: Say, patience: float | None = None) -> Intent:
         """Waits until an intent has an outcome or was withdrawn, and returns it; raises `Failure` at the deadline.

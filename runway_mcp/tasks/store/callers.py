@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from runway_mcp.runway.ids import task_beside
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.policy import Quote, Spend
 from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
@@ -72,6 +72,11 @@ class CallerLedger:
         except LedgerError as error:
             _log.warning("%s", error)
             return frozenset(task.task_id for task in tasks) if self.caller else frozenset()
+
+    async def shown(self, running: Collection[RunningTask]) -> tuple[RunningTask, ...]:
+        """Those of some running tasks that are not `hidden`."""
+        hidden = await self.hidden([Task(task_id=each.task_id, reply_ref=each.reply_ref) for each in running])
+        return tuple(each for each in running if each.task_id not in hidden)
 
     async def spends(self) -> list[Spend]:
         """What counts under the caller's daily cap now, oldest first."""

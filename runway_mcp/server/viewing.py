@@ -1,4 +1,4 @@
-"""Looks at films on behalf of a request: the clip that is named, its picture, its file, each in a bounded time."""
+"""Views of films on behalf of a request: the clip that is named, its picture, its file, each in a bounded time."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from runway_mcp.films.chains import Clip, Seams, seams_of
-from runway_mcp.films.looking import LARGEST_FILM, View, film_bytes, picture_of, preview_bytes
+from runway_mcp.films.viewing import LARGEST_FILM, View, film_bytes, picture_of, preview_bytes
 from runway_mcp.media.errors import LinkError, MediaMissing, NoFilm, RefusedLink, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.runway.errors import NotFound, RunwayError
@@ -20,7 +20,10 @@ from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_named, tas
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.naming import is_id, nearest_clips
 
-_SEAMS_PATIENCE = 2.0
+CLIP_SECONDS = 12.0
+"""How long the reads of a clip and of its task may take, in seconds."""
+
+_SEAMS_SECONDS, _SEAMS_PATIENCE = 8.0, 2.0
 _IN_TIME = "The film could not be fetched and decoded in time."
 _NO_LINK = "Runway gives no link to this {what} at the moment."
 
@@ -36,14 +39,17 @@ def require_pictures(context: ServerContext) -> None:
 async def clip_named(context: ServerContext, reference: str) -> Clip:
     """The clip that a reference names, a task by its film; one that was named by the same id lately is not read again.
 
-    Raises `Failure` and `RunwayError`, also for what is no video.
+    Raises `Failure`, also for what is no video and after `CLIP_SECONDS`, and `RunwayError`.
     """
     key = context.caller, reference
     known = context.films.clips.get(key)
     if known is None:
-        known, whole = await _clip_read(context, reference)
-        if whole and is_id(reference):
-            context.films.clips.note(key, known)
+        with anyio.move_on_after(CLIP_SECONDS):
+            known, whole = await _clip_read(context, reference)
+            if whole and is_id(reference):
+                context.films.clips.note(key, known)
+    if known is None:
+        raise Failure("unavailable", "Runway did not tell of the clip in time.")
     kind = known.asset.media_type
     if kind not in (None, "video"):
         name = in_quotes(known.asset.name) if known.asset.name else "This asset"
@@ -98,13 +104,14 @@ async def seams_for(context: ServerContext, clip: Clip) -> Seams:
     key = context.caller, clip.asset.asset_id
     known = context.films.seams.get(key)
     if known is None:
-        known = await seams_of(context.service.client, clip, patience=_SEAMS_PATIENCE)
-        if known.whole:
-            context.films.seams.note(key, known)
-    return known
+        with anyio.move_on_after(_SEAMS_SECONDS):
+            known = await seams_of(context.service.client, clip, patience=_SEAMS_PATIENCE)
+            if known.whole:
+                context.films.seams.note(key, known)
+    return known or Seams(whole=False)
 
 
-async def look(context: ServerContext, clip: Clip, view: View, *, seconds: float) -> Picture:
+async def picture_for(context: ServerContext, clip: Clip, view: View, *, seconds: float) -> Picture:
     """The picture of a clip; raises `Failure`, also after `seconds`, and `RunwayError`."""
     asset = clip.asset
     async with _told(seconds):
@@ -120,7 +127,7 @@ async def look(context: ServerContext, clip: Clip, view: View, *, seconds: float
 
 
 async def bytes_of(context: ServerContext, asset: Asset, *, seconds: float) -> bytes:
-    """The file of an asset, of at most `LARGEST_FILM` bytes; raises as `look`."""
+    """The file of an asset, of at most `LARGEST_FILM` bytes; raises as `picture_for`."""
     if (asset.size_bytes or 0) > LARGEST_FILM:
         raise _too_large(asset)
     async with _told(seconds):
@@ -133,7 +140,7 @@ async def bytes_of(context: ServerContext, asset: Asset, *, seconds: float) -> b
 
 
 async def preview_of(context: ServerContext, asset: Asset, *, seconds: float) -> bytes:
-    """The last of an asset's preview pictures; raises as `look`."""
+    """The last of an asset's preview pictures; raises as `picture_for`."""
     fresh = _fresh(context, asset, lambda read: read.preview_urls[-1] if read.preview_urls else None, "asset's preview")
     async with _told(seconds):
         link = asset.preview_urls[-1] if asset.preview_urls else await fresh()

@@ -1,4 +1,4 @@
-"""Looking at films: the picture that was asked for, from the pictures that are kept or from the film by its link.
+"""Views of films: the picture that was asked for, from the pictures that are kept or from the film by its link.
 
 Also the files themselves, in bounded size: a preview picture, and the film as bytes.
 """
@@ -52,6 +52,8 @@ async def picture_of(
 ) -> Picture:
     """The picture of an asset: one that is kept costs no request, all others come from the film and are kept then.
 
+    A caller that is cancelled leaves it being made, so that the next one finds it.
+
     `size` is the film's in bytes, as far as upstream tells it. `link` is the signed link that was read last, None if
     there is none; `fresh_link` gives another one where it has died. Raises `MediaMissing`, `LinkError`,
     `UnreadableFilm`, and what `fresh_link` raises.
@@ -60,10 +62,14 @@ async def picture_of(
     key = picture_key(asset_id, view.what, "" if size is None else str(size))
     if (picture := await cached(films.pictures, key)) is not None:
         return picture
-    film = await open_film(films.links, link or await fresh_link(), fresh_link=fresh_link)
-    picture = await _made(films, film, view)
-    await keep(films.pictures, key, picture)
-    return picture
+
+    async def make() -> Picture:
+        film = await open_film(films.links, link or await fresh_link(), fresh_link=fresh_link)
+        made = await _made(films, film, view)
+        await keep(films.pictures, key, made)
+        return made
+
+    return await films.making.of(key, make)
 
 
 async def _made(films: Films, film: FilmReader, view: View) -> Picture:
