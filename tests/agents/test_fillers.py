@@ -17,7 +17,7 @@ pytestmark = pytest.mark.virtual_time
 STRUCTURED = [name for name, tool in TOOLS.items() if tool.output_schema]
 """The tools with structured content; the others' own tests fill in their arguments."""
 
-NO_SPEND = {"extend_video": {"dry_run": True}, "get_task": {}, "list_assets": {}}
+NO_SPEND = {"extend_video": {"dry_run": True}, "get_task": {}, "list_assets": {}, "save_film": {}}
 
 
 def filled(tool: str, filler: object) -> dict[str, Any]:
@@ -50,6 +50,7 @@ async def test_fillers_for_all_optional_arguments_at_once_count_as_absent(
             "extend_video": {"assetId": world.asset_id(client.clip)},
             "get_task": {"taskId": world.task_id(client.clip.task)},
             "list_assets": {},
+            "save_film": {"assetId": world.asset_id(client.clip)},
         }[tool]
         plain = await client.data(tool, **named, **NO_SPEND[tool])
         told = await client.data(tool, **{**named, **NO_SPEND[tool], **filled(tool, filler)})

@@ -78,6 +78,16 @@ async def test_another_name_adds_a_copy_and_the_same_one_none(tmp_path: Path, mo
         assert {(kept.folder / name).read_bytes() for name in kept.names} == {content(client, client.clip)}
 
 
+@pytest.mark.parametrize("filler", [None, "", "  "])
+async def test_a_name_that_a_host_only_filled_in_counts_as_none(tmp_path: Path, mode: str, filler: str | None) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        first = await save(client, client.clip)
+        filled = await save(client, client.clip, name=filler)
+
+        assert filled["saved"] == first["saved"]
+        assert len(kept.names) == 1
+
+
 async def test_two_films_of_one_given_name_lie_side_by_side(tmp_path: Path, mode: str) -> None:
     world = film_world(clips=2)
     one, other = world.assets[:2]

@@ -171,7 +171,8 @@ async def test_an_unknown_tool_is_a_protocol_error_that_lists_the_tools(tmp_path
             await client.mcp.call_tool("render_video", {})
 
         assert caught.value.code == INVALID_PARAMS
-        assert caught.value.message == 'Unknown tool "render_video". The tools are extend_video, get_task, list_assets.'
+        offered = "extend_video, get_task, list_assets, view_film"
+        assert caught.value.message == f'Unknown tool "render_video". The tools are {offered}.'
 
 
 class Breaking(httpx.AsyncBaseTransport):

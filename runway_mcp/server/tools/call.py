@@ -39,8 +39,8 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     If the host asked for progress, it is notified at least every ten seconds.
     """
     arrived = anyio.current_time()
-    record = _record(params.name)
     context = context_of(ctx)
+    record = _record(params.name, context.settings)
     arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
     call = Call(
         context,
@@ -64,12 +64,13 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     return result
 
 
-def _record(name: str) -> ToolRecord[Any]:
-    """The tool of this name; raises `MCPError`, which lists the names."""
+def _record(name: str, settings: Settings) -> ToolRecord[Any]:
+    """The tool of this name; raises `MCPError`, which lists the names that are offered."""
     for record in RECORDS:
         if record.name == name:
             return record
-    raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(name)}. The tools are {', '.join(TOOLS)}.")
+    offered = [record.name for record in RECORDS if record.offered(settings)]
+    raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(name)}. The tools are {', '.join(offered)}.")
 
 
 async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:

@@ -29,8 +29,8 @@ from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
     "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
-    "clip of list_assets, a copy under another name, or a film whose file was moved; films of extend_video are saved "
-    "anyway. Free, and replaces no file; the same call gives the same file, and goes on where time ran out."
+    "clip of list_assets, a second copy, or a file that was moved; films of extend_video are saved anyway. Free, and "
+    "replaces no file; the same call gives the same file, or goes on with it."
 )
 
 _NOTHING_IS_KEPT = (
@@ -47,12 +47,12 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="Film to save: an assetId of list_assets, or a finished task's taskId.",
+            description="An assetId of list_assets, or a finished task's taskId.",
         ),
     ]
     name: Annotated[
         str | None,
-        Field(max_length=200, description="File name you choose. Default: one made of its prompt."),
+        Field(max_length=200, description="File name you choose. Default: made of its prompt."),
     ] = None
 
 
@@ -132,7 +132,7 @@ def _is_offered(settings: Settings) -> bool:
 
 SAVE_FILM = ToolRecord(
     name="save_film",
-    title="Save a Runway film to disk",
+    title="Save a Runway film",
     description=_DESCRIPTION,
     arguments=SaveFilm,
     output=SaveOutput,
