@@ -25,7 +25,9 @@ SECRET = "user:1234-hunter2"
 
 def environment(data: Path, **ours: str) -> dict[str, str]:
     """The environment of a process: this one's without our variables, a data folder of its own, and then `ours`."""
-    return processes.environment(**{"RUNWAY_MCP_DATA_DIR": str(data), "RUNWAY_MCP_SAVE_DIR": str(data / "films")} | ours)
+    return processes.environment(
+        **{"RUNWAY_MCP_DATA_DIR": str(data), "RUNWAY_MCP_SAVE_DIR": str(data / "films")} | ours
+    )
 
 
 def get(url: str, **headers: str) -> tuple[int, Any]:
