@@ -80,7 +80,7 @@ The story: {story}
 of mine as query; if two fit, ask me. It tells text_prompt, length, extensions_left and cost_to_longest. A clip that \
 was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
-the picture and the clip's own text_prompt. They stand word for word in every beat.
+the picture and the clip's own text_prompt. They stand word for word in every beat, but where the story changes them.
 3. Plan four beats. Beat 1 is what the clip shows, in one sentence. Beats 2 to 4 each get one text_prompt by the rules \
 below: a turn of the story that begins where the beat before ends, followed by both phrases. The last one ends on a \
 picture that can hold.

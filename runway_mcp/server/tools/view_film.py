@@ -18,9 +18,10 @@ from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.viewing import clip_named, picture_for, require_pictures, seams_for
 
 _DESCRIPTION = (
-    "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use it "
-    "before you write a text_prompt for extend_video, which goes on from the last frame, and to check a film of "
-    "get_task or list_assets. Free, and changes nothing."
+    "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use "
+    "it before you write a text_prompt for extend_video, which goes on from the last frame (the default), or with show "
+    "strip to check all of a film of get_task or list_assets; not for links (get_task). Free, and changes nothing: a "
+    "second past the end gives the last frame, and a failure is told in text."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
