@@ -29,8 +29,8 @@ from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
     "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
-    "clip of list_assets, a second copy, or a file that was moved; films of extend_video are saved anyway. Free, and "
-    "replaces no file; the same call gives the same file, or goes on with it."
+    "clip of list_assets, a copy under another name, or a file that was moved; films of extend_video are saved anyway. "
+    "Free, and replaces no file; the same call gives the same file, or resumes a broken download."
 )
 
 _NOTHING_IS_KEPT = (

@@ -18,10 +18,10 @@ from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.viewing import clip_named, picture_for, require_pictures, seams_for
 
 _DESCRIPTION = (
-    "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use "
-    "it before you write a text_prompt for extend_video, which goes on from the last frame (the default), or with show "
-    "strip to check all of a film of get_task or list_assets; not for links (get_task). Free, and changes nothing: a "
-    "second past the end gives the last frame, and a failure is told in text."
+    "Shows one frame of a Runway video, or a strip of eight across it, and returns it as a picture with its seconds. "
+    "Use it before you write a text_prompt for extend_video, which goes on from the last frame (the default), or with "
+    "show strip to check a whole film of list_assets; for a link to it use get_task. Free, and changes nothing: a "
+    "second past the end gives the last frame, and a failure is an error in text."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
