@@ -87,9 +87,9 @@ def records_of(data_dir: Path, asset_id: str, caller: str) -> list[Record]:
 def begun_records(data_dir: Path) -> list[Record]:
     """Every record of a film that was begun and is not kept, of all callers, oldest first."""
     folders: list[Path] = []
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         folders = sorted((data_dir / FOLDER).iterdir())
-    found = [each for folder in folders if folder.is_dir() for each in _read_all(folder)]
+    found = [each for folder in folders for each in _read_all(folder)]
     return [record for _, record in sorted(found, key=lambda each: each[0]) if record.state == "begun"]
 
 
@@ -105,9 +105,12 @@ def _file_of(data_dir: Path, record: Record) -> Path:
 
 
 def _read_all(folder: Path) -> Iterator[tuple[float, Record]]:
-    """The records in a folder, each with the time of its last change; what cannot be read is passed over."""
+    """The records in a folder, each with the time of its last change; what cannot be read is passed over.
+
+    So a folder that refuses costs what it remembers, and never the call that paid.
+    """
     files: list[Path] = []
-    with suppress(FileNotFoundError, NotADirectoryError):
+    with suppress(OSError):
         files = [file for file in folder.iterdir() if file.suffix == _SUFFIX]
     for file in files:
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -35,6 +35,17 @@ def test_a_record_is_read_as_it_was_written_by_id_and_by_uuid(tmp_path: Path) ->
     assert kept.is_there
 
 
+@pytest.mark.parametrize("refusing", ["a loop of links", "a file"])
+def test_a_folder_that_refuses_remembers_nothing_and_fails_nobody(tmp_path: Path, refusing: str) -> None:
+    if refusing == "a file":
+        (tmp_path / FOLDER).write_bytes(b"")
+    else:
+        (tmp_path / FOLDER).symlink_to(tmp_path / FOLDER)
+
+    assert records_of(tmp_path, FILM, "") == []
+    assert begun_records(tmp_path) == []
+
+
 def test_a_record_replaces_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     write_record(tmp_path, Record(FILM, "", "a.mp4", "begun"))
     assert [each.name for each in begun_records(tmp_path)] == ["a.mp4"]

@@ -35,6 +35,11 @@ def test_a_film_s_name_tells_what_it_is_and_is_safe(label: str, more: dict[str, 
     assert is_safe(told)
 
 
+@pytest.mark.parametrize("seconds", [1e300, float("inf"), float("nan"), -5.0])
+def test_a_length_that_no_film_has_is_not_in_its_name(seconds: float) -> None:
+    assert film_name("dunes", FILM, seconds=seconds) == film_name("dunes", FILM)
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [

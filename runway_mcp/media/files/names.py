@@ -15,16 +15,19 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 _RESERVED: Final = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
 _MARKS: Final = frozenset({"Mn", "Mc"})
 _LONGEST_LABEL = 48
+_LONGEST_SECONDS = 100_000.0
 
 
 def film_name(label: str, film_id: str, *, extensions: int = 0, seconds: float | None = None) -> str:
     """The name of a film's file: `beach-at-dusk_ext2_20s_1f3a.mp4`.
 
     `label` is the film's name or prompt, of which the letters and digits stay; `extensions` and `seconds` are told
-    where they are known and not 0. The last part comes from `film_id` and keeps films of one label apart.
+    where they are known, not 0 and no absurd length. The last part comes from `film_id` and keeps films of one label
+    apart.
     """
     words = _cut("-".join(_words(label.lower())), _LONGEST_LABEL) or "film"
-    told = [words, f"ext{extensions}" if extensions else "", f"{seconds:.0f}s" if seconds else "", short_id(film_id)]
+    length = f"{seconds:.0f}s" if seconds and 0 < seconds < _LONGEST_SECONDS else ""
+    told = [words, f"ext{extensions}" if extensions else "", length, short_id(film_id)]
     return "_".join(part for part in told if part) + _ENDING
 
 
