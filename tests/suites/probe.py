@@ -100,11 +100,13 @@ async def _call(client: Client, tool: Tool, arguments: Json, probed: Probed, *, 
 
 def _faults(tool: Tool, result: CallToolResult, wrong: str | None) -> Iterator[str]:
     """What is wrong with a result; `wrong` is the argument that has to be refused, None if none has to be."""
+    if tool.output_schema is None:
+        yield from _faults_of_text(result, wrong)
+        return
     data = result.structured_content
     if data is None or not any(isinstance(block, TextContent) and block.text for block in result.content):
         yield "lacks structured content or text"
         return
-    assert tool.output_schema is not None
     yield from (
         f"breaks its output schema: {error.message}"
         for error in Draft202012Validator(tool.output_schema).iter_errors(data)  # pyright: ignore[reportUnknownMemberType] - untyped there
@@ -120,6 +122,21 @@ def _faults(tool: Tool, result: CallToolResult, wrong: str | None) -> Iterator[s
         error = data.get("error", {})
         if (error.get("kind"), error.get("charged")) != ("invalid_request", "no") or wrong not in error["message"]:
             yield f"did not refuse {wrong}: {_short(data)}"
+
+
+def _faults_of_text(result: CallToolResult, wrong: str | None) -> Iterator[str]:
+    """What is wrong with the result of a tool without structured content, whose text tells all."""
+    told = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    if not told or result.structured_content is not None:
+        yield "lacks text, or has structured content beside it"
+    if CRASHED in told:
+        yield "crashed"
+    if len(told) > LONGEST_RESULT:
+        yield f"returned {len(told)} characters"
+    if bool(result.is_error) != ("Error: " in told):
+        yield f"has is_error {result.is_error} and says {told[:200]}"
+    if wrong is not None and not ("Error: invalid_request. Charged: no." in told and wrong in told):
+        yield f"did not refuse {wrong}: {told[:200]}"
 
 
 def _right(tool: Tool, known: Ids, rng: Random) -> Iterator[Json]:
@@ -188,6 +205,9 @@ def _broken(name: str, schema: Json) -> Iterator[Any]:
             if name != "wait_seconds":
                 yield schema["maximum"] + 1
             yield schema["minimum"] + 0.5
+            yield "many"
+        case {"type": "number"}:
+            yield schema["minimum"] - 1
             yield "many"
         case {"maxLength": longest}:
             yield "x" * (longest + 1)
