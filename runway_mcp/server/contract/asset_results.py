@@ -80,11 +80,10 @@ def _summary(listing: AssetListing) -> str:
     what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
     if listing.searched is not None:
         what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
-        if listing.uncertain is not None:
-            what += f", {listing.uncertain} left out as unknown" if listing.uncertain else ", none left out as unknown"
     more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
     running = f"{len(listing.running)} running" if listing.running else None
-    return "; ".join(part for part in (what, more, running) if part) + "."
+    unknown = "" if listing.uncertain is None else f" {listing.uncertain or 'None'} left out as unknown."
+    return "; ".join(part for part in (what, more, running) if part) + f".{unknown}"
 
 
 def _counted(count: int, one: str, many: str | None = None) -> str:
