@@ -81,7 +81,7 @@ async def test_a_process_killed_at_any_moment_of_keeping_leaves_whole_films_and_
     kills = gone_on = 0
     with anyio.fail_after(LIMIT):
         async with film_host(LARGE) as host:
-            host.rules.append(LinkFault("slow", after_bytes=2**20, seconds=0.005, times=None))
+            host.rules.append(LinkFault("slow", after_bytes=2**20, seconds=0.03, times=None))
             for _ in range(KILLS):
                 async with keeper() as process:
                     await process.begin(host, tmp_path, keys)
