@@ -1,7 +1,9 @@
 """Folders and disks that refuse: told, and nothing outside the folder is touched."""
 
 import os
+import re
 import resource
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +50,30 @@ async def test_a_film_that_would_leave_less_than_a_gigabyte_is_not_begun_nor_gon
     assert told.path.read_bytes() == FILM
 
 
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_disk_that_fills_up_meanwhile_stops_a_film_before_the_gigabyte_whether_or_not_its_length_is_known(
+    tmp_path: Path, announced: bool
+) -> None:
+    least = RESERVE_BYTES + len(FILM)
+
+    def free(folder: Path) -> int:
+        nonlocal least
+        written = sum(each.stat().st_size for each in folder.glob("*.part"))
+        others = written if announced else 0
+        left = RESERVE_BYTES + len(FILM) - written - others
+        least = min(least, left)
+        return left
+
+    async with host_and_links(FILM) as (host, links):
+        if not announced:
+            host.spoil("endless")
+        with pytest.raises(NoRoom, match="not written on and what had come of it is removed"):
+            await kept(links, host, tmp_path, free=free)
+
+    assert RESERVE_BYTES <= least < RESERVE_BYTES + 2**20
+    assert files(tmp_path) == []
+
+
 @contextmanager
 def largest_file(size: int) -> Generator[None]:
     """A disk on which no file can be longer: first it takes less than it is given, then it refuses."""
@@ -91,20 +117,36 @@ async def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
     async with host_and_links(FILM) as (host, links):
         with as_nobody(), pytest.raises(FolderRefused, match="Permission denied"):
             await kept(links, host, tmp_path)
-        with as_nobody(), pytest.raises(FolderRefused, match="Permission denied"):
-            await kept(links, host, tmp_path / "below")
+        with as_nobody(), pytest.raises(FolderRefused, match=rf"Permission denied in {tmp_path}\."):
+            await kept(links, host, tmp_path / "below" / "it")
 
     tmp_path.chmod(0o755)
     assert files(tmp_path) == []
 
 
-async def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
-    (tmp_path / "films").write_text("mine")
+@pytest.mark.parametrize("below", ["", "further/down"])
+@pytest.mark.parametrize("kind", ["file", "dangling", "loop"])
+async def test_what_lies_in_place_of_the_folder_is_named_and_stays(tmp_path: Path, kind: str, below: str) -> None:
+    place = tmp_path / "films"
+    if kind == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(place if kind == "loop" else tmp_path / "nowhere")
     async with host_and_links(FILM) as (host, links):
-        with pytest.raises(FolderRefused):
-            await kept(links, host, tmp_path / "films")
+        told = f"{place} is no folder" if kind == "file" else f"{place} is a link to nowhere"
+        with pytest.raises(FolderRefused, match=re.escape(told)):
+            await kept(links, host, place / below)
 
-    assert (tmp_path / "films").read_text() == "mine"
+    assert files(tmp_path) == ["films"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder in which nobody may make one")
+async def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
+    async with host_and_links(FILM) as (host, links):
+        with pytest.raises(FolderRefused, match=r"No such file or directory in /proc\."):
+            await kept(links, host, Path("/proc/films"))
+
+    assert files(tmp_path) == []
 
 
 async def test_a_folder_that_is_swapped_for_a_link_while_a_film_comes_leads_nowhere_else(tmp_path: Path) -> None:

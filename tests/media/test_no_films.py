@@ -6,10 +6,11 @@ import pytest
 
 from runway_mcp.media.errors import Cut, DeadLink, MediaError, NoFilm, TooLarge, Unreachable
 from runway_mcp.media.fetch.client import Limits
+from runway_mcp.media.files.keeping import Kept
 from runway_mcp.simulator.link_faults import LinkFault
 from tests.media.boxes import FTYP, MOOV, box
 from tests.media.hosts import host_and_links
-from tests.media.keeping import FILM, PART, files, kept
+from tests.media.keeping import FILM, NAME, PART, files, kept
 
 
 async def test_what_does_not_begin_as_a_film_is_given_up_at_once(tmp_path: Path) -> None:
@@ -59,6 +60,16 @@ async def test_a_file_that_is_no_mp4_with_an_index_gets_no_name(tmp_path: Path, 
             await kept(links, host, tmp_path)
 
     assert files(tmp_path) == []
+
+
+async def test_what_a_further_check_could_not_tell_is_told_with_the_film(tmp_path: Path) -> None:
+    def unsure(_: Path) -> str:
+        return "No decoder was free."
+
+    async with host_and_links(FILM) as (host, links):
+        told = await kept(links, host, tmp_path, check=unsure)
+
+    assert told == Kept(tmp_path / NAME, len(FILM), new=True, warning="No decoder was free.")
 
 
 async def test_a_further_check_may_refuse_a_film_before_it_has_its_name(tmp_path: Path) -> None:
