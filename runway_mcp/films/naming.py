@@ -16,12 +16,16 @@ _LONGEST_SUFFIX = 5
 
 @dataclass(frozen=True)
 class Wanted:
-    """A film to keep: its id, whose wish it is, the name of its file, and a link to it, if one is at hand."""
+    """A film to keep: its id, whose wish it is, the name of its file, and a link to it, if one is at hand.
+
+    `own` tells a film of this server's tasks under its own name, which is kept without being asked for.
+    """
 
     asset_id: str
     caller: str
     name: str
     link: str | None = None
+    own: bool = False
 
     @property
     def tells_film(self) -> bool:
@@ -34,7 +38,7 @@ def own_film(task: Task, intent: Intent) -> Wanted | None:
     if task.status != "SUCCEEDED" or not task.artifacts:
         return None
     film = task.artifacts[0]
-    return Wanted(film.asset_id, intent.caller, own_name(film, intent), film.url)
+    return Wanted(film.asset_id, intent.caller, own_name(film, intent), film.url, own=True)
 
 
 def own_name(film: Asset, intent: Intent) -> str:
@@ -53,7 +57,7 @@ def wanted_asset(asset: Asset, *, caller: str, name: str | None = None, intent: 
     else:
         seconds = asset.metadata.duration if asset.metadata else None
         file = film_name(_label(asset.name), asset.asset_id, seconds=seconds)
-    return Wanted(asset.asset_id, caller, file, asset.url)
+    return Wanted(asset.asset_id, caller, file, asset.url, own=intent is not None and name is None)
 
 
 def _label(name: str | None) -> str:

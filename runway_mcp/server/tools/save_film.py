@@ -72,10 +72,14 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
     if isinstance(place, SavedFilm):
         return await answer_save(call, _told(place, video(film), new=False))
     wanted = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
+    if arguments.name is None:
+        wanted = await keeper.as_before(wanted)
     keeping = await keeper.begin(wanted)
     await wait_for_film(call, keeping, deadline)
     match keeping.outcome:
         case SavedFilm() as saved:
+            if saved.warning:
+                call.remark(saved.warning)
             return await answer_save(call, _told(saved, video(film), new=True))
         case MediaError() as error:
             raise failure_of_keeping(error)

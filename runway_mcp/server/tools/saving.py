@@ -67,6 +67,8 @@ async def _kept(call: Call, keeper: Keeper, wanted: Wanted, deadline: float | No
         await wait_for_film(call, keeping, deadline)
     match keeping.outcome:
         case SavedFilm() as saved:
+            if saved.warning:
+                call.remark(saved.warning)
             return saved
         case MediaError() as error:
             call.remark(_FAILED.format(reason=error))
@@ -103,6 +105,6 @@ def failure_of_keeping(error: MediaError) -> Failure:
 
 def _in_brackets(keeping: Keeping) -> str:
     if not keeping.received:
-        return ""
+        return " (it waits for its turn)" if keeping.waiting else ""
     of = f" of {keeping.total / 1e6:.1f}" if keeping.total else ""
     return f" ({keeping.received / 1e6:.1f}{of} MB)"
