@@ -10,7 +10,7 @@ from runway_mcp.media.pictures.frames import frame_shown
 from runway_mcp.media.pictures.limits import Limits
 from runway_mcp.media.pictures.reading import local_film
 
-LIMITS: Final = Limits(pixels=8192 * 4608, samples=2_000_000, packet=8_000_000, seconds=5.0)
+LIMITS: Final = Limits(pixels=8192 * 4608, samples=2_000_000, packet=8_000_000, held=96_000_000, seconds=5.0)
 """What looking may cost; `seconds` are those of both ends. A film beyond it is kept all the same."""
 
 

@@ -67,7 +67,7 @@ def test_a_file_that_is_moved_meanwhile_refuses_no_film(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(seconds=-1), Limits(packet=10), Limits(pixels=64), Limits(samples=3)], ids=repr
+    "limits", [Limits(seconds=-1), Limits(packet=10), Limits(pixels=64), Limits(samples=3), Limits(held=1000)], ids=repr
 )
 def test_a_film_that_costs_more_than_may_be_spent_is_not_refused_either(tmp_path: Path, limits: Limits) -> None:
     warning = check_ends(numbered(tmp_path / "film.mp4", 24, Form()), limits=limits)

@@ -17,6 +17,8 @@ class Limits:
     """Frames in the index of the film: two hours at 24 a second."""
     packet: int = 16_000_000
     """Bytes of one frame as it is stored, since no decoder can be stopped within one: ample for ProRes in 4K."""
+    held: int = 2**40
+    """Bytes that a decoder may ask for before it gives a frame, since it holds them all."""
     seconds: float = 60.0
     """Seconds of decoding."""
 

@@ -26,8 +26,6 @@ FIRST_BYTES = 262_144
 _MOST = 0.6
 _SURPRISES = 1
 _PIECE = 32 * 1024 * 1024
-# What a decoder reads before it gives anything it also holds: a packet, or an index.
-_MOST_UNCHECKED = 96_000_000
 
 T = TypeVar("T")
 
@@ -107,8 +105,8 @@ class FilmFile:
             raise NotDecodedHere(f"the film takes more than {self.limits.seconds:g} s to decode")
         if self._stored.closed:
             raise NotDecodedHere("the film is no longer read")
-        if self._unchecked > _MOST_UNCHECKED:
-            raise NotDecodedHere(f"the film needs more than {_MOST_UNCHECKED // 1_000_000} MB at once")
+        if self._unchecked > self.limits.held:
+            raise NotDecodedHere(f"the film needs more than {self.limits.held // 1_000_000} MB at once")
         self._unchecked = 0
 
     def require(self, start: int, end: int) -> None:
@@ -132,7 +130,7 @@ class FilmFile:
     def read(self, count: int) -> bytes:
         """Up to `count` bytes from where the file stands; empty at its end, or where `check` has something to tell."""
         self._unchecked += count
-        if self._missed is not None or monotonic() > self._deadline or self._unchecked > _MOST_UNCHECKED:
+        if self._missed is not None or monotonic() > self._deadline or self._unchecked > self.limits.held:
             return b""
         end = min(self.size, self._at + count)
         missing = self.gaps(self._at, end)
