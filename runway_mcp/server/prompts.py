@@ -38,14 +38,17 @@ move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (list_assets shows it; where it ends in …, get_task has it in full) and repeat them word for word unless the change is wanted."""
+of the film before (list_assets shows it; where it ends in …, get_task has it in full) and repeat them word for word \
+unless the change is wanted."""
 
 _FOLLOWING = """\
 While a task is queued or running (status PENDING, THROTTLED or RUNNING), make the get_task call that its result \
-names next, until the film is there. The same request is charged once, for good: if a call is cut off or its outcome is unclear, make the identical \
+names next, until the film is there. The same request is charged once, for good: if a call is cut off or its outcome \
+is unclear, make the identical \
 call; for another take of a film give another seed. \
 If a result has an error, tell me its message and whether credits were charged, and make the call that it names \
-next; where it names none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words for it."""
+next; where it names none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words \
+for it."""
 
 _EXTEND_CLIP = """\
 Make one of my Runway clips longer.
@@ -78,7 +81,8 @@ The clip: {clip}
 The story: {story}
 
 1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
-of mine as query; if two fit, ask me. It tells prompt, length, extensions left and what the longest film would cost. A clip that \
+of mine as query; if two fit, ask me. It tells prompt, length, extensions left and what the longest film would cost. \
+A clip that \
 was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
 the picture and the clip's own text_prompt. They stand word for word in every beat, but where the story changes them.
