@@ -21,8 +21,8 @@ _MODERN = "2026"
 class _Granted:
     """What a host was seen to grant, in seconds; `cut` is after how long it last cut a call off.
 
-    `cut` is None once a call has returned, `limit` only once one has returned after as long. `connection` is held because
-    its id is a key, which must not be reused.
+    `cut` is None once a call has returned, `limit` only once one has returned after as long. `connection` is held
+    because its id is a key, which must not be reused.
     """
 
     connection: object
