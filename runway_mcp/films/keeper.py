@@ -155,8 +155,10 @@ class Keeper:
     async def as_before(self, wanted: Wanted) -> Wanted:
         """The wish under the name that the film had last, where it was never kept under the wanted one."""
         records = await run_sync(self._records.of, wanted.asset_id, wanted.caller)
-        names = [record.name for record in records if record.path is not None]
-        return wanted if not names or wanted.name in names else replace(wanted, name=names[0], own=False)
+        kept = [record for record in records if record.path is not None]
+        if not kept or any(record.name == wanted.name for record in kept):
+            return wanted
+        return replace(wanted, name=kept[0].name, own=kept[0].own)
 
     async def begin(self, wanted: Wanted, *, again: bool = True) -> Keeping:
         """Begins to keep a film, or finds it being kept; goes on in the background.
@@ -228,12 +230,12 @@ class Keeper:
                 outcome = _remarked(outcome, _NOT_WRITTEN.format(reason=refusal))
         except MediaError as error:
             outcome = error
-            if isinstance(error, _FOR_GOOD) or not wanted.own:
-                await self._note(wanted, "refused")
             _log.warning("a film could not be kept: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("the keeping of a film crashed")
             outcome = KeepingError("Something in this server failed while the film was kept.")
+        if isinstance(outcome, _FOR_GOOD) or (isinstance(outcome, MediaError) and not wanted.own):
+            await self._note(wanted, "refused")
         self._finish(key, keeping, outcome)
         self._take_up()
 

@@ -90,11 +90,12 @@ class Records:
             record = replace(record, path=path, size=size, own=before.own or record.own)
         try:
             write_record(self._data_dir, record)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._unwritten[_key(record)] = record
             while len(self._unwritten) > MOST_UNWRITTEN:
                 del self._unwritten[next(iter(self._unwritten))]
-            return f"{error.strerror or 'the system refuses'}: {self._data_dir / FOLDER}"
+            why = error.strerror if isinstance(error, OSError) else None
+            return f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
         self._unwritten.pop(_key(record), None)
         return None
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.films.checking import check_ends
 from runway_mcp.films.keeper import AT_ONCE, FilmGone, Keeper, Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.records import FOLDER, begun_records
 from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
+from runway_mcp.media.files.keeping import Check
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.link_faults import LinkFault
@@ -111,7 +113,7 @@ PLACES = 5
 
 
 @asynccontextmanager
-async def small_keeper(kept: Kept) -> AsyncGenerator[Keeper]:
+async def small_keeper(kept: Kept, check: Check = check_ends) -> AsyncGenerator[Keeper]:
     """A keeper of its own over a keeping server's folders, with few places."""
     context = kept.server.context
     async with anyio.create_task_group() as group:
@@ -121,6 +123,7 @@ async def small_keeper(kept: Kept) -> AsyncGenerator[Keeper]:
             links=context.films.links,
             folder=kept.folder,
             data_dir=kept.folder.parent / DATA,
+            check=check,
             most_waiting=PLACES,
         )
         group.cancel_scope.cancel()
@@ -204,6 +207,20 @@ async def test_after_a_failure_a_start_takes_up_own_films_and_no_wish_that_was_t
             assert begun_records(tmp_path / DATA) == kept.names == []
 
         assert isinstance(await ended(await keeper.begin(film)), SavedFilm)
+
+
+async def test_a_crash_while_a_film_is_kept_ends_a_wish_and_the_server_goes_on(tmp_path: Path) -> None:
+    def crash(_: Path) -> str | None:
+        raise LookupError
+
+    world = film_world()
+    async with opened(tmp_path, world) as (kept, keeper), small_keeper(kept, check=crash) as crashing:
+        outcome = await ended(await crashing.begin(wanted(world)))
+
+        assert isinstance(outcome, KeepingError)
+        assert "Something in this server failed" in str(outcome)
+        assert begun_records(tmp_path / DATA) == []
+        assert isinstance(await ended(await keeper.begin(wanted(world))), SavedFilm)
 
 
 async def test_a_wish_that_the_end_of_the_process_cut_off_is_taken_up_by_the_next(tmp_path: Path) -> None:

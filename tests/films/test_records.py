@@ -113,6 +113,13 @@ def test_what_the_folder_refuses_is_remembered_by_the_process_in_bounded_number(
     assert {each.state for each in records.of(FILM, "") if each.name == "7.mp4"} == {"refused"}
 
 
+def test_a_record_that_no_file_can_hold_is_refused_like_any_other(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+
+    assert records.note(Record(FILM, "\ud800", "a.mp4", "begun")) is not None
+    assert [each.name for each in records.of(FILM, "\ud800")] == ["a.mp4"]
+
+
 def test_a_record_of_an_earlier_format_is_one_of_an_own_film(tmp_path: Path) -> None:
     write_record(tmp_path, Record(FILM, "", "a.mp4", "begun", own=False))
     (file,) = (tmp_path / FOLDER / UUID).iterdir()
