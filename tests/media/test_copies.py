@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from runway_mcp.media.errors import KeptElsewhere, NoFilm, NoRoom
+from runway_mcp.media.fetch.answers import Version
 from runway_mcp.media.files.copying import BLOCK_BYTES
 from runway_mcp.media.files.folder import RESERVE_BYTES, Folder
 from runway_mcp.media.files.keeping import Kept, keep_copy
@@ -80,10 +81,17 @@ async def test_a_file_that_is_not_what_was_kept_is_not_copied_and_what_had_come_
     tmp_path: Path, bad: str
 ) -> None:
     kept = BAD[bad](tmp_path)
+    with Folder(tmp_path) as folder:
+        part = open_part(folder, KEY)
+        part.begin(Version(len(FILM), '"a"'))
+        part.write(FILM[:1000])
+        part.leave()
+        part.close()
     before = files(tmp_path)
 
     assert await keep_copy(kept, tmp_path, key=KEY, name="copy.mp4") is None
     assert files(tmp_path) == before
+    assert (tmp_path / PART).read_bytes() == FILM[:1000]
 
 
 async def test_a_copy_that_does_not_decode_is_none(tmp_path: Path) -> None:

@@ -16,23 +16,22 @@ BLOCK_BYTES: Final = 4 * 2**20
 """So much is copied in one step, between which the call can be cancelled."""
 
 
-async def copy_film(folder: Folder, name: str, size: int, part: Part, *, told: Told = tell_nobody) -> None:
-    """Brings the film in a file of the folder into a part, which is emptied for it; `told` is called as it goes on.
+async def copy_film(file: IO[bytes], size: int, part: Part, *, told: Told = tell_nobody) -> None:
+    """Brings a film of `size` bytes from `open_film_file` into a part, which is emptied for it; `told` as it goes on.
 
-    Raises `NoFilm`, before the part is touched, unless the file is a plain one of `size` bytes that consists of whole
-    boxes; `NoRoom`, `DiskFull`.
+    Raises `NoFilm` if the file ends early after all, `NoRoom`, `DiskFull`.
     """
-    file = await run_sync(_opened, folder, name, size)
-    try:
-        await run_sync(part.begin, Version(size, None))
-        while part.length < size:
-            await run_sync(_step, file, part)
-            told(part.length, size)
-    finally:
-        file.close()
+    await run_sync(part.begin, Version(size, None))
+    while part.length < size:
+        await run_sync(_step, file, part)
+        told(part.length, size)
 
 
-def _opened(folder: Folder, name: str, size: int) -> IO[bytes]:
+def open_film_file(folder: Folder, name: str, size: int) -> IO[bytes]:
+    """The film in a file of the folder, to be read from its start. Blocks.
+
+    Raises `NoFilm` unless it is a plain file of `size` bytes that consists of whole boxes.
+    """
     try:
         file = os.fdopen(folder.open(name, write=False), "rb", buffering=0)
     except (FileNotFoundError, FolderRefused) as error:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+from anyio import from_thread
 from anyio.to_thread import run_sync
 
 from runway_mcp.media.errors import RESUMABLE, FolderRefused, KeptElsewhere, MediaError, NoFilm
 from runway_mcp.media.fetch.client import Links
 from runway_mcp.media.fetch.remote import FreshLink, open_film
 from runway_mcp.media.files.boxes import check_boxes
-from runway_mcp.media.files.copying import copy_film
+from runway_mcp.media.files.copying import copy_film, open_film_file
 from runway_mcp.media.files.download import Pause, Told, download, tell_nobody
 from runway_mcp.media.files.folder import Folder, Free, disk_errors, disk_free
 from runway_mcp.media.files.names import folded, is_safe, numbered
@@ -88,19 +89,19 @@ async def keep_copy(
 ) -> Kept | None:
     """Keeps a film under another name from its kept file in the same folder; None if that is not what was kept.
 
-    The file must be a plain one, as long as it was, of whole boxes, and pass the `check`. All else is as in `keep`;
-    what a download had left in the film's part is given up.
+    The file must be a plain one, as long as it was, of whole boxes, and pass the `check`. All else is as in `keep`; a
+    part that a download had left is given up once the copy begins.
     """
     async with _opened(folder, free) as opened:
         if source.path.parent != opened.path:
             return None
-        async with _begun(opened, key) as part:
-            try:
-                await copy_film(opened, source.path.name, source.size, part, told=told)
-                return await run_sync(_published, opened, part, name, check)
-            except NoFilm:
-                await run_sync(part.remove)
-                return None
+        try:
+            with await run_sync(open_film_file, opened, source.path.name, source.size) as file:
+                async with _begun(opened, key) as part:
+                    await copy_film(file, source.size, part, told=told)
+                    return await run_sync(_published, opened, part, name, check)
+        except NoFilm:
+            return None
 
 
 @asynccontextmanager
@@ -216,6 +217,10 @@ def _is_same(folder: Folder, name: str, part: Part) -> bool:
         return False
     try:
         with os.fdopen(folder.open(name, write=False), "rb") as file, disk_errors(f"{name} in {folder.path}"):
-            return all(file.read(_COMPARED) == part.read(at, at + _COMPARED) for at in range(0, part.length, _COMPARED))
+            for at in range(0, part.length, _COMPARED):
+                from_thread.check_cancelled()
+                if file.read(_COMPARED) != part.read(at, at + _COMPARED):
+                    return False
+            return True
     except (FolderRefused, FileNotFoundError):
         return False
