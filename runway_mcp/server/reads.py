@@ -237,7 +237,7 @@ async def kept_film(context: ServerContext, task: Task, intent: Intent | None, *
     if place is None or place == "begun":
         keeping = await keeper.begin(wanted, again=False)
         await keeping.wait(deadline=anyio.current_time() + seconds, tell=quiet)
-        return keeping.outcome if isinstance(keeping.outcome, SavedFilm) else None
+        return keeping.saved
     return place if isinstance(place, SavedFilm) else None
 
 

@@ -76,7 +76,7 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         wanted = await keeper.as_before(wanted)
     keeping = await keeper.begin(wanted)
     await wait_for_film(call, keeping, deadline)
-    match keeping.outcome:
+    match keeping.saved or keeping.outcome:
         case SavedFilm() as saved:
             if saved.warning:
                 call.remark(saved.warning)

@@ -65,7 +65,7 @@ async def _kept(call: Call, keeper: Keeper, wanted: Wanted, deadline: float | No
     keeping = await keeper.begin(wanted, again=False)
     if deadline is not None and deadline > anyio.current_time():
         await wait_for_film(call, keeping, deadline)
-    match keeping.outcome:
+    match keeping.saved or keeping.outcome:
         case SavedFilm() as saved:
             if saved.warning:
                 call.remark(saved.warning)
