@@ -95,3 +95,18 @@ async def test_an_account_that_cannot_pay_is_advised_fewer_seconds_only_where_th
         assert ('"seconds": 5' in text(result)) is fits
         assert data.get("next_step", {}).get("arguments", {}).get("seconds") == (5 if fits else None)
         assert client.world.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("cap", "seconds"), [(200, 10), (150, 5), (130, None)], ids=["as before", "fewer seconds", "none fits"]
+)
+async def test_after_a_film_no_next_step_names_what_the_cap_of_the_day_would_refuse(
+    tmp_path: Path, mode: str, cap: int, seconds: int | None
+) -> None:
+    async with open_client(virtual_world(pace=10), tmp_path, mode, max_credits_per_day=cap) as client:
+        film = structured(await client.call("extend_video", assetId=client.world.asset_id(client.clip), seconds=10))
+
+        step = film.get("next_step", {}).get("arguments", {})
+        assert step.get("seconds") == seconds
+        assert step.get("dry_run", False) is (seconds is not None)
+        assert ("leaves too few credits" in film["summary"]) is (seconds is None)
