@@ -42,7 +42,6 @@ _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _PAID_THEN = ", charged once, when it was submitted"
 _OTHER_TAKE = "For another take give another `seed`."
-_CAPPED = "The cap of a day leaves too few credits for another extension now."
 _LOOK = "view_film shows the last frame, from which it goes on."
 _NAMED_TASKS = 3
 _CANDIDATES = 5
@@ -212,30 +211,24 @@ def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None
 
 
 def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
-    """The result with how the cap of a day stands, and no next step that it would refuse; unchanged without a cap."""
+    """The result with how the cap of a day stands, also for its next step; unchanged without a cap."""
     if day is None:
         return output
     figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
-    step = _within(day, output)
-    refused = output.next_step is not None and step is None
-    return output.model_copy(
-        update={
-            "credits": (output.credits or CreditsOutput()).model_copy(update=figures),
-            "next_step": step,
-            "summary": f"{output.summary} {_CAPPED}" if refused else output.summary,
-        }
-    )
+    credits_output = (output.credits or CreditsOutput()).model_copy(update=figures)
+    return output.model_copy(update={"credits": credits_output, "next_step": _within(day, output)})
 
 
 def _within(day: Day, output: TaskOutput) -> NextStep | None:
-    """The next step; of a dry run that the cap would refuse one with fewer seconds, or None where none would fit."""
+    """The next step; a dry run that the cap would refuse asks for fewer seconds, or says that none would fit now."""
     step, model = output.next_step, MODELS.get(output.model or "")
     if step is None or model is None or not step.arguments.get("dry_run") or step.arguments.get("exploreMode"):
         return step
     wanted = step.arguments.get("seconds", model.seconds[0])
     if price(model, wanted, explore=False) <= day.left:
         return step
-    return _shorter(model, step.arguments, wanted, day.left)
+    too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it."
+    return _shorter(model, step.arguments, wanted, day.left) or step.model_copy(update={"reason": too_few})
 
 
 def _task_summary(
