@@ -66,7 +66,7 @@ async def test_a_film_that_ended_while_none_were_kept_is_saved_on_wish_alone(tmp
             await extended(client, seed=2),
         ):
             assert "saved" not in told
-            assert "The film is not on this server's disk; save_film saves it." in told["summary"]
+            assert "This server knows of no file of the film; save_film saves it." in told["summary"]
         assert kept.names == before
 
         saved = await client.data("save_film", assetId=made["taskId"])

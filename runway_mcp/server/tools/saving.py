@@ -32,7 +32,7 @@ from runway_mcp.tasks.intents import Intent
 _UNDER_WAY = "The film is still being saved to disk{progress}; save_film waits for it and tells where it is."
 _GONE = "The film was saved to disk and its file was moved or deleted since; save_film saves it again."
 _REFUSED = "The film could not be saved to disk before; save_film tries it again."
-_NOT_BEGUN = "The film is not on this server's disk; save_film saves it."
+_NOT_BEGUN = "This server knows of no file of the film; save_film saves it."
 _FAILED = "The film could not be saved to disk: {reason} {way}"
 _OTHERS_SAVED = "The task's other films lie in the same folder: {names}."
 _OTHERS_MISSING = "{count} more of the task's films could not be saved yet; save_film saves each by its assetId."
