@@ -18,12 +18,16 @@ _ENDING: Final = ".mp4"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A film to keep: its id, whose wish it is, the name of its file, and a link to it, if one is at hand."""
+    """A film to keep: its id, whose wish it is, the name of its file, and a link to it, if one is at hand.
+
+    `own` tells a film of this server's tasks under its own name, which is kept without being asked for.
+    """
 
     asset_id: str
     caller: str
     name: str
     link: str | None = None
+    own: bool = False
 
     @property
     def tells_film(self) -> bool:
@@ -36,7 +40,7 @@ def own_films(task: Task, intent: Intent) -> tuple[Wanted, ...]:
     if task.status != "SUCCEEDED":
         return ()
     films = [film for film in task.artifacts if film.media_type in (None, "video")]
-    return tuple(Wanted(film.asset_id, intent.caller, own_name(film, intent), film.url) for film in films)
+    return tuple(Wanted(film.asset_id, intent.caller, own_name(film, intent), film.url, own=True) for film in films)
 
 
 def own_name(film: Asset, intent: Intent) -> str:
@@ -55,7 +59,7 @@ def wanted_asset(asset: Asset, *, caller: str, name: str | None = None, intent: 
     else:
         seconds = asset.metadata.duration if asset.metadata else None
         file = film_name(_label(asset.name), asset.asset_id, seconds=seconds)
-    return Wanted(asset.asset_id, caller, file, asset.url)
+    return Wanted(asset.asset_id, caller, file, asset.url, own=intent is not None and name is None)
 
 
 def why_called(file: str, *, wanted: str, wish: str | None) -> str | None:

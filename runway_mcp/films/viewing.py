@@ -83,7 +83,7 @@ async def picture_of(
         await keep(films.pictures, key, made)
         return made
 
-    return await films.making.of(key, make)
+    return await films.making.of(key, make, clip=asset_id)
 
 
 async def _made(films: Films, film: FilmReader, view: View) -> Picture:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from runway_mcp.films.records import FOLDER
 from runway_mcp.simulator.builders import add_image, add_task, add_upload
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.films import Film
 from runway_mcp.simulator.link_faults import LinkFault
 from runway_mcp.simulator.records import Asset
-from tests.films.servers import film_world, keeping_server
+from tests.films.servers import DATA, film_world, keeping_server
 from tests.kit.client import ToolClient, structured, text
 from tests.kit.films import SmallFilms
 
@@ -168,6 +169,45 @@ async def test_a_call_whose_time_is_over_says_how_far_it_is_and_the_same_call_go
         assert Path(done["saved"]["path"]).read_bytes() == content(client, client.clip)
         assert world.requests["GET /assets/{id}"] <= 4
         assert len(kept.names) == 1
+
+
+async def test_a_film_that_waits_for_its_turn_is_told_as_waiting(tmp_path: Path, mode: str) -> None:
+    world = film_world(clips=3)
+    world.link_faults.append(LinkFault("stall", times=2, after_bytes=100))
+    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+        told = [await save(client, clip) for clip in world.assets]
+
+        assert "it waits for its turn" in told[-1]["error"]["message"]
+        assert "it waits for its turn" not in told[0]["error"]["message"]
+        assert {each["error"]["retry"] for each in told} == {"now"}
+
+
+async def test_a_copy_that_was_deleted_is_restored_under_its_name_named_or_not(tmp_path: Path, mode: str) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        first = await save(client, client.clip, name="beach")
+        for again in ({"name": "beach"}, {}):
+            (kept.folder / "beach.mp4").unlink()
+            assert (await save(client, client.clip, **again))["saved"] == first["saved"]
+
+        assert kept.names == ["beach.mp4"]
+
+
+async def test_a_film_of_which_nothing_can_be_written_down_is_told_as_saved_with_the_reason(
+    tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / DATA).mkdir()
+    (tmp_path / DATA / FOLDER).write_text("in the way")
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        data = await save(client, client.clip)
+        again = await save(client, client.clip)
+        made = await client.extend(client.clip, text_prompt=DUNES)
+        read = await client.data("get_task", taskId=made["taskId"])
+
+        assert "could not be written down" in data["summary"]
+        assert "could not be written down" in made["summary"]
+        assert again["saved"] == data["saved"]
+        assert read["saved"] == made["saved"]
+        assert len(kept.names) == 2
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

@@ -79,10 +79,12 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
     place = await keeper.place(film.asset_id, call.context.caller, name=_file_name(arguments))
     if isinstance(place, SavedFilm):
         return await answer_save(call, _told(place, video(film), wish.name, arguments.name, new=False))
-    keeping = await keeper.begin(wish)
+    keeping = await keeper.begin(wish if arguments.name is not None else await keeper.as_before(wish))
     await wait_for_film(call, keeping, deadline)
     match keeping.outcome:
         case SavedFilm() as saved:
+            if saved.warning:
+                call.remark(saved.warning)
             return await answer_save(call, _told(saved, video(film), wish.name, arguments.name, new=True))
         case MediaError() as error:
             raise failure_of_keeping(error)

@@ -81,6 +81,8 @@ async def with_saved(
     first, *others = outcomes
     if not isinstance(first, SavedFilm):
         call.remark(_why_missing(first))
+    elif first.warning:
+        call.remark(first.warning)
     _remark_others(call, others)
     return _with_place(output, first)
 
@@ -182,6 +184,6 @@ def _kind_of(error: MediaError) -> tuple[str, str]:
 
 def _in_brackets(keeping: Keeping) -> str:
     if not keeping.received:
-        return ""
+        return " (it waits for its turn)" if keeping.waiting else ""
     of = f" of {keeping.total / 1e6:.1f}" if keeping.total else ""
     return f" ({keeping.received / 1e6:.1f}{of} MB)"
