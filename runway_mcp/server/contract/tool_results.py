@@ -89,7 +89,7 @@ def _with_one_link(output: TaskOutput) -> TaskOutput:
 
 def _with_bare_films(output: TaskOutput) -> TaskOutput:
     """The output without measures of further films, which look like the first one."""
-    same = dict.fromkeys(("mime_type", "width", "height", "size_bytes"))
+    same = {"mime_type": None, "width": None, "height": None, "size_bytes": None}
     bare = [film.model_copy(update=same) for film in output.more_videos or ()]
     return output.model_copy(update={"more_videos": bare or None})
 
