@@ -22,6 +22,7 @@ from tests.kit.samples import intent
 
 FILM = "user:1-runwayml:me@example.com-asset:1f3a0000-0000-4000-8000-000000000001"
 OTHER = FILM.replace("1f3a", "2f3a")
+ELSEWHERE = FILM.replace("me@", "you@")
 UUID = FILM.rpartition(":")[2]
 
 
@@ -72,19 +73,16 @@ def test_each_name_and_each_caller_has_a_record_of_its_own(tmp_path: Path) -> No
     assert [each.caller for each in records_of(tmp_path, FILM, "ana")] == ["ana"]
 
 
-OTHER = FILM.replace("me@", "you@")
-
-
 def test_a_film_of_that_uuid_in_another_account_is_another_film(tmp_path: Path) -> None:
     kept = record(tmp_path)
     write_record(tmp_path, kept)
-    assert records_of(tmp_path, OTHER, "") == []
+    assert records_of(tmp_path, ELSEWHERE, "") == []
 
-    other = replace(kept, asset_id=OTHER, state="begun")
+    other = replace(kept, asset_id=ELSEWHERE, state="begun")
     write_record(tmp_path, other)
-    assert records_of(tmp_path, OTHER, "") == [other]
+    assert records_of(tmp_path, ELSEWHERE, "") == [other]
     assert records_of(tmp_path, FILM, "") == [kept]
-    assert {each.asset_id for each in records_of(tmp_path, UUID, "")} == {FILM, OTHER}
+    assert {each.asset_id for each in records_of(tmp_path, UUID, "")} == {FILM, ELSEWHERE}
     write_record(tmp_path, replace(other, state="refused"))
     assert len(list((tmp_path / FOLDER / UUID).iterdir())) == 2
 
