@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.films.naming import Wanted, own_film, own_name, wanted_asset
+from runway_mcp.films.naming import Wanted, own_films, own_name, wanted_asset
 from runway_mcp.films.records import (
     FOLDER,
     MOST_UNWRITTEN,
@@ -21,6 +21,8 @@ from runway_mcp.tasks.intents import Intent
 from tests.kit.samples import intent
 
 FILM = "user:1-runwayml:me@example.com-asset:1f3a0000-0000-4000-8000-000000000001"
+OTHER = FILM.replace("1f3a", "2f3a")
+ELSEWHERE = FILM.replace("me@", "you@")
 UUID = FILM.rpartition(":")[2]
 
 
@@ -71,19 +73,16 @@ def test_each_name_and_each_caller_has_a_record_of_its_own(tmp_path: Path) -> No
     assert [each.caller for each in records_of(tmp_path, FILM, "ana")] == ["ana"]
 
 
-OTHER = FILM.replace("me@", "you@")
-
-
 def test_a_film_of_that_uuid_in_another_account_is_another_film(tmp_path: Path) -> None:
     kept = record(tmp_path)
     write_record(tmp_path, kept)
-    assert records_of(tmp_path, OTHER, "") == []
+    assert records_of(tmp_path, ELSEWHERE, "") == []
 
-    other = replace(kept, asset_id=OTHER, state="begun")
+    other = replace(kept, asset_id=ELSEWHERE, state="begun")
     write_record(tmp_path, other)
-    assert records_of(tmp_path, OTHER, "") == [other]
+    assert records_of(tmp_path, ELSEWHERE, "") == [other]
     assert records_of(tmp_path, FILM, "") == [kept]
-    assert {each.asset_id for each in records_of(tmp_path, UUID, "")} == {FILM, OTHER}
+    assert {each.asset_id for each in records_of(tmp_path, UUID, "")} == {FILM, ELSEWHERE}
     write_record(tmp_path, replace(other, state="refused"))
     assert len(list((tmp_path / FOLDER / UUID).iterdir())) == 2
 
@@ -212,11 +211,16 @@ def test_an_own_film_without_a_prompt_is_named_by_its_source() -> None:
 def test_a_task_without_a_finished_film_has_nothing_to_keep(status: str, films: int) -> None:
     task = Task(task_id="t", status=status, artifacts=(asset("a"),) * films)
 
-    assert own_film(task, owner()) is None
+    assert own_films(task, owner()) == ()
 
 
-def test_the_film_of_a_finished_task_is_kept_for_the_caller_of_its_intent() -> None:
-    task = Task(task_id="t", status="SUCCEEDED", artifacts=(asset("a").model_copy(update={"url": "https://x/y"}),))
-    kept = own_film(task, owner(caller="ana", request={"text_prompt": "b"}, extended_count=1))
+def test_every_film_of_a_finished_task_is_kept_for_the_caller_of_its_intent() -> None:
+    films = [asset("a").model_copy(update={"url": "https://x/y"}), asset("b").model_copy(update={"asset_id": OTHER})]
+    sound = asset("c").model_copy(update={"media_type": "audio"})
+    task = Task(task_id="t", status="SUCCEEDED", artifacts=(*films, sound))
+    kept = own_films(task, owner(caller="ana", request={"text_prompt": "b"}, extended_count=1))
 
-    assert kept == Wanted(FILM, "ana", "b_ext1_20s_1f3a.mp4", "https://x/y", own=True)
+    assert kept == (
+        Wanted(FILM, "ana", "b_ext1_20s_1f3a.mp4", "https://x/y", own=True),
+        Wanted(OTHER, "ana", "b_ext1_20s_2f3a.mp4", own=True),
+    )
