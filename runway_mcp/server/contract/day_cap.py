@@ -1,5 +1,7 @@
 """The cap of a day in results: how it stands, and what of a result it would refuse now."""
 
+from typing import Any
+
 from runway_mcp.server.contract.next_steps import fewer_seconds
 from runway_mcp.server.contract.outputs import CreditsOutput, NextStep, TaskOutput
 from runway_mcp.tasks.catalogue import MODELS
@@ -13,7 +15,7 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
         return output
     figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
     credits_output = (output.credits or CreditsOutput()).model_copy(update=figures)
-    update = {"credits": credits_output, "next_step": _within(day, output)}
+    update: dict[str, Any] = {"credits": credits_output, "next_step": _within(day, output)}
     further = output.lineage.cost_to_longest if output.lineage and output.status == "DRY_RUN" else None
     if output.error is None and further and (credits_output.cost or 0) + further > day.left:
         update["summary"] = f"{output.summary} The cap of the day leaves {day.left} credits now, too few for all."
