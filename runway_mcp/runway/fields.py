@@ -6,6 +6,9 @@ from typing import Annotated, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+LARGEST_WHOLE = 2**53 - 1
+"""The largest number that is read."""
+
 
 def text(value: object) -> str | None:
     """A string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
@@ -24,11 +27,18 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also from a string or from a fraction, whose fractional part is dropped; None for the rest."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """A whole number, also from a string or from a fraction, whose fractional part is dropped; None for the rest.
+
+    None for one beyond `LARGEST_WHOLE`, which no reader of our JSON is sure to keep exact.
+    """
+    read = value if isinstance(value, int) and not isinstance(value, bool) else number(value)
+    return None if read is None or abs(read) > LARGEST_WHOLE else int(read)
+
+
+def measure(value: object) -> float | None:
+    """A number as `number` reads it, of a size that can be a measure; None for the rest."""
     read = number(value)
-    return None if read is None else int(read)
+    return read if read is not None and abs(read) <= LARGEST_WHOLE else None
 
 
 def ratio(value: object) -> float | None:
@@ -64,7 +74,7 @@ def links(value: object) -> tuple[str, ...]:
 
 
 Text = Annotated[str | None, BeforeValidator(text)]
-Number = Annotated[float | None, BeforeValidator(number)]
+Number = Annotated[float | None, BeforeValidator(measure)]
 Whole = Annotated[int | None, BeforeValidator(whole)]
 Ratio = Annotated[float | None, BeforeValidator(ratio)]
 Flag = Annotated[bool | None, BeforeValidator(flag)]
