@@ -53,7 +53,8 @@ _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 class Answer:
     """An HTTP answer whose status arrived.
 
-    `body` is None if the rest was lost, and `flaw` then says how, or if it was `too_long` to be read. `retry_after` and `date` are the headers as they came.
+    `body` is None if the rest was lost, and `flaw` then says how, or if it was `too_long` to be read. `retry_after` and
+    `date` are the headers as they came.
     """
 
     status: int

@@ -5,6 +5,7 @@ counted; if none is readable, the list is refused, since an empty list must mean
 holds beyond its bound is not looked at.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar, cast
@@ -20,6 +21,8 @@ R = TypeVar("R", bound=Record)
 MOST_RUNNING = 200
 """How many running tasks are read; of a list of more, one counts as skipped, so that nobody takes it for whole."""
 
+# With no blank, bracket or quotation mark, in ASCII: an address stands in our messages as it is.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _MOST_ENTRIES, _MOST_ACCOUNTS = 200, 100
 
 # What useapi.net adds to Runway's task: beside it in a wrapped body, inside it in a flat one.
@@ -72,11 +75,15 @@ def parse_credits(body: object) -> Credits:
 
 
 def parse_addresses(body: object) -> tuple[str, ...]:
-    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens."""
+    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens.
+
+    What is no address is dropped, and so is what follows the first hundred.
+    """
     accounts = mapping(body)
     if accounts is None:
         raise _without("accounts")
-    return tuple(email for email, account in accounts.items() if mapping(account) is not None)
+    known = (email for email, account in accounts.items() if mapping(account) is not None and _ADDRESS.fullmatch(email))
+    return tuple(islice(known, _MOST_ACCOUNTS))
 
 
 def _unwrapped(body: object) -> Mapping[str, object] | None:

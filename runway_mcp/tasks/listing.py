@@ -1,7 +1,7 @@
 """Page of assets, each with its verdict, its origin and the longest film that can be made of it.
 
-Reads one page of tasks for the tasks that made the assets, for a search up to five, and the missing ones singly. What cannot be read in time
-becomes `unknown`; it never fails the page.
+Reads one page of tasks for the tasks that made the assets, for a search up to five, and the missing ones singly. What
+cannot be read in time becomes `unknown`; it never fails the page.
 """
 
 import logging

@@ -10,6 +10,7 @@ from functools import partial
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
+from runway_mcp.server.contract.asset_results import cut
 from runway_mcp.server.contract.outputs import AssetsOutput, TaskOutput, Video
 from runway_mcp.server.contract.text import assets_text, one_line, task_text
 from runway_mcp.server.contract.uris import asset_uri
@@ -19,7 +20,7 @@ LONGEST_RESULT = 2500
 """The size of a task's structured content, in characters of JSON, above which parts are left out.
 
 In this order: previews and links of further films, which the assets' resources hold; the end of the prompt, if the next
-call holds it.
+call holds it; all but a few further films, which the task's resource holds; the end of any prompt.
 """
 
 _LONGEST_PROMPT = 120
@@ -30,14 +31,14 @@ def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
 
     `links` adds a resource link for each film and for the task.
     """
-    cut, structured = output, output.wire()
+    told, structured = output, output.wire()
     for shorter in _SHORTER:
         if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
             break
-        cut = shorter(cut)
-        structured = cut.wire()
+        told = shorter(told)
+        structured = told.wire()
     blocks = list(_resource_links(output)) if links else []
-    return _result(task_text(cut), structured, blocks, is_error=output.error is not None)
+    return _result(task_text(told), structured, blocks, is_error=output.error is not None)
 
 
 def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
@@ -65,12 +66,12 @@ def _resource_link(uri: str, name: str) -> ResourceLink:
 
 
 def _with_previews(count: int, output: TaskOutput) -> TaskOutput:
-    def cut(film: Video) -> Video:
+    def fewer(film: Video) -> Video:
         return film.model_copy(update={"preview_urls": (film.preview_urls or [])[:count] or None})
 
     films = {
-        "video": cut(output.video) if output.video else None,
-        "more_videos": [cut(film) for film in output.more_videos] if output.more_videos else None,
+        "video": fewer(output.video) if output.video else None,
+        "more_videos": [fewer(film) for film in output.more_videos] if output.more_videos else None,
     }
     return output.model_copy(update=films)
 
@@ -88,8 +89,18 @@ def _with_short_prompt(output: TaskOutput) -> TaskOutput:
     return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"})
 
 
+def _with_films(count: int, output: TaskOutput) -> TaskOutput:
+    return output.model_copy(update={"more_videos": (output.more_videos or [])[:count] or None})
+
+
+def _with_prompt(longest: int, output: TaskOutput) -> TaskOutput:
+    return output.model_copy(update={"text_prompt": cut(output.text_prompt, longest)})
+
+
 _SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
     *(partial(_with_previews, count) for count in (2, 1, 0)),
     _with_one_link,
     _with_short_prompt,
+    *(partial(_with_films, count) for count in (3, 1)),
+    *(partial(_with_prompt, longest) for longest in (1000, 400)),
 )
