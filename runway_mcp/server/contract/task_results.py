@@ -34,7 +34,7 @@ from runway_mcp.tasks.spend.reconcile import outcome_failure
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _OTHER_TAKE = "For another take give another `seed`."
-LONGEST_PROMPT = 4000
+LONGEST_PROMPT = 10_000
 """The most characters of a prompt that no call of ours gave."""
 
 _NAMED_TASKS = 3

@@ -10,7 +10,6 @@ from functools import partial
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from runway_mcp.server.contract.asset_results import cut
 from runway_mcp.server.contract.outputs import AssetsOutput, TaskOutput, Video
 from runway_mcp.server.contract.text import assets_text, one_line, task_text
 from runway_mcp.server.contract.uris import asset_uri
@@ -20,7 +19,7 @@ LONGEST_RESULT = 2500
 """The size of a task's structured content, in characters of JSON, above which parts are left out.
 
 In this order: previews and links of further films, which the assets' resources hold; the end of the prompt, if the next
-call holds it; all but a few further films, which the task's resource holds; the end of any prompt.
+call holds it.
 """
 
 _LONGEST_PROMPT = 120
@@ -89,18 +88,8 @@ def _with_short_prompt(output: TaskOutput) -> TaskOutput:
     return output.model_copy(update={"text_prompt": f"{prompt[:_LONGEST_PROMPT]}…"})
 
 
-def _with_films(count: int, output: TaskOutput) -> TaskOutput:
-    return output.model_copy(update={"more_videos": (output.more_videos or [])[:count] or None})
-
-
-def _with_prompt(longest: int, output: TaskOutput) -> TaskOutput:
-    return output.model_copy(update={"text_prompt": cut(output.text_prompt, longest)})
-
-
 _SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
     *(partial(_with_previews, count) for count in (2, 1, 0)),
     _with_one_link,
     _with_short_prompt,
-    *(partial(_with_films, count) for count in (3, 1)),
-    *(partial(_with_prompt, longest) for longest in (1000, 400)),
 )
