@@ -102,7 +102,7 @@ async def told(
     results: list[tuple[str, dict[str, Any], str]] = []
     async with open_client(world or virtual_world(), folder, "auto", transport=transport) as client:
         for name, arguments in calls:
-            result = await client.call(name, **arguments)
+            result = await client.mcp.call_tool(name, arguments)  # not `call`, which wants ordinary sizes
             results.append((name, result.structured_content or {}, text(result)))
     return results
 
