@@ -25,6 +25,11 @@ LONGEST_RETRY_AFTER = 120.0
 ACCOUNT_IN_ERROR = 596
 """useapi.net's own status code for a linked account that it cannot use."""
 
+MOST_VALUES = 100_000
+"""About how many values the JSON of an answer may hold; it takes some hundredths of a second to read so many."""
+
+_PARTS = (b",", b"[", b"{")
+_LONGEST_INTEGER = 19
 _END_OF_5XX = 600
 _SHORTEST_SECRET = 12
 _MODERATED = "Runway's moderation refused the request."
@@ -48,7 +53,8 @@ _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 class Answer:
     """An HTTP answer whose status arrived.
 
-    `body` is None if the rest was lost; `flaw` then says how. `retry_after` and `date` are the headers as they came.
+    `body` is None if the rest was lost, and `flaw` then says how, or if it was `too_long` to be read. `retry_after` and
+    `date` are the headers as they came.
     """
 
     status: int
@@ -56,6 +62,7 @@ class Answer:
     retry_after: str | None = None
     date: str | None = None
     flaw: str = "the answer broke off"
+    too_long: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,8 @@ def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
     outcome = _without_secret(outcome, context)
     if not is_success(outcome.status):
         raise error_of(outcome, context)
+    if outcome.too_long:
+        raise _too_long(outcome)
     if outcome.body is None:
         raise errors.Unavailable(f"useapi.net could not be read: {outcome.flaw}.", status=outcome.status)
     return _json_of(outcome)
@@ -102,7 +111,8 @@ def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
     if not is_success(outcome.status):
         raise _unclear(f"HTTP {outcome.status}", outcome, context)
     if outcome.body is None:
-        raise _unclear(outcome.flaw, outcome, context)
+        flaw = "an answer too long to be read" if outcome.too_long else outcome.flaw
+        raise _unclear(flaw, outcome, context)
     try:
         return parse_task(_json_of(outcome))
     except errors.UnexpectedResponse:
@@ -219,11 +229,25 @@ def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
     return replace(answer, body=answer.body.replace(secret, b"[removed]"))
 
 
+def _too_long(answer: Answer) -> errors.UnexpectedResponse:
+    return errors.UnexpectedResponse(
+        f"The answer of useapi.net (HTTP {answer.status}) is too long to be read.", status=answer.status
+    )
+
+
 def _json_of(answer: Answer) -> object:
+    body = answer.body or b""
+    if sum(map(body.count, _PARTS)) > MOST_VALUES:
+        raise _too_long(answer)
     try:
-        return json.loads(answer.body or b"")
+        return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError):
         # The cause is cut because it would hold the body.
         raise errors.UnexpectedResponse(
             f"The answer of useapi.net (HTTP {answer.status}) is no JSON.", unreadable=True, status=answer.status
         ) from None
+
+
+def _integer(digits: str) -> int | float:
+    """A JSON integer; a longer one as a float, since Python refuses those of more than 4,300 digits."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)

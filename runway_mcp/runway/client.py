@@ -5,6 +5,7 @@ The token is in no message, no `repr` and no chained exception. Cancellation tak
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,6 +14,7 @@ import stamina
 
 from runway_mcp.runway import wire
 from runway_mcp.runway.answers import ErrorContext, body_of, submitted
+from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
 from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
@@ -21,6 +23,9 @@ from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submi
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
+
+LARGEST_PAGE = 200
+"""The most tasks of one page, so that its answer stays far below the bound of a list."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
 
@@ -114,11 +119,12 @@ class RunwayClient:
     ) -> Entries[Task]:
         """Reads a page of an account's tasks, in undocumented order (GET /tasks/).
 
-        `offset` is 0 to 1000, `limit` 1 to 1000; `email` is required when several accounts are linked; empty `statuses`
-        means all.
+        `offset` is 0 to 1000, `limit` 1 to `LARGEST_PAGE`, and no more come back; `email` is required when several
+        accounts are linked; empty `statuses` means all.
         """
+        limit = min(limit, LARGEST_PAGE)
         query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
-        return await self._read("/tasks/", query, wire.parse_tasks, patience)
+        return await self._read("/tasks/", query, partial(wire.parse_tasks, most=limit), patience, LARGEST_LIST)
 
     async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
         """Reads one asset, with a fresh signed link (GET /assets/{assetId}).
@@ -141,10 +147,11 @@ class RunwayClient:
     ) -> Entries[Asset]:
         """Reads a page of an account's assets (GET /assets/).
 
-        `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50; `email` as in `tasks`.
+        `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50, and no more come back;
+        `email` as in `tasks`.
         """
         query = {"offset": offset, "limit": limit, "mediaType": media_type, "email": email}
-        return await self._read("/assets/", query, wire.parse_assets, patience)
+        return await self._read("/assets/", query, partial(wire.parse_assets, most=limit), patience, LARGEST_LIST)
 
     async def scheduler(self, *, patience: float | None = None) -> Entries[RunningTask]:
         """Reads which tasks that were started through the API run now (GET /scheduler/)."""
@@ -167,11 +174,13 @@ class RunwayClient:
         query: Mapping[str, str | int | None],
         parse: Callable[[object], T],
         patience: float | None,
+        largest: int = LARGEST,
     ) -> T:
         given = {name: value for name, value in query.items() if value is not None}
 
         async def once() -> T:
-            return parse(body_of(await self._connections.get(self._url + path, given), self._error_context))
+            answer = await self._connections.get(self._url + path, given, largest=largest)
+            return parse(body_of(answer, self._error_context))
 
         return await self._patiently(once, patience)
 

@@ -1,12 +1,12 @@
 """HTTP exchanges with upstream: the only module that imports an HTTP client and sends bytes.
 
-It repeats no request, follows no redirect and interprets no body. Requests to the loopback address bypass the
-environment's proxy, so that a stand-in on this machine is always reached.
+It repeats no request, follows no redirect and interprets no body, of which it takes no more than a bound. Requests to
+the loopback address bypass the environment's proxy, so that a stand-in on this machine is always reached.
 """
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ import anyio
 import httpx
 
 from runway_mcp.runway.answers import Answer, Lost
+from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
 from runway_mcp.runway.clock import UpstreamClock
 from runway_mcp.runway.errors import quoted
 
@@ -70,7 +71,8 @@ class Connections:
         self._transport = transport
 
     async def __aenter__(self) -> Self:
-        bearer = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        plain = {"Accept-Encoding": "identity"}
+        bearer = plain | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
         # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
         shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
         if self._transport is None:
@@ -91,16 +93,17 @@ class Connections:
     ) -> None:
         await self._open.__aexit__(kind, error, traceback)
 
-    async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
-        """Reads once."""
+    async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:
+        """Reads once; an answer of more than `largest` decoded bytes has no body and is `too_long`."""
         request = self._reads.build_request("GET", url, params=query)
-        failures = (httpx.HTTPError,)
-        return await _exchange(self._reads, request, self.clock, seconds=WHOLE_READ_SECONDS, failures=failures)
+        asked = _Asked(self._reads, request, self.clock, largest)
+        return await _exchange(asked, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
         request = self._submits.build_request("POST", url, json=body)
-        return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
+        asked = _Asked(self._submits, request, self.clock, LARGEST)
+        return await _exchange(asked, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
 
 def usable(url: str) -> bool:
@@ -116,24 +119,44 @@ def _silence(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
 
 
-async def _exchange(
-    client: httpx.AsyncClient, request: httpx.Request, clock: UpstreamClock, *, seconds: float, failures: _Failures
-) -> Answer | Lost:
+@dataclass(frozen=True)
+class _Asked:
+    """A request, the client that sends it, the clock that its answer sets, and the most bytes of that answer."""
+
+    client: httpx.AsyncClient
+    request: httpx.Request
+    clock: UpstreamClock
+    largest: int
+
+
+async def _exchange(asked: _Asked, *, seconds: float, failures: _Failures) -> Answer | Lost:
     """Sends once, gathers as much of the answer as comes within `seconds`, and sets the clock by its date."""
     outcome: Answer | Lost = Lost(cause=f"no answer came within {seconds:.0f} seconds", sent=True)
     with anyio.move_on_after(seconds):
         try:
-            async with aclosing(await client.send(request, stream=True)) as response:
+            async with aclosing(await asked.client.send(asked.request, stream=True)) as response:
                 retry_after, date = response.headers.get("retry-after"), response.headers.get("date")
-                clock.note(date)
+                asked.clock.note(date)
                 outcome = Answer(status=response.status_code, body=None, retry_after=retry_after, date=date)
-                outcome = replace(outcome, body=await response.aread())
+                body = await _body(response, asked.largest)
+                outcome = replace(outcome, body=body, too_long=body is None)
         except failures as error:
             if isinstance(outcome, Lost):
                 outcome = Lost(cause=_cause(error), sent=not isinstance(error, _NOT_SENT))
             else:
                 outcome = replace(outcome, flaw=_cause(error))
     return outcome
+
+
+async def _body(response: httpx.Response, largest: int) -> bytes | None:
+    """The decoded body; None if it is larger. Raises `httpx.DecodingError` for a coding that we do not read."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):  # pragma: no cover  an async client has no other
+        raise TypeError(response.stream)
+    try:
+        # Not `aiter_bytes`, which decodes a chunk in whole: 64 KiB of a gzip bomb are 64 MiB.
+        return await body_within(response.stream, response.headers.get("content-encoding", ""), largest)
+    except Undecodable as error:
+        raise httpx.DecodingError(str(error), request=response.request) from None
 
 
 def _cause(error: Exception) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, quoted
+from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, plain_or_quoted, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -135,8 +135,12 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
 
 
 def _ambiguous(named: Sequence[Asset]) -> Failure:
-    ids = "; ".join(f"{asset.asset_id} (made {asset.created_at or 'at an unknown time'})" for asset in named[:5])
+    ids = "; ".join(f"{asset.asset_id} (made {_dated(asset)})" for asset in named[:5])
     return Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
+
+
+def _dated(asset: Asset) -> str:
+    return plain_or_quoted(asset.created_at) if asset.created_at else "at an unknown time"
 
 
 async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, email: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
 from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
@@ -22,7 +22,7 @@ from runway_mcp.tasks.store.protocol import Store
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
 # Lengths of the first page of a look and of each further one; the last offset that upstream takes.
-_FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, 1000, 1000
+_FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, LARGEST_PAGE, 1000
 _LOOK_READ_SECONDS = 3.0
 
 
