@@ -113,7 +113,7 @@ class Talkative(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         transport.write(bytes(50_000_000))
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio names it
         self._lost.set()
 
 
