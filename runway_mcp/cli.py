@@ -160,7 +160,8 @@ def _serve_stdio(settings: "Settings") -> None:
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
     # Over stdio there is no address for upstream to call back.
-    anyio.run(serve_stdio, create_server(settings.model_copy(update={"public_url": None})))
+    set_here = {"public_url": None, "save": settings.save or "own"}
+    anyio.run(serve_stdio, create_server(settings.model_copy(update=set_here)))
 
 
 def _say_where(settings: "Settings") -> None:
@@ -186,7 +187,8 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
     app = create_app(
-        create_server(settings),
+        # A server for others keeps nothing on its disk unless it is told to.
+        create_server(settings.model_copy(update={"save": settings.save or "never"})),
         transport=arguments.transport,
         verifier=OneToken(settings.access_token) if settings.access_token else None,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -95,10 +95,17 @@ def _threshold(value: object) -> object:
     return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _flag(value: object) -> object:
     """`true` and `false` in any case, as booleans; other values unchanged."""
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
+
+Save = Literal["own", "never"]
+"""Which films are kept on disk: those of this server's tasks, and others on wish; or none."""
 
 _Secret = Annotated[SecretStr, AfterValidator(_visible)]
 _Credits = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -230,6 +237,28 @@ class Settings(BaseModel):
             "false",
         ),
     ] = False
+    save: Annotated[
+        Save | None,
+        BeforeValidator(_lower),
+        Variable(
+            "RUNWAY_MCP_SAVE",
+            "Whether films are kept on disk: `own` keeps each film of this server's tasks when it is ready, and offers "
+            "`save_film` for any other; `never` does neither.",
+            "own or never",
+            "`own` on stdio, `never` over HTTP",
+        ),
+    ] = None
+    save_dir: Annotated[
+        Path | None,
+        AfterValidator(_folder),
+        Variable(
+            "RUNWAY_MCP_SAVE_DIR",
+            "The folder in which films are kept. Nothing is written outside it and the data folder; no file in it is "
+            "ever replaced, and 1 GB of its disk stays free.",
+            "a folder that can be written to",
+            "`Runway` in the user's videos folder, or `films` in the data folder where there is none",
+        ),
+    ] = None
     allowed_hosts: Annotated[
         tuple[str, ...],
         BeforeValidator(_host_names),
@@ -258,6 +287,17 @@ class Settings(BaseModel):
         except ValidationError as error:
             variable = variables()[str(error.errors(include_input=False)[0]["loc"][0])]
         raise SettingsError(f"{variable.name} must be {variable.form}")
+
+
+def films_folder(settings: Settings, *, videos: Path | None = None) -> Path:
+    """Where films are kept: the folder that is set, else `Runway` in the videos folder, else one in the data folder.
+
+    `videos` takes the place of the user's videos folder, which counts only if it exists.
+    """
+    if settings.save_dir is not None:
+        return settings.save_dir
+    videos = videos or platformdirs.user_videos_path()
+    return videos / "Runway" if videos.is_dir() else settings.data_dir / "films"
 
 
 def variables() -> dict[str, Variable]:

@@ -25,7 +25,9 @@ SECRET = "user:1234-hunter2"
 
 def environment(data: Path, **ours: str) -> dict[str, str]:
     """The environment of a process: this one's without our variables, a data folder of its own, and then `ours`."""
-    return processes.environment(**{"RUNWAY_MCP_DATA_DIR": str(data)} | ours)
+    return processes.environment(
+        **{"RUNWAY_MCP_DATA_DIR": str(data), "RUNWAY_MCP_SAVE_DIR": str(data / "films")} | ours
+    )
 
 
 def get(url: str, **headers: str) -> tuple[int, Any]:
@@ -291,7 +293,7 @@ def test_how_a_command_ends_is_how_the_program_ends(does: str, code: int, last_l
     ended = in_a_child(STAND_IN.format(does=does, arguments=["demo"]), tmp_path)
 
     assert (ended.returncode, ended.stdout) == (code, "")
-    assert (ended.stderr.splitlines() or [""])[-1] == last_line
+    assert (ended.stderr.splitlines() or [""])[-1].strip() == last_line
 
 
 def test_the_demo_is_given_what_was_asked_for(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from runway_mcp.settings import Settings, SettingsError, is_loopback, settings_table, variables
+from runway_mcp.settings import Settings, SettingsError, films_folder, is_loopback, settings_table, variables
+
+DECIDED_LATER = ("data_dir", "save", "save_dir")
+"""Fields whose default depends on the machine, or on the transport, and is told in words."""
 
 
 def test_without_any_variable_the_defaults_hold_and_the_ledger_lies_in_the_users_data_folder() -> None:
@@ -46,6 +49,10 @@ def test_an_empty_or_blank_value_is_as_good_as_none(nothing: str) -> None:
         ("RUNWAY_MCP_CONFIRM", "60", "confirm_above", 60.0),
         ("RUNWAY_MCP_PUBLIC_URL", "http://mcp.example.com:81/r/", "public_url", "http://mcp.example.com:81/r"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "$t0ken", "access_token", SecretStr("$t0ken")),
+        ("RUNWAY_MCP_SAVE", "Own", "save", "own"),
+        ("RUNWAY_MCP_SAVE", "never", "save", "never"),
+        ("RUNWAY_MCP_SAVE_DIR", "/srv/films", "save_dir", Path("/srv/films")),
+        ("RUNWAY_MCP_SAVE_DIR", "~/films", "save_dir", Path.home() / "films"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "A.example.com, 10.0.0.5:80,", "allowed_hosts", ("a.example.com", "10.0.0.5:80")),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "[fe80::1]:8000", "allowed_hosts", ("[fe80::1]:8000",)),
     ],
@@ -90,6 +97,8 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
         ("RUNWAY_MCP_PUBLIC_URL", f"https://mcp.example.com/{'r' * 900}"),
         ("RUNWAY_MCP_PUBLIC_URL", "https://me:hunter2@example.com"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "two words"),
+        ("RUNWAY_MCP_SAVE", "always"),
+        ("RUNWAY_MCP_SAVE_DIR", __file__),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "*"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "https://example.com"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "example.com/mcp"),
@@ -150,8 +159,19 @@ def test_every_field_is_a_variable_and_a_row_of_the_table() -> None:
 def test_the_table_tells_the_default_that_the_code_has() -> None:
     for name, variable in variables().items():
         default = Settings.model_fields[name].default
-        if variable.default != "none" and name != "data_dir":
+        if variable.default != "none" and name not in DECIDED_LATER:
             assert Settings.from_environment({variable.name: variable.default}) == Settings.from_environment({})
             assert (
                 str(default).removesuffix(".0").replace("None", "never").replace("False", "false") == variable.default
             )
+
+
+def test_films_are_kept_in_the_folder_that_is_set_else_with_the_users_videos_else_with_the_data(tmp_path: Path) -> None:
+    videos, missing = tmp_path / "Videos", tmp_path / "missing"
+    videos.mkdir()
+    unset = Settings(data_dir=tmp_path / "data")
+
+    assert films_folder(unset, videos=videos) == videos / "Runway"
+    assert films_folder(unset, videos=missing) == tmp_path / "data" / "films"
+    assert films_folder(Settings(data_dir=tmp_path, save_dir=tmp_path / "set"), videos=videos) == tmp_path / "set"
+    assert not (videos / "Runway").exists()

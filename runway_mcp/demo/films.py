@@ -6,11 +6,11 @@ from pathlib import Path
 from anyio import CapacityLimiter
 
 from runway_mcp.demo.failures import DemoError
-from runway_mcp.media.errors import MediaMissing, UnreadableFilm
+from runway_mcp.media.errors import MediaError, MediaMissing, UnreadableFilm
+from runway_mcp.media.fetch.client import Links
+from runway_mcp.media.files.keeping import keep
 from runway_mcp.media.pictures.measures import Film, read_film
 from runway_mcp.media.pictures.strip import save_strip
-from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import RunwayError
 
 TOLERANCE_SECONDS = 0.5
 
@@ -28,11 +28,11 @@ class Pair:
         return self.after.duration_seconds - self.before.duration_seconds
 
 
-async def fetch(runway: RunwayClient, link: str | None, target: Path) -> int:
-    """Saves the film behind a link and returns its size in bytes; raises `DemoError` if it cannot be downloaded."""
+async def fetch(links: Links, link: str | None, target: Path) -> Path:
+    """Saves the film behind a link and returns its path; raises `DemoError` if it cannot be downloaded."""
     try:
-        return await runway.download(link or "", target)
-    except (RunwayError, OSError) as error:
+        return (await keep(links, link or "", target.parent, key=target.stem, name=target.name)).path
+    except MediaError as error:
         raise DemoError(f"{target.name} cannot be downloaded: {error}") from error
 
 

@@ -4,11 +4,12 @@ It reads structured content alone, since several hosts show their model nothing 
 answer before names as next. Whatever breaks the contract is a `DemoError`.
 """
 
+import base64
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mcp.client import Client
-from mcp_types import TextResourceContents
+from mcp_types import ImageContent, TextContent, TextResourceContents
 from pydantic import ValidationError
 
 from runway_mcp.demo.failures import DemoError
@@ -20,6 +21,8 @@ from runway_mcp.server.contract.outputs import (
     LineageOutput,
     NextStep,
     Output,
+    SavedOutput,
+    SaveOutput,
     TaskOutput,
     Video,
 )
@@ -29,7 +32,7 @@ CLIP_SECONDS = 10.0
 TOLERANCE_SECONDS = 0.5
 
 Form = TypeVar("Form", bound=Output)
-Told = TypeVar("Told", TaskOutput, AssetsOutput)
+Told = TypeVar("Told", TaskOutput, AssetsOutput, SaveOutput)
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class Price:
 
 @dataclass(frozen=True)
 class Extended:
-    """A task that succeeded: its URI, its film, and how often that film has been extended."""
+    """A task that succeeded: its URI, its film, where that lies on disk, and how often it has been extended."""
 
     task_uri: str
     video: Video
+    saved: SavedOutput
     extended_count: int
 
 
@@ -86,7 +90,26 @@ async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
             answer = await _called(client, step.tool, step.arguments, TaskOutput, bar)
     if answer.video is None or answer.task_uri is None:
         raise DemoError(f"a task succeeded without a film: {answer.summary}")
-    return Extended(answer.task_uri, answer.video, (answer.lineage and answer.lineage.extended_count) or 0)
+    saved = answer.saved or await save(client, answer.video.asset_id)
+    return Extended(answer.task_uri, answer.video, saved, (answer.lineage and answer.lineage.extended_count) or 0)
+
+
+async def save(client: Client, asset_id: str) -> SavedOutput:
+    """Where a film lies on disk, by the tool that waits for it; raises `DemoError` if it cannot be kept."""
+    answer = await _called(client, "save_film", {"assetId": asset_id}, SaveOutput)
+    if answer.saved is None:
+        raise DemoError(f"save_film told no file: {answer.summary}")
+    return answer.saved
+
+
+async def last_frame(client: Client, asset_id: str) -> bytes:
+    """The frame with which a clip ends, as a JPEG file; raises `DemoError` without one."""
+    result = await client.call_tool("view_film", {"assetId": asset_id})
+    pictures = [each for each in result.content if isinstance(each, ImageContent)]
+    if result.is_error or not pictures:
+        said = [each.text.splitlines()[0] for each in result.content if isinstance(each, TextContent) and each.text]
+        raise DemoError(f"view_film showed no picture: {' '.join(said)}")
+    return base64.b64decode(pictures[0].data)
 
 
 async def read_task(client: Client, uri: str) -> TaskOutput:

@@ -14,10 +14,10 @@ from mcp.client import Client
 
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.demo.films import Pair, compare, fetch
-from runway_mcp.demo.host import Extended, Price, extend, find_clip, fresh_link, price, read_task
+from runway_mcp.demo.host import Extended, Price, extend, find_clip, fresh_link, last_frame, price, read_task
 from runway_mcp.demo.processes import Log, connected_host, environment, raise_on_termination, stand_in
 from runway_mcp.demo.screen import Change, Screen
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.media.fetch.client import Links, open_links
 
 PROMPT = "The camera rises slowly over the dunes."
 
@@ -60,16 +60,18 @@ async def _with_processes(options: Options, screen: Screen, program: Sequence[st
             USEAPI_TOKEN=server.token,
             USEAPI_URL=server.url,
             RUNWAY_MCP_DATA_DIR=str(options.folder / "data"),
+            RUNWAY_MCP_SAVE="own",
+            RUNWAY_MCP_SAVE_DIR=str(options.out.absolute()),
             RUNWAY_MCP_POLL_SECONDS=str(min(0.5, max(0.1, options.pace / 20))),
         )
         async with (
             connected_host(program, env, log=Log(options.folder / "server.log")) as client,
-            RunwayClient(url=server.url, token=server.token) as runway,
+            open_links(allowed_origin=server.url) as links,
         ):
-            await _extend_clip(options, screen, client, runway)
+            await _extend_clip(options, screen, client, links)
 
 
-async def _extend_clip(options: Options, screen: Screen, client: Client, runway: RunwayClient) -> None:
+async def _extend_clip(options: Options, screen: Screen, client: Client, links: Links) -> None:
     tools = sorted(tool.name for tool in (await client.list_tools()).tools)
     screen.done(f"The MCP server is connected over stdio (protocol {client.protocol_version}): {', '.join(tools)}")
 
@@ -81,27 +83,32 @@ async def _extend_clip(options: Options, screen: Screen, client: Client, runway:
     cost = f"{options.seconds} s more cost about {offer.cost} credits of {offer.balance:,}"
     screen.done(f"extend_video as a dry run: {cost} and leave {offer.extensions_left} more extensions")
 
+    screen.begin("looking at the clip's last frame")
+    frame = options.out / "last-frame.jpg"
+    frame.write_bytes(await last_frame(client, clip.asset_id))
+    screen.done("view_film shows the frame with which the clip ends, where the next words go on")
+
     screen.begin("extending the clip")
     screen.done(f'extend_video: {options.seconds} s more, "{PROMPT}"')
     made = await extend(client, offer.submit, screen)
 
     screen.begin("reading the resources")
     await read_task(client, made.task_uri)
-    link = await fresh_link(client, made.video.uri)
+    await fresh_link(client, made.video.uri)
     further = await price(client, made.video.asset_id, seconds=options.seconds)
     screen.done("The resources of the task and of its film are read; the link to the film is fresh")
 
     screen.begin("looking at the films")
-    before, after, strip = options.folder / "before.mp4", options.out / "extended.mp4", options.out / "strip.png"
-    await fetch(runway, clip.url, before)
-    received = await fetch(runway, link, after)
+    after, strip = Path(made.saved.path), options.out / "strip.png"
+    before = await fetch(links, clip.url, options.folder / "before.mp4")
     films = await compare(before, after, strip, seconds=options.seconds)
-    screen.done(f"The film is downloaded ({received:,} bytes) and decoded frame by frame")
+    screen.done(f"The server kept the film on disk ({made.saved.size_bytes:,} bytes); it is decoded frame by frame")
 
     screen.changes(_changes(films, offer, further, made))
     screen.detail("task", made.task_uri)
     screen.detail("asset", made.video.uri)
-    screen.detail("film", str(after))
+    screen.detail("frame", f"{frame} (the last of the clip)")
+    screen.detail("film", str(options.out / after.name))
     screen.detail("strip", f"{strip} (grey: before the seam, orange: after it)")
 
 

@@ -5,7 +5,6 @@ The token is in no message, no `repr` and no chained exception. Cancellation tak
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -14,7 +13,6 @@ import stamina
 
 from runway_mcp.runway import wire
 from runway_mcp.runway.answers import ErrorContext, body_of, submitted
-from runway_mcp.runway.download import save
 from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
@@ -162,19 +160,6 @@ class RunwayClient:
         Raises `NotFound` if no account is linked.
         """
         return await self._read("/accounts", {}, wire.parse_addresses, patience)
-
-    async def download(self, url: str, target: Path, *, patience: float | None = None) -> int:
-        """Saves the file of a signed link as `target`, complete or not at all; returns its length in bytes.
-
-        Raises `NotFound` if the link has expired (its task or asset has a fresh one), `Unavailable` if the download
-        broke off, `UnexpectedResponse` if the link leads to no file, and `OSError` if the disk refuses. The token is
-        not sent and no message shows the link.
-        """
-        if not usable(url):
-            raise UnexpectedResponse("The link of the file is no absolute http(s) URL.")
-        return await self._patiently(
-            lambda: save(self._connections, url, target, now=self._error_context.now), patience
-        )
 
     async def _read(
         self,

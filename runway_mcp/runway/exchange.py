@@ -4,9 +4,9 @@ It repeats no request, follows no redirect and interprets no body. Requests to t
 environment's proxy, so that a stand-in on this machine is always reached.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,8 +15,7 @@ import httpx
 
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.clock import UpstreamClock
-from runway_mcp.runway.errors import Unavailable, quoted
-from runway_mcp.runway.fields import whole
+from runway_mcp.runway.errors import quoted
 
 Transport = httpx.AsyncBaseTransport
 """What carries requests; tests and the demo pass their own."""
@@ -32,9 +31,6 @@ WHOLE_READ_SECONDS = 30.0
 
 SUBMIT_SECONDS = 60.0
 """How long a submit may take in all."""
-
-LINK_SECONDS = 30.0
-"""How long a download may stay silent."""
 
 _Failures = tuple[type[Exception], ...]
 
@@ -56,21 +52,6 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class LinkResponse:
-    """An open download.
-
-    `is_page` says that it is HTML; `length` is the promised number of bytes, None if unknown; `retry_after` is the
-    header.
-    """
-
-    status: int
-    is_page: bool
-    length: int | None
-    chunks: AsyncIterator[bytes]
-    retry_after: str | None
-
-
 class Connections:
     """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every submit.
 
@@ -81,7 +62,6 @@ class Connections:
     clock: UpstreamClock
     _reads: httpx.AsyncClient
     _submits: httpx.AsyncClient
-    _links: httpx.AsyncClient
     _open: AsyncExitStack
 
     def __init__(self, *, token: str, transport: Transport | None = None) -> None:
@@ -103,9 +83,6 @@ class Connections:
             self._submits = await stack.enter_async_context(
                 httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared)
             )
-            self._links = await stack.enter_async_context(
-                httpx.AsyncClient(headers={"Accept-Encoding": "identity"}, timeout=_silence(LINK_SECONDS), **shared)
-            )
             self._open = stack.pop_all()
         return self
 
@@ -124,24 +101,6 @@ class Connections:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
         request = self._submits.build_request("POST", url, json=body)
         return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
-
-    @asynccontextmanager
-    async def open_link(self, url: str) -> AsyncGenerator[LinkResponse, None]:
-        """Opens a signed link without the token; raises `Unavailable` if it cannot be opened or breaks off."""
-        try:
-            async with self._links.stream("GET", url) as response:
-                encoded = "content-encoding" in response.headers
-                length = whole(response.headers.get("content-length"))
-                yield LinkResponse(
-                    status=response.status_code,
-                    is_page=response.headers.get("content-type", "").startswith("text/html"),
-                    length=None if encoded else length,
-                    chunks=response.aiter_bytes(),
-                    retry_after=response.headers.get("retry-after"),
-                )
-        except httpx.HTTPError as error:
-            # The cause is cut because its request holds the link.
-            raise Unavailable(f"The download failed: {_cause(error)}.", sent=not isinstance(error, _NOT_SENT)) from None
 
 
 def usable(url: str) -> bool:

@@ -7,7 +7,8 @@ shared state belongs to the lifespan, because one process may serve through seve
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,8 +18,13 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilities
 
 from runway_mcp import __version__
+from runway_mcp.films.keeper import Keeper, open_keeper
+from runway_mcp.films.opening import Films, open_films
+from runway_mcp.films.own import keep_own, resume_keeping
+from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
+from runway_mcp.runway.models import Task
 from runway_mcp.server import protocol_tasks
 from runway_mcp.server.boundary import error_boundary
 from runway_mcp.server.completion import Completions
@@ -31,8 +37,10 @@ from runway_mcp.server.tools.definitions import INSTRUCTIONS, input_schema
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
-from runway_mcp.settings import Settings
+from runway_mcp.settings import Settings, films_folder
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
+from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite import SqliteStore
 
 LEDGER = "ledger.sqlite3"
@@ -66,19 +74,31 @@ class _Server(Server[Lifespan]):
 
 
 def create_server(
-    settings: Settings, *, transport: Transport | None = None, now: Callable[[], float] = time.time
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    now: Callable[[], float] = time.time,
+    free: Free = disk_free,
 ) -> Server[Lifespan]:
-    """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds."""
+    """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds.
+
+    `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Server[Any]) -> AsyncGenerator[Lifespan]:
         subscriptions = Subscriptions()
         async with (
-            _opened_service(settings, transport, now, subscriptions.changed) as service,
+            open_films(url=settings.url, data_dir=settings.data_dir) as films,
+            _opened_service(settings, transport, now, films=films, free=free, on_change=subscriptions.changed) as (
+                service,
+                keeper,
+            ),
             anyio.create_task_group() as background,
         ):
             observers = Observers(service, background, unfinished=subscriptions.unfinished)
-            yield Lifespan(settings, service, now, subscriptions, observers, Waits(settings.wait_seconds))
+            waits = Waits(settings.wait_seconds)
+            yield Lifespan(settings, service, now, subscriptions, observers, waits, films, keeper)
             background.cancel_scope.cancel()
 
     server = _Server(
@@ -91,7 +111,7 @@ def create_server(
         cache_hints=dict.fromkeys(
             ("server/discover", "tools/list", "prompts/list", "resources/templates/list"), _FIXED
         ),
-        on_list_tools=error_boundary(list_tools),
+        on_list_tools=error_boundary(partial(list_tools, settings=settings)),
         on_list_resources=error_boundary(list_resources),
         on_list_resource_templates=error_boundary(list_templates),
         on_read_resource=error_boundary(read_resource),
@@ -120,22 +140,41 @@ async def _opened_service(
     settings: Settings,
     transport: Transport | None,
     now: Callable[[], float],
+    *,
+    films: Films,
+    free: Free,
     on_change: OnChange,
-) -> AsyncGenerator[TaskService | None]:
-    """The task service on an open client; None without a token."""
+) -> AsyncGenerator[tuple[TaskService | None, Keeper | None]]:
+    """The task service on an open client, and the keeper of its films; None without a token, or where none are kept."""
     if settings.token is None:
-        yield None
+        yield None, None
         return
     token = settings.token.get_secret_value()
-    with SqliteStore(settings.data_dir / LEDGER, now) as store:
-        async with (
-            RunwayClient(url=settings.url, token=token, transport=transport, now=now) as client,
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(SqliteStore(settings.data_dir / LEDGER, now))
+        client = await stack.enter_async_context(
+            RunwayClient(url=settings.url, token=token, transport=transport, now=now)
+        )
+        keeper = None
+        if settings.save == "own":
+            folder, data_dir = films_folder(settings), settings.data_dir
+            opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free)
+            keeper = await stack.enter_async_context(opening)
+        service = await stack.enter_async_context(
             open_tasks(
                 client,
                 store=store,
                 poll_seconds=settings.poll_seconds,
-                on_change=on_change,
+                on_change=on_change if keeper is None else partial(_changed, on_change, keeper),
                 public_url=settings.public_url,
-            ) as service,
-        ):
-            yield service
+            )
+        )
+        if keeper is not None:
+            keeper.background.start_soon(resume_keeping, keeper, store)
+        yield service, keeper
+
+
+async def _changed(tell: OnChange, keeper: Keeper, task: Task, intent: Intent | LedgerError | None) -> None:
+    """Tells of a change, and begins to keep the film of an own task that has ended."""
+    await tell(task, intent)
+    await keep_own(keeper, task, intent if isinstance(intent, Intent) else None)

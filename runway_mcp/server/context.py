@@ -8,6 +8,8 @@ from typing import Any
 from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import ServerRequestContext
 
+from runway_mcp.films.keeper import Keeper
+from runway_mcp.films.opening import Films
 from runway_mcp.server.contract.next_steps import READS, Asked
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
@@ -34,6 +36,8 @@ class _Opened:
     subscriptions: Subscriptions
     observers: Observers
     waits: Waits
+    films: Films
+    keeper: Keeper | None
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,24 @@ class Lifespan(_Opened):
     """What the lifespan opens, shared by all sessions, connections and requests of the process.
 
     `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
-    knows which tasks are observed, and `waits` how long hosts let calls run. A handler takes none of it but through
-    `context_of`, so that no request reaches what exists for another caller.
+    knows which tasks are observed, `waits` how long hosts let calls run; `films` is what is open for films, and
+    `keeper` keeps them on disk, None where none are kept. A handler takes none of it but through `context_of`, so that
+    no request reaches what exists for another caller.
     """
 
     def for_caller(self, caller: str) -> "ServerContext":
         """What exists of it for a caller."""
         service = self.open_service.for_caller(caller) if self.open_service else None
         return ServerContext(
-            self.settings, service, self.now, self.subscriptions, self.observers, self.waits, caller=caller
+            self.settings,
+            service,
+            self.now,
+            self.subscriptions,
+            self.observers,
+            self.waits,
+            self.films,
+            self.keeper,
+            caller=caller,
         )
 
 

@@ -55,14 +55,15 @@ Seconds to add: {seconds}
 1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
 of mine as query, and compare names, prompts, dates and lengths with my words; without a match, list the newest. If \
 two fit, ask me. If its `extendable` is no, tell me the `reason` and name the closest clip that can be extended.
-2. Word it. Write one text_prompt for my wish by the rules below.
+2. Look, then word it. Call view_film with its assetId, which shows the last frame, and write one text_prompt for my \
+wish that goes on from it, by the rules below.
 3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
 and dry_run true. It is free.
 4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of the credits, of the three \
 extensions, and how long the film can still become. Go on only when I say yes; if I change something, price it again.
 5. Extend it. Make the call in the dry run's next_step, once.
-6. Look at it. Give me the link and until when it works, the new length and what it cost. If you can see pictures, say \
-whether the film does what I wished.
+6. Look at it. Give me the link and until when it works, the new length and what it cost. Call view_film with show \
+strip and say whether the film does what I wished.
 7. Offer the next. If lineage.extensions_left is above 0, propose one sentence for what could follow, and stop: every \
 further extension costs and is mine to decide.
 
@@ -78,8 +79,8 @@ The story: {story}
 1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
 of mine as query; if two fit, ask me. It tells text_prompt, length, extensions_left and cost_to_longest. A clip that \
 was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
-2. Fix the look. Write one phrase for the camera and one for the light and colour, after the clip's own text_prompt. \
-They stand word for word in every beat.
+2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
+the picture and the clip's own text_prompt. They stand word for word in every beat, but where the story changes them.
 3. Plan four beats. Beat 1 is what the clip shows, in one sentence. Beats 2 to 4 each get one text_prompt by the rules \
 below: a turn of the story that begins where the beat before ends, followed by both phrases. The last one ends on a \
 picture that can hold.
@@ -88,7 +89,7 @@ dry_run true. It is free; its lineage.cost_to_longest is about what the further 
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call in the dry run's next_step, once; show me the film. For the next beat \
-take that new film's assetId, adjust its prompt to what its last frame shows if you can see pictures, price it with \
+take that new film's assetId, adjust its prompt to its last frame (view_film), price it with \
 dry_run, and ask me again unless I agreed to all and the price is as shown.
 7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
 

@@ -19,14 +19,16 @@ from mcp_types import (
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from runway_mcp.films.keeper import SavedFilm
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import error_boundary
 from runway_mcp.server.context import Lifespan, RequestContext, ServerContext, context_of
+from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
-from runway_mcp.server.reads import note_end, task_of
+from runway_mcp.server.reads import READING_SECONDS, kept_film, note_end, task_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another, owning_intent
 from runway_mcp.tasks.intents import Intent
@@ -125,7 +127,8 @@ async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskStat
     if not task.is_terminal:
         _expect(context, task)
     await note_end(context, task)
-    return _state(context, task, intent, "complete")
+    kept = await kept_film(context, task, intent, seconds=READING_SECONDS)
+    return _state(context, task, intent, "complete", kept)
 
 
 async def cancel_protocol_task(ctx: RequestContext, params: TaskParams) -> Acknowledged:
@@ -189,9 +192,15 @@ def _interval(context: ServerContext) -> int:
 
 
 def _state(
-    context: ServerContext, task: Task, intent: Intent | None, result_type: Literal["task", "complete"]
+    context: ServerContext,
+    task: Task,
+    intent: Intent | None,
+    result_type: Literal["task", "complete"],
+    kept: SavedFilm | None = None,
 ) -> TaskState:
     output = task_output(task, context.reading(task.task_id), intent=intent)
+    if kept is not None:
+        output = output.model_copy(update={"saved": saved_output(kept)})
     status = "working"
     if task.is_terminal:
         status = "cancelled" if task.status == "CANCELLED" else "completed"

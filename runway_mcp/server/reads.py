@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import anyio
 
+from runway_mcp.films.keeper import Keeping, SavedFilm
+from runway_mcp.films.naming import own_film
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
@@ -219,6 +221,24 @@ async def extended_by(context: ServerContext, task: Task) -> Asset | None:
     with anyio.move_on_after(_SOURCE_SECONDS):
         return await source_of(context.service.client, task, patience=0.0)
     return None
+
+
+async def kept_film(context: ServerContext, task: Task, intent: Intent | None, *, seconds: float) -> SavedFilm | None:
+    """The film of an own task on disk; begun to be kept and waited for, if it is not there. None where none is kept."""
+    keeper = context.keeper
+    wanted = own_film(task, intent) if intent is not None else None
+    if keeper is None or wanted is None:
+        return None
+
+    async def quiet(_: Keeping) -> None:
+        pass
+
+    place = await keeper.place(wanted.asset_id, wanted.caller)
+    if place is None or place == "begun":
+        keeping = await keeper.begin(wanted, again=False)
+        await keeping.wait(deadline=anyio.current_time() + seconds, tell=quiet)
+        return keeping.outcome if isinstance(keeping.outcome, SavedFilm) else None
+    return place if isinstance(place, SavedFilm) else None
 
 
 async def note_end(context: ServerContext, task: Task) -> None:

@@ -110,6 +110,7 @@ class AssetListing:
     """A page of assets, the non-terminal tasks read with it, and the offset of the next page if there may be one.
 
     `searched` counts the assets that were searched, `matches` those that match; both are None without a search.
+    `uncertain` counts those that only an unknown verdict left out; None if verdicts decided nothing.
     """
 
     assets: tuple[ListedAsset, ...]
@@ -117,6 +118,7 @@ class AssetListing:
     next_offset: int | None
     searched: int | None = None
     matches: int | None = None
+    uncertain: int | None = None
 
 
 @dataclass
@@ -192,12 +194,22 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
         next_offset=following if following < len(matches) else None,
         searched=len(assets),
         matches=len(matches),
+        uncertain=_uncertain(listed, makers, page) if page.extendable_only else None,
     )
+
+
+def _uncertain(listed: Iterable[ListedAsset], makers: _Makers, page: Page) -> int:
+    unknown = [each for each in listed if each.verdict.extendable == "unknown"]
+    return sum(_has_words(each, makers, page) for each in unknown)
 
 
 def _matches(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
     if page.extendable_only and listed.verdict.extendable != "yes":
         return False
+    return _has_words(listed, makers, page)
+
+
+def _has_words(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
     words = makers.words(listed)
     return all(word in words for word in (page.query or "").casefold().split())
 

@@ -185,6 +185,7 @@ class ServerProcess:
             "USEAPI_TOKEN": world["token"],
             "USEAPI_URL": world["url"],
             "RUNWAY_MCP_DATA_DIR": str(data),
+            "RUNWAY_MCP_SAVE": "never",
             "RUNWAY_MCP_POLL_SECONDS": "0.1",
         }
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_OURS)}

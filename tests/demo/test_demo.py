@@ -34,7 +34,11 @@ def test_the_demo_makes_a_film_longer_whatever_its_user_has_set(seconds: int, tm
     assert any(line.endswith(f"{seconds * 10} spent, {seconds * 10} estimated") for line in told)
     assert any(line.startswith("task runway://tasks/user:") for line in told)
     assert any(line.startswith("asset runway://assets/user:") for line in told)
-    assert {path.name for path in (tmp_path / "here").iterdir()} == {"extended.mp4", "strip.png"}
-    film = anyio.run(lambda: read_film(tmp_path / "here" / "extended.mp4", limiter=CapacityLimiter(1)))
+    (kept,) = (tmp_path / "here").glob("the-camera-rises-*.mp4")
+    assert kept.name.split("_")[1:3] == ["ext1", f"{10 + seconds}s"]
+    assert f"film here/{kept.name}" in told
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {kept.name, "strip.png", "last-frame.jpg"}
+    film = anyio.run(lambda: read_film(kept, limiter=CapacityLimiter(1)))
     assert film.duration_seconds == 10 + seconds
+    assert (tmp_path / "here" / "last-frame.jpg").read_bytes().startswith(b"\xff\xd8")
     assert (tmp_path / "here" / "strip.png").read_bytes().startswith(b"\x89PNG")

@@ -1,35 +1,24 @@
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from runway_mcp.demo.failures import DemoError
 from runway_mcp.demo.films import compare, fetch
-from runway_mcp.runway.client import RunwayClient
 from tests.kit.films import BLACK, film
+from tests.media.boxes import film as boxes
+from tests.media.hosts import host_and_links
 
 
-@asynccontextmanager
-async def answering(status: int, body: bytes) -> AsyncGenerator[RunwayClient]:
-    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-    async with RunwayClient(url="http://127.0.0.1:9", token="t", transport=transport, patience=0) as runway:
-        yield runway
+async def test_the_film_behind_a_link_is_saved_under_its_name(tmp_path: Path) -> None:
+    async with host_and_links(boxes()) as (host, links):
+        assert (await fetch(links, host.link(), tmp_path / "film.mp4")).read_bytes() == host.content
 
 
-async def test_a_film_is_saved_and_its_bytes_counted(tmp_path: Path) -> None:
-    async with answering(200, b"a film") as runway:
-        assert await fetch(runway, "http://127.0.0.1:9/film?signed=1", tmp_path / "film.mp4") == 6
-    assert (tmp_path / "film.mp4").read_bytes() == b"a film"
-
-
-@pytest.mark.parametrize(("link", "folder"), [("http://127.0.0.1:9/film", "."), (None, "."), ("http://x/", "gone")])
-async def test_a_film_that_cannot_be_had_is_named(link: str | None, folder: str, tmp_path: Path) -> None:
-    status = 200 if folder == "gone" else 403
-    async with answering(status, b"a film") as runway:
+@pytest.mark.parametrize("link", ["http://127.0.0.1:9/film", None])
+async def test_a_film_that_cannot_be_had_is_named(link: str | None, tmp_path: Path) -> None:
+    async with host_and_links(boxes()) as (_, links):
         with pytest.raises(DemoError, match=r"film\.mp4 cannot be downloaded: "):
-            await fetch(runway, link, tmp_path / folder / "film.mp4")
+            await fetch(links, link, tmp_path / "film.mp4")
 
 
 async def test_a_film_that_grew_as_asked_is_told_with_its_strip(tmp_path: Path) -> None:

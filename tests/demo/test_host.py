@@ -22,7 +22,7 @@ from mcp_types import (
 )
 
 from runway_mcp.demo.failures import DemoError
-from runway_mcp.demo.host import extend, find_clip, fresh_link, price, read_task
+from runway_mcp.demo.host import extend, find_clip, fresh_link, last_frame, price, read_task
 from runway_mcp.demo.screen import Screen
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.tools.definitions import TOOLS
@@ -85,6 +85,7 @@ FILM = told(
     "SUCCEEDED",
     task_uri="runway://tasks/t",
     video={"assetId": "b", "uri": "runway://assets/b"},
+    saved={"path": "/films/b.mp4", "size_bytes": 7},
     lineage={"extended_count": 2},
 )
 SUBMIT = NextStep(tool="extend_video", arguments={"assetId": "a"}, reason="it comes next")
@@ -135,6 +136,28 @@ async def test_a_dry_run_without_a_price_is_refused(missing: str) -> None:
     async with Script([answer]).client() as client:
         with pytest.raises(DemoError, match="a dry run left out what to do, what it costs or what is left"):
             await price(client, "a")
+
+
+async def test_a_film_that_is_not_on_disk_yet_is_waited_for() -> None:
+    saved = {"summary": "It is saved.", "saved": {"path": "/films/b.mp4", "size_bytes": 7}}
+    script = Script([{name: value for name, value in FILM.items() if name != "saved"}, saved])
+    async with script.client() as client:
+        made = await extend(client, SUBMIT, Screen(StringIO()))
+    assert made.saved.path == "/films/b.mp4"
+    assert script.calls[1:] == [("save_film", {"assetId": "b"})]
+
+
+async def test_a_film_of_which_no_file_is_told_is_refused() -> None:
+    script = Script([{name: value for name, value in FILM.items() if name != "saved"}, {"summary": "Nothing."}])
+    async with script.client() as client:
+        with pytest.raises(DemoError, match="save_film told no file: Nothing"):
+            await extend(client, SUBMIT, Screen(StringIO()))
+
+
+async def test_a_look_without_a_picture_is_refused() -> None:
+    async with Script([{"summary": ""}]).client() as client:
+        with pytest.raises(DemoError, match="view_film showed no picture"):
+            await last_frame(client, "a")
 
 
 async def test_a_task_is_followed_for_as_long_as_each_answer_names_the_next_call() -> None:

@@ -63,7 +63,7 @@ NOTIFICATIONS = (
     "notifications/roots/list_changed",
     "notifications/nope",
 )
-TOOLS = ("extend_video", "get_task", "list_assets")
+TOOLS = ("extend_video", "get_task", "list_assets", "view_film")
 BROKEN: dict[str, tuple[Json, ...]] = {
     "extend_video": (
         {"seconds": 7},
@@ -92,6 +92,7 @@ BROKEN: dict[str, tuple[Json, ...]] = {
         {"email": "e" * 300},
         {"nope": None, "other": 1},
     ),
+    "view_film": ({"show": "middle"}, {"at_seconds": -1}, {"at_seconds": "soon"}, {"second": 3}),
 }
 URIS = (
     "",
@@ -100,7 +101,7 @@ URIS = (
     "runway://tasks/%",
     "runway://tasks/..%2f..",
     "runway://assets/a b",
-    "runway://assets/x/video",
+    "runway://assets/x/clip",
     "file:///etc/passwd",
     "http://127.0.0.1/",
     "runway:tasks",

@@ -10,6 +10,7 @@ from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, re
 from runway_mcp.server.tools.extend_video import ExtendVideo
 from runway_mcp.server.tools.get_task import GetTask
 from runway_mcp.server.tools.list_assets import ListAssets
+from runway_mcp.server.tools.view_film import ViewFilm
 from tests.fuzz.__main__ import on_http, on_stdio
 from tests.fuzz.answers import faults_of_message, faults_of_text
 from tests.fuzz.figures import Figures, markdown, told
@@ -19,8 +20,14 @@ from tests.fuzz.messages import BROKEN, ERAS, Era, Known, Messages
 REQUESTS = 300
 SEED = 20_261_122
 KNOWN = Known("user:1-runwayml:a@b.c-asset:1", "user:1-runwayml:a@b.c-task:1")
-MODELS: dict[str, type[Arguments]] = {"extend_video": ExtendVideo, "get_task": GetTask, "list_assets": ListAssets}
+MODELS: dict[str, type[Arguments]] = {
+    "extend_video": ExtendVideo,
+    "get_task": GetTask,
+    "list_assets": ListAssets,
+    "view_film": ViewFilm,
+}
 RIGHT = {"extend_video": {"assetId": KNOWN.clip}, "get_task": {"taskId": KNOWN.endless}, "list_assets": {}}
+RIGHT["view_film"] = RIGHT["extend_video"]
 
 
 @pytest.mark.slow

@@ -2,11 +2,15 @@
 # The stubs of av leave the element type of what an encoder gives unknown.
 """Small real films, made on the spot."""
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
+
+from runway_mcp.simulator.films import Film
 
 BLACK, WHITE = 16, 235
 
@@ -25,6 +29,37 @@ def film(path: Path, *luma: int, rate: int = 24, first_shown_at: int = 0, codec:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+grey_film = film
+
+
+class SmallFilms:
+    """Films of the stand-in that decode, each of a grey of its own; with `filler` so many bytes longer."""
+
+    instant = True
+
+    def __init__(self, *, filler: int = 0) -> None:
+        self._filler = filler
+        self._films: dict[Film, bytes] = {}
+
+    def size(self, film: Film) -> int:
+        """The size of the film's file in bytes."""
+        return len(self.render(film))
+
+    def render(self, film: Film) -> bytes:
+        """The film as an MP4 file: three frames, and the filler in a box of its own."""
+        if film not in self._films:
+            shade = 20 + zlib.crc32(repr(film).encode()) % 200
+            with TemporaryDirectory() as folder:
+                content = grey_film(Path(folder, "f.mp4"), shade, shade + 1, shade + 2).read_bytes()
+            padding = (8 + self._filler).to_bytes(4) + b"free" + bytes(self._filler) if self._filler else b""
+            self._films[film] = content + padding
+        return self._films[film]
+
+    def preview(self, film: Film) -> bytes:
+        """No picture."""
+        return repr(film).encode()
 
 
 def sound(path: Path) -> Path:

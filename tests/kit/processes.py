@@ -84,8 +84,10 @@ def _keep(program: Program) -> None:
 
 def server_environment(url: str, folder: Path, **ours: str) -> dict[str, str]:
     """The environment of a server that has the stand-in at this URL for useapi.net and `folder` for its data."""
-    upstream = {"USEAPI_URL": url, "USEAPI_TOKEN": TOKEN}
-    return environment(**upstream, **{"RUNWAY_MCP_POLL_SECONDS": "0.1", "RUNWAY_MCP_DATA_DIR": str(folder)} | ours)
+    # The stand-in's films need not be real in most tests, and nothing is to be kept in a user's own folders.
+    upstream = {"USEAPI_URL": url, "USEAPI_TOKEN": TOKEN, "RUNWAY_MCP_SAVE": "never"}
+    own = {"RUNWAY_MCP_POLL_SECONDS": "0.1", "RUNWAY_MCP_DATA_DIR": str(folder)}
+    return environment(**(upstream | own | ours))
 
 
 @contextmanager

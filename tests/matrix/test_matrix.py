@@ -14,7 +14,7 @@ from tests.matrix.clients import ERAS, PATIENCE, Progress, TransportClient, stru
 
 pytestmark = pytest.mark.slow
 
-TOOLS = {"extend_video", "get_task", "list_assets"}
+TOOLS = {"extend_video", "get_task", "list_assets", "view_film"}
 
 
 async def test_the_seat_speaks_the_revision_of_its_era(client: TransportClient) -> None:

@@ -18,7 +18,7 @@ from tests.media.ranged import RangedFilm
 
 Look = Callable[..., Awaitable[object]]
 
-LOOKS = (last_frame, first_frame, read_film, film_strip)
+VIEWS = (last_frame, first_frame, read_film, film_strip)
 
 
 def small(folder: Path, form: Form | None = None) -> bytes:
@@ -49,7 +49,7 @@ BROKEN: dict[str, Callable[[Path], bytes]] = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", VIEWS)
 async def test_a_broken_film_is_unreadable_here_and_elsewhere(
     tmp_path: Path, limiter: CapacityLimiter, broken: str, look: Look
 ) -> None:
@@ -93,7 +93,7 @@ async def test_a_frame_that_is_larger_than_those_before_it_is_bounded_too(
         (Limits(bytes=1000), "more than 0 MB"),
     ],
 )
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", VIEWS)
 async def test_what_is_beyond_a_limit_is_unreadable(
     tmp_path: Path, limiter: CapacityLimiter, limits: Limits, told: str, look: Look
 ) -> None:

@@ -67,7 +67,7 @@ async def test_the_tools_are_listed_with_and_without_a_token(tmp_path: Path, mod
     async with open_client(virtual_world(), tmp_path, mode, **fields) as client:
         listed = (await client.mcp.list_tools()).tools
 
-        assert [tool.name for tool in listed] == ["extend_video", "get_task", "list_assets"]
+        assert [tool.name for tool in listed] == ["extend_video", "get_task", "list_assets", "view_film"]
         assert listed[0].input_schema == TOOLS["extend_video"].input_schema
 
 
@@ -135,4 +135,4 @@ async def test_a_client_that_leaves_and_comes_back_is_served_again(tmp_path: Pat
     server = create_server(settings(tmp_path, token=None))
     for _ in range(2):
         async with Client(server) as client:
-            assert len((await client.list_tools()).tools) == 3
+            assert len((await client.list_tools()).tools) == 4

@@ -224,7 +224,10 @@ async def test_without_a_token_nothing_is_offered(tmp_path: Path, mode: str) -> 
     ("ref", "says"),
     [
         (PromptReference(name="make_film"), "The prompts are extend_clip, plan_film."),
-        (ResourceTemplateReference(uri="file:///{path}"), "There are runway://tasks/{taskId} and"),
+        (
+            ResourceTemplateReference(uri="file:///{path}"),
+            "There are runway://tasks/{taskId}, runway://assets/{assetId}, ",
+        ),
     ],
 )
 async def test_what_does_not_exist_cannot_be_completed(

@@ -16,7 +16,7 @@ from mcp import Client
 
 from runway_mcp.server.transport.connections import (
     ConnectionLimits,
-    Connections,
+    HttpConnections,
     limits_of_process,
     raised_descriptor_limit,
 )
@@ -118,7 +118,7 @@ class Talkative(asyncio.Protocol):
 
 
 async def test_who_takes_nothing_of_what_was_sent_is_cut() -> None:
-    lost, connections = anyio.Event(), Connections(limits(reader=SHORT))
+    lost, connections = anyio.Event(), HttpConnections(limits(reader=SHORT))
     ours, theirs = socket.socketpair()
 
     with theirs, anyio.fail_after(10):

@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mcp_types import ToolAnnotations
 
 from runway_mcp.server.prompts import PROMPTS
-from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, RECORDS, TOOLS, tools_table
+from runway_mcp.settings import Settings
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, check_snapshot
+
+LISTED_WHEREVER = [record.name for record in RECORDS if record.offered(Settings(data_dir=Path(), save="never"))]
+HINTS = ToolAnnotations()
 
 OTHERS = ("instructions", "prompts", "resource_templates")
 
@@ -39,6 +44,9 @@ SOURCES = {
     "offset": "next_offset",
     "limit": "Most assets",
     "email": "an error names them",
+    "name": "you choose",
+    "show": "strip",
+    "at_seconds": "at this second",
 }
 
 
@@ -116,11 +124,11 @@ def test_every_tool_has_a_title_and_says_all_four_hints(name: str) -> None:
     tool = TOOLS[name]
     hints = tool.annotations
     assert hints is not None
-    spends = name == "extend_video"
+    reads = name not in ("extend_video", "save_film")
 
     assert re.fullmatch(r"[a-z]+_[a-z]+", name)
     assert tool.title
-    assert (hints.read_only_hint, hints.destructive_hint) == (not spends, False)
+    assert (hints.read_only_hint, hints.destructive_hint) == (reads, False)
     assert (hints.idempotent_hint, hints.open_world_hint) == (True, True)
 
 
@@ -143,8 +151,16 @@ def test_a_description_says_when_to_use_it_what_else_there_is_and_what_it_does_t
     assert when.startswith("Use it ")
     assert 3 <= len(others) + 2 <= 6
     assert len(description) < 800
-    assert all(other in description for other in TOOLS if other != name)
-    assert any(each.startswith(("Free, and changes nothing", "Spends credits")) for each in others)
+    assert name not in LISTED_WHEREVER or all(other in description for other in LISTED_WHEREVER if other != name)
+    assert any(each.startswith(("Free, and", "Spends credits")) for each in others)
+    assert ("Free, and changes nothing" in description) is bool((TOOLS[name].annotations or HINTS).read_only_hint)
+
+
+def test_no_tool_that_is_always_listed_names_one_that_is_not() -> None:
+    for name in LISTED_WHEREVER:
+        assert not [
+            other for other in TOOLS if other not in LISTED_WHEREVER and other in (TOOLS[name].description or "")
+        ]
 
 
 def test_the_tool_that_spends_says_so() -> None:
@@ -182,7 +198,7 @@ def test_schemas_are_flat_and_know_neither_null_nor_enums_of_integers_nor_what_e
     assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs"} & set(map(str, values(tool.input_schema)))
     assert all(schema["type"] not in ("object", "array") for _, _, schema in list(arguments()))
     assert not {None, "null"} & {each for each in values(wire(name)) if each is None or isinstance(each, str)}
-    assert (tool.output_schema or {})["required"] == ["summary"]
+    assert tool.output_schema is None or tool.output_schema["required"] == ["summary"]
 
 
 @pytest.mark.parametrize(("about", "text"), list(texts()))

@@ -61,9 +61,9 @@ async def test_what_was_given_stands_in_the_text_word_for_word(tmp_path: Path, m
 async def test_the_text_names_every_tool_and_nothing_that_the_tools_do_not_have(tmp_path: Path, name: str) -> None:
     text = await told(tmp_path, "auto", name, GIVEN[name])
 
-    assert all(tool in text for tool in TOOLS)
+    assert all(tool in text for tool in TOOLS if tool != "save_film"), "what is always listed"
     arguments = {argument for tool in TOOLS.values() for argument in tool.input_schema["properties"]}
-    results = {part for tool in TOOLS.values() for part in (tool.output_schema or {})["properties"]}
+    results = {part for tool in TOOLS.values() for part in (tool.output_schema or {}).get("properties", ())}
     nested = {"assets", "extendable", "reason", "extensions_left", "preview_urls", "longest_seconds", "cost_to_longest"}
     words = {word.strip("`.,:;()") for word in text.split() if "_" in word}
     assert {part for word in words for part in word.split(".")} <= arguments | results | nested | set(TOOLS)

@@ -16,6 +16,9 @@ from runway_mcp.media.files.parts import Part
 Pause = Callable[[float], Awaitable[None]]
 """Waits for so many seconds."""
 
+Told = Callable[[int, int | None], None]
+"""Is told how many bytes of a film have come, of how many if that is known."""
+
 BLOCK_BYTES: Final = 2**20
 """So much is collected before it is written, which makes a worker thread for each write worth its price."""
 
@@ -27,21 +30,32 @@ MOST_IDLE: Final = 3
 _OK, _PARTIAL = 200, 206
 
 
+def tell_nobody(_received: int, _total: int | None) -> None:
+    """Nobody is told."""
+
+
 async def download(
-    links: Links, link: str, part: Part, *, fresh_link: FreshLink | None = None, pause: Pause = anyio.sleep
+    links: Links,
+    link: str,
+    part: Part,
+    *,
+    fresh_link: FreshLink | None = None,
+    pause: Pause = anyio.sleep,
+    told: Told = tell_nobody,
 ) -> int:
     """Brings the film behind a link into a part, whole; returns its length in bytes.
 
     What the part has already is kept where the film has the same strong entity tag and length, else it begins anew.
     Cuts and refusals for now are tried again after a pause, up to `MOST_IDLE` times without progress; for a dead link
-    `fresh_link` is asked. Raises the errors of `media.errors`; after those in `RESUMABLE` the part may go on later.
+    `fresh_link` is asked; `told` is called as bytes come. Raises the errors of `media.errors`; after those in
+    `RESUMABLE` the part may go on later.
     """
     deadline = anyio.current_time() + links.limits.whole_seconds
     idle = fresh = 0
     for _ in range(MOST_ATTEMPTS):
         before = part.length
         try:
-            await _attempt(links, link, part, deadline)
+            await _attempt(links, link, part, deadline, told)
         except DeadLink:
             fresh += 1
             if fresh_link is None or fresh > MOST_FRESH_LINKS:
@@ -57,7 +71,7 @@ async def download(
     raise Cut("The transfer broke off too often.")
 
 
-async def _attempt(links: Links, link: str, part: Part, deadline: float) -> None:
+async def _attempt(links: Links, link: str, part: Part, deadline: float, told: Told) -> None:
     version = part.version if part.resumable else None
     wanted: dict[str, str] = {}
     if version is not None and version.etag is not None:
@@ -73,7 +87,8 @@ async def _attempt(links: Links, link: str, part: Part, deadline: float) -> None
         elif response.status != _PARTIAL or not _fits(response, part.length, version):
             await run_sync(part.begin, None)
             raise Cut("The film cannot be continued from where it was, and begins anew.")
-        await _receive(response, part, None if version is None else version.size, links.limits.most_bytes)
+        size = None if version is None else version.size
+        await _receive(response, part, size, links.limits.most_bytes, told)
 
 
 async def _begun(response: Response, part: Part, most_bytes: int) -> Version | None:
@@ -93,7 +108,7 @@ def _fits(response: Response, start: int, version: Version) -> bool:
     return same and range_of(response.headers) == Range(start, version.size, version.size)
 
 
-async def _receive(response: Response, part: Part, size: int | None, most_bytes: int) -> None:
+async def _receive(response: Response, part: Part, size: int | None, most_bytes: int, told: Told) -> None:
     """Appends the body; what came before a cut is kept."""
     block = bytearray()
     try:
@@ -103,11 +118,13 @@ async def _receive(response: Response, part: Part, size: int | None, most_bytes:
                 raise _too_much(size, most_bytes)
             if len(block) >= BLOCK_BYTES:
                 await _write(part, block)
+                told(part.length, size)
                 block = bytearray()
     except Cut:
         await _write(part, block)
         raise
     await _write(part, block)
+    told(part.length, size)
     if size is not None and part.length < size:
         raise Cut("The connection was lost.")
     if part.length == 0:

@@ -14,7 +14,7 @@ from runway_mcp.media.errors import RESUMABLE, FolderRefused, KeptElsewhere, Med
 from runway_mcp.media.fetch.client import Links
 from runway_mcp.media.fetch.remote import FreshLink, open_film
 from runway_mcp.media.files.boxes import check_boxes
-from runway_mcp.media.files.download import Pause, download
+from runway_mcp.media.files.download import Pause, Told, download, tell_nobody
 from runway_mcp.media.files.folder import Folder, Free, disk_errors, disk_free
 from runway_mcp.media.files.names import folded, is_safe, numbered
 from runway_mcp.media.files.parts import Part, open_part, part_name
@@ -46,12 +46,16 @@ async def keep(
     check: Check | None = None,
     free: Free = disk_free,
     pause: Pause = anyio.sleep,
+    told: Told = tell_nobody,
+    tells_film: bool = True,
 ) -> Kept:
     """Keeps the film behind a link in a folder, which is made if it is not there.
 
     `key` names the film in every process (its asset's id): with it a part that was begun goes on. `name` comes from
     `film_name` or `given_name`; where another film has it, it gets a number. The same film under that name is told and
-    not written again. The file is on the disk when this returns. Raises the errors of `media.errors`; a part that can
+    not written again; `tells_film` says that the name has the film's id in it, so that a file of that name and length
+    is believed to be it, without which every byte is compared. The file is on the disk when this returns; `told` is
+    called as its bytes come. Raises the errors of `media.errors`; a part that can
     go on stays, every other is removed.
     """
     if not is_safe(name):
@@ -59,14 +63,14 @@ async def keep(
     async with AsyncExitStack() as stack:
         opened = await run_sync(_opened, folder, free)
         stack.push_async_callback(_shielded, opened.close)
-        there = await _already_there(links, link, opened, name, fresh_link)
+        there = await _already_there(links, link, opened, name, fresh_link) if tells_film else None
         if there is not None:
             await run_sync(_cleared, opened, key)
             return there
         part = await run_sync(_begun, opened, key)
         stack.push_async_callback(_shielded, part.close)
         try:
-            await download(links, link, part, fresh_link=fresh_link, pause=pause)
+            await download(links, link, part, fresh_link=fresh_link, pause=pause, told=told)
             return await run_sync(_published, opened, part, name, check)
         except BaseException as error:
             # A cancelled call leaves its part to the next one, as a cut does.

@@ -30,6 +30,7 @@ _DRY_RUN = "dry_run"
 _GLIMPSE = 40
 _NAMED = 5
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _IDS = ("assetId", "taskId")
 _ACCEPTED = {
     "replyUrl": "an absolute http or https URL of at most 1024 characters",
@@ -117,9 +118,9 @@ def read_arguments(model: type[_Model], tool: str, given: Mapping[str, Any]) -> 
 def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments in one spelling, without those that a host only filled in; nothing is checked.
 
-    Digit strings and integral floats become integers, "true" and "false" booleans. A null, a blank or a zero out of
-    range counts as left out if the argument is optional. A `dry_run` that is no boolean is true, so that a filler never
-    spends.
+    Digit strings and integral floats become integers, decimal strings numbers, "true" and "false" booleans. A null, a
+    blank or a zero out of range counts as left out if the argument is optional. A `dry_run` that is no boolean is true,
+    so that a filler never spends.
     """
     schema = wire_schema(model)
     properties, required = schema["properties"], schema.get("required", ())
@@ -148,6 +149,8 @@ def _lenient(value: Any, wanted: str | None) -> Any:
         return int(value)
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
+    if wanted == "number" and isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        return float(value)
     if wanted == "boolean" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     return value
@@ -185,7 +188,7 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
     return f"{name} must be {_expected(name, properties[name])}, not {_shown(problem['input'])}."
 
 
-def _expected(name: str, schema: Schema) -> str:
+def _expected(name: str, schema: Schema) -> str:  # noqa: PLR0911  one return for each type
     """What a property accepts, in words."""
     if name in _ACCEPTED:
         return _ACCEPTED[name]
@@ -194,6 +197,8 @@ def _expected(name: str, schema: Schema) -> str:
             return " or ".join(str(value) for value in values)
         case {"type": "integer"}:
             return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+        case {"type": "number"}:
+            return f"a number, {schema['minimum']:g} or more"
         case {"type": "boolean"}:
             return "true or false"
         case {"maxLength": longest}:

@@ -2,10 +2,18 @@
 
 import json
 
+from runway_mcp.films.keeper import SavedFilm
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.contract.outputs import AssetDocument, AssetOutput, AssetsOutput, RunningOutput, Video
+from runway_mcp.server.contract.outputs import (
+    AssetDocument,
+    AssetOutput,
+    AssetsOutput,
+    RunningOutput,
+    SavedOutput,
+    Video,
+)
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 
@@ -54,6 +62,11 @@ def video(asset: Asset) -> Video:
     )
 
 
+def saved_output(saved: SavedFilm) -> SavedOutput:
+    """Where a film lies on disk, as structured content."""
+    return SavedOutput(path=str(saved.path), size_bytes=saved.size)
+
+
 def asset_output(asset: Asset) -> AssetDocument:
     """The content of an asset's resource: the asset with a fresh link."""
     return AssetDocument(
@@ -67,6 +80,8 @@ def _summary(listing: AssetListing) -> str:
     what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
     if listing.searched is not None:
         what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
+        if listing.uncertain is not None:
+            what += f", {listing.uncertain} left out as unknown" if listing.uncertain else ", none left out as unknown"
     more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
     running = f"{len(listing.running)} running" if listing.running else None
     return "; ".join(part for part in (what, more, running) if part) + "."

@@ -65,6 +65,12 @@ EXTENDS = Behaviour(spends=True, waits="by_default", search=search_extendable)
 READS = Behaviour(spends=False, waits="on_request")
 """The behaviour of `get_task`."""
 
+KEEPS = Behaviour(spends=False)
+"""The behaviour of `save_film`."""
+
+VIEWS = Behaviour(spends=False)
+"""The behaviour of `view_film`."""
+
 LISTS = Behaviour(spends=False, search=search_account)
 """The behaviour of `list_assets`."""
 
@@ -89,6 +95,12 @@ def extend_further(asset_id: str, *, seconds: int | None = None, explore: bool =
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
     reason = "Prices the next one, free."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
+
+
+def extend_from(asset_id: str) -> NextStep:
+    """A dry run of an extension, once its words are written from a picture of the clip."""
+    reason = "Checks and prices the extension, free; add your text_prompt."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
 def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:

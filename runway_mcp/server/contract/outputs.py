@@ -104,6 +104,13 @@ class Candidate(Output):
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
 
 
+class SavedOutput(Output):
+    """Where a film lies on the disk of the machine that runs this server."""
+
+    path: str
+    size_bytes: int
+
+
 class TaskOutput(Output):
     """The result of `extend_video` and `get_task`, and the content of a task's resource."""
 
@@ -125,6 +132,7 @@ class TaskOutput(Output):
     reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
     video: Annotated[Video | None, Field(description="The whole longer film.")] = None
     more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
+    saved: Annotated[SavedOutput | None, Field(description="The film on the server's disk.")] = None
     lineage: Annotated[LineageOutput | None, Field(description="Of the longer film, in a dry run as it would be.")] = (
         None
     )
@@ -140,6 +148,16 @@ class TaskOutput(Output):
     next_step: Annotated[NextStep | None, Field(description="The next call worth making, with all its arguments.")] = (
         None
     )
+
+
+class SaveOutput(Output):
+    """The result of `save_film`."""
+
+    summary: str
+    saved: SavedOutput | None = None
+    video: Video | None = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None
 
 
 class AssetOutput(Output):

@@ -17,6 +17,7 @@ from runway_mcp.server.contract.outputs import (
     LineageOutput,
     NextStep,
     QuoteOutput,
+    SaveOutput,
     TaskOutput,
 )
 from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
@@ -34,6 +35,7 @@ from runway_mcp.tasks.spend.reconcile import outcome_failure
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _OTHER_TAKE = "For another take give another `seed`."
+_LOOK = "view_film shows the last frame, from which it goes on."
 _NAMED_TASKS = 3
 _CANDIDATES = 5
 
@@ -189,6 +191,15 @@ def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = No
     )
 
 
+def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None) -> SaveOutput:
+    """A failure of `save_film`; `step` as in `failure_output`."""
+    return SaveOutput(
+        summary=first_sentence(failure.message),
+        error=_error(failure),
+        next_step=step or next_steps.after_failure(failure, asked),
+    )
+
+
 def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
     """The result with how the cap of a day stands; unchanged without a cap."""
     if day is None:
@@ -237,7 +248,8 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
-        f"{_credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short}"
+        f"{_credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short} "
+        f"{_LOOK}"
     )
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.models import Task
-from runway_mcp.server.contract.outputs import AssetOutput, AssetsOutput, ErrorOutput, NextStep, TaskOutput, Video
+from runway_mcp.server.contract.outputs import (
+    AssetOutput,
+    AssetsOutput,
+    ErrorOutput,
+    NextStep,
+    SavedOutput,
+    SaveOutput,
+    TaskOutput,
+    Video,
+)
 
 _LONGEST_QUOTE = 60
 _LISTED_PROMPT = 90
@@ -72,6 +81,11 @@ def task_text(output: TaskOutput) -> str:
     return "\n".join(_task_lines(output))
 
 
+def save_text(output: SaveOutput) -> str:
+    """The text block of a film that was to be kept."""
+    return "\n".join(_save_lines(output))
+
+
 def assets_text(output: AssetsOutput) -> str:
     """The text block of a listing: its assets, then the running tasks."""
     return "\n".join(_assets_lines(output))
@@ -79,7 +93,7 @@ def assets_text(output: AssetsOutput) -> str:
 
 def _task_lines(output: TaskOutput) -> Iterator[str]:
     """The lines of a task; an id that the next call shows is not repeated, since ids are long."""
-    step = list(_next_lines(output.next_step))
+    step = list(next_lines(output.next_step))
     yield output.summary
     yield from _error_lines(output.error, output.summary)
     if output.task_id and output.task_id not in "".join(step):
@@ -87,6 +101,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     for video in (output.video, *(output.more_videos or ())):
         if video is not None:
             yield from _video_lines(video)
+    yield from _saved_lines(output.saved)
     yield from _origin_lines(output)
     if output.quote:
         yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
@@ -94,6 +109,20 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     for candidate in output.candidates or ():
         yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
     yield from step
+
+
+def _save_lines(output: SaveOutput) -> Iterator[str]:
+    yield output.summary
+    yield from _error_lines(output.error, output.summary)
+    yield from _saved_lines(output.saved)
+    if output.video is not None:
+        yield from _video_lines(output.video)
+    yield from next_lines(output.next_step)
+
+
+def _saved_lines(saved: SavedOutput | None) -> Iterator[str]:
+    if saved is not None:
+        yield f"Saved: {saved.path} ({saved.size_bytes} bytes)"
 
 
 def _origin_lines(output: TaskOutput) -> Iterator[str]:
@@ -171,7 +200,7 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
         yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
-    yield from _next_lines(output.next_step)
+    yield from next_lines(output.next_step)
 
 
 def _asset_lines(asset: AssetOutput) -> Iterator[str]:
@@ -220,7 +249,7 @@ def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
     yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 
-def _next_lines(step: NextStep | None) -> Iterator[str]:
+def next_lines(step: NextStep | None) -> Iterator[str]:
     """The next call with every argument in full, since models make it as printed."""
     if step is not None:
         yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"

@@ -10,8 +10,8 @@ from functools import partial
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from runway_mcp.server.contract.outputs import AssetsOutput, TaskOutput, Video
-from runway_mcp.server.contract.text import assets_text, one_line, task_text
+from runway_mcp.server.contract.outputs import AssetsOutput, SaveOutput, TaskOutput, Video
+from runway_mcp.server.contract.text import assets_text, one_line, save_text, task_text
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.tasks.intents import normalized
 
@@ -45,6 +45,13 @@ def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResul
     listed = output.assets or () if links else ()
     blocks = [_resource_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
     return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
+
+
+def save_result(output: SaveOutput, *, links: bool = False) -> CallToolResult:
+    """The result of keeping a film or of its failure; `links` adds a resource link for the film."""
+    film = output.video
+    blocks = [_resource_link(film.uri, film.name or "film")] if links and film is not None else []
+    return _result(save_text(output), output.wire(), blocks, is_error=output.error is not None)
 
 
 def _result(text: str, structured: dict[str, object], links: list[ResourceLink], *, is_error: bool) -> CallToolResult:

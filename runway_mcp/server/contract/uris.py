@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 from urllib.parse import unquote
 
-Kind = Literal["tasks", "task", "asset", "player"]
-"""The kinds of resources: the list of tasks, a task, an asset, the page that plays films."""
+Kind = Literal["tasks", "task", "asset", "preview", "last_frame", "strip", "film", "player"]
+"""The kinds of resources: the list of tasks, a task, an asset, its pictures and its file, the page that plays films."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which hosts list them."""
@@ -24,11 +24,12 @@ PLAYER_VERSION = "40967fcaee43"
 PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"
 """The URI of the player. The page answers to the URIs of its other versions, and to the one without a version."""
 
+_VARIABLE = re.compile(r"\{(\w+)\}")
 _PLAYERS = re.compile(r"ui://runway/player(-[0-9a-f]{12})?\.html")
 
 
-def template_of(kind: Kind) -> str:
-    """The URI template of a kind, with one variable at its end; without one it is the URI of the only resource."""
+def template_of(kind: Kind) -> str:  # noqa: PLR0911  one return for each kind
+    """The URI template of a kind, with one variable; without one it is the URI of the only resource."""
     match kind:
         case "tasks":
             return TASKS
@@ -36,6 +37,14 @@ def template_of(kind: Kind) -> str:
             return "runway://tasks/{taskId}"
         case "asset":
             return "runway://assets/{assetId}"
+        case "preview":
+            return "runway://assets/{assetId}/preview"
+        case "last_frame":
+            return "runway://assets/{assetId}/frames/last"
+        case "strip":
+            return "runway://assets/{assetId}/strip"
+        case "film":
+            return "runway://assets/{assetId}/video"
         case "player":
             return PLAYER
         case _:
@@ -44,8 +53,8 @@ def template_of(kind: Kind) -> str:
 
 def variable_of(kind: Kind) -> str | None:
     """The variable in the URI template of a kind; None if it has none."""
-    _, found, variable = template_of(kind).partition("{")
-    return variable.removesuffix("}") if found else None
+    found = _VARIABLE.search(template_of(kind))
+    return found[1] if found else None
 
 
 def templates_in_words(kinds: tuple[Kind, ...]) -> str:
@@ -64,7 +73,8 @@ class Address:
     @property
     def uri(self) -> str:
         """The URI, verbatim."""
-        return _begin_of(self.kind) + (self.id or "")
+        begin, end = _around_id(self.kind)
+        return begin + (self.id or "") + end
 
 
 def task_uri(task_id: str) -> str:
@@ -82,13 +92,13 @@ def address_of(uri: str) -> Address | None:
     plain = unquote(uri)
     if _PLAYERS.fullmatch(plain):
         return Address("player")
-    for kind in KINDS:
-        begin = _begin_of(kind)
+    for kind in _LONGEST_END_FIRST:
+        begin, end = _around_id(kind)
         if variable_of(kind) is None:
             if plain == begin:
                 return Address(kind)
-        elif plain.startswith(begin):
-            return Address(kind, plain.removeprefix(begin))
+        elif plain.startswith(begin) and plain.removeprefix(begin).endswith(end):
+            return Address(kind, plain.removeprefix(begin).removesuffix(end))
     return None
 
 
@@ -98,6 +108,10 @@ def bare_id(text: str) -> str:
     return address.id if address is not None and address.id is not None else text.strip()
 
 
-def _begin_of(kind: Kind) -> str:
-    """What the URIs of a kind begin with, before the id."""
-    return template_of(kind).partition("{")[0]
+def _around_id(kind: Kind) -> tuple[str, str]:
+    """What the URIs of a kind hold before the id and behind it."""
+    begin, _, end = _VARIABLE.sub("\n", template_of(kind)).partition("\n")
+    return begin, end
+
+
+_LONGEST_END_FIRST = sorted(KINDS, key=lambda kind: len(_around_id(kind)[1]), reverse=True)

@@ -1,7 +1,7 @@
-"""Lists and reads the resources: the list of tasks, each task, each asset.
+"""Lists and reads the resources: the list of tasks, each task, each asset with its pictures and its file.
 
 URIs are accepted verbatim or percent-encoded; an unknown one is a JSON-RPC error of invalid params. A host may cache
-only a finished task.
+only a finished task and what a film shows.
 """
 
 import base64

@@ -5,22 +5,26 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from runway_mcp.films.viewing import View
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.picture_results import MIME_TYPE as PICTURE
 from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
+from runway_mcp.server.viewing import bytes_of, clip_named, picture_for, preview_of, require_pictures, seams_for
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.history import HistoryEntry, newest_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
 
 KEPT_MS = 3_600_000
-"""For how long a host may cache a finished task, in milliseconds; the links to its film live longer."""
+"""For how long a host may cache a finished task or what a film shows, in milliseconds; links live longer."""
 
 _ASSET_READ_SECONDS = 5.0
+_FILE_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class ResourceKind:
     meta: Callable[[Settings], dict[str, Any] | None] = _no_meta
 
 
-def resource_kind(kind: Kind) -> ResourceKind:
+def resource_kind(kind: Kind) -> ResourceKind:  # noqa: PLR0911  one return for each kind
     """The names, the MIME type and the reader of a kind."""
     match kind:
         case "tasks":
@@ -61,6 +65,14 @@ def resource_kind(kind: Kind) -> ResourceKind:
             return _TASK
         case "asset":
             return _ASSET
+        case "preview":
+            return _PREVIEW
+        case "last_frame":
+            return _LAST_FRAME
+        case "strip":
+            return _STRIP
+        case "film":
+            return _FILM
         case "player":
             return _PLAYER
         case _:
@@ -85,6 +97,32 @@ async def _read_asset(context: ServerContext, asset_id: str) -> Content:
     if asset.task_id and await service.ledger.hidden([Task(task_id=asset.task_id)]):
         asset = asset.model_copy(update={"task_id": None})
     return _json(asset_output(asset).wire())
+
+
+async def _read_preview(context: ServerContext, asset_id: str) -> Content:
+    asset = await context.service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    return Content(await preview_of(context, asset, seconds=_FILE_SECONDS))
+
+
+async def _read_last_frame(context: ServerContext, asset_id: str) -> Content:
+    return await _picture(context, asset_id, View())
+
+
+async def _read_strip(context: ServerContext, asset_id: str) -> Content:
+    require_pictures(context)
+    clip = await clip_named(context, asset_id)
+    return await _picture(context, asset_id, View("strip", seams=(await seams_for(context, clip)).seconds))
+
+
+async def _picture(context: ServerContext, asset_id: str, view: View) -> Content:
+    require_pictures(context)
+    clip = await clip_named(context, asset_id)
+    return Content((await picture_for(context, clip, view, seconds=_FILE_SECONDS)).jpeg, KEPT_MS)
+
+
+async def _read_film(context: ServerContext, asset_id: str) -> Content:
+    clip = await clip_named(context, asset_id)
+    return Content(await bytes_of(context, clip.asset, seconds=_FILE_SECONDS), KEPT_MS)
 
 
 async def _read_player(_context: ServerContext, _id: str) -> Content:
@@ -123,6 +161,34 @@ _ASSET = ResourceKind(
     title="Runway asset",
     description="A video, image or audio file, with a fresh link.",
     read=_read_asset,
+)
+_PREVIEW = ResourceKind(
+    name="preview",
+    title="Preview",
+    description="The last of Runway's preview pictures of an asset.",
+    read=_read_preview,
+    mime_type=PICTURE,
+)
+_LAST_FRAME = ResourceKind(
+    name="last-frame",
+    title="Last frame",
+    description="The last frame of a video, from which an extension goes on.",
+    read=_read_last_frame,
+    mime_type=PICTURE,
+)
+_STRIP = ResourceKind(
+    name="strip",
+    title="Film strip",
+    description="Eight frames of a video in two rows, from the first to the last, with the seams of its extensions.",
+    read=_read_strip,
+    mime_type=PICTURE,
+)
+_FILM = ResourceKind(
+    name="video",
+    title="Film",
+    description="The file of a video, up to 20 MB; the asset has a link to a larger one.",
+    read=_read_film,
+    mime_type="video/mp4",
 )
 _PLAYER = ResourceKind(
     name="player",

@@ -5,14 +5,18 @@ from typing import TypeVar
 
 from mcp_types import CallToolResult
 
-from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, TaskOutput
-from runway_mcp.server.contract.task_results import assets_failure, failure_output, with_day
-from runway_mcp.server.contract.tool_results import assets_result, task_result
+from runway_mcp.films.keeper import SavedFilm
+from runway_mcp.server.contract.asset_results import saved_output
+from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
+from runway_mcp.server.contract.picture_results import picture_failure
+from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure, with_day
+from runway_mcp.server.contract.tool_results import assets_result, save_result, task_result
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.tools.spending import day_of
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent
 
-_Output = TypeVar("_Output", TaskOutput, AssetsOutput)
+_Output = TypeVar("_Output", TaskOutput, AssetsOutput, SaveOutput)
 
 
 async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
@@ -25,7 +29,22 @@ async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
 
 async def fail_task(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a call about a task; `step` replaces the next call that its kind would give."""
-    return await answer_task(call, failure_output(await _own(call, failure), call.asked, step=step))
+    output = failure_output(await _own(call, failure), call.asked, step=step)
+    return await answer_task(call, await _with_file(call, output, failure.intent))
+
+
+async def _with_file(call: Call, output: TaskOutput, intent: Intent | None) -> TaskOutput:
+    """The output with where the film of an own request lies on disk, which outlives its deletion at Runway."""
+    keeper, caller = call.context.keeper, call.context.caller
+    if keeper is None or intent is None or intent.film is None or intent.caller != caller:
+        return output
+    place = await keeper.place(intent.film.asset_id, caller)
+    return output.model_copy(update={"saved": saved_output(place)}) if isinstance(place, SavedFilm) else output
+
+
+async def fail_picture(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of a look at a film, as text alone; `step` as in `fail_task`."""
+    return picture_failure(_remarked(call, failure_output(await _own(call, failure), call.asked, step=step)))
 
 
 async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
@@ -36,6 +55,16 @@ async def answer_assets(call: Call, output: AssetsOutput) -> CallToolResult:
 async def fail_assets(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a listing; `step` as in `fail_task`."""
     return await answer_assets(call, assets_failure(failure, call.asked, step=step))
+
+
+async def answer_save(call: Call, output: SaveOutput) -> CallToolResult:
+    """The result of keeping a film."""
+    return save_result(_remarked(call, output), links=call.context.settings.resource_links)
+
+
+async def fail_save(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
+    """The failure of keeping a film; `step` as in `fail_task`."""
+    return await answer_save(call, save_failure(failure, call.asked, step=step))
 
 
 async def _own(call: Call, failure: Failure) -> Failure:

@@ -22,12 +22,15 @@ from runway_mcp.server.tools.consent import Person
 from runway_mcp.server.tools.definitions import RECORDS, TOOLS
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
+from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
 
 
-async def list_tools(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
-    """All tools on one page."""
-    return ListToolsResult(tools=list(TOOLS.values()))
+async def list_tools(
+    _ctx: RequestContext, _params: PaginatedRequestParams | None, *, settings: Settings
+) -> ListToolsResult:
+    """All tools that the settings offer, on one page."""
+    return ListToolsResult(tools=[TOOLS[record.name] for record in RECORDS if record.offered(settings)])
 
 
 async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer:
@@ -36,8 +39,8 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     If the host asked for progress, it is notified at least every ten seconds.
     """
     arrived = anyio.current_time()
-    record = _record(params.name)
     context = context_of(ctx)
+    record = _record(params.name, context.settings)
     arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
     call = Call(
         context,
@@ -61,12 +64,13 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     return result
 
 
-def _record(name: str) -> ToolRecord[Any]:
-    """The tool of this name; raises `MCPError`, which lists the names."""
+def _record(name: str, settings: Settings) -> ToolRecord[Any]:
+    """The tool of this name; raises `MCPError`, which lists the names that are offered."""
     for record in RECORDS:
         if record.name == name:
             return record
-    raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(name)}. The tools are {', '.join(TOOLS)}.")
+    offered = [record.name for record in RECORDS if record.offered(settings)]
+    raise MCPError(INVALID_PARAMS, f"Unknown tool {in_quotes(name)}. The tools are {', '.join(offered)}.")
 
 
 async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:

@@ -9,8 +9,10 @@ from runway_mcp.server.tools.extend_video import EXTEND_VIDEO
 from runway_mcp.server.tools.get_task import GET_TASK
 from runway_mcp.server.tools.list_assets import LIST_ASSETS
 from runway_mcp.server.tools.record import ToolRecord
+from runway_mcp.server.tools.save_film import SAVE_FILM
+from runway_mcp.server.tools.view_film import VIEW_FILM
 
-RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS)
+RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS, VIEW_FILM, SAVE_FILM)
 """Every tool, in the order in which hosts list them."""
 
 INSTRUCTIONS = """\
@@ -20,8 +22,10 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
 4. If a call times out, make the same call again; if it fails, follow next_step. The same request, whatever its wait, \
 is charged once, for good: repeated whenever, it returns the same film; for another take give another seed.
-5. A text_prompt goes on from the last frame; repeat the camera and light words of the prompt before (get_task).
-6. Links to films die within two days; get_task gives fresh ones."""
+5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
+of the prompt before (get_task).
+6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
+disk."""
 """The server's instructions to a model."""
 
 
@@ -34,6 +38,7 @@ _IN_SHORT: Schema = {
     "text_prompt": {"type": "string"},
     "seed": {"type": "integer"},
     "video": {"type": "object", "description": "This and all else as in extend_video."},
+    "saved": {"type": "object"},
     "lineage": {"type": "object"},
     "error": {"type": "object", "description": "As in extend_video."},
     "next_step": {"type": "object"},
@@ -47,13 +52,12 @@ _LEFT_OUT = frozenset(
 
 
 def _tool(record: ToolRecord[Any]) -> Tool:
-    output_schema = wire_schema(record.output)
     return Tool(
         name=record.name,
         title=record.title,
         description=record.description,
         input_schema=wire_schema(record.arguments),
-        output_schema=output_schema if record.in_full else _shortened(output_schema),
+        output_schema=_output_schema(record),
         annotations=ToolAnnotations(
             title=record.title,
             read_only_hint=record.read_only,
@@ -63,6 +67,13 @@ def _tool(record: ToolRecord[Any]) -> Tool:
         ),
         _meta=dict(record.meta) or None,
     )
+
+
+def _output_schema(record: ToolRecord[Any]) -> Schema | None:
+    if record.output is None:
+        return None
+    schema = wire_schema(record.output)
+    return schema if record.in_full else _shortened(schema)
 
 
 def _shortened(schema: Schema) -> Schema:

@@ -17,6 +17,7 @@ from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, ear
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
+from runway_mcp.server.tools.saving import with_saved
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
@@ -27,12 +28,13 @@ from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
 _DESCRIPTION = (
     "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
-    "last frame. Use it when a clip should become longer; not for Gen-4 clips, uploads or films extended three times "
-    "(list_assets tells), and not to wait for a task that runs (get_task). Spends credits (an estimated 10 per added "
-    "second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, which also "
-    "tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). Prompts are "
-    "moderated; a generation takes one to five minutes; if it is not ready in time the result holds its taskId for "
-    "get_task. The same request is charged once: repeated, it returns the same film; another take needs another seed."
+    "last frame (see it by view_film). Use it when a clip should become longer; not for Gen-4 clips, uploads or films "
+    "extended three times (list_assets tells), and not to wait for a task (get_task). Spends credits (an estimated 10 "
+    "per added second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, "
+    "which also tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). "
+    "Prompts are moderated; a generation takes one to five minutes; if it is not ready in time the result holds its "
+    "taskId for get_task. The same request is charged once: repeated, it returns the same film; another take needs "
+    "another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -226,7 +228,8 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     await note_end(call.context, task)
     balance = submitted.task.features
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
-    return await answer_task(call, output)
+    waiting = None if at_once else deadline
+    return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
 
 
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."

@@ -5,6 +5,8 @@ from typing import Annotated
 import anyio
 from pydantic import Field
 
+from runway_mcp.runway.errors import Unavailable
+from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
@@ -15,14 +17,18 @@ from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
+from runway_mcp.server.tools.saving import with_saved
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.recall import remembered_task
 
 _DESCRIPTION = (
     "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has "
     "succeeded, its video with a fresh link. Use it after extend_video to wait for the end with wait_seconds instead "
-    "of polling, or to show an earlier film again; to find clips or running tasks, use list_assets. Free, and changes "
-    "nothing: if the wait runs out it returns the status so far, so call again. A failed task is an error that says "
-    "if credits may be gone. lineage.extensions_left tells whether extend_video can make the film longer."
+    "of polling, or to show an earlier film again; to find clips or running tasks, use list_assets; to see a film, "
+    "view_film. Free, and changes nothing: if the wait runs out it returns the status so far, so call again. A failed "
+    "task is an error that says if credits may be gone. lineage.extensions_left tells whether extend_video "
+    "can make the film longer."
 )
 
 
@@ -50,15 +56,30 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
     deadline = call.deadline(arguments.wait_seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
-    task = await read_named(context, task_id, wait=deadline - anyio.current_time())
+    task = await _read(call, task_id, deadline)
     intent = await owning_intent(context.service, task.task_id)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await waited(call, task, deadline)
     await note_end(context, task)
     source = None if intent else await extended_by(context, task)
-    return await answer_task(call, task_output(task, call.asked, intent=intent, source=source))
+    output = task_output(task, call.asked, intent=intent, source=source)
+    return await answer_task(call, await with_saved(call, output, task, intent, deadline=deadline))
 
+
+async def _read(call: Call, task_id: str, deadline: float) -> Task:
+    """The task; while Runway cannot be read, an own task that has ended with a film as the ledger remembers it."""
+    try:
+        return await read_named(call.context, task_id, wait=deadline - anyio.current_time())
+    except (Unavailable, Failure) as error:
+        intent = await owning_intent(call.context.service, task_id) if error.kind == "unavailable" else None
+        if intent is None or intent.film is None:
+            raise
+        call.remark(_REMEMBERED)
+        return remembered_task(intent, task_id)
+
+
+_REMEMBERED = "Runway cannot be read at the moment, so this is what this server remembers, without a link."
 
 GET_TASK = ToolRecord(
     name="get_task",

@@ -20,11 +20,11 @@ LISTING_SECONDS = 40.0
 
 
 _DESCRIPTION = (
-    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its model, "
-    "prompt, source, and whether, how often, how far and for how much it can be extended. Use it to find the assetId "
+    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
+    "source, and whether, how often, how far and for how much it can be extended. Use it to find the assetId "
     "for extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, "
-    "use get_task. Free, and changes nothing. While next_offset is returned there is more: call again with it as "
-    "offset."
+    "use get_task; to see a clip, view_film. Free, and changes nothing. While next_offset is returned there is more: "
+    "call again with it as offset."
 )
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")

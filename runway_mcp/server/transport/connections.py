@@ -68,18 +68,18 @@ def raised_descriptor_limit(wanted: int) -> int:
     return max(soft, target)
 
 
-class Connections:
+class HttpConnections:
     """The open connections of a server, ordered by their last whole headers, the longest ago first."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._open: dict[Connection, None] = {}
+        self._open: dict[HttpConnection, None] = {}
 
     def protocol(self, serving: Callable[..., asyncio.Protocol]) -> type[asyncio.Protocol]:
         """The protocol that uvicorn is to make for each connection; `serving` is the one of uvicorn's that serves."""
         connections = self
 
-        class Counted(Connection):
+        class Counted(HttpConnection):
             def __init__(self, **fields: Any) -> None:
                 super().__init__(serving(**fields), connections)
 
@@ -88,7 +88,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: "HttpConnection") -> None:
         """Counts a new connection; above the limit, the one that has waited longest for whole headers is cut."""
         self._open[connection] = None
         if len(self._open) > self._limits.most:
@@ -97,11 +97,11 @@ class Connections:
             self.remove(longest)
             longest.abort()
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "HttpConnection") -> None:
         """Forgets a connection; does nothing if it is not counted."""
         self._open.pop(connection, None)
 
-    def renew(self, connection: "Connection") -> None:
+    def renew(self, connection: "HttpConnection") -> None:
         """Makes a connection the last one to give way, because its headers came."""
         if connection in self._open:
             del self._open[connection]
@@ -121,13 +121,13 @@ class Connections:
                 connection.end_if_late(now, self._limits.seconds)
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, between the event loop and uvicorn's protocol, which serves it.
 
     It only observes: `http.cycle`, in each of uvicorn's protocols, is the newest request whose headers are whole.
     """
 
-    def __init__(self, http: Any, connections: Connections) -> None:
+    def __init__(self, http: Any, connections: HttpConnections) -> None:
         self._http = http
         self._connections = connections
         self._transport: Any = None

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from runway_mcp.server.transport.connections import ConnectionLimits, Connections, limits_of_process
+from runway_mcp.server.transport.connections import ConnectionLimits, HttpConnections, limits_of_process
 from runway_mcp.server.transport.signals import stop_signals
 
 BACKLOG = 64
@@ -57,7 +57,7 @@ async def serve_app(
     `limits`, as many connections as the process's descriptors allow; it raises their soft limit.
     """
     closing = anyio.Event()
-    connections = Connections(limits or limits_of_process())
+    connections = HttpConnections(limits or limits_of_process())
     config = uvicorn.Config(
         endable(app, closing),
         access_log=False,
@@ -85,7 +85,7 @@ async def serve_app(
         loop.set_exception_handler(before)
 
 
-def _tell_failure(connections: Connections, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _tell_failure(connections: HttpConnections, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Logs a failure in the event loop; a lack of descriptors in one line, and all else as the loop does."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:

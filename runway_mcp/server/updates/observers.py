@@ -111,7 +111,7 @@ class Observers:
                 (self.add_task if begin else self.remove_task)(address.id)
             case "tasks" if self._service is not None:
                 self._service.watcher.observe_all(begin=begin)
-            case "tasks" | "task" | "asset" | "player":
+            case "tasks" | "task" | "asset" | "preview" | "last_frame" | "strip" | "film" | "player":
                 pass
             case _:
                 assert_never(address.kind)

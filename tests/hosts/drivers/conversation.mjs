@@ -2,7 +2,7 @@
 // conversation.py, and goes on by what the client shows a model alone, be that the text or the structured content.
 export const asked = JSON.parse(process.argv[2]);
 
-const TOOLS = ["extend_video", "get_task", "list_assets"];
+const TOOLS = ["extend_video", "get_task", "list_assets", "view_film"];
 const SHOWN = 700;
 const CLIP = /"Gen-3 Alpha \d+, a quiet beach at dusk[^"]*" .*assetId (\S+)/;
 const NEXT = /^Next: (\w+) (\{.*\})\./m;

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 ASKED: Json = json.loads(sys.argv[1])
 """What the caller wants: `transport`, `url` or `command` and `env`, `prompt`, and `patience` in seconds."""
 
-TOOLS = {"extend_video", "get_task", "list_assets"}
+TOOLS = {"extend_video", "get_task", "list_assets", "view_film"}
 SHOWN = 700
 _CLIP = re.compile(r'"Gen-3 Alpha \d+, a quiet beach at dusk[^"]*" .*assetId (\S+)')
 _NEXT = re.compile(r"^Next: (\w+) (\{.*\})\.", re.MULTILINE)

@@ -1,0 +1,33 @@
+"""What was read lately, kept for a while: a finished film and its chain stay as they are, so one read is enough."""
+
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+import anyio
+
+KEPT_SECONDS: Final = 600.0
+"""For how long what was read is used, in seconds; later the film may be gone."""
+
+MOST: Final = 256
+"""How much is kept at most; above it, what was noted first goes first."""
+
+_T = TypeVar("_T")
+
+
+class Recent(Generic[_T]):
+    """What was noted in the last `KEPT_SECONDS`, by key; at most `MOST`."""
+
+    def __init__(self) -> None:
+        self._noted: dict[Hashable, tuple[float, _T]] = {}
+
+    def get(self, key: Hashable) -> _T | None:
+        """What was noted under the key; None if nothing was lately."""
+        until, value = self._noted.get(key, (0.0, None))
+        return value if anyio.current_time() < until else None
+
+    def note(self, key: Hashable, value: _T) -> None:
+        """Keeps it from now on."""
+        self._noted.pop(key, None)
+        self._noted[key] = anyio.current_time() + KEPT_SECONDS, value
+        if len(self._noted) > MOST:
+            del self._noted[next(iter(self._noted))]

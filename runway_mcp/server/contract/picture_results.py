@@ -1,0 +1,89 @@
+"""Pictures of films as tool results: the image, then a text; several hosts drop images beside structured content."""
+
+import base64
+from collections.abc import Iterator
+
+from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
+
+from runway_mcp.films.chains import Clip, Seams
+from runway_mcp.films.viewing import View
+from runway_mcp.media.pictures.stills import Picture
+from runway_mcp.server.contract.next_steps import extend_from
+from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
+from runway_mcp.tasks.lineage import judge
+
+MIME_TYPE = "image/jpeg"
+"""The MIME type of every picture."""
+
+_COLUMNS = 4
+# A frame is on the screen for less than this; one that began earlier was the last one.
+_LONGEST_FRAME = 0.25
+_FROM_HERE = (
+    "An extension goes on from this frame: write the text_prompt so that it does, and tell what moves next, the camera "
+    "and the light, not what the picture already shows."
+)
+_FROM_THE_END = "An extension goes on from the last frame, so write the text_prompt so that it goes on from there."
+
+
+def picture_result(
+    clip: Clip, view: View, picture: Picture, seams: Seams, *, note: str | None = None
+) -> CallToolResult:
+    """One JPEG image, then one text: the clip, which seconds are shown, and what to do next; no structured content."""
+    image = ImageContent(
+        data=base64.b64encode(picture.jpeg).decode(),
+        mime_type=MIME_TYPE,
+        annotations=Annotations(audience=["user", "assistant"]),
+    )
+    text = "\n".join(_lines(clip, view, picture, seams, note))
+    return CallToolResult(content=[image, TextContent(text=text)])
+
+
+def picture_failure(output: TaskOutput) -> CallToolResult:
+    """A failure in the words of all tools, as text alone."""
+    return CallToolResult(content=[TextContent(text=task_text(output))], is_error=True)
+
+
+def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | None) -> Iterator[str]:
+    yield f"{_named(clip)}: {_shown(view, picture)}{f' {note}' if note else ''}"
+    if view.show == "strip":
+        yield _seams(seams)
+    verdict = judge(clip.asset, clip.maker, read_failed=clip.maker is None)
+    step = extend_from(clip.asset.asset_id) if verdict.extendable == "yes" else None
+    if step is None:
+        yield f"assetId: {clip.asset.asset_id}"
+    if verdict.extendable == "no":
+        yield f"It cannot be extended: {verdict.reason}."
+    else:
+        yield _FROM_HERE if view.show == "last_frame" and view.second is None else _FROM_THE_END
+    yield from next_lines(step)
+
+
+def _named(clip: Clip) -> str:
+    metadata = clip.asset.metadata
+    size = f"{metadata.width}x{metadata.height}" if metadata and metadata.width and metadata.height else None
+    facts = [seconds(clip.length) if clip.length else None, size]
+    told = ", ".join(fact for fact in facts if fact)
+    name = in_quotes(clip.asset.name) if clip.asset.name else "The clip"
+    return f"{name} ({told})" if told else name
+
+
+def _shown(view: View, picture: Picture) -> str:
+    """Which seconds of the film the picture shows, as decoded."""
+    at = [f"{each.second:.2f}" for each in picture.shown]
+    if view.show == "strip":
+        rows = [at[first : first + _COLUMNS] for first in range(0, len(at), _COLUMNS)]
+        return f"{len(at)} frames of all of it, row by row at {' / '.join(', '.join(row) for row in rows)} s."
+    real = picture.shown[0].second
+    if view.second is None:
+        return f"its {view.show.replace('_', ' ')}, at {at[0]} s."
+    if view.second - real > _LONGEST_FRAME:
+        return f"it ends before {view.second:g} s, so this is its last frame, at {at[0]} s."
+    return f"its frame at {at[0]} s."
+
+
+def _seams(seams: Seams) -> str:
+    told = ", ".join(seconds(each) for each in seams.seconds)
+    if not seams.whole:
+        return f"Extensions begin at {told}, and maybe earlier." if told else "Where its extensions begin is unknown."
+    return f"Extensions begin at {told}, marked by white lines." if told else "It was not extended: it has no seams."

@@ -1,0 +1,145 @@
+"""The tool `save_film`: a film of the account becomes a file on the disk of the machine that runs the server."""
+
+from typing import Annotated
+
+import anyio
+from pydantic import Field
+
+from runway_mcp.films.keeper import Keeper, SavedFilm
+from runway_mcp.films.naming import wanted_asset
+from runway_mcp.media.errors import MediaError
+from runway_mcp.media.files.names import given_name
+from runway_mcp.runway.ids import kind_of
+from runway_mcp.runway.models import Asset
+from runway_mcp.server.contract.arguments import Arguments, Reference
+from runway_mcp.server.contract.asset_results import saved_output, video
+from runway_mcp.server.contract.next_steps import KEEPS
+from runway_mcp.server.contract.outputs import SaveOutput, Video
+from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_task
+from runway_mcp.server.tools.answers import answer_save, fail_save
+from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.tools.saving import failure_of_keeping, under_way, wait_for_film
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.failures import Failure, task_failure
+from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import is_id
+
+_DESCRIPTION = (
+    "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
+    "clip of list_assets, a second copy, or a file that was moved; films of extend_video are saved anyway. Free, and "
+    "replaces no file; the same call gives the same file, or goes on with it."
+)
+
+_NOTHING_IS_KEPT = (
+    "This server saves no films to disk: RUNWAY_MCP_SAVE is never, as it is over HTTP unless it is set. Set "
+    "RUNWAY_MCP_SAVE=own (and RUNWAY_MCP_SAVE_DIR for another folder) in the server's environment and restart it; "
+    "get_task gives a fresh link to the film meanwhile."
+)
+
+
+class SaveFilm(Arguments):
+    """The arguments of `save_film`."""
+
+    asset_id: Annotated[
+        Reference,
+        Field(
+            alias="assetId",
+            description="An assetId of list_assets, or a finished task's taskId.",
+        ),
+    ]
+    name: Annotated[
+        str | None,
+        Field(max_length=200, description="File name you choose. Default: made of its prompt."),
+    ] = None
+
+
+async def save_film(call: Call, arguments: SaveFilm) -> Answer:
+    """The film on disk, which needs no network if it is there; begins to keep it, or goes on, and waits for that."""
+    keeper = call.context.keeper
+    if keeper is None:
+        raise Failure("not_configured", _NOTHING_IS_KEPT)
+    deadline = call.deadline(None)
+    there = await _already_there(call, keeper, arguments)
+    if there is not None:
+        return await answer_save(call, _told(there[1], there[0], new=False))
+    film, intent = await _film(call, arguments.asset_id, deadline)
+    if film.media_type not in (None, "video"):
+        raise Failure("invalid_request", f"This asset is no film, but {film.media_type}; nothing was saved.")
+    place = await keeper.place(film.asset_id, call.context.caller, name=_file_name(arguments))
+    if isinstance(place, SavedFilm):
+        return await answer_save(call, _told(place, video(film), new=False))
+    wanted = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
+    keeping = await keeper.begin(wanted)
+    await wait_for_film(call, keeping, deadline)
+    match keeping.outcome:
+        case SavedFilm() as saved:
+            return await answer_save(call, _told(saved, video(film), new=True))
+        case MediaError() as error:
+            raise failure_of_keeping(error)
+        case None:
+            raise under_way(keeping)
+
+
+def _file_name(arguments: SaveFilm) -> str | None:
+    return None if arguments.name is None else given_name(arguments.name)
+
+
+async def _already_there(call: Call, keeper: Keeper, arguments: SaveFilm) -> tuple[Video, SavedFilm] | None:
+    """The film of an id, if it is on disk; whether Runway can be reached does not matter then."""
+    named = arguments.asset_id
+    if not is_id(named):
+        return None
+    if kind_of(named) == "task":
+        intent = await owning_intent(call.context.service, named)
+        if intent is None or intent.film is None:
+            return None
+        named = intent.film.asset_id
+    place = await keeper.place(named, call.context.caller, name=_file_name(arguments))
+    if not isinstance(place, SavedFilm):
+        return None
+    return Video(asset_id=place.asset_id, uri=asset_uri(place.asset_id)), place
+
+
+async def _film(call: Call, reference: str, deadline: float) -> tuple[Asset, Intent | None]:
+    """The film that a reference names, and the intent whose task made it; raises `Failure`, `RunwayError`."""
+    context = call.context
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    named = await clip_id_of(context, reference, seconds=seconds)
+    if kind_of(named) == "task":
+        task = await read_task(context, named, wait=0)
+        if (failure := task_failure(task)) is not None:
+            raise failure
+        if not task.artifacts:
+            raise Failure("invalid_request", "This task has no film yet; get_task waits for its end.", task=task)
+        return task.artifacts[0], await owning_intent(context.service, named)
+    film = await context.service.client.asset(named, patience=seconds / 2)
+    intent = await owning_intent(context.service, film.task_id) if film.task_id else None
+    return film, intent
+
+
+def _told(saved: SavedFilm, film: Video, *, new: bool) -> SaveOutput:
+    before = "The film is saved" if new else "The film was saved before, and its file is there"
+    size = f"{saved.size / 1e6:.1f} MB"
+    return SaveOutput(summary=f"{before}: {saved.path.name}, {size}.", saved=saved_output(saved), video=film)
+
+
+def _is_offered(settings: Settings) -> bool:
+    return settings.save == "own"
+
+
+SAVE_FILM = ToolRecord(
+    name="save_film",
+    title="Save a Runway film",
+    description=_DESCRIPTION,
+    arguments=SaveFilm,
+    output=SaveOutput,
+    behaviour=KEEPS,
+    run=save_film,
+    fail=fail_save,
+    read_only=False,
+    offered=_is_offered,
+)
+"""The tool that keeps any film."""

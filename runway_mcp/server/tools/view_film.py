@@ -1,0 +1,88 @@
+"""The tool `view_film`: a picture of a clip as an image and a text, without structured content."""
+
+from typing import Annotated
+
+import anyio
+from pydantic import Field
+
+from runway_mcp.films.chains import Seams
+from runway_mcp.films.viewing import Show, View
+from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
+from runway_mcp.server.contract.next_steps import VIEWS
+from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.server.contract.picture_results import picture_result
+from runway_mcp.server.reads import READING_SECONDS
+from runway_mcp.server.tools.answers import fail_picture
+from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.viewing import clip_named, picture_for, require_pictures, seams_for
+
+_DESCRIPTION = (
+    "Shows a frame of a Runway video, or a strip of all of it, and returns it as a picture with its seconds. Use "
+    "it before you write a text_prompt for extend_video, which goes on from the last frame (the default), or with show "
+    "strip to check all of a film of get_task or list_assets; not for links (get_task). Free, and changes nothing: a "
+    "second past the end gives the last frame, and a failure is told in text."
+)
+
+# The least time that a view gets, in seconds, however early the host ends calls.
+_LEAST_SECONDS = 10.0
+
+
+class ViewFilm(Arguments):
+    """The arguments of `view_film`."""
+
+    asset_id: Annotated[
+        Reference, Field(alias="assetId", description="Video to see, named as in extend_video (list_assets has them).")
+    ]
+    show: Annotated[
+        Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")
+    ] = "last_frame"
+    at_seconds: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="Seconds from the start, 0 or more: the frame at this second. Default: as show says.",
+        ),
+    ] = None
+
+
+async def view_film(call: Call, arguments: ViewFilm) -> Answer:
+    """The picture; raises `InvalidArguments`, `Failure` and `RunwayError`."""
+    deadline = call.arrived + max(call.default_wait, _LEAST_SECONDS)
+    second = _second(call, arguments)
+    context = call.context
+    require_pictures(context)
+    await call.progress.say("looking at the film")
+    clip = await clip_named(context, arguments.asset_id)
+    seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
+    view = View(arguments.show, second, seams.seconds)
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    picture = await picture_for(context, clip, view, seconds=seconds)
+    return picture_result(clip, view, picture, seams, note=call.note)
+
+
+def _second(call: Call, arguments: ViewFilm) -> float | None:
+    """The second that was asked for; a 0 beside a `show` counts as filled in by the host."""
+    second, given = arguments.at_seconds, call.asked.arguments
+    if not second and "show" in given:
+        return None
+    if second is not None and arguments.show != "last_frame":
+        kept = {name: value for name, value in given.items() if name != "show"}
+        step = NextStep(tool=VIEW_FILM.name, arguments=kept, reason=f"Shows the frame at {second:g} s.")
+        message = f"at_seconds shows one frame, and show asks for {arguments.show}: leave one of them out."
+        raise InvalidArguments(message, step)
+    return second
+
+
+VIEW_FILM = ToolRecord(
+    name="view_film",
+    title="Look at a Runway video",
+    description=_DESCRIPTION,
+    arguments=ViewFilm,
+    output=None,
+    behaviour=VIEWS,
+    run=view_film,
+    fail=fail_picture,
+)
+"""The tool that shows films."""

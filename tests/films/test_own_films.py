@@ -1,0 +1,287 @@
+"""Films of this server's tasks are on disk when the tasks have ended, and results say where."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runway_mcp.films.keeper import Keeping, SavedFilm
+from runway_mcp.films.naming import Wanted
+from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.world import World
+from tests.films.servers import film_world, keeping_server, until
+from tests.kit.client import ToolClient, structured, text
+from tests.kit.films import SmallFilms
+from tests.kit.protocol_tasks import TakesTasks
+from tests.media.boxes import film as boxes
+
+DUNES = "over the dunes"
+
+
+def rendered(world: World) -> bytes:
+    """The film that was made last."""
+    film = world.accepted[-1].artifacts[0].film
+    assert film is not None
+    return world.films.render(film)
+
+
+class Undecodable(SmallFilms):
+    """Films of whole boxes that hold no picture."""
+
+    def render(self, film: Film) -> bytes:
+        return boxes(4000 + film.scene)
+
+
+async def extended(client: ToolClient, **more: Any) -> dict[str, Any]:
+    return await client.extend(client.clip, text_prompt=DUNES, **more)
+
+
+async def test_an_own_film_is_on_disk_when_its_call_returns_and_text_and_content_say_where(
+    tmp_path: Path, mode: str
+) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        result = await client.call("extend_video", assetId=client.world.asset_id(client.clip), text_prompt=DUNES)
+
+        saved = structured(result)["saved"]
+        path = Path(saved["path"])
+        assert path.read_bytes() == rendered(client.world)
+        assert saved["size_bytes"] == path.stat().st_size
+        assert path.parent == kept.folder
+        assert path.name.startswith("over-the-dunes_ext1_15s_")
+        assert f"Saved: {path} ({saved['size_bytes']} bytes)" in text(result).splitlines()
+        assert kept.names == [path.name]
+
+
+async def test_get_task_and_a_twin_tell_the_same_file_and_write_none(tmp_path: Path, mode: str) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        first = await extended(client)
+        read = await client.data("get_task", taskId=first["taskId"])
+        twin = await extended(client)
+
+        assert read["saved"] == twin["saved"] == first["saved"]
+        assert twin["twin"]
+        assert len(kept.names) == 1
+
+
+async def test_a_film_is_kept_though_nobody_waits_for_it(tmp_path: Path) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client("auto") as client:
+        begun = await extended(client, wait_seconds=0)
+        await until(lambda: any(name.endswith(".mp4") for name in kept.names))
+
+        read = await client.data("get_task", taskId=begun["taskId"], wait_seconds=10)
+        assert Path(read["saved"]["path"]).name in kept.names
+
+
+async def test_a_call_without_time_says_that_the_film_is_under_way_and_how_to_wait_for_it(
+    tmp_path: Path, mode: str
+) -> None:
+    world = film_world(films=SmallFilms(filler=50_000))
+    world.link_faults.append(LinkFault("slow", times=None, after_bytes=500, seconds=0.05))
+    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+        data = await extended(client)
+
+        assert data["status"] == "SUCCEEDED"
+        assert "saved" not in data
+        assert "still being saved to disk" in data["summary"]
+        assert "save_film" in data["summary"]
+        assert not any(name.endswith(".mp4") for name in kept.names)
+
+
+async def test_the_wait_for_the_file_tells_its_progress(tmp_path: Path, mode: str) -> None:
+    world = film_world(films=SmallFilms(filler=4_000_000))
+    world.link_faults.append(LinkFault("slow", after_bytes=200_000, seconds=0.08))
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        data = await extended(client)
+
+        assert Path(data["saved"]["path"]).name in kept.names
+        assert any(" of 4.0 MB)" in note.message for note in client.told)
+
+
+@pytest.mark.parametrize("mode", ["auto"])
+async def test_a_link_that_died_is_replaced_by_a_fresh_one(tmp_path: Path, mode: str) -> None:
+    world = film_world()
+    world.link_faults.append(LinkFault("dead"))
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        data = await extended(client)
+
+        assert Path(data["saved"]["path"]).read_bytes() == rendered(world)
+        assert world.requests["GET /assets/{id}"] >= 1
+        assert len(kept.names) == 1
+
+
+async def test_a_paid_film_is_told_with_its_file_while_upstream_is_away(tmp_path: Path, mode: str) -> None:
+    world = film_world()
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        first = await extended(client)
+        world.faults.append(Fault(times=None, kind="status", status=503))
+        twin = await extended(client)
+        read = await client.data("get_task", taskId=first["taskId"])
+
+        for told in (twin, read):
+            assert told["status"] == "SUCCEEDED"
+            assert told["saved"] == first["saved"]
+            assert "url" not in told["video"]
+
+
+async def test_a_film_that_was_deleted_at_runway_is_told_with_its_file(tmp_path: Path, mode: str) -> None:
+    world = film_world()
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        first = await extended(client)
+        film = world.accepted[-1].artifacts[0]
+        film.deleted = True
+        world.tasks.remove(world.accepted[-1])
+        twin = await client.call("extend_video", assetId=world.asset_id(client.clip), text_prompt=DUNES)
+
+        data = structured(twin)
+        assert (data["error"]["kind"], data["error"]["charged"]) == ("not_found", "yes")
+        assert data["saved"] == first["saved"]
+        assert Path(data["saved"]["path"]).name in kept.names
+
+
+FAULTS: list[tuple[LinkFault, str]] = [
+    (LinkFault("redirect", times=None, location="http://10.0.0.1/f.mp4"), "https"),
+    (LinkFault("wrong_type", times=None), "no film"),
+    (LinkFault("wrong_length", times=None, length=500), "damaged, or ends early"),
+]
+
+
+@pytest.mark.parametrize(("spoilt", "why"), FAULTS, ids=[fault.kind for fault, _ in FAULTS])
+async def test_a_film_that_cannot_be_kept_is_told_in_one_sentence_and_fails_no_call(
+    tmp_path: Path, mode: str, spoilt: LinkFault, why: str
+) -> None:
+    world = film_world()
+    world.link_faults.append(spoilt)
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        data = await extended(client)
+
+        assert data["status"] == "SUCCEEDED"
+        assert "saved" not in data
+        assert "could not be saved to disk" in data["summary"]
+        assert why in data["summary"]
+        assert "_jwt" not in data["summary"]
+        assert kept.names == []
+
+
+async def test_a_film_whose_end_does_not_decode_gets_no_name(tmp_path: Path) -> None:
+    async with keeping_server(tmp_path, film_world(films=Undecodable())) as kept, kept.server.client("auto") as client:
+        data = await extended(client)
+
+        assert "does not decode" in data["summary"]
+        assert kept.names == []
+
+
+async def test_a_disk_without_room_is_told_and_nothing_is_begun(tmp_path: Path, mode: str) -> None:
+    def little(_: Path) -> int:
+        return 5 * 10**8
+
+    async with (
+        keeping_server(tmp_path, film_world(), free=little) as kept,
+        kept.server.client(mode) as client,
+    ):
+        data = await extended(client)
+
+        assert data["status"] == "SUCCEEDED"
+        assert "Only 0.5 GB are free" in data["summary"]
+        assert kept.names == []
+
+
+async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    world = film_world()
+    async with (
+        keeping_server(tmp_path, world, save_dir=tmp_path / "file" / "films") as kept,
+        kept.server.client(mode) as client,
+    ):
+        data = await extended(client)
+        assert "could not be saved to disk: The folder" in data["summary"]
+        assert kept.server.context.keeper is not None
+
+
+async def test_a_film_that_was_moved_away_is_noticed_and_not_written_again_unasked(tmp_path: Path, mode: str) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        first = await extended(client)
+        path = Path(first["saved"]["path"])
+        path.rename(tmp_path / "elsewhere.mp4")
+        read = await client.data("get_task", taskId=first["taskId"])
+
+        assert "saved" not in read
+        assert "moved or deleted" in read["summary"]
+        assert kept.names == []
+
+
+async def test_nothing_is_kept_where_nothing_says_that_it_should_be(tmp_path: Path, mode: str) -> None:
+    async with (
+        keeping_server(tmp_path, film_world(), save=None) as kept,
+        kept.server.client(mode) as client,
+    ):
+        data = await extended(client)
+
+        assert data["status"] == "SUCCEEDED"
+        assert "saved" not in data
+        assert "disk" not in data["summary"]
+        assert kept.names == []
+
+
+async def test_a_host_that_takes_protocol_tasks_gets_the_file_with_the_result(tmp_path: Path) -> None:
+    world = film_world()
+    async with (
+        keeping_server(tmp_path, world) as kept,
+        kept.server.client("auto", extensions=[TakesTasks()]) as client,
+    ):
+        data = await extended(client)
+
+        assert Path(data["saved"]["path"]).name in kept.names
+
+
+async def test_a_restart_goes_on_with_what_was_begun(tmp_path: Path) -> None:
+    world = film_world(films=SmallFilms(filler=3_000_000))
+    world.link_faults.append(LinkFault("stall", after_bytes=2_000_000))
+    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client("auto") as client:
+        first = await extended(client)
+        assert "saved" not in first
+        await until(lambda: any((kept.folder / n).stat().st_size > 10**6 for n in kept.names if n.endswith(".part")))
+    async with keeping_server(tmp_path, world) as kept:
+        await until(lambda: any(name.endswith(".mp4") for name in kept.names))
+
+        assert (kept.folder / kept.names[0]).read_bytes() == rendered(world)
+        assert len(kept.names) == 1
+
+
+async def test_a_start_takes_up_a_film_that_ended_when_nobody_could_keep_it(tmp_path: Path) -> None:
+    world = film_world()
+    async with keeping_server(tmp_path, world, save="never") as kept, kept.server.client("auto") as client:
+        first = await extended(client)
+        assert kept.names == []
+    async with keeping_server(tmp_path, world) as kept:
+        await until(lambda: any(name.endswith(".mp4") for name in kept.names))
+        keeper = kept.server.context.keeper
+        assert keeper is not None
+        keeping = await keeper.begin(Wanted(first["video"]["assetId"], "", kept.names[0]))
+        await keeping.wait(deadline=anyio.current_time() + 10, tell=quiet)
+
+        assert isinstance(keeping.outcome, SavedFilm)
+        assert len(kept.names) == 1
+
+
+async def quiet(_: Keeping) -> None:
+    """Nobody is told."""
+
+
+async def test_the_films_of_one_burst_are_kept_each_once(tmp_path: Path) -> None:
+    world = film_world()
+    async with keeping_server(tmp_path, world) as kept, kept.server.client("auto") as client:
+
+        async def one(seed: int) -> None:
+            async with kept.server.client("auto") as own:
+                await own.extend(client.clip, text_prompt=DUNES, seed=seed)
+
+        async with anyio.create_task_group() as group:
+            for seed in range(1, 6):
+                group.start_soon(one, seed)
+        await until(lambda: len([name for name in kept.names if name.endswith(".mp4")]) == 5)
+        await anyio.lowlevel.checkpoint()
+
+        assert len(kept.names) == 5
