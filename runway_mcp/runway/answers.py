@@ -67,10 +67,18 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """A request without an answer: `cause` in a few words; `sent` is False only if no byte can have left."""
+    """A request without an answer: `cause` in a few words; `sent` is False only if no byte can have left.
+
+    `is_own` says that the cause is this machine's, and none of upstream's.
+    """
 
     cause: str
     sent: bool
+    is_own: bool = False
+
+    def told(self, otherwise: str) -> str:
+        """The sentence that tells it; `otherwise` begins it unless the cause is this machine's."""
+        return f"{'The request could not leave this machine' if self.is_own else otherwise}: {self.cause}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +92,7 @@ class ErrorContext:
 def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
     """The JSON body of a 2xx answer to a read; raises `RunwayError` for every other outcome."""
     if isinstance(outcome, Lost):
-        raise errors.Unavailable(f"useapi.net gave no answer: {outcome.cause}.", sent=outcome.sent)
+        raise errors.Unavailable(outcome.told("useapi.net gave no answer"), sent=outcome.sent)
     outcome = _without_secret(outcome, context)
     if not is_success(outcome.status):
         raise error_of(outcome, context)
@@ -104,7 +112,7 @@ def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
     if isinstance(outcome, Lost):
         if outcome.sent:
             raise errors.SubmitUnclear(outcome.cause)
-        raise errors.Unavailable(f"useapi.net could not be reached: {outcome.cause}.", sent=False)
+        raise errors.Unavailable(outcome.told("useapi.net could not be reached"), sent=False)
     outcome = _without_secret(outcome, context)
     if is_refusal(outcome.status):
         raise error_of(outcome, context)
