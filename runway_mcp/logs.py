@@ -19,6 +19,9 @@ _UNSEEN: Final = re.compile(
 )
 """Control, format and separator characters: whatever can break a line or change how the rest of it looks."""
 
+_INPUT: Final = re.compile(r", input_value=[^\n]*, input_type=")
+"""What was sent, as pydantic's errors quote it: cut in the middle, so that no filter knows a secret in it."""
+
 WINDOW_SECONDS: Final = 60.0
 """How long records of one place in the code are counted together."""
 
@@ -46,7 +49,7 @@ class Redacted(logging.Formatter):
         # Longest first: replacing a part of a longer secret would leave the rest of it visible.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        return _LINK.sub(r"\1", text)
+        return _LINK.sub(r"\1", _INPUT.sub(", input_type=", text))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's
         """The first line of a record; control characters are escaped, and so are line breaks but before a blank."""

@@ -2,6 +2,7 @@ import io
 import logging
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from runway_mcp.logs import MOST_OF_ONE_PLACE, WINDOW_SECONDS, CountingHandler, Redacted, logs_to_stderr
 
@@ -94,6 +95,29 @@ def test_warnings_are_written_to_stderr_and_less_is_not(capsys: pytest.CaptureFi
 )
 def test_nothing_of_a_record_can_pose_as_another_or_change_how_it_looks(text: str, shown: str) -> None:
     assert written("%s", text) == shown
+
+
+class Wanted(BaseModel):
+    """What is refused."""
+
+    number: int
+
+
+@pytest.mark.parametrize("secret", ["token-of-forty-characters-that-is-cut-short", "https://example.com/a.mp4?_jwt=abc"])
+def test_what_was_sent_is_in_no_record_of_a_refusal(secret: str) -> None:
+    body = {"number": f"{'x' * 30}{secret}\n"}
+    try:
+        Wanted.model_validate(body)
+    except ValidationError as error:
+        told = io.StringIO()
+        handler = logging.StreamHandler(told)
+        handler.setFormatter(Redacted())
+        kind, place = type(error), error.__traceback__
+        handler.emit(logging.LogRecord("mcp", logging.ERROR, __file__, 1, "failed: %s", (error,), (kind, error, place)))
+
+    assert told.getvalue().count("[type=int_parsing, input_type=str]") == 2
+    assert "xxxx" not in told.getvalue()
+    assert secret[-12:] not in told.getvalue()
 
 
 class Log:
