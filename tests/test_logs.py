@@ -103,7 +103,9 @@ class Wanted(BaseModel):
     number: int
 
 
-@pytest.mark.parametrize("secret", ["token-of-forty-characters-that-is-cut-short", "https://example.com/a.mp4?_jwt=abc"])
+@pytest.mark.parametrize(
+    "secret", ["token-of-forty-characters-that-is-cut-short", "https://example.com/a.mp4?_jwt=abc"]
+)
 def test_what_was_sent_is_in_no_record_of_a_refusal(secret: str) -> None:
     body = {"number": f"{'x' * 30}{secret}\n"}
     try:

@@ -25,7 +25,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
@@ -58,15 +58,23 @@ def create_app(
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
         callback_route(endpoints.take_callback),
-        Route("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
+        *_routes("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
     ]
     if transport == "sse":
         routes += [
-            Route("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
+            *_routes("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
             Mount("/messages/", app=RequestBodyLimitMiddleware(endpoints.messages, MAX_BODY)),
         ]
     guard = Middleware(access_guard, verifier=verifier, rules=host_rules(allowed_hosts))
-    return Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
+    app = Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
+    # A redirect would lead to whatever the Host header or the path names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(path: str, app: ASGIApp, methods: list[str] | None = None) -> tuple[Route, Route]:
+    """The routes of a path, which is served with and without a slash at its end."""
+    return Route(path, app, methods=methods), Route(f"{path}/", app, methods=methods)
 
 
 async def _health(_: Request) -> Response:
