@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, TextIO
 
+from runway_mcp.echoes import Echoes, echoes_of
+
 HIDDEN: Final = "[hidden]"
 """What replaces a secret."""
 
@@ -38,10 +40,12 @@ class Redacted(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets: set[str] = set()
+        self._echoes: list[Echoes] = []
 
     def hide(self, secret: str) -> None:
-        """Keeps a secret out of every later record, as it is and as `repr` writes it."""
+        """Keeps a secret out of every later record, in every spelling that `echoes_of` knows."""
         self._secrets |= {secret, repr(secret)[1:-1]}
+        self._echoes.append(echoes_of(secret))
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record, redacted."""
@@ -49,6 +53,11 @@ class Redacted(logging.Formatter):
         # Longest first: replacing a part of a longer secret would leave the rest of it visible.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
+        head, mark, told = text.partition(": ")
+        for echoes in self._echoes:
+            lines = [echoes.removed(line, HIDDEN) for line in told.split("\n")]
+            told = echoes.removed("\n".join(lines), HIDDEN)
+        text = head + mark + told
         return _LINK.sub(r"\1", _INPUT.sub(", input_type=", text))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Literal
 
+from runway_mcp.echoes import REMOVED, Echoes, echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.fields import mapping, number, text
 from runway_mcp.runway.models import RunningTask, Task
@@ -230,11 +231,23 @@ def _fields(body: object) -> list[str | None]:
 
 
 def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
-    """The answer without the token; a secret too short to be a token is not searched for."""
-    secret = context.secret.encode()
-    if answer.body is None or len(secret) < _SHORTEST_SECRET or secret not in answer.body:
+    """The answer without the token in any spelling; a secret too short to be a token is not searched for."""
+    if answer.body is None or len(context.secret) < _SHORTEST_SECRET:
         return answer
-    return replace(answer, body=answer.body.replace(secret, b"[removed]"))
+    echoes, body = echoes_of(context.secret), answer.body
+    for spelling in echoes.exact:
+        body = body.replace(spelling.encode(), REMOVED.encode())
+    if echoes.are_in(body):
+        body = _without(echoes, replace(answer, body=body))
+    return answer if body == answer.body else replace(answer, body=body)
+
+
+def _without(echoes: Echoes, answer: Answer) -> bytes:
+    """The body of an answer without the texts in which a secret is spelled in another way."""
+    try:
+        return json.dumps(echoes.removed_from(_json_of(answer))).encode()
+    except (errors.UnexpectedResponse, RecursionError):
+        return echoes.removed((answer.body or b"").decode(errors="replace")).encode()
 
 
 def _too_long(answer: Answer) -> errors.UnexpectedResponse:

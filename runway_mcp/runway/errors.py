@@ -19,8 +19,8 @@ Messages are this package's own sentences; text from outside appears in them onl
 
 import re
 from typing import ClassVar, Literal, Self
-from urllib.parse import quote
 
+from runway_mcp.echoes import echoes_of
 from runway_mcp.runway.fields import one_line
 from runway_mcp.runway.running import RunningTask
 
@@ -47,9 +47,8 @@ def quoted(text: str, *, secret: str = "") -> str:
 
     Removes `secret`, anything shaped like an API token or a JWT, passwords, and whatever follows the path of a URL.
     """
-    line = one_line(text[:_READ_AT_MOST])
-    for spelling in {secret, quote(secret), quote(secret, safe="")} - {""}:
-        line = line.replace(spelling, "[removed]")
+    # Before the cut, which could leave the beginning of a secret.
+    line = one_line(echoes_of(secret).removed(text)[:_READ_AT_MOST])
     line = _LINK_TAIL.sub(r"\1", _LINK_LOGIN.sub(r"\1", line))
     line = _SECRETS.sub("[removed]", _QUERY.sub("", line)).replace('"', "'").strip()
     return f'"{line}"' if len(line) <= QUOTE_LENGTH else f'"{line[: QUOTE_LENGTH - 1]}…"'

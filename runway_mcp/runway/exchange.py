@@ -10,8 +10,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 import httpx
@@ -61,7 +62,7 @@ class Connections:
     """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every submit.
 
     Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
-    answers.
+    answers. Cookies are neither kept nor sent.
     """
 
     clock: UpstreamClock
@@ -79,6 +80,7 @@ class Connections:
         bearer = plain | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
         # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
         shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
+        shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         if self._transport is None:
             shared["verify"] = httpx.create_ssl_context()
         fresh = httpx.Limits(max_keepalive_connections=0)
@@ -189,8 +191,9 @@ def _system_errors(error: BaseException | None) -> Iterator[OSError]:
         if isinstance(error, OSError):
             yield error
         if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
+            for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
                 yield from _system_errors(inner)
+        error = cast("BaseException", error)
         error = error.__cause__ or error.__context__
 
 

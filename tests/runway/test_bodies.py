@@ -5,6 +5,7 @@ import gzip
 import json
 import resource
 import zlib
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.echoes import echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST, body_within
 from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
@@ -240,3 +242,28 @@ async def test_a_long_number_spoils_nothing_but_itself(digits: int) -> None:
     assert film.size_bytes is None
     assert film.metadata is not None
     assert (film.metadata.duration, film.metadata.width) == (10, None)
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 500])
+@pytest.mark.parametrize(
+    "echo", [TOKEN, TOKEN.removeprefix("user:"), b64encode(TOKEN.encode()).decode(), "\u200b".join(TOKEN)]
+)
+async def test_an_answer_that_echoes_the_token_is_told_without_it(status: int, echo: str) -> None:
+    body = TASK | {"name": f"a {echo} film", "options": {"text_prompt": echo}, "replyRef": echo, "error": echo}
+    async with api([as_http(status, body)] * 2) as it, RunwayClient(url=it.url, token=TOKEN, patience=0) as client:
+        for ask in (task, submit):
+            try:
+                told = repr((await ask(client)).model_dump())
+            except errors.RunwayError as error:
+                told = repr((error.message, error.args, vars(error)))
+            assert not echoes_of(TOKEN).are_in(told.encode())
+            assert "[removed]" in told or status == 500
+
+
+async def test_no_cookie_of_upstreams_is_kept_or_sent() -> None:
+    setting = as_http(200, TASK, "Set-Cookie: session=abc; Path=/", "Set-Cookie: b=c")
+    async with api([setting] * 4) as it, RunwayClient(url=it.url, token=TOKEN) as client:
+        for ask in (task, submit, task, submit):
+            await ask(client)
+
+    assert all(b"cookie" not in request.lower() for _, request in it.requests)
