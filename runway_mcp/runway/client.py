@@ -27,6 +27,12 @@ PATIENCE_SECONDS = 20.0
 LARGEST_PAGE = 200
 """The most tasks of one page, so that its answer stays far below the bound of a list."""
 
+LAST_OFFSET = 1000
+"""The last offset that upstream takes; a page there may hold `LARGEST_LAST_PAGE`, or no read would show the rest."""
+
+LARGEST_LAST_PAGE = 1000
+"""The most tasks of a page at `LAST_OFFSET`; the bound of a list holds for it as well."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
 
 T = TypeVar("T")
@@ -119,10 +125,10 @@ class RunwayClient:
     ) -> Entries[Task]:
         """Reads a page of an account's tasks, in undocumented order (GET /tasks/).
 
-        `offset` is 0 to 1000, `limit` 1 to `LARGEST_PAGE`, and no more come back; `email` is required when several
-        accounts are linked; empty `statuses` means all.
+        `offset` is 0 to `LAST_OFFSET`, `limit` 1 to `LARGEST_PAGE`, there to `LARGEST_LAST_PAGE`, and no more come
+        back; `email` is required when several accounts are linked; empty `statuses` means all.
         """
-        limit = min(limit, LARGEST_PAGE)
+        limit = min(limit, LARGEST_PAGE if offset < LAST_OFFSET else LARGEST_LAST_PAGE)
         query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
         return await self._read("/tasks/", query, partial(wire.parse_tasks, most=limit), patience, LARGEST_LIST)
 

@@ -21,7 +21,7 @@ import re
 from typing import ClassVar, Literal, Self
 
 from runway_mcp.echoes import echoes_of
-from runway_mcp.runway.fields import one_line
+from runway_mcp.runway.fields import visible_line
 from runway_mcp.runway.running import RunningTask
 
 QUOTE_LENGTH = 200
@@ -48,7 +48,7 @@ def quoted(text: str, *, secret: str = "") -> str:
     Removes `secret`, anything shaped like an API token or a JWT, passwords, and whatever follows the path of a URL.
     """
     # Before the cut, which could leave the beginning of a secret.
-    line = one_line(echoes_of(secret).removed(text)[:_READ_AT_MOST])
+    line = visible_line(echoes_of(secret).removed(text)[:_READ_AT_MOST])
     line = _LINK_TAIL.sub(r"\1", _LINK_LOGIN.sub(r"\1", line))
     line = _SECRETS.sub("[removed]", _QUERY.sub("", line)).replace('"', "'").strip()
     return f'"{line}"' if len(line) <= QUOTE_LENGTH else f'"{line[: QUOTE_LENGTH - 1]}…"'

@@ -33,7 +33,7 @@ def text(value: object) -> str | None:
     return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
-def one_line(text: str) -> str:
+def visible_line(text: str) -> str:
     """The text with every run of blanks as one space, without control, format, private-use and surrogate characters."""
     seen = "".join(" " if char.isspace() else char for char in text)
     return " ".join("".join(char for char in seen if not unicodedata.category(char).startswith("C")).split())
@@ -47,10 +47,10 @@ def short(value: object) -> str | None:
 def word(value: object) -> str | None:
     """A text as one line, cut to `LONGEST_WORD`; None if nothing visible is left, and for the rest."""
     read = short(value)
-    return one_line(read)[:LONGEST_WORD].rstrip() or None if read else None
+    return visible_line(read)[:LONGEST_WORD].rstrip() or None if read else None
 
 
-def identity(value: object) -> str | None:
+def plain_id(value: object) -> str | None:
     """An id that can stand in a path as it is, and so holds no blank, quotation mark or line break; else None."""
     read = text(value)
     fits = read is not None and len(read) <= LONGEST_ID and read not in {".", ".."} and _SEGMENT.fullmatch(read)
@@ -112,7 +112,7 @@ def link(value: object) -> str | None:
     read = text(value)
     if not read or len(read) > LONGEST_LINK or not read.lower().startswith(("http://", "https://")):
         return None
-    if one_line(read) != read or " " in read:
+    if visible_line(read) != read or " " in read:
         return None
     try:
         host = urlsplit(read).netloc
@@ -129,7 +129,7 @@ def links(value: object) -> tuple[str, ...]:
 Prompt = Annotated[str | None, BeforeValidator(text)]
 Text = Annotated[str | None, BeforeValidator(short)]
 Word = Annotated[str | None, BeforeValidator(word)]
-Id = Annotated[str | None, BeforeValidator(identity)]
+Id = Annotated[str | None, BeforeValidator(plain_id)]
 Number = Annotated[float | None, BeforeValidator(measure)]
 Whole = Annotated[int | None, BeforeValidator(whole)]
 Ratio = Annotated[float | None, BeforeValidator(ratio)]

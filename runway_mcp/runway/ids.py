@@ -8,7 +8,7 @@ import re
 from typing import Literal
 
 from runway_mcp.runway.errors import InvalidRequest
-from runway_mcp.runway.fields import LONGEST_ID, identity
+from runway_mcp.runway.fields import LONGEST_ID, plain_id
 
 MAX_LENGTH = LONGEST_ID
 """The most characters of an id that is sent."""
@@ -23,7 +23,7 @@ def checked_id(value: str, name: str) -> str:
         raise InvalidRequest(f"{name} is empty.")
     if len(value) > MAX_LENGTH:
         raise InvalidRequest(f"{name} is longer than {MAX_LENGTH} characters, so it is no id.")
-    if identity(value) is None:
+    if plain_id(value) is None:
         raise InvalidRequest(
             f"{name} holds something that no id holds: ids have ASCII letters, digits and marks such as : @ - only, "
             "no blanks and none of / ? # % \\."

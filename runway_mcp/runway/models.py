@@ -23,8 +23,8 @@ from runway_mcp.runway.fields import (
     Text,
     Whole,
     Word,
-    identity,
     mapping,
+    plain_id,
     record,
     sequence,
     text,
@@ -189,7 +189,7 @@ class Metadata(Record):
 class Asset(Record):
     """A film, picture or sound in the account's library, or an artifact of a task."""
 
-    asset_id: Annotated[str, BeforeValidator(identity)] = Field(validation_alias="assetId", min_length=1)
+    asset_id: Annotated[str, BeforeValidator(plain_id)] = Field(validation_alias="assetId", min_length=1)
     id: Id = None
     name: Text = None
     url: Link = Field(default=None, repr=False)
@@ -277,7 +277,7 @@ def _status(value: object) -> str:
 class Task(Record):
     """A generation at Runway, as of the read."""
 
-    task_id: Annotated[str, BeforeValidator(identity)] = Field(validation_alias="taskId", min_length=1)
+    task_id: Annotated[str, BeforeValidator(plain_id)] = Field(validation_alias="taskId", min_length=1)
     id: Id = None
     name: Text = None
     image: Text = Field(default=None, repr=False)

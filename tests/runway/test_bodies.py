@@ -16,7 +16,7 @@ import pytest
 from runway_mcp.echoes import echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST, body_within
-from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
+from runway_mcp.runway.client import LARGEST_LAST_PAGE, LARGEST_PAGE, LAST_OFFSET, RunwayClient
 from runway_mcp.runway.models import Extension
 from tests.runway.samples import ASSET, ASSET_ID, TASK, TASK_ID, TOKEN, api, as_http
 
@@ -218,6 +218,15 @@ async def test_a_page_holds_no_more_than_was_asked_for_whatever_comes_back(asked
     assert [each.task_id for each in listed] == [f"task-{number}" for number in range(min(asked, 200))]
     assert [each.asset_id for each in library] == [f"asset-{number}" for number in range(min(asked, 50))]
     assert f"limit={min(asked, 200)} ".encode() in it.requests[0][1]
+
+
+async def test_the_last_page_may_be_long_so_that_a_look_sees_as_far_as_upstream_shows() -> None:
+    many = [{"taskId": f"task-{number}"} for number in range(1200)]
+    async with api([as_http(200, many)] * 2) as it, RunwayClient(url=it.url, token=TOKEN) as client:
+        last = await client.tasks(offset=LAST_OFFSET, limit=5000)
+        before = await client.tasks(offset=LAST_OFFSET - 1, limit=5000)
+
+    assert (len(last), len(before)) == (LARGEST_LAST_PAGE, LARGEST_PAGE)
 
 
 async def test_more_running_tasks_than_are_read_are_no_whole_list() -> None:
