@@ -3,6 +3,8 @@
 The token is in no message, no `repr` and no chained exception. Cancellation takes effect at once.
 """
 
+import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -15,11 +17,22 @@ import stamina
 from runway_mcp.runway import wire
 from runway_mcp.runway.answers import ErrorContext, body_of, submitted
 from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
-from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
+from runway_mcp.runway.errors import (
+    AccountBroken,
+    Busy,
+    InvalidRequest,
+    RunwayError,
+    SubmitUnclear,
+    SubscriptionLapsed,
+    Unauthorized,
+    Unavailable,
+    UnexpectedResponse,
+)
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
+from runway_mcp.runway.shared_reads import SharedReads
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
@@ -32,6 +45,11 @@ LAST_OFFSET = 1000
 
 LARGEST_LAST_PAGE = 1000
 """The most tasks of a page at `LAST_OFFSET`; the bound of a list holds for it as well."""
+
+_TROUBLE = (AccountBroken, Busy, SubmitUnclear, SubscriptionLapsed, Unauthorized, Unavailable, UnexpectedResponse)
+_ID_IN_PATH = re.compile(r"(?<=^/tasks/).+|(?<=^/assets/).+")
+
+_log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
 
@@ -48,6 +66,7 @@ class RunwayClient:
 
     Reads retry 429, 5xx, lost connections and broken bodies, with growing, jittered pauses or the Retry-After, while
     the pause fits into `patience`; then they raise the last error. A method's `patience` overrides the client's.
+    `shared` is for callers who may share the outcome of a read.
     """
 
     def __init__(
@@ -68,6 +87,7 @@ class RunwayClient:
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
         self._late_films = LateFilms()
+        self.shared = SharedReads()
 
     def __repr__(self) -> str:
         return f"RunwayClient(url={self._url!r})"
@@ -89,7 +109,11 @@ class RunwayClient:
         `SubmitUnclear` for every other outcome.
         """
         answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
-        return self._late_films.told(submitted(answer, self._error_context))
+        try:
+            return self._late_films.told(submitted(answer, self._error_context))
+        except _TROUBLE as error:
+            _tell("POST", f"/{submission.endpoint}", error)
+            raise
 
     def as_told(self, task: Task) -> Task:
         """A listed task as `task` would report it: a success without a film counts as RUNNING for 60 s."""
@@ -186,7 +210,11 @@ class RunwayClient:
 
         async def once() -> T:
             answer = await self._connections.get(self._url + path, given, largest=largest)
-            return parse(body_of(answer, self._error_context))
+            try:
+                return parse(body_of(answer, self._error_context))
+            except _TROUBLE as error:
+                _tell("GET", path, error)
+                raise
 
         return await self._patiently(once, patience)
 
@@ -211,6 +239,13 @@ class RunwayClient:
             with attempt:
                 return await once()
         raise AssertionError  # pragma: no cover  the loop ends by returning or raising
+
+
+def _tell(method: str, path: str, error: RunwayError) -> None:
+    """Logs trouble with upstream by its endpoint, without ids, its status and its cause."""
+    endpoint = _ID_IN_PATH.sub("{id}", path)
+    status = "no answer" if error.status is None else f"HTTP {error.status}"
+    _log.warning("%s %s failed, %s: %s", method, endpoint, status, error)
 
 
 def _pause(error: Exception, *, left: float, longest: float) -> bool | float:

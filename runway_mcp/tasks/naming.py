@@ -144,8 +144,11 @@ def _dated(asset: Asset) -> str:
 
 
 async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, email: str | None) -> str:
+    async def once() -> Asset:
+        return await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
+
     try:
-        asset = await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
+        asset = await client.shared.read(("maker of", asset_id), once)
     except NotFound as error:
         failure, near = failure_of(error), await nearest_clips(client, ledger, asset_id, email=email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
@@ -157,6 +160,13 @@ async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, emai
 
 
 async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
+    async def once() -> tuple[Asset, ...]:
+        return tuple(await _read_newest(client, email, media_type))
+
+    return [*await client.shared.read(("newest assets", email, media_type), once)]
+
+
+async def _read_newest(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
     found: list[Asset] = []
     for offset in range(0, NEWEST, _PAGE):
         page = await client.assets(
