@@ -5,7 +5,7 @@ import errno
 import logging
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,12 +32,16 @@ def limits(most: int = 100, headers: float = LONG, body: float = LONG, reader: f
     return ConnectionLimits(most, headers, body, reader, close_seconds=SHORT)
 
 
+def address(url: str) -> tuple[str, int]:
+    place = urlsplit(url)
+    return place.hostname or "", place.port or 0
+
+
 @asynccontextmanager
 async def at(url: str) -> AsyncGenerator[SocketStream]:
     """A bare connection to the server; the whole of it is bounded."""
-    place = urlsplit(url)
-    with anyio.fail_after(10):
-        async with await anyio.connect_tcp(place.hostname or "", place.port or 0) as connection:
+    with anyio.fail_after(20):
+        async with await anyio.connect_tcp(*address(url)) as connection:
             yield connection
 
 
@@ -159,6 +163,30 @@ async def test_at_the_limit_the_longest_without_whole_headers_gives_way_and_clie
         group.cancel_scope.cancel()
 
     assert gone[:10] == [*range(10)]
+
+
+async def test_a_kept_connection_of_a_client_outlasts_those_of_strangers() -> None:
+    ping = (
+        b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, "
+        b"text/event-stream\r\nauthorization: Bearer let-me-in\r\ncontent-length: %d\r\n\r\n%b"
+    )
+    body = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+    async def pinged(connection: SocketStream) -> None:
+        received = b""
+        await connection.send(ping % (len(body), body))
+        while b'"result"' not in received:
+            received += await connection.receive()
+
+    async with served(toy(), access_token="let-me-in", limits=limits(most=4)) as url, at(url) as client:
+        await pinged(client)
+        async with AsyncExitStack() as strangers:
+            for _ in range(8):
+                stranger = await strangers.enter_async_context(await anyio.connect_tcp(*address(url)))
+                await stranger.send(b"GET /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+                assert b" 401 " in await stranger.receive()
+
+            await pinged(client)
 
 
 async def test_a_request_under_way_never_gives_way() -> None:

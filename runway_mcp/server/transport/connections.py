@@ -11,6 +11,9 @@ from typing import Any, Literal
 MOST_CONNECTIONS = 2048
 """The most connections at a time, however many descriptors there are."""
 
+ADMITTED = "runway_mcp.admitted"
+"""What a request's ASGI scope has as true once the request has passed the checks of the server."""
+
 _DESCRIPTORS = 2 * MOST_CONNECTIONS
 _DESCRIPTORS_EACH = 2
 _SWEEP_SECONDS = 0.5
@@ -89,11 +92,15 @@ class HttpConnections:
         return len(self._open)
 
     def add(self, connection: "HttpConnection") -> None:
-        """Counts a new connection; above the limit, the one that has waited longest for whole headers is cut."""
+        """Counts a new connection; above the limit, the one that has waited longest for whole headers is cut.
+
+        A connection on which a request was admitted gives way only if there is no other.
+        """
         self._open[connection] = None
         if len(self._open) > self._limits.most:
-            waiting = (each for each in self._open if each.waits_for() in ("headers", "close"))
-            longest = next(waiting, connection)
+            waiting = [each for each in self._open if each.waits_for() in ("headers", "close")]
+            strangers = (each for each in waiting if not each.is_admitted)
+            longest = next(strangers, waiting[0] if waiting else connection)
             self.remove(longest)
             longest.abort()
 
@@ -134,8 +141,15 @@ class HttpConnection(asyncio.Protocol):
         self._request: Any = None
         self._is_unread = False
         self._has_sent = False
+        self._was_admitted = False
         self._seen: tuple[object, _Waiting | None] = (None, None)
         self._since = 0.0
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether a request on this connection has passed the checks of the server."""
+        request = self._http.cycle
+        return self._was_admitted or (request is not None and bool(request.scope.get(ADMITTED)))
 
     def waits_for(self) -> _Waiting | None:
         """What the connection waits for on the client's side; None while the server has all it needs."""
@@ -187,6 +201,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Passes bytes on, and notes whether they completed a request's headers."""
         self._has_sent = True
+        self._was_admitted = self.is_admitted
         self._http.data_received(data)
         if self._http.cycle is not self._request:
             self._request = self._http.cycle

@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from runway_mcp.server.transport.connections import ADMITTED
 from runway_mcp.settings import is_loopback
 from runway_mcp.tasks.callbacks import PATH
 
@@ -164,6 +165,9 @@ def access_guard(
             refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
         else:
             refusal = _misled(headers, rules)
+        if refusal is None:
+            # In the server's own scope, where its connection looks.
+            scope[ADMITTED] = True
         await (app if refusal is None else refusal)({**scope, "user": user}, receive, send)
 
     return guarded
