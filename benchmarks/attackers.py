@@ -1,5 +1,13 @@
-"""What strangers do to a server on HTTP, each of it without an end: they hold, drip, guess, abandon and pretend."""
+"""What strangers do to a server on HTTP until SIGTERM: they hold, drip, guess, abandon and pretend.
 
+Run in a process of its own, `python -m benchmarks.attackers ORIGIN`, with the access token in `ACCESS_TOKEN`; prints
+what was done as JSON.
+"""
+
+import json
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -101,3 +109,19 @@ class Attack:
         line = f"%0a2026-01-01%20ERROR%20forged{number}%1b[2K"
         await client.post(f"{self.origin}/messages/?session_id={line}", headers=headers, content=b'{"forged": 1}')
         await client.post(f"{self.origin}/mcp", headers=headers | {"host": f"evil{number}.example.com"}, content=b"{}")
+
+
+async def main(origin: str, access_token: str) -> None:
+    """Attacks until SIGTERM."""
+    attack = Attack(origin, access_token)
+    with anyio.open_signal_receiver(signal.SIGTERM) as told:
+        async with anyio.create_task_group() as group:
+            group.start_soon(attack.run)
+            async for _ in told:
+                group.cancel_scope.cancel()
+                break
+    sys.stdout.write(json.dumps(attack.done) + "\n")
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1], os.environ["ACCESS_TOKEN"])

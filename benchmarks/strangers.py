@@ -22,10 +22,16 @@ import anyio
 import anyio.abc
 import httpx
 
-from benchmarks.attackers import Attack
 from benchmarks.hostile import ASSET_ID, KINDS, TASK_ID
 from runway_mcp.server.transport.connections import raised_descriptor_limit
-from tests.kit.processes import HttpServerProcess, http_server_process, running, serve_command, server_environment
+from tests.kit.processes import (
+    HttpServerProcess,
+    environment,
+    http_server_process,
+    running,
+    serve_command,
+    server_environment,
+)
 from tests.kit.stand_in import StandIn, open_stand_in
 
 DESCRIPTORS: Final = 1024
@@ -36,6 +42,7 @@ _OLD: Final = {
     "mcp-protocol-version": "2025-11-25",
 }
 _CALLERS: Final = 4
+_LOOKS: Final = 20
 _MIB: Final = 2**20
 _MOST_WAIT, _MOST_MEMORY, _MOST_GROWTH, _MOST_LOG = 2.0, 200.0, 16.0, 10_000.0
 _LONGEST_LAG: Final = 0.15
@@ -115,9 +122,9 @@ def calls(upstream: StandIn, number: int) -> Iterator[tuple[str, dict[str, Any]]
             yield "tools/call", {"name": "extend_video", "arguments": wanted}
 
 
-async def attacked(served: HttpServerProcess, upstream: StandIn, seconds: float) -> tuple[Figures, Attack]:
+async def attacked(served: HttpServerProcess, upstream: StandIn, seconds: float) -> Figures:
     """The server under mixed calls, with an attack beside them that ends before the last look at it."""
-    figures, attack = Figures(), Attack(served.origin, ACCESS_TOKEN)
+    figures = Figures()
 
     async def caller(number: int) -> None:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
@@ -125,20 +132,22 @@ async def attacked(served: HttpServerProcess, upstream: StandIn, seconds: float)
                 await ask(client, served.mcp, figures, method, **params)
                 await anyio.sleep(0.2)
 
-    async with anyio.create_task_group() as everything:
-        for number in range(_CALLERS):
-            everything.start_soon(caller, number)
-        with anyio.move_on_after(seconds):
-            async with anyio.create_task_group() as strangers:
-                strangers.start_soon(attack.run)
-                while True:
-                    await anyio.sleep(seconds / 20)
-                    note(figures, served)
-        everything.cancel_scope.cancel()
+    command = [sys.executable, "-m", "benchmarks.attackers", served.origin]
+    with running(command, environment(ACCESS_TOKEN=ACCESS_TOKEN)) as strangers:
+        async with anyio.create_task_group() as everything:
+            for number in range(_CALLERS):
+                everything.start_soon(caller, number)
+            for _ in range(_LOOKS):
+                await anyio.sleep(seconds / _LOOKS)
+                note(figures, served)
+            everything.cancel_scope.cancel()
+        strangers.process.terminate()
+        done = strangers.process.stdout.read() if strangers.process.stdout else ""
+    sys.stderr.write(f"{done or ''.join(strangers.told)}")
     # Connections of the attack that were slow are let go within this time.
     await anyio.sleep(35)
     note(figures, served)
-    return figures, attack
+    return figures
 
 
 def promises_of_attack(figures: Figures, served: HttpServerProcess, upstream: StandIn) -> Iterator[Promise]:
@@ -251,9 +260,8 @@ def promises_under_attack(seconds: float) -> Iterator[Promise]:
         open_stand_in(pace=5) as upstream,
         limited_server(upstream.url, Path(folder)) as served,
     ):
-        figures, attack = anyio.run(partial(attacked, served, upstream, seconds))
+        figures = anyio.run(attacked, served, upstream, seconds)
         yield from promises_of_attack(figures, served, upstream)
-    sys.stderr.write(", ".join(f"{count:,} {what}" for what, count in sorted(attack.done.items())) + "\n")
 
 
 def main() -> int:

@@ -128,9 +128,10 @@ def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[st
     schema = wire_schema(model)
     properties, required = schema["properties"], schema.get("required", ())
     plain: dict[str, Any] = {}
-    unknown = islice((name for name in given if name not in properties), _MOST_UNKNOWN)
-    for name in [*(name for name in properties if name in given), *unknown]:
-        value = given[name]
+    unknown = set(islice((name for name in given if name not in properties), _MOST_UNKNOWN))
+    for name, value in given.items():
+        if name not in properties and name not in unknown:
+            continue
         kind = properties.get(name)
         read = _lenient(value, kind.get("type") if kind else None)
         if name == _DRY_RUN and kind is not None:
