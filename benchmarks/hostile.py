@@ -4,7 +4,8 @@ import asyncio
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 MIB = 2**20
 TASK_ID = "user:1234-runwayml:ana@example.com-task:11111111-2222-4333-8444-555555555555"
@@ -19,12 +20,11 @@ def endless() -> Iterator[bytes]:
         yield b"x" * 65_536
 
 
-def bomb() -> Iterator[bytes]:
+@cache
+def bomb() -> tuple[bytes, ...]:
     """A gigabyte of blanks in a megabyte of gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    for _ in range(1024):
-        yield packer.compress(b" " * MIB)
-    yield packer.flush()
+    return (*(packer.compress(b" " * MIB) for _ in range(1024)), packer.flush())
 
 
 def large() -> Iterator[bytes]:
@@ -55,7 +55,7 @@ def many() -> Iterator[bytes]:
     yield b"[" + b",".join([task] * (2 * MIB // (len(task) + 1) - 10)) + b"]"
 
 
-KINDS: dict[str, tuple[Callable[[], Iterator[bytes]], str]] = {
+KINDS: dict[str, tuple[Callable[[], Iterable[bytes]], str]] = {
     "endless": (endless, ""),
     "a gzip bomb": (bomb, "Content-Encoding: gzip\r\n"),
     "100 MB": (large, ""),
@@ -68,6 +68,7 @@ KINDS: dict[str, tuple[Callable[[], Iterator[bytes]], str]] = {
 async def serve(kind: str) -> None:
     """Answers every request with that body, until it is ended."""
     body, head = KINDS[kind]
+    body()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
