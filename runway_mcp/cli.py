@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from runway_mcp import __version__
 from runway_mcp.logs import Redacted, logs_to_stderr
+from runway_mcp.private import OWNER_ONLY, close_to_others
 
 if TYPE_CHECKING:
     from runway_mcp.settings import Settings
@@ -119,14 +120,18 @@ def _sigterm_as_interrupt() -> Generator[None]:
 def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
-    settings = _settings()
-    for secret in (settings.token, settings.access_token):
-        if secret is not None:
-            formatter.hide(secret.get_secret_value())
-    if arguments.transport == "stdio":
-        _serve_stdio(settings)
-    else:
-        _serve_http(settings, arguments)
+    before = os.umask(OWNER_ONLY)
+    try:
+        settings = _settings()
+        for secret in (settings.token, settings.access_token):
+            if secret is not None:
+                formatter.hide(secret.get_secret_value())
+        if arguments.transport == "stdio":
+            _serve_stdio(settings)
+        else:
+            _serve_http(settings, arguments)
+    finally:
+        os.umask(before)
     return 0
 
 
@@ -145,8 +150,11 @@ def _settings() -> "Settings":
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=settings.data_dir):
             pass
+        named = close_to_others(settings.data_dir)
     except OSError as error:
         raise CommandError(f"{folder.name} must be {folder.form}: {error.strerror}", 2) from None
+    if named:
+        _say(f"{PROGRAM}: {named}")
     return settings
 
 

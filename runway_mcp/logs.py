@@ -2,14 +2,35 @@
 
 import logging
 import re
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, TextIO
+
+from runway_mcp.echoes import Echoes, echoes_of
 
 HIDDEN: Final = "[hidden]"
 """What replaces a secret."""
 
 _LINK: Final = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s"'<>?#]+)[?#][^\s"'<>]+""", re.IGNORECASE)
+_UNSEEN: Final = re.compile(
+    r"[^\S \n]|[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]|\n(?! )"
+)
+"""Control, format and separator characters: whatever can break a line or change how the rest of it looks."""
+
+_INPUT: Final = re.compile(r", input_value=[^\n]*, input_type=")
+"""What was sent, as pydantic's errors quote it: cut in the middle, so that no filter knows a secret in it."""
+
+WINDOW_SECONDS: Final = 60.0
+"""How long records of one place in the code are counted together."""
+
+MOST_OF_ONE_PLACE: Final = 20
+"""How many different records of one place are written within a window; the same record is written once."""
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
 
 
@@ -19,10 +40,12 @@ class Redacted(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets: set[str] = set()
+        self._echoes: list[Echoes] = []
 
     def hide(self, secret: str) -> None:
-        """Keeps a secret out of every later record, as it is and as `repr` writes it."""
+        """Keeps a secret out of every later record, in every spelling that `echoes_of` knows."""
         self._secrets |= {secret, repr(secret)[1:-1]}
+        self._echoes.append(echoes_of(secret))
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record, redacted."""
@@ -30,7 +53,81 @@ class Redacted(logging.Formatter):
         # Longest first: replacing a part of a longer secret would leave the rest of it visible.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        return _LINK.sub(r"\1", text)
+        head, mark, told = text.partition(": ")
+        for echoes in self._echoes:
+            lines = [echoes.removed(line, HIDDEN) for line in told.split("\n")]
+            told = echoes.removed("\n".join(lines), HIDDEN)
+        text = head + mark + told
+        return _LINK.sub(r"\1", _INPUT.sub(", input_type=", text))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's
+        """The first line of a record; control characters are escaped, and so are line breaks but before a blank."""
+        return _escaped(super().formatMessage(record))
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is the base class's
+        """A traceback, indented, so that nothing in it can pose as a record."""
+        return _escaped("\n".join(f"  {line}" for line in super().formatException(ei).split("\n")))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  the name is the base class's
+        """A stack, indented like a traceback."""
+        return "\n".join(f"  {line}" for line in stack_info.split("\n"))
+
+
+def _escaped(text: str) -> str:
+    """The text with every character that cannot be seen as an escape, but for blanks and indented line breaks."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+@dataclass
+class _Place:
+    """What one place in the code has logged within the window that began at `since`."""
+
+    since: float
+    hashes: set[int] = field(default_factory=set[int])
+    repeats: int = 0
+
+
+class CountingHandler(logging.StreamHandler[TextIO]):
+    """Writes records to a stream, but counts repetitions instead: one line tells their number after each window.
+
+    That line precedes the next record, whichever it is, or is written when the handler is closed.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._now = now
+        self._places: dict[tuple[str, str, int], _Place] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes or counts a record."""
+        now = self._now()
+        self._tell_repeats(now - WINDOW_SECONDS)
+        place = self._places.setdefault((record.name, record.pathname, record.lineno), _Place(now))
+        same = hash((record.getMessage(), record.exc_info and record.exc_info[0]))
+        if same in place.hashes or len(place.hashes) >= MOST_OF_ONE_PLACE:
+            place.repeats += 1
+        else:
+            place.hashes.add(same)
+            super().emit(record)
+
+    def close(self) -> None:
+        """Tells of the repetitions that were not told yet, and ends."""
+        self.acquire()
+        try:
+            self._tell_repeats(self._now())
+        finally:
+            self.release()
+        super().close()
+
+    def _tell_repeats(self, before: float) -> None:
+        """Ends the windows that began by then."""
+        for key in [key for key, place in self._places.items() if place.since <= before]:
+            place = self._places.pop(key)
+            if place.repeats:
+                name, path, line = key
+                told = "%d more records like the ones before, from the same place, within %.0f seconds"
+                arguments = place.repeats, self._now() - place.since
+                super().emit(logging.LogRecord(name, logging.WARNING, path, line, told, arguments, None))
 
 
 @contextmanager
@@ -41,7 +138,7 @@ def logs_to_stderr(formatter: Redacted) -> Generator[None]:
     root's does not show those URLs.
     """
     root = logging.getLogger()
-    to_stderr = logging.StreamHandler()
+    to_stderr = CountingHandler()
     to_stderr.setFormatter(formatter)
     root.addHandler(to_stderr)
     for name in _TALKATIVE:
@@ -50,3 +147,4 @@ def logs_to_stderr(formatter: Redacted) -> Generator[None]:
         yield
     finally:
         root.removeHandler(to_stderr)
+        to_stderr.close()

@@ -2,8 +2,9 @@ import io
 import logging
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from runway_mcp.logs import Redacted, logs_to_stderr
+from runway_mcp.logs import MOST_OF_ONE_PLACE, WINDOW_SECONDS, CountingHandler, Redacted, logs_to_stderr
 
 
 def written(message: str, *arguments: object, secrets: tuple[str, ...] = ()) -> str:
@@ -80,3 +81,84 @@ def test_warnings_are_written_to_stderr_and_less_is_not(capsys: pytest.CaptureFi
     assert out == ""
     assert err.endswith(" WARNING runway_mcp.test: loud\n")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n2026-01-01 ERROR forged", "a\\n2026-01-01 ERROR forged"),
+        ("a\r\x1b[31mred\x07\x9b", "a\\r\\x1b[31mred\\x07\\x9b"),
+        ("a\u202eb\u2066c\u200bd\u2028e\x85f", "a\\u202eb\\u2066c\\u200bd\\u2028e\\x85f"),
+        ('at\n  File "x", line 1', 'at\n  File "x", line 1'),
+        ("Ümlaut, 砂丘, 🎬", "Ümlaut, 砂丘, 🎬"),
+    ],
+)
+def test_nothing_of_a_record_can_pose_as_another_or_change_how_it_looks(text: str, shown: str) -> None:
+    assert written("%s", text) == shown
+
+
+class Wanted(BaseModel):
+    """What is refused."""
+
+    number: int
+
+
+@pytest.mark.parametrize(
+    "secret", ["token-of-forty-characters-that-is-cut-short", "https://example.com/a.mp4?_jwt=abc"]
+)
+def test_what_was_sent_is_in_no_record_of_a_refusal(secret: str) -> None:
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    handler.setFormatter(Redacted())
+    with pytest.raises(ValidationError) as caught:
+        Wanted.model_validate({"number": f"{'x' * 30}{secret}\n"})
+
+    failed = (caught.type, caught.value, caught.tb)
+    handler.emit(logging.LogRecord("mcp", logging.ERROR, __file__, 1, "failed: %s", (caught.value,), failed))
+
+    assert told.getvalue().count("[type=int_parsing, input_type=str]") == 2
+    assert "xxxx" not in told.getvalue()
+    assert secret[-12:] not in told.getvalue()
+
+
+class Log:
+    """A log of its own at a time of the test's."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.told = io.StringIO()
+        self.handler = CountingHandler(self.told, now=lambda: self.now)
+
+    def say(self, text: str, place: int = 1) -> None:
+        self.handler.handle(logging.LogRecord("x", logging.WARNING, __file__, place, text, (), None))
+
+    @property
+    def lines(self) -> list[str]:
+        return self.told.getvalue().splitlines()
+
+
+def test_a_repeated_record_is_written_once_a_window_and_then_counted() -> None:
+    log = Log()
+    for _ in range(1000):
+        log.say("the same")
+    assert log.lines == ["the same"]
+
+    log.now = WINDOW_SECONDS
+    log.say("another", place=2)
+
+    assert log.lines[1].startswith("999 more records like the ones before")
+    assert log.lines[2:] == ["another"]
+    log.say("the same")
+    assert log.lines[3:] == ["the same"]
+
+
+def test_records_that_differ_by_what_a_stranger_sent_are_bounded_and_leave_other_places_alone() -> None:
+    log = Log()
+    for number in range(1000):
+        log.say(f"stranger {number}")
+    log.say("the outcome of a submit", place=2)
+
+    assert len(log.lines) == MOST_OF_ONE_PLACE + 1
+    assert log.lines[-1] == "the outcome of a submit"
+    log.handler.close()
+    assert log.lines[-1].startswith(f"{1000 - MOST_OF_ONE_PLACE} more records")

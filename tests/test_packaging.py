@@ -1,13 +1,17 @@
+import ast
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from runway_mcp import __version__
 from runway_mcp.settings import Settings, settings_table, variables
@@ -118,3 +122,36 @@ def test_the_constraints_name_no_address_and_fit_what_the_project_asks_for() -> 
     for text in (*PROJECT["project"]["dependencies"], *extras):
         needed = Requirement(text)
         assert needed.specifier.contains(pinned[needed.name]), f"run scripts/constraints: {text}"
+
+
+def declared() -> dict[str, Requirement]:
+    """The packages that the program itself needs, its extras included, by name."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    return {canonicalize_name(each.name): each for each in map(Requirement, lines)}
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    packages = {name: {*map(canonicalize_name, found)} for name, found in packages_distributions().items()}
+    imported = {
+        name.split(".")[0]
+        for file in (ROOT / "runway_mcp").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    foreign = imported - sys.stdlib_module_names - {"runway_mcp"}
+
+    assert {name: packages[name] for name in foreign if not packages[name] & declared().keys()} == {}
+    assert len(foreign) > 5
+
+
+def test_every_declared_package_has_a_bound_above() -> None:
+    bounds = {name: {spec.operator for spec in each.specifier} for name, each in declared().items()}
+
+    assert {name for name, operators in bounds.items() if not operators & {"<", "<=", "=="}} == set()

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Literal
 
+from runway_mcp.echoes import REMOVED, Echoes, echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.fields import mapping, number, text
 from runway_mcp.runway.models import RunningTask, Task
@@ -25,6 +26,11 @@ LONGEST_RETRY_AFTER = 120.0
 ACCOUNT_IN_ERROR = 596
 """useapi.net's own status code for a linked account that it cannot use."""
 
+MOST_VALUES = 100_000
+"""About how many values the JSON of an answer may hold; it takes some hundredths of a second to read so many."""
+
+_PARTS = (b",", b"[", b"{")
+_LONGEST_INTEGER = 19
 _END_OF_5XX = 600
 _SHORTEST_SECRET = 12
 _MODERATED = "Runway's moderation refused the request."
@@ -48,7 +54,8 @@ _UNCLEAR_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 class Answer:
     """An HTTP answer whose status arrived.
 
-    `body` is None if the rest was lost; `flaw` then says how. `retry_after` and `date` are the headers as they came.
+    `body` is None if the rest was lost, and `flaw` then says how, or if it was `too_long` to be read. `retry_after` and
+    `date` are the headers as they came.
     """
 
     status: int
@@ -56,14 +63,23 @@ class Answer:
     retry_after: str | None = None
     date: str | None = None
     flaw: str = "the answer broke off"
+    too_long: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """A request without an answer: `cause` in a few words; `sent` is False only if no byte can have left."""
+    """A request without an answer: `cause` in a few words; `sent` is False only if no byte can have left.
+
+    `is_own` says that the cause is this machine's, and none of upstream's.
+    """
 
     cause: str
     sent: bool
+    is_own: bool = False
+
+    def told(self, otherwise: str) -> str:
+        """The sentence that tells it; `otherwise` begins it unless the cause is this machine's."""
+        return f"{'The request could not leave this machine' if self.is_own else otherwise}: {self.cause}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +93,12 @@ class ErrorContext:
 def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
     """The JSON body of a 2xx answer to a read; raises `RunwayError` for every other outcome."""
     if isinstance(outcome, Lost):
-        raise errors.Unavailable(f"useapi.net gave no answer: {outcome.cause}.", sent=outcome.sent)
+        raise errors.Unavailable(outcome.told("useapi.net gave no answer"), sent=outcome.sent)
     outcome = _without_secret(outcome, context)
     if not is_success(outcome.status):
         raise error_of(outcome, context)
+    if outcome.too_long:
+        raise _too_long(outcome)
     if outcome.body is None:
         raise errors.Unavailable(f"useapi.net could not be read: {outcome.flaw}.", status=outcome.status)
     return _json_of(outcome)
@@ -95,14 +113,15 @@ def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
     if isinstance(outcome, Lost):
         if outcome.sent:
             raise errors.SubmitUnclear(outcome.cause)
-        raise errors.Unavailable(f"useapi.net could not be reached: {outcome.cause}.", sent=False)
+        raise errors.Unavailable(outcome.told("useapi.net could not be reached"), sent=False)
     outcome = _without_secret(outcome, context)
     if is_refusal(outcome.status):
         raise error_of(outcome, context)
     if not is_success(outcome.status):
         raise _unclear(f"HTTP {outcome.status}", outcome, context)
     if outcome.body is None:
-        raise _unclear(outcome.flaw, outcome, context)
+        flaw = "an answer too long to be read" if outcome.too_long else outcome.flaw
+        raise _unclear(flaw, outcome, context)
     try:
         return parse_task(_json_of(outcome))
     except errors.UnexpectedResponse:
@@ -212,18 +231,44 @@ def _fields(body: object) -> list[str | None]:
 
 
 def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
-    """The answer without the token; a secret too short to be a token is not searched for."""
-    secret = context.secret.encode()
-    if answer.body is None or len(secret) < _SHORTEST_SECRET or secret not in answer.body:
+    """The answer without the token in any spelling; a secret too short to be a token is not searched for."""
+    if answer.body is None or len(context.secret) < _SHORTEST_SECRET:
         return answer
-    return replace(answer, body=answer.body.replace(secret, b"[removed]"))
+    echoes, body = echoes_of(context.secret), answer.body
+    for spelling in echoes.exact:
+        body = body.replace(spelling.encode(), REMOVED.encode())
+    if echoes.are_in(body):
+        body = _without(echoes, replace(answer, body=body))
+    return answer if body == answer.body else replace(answer, body=body)
+
+
+def _without(echoes: Echoes, answer: Answer) -> bytes:
+    """The body of an answer without the texts in which a secret is spelled in another way."""
+    try:
+        return json.dumps(echoes.removed_from(_json_of(answer))).encode()
+    except (errors.UnexpectedResponse, RecursionError):
+        return echoes.removed((answer.body or b"").decode(errors="replace")).encode()
+
+
+def _too_long(answer: Answer) -> errors.UnexpectedResponse:
+    return errors.UnexpectedResponse(
+        f"The answer of useapi.net (HTTP {answer.status}) is too long to be read.", status=answer.status
+    )
 
 
 def _json_of(answer: Answer) -> object:
+    body = answer.body or b""
+    if sum(map(body.count, _PARTS)) > MOST_VALUES:
+        raise _too_long(answer)
     try:
-        return json.loads(answer.body or b"")
+        return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError):
         # The cause is cut because it would hold the body.
         raise errors.UnexpectedResponse(
             f"The answer of useapi.net (HTTP {answer.status}) is no JSON.", unreadable=True, status=answer.status
         ) from None
+
+
+def _integer(digits: str) -> int | float:
+    """A JSON integer; a longer one as a float, since Python refuses those of more than 4,300 digits."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)

@@ -3,8 +3,11 @@
 The token is in no message, no `repr` and no chained exception. Cancellation takes effect at once.
 """
 
+import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,14 +16,40 @@ import stamina
 
 from runway_mcp.runway import wire
 from runway_mcp.runway.answers import ErrorContext, body_of, submitted
-from runway_mcp.runway.errors import Busy, InvalidRequest, Unavailable, UnexpectedResponse
+from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
+from runway_mcp.runway.errors import (
+    AccountBroken,
+    Busy,
+    InvalidRequest,
+    RunwayError,
+    SubmitUnclear,
+    SubscriptionLapsed,
+    Unauthorized,
+    Unavailable,
+    UnexpectedResponse,
+)
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
+from runway_mcp.runway.shared_reads import SharedReads
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
+
+LARGEST_PAGE = 200
+"""The most tasks of one page, so that its answer stays far below the bound of a list."""
+
+LAST_OFFSET = 1000
+"""The last offset that upstream takes; a page there may hold `LARGEST_LAST_PAGE`, or no read would show the rest."""
+
+LARGEST_LAST_PAGE = 1000
+"""The most tasks of a page at `LAST_OFFSET`; the bound of a list holds for it as well."""
+
+_TROUBLE = (AccountBroken, Busy, SubmitUnclear, SubscriptionLapsed, Unauthorized, Unavailable, UnexpectedResponse)
+_ID_IN_PATH = re.compile(r"(?<=^/tasks/).+|(?<=^/assets/).+")
+
+_log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.5, 5.0, 0.5
 
@@ -37,6 +66,7 @@ class RunwayClient:
 
     Reads retry 429, 5xx, lost connections and broken bodies, with growing, jittered pauses or the Retry-After, while
     the pause fits into `patience`; then they raise the last error. A method's `patience` overrides the client's.
+    `shared` is for callers who may share the outcome of a read.
     """
 
     def __init__(
@@ -57,6 +87,7 @@ class RunwayClient:
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
         self._late_films = LateFilms()
+        self.shared = SharedReads()
 
     def __repr__(self) -> str:
         return f"RunwayClient(url={self._url!r})"
@@ -78,7 +109,11 @@ class RunwayClient:
         `SubmitUnclear` for every other outcome.
         """
         answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
-        return self._late_films.told(submitted(answer, self._error_context))
+        try:
+            return self._late_films.told(submitted(answer, self._error_context))
+        except _TROUBLE as error:
+            _tell("POST", f"/{submission.endpoint}", error)
+            raise
 
     def as_told(self, task: Task) -> Task:
         """A listed task as `task` would report it: a success without a film counts as RUNNING for 60 s."""
@@ -114,11 +149,12 @@ class RunwayClient:
     ) -> Entries[Task]:
         """Reads a page of an account's tasks, in undocumented order (GET /tasks/).
 
-        `offset` is 0 to 1000, `limit` 1 to 1000; `email` is required when several accounts are linked; empty `statuses`
-        means all.
+        `offset` is 0 to `LAST_OFFSET`, `limit` 1 to `LARGEST_PAGE`, there to `LARGEST_LAST_PAGE`, and no more come
+        back; `email` is required when several accounts are linked; empty `statuses` means all.
         """
+        limit = min(limit, LARGEST_PAGE if offset < LAST_OFFSET else LARGEST_LAST_PAGE)
         query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
-        return await self._read("/tasks/", query, wire.parse_tasks, patience)
+        return await self._read("/tasks/", query, partial(wire.parse_tasks, most=limit), patience, LARGEST_LIST)
 
     async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
         """Reads one asset, with a fresh signed link (GET /assets/{assetId}).
@@ -141,10 +177,11 @@ class RunwayClient:
     ) -> Entries[Asset]:
         """Reads a page of an account's assets (GET /assets/).
 
-        `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50; `email` as in `tasks`.
+        `media_type` is video, image or audio, None for all; `offset` 0 to 1000, `limit` 1 to 50, and no more come back;
+        `email` as in `tasks`.
         """
         query = {"offset": offset, "limit": limit, "mediaType": media_type, "email": email}
-        return await self._read("/assets/", query, wire.parse_assets, patience)
+        return await self._read("/assets/", query, partial(wire.parse_assets, most=limit), patience, LARGEST_LIST)
 
     async def scheduler(self, *, patience: float | None = None) -> Entries[RunningTask]:
         """Reads which tasks that were started through the API run now (GET /scheduler/)."""
@@ -167,11 +204,17 @@ class RunwayClient:
         query: Mapping[str, str | int | None],
         parse: Callable[[object], T],
         patience: float | None,
+        largest: int = LARGEST,
     ) -> T:
         given = {name: value for name, value in query.items() if value is not None}
 
         async def once() -> T:
-            return parse(body_of(await self._connections.get(self._url + path, given), self._error_context))
+            answer = await self._connections.get(self._url + path, given, largest=largest)
+            try:
+                return parse(body_of(answer, self._error_context))
+            except _TROUBLE as error:
+                _tell("GET", path, error)
+                raise
 
         return await self._patiently(once, patience)
 
@@ -196,6 +239,13 @@ class RunwayClient:
             with attempt:
                 return await once()
         raise AssertionError  # pragma: no cover  the loop ends by returning or raising
+
+
+def _tell(method: str, path: str, error: RunwayError) -> None:
+    """Logs trouble with upstream by its endpoint, without ids, its status and its cause."""
+    endpoint = _ID_IN_PATH.sub("{id}", path)
+    status = "no answer" if error.status is None else f"HTTP {error.status}"
+    _log.warning("%s %s failed, %s: %s", method, endpoint, status, error)
 
 
 def _pause(error: Exception, *, left: float, longest: float) -> bool | float:

@@ -14,19 +14,21 @@
       UnexpectedResponse    an undocumented answer
       SubmitUnclear         a submit whose outcome is unknown
 
-Messages are this package's own sentences; text from outside appears in them only through `quoted`.
+Messages are this package's own sentences; text from outside appears in them only through `quoted` or `plain_or_quoted`.
 """
 
 import re
-import unicodedata
 from typing import ClassVar, Literal, Self
-from urllib.parse import quote
 
+from runway_mcp.echoes import echoes_of
+from runway_mcp.runway.fields import visible_line
 from runway_mcp.runway.running import RunningTask
 
 QUOTE_LENGTH = 200
 """The most characters of outside text that a message shows."""
 
+# One word, or a date: neither can be taken for a sentence, a link or a call.
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}|[0-9][0-9T:.+Z-]{0,39}")
 _READ_AT_MOST = 4000  # bounds the cost of hostile text
 _LINK_TAIL = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _LINK_LOGIN = re.compile(r"(https?://)[^\s/?#\"'<>@]*@", re.IGNORECASE)
@@ -45,18 +47,16 @@ def quoted(text: str, *, secret: str = "") -> str:
 
     Removes `secret`, anything shaped like an API token or a JWT, passwords, and whatever follows the path of a URL.
     """
-    line = _one_line(text[:_READ_AT_MOST])
-    for spelling in {secret, quote(secret), quote(secret, safe="")} - {""}:
-        line = line.replace(spelling, "[removed]")
+    # Before the cut, which could leave the beginning of a secret.
+    line = visible_line(echoes_of(secret).removed(text)[:_READ_AT_MOST])
     line = _LINK_TAIL.sub(r"\1", _LINK_LOGIN.sub(r"\1", line))
     line = _SECRETS.sub("[removed]", _QUERY.sub("", line)).replace('"', "'").strip()
     return f'"{line}"' if len(line) <= QUOTE_LENGTH else f'"{line[: QUOTE_LENGTH - 1]}…"'
 
 
-def _one_line(text: str) -> str:
-    """The text with every run of blanks as one space, without control, format, private-use and surrogate characters."""
-    seen = "".join(" " if char.isspace() else char for char in text)
-    return " ".join("".join(char for char in seen if not unicodedata.category(char).startswith("C")).split())
+def plain_or_quoted(word: str) -> str:
+    """A word of upstream's, such as a status or a date: as it is if it is no more than that, else as `quoted`."""
+    return word if _HARMLESS.fullmatch(word) else quoted(word)
 
 
 class RunwayError(Exception):

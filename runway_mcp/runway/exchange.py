@@ -1,19 +1,24 @@
 """HTTP exchanges with upstream: the only module that imports an HTTP client and sends bytes.
 
-It repeats no request, follows no redirect and interprets no body. Requests to the loopback address bypass the
-environment's proxy, so that a stand-in on this machine is always reached.
+It repeats no request, follows no redirect and interprets no body, of which it takes no more than a bound. Requests to
+the loopback address bypass the environment's proxy, so that a stand-in on this machine is always reached.
 """
 
-from collections.abc import Mapping
+import errno
+import os
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 import httpx
 
 from runway_mcp.runway.answers import Answer, Lost
+from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
 from runway_mcp.runway.clock import UpstreamClock
 from runway_mcp.runway.errors import quoted
 
@@ -50,13 +55,14 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
     ((httpx.DecodingError,), "the answer could not be decoded"),
     ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
 )
+_OUT_OF_DESCRIPTORS = "the server has no file descriptor left; a higher limit helps (ulimit -n, LimitNOFILE)"
 
 
 class Connections:
     """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every submit.
 
     Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
-    answers.
+    answers. Cookies are neither kept nor sent.
     """
 
     clock: UpstreamClock
@@ -70,9 +76,11 @@ class Connections:
         self._transport = transport
 
     async def __aenter__(self) -> Self:
-        bearer = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        plain = {"Accept-Encoding": "identity"}
+        bearer = plain | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
         # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
         shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
+        shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         if self._transport is None:
             shared["verify"] = httpx.create_ssl_context()
         fresh = httpx.Limits(max_keepalive_connections=0)
@@ -91,16 +99,17 @@ class Connections:
     ) -> None:
         await self._open.__aexit__(kind, error, traceback)
 
-    async def get(self, url: str, query: Mapping[str, str | int]) -> Answer | Lost:
-        """Reads once."""
+    async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:
+        """Reads once; an answer of more than `largest` decoded bytes has no body and is `too_long`."""
         request = self._reads.build_request("GET", url, params=query)
-        failures = (httpx.HTTPError,)
-        return await _exchange(self._reads, request, self.clock, seconds=WHOLE_READ_SECONDS, failures=failures)
+        asked = _Asked(self._reads, request, self.clock, largest)
+        return await _exchange(asked, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
         request = self._submits.build_request("POST", url, json=body)
-        return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
+        asked = _Asked(self._submits, request, self.clock, LARGEST)
+        return await _exchange(asked, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
 
 def usable(url: str) -> bool:
@@ -116,24 +125,46 @@ def _silence(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
 
 
-async def _exchange(
-    client: httpx.AsyncClient, request: httpx.Request, clock: UpstreamClock, *, seconds: float, failures: _Failures
-) -> Answer | Lost:
+@dataclass(frozen=True)
+class _Asked:
+    """A request, the client that sends it, the clock that its answer sets, and the most bytes of that answer."""
+
+    client: httpx.AsyncClient
+    request: httpx.Request
+    clock: UpstreamClock
+    largest: int
+
+
+async def _exchange(asked: _Asked, *, seconds: float, failures: _Failures) -> Answer | Lost:
     """Sends once, gathers as much of the answer as comes within `seconds`, and sets the clock by its date."""
     outcome: Answer | Lost = Lost(cause=f"no answer came within {seconds:.0f} seconds", sent=True)
     with anyio.move_on_after(seconds):
         try:
-            async with aclosing(await client.send(request, stream=True)) as response:
+            async with aclosing(await asked.client.send(asked.request, stream=True)) as response:
                 retry_after, date = response.headers.get("retry-after"), response.headers.get("date")
-                clock.note(date)
+                asked.clock.note(date)
                 outcome = Answer(status=response.status_code, body=None, retry_after=retry_after, date=date)
-                outcome = replace(outcome, body=await response.aread())
+                body = await _body(response, asked.largest)
+                outcome = replace(outcome, body=body, too_long=body is None)
         except failures as error:
             if isinstance(outcome, Lost):
-                outcome = Lost(cause=_cause(error), sent=not isinstance(error, _NOT_SENT))
+                is_own = _is_out_of_descriptors(error)
+                cause = _OUT_OF_DESCRIPTORS if is_own else _cause(error)
+                outcome = Lost(cause=cause, sent=not isinstance(error, _NOT_SENT), is_own=is_own)
             else:
                 outcome = replace(outcome, flaw=_cause(error))
     return outcome
+
+
+async def _body(response: httpx.Response, largest: int) -> bytes | None:
+    """The decoded body; None if it is larger. Raises `httpx.DecodingError` for a coding that we do not read."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):  # pragma: no cover  an async client has no other
+        raise TypeError(response.stream)
+    try:
+        # Not `aiter_bytes`, which decodes a chunk in whole: 64 KiB of a gzip bomb are 64 MiB.
+        return await body_within(response.stream, response.headers.get("content-encoding", ""), largest)
+    except Undecodable as error:
+        raise httpx.DecodingError(str(error), request=response.request) from None
 
 
 def _cause(error: Exception) -> str:
@@ -141,3 +172,34 @@ def _cause(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError) and str(error):
         return f"no connection came about ({quoted(str(error))})"
     return next((words for kinds, words in _CAUSES if isinstance(error, kinds)), "the exchange broke off")
+
+
+def _is_out_of_descriptors(error: Exception) -> bool:
+    """Whether a connection failed because this process, or the system, may open no more descriptors."""
+    if not isinstance(error, httpx.ConnectError):
+        return False
+    causes = tuple(_system_errors(error))
+    if any(cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
+        return True
+    # The resolver gives other reasons when it cannot open a socket or its own files.
+    return any(isinstance(cause, socket.gaierror) for cause in causes) and not _has_descriptors()
+
+
+def _system_errors(error: BaseException | None) -> Iterator[OSError]:
+    """The system's errors that led to this one."""
+    while error is not None:
+        if isinstance(error, OSError):
+            yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+                yield from _system_errors(inner)
+        error = cast("BaseException", error)
+        error = error.__cause__ or error.__context__
+
+
+def _has_descriptors() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True

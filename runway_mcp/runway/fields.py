@@ -1,15 +1,60 @@
 """Lenient types for the fields of upstream's JSON: a value of the wrong type reads as None, never as an error."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+LARGEST_WHOLE = 2**53 - 1
+"""The largest number that is read."""
+
+LONGEST_ID = 512
+"""The most characters of an id."""
+
+LONGEST_LINK = 4096
+"""The most characters of a link."""
+
+LONGEST_WORD, LONGEST_TEXT = 64, 1024
+"""The most characters of a word, such as a status or a date, and of a text, such as a name; what follows is cut."""
+
+MOST_LINKS, MOST_ARTIFACTS = 8, 8
+"""The most previews of a film, and the most artifacts of a task, that are read."""
+
+# RFC 3986 `pchar` without percent-encoding: the characters that every HTTP client leaves alone in a path segment.
+_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 
 
 def text(value: object) -> str | None:
     """A string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
+def visible_line(text: str) -> str:
+    """The text with every run of blanks as one space, without control, format, private-use and surrogate characters."""
+    seen = "".join(" " if char.isspace() else char for char in text)
+    return " ".join("".join(char for char in seen if not unicodedata.category(char).startswith("C")).split())
+
+
+def short(value: object) -> str | None:
+    """A text, cut to `LONGEST_TEXT`; None for the rest."""
+    return None if (read := text(value)) is None else read[:LONGEST_TEXT]
+
+
+def word(value: object) -> str | None:
+    """A text as one line, cut to `LONGEST_WORD`; None if nothing visible is left, and for the rest."""
+    read = short(value)
+    return visible_line(read)[:LONGEST_WORD].rstrip() or None if read else None
+
+
+def plain_id(value: object) -> str | None:
+    """An id that can stand in a path as it is, and so holds no blank, quotation mark or line break; else None."""
+    read = text(value)
+    fits = read is not None and len(read) <= LONGEST_ID and read not in {".", ".."} and _SEGMENT.fullmatch(read)
+    return read if fits else None
 
 
 def number(value: object) -> float | None:
@@ -24,11 +69,18 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also from a string or from a fraction, whose fractional part is dropped; None for the rest."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """A whole number, also from a string or from a fraction, whose fractional part is dropped; None for the rest.
+
+    None for one beyond `LARGEST_WHOLE`, which no reader of our JSON is sure to keep exact.
+    """
+    read = value if isinstance(value, int) and not isinstance(value, bool) else number(value)
+    return None if read is None or abs(read) > LARGEST_WHOLE else int(read)
+
+
+def measure(value: object) -> float | None:
+    """A number as `number` reads it, of a size that can be a measure; None for the rest."""
     read = number(value)
-    return None if read is None else int(read)
+    return read if read is not None and abs(read) <= LARGEST_WHOLE else None
 
 
 def ratio(value: object) -> float | None:
@@ -53,18 +105,32 @@ def sequence(value: object) -> Sequence[object]:
 
 
 def link(value: object) -> str | None:
-    """An absolute http(s) URL; None for the rest, since hosts make URLs clickable."""
+    """An absolute http(s) URL; None for the rest, since hosts make URLs clickable.
+
+    None as well for one with a login, a blank, or a control or format character, and for one too long to be a link.
+    """
     read = text(value)
-    return read if read and read.lower().startswith(("http://", "https://")) else None
+    if not read or len(read) > LONGEST_LINK or not read.lower().startswith(("http://", "https://")):
+        return None
+    if visible_line(read) != read or " " in read:
+        return None
+    try:
+        host = urlsplit(read).netloc
+    except ValueError:
+        return None
+    return read if host and "@" not in host else None
 
 
 def links(value: object) -> tuple[str, ...]:
-    """The absolute http(s) URLs of a JSON array; empty for the rest."""
-    return tuple(read for read in map(link, sequence(value)) if read is not None)
+    """The first `MOST_LINKS` of a JSON array, those that are links as `link` reads them; empty for the rest."""
+    return tuple(read for read in map(link, sequence(value)[:MOST_LINKS]) if read is not None)
 
 
-Text = Annotated[str | None, BeforeValidator(text)]
-Number = Annotated[float | None, BeforeValidator(number)]
+Prompt = Annotated[str | None, BeforeValidator(text)]
+Text = Annotated[str | None, BeforeValidator(short)]
+Word = Annotated[str | None, BeforeValidator(word)]
+Id = Annotated[str | None, BeforeValidator(plain_id)]
+Number = Annotated[float | None, BeforeValidator(measure)]
 Whole = Annotated[int | None, BeforeValidator(whole)]
 Ratio = Annotated[float | None, BeforeValidator(ratio)]
 Flag = Annotated[bool | None, BeforeValidator(flag)]

@@ -8,12 +8,11 @@ import re
 from typing import Literal
 
 from runway_mcp.runway.errors import InvalidRequest
+from runway_mcp.runway.fields import LONGEST_ID, plain_id
 
-MAX_LENGTH = 512
+MAX_LENGTH = LONGEST_ID
 """The most characters of an id that is sent."""
 
-# RFC 3986 `pchar` without percent-encoding: the characters that every HTTP client leaves alone in a path segment.
-_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _LONG = re.compile(r"user:[^-]+-runwayml:(?P<email>.+)-(?P<kind>task|asset):[0-9a-fA-F-]{36}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -24,7 +23,7 @@ def checked_id(value: str, name: str) -> str:
         raise InvalidRequest(f"{name} is empty.")
     if len(value) > MAX_LENGTH:
         raise InvalidRequest(f"{name} is longer than {MAX_LENGTH} characters, so it is no id.")
-    if value in {".", ".."} or not _SEGMENT.fullmatch(value):
+    if plain_id(value) is None:
         raise InvalidRequest(
             f"{name} holds something that no id holds: ids have ASCII letters, digits and marks such as : @ - only, "
             "no blanks and none of / ? # % \\."

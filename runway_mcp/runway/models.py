@@ -11,19 +11,25 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runway_mcp.runway.fields import (
+    MOST_ARTIFACTS,
     Flag,
+    Id,
     Link,
     Links,
     Number,
+    Prompt,
     Ratio,
     Record,
     Text,
     Whole,
+    Word,
     mapping,
+    plain_id,
     record,
     sequence,
     text,
     whole,
+    word,
 )
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.links import expiry_of, mime_type_of
@@ -128,7 +134,7 @@ class TaskOptions(Record):
     """The options of a task; options that only newer Runway models have are dropped."""
 
     name: Text = None
-    text_prompt: Text = None
+    text_prompt: Prompt = None
     seed: Whole = None
     seconds: Number = None
     explore_mode: Flag = Field(default=None, validation_alias="exploreMode")
@@ -137,7 +143,7 @@ class TaskOptions(Record):
     init_video: Text = Field(default=None, repr=False)
     init_image: Text = Field(default=None, repr=False)
     resolution: Text = None
-    extended_from_task_id: Text = None
+    extended_from_task_id: Id = None
     extended_count: Whole = None
     image_as_end_frame: Flag = None
     asset_group_name: Text = Field(default=None, validation_alias="assetGroupName")
@@ -171,7 +177,7 @@ class Metadata(Record):
     def _either_shape(cls, value: Mapping[str, object]) -> dict[str, object]:
         """Until 2025 the API sent the size in `size` and `dimensions`, later in `width` and `height`."""
         size = mapping(value.get("size")) or {}
-        wide, high = [*map(whole, sequence(value.get("dimensions"))), None, None][:2]
+        wide, high = [*map(whole, sequence(value.get("dimensions"))[:2]), None, None][:2]
         width, height = whole(value.get("width")), whole(value.get("height"))
         return {
             **value,
@@ -183,19 +189,19 @@ class Metadata(Record):
 class Asset(Record):
     """A film, picture or sound in the account's library, or an artifact of a task."""
 
-    asset_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="assetId", min_length=1)
-    id: Text = None
+    asset_id: Annotated[str, BeforeValidator(plain_id)] = Field(validation_alias="assetId", min_length=1)
+    id: Id = None
     name: Text = None
     url: Link = Field(default=None, repr=False)
     preview_urls: Links = Field(default=(), validation_alias="previewUrls", repr=False)
-    media_type: Text = Field(default=None, validation_alias="mediaType")
-    media_subtype: Text = Field(default=None, validation_alias="mediaSubtype")
+    media_type: Word = Field(default=None, validation_alias="mediaType")
+    media_subtype: Word = Field(default=None, validation_alias="mediaSubtype")
     size_bytes: Whole = None
-    file_ext: Text = Field(default=None, validation_alias="fileExtStandardized")
-    task_id: Text = Field(default=None, validation_alias="taskId")
+    file_ext: Word = Field(default=None, validation_alias="fileExtStandardized")
+    task_id: Id = Field(default=None, validation_alias="taskId")
     metadata: Annotated[Metadata | None, BeforeValidator(record)] = None
-    created_at: Text = Field(default=None, validation_alias="createdAt")
-    updated_at: Text = Field(default=None, validation_alias="updatedAt")
+    created_at: Word = Field(default=None, validation_alias="createdAt")
+    updated_at: Word = Field(default=None, validation_alias="updatedAt")
     is_user_upload: Flag = Field(default=None, validation_alias="isUserUpload")
 
     @model_validator(mode="before")
@@ -261,23 +267,23 @@ def _asset(value: object) -> Asset | None:
 
 
 def _artifacts(value: object) -> tuple[Asset, ...]:
-    return tuple(asset for asset in map(_asset, sequence(value)) if asset is not None)
+    return tuple(asset for asset in map(_asset, sequence(value)[:MOST_ARTIFACTS]) if asset is not None)
 
 
 def _status(value: object) -> str:
-    return text(value) or "UNKNOWN"
+    return word(value) or "UNKNOWN"
 
 
 class Task(Record):
     """A generation at Runway, as of the read."""
 
-    task_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="taskId", min_length=1)
-    id: Text = None
+    task_id: Annotated[str, BeforeValidator(plain_id)] = Field(validation_alias="taskId", min_length=1)
+    id: Id = None
     name: Text = None
     image: Text = Field(default=None, repr=False)
-    created_at: Text = Field(default=None, validation_alias="createdAt")
-    updated_at: Text = Field(default=None, validation_alias="updatedAt")
-    task_type: Text = Field(default=None, validation_alias="taskType")
+    created_at: Word = Field(default=None, validation_alias="createdAt")
+    updated_at: Word = Field(default=None, validation_alias="updatedAt")
+    task_type: Word = Field(default=None, validation_alias="taskType")
     options: Annotated[TaskOptions, BeforeValidator(lambda value: record(value) or {})] = TaskOptions()
     status: Annotated[str, BeforeValidator(_status)] = "UNKNOWN"
     error: Annotated[TaskError | None, BeforeValidator(_error)] = None

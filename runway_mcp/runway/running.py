@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from runway_mcp.runway.fields import Record, Text, text
+from runway_mcp.runway.fields import Id, Record, Text, plain_id
 
 
 class RunningTask(Record):
     """A non-terminal task that was started through the API: its ids, and the reply fields of its submit."""
 
-    task_id: Annotated[str, BeforeValidator(text)] = Field(validation_alias="taskId", min_length=1)
+    task_id: Annotated[str, BeforeValidator(plain_id)] = Field(validation_alias="taskId", min_length=1)
     email: Text = None
-    id: Text = None
+    id: Id = None
     reply_url: Text = Field(default=None, validation_alias="replyUrl", repr=False)
     reply_ref: Text = Field(default=None, validation_alias="replyRef")

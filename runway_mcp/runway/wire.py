@@ -1,10 +1,13 @@
 """Parsers from JSON bodies to models, for every shape that useapi.net documents or sends.
 
 All raise `UnexpectedResponse` for any other body, and show no part of it. Unreadable list entries are skipped and
-counted; if none is readable, the list is refused, since an empty list must mean that there is nothing.
+counted; if none is readable, the list is refused, since an empty list must mean that there is nothing. What a list
+holds beyond its bound is not looked at.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
@@ -15,6 +18,13 @@ from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Task
 
 R = TypeVar("R", bound=Record)
 
+MOST_RUNNING = 200
+"""How many running tasks are read; of a list of more, one counts as skipped, so that nobody takes it for whole."""
+
+# With no blank, bracket or quotation mark, in ASCII: an address stands in our messages as it is.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_MOST_ENTRIES, _MOST_ACCOUNTS = 200, 100
+
 # What useapi.net adds to Runway's task: beside it in a wrapped body, inside it in a flat one.
 _BESIDE_THE_TASK = ("features", "replyUrl", "replyRef")
 
@@ -24,9 +34,9 @@ def parse_task(body: object) -> Task:
     return _one(Task, _unwrapped(body), "a task")
 
 
-def parse_tasks(body: object) -> Entries[Task]:
-    """Parses a list of tasks, bare or under `tasks`, or a single one."""
-    return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")), "tasks")
+def parse_tasks(body: object, *, most: int = _MOST_ENTRIES) -> Entries[Task]:
+    """Parses the first `most` of a list of tasks, bare or under `tasks`, or a single one."""
+    return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")[:most]), "tasks")
 
 
 def parse_asset(body: object) -> Asset:
@@ -35,22 +45,25 @@ def parse_asset(body: object) -> Asset:
     return _one(Asset, mapping(outer.get("asset")) or outer, "an asset")
 
 
-def parse_assets(body: object) -> Entries[Asset]:
-    """Parses a list of assets, bare or under `assets`, or a single one."""
-    return _all(Asset, _entries(body, "assets", "assetId"), "assets")
+def parse_assets(body: object, *, most: int = _MOST_ENTRIES) -> Entries[Asset]:
+    """Parses the first `most` of a list of assets, bare or under `assets`, or a single one."""
+    return _all(Asset, _entries(body, "assets", "assetId")[:most], "assets")
 
 
 def parse_running(body: object) -> Entries[RunningTask]:
     """Parses the running tasks of GET /scheduler/ or of a 429's `runningTasks`: a list, or lists by account e-mail."""
     by_account = mapping(body)
     if by_account is None:
-        return _all(RunningTask, _entries(body), "running tasks")
-    entries = [
-        {"email": email, **(entry or {})}
-        for email, listed in by_account.items()
-        for entry in map(mapping, _entries(listed))
-    ]
-    return _all(RunningTask, entries, "running tasks")
+        entries: Iterable[object] = iter(_entries(body))
+    else:
+        entries = (
+            {"email": email, **(entry or {})}
+            for email, listed in by_account.items()
+            for entry in map(mapping, _entries(listed))
+        )
+    found = _all(RunningTask, islice(entries, MOST_RUNNING), "running tasks")
+    found.skipped += any(True for _ in entries)
+    return found
 
 
 def parse_credits(body: object) -> Credits:
@@ -62,11 +75,15 @@ def parse_credits(body: object) -> Credits:
 
 
 def parse_addresses(body: object) -> tuple[str, ...]:
-    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens."""
+    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens.
+
+    What is no address is dropped, and so is what follows the first hundred.
+    """
     accounts = mapping(body)
     if accounts is None:
         raise _without("accounts")
-    return tuple(email for email, account in accounts.items() if mapping(account) is not None)
+    known = (email for email, account in accounts.items() if mapping(account) is not None and _ADDRESS.fullmatch(email))
+    return tuple(islice(known, _MOST_ACCOUNTS))
 
 
 def _unwrapped(body: object) -> Mapping[str, object] | None:

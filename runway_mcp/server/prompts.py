@@ -171,8 +171,9 @@ def _read(prompt: Prompt, given: Mapping[str, str]) -> dict[str, str]:
     """The arguments that are not blank; raises `MCPError` for unknown, missing and invalid ones."""
     arguments = {each.name: each for each in prompt.arguments or ()}
     accepted = f"{prompt.name} takes {', '.join(arguments)}."
-    if unknown := [in_quotes(name) for name in given if name not in arguments]:
-        raise MCPError(INVALID_PARAMS, f"{prompt.name} takes no argument {', '.join(unknown[:3])}. {accepted}")
+    if unknown := [name for name in given if name not in arguments]:
+        named = ", ".join(map(in_quotes, unknown[:3]))
+        raise MCPError(INVALID_PARAMS, f"{prompt.name} takes no argument {named}. {accepted}")
     read = {name: value.strip() for name, value in given.items() if value.strip()}
     for name, argument in arguments.items():
         if argument.required and name not in read:

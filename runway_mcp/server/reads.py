@@ -31,6 +31,8 @@ FRESH_SECONDS = 60.0
 
 _BALANCE_SECONDS = 3.0
 _SOURCE_SECONDS = 3.0
+# A source that exists does not change; one that was deleted is told for as long.
+_SOURCE_KEPT_SECONDS = 60.0
 
 _SLOW_LISTS = (
     "Runway's lists, in which the {kind} was looked for, could not be read in time; nothing was submitted. By its "
@@ -219,9 +221,20 @@ async def balance_of(client: RunwayClient, account: str | None) -> Credits | Non
 
 async def extended_by(context: ServerContext, task: Task) -> Asset | None:
     """The film that a task not submitted here extends; None if it extends none, or after three seconds."""
+    client = context.service.client
+
+    async def once() -> Asset | None:
+        return await source_of(client, task, patience=0.0)
+
     with anyio.move_on_after(_SOURCE_SECONDS):
-        return await source_of(context.service.client, task, patience=0.0)
+        return await client.shared.read(
+            ("source of", task.task_id), once, keeps=_is_known, seconds=_SOURCE_KEPT_SECONDS
+        )
     return None
+
+
+def _is_known(source: Asset | None) -> bool:
+    return source is not None
 
 
 async def kept_film(context: ServerContext, task: Task, intent: Intent | None, *, seconds: float) -> SavedFilm | None:

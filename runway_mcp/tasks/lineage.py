@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Literal
 
+from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
 
@@ -61,7 +62,7 @@ def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Ver
     `maker` is the task that made it, None if the asset names no task or the task was not found; `read_failed` says that
     it could not be read, which alone makes the verdict `unknown`.
     """
-    if asset.media_type not in (None, "video"):
+    if asset.media_type is not None and asset.media_type != "video":
         return Verdict("no", f"it is {_article(asset.media_type)}, and only videos can be extended")
     if asset.is_user_upload or asset.task_id is None:
         return Verdict("no", "it was uploaded; Runway extends only clips that its Gen-3 Alpha models made")
@@ -75,7 +76,7 @@ def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Ver
 def _judge_maker(maker: Task) -> Verdict:
     model = MODELS.get(maker.task_type or "")
     if model is None:
-        made_by = maker.task_type or "an unnamed model"
+        made_by = plain_or_quoted(maker.task_type) if maker.task_type else "an unnamed model"
         return Verdict("no", f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended")
     count = extended_count(maker)
     if count >= model.max_extensions:
@@ -125,5 +126,6 @@ def _seconds(task: Task, model: FilmModel) -> float:
     return told if told is not None and 0 < told <= model.max_seconds else model.seconds[-1]
 
 
-def _article(media_type: str | None) -> str:
-    return f"an {media_type}" if (media_type or "")[:1] in "aeiou" else f"a {media_type}"
+def _article(media_type: str) -> str:
+    kind = plain_or_quoted(media_type)
+    return f"an {kind}" if kind[:1] in "aeiou" else f"a {kind}"

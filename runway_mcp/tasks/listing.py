@@ -1,7 +1,7 @@
 """Page of assets, each with its verdict, its origin and the longest film that can be made of it.
 
-Reads one page of tasks for the tasks that made the assets, and the missing ones singly. What cannot be read in time
-becomes `unknown`; it never fails the page.
+Reads one page of tasks for the tasks that made the assets, for a search up to five, and the missing ones singly. What
+cannot be read in time becomes `unknown`; it never fails the page.
 """
 
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -177,7 +177,7 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
     makers = _Makers(films={asset.task_id: asset for asset in reversed(assets) if asset.task_id})
     makers.intents = await _intents(ledger)
     with anyio.move_on_after(deadline - anyio.current_time()):
-        await _read_page(client, makers, page)
+        await _read_pages(client, makers, page)
         await _read_missing(client, makers, assets)
     unfinished = [task for task in makers.page if not task.is_terminal]
     others = await ledger.hidden([*unfinished, *makers.of(assets)])
@@ -272,14 +272,19 @@ def _anonymous(listed: ListedAsset, others: Collection[str]) -> ListedAsset:
     return replace(listed, asset=listed.asset.model_copy(update={"task_id": None}))
 
 
-async def _read_page(client: RunwayClient, makers: _Makers, page: Page) -> None:
-    limit = _TASKS_OF_A_SEARCH if page.searches else _TASKS
+async def _read_pages(client: RunwayClient, makers: _Makers, page: Page) -> None:
+    """Reads a page of tasks; for a search, which is also for names of ancestors, up to five larger ones."""
+    limit, tasks = (LARGEST_PAGE, _TASKS_OF_A_SEARCH) if page.searches else (_TASKS, _TASKS)
     try:
-        listed = await client.tasks(email=page.email, limit=limit, patience=_MAKERS_PATIENCE)
-        makers.page = tuple(client.as_told(task) for task in listed)
+        for offset in range(0, tasks, limit):
+            listed = await client.tasks(email=page.email, offset=offset, limit=limit, patience=_MAKERS_PATIENCE)
+            new = [client.as_told(task) for task in listed if task.task_id not in makers.read]
+            makers.page += tuple(new)
+            makers.read |= {task.task_id: task for task in new}
+            if not new or len(listed) + listed.skipped < limit:
+                break
     except RunwayError as error:
         _log.info("the tasks beside a listing could not be read: %s", error)
-    makers.read |= {task.task_id: task for task in makers.page}
 
 
 async def _read_missing(client: RunwayClient, makers: _Makers, assets: Iterable[Asset]) -> None:

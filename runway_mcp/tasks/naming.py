@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, quoted
+from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, plain_or_quoted, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -142,13 +142,20 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
 
 
 def _ambiguous(named: Sequence[Asset]) -> Failure:
-    ids = "; ".join(f"{asset.asset_id} (made {asset.created_at or 'at an unknown time'})" for asset in named[:5])
+    ids = "; ".join(f"{asset.asset_id} (made {_dated(asset)})" for asset in named[:5])
     return Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
 
 
+def _dated(asset: Asset) -> str:
+    return plain_or_quoted(asset.created_at) if asset.created_at else "at an unknown time"
+
+
 async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, email: str | None) -> str:
+    async def once() -> Asset:
+        return await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
+
     try:
-        asset = await client.asset(checked_id(asset_id, "taskId"), patience=_NAME_READ_SECONDS)
+        asset = await client.shared.read(("maker of", asset_id), once)
     except NotFound as error:
         failure, near = failure_of(error), await nearest_clips(client, ledger, asset_id, email=email)
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
@@ -160,6 +167,13 @@ async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, emai
 
 
 async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
+    async def once() -> tuple[Asset, ...]:
+        return tuple(await _read_newest(client, email, media_type))
+
+    return [*await client.shared.read(("newest assets", email, media_type), once)]
+
+
+async def _read_newest(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
     found: list[Asset] = []
     for offset in range(0, NEWEST, _PAGE):
         page = await client.assets(

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -304,3 +305,30 @@ async def test_without_a_token_no_authorization_is_sent() -> None:
 
     assert str(seen[0].url) == "http://api.example/scheduler/"
     assert "authorization" not in seen[0].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            httpx.Response(502, text="bad gateway"),
+            'GET /tasks/{id} failed, HTTP 502: useapi.net failed to answer (HTTP 502). It said: "bad gateway"',
+        ),
+        (
+            httpx.ReadTimeout("late"),
+            "GET /tasks/{id} failed, no answer: useapi.net gave no answer: the answer did not come in time.",
+        ),
+        (httpx.Response(401), "GET /tasks/{id} failed, HTTP 401: useapi.net refused the API token."),
+        (httpx.Response(404), None),
+        (OK, None),
+    ],
+)
+async def test_trouble_is_logged_by_endpoint_status_and_cause_and_without_ids(
+    answer: httpx.Response | Exception, told: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client_of(answer) as client:
+        with suppress(errors.RunwayError):
+            await client.task(TASK_ID, patience=0)
+
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ([] if told is None else [told])

@@ -217,3 +217,13 @@ async def test_neither_the_token_nor_a_signed_link_is_told(
 
     assert told
     assert not [text for text in told if "AbCdEf" in text or "_jwt" in text]
+
+
+async def test_trouble_with_a_submit_is_logged_by_endpoint_status_and_cause(caplog: pytest.LogCaptureFixture) -> None:
+    async with client_of(httpx.Response(502, text="bad gateway")) as client:
+        with pytest.raises(errors.SubmitUnclear):
+            await client.submit(REQUEST)
+
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage().startswith("POST /gen3/extend failed, HTTP 502: The submit ended without a clear answer")
+    assert "bad gateway" in record.getMessage()

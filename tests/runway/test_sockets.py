@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import resource
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import anyio
 import httpx
@@ -142,6 +145,46 @@ async def test_a_server_that_cannot_do_tls_is_a_refusal() -> None:
                 await client.submit(REQUEST)
 
     assert not caught.value.sent
+
+
+@contextmanager
+def without_descriptors() -> Generator[None]:
+    """A time in which this process can open nothing."""
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_resolver_that_can_open_nothing_blames_no_name() -> None:
+    def respond(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Name or service not known") from socket.gaierror(-2, "Name or service not known")
+
+    client = RunwayClient(url="https://api.example/v1", token=TOKEN, transport=httpx.MockTransport(respond), patience=0)
+    async with client:
+        with pytest.raises(errors.Unavailable, match="Name or service not known"):
+            await client.task(TASK_ID)
+        with without_descriptors(), pytest.raises(errors.Unavailable, match="no file descriptor left"):
+            await client.task(TASK_ID)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_lack_of_descriptors_is_told_as_this_machines_fault_and_posts_nothing(host: str) -> None:
+    async with RunwayClient(url=f"http://{host}:9/v1", token=TOKEN, patience=0) as client:
+        with without_descriptors():
+            with pytest.raises(errors.Unavailable) as submitted:
+                await client.submit(REQUEST)
+            with pytest.raises(errors.Unavailable) as read:
+                await client.task(TASK_ID)
+
+    for caught in (submitted, read):
+        assert not caught.value.sent
+        assert "no file descriptor left" in caught.value.message
+        assert "useapi.net" not in caught.value.message
 
 
 async def test_a_proxy_that_refuses_the_way_is_a_refusal() -> None:

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -196,3 +197,31 @@ def test_lists_are_read_with_their_defaults() -> None:
         "limit": 10,
         "email": None,
     }
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {f"prompt_text_{number}": number for number in range(70_000)},
+        {f"assetId{number}": "x" * 10 for number in range(70_000)},
+        {"x" * 1_000_000: 1},
+        {letter * 100_000: 1 for letter in "abcdefghij"},
+    ],
+    ids=["many", "many alike", "one long", "several long"],
+)
+def test_unknown_arguments_cost_little_however_many_and_long(unknown: dict[str, Any]) -> None:
+    began = time.process_time()
+
+    refusal = refused("extend_video", {**unknown, "assetId": ASSET, "seconds": 10})
+
+    assert time.process_time() - began < 0.15
+    assert len(refusal.message) < 1000
+    assert refusal.step is not None
+    assert refusal.step.arguments["assetId"] == ASSET
+    assert len(refusal.step.arguments) < 20
+
+
+def test_of_very_many_unknown_arguments_no_number_is_told() -> None:
+    message = refused("get_task", {f"odd{number}": 1 for number in range(70_000)}).message
+
+    assert '"odd4", many more. It accepts' in message

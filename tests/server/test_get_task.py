@@ -7,9 +7,10 @@ import pytest
 
 from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import Fault
+from runway_mcp.simulator.world import World
 from tests.kit.client import links, structured, text
 from tests.kit.server import open_client
-from tests.kit.upstream import virtual_world
+from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -219,3 +220,37 @@ async def test_a_read_that_never_ends_gives_up_in_time(tmp_path: Path) -> None:
             "arguments": {"taskId": world.task_id(task), "wait_seconds": 45},
             "reason": "The same call again, in a moment.",
         }
+
+
+def all_reads(world: World) -> dict[str, int]:
+    return {name: count for name, count in world.requests.items() if name.startswith("GET")}
+
+
+async def test_an_unknown_id_asked_often_at_once_is_one_read(tmp_path: Path) -> None:
+    world = virtual_world()
+    unknown = world.task_id(add_task(world)).replace("task:", "task:ffff")[: -len("ffff")]
+    world.faults.append(Fault(path_prefix="/tasks", times=None, kind="delay", seconds=0.5))
+    async with open_client(world, tmp_path, "auto") as client:
+        before = all_reads(world)
+        async with anyio.create_task_group() as callers:
+            for _ in range(160):
+                callers.start_soon(partial(client.mcp.call_tool, "get_task", {"taskId": unknown}))
+        reads = {name: count - before.get(name, 0) for name, count in all_reads(world).items()}
+
+    assert reads == {"GET /tasks/{id}": 1, "GET /assets": 1}
+
+
+async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path) -> None:
+    world = virtual_world()
+    *_, film = extended_clips(world, "the beach", "the dunes")
+    assert film.task is not None
+    task_id = world.task_id(film.task)
+    async with open_client(world, tmp_path, "auto") as client:
+        before = world.requests["GET /tasks/{id}"]
+        for _ in range(100):
+            await client.data("get_task", taskId=task_id)
+            await anyio.sleep(0.1)
+        reads = world.requests["GET /tasks/{id}"] - before
+
+    # Each second one of the task, and one in all of the task that made its source.
+    assert 9 <= reads <= 12

@@ -168,3 +168,24 @@ def test_a_body_that_is_no_message_is_refused_in_our_own_words(body: bytes, code
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
     assert "pydantic" not in answer.text
     assert "validation" not in answer.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("session", "body", "status"),
+    [
+        ("%0aERROR%20forged", b"{}", 400),
+        ("", b"{}", 400),
+        ("0" * 31, b"{}", 400),
+        ("0" * 32, b'{"secret": "hunter2"}', 400),
+        ("0" * 32, b'"hunter2', 400),
+    ],
+)
+def test_a_message_that_is_none_leaves_no_word_in_the_log(
+    session: str, body: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_client("sse") as http, caplog.at_level("WARNING"):
+        answer = http.post(f"/messages/?session_id={session}", content=body, headers=OLD)
+
+    assert answer.status_code == status
+    assert "hunter2" not in answer.text
+    assert not caplog.records

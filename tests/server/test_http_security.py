@@ -2,13 +2,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from runway_mcp import __version__
 from runway_mcp.server.transport.http import MAX_BODY, create_app
-from runway_mcp.server.transport.security import OneToken, refusal_to_listen
+from runway_mcp.server.transport.security import OneToken, Refusals, access_guard, host_rules, refusal_to_listen
 from tests.server.toy import toy
 
 TOKEN = "let-me-in"
@@ -81,9 +83,26 @@ def test_two_authorization_headers_are_none() -> None:
         ("host", "evil.example.com", 421),
         ("host", "127.0.0.1.example.com:8000", 421),
         ("host", "", 421),
+        ("host", "localhost:evil.com", 421),
+        ("host", "localhost:", 421),
+        ("host", "localhost:0", 421),
+        ("host", "localhost:65536", 421),
+        ("host", "localhost:80:80", 421),
+        ("host", "evil@localhost", 421),
+        ("host", "localhost/x", 421),
+        ("host", "localhost.", 421),
+        ("host", "localhost, localhost", 421),
         ("origin", "https://evil.example.com", 403),
         ("origin", "http://localhost.example.com", 403),
         ("origin", "null", 403),
+        ("origin", "", 403),
+        ("origin", "localhost", 403),
+        ("origin", "http://localhost:evil.com", 403),
+        ("origin", "http://localhost:80@evil.com", 403),
+        ("origin", "http://localhost/", 403),
+        ("origin", "http://localhost http://localhost", 403),
+        ("origin", "file://localhost", 403),
+        ("sec-fetch-site", "cross-site", 403),
     ],
 )
 def test_a_strange_host_or_origin_is_refused_at_every_door(
@@ -108,6 +127,12 @@ def test_a_strange_host_or_origin_is_refused_at_every_door(
         (("mcp.example.com:443",), {"host": "mcp.example.com:443"}, 200),
         (("mcp.example.com:443",), {"host": "mcp.example.com:80"}, 421),
         (("[fe80::1]",), {"host": "[fe80::1]:8000"}, 200),
+        (("mcp.example.com:443",), {"host": "mcp.example.com:443", "origin": "https://mcp.example.com"}, 200),
+        (("mcp.example.com:443",), {"host": "mcp.example.com:443", "origin": "http://mcp.example.com"}, 403),
+        ((), {"host": "LocalHost:1", "origin": "HTTP://LOCALHOST:1"}, 200),
+        ((), {"host": "localhost", "origin": "http://localhost", "sec-fetch-site": "cross-site"}, 200),
+        ((), {"host": "localhost", "sec-fetch-site": "same-origin"}, 200),
+        ((), {"host": "localhost", "sec-fetch-site": "none"}, 200),
     ],
 )
 def test_the_names_of_this_machine_and_the_allowed_ones_are_taken(
@@ -115,6 +140,66 @@ def test_the_names_of_this_machine_and_the_allowed_ones_are_taken(
 ) -> None:
     with client(allowed_hosts=allowed) as http:
         assert http.post("/mcp", json=PING, headers={**JSON, **headers}).status_code == status
+
+
+@pytest.mark.parametrize("name", ["host", "origin"])
+def test_two_hosts_or_origins_are_refused_even_if_each_would_do(name: str) -> None:
+    value = {"host": "localhost:8000", "origin": "http://localhost:8000"}[name]
+    twice = [("host", "localhost:8000")] * (name == "origin") + [(name, value)] * 2
+
+    with client() as http:
+        assert http.post("/mcp", json=PING, headers=[*JSON.items(), *twice]).status_code in {421, 403}
+
+
+@pytest.mark.parametrize(
+    "path", ["/mcp/", "/sse/", "/healthz/", "/messages", "http://127.0.0.1:8000//evil.example.com/mcp", "/mcp//"]
+)
+def test_no_path_redirects(path: str) -> None:
+    with client() as http:
+        answer = http.post(path, json=PING, headers=JSON, follow_redirects=False)
+
+    assert answer.status_code == {"/mcp/": 200, "/sse/": 405}.get(path, 404)
+    assert "location" not in answer.headers
+
+
+def test_refused_tokens_are_logged_without_what_they_were(caplog: pytest.LogCaptureFixture) -> None:
+    with client(token=TOKEN) as http:
+        http.post("/mcp?secret-query", json=PING, headers={"authorization": "Bearer almost-right"})
+        http.post("/mcp?secret-query", json=PING)
+
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "a request from testclient was refused: its access token is wrong",
+        "a request from testclient was refused: it has no access token",
+    ]
+
+
+async def test_refused_tokens_wait_the_longer_the_more_there_were_and_never_longer_than_half_a_second() -> None:
+    waited: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    guarded = access_guard(Starlette(), verifier=OneToken(SecretStr(TOKEN)), rules=host_rules(()), pause=pause)
+    transport = httpx.ASGITransport(guarded)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        for _ in range(30):
+            assert (await http.get("/mcp", headers={"authorization": "Bearer wrong"})).status_code == 401
+        assert (await http.get("/mcp", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 404
+
+    assert len(waited) == 30
+    assert waited[0] == pytest.approx(0.05)
+    assert waited[-1] == 0.5
+    assert waited == sorted(waited)
+
+
+def test_refused_tokens_are_forgotten() -> None:
+    times = iter([0.0, 0.0, 0.0, 300.0])
+    refusals = Refusals(lambda: next(times))
+
+    waits = [refusals.seconds() for _ in range(3)]
+
+    assert waits == [pytest.approx(0.05), pytest.approx(0.1), pytest.approx(0.05, rel=0.01)]
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/"])
@@ -128,7 +213,9 @@ def test_a_body_beyond_the_limit_is_refused(path: str) -> None:
     [
         ("127.0.0.1", None, (), ()),
         ("::1", None, (), ()),
-        (ANYWHERE, "t", ("a",), ()),
+        ("127.0.0.1", "t", (), ()),
+        (ANYWHERE, "t" * 16, ("a",), ()),
+        (ANYWHERE, "t" * 15, ("a",), ("RUNWAY_MCP_ACCESS_TOKEN must have at least 16 characters",)),
         (ANYWHERE, None, (), ("RUNWAY_MCP_ACCESS_TOKEN", "RUNWAY_MCP_ALLOWED_HOSTS")),
         ("::", "t", (), ("RUNWAY_MCP_ALLOWED_HOSTS",)),
         ("mcp.example.com", None, ("a",), ("RUNWAY_MCP_ACCESS_TOKEN",)),

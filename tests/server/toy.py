@@ -18,6 +18,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
+from runway_mcp.server.transport.connections import ConnectionLimits
 from runway_mcp.server.transport.http import Transport, create_app
 from runway_mcp.server.transport.security import OneToken
 from runway_mcp.server.transport.serving import bind, serve_app, url_of
@@ -84,6 +85,7 @@ async def served(
     access_token: str | None = None,
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    limits: ConnectionLimits | None = None,
 ) -> AsyncGenerator[str]:
     """The base URL of the server on a real socket of this machine, for as long as the context is open."""
     if access_token is not None:
@@ -95,7 +97,7 @@ async def served(
     async with anyio.create_task_group() as group:
 
         async def serve() -> None:
-            await serve_app(app, listener, ready=ready.set)
+            await serve_app(app, listener, ready=ready.set, limits=limits)
 
         group.start_soon(serve)
         with anyio.fail_after(5):

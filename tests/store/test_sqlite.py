@@ -119,3 +119,20 @@ async def test_a_ledger_that_is_removed_under_the_server_takes_no_further_intent
 
     with pytest.raises(LedgerError, match="removed or replaced"):
         await claimed(ledger, OTHER)
+
+
+@pytest.mark.parametrize(
+    "name", ["ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "ledger.sqlite3-journal"]
+)
+async def test_a_link_in_the_ledgers_place_makes_nothing_elsewhere(tmp_path: Path, name: str) -> None:
+    path, elsewhere = tmp_path / "ledger.sqlite3", tmp_path / "elsewhere"
+    with SqliteStore(path, SetClock()) as ledger:
+        await claimed(ledger)
+    if name == path.name:
+        path.unlink()
+    (tmp_path / name).symlink_to(elsewhere)
+
+    with SqliteStore(path, SetClock()) as ledger, pytest.raises(LedgerError):
+        await claimed(ledger, OTHER)
+
+    assert not elsewhere.exists()

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -29,6 +30,8 @@ _SECONDS = (5, 8, 10)
 _DRY_RUN = "dry_run"
 _GLIMPSE = 40
 _NAMED = 5
+# How many unknown arguments are kept, how many of their names are compared with ours, and up to which length.
+_MOST_UNKNOWN, _MOST_COMPARED, _LONGEST_COMPARED = 1000, 50, 64
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _IDS = ("assetId", "taskId")
@@ -120,12 +123,15 @@ def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[st
 
     Digit strings and integral floats become integers, decimal strings numbers, "true" and "false" booleans. A null, a
     blank or a zero out of range counts as left out if the argument is optional. A `dry_run` that is no boolean is true,
-    so that a filler never spends.
+    so that a filler never spends. Of unknown arguments the first thousand are kept, since a body can name 70,000.
     """
     schema = wire_schema(model)
     properties, required = schema["properties"], schema.get("required", ())
     plain: dict[str, Any] = {}
+    unknown = set(islice((name for name in given if name not in properties), _MOST_UNKNOWN))
     for name, value in given.items():
+        if name not in properties and name not in unknown:
+            continue
         kind = properties.get(name)
         read = _lenient(value, kind.get("type") if kind else None)
         if name == _DRY_RUN and kind is not None:
@@ -162,14 +168,17 @@ def _unknown(tool: str, plain: Mapping[str, Any], properties: Schema) -> list[st
         return []
     meant = _meant(plain, properties)
     names = [f"{_shown(name)}{f' (did you mean {meant[name]}?)' if name in meant else ''}" for name in unknown]
-    rest = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    more = "many" if len(names) == _MOST_UNKNOWN else str(len(names) - _NAMED)
+    rest = [f"{more} more"] if len(names) > _NAMED else []
     return [f"{tool} takes no argument {', '.join(names[:_NAMED] + rest)}. It accepts: {', '.join(properties)}."]
 
 
 def _meant(plain: Mapping[str, Any], properties: Schema) -> dict[str, str]:
     """For each unknown name, the most similar accepted name that was not given."""
     free = [name for name in properties if name not in plain]
-    found = {name: difflib.get_close_matches(name, free, 1, _SIMILARITY) for name in plain if name not in properties}
+    unknown = (name for name in plain if name not in properties and len(name) <= _LONGEST_COMPARED)
+    compared = islice(unknown, _MOST_COMPARED)
+    found = {name: difflib.get_close_matches(name, free, 1, _SIMILARITY) for name in compared}
     return {name: matches[0] for name, matches in found.items() if matches}
 
 

@@ -20,8 +20,12 @@ from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 LONGEST_ASSET = 600
 """The size of an asset in a listing without links, in characters of JSON."""
 
-# The most characters of a prompt and of a name in a listing, and the fewest to which a long asset's are cut.
-_LONGEST_PROMPT, _LONGEST_NAME = 200, 120
+LONGEST_NAME = 120
+"""The most characters of a name; tools take a name that was cut."""
+
+_MOST_RUNNING, _LISTED_PREVIEWS = 20, 4
+# The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
+_LONGEST_PROMPT = 200
 _SHORTEST = (
     *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
     *(("text_prompt", 20), ("name", 20), ("source_name", 20)),
@@ -39,7 +43,7 @@ def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
         summary=_summary(listing),
         assets=[_asset(listed, links=links) for listed in listing.assets],
         next_offset=listing.next_offset,
-        running=[_running(each) for each in listing.running],
+        running=[_running(each) for each in listing.running[:_MOST_RUNNING]],
         next_step=step,
     )
 
@@ -52,7 +56,7 @@ def video(asset: Asset) -> Video:
         uri=asset_uri(asset.asset_id),
         url=asset.url,
         url_expires_at=asset.url_expires_at,
-        name=asset.name,
+        name=cut(asset.name, LONGEST_NAME),
         mime_type=asset.mime_type,
         duration_seconds=metadata.duration if metadata else None,
         width=metadata.width if metadata else None,
@@ -95,14 +99,14 @@ def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
     metadata = asset.metadata
     told = AssetOutput(
         asset_id=asset.asset_id,
-        name=_cut(asset.name, _LONGEST_NAME),
+        name=cut(asset.name, LONGEST_NAME),
         created_at=asset.created_at,
         duration_seconds=metadata.duration if metadata else None,
         width=metadata.width if metadata else None,
         height=metadata.height if metadata else None,
-        text_prompt=_cut(origin.text_prompt, _LONGEST_PROMPT),
+        text_prompt=cut(origin.text_prompt, _LONGEST_PROMPT),
         source_asset_id=origin.source_asset_id,
-        source_name=_cut(origin.source_name, _LONGEST_NAME),
+        source_name=cut(origin.source_name, LONGEST_NAME),
         extendable=verdict.extendable,
         reason=verdict.reason,
         extended_count=verdict.extended_count,
@@ -117,7 +121,7 @@ def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
         "uri": asset_uri(asset.asset_id),
         "url": asset.url,
         "url_expires_at": asset.url_expires_at,
-        "preview_urls": list(asset.preview_urls) or None,
+        "preview_urls": list(asset.preview_urls[:_LISTED_PREVIEWS]) or None,
         "media_type": asset.media_type,
         "task_id": asset.task_id,
     }
@@ -135,7 +139,7 @@ def _fitted(asset: AssetOutput) -> AssetOutput:
             if len(words) <= shortest:
                 break
             kept = max(shortest, len(words) - over)
-            asset = asset.model_copy(update={field: _cut(words, kept)})
+            asset = asset.model_copy(update={field: cut(words, kept)})
     return asset
 
 
@@ -146,10 +150,11 @@ def _running(running: Running) -> RunningOutput:
         status=task.status,
         progress=task.progress,
         source_asset_id=origin.source_asset_id,
-        text_prompt=_cut(origin.text_prompt, _LONGEST_PROMPT),
+        text_prompt=cut(origin.text_prompt, _LONGEST_PROMPT),
         seconds=None if origin.seconds is None else int(origin.seconds),
     )
 
 
-def _cut(text: str | None, longest: int) -> str | None:
+def cut(text: str | None, longest: int) -> str | None:
+    """Text of at most `longest` characters, with an ellipsis where its end is missing."""
     return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from runway_mcp.runway.models import Credits, Task
+from runway_mcp.server.contract.asset_results import LONGEST_NAME, cut
 from runway_mcp.server.contract.outputs import Candidate, CreditsOutput, ErrorOutput, LineageOutput
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.failures import Failure
@@ -40,14 +41,15 @@ def lineage_output(lineage: Lineage | None, *, failed: bool = False) -> LineageO
     """The lineage of the resulting film; of a failure only the source, if that is known."""
     if lineage is None or (failed and lineage.source_asset_id is None):
         return None
+    name = cut(lineage.source_name, LONGEST_NAME)
     if failed:
-        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=lineage.source_name)
+        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=name)
     return LineageOutput(
         source_asset_id=lineage.source_asset_id,
         extended_count=lineage.extended_count,
         extensions_left=lineage.extensions_left,
         added_seconds=lineage.added_seconds,
-        source_name=lineage.source_name,
+        source_name=name,
         longest_seconds=lineage.longest.seconds if lineage.longest else None,
         cost_to_longest=lineage.longest.cost if lineage.longest else None,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.asset_results import video
+from runway_mcp.server.contract.asset_results import cut, video
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
@@ -29,7 +29,7 @@ from runway_mcp.server.contract.text import by_steps, first_sentence, in_quotes,
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.failures import Failure, failed, task_failure
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.recall import date_of
@@ -42,6 +42,9 @@ _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _PAID_THEN = ", paid when made"
 _OTHER_TAKE = "For another take give another `seed`."
 _LOOK = "view_film shows the last frame, from which it goes on."
+LONGEST_PROMPT = 10_000
+"""The most characters of a prompt that no call of ours gave."""
+
 _NAMED_TASKS = 3
 _LONGEST_CLIP = 80
 _CANDIDATES = 5
@@ -79,7 +82,7 @@ def task_output(
         estimated_seconds_to_start=None if task.is_terminal else task.estimated_seconds_to_start,
         model=task.task_type or (intent.task_type if intent else None),
         created_at=task.created_at,
-        text_prompt=task.options.text_prompt or (intent.text_prompt if intent else None),
+        text_prompt=_prompt(task, intent),
         seed=task.options.seed or (intent.seed if intent else None),
         reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
         video=films[0] if films else None,
@@ -91,6 +94,12 @@ def task_output(
         error=error_output(failure, harmless=not asked.behaviour.spends) if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
     )
+
+
+def _prompt(task: Task, intent: Intent | None) -> str | None:
+    """The prompt of a task, as its caller gave it where that is known; another's is cut."""
+    told, given = task.options.text_prompt, intent.text_prompt if intent else None
+    return given if given and normalized(told) in (None, given) else cut(told, LONGEST_PROMPT) or None
 
 
 def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from runway_mcp.runway import errors
+from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.models import Task
 from runway_mcp.server.contract.next_steps import WAITS_FOR_FILM
 from runway_mcp.server.contract.outputs import (
@@ -55,6 +56,11 @@ def first_sentence(message: str) -> str:
     return message[: next((end for end in ends if message.count('"', 0, end) % 2 == 0), len(message))]
 
 
+def as_json(value: object) -> str:
+    """JSON that is one line for every reader: what breaks, hides or turns text is escaped, the rest stays as it is."""
+    return "".join(char if _is_plain(char) else _escaped(char) for char in json.dumps(value, ensure_ascii=False))
+
+
 def one_line(text: str) -> str:
     """Text from outside as one short line without quotation marks, where its origin is clear."""
     return in_quotes(text)[1:-1]
@@ -93,6 +99,15 @@ def assets_text(output: AssetsOutput) -> str:
     return "\n".join(_assets_lines(output))
 
 
+def _is_plain(char: str) -> bool:
+    return char == " " or char.isprintable()
+
+
+def _escaped(char: str) -> str:
+    """A character as JSON escapes it: the characters that need it stand in strings alone."""
+    return json.dumps(char)[1:-1]
+
+
 def _task_lines(output: TaskOutput) -> Iterator[str]:
     """The lines of a task; an id that the next call shows is not repeated, since ids are long."""
     step = list(next_lines(output.next_step))
@@ -109,7 +124,8 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
         yield f"Quote: {output.quote.id} (until {output.quote.expires_at})"
     yield from _money_lines(output)
     for candidate in output.candidates or ():
-        yield f"Possibly ours: {candidate.task_id} ({candidate.status}, {candidate.created_at or 'undated'})"
+        made = plain_or_quoted(candidate.created_at) if candidate.created_at else "undated"
+        yield f"Possibly ours: {candidate.task_id} ({plain_or_quoted(candidate.status)}, {made})"
     yield from step
 
 
@@ -131,7 +147,7 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
     """The whole prompt, since the next one continues it; the seed, the source and the extensions left."""
     step = output.next_step.arguments if output.next_step else {}
     if output.text_prompt and step.get("text_prompt") != output.text_prompt:
-        yield f"text_prompt: {json.dumps(output.text_prompt, ensure_ascii=False)}"
+        yield f"text_prompt: {as_json(output.text_prompt)}"
     if output.seed and "seed" not in step:
         yield f"seed: {output.seed}"
     lineage = output.lineage
@@ -201,14 +217,15 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         done = f", {percent(task.progress)}" if task.progress is not None else ""
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
-        yield f"Running: taskId {task.task_id} ({task.status}{done}{prompt}{source})"
+        yield f"Running: taskId {task.task_id} ({plain_or_quoted(task.status)}{done}{prompt}{source})"
     yield from next_lines(output.next_step)
 
 
 def _asset_lines(asset: AssetOutput) -> Iterator[str]:
-    date = one_line(asset.created_at or "")
+    date = plain_or_quoted(asset.created_at) if asset.created_at else ""
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
-    facts = [asset.media_type, *_measures(asset), made, _extendability(asset)]
+    kind = plain_or_quoted(asset.media_type) if asset.media_type else None
+    facts = [kind, *_measures(asset), made, _extendability(asset)]
     name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
@@ -256,4 +273,4 @@ def _error_lines(error: ErrorOutput | None, summary: str, step: NextStep | None)
 def next_lines(step: NextStep | None) -> Iterator[str]:
     """The next call with every argument in full, since models make it as printed."""
     if step is not None:
-        yield f"Next: {step.tool} {json.dumps(step.arguments, ensure_ascii=False)}. {step.reason}"
+        yield f"Next: {step.tool} {as_json(step.arguments)}. {step.reason}"

@@ -30,14 +30,14 @@ def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
 
     `links` adds a resource link for each film and for the task.
     """
-    cut, structured = output, output.wire()
+    told, structured = output, output.wire()
     for shorter in _SHORTER:
         if len(json.dumps(structured, ensure_ascii=False)) <= LONGEST_RESULT:
             break
-        cut = shorter(cut)
-        structured = cut.wire()
+        told = shorter(told)
+        structured = told.wire()
     blocks = list(_resource_links(output)) if links else []
-    return _result(task_text(cut), structured, blocks, is_error=output.error is not None)
+    return _result(task_text(told), structured, blocks, is_error=output.error is not None)
 
 
 def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
@@ -72,12 +72,12 @@ def _resource_link(uri: str, name: str) -> ResourceLink:
 
 
 def _with_previews(count: int, output: TaskOutput) -> TaskOutput:
-    def cut(film: Video) -> Video:
+    def fewer(film: Video) -> Video:
         return film.model_copy(update={"preview_urls": (film.preview_urls or [])[:count] or None})
 
     films = {
-        "video": cut(output.video) if output.video else None,
-        "more_videos": [cut(film) for film in output.more_videos] if output.more_videos else None,
+        "video": fewer(output.video) if output.video else None,
+        "more_videos": [fewer(film) for film in output.more_videos] if output.more_videos else None,
     }
     return output.model_copy(update=films)
 

@@ -21,10 +21,9 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from runway_mcp.runway.errors import InvalidRequest, NotFound
+from runway_mcp.runway.errors import InvalidRequest, NotFound, plain_or_quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.server.context import RequestContext, context_of
-from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import (
     KINDS,
     Address,
@@ -139,7 +138,7 @@ def _entries(known: Iterable[HistoryEntry]) -> Iterator[Resource]:
         task = each if isinstance(each, Intent) else each.task
         if task.task_id is not None:
             name = f"task-{task.task_id.rpartition(':')[2]}"
-            title = f"Runway task, {one_line(task.status or 'PENDING')}"
+            title = f"Runway task, {plain_or_quoted(task.status or 'PENDING')}"
             yield Resource(uri=task_uri(task.task_id), name=name, title=title, mime_type=mime_type)
 
 

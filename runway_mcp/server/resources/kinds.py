@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from runway_mcp.films.chains import Clip
 from runway_mcp.films.viewing import View
 from runway_mcp.runway.errors import NotFound
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
@@ -96,14 +96,24 @@ async def _read_task(context: ServerContext, task_id: str) -> Content:
 
 async def _read_asset(context: ServerContext, asset_id: str) -> Content:
     service = context.service
-    asset = await service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    asset = await _asset(context, asset_id)
     if asset.task_id and await service.ledger.hidden([Task(task_id=asset.task_id)]):
         asset = asset.model_copy(update={"task_id": None})
     return _json(asset_output(asset).wire())
 
 
+async def _asset(context: ServerContext, asset_id: str) -> Asset:
+    """The asset, with a link that is fresh for every caller, who may be one of several at the same moment."""
+    client = context.service.client
+
+    async def once() -> Asset:
+        return await client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+
+    return await client.shared.read(("asset", asset_id), once, keeps=lambda _: False)
+
+
 async def _read_preview(context: ServerContext, asset_id: str) -> Content:
-    asset = await context.service.client.asset(asset_id, patience=_ASSET_READ_SECONDS)
+    asset = await _asset(context, asset_id)
     return Content(await preview_of(context, asset, seconds=_FILE_SECONDS))
 
 

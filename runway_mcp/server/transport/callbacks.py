@@ -21,7 +21,7 @@ MOST_READ = 65_536
 MOST_PASSED = 16 * 1_048_576
 """How many bytes are received in all, because most clients read no response before they have sent everything."""
 
-READ_SECONDS = 3.0
+READ_SECONDS = 10.0
 """How long a body may take to arrive, in seconds; a slower one counts as empty."""
 
 _log = logging.getLogger(__name__)

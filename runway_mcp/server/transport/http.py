@@ -4,6 +4,7 @@ The server's lifespan is entered once per process, and every session, request an
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from copy import copy
@@ -24,15 +25,19 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
+from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
+
+_SSE_SESSION = re.compile("[0-9a-f]{32}")
+"""The id that the SDK makes for an HTTP+SSE connection. It logs any other, as it came."""
 
 Transport = Literal["http", "sse"]
 """`http` serves `/mcp` alone, `sse` the older HTTP+SSE transport as well."""
@@ -53,15 +58,23 @@ def create_app(
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
         callback_route(endpoints.take_callback),
-        Route("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
+        *_routes("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
     ]
     if transport == "sse":
         routes += [
-            Route("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
-            Mount("/messages/", app=endpoints.messages.handle_post_message),
+            *_routes("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
+            Mount("/messages/", app=RequestBodyLimitMiddleware(endpoints.messages, MAX_BODY)),
         ]
     guard = Middleware(access_guard, verifier=verifier, rules=host_rules(allowed_hosts))
-    return Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
+    app = Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
+    # A redirect would lead to whatever the Host header or the path names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(path: str, app: ASGIApp, methods: list[str] | None = None) -> tuple[Route, Route]:
+    """The routes of a path, which is served with and without a slash at its end."""
+    return Route(path, app, methods=methods), Route(f"{path}/", app, methods=methods)
 
 
 async def _health(_: Request) -> Response:
@@ -77,7 +90,7 @@ class _Endpoints:
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
         self._in_flight: set[tuple[str, str | None, str]] = set()
-        self.messages = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
+        self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
     async def open(self, _: Starlette) -> AsyncGenerator[None]:
@@ -91,9 +104,12 @@ class _Endpoints:
             entered = copy(self._server)
             entered.lifespan = already_open
             self._state = state
-            self._sessions = StreamableHTTPSessionManager(entered, max_request_body_size=MAX_BODY)
+            sessions = StreamableHTTPSessionManager(
+                entered, max_request_body_size=MAX_BODY, session_idle_timeout=IDLE_SECONDS
+            )
+            self._sessions = Sessions(sessions)
             self._single = StreamableHTTPSessionManager(entered, stateless=True, max_request_body_size=MAX_BODY)
-            async with self._sessions.run(), self._single.run():
+            async with sessions.run(), self._single.run():
                 yield
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
@@ -118,7 +134,7 @@ class _Endpoints:
                 return
             await self._post(session, body, scope, _with_body(body, receive), send)
         elif session is not None:
-            await self._sessions.handle_request(scope, receive, send)
+            await self._sessions.serve(session, scope, receive, send)
         else:
             # Without a session there is no stream to open and nothing to delete.
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
@@ -128,25 +144,45 @@ class _Endpoints:
         if isinstance(message, Response):
             await message(scope, receive, send)
             return
-        in_session = session is not None or message.get("method") == "initialize"
-        way = self._sessions if in_session else self._single
         key = (caller_in(scope), session, json.dumps(message.get("id")))
-        if session is None or "method" not in message or message.get("id") is None:
-            await way.handle_request(scope, receive, send)
+        if session is None:
+            serve = self._sessions.open if message.get("method") == "initialize" else self._single.handle_request
+            await serve(scope, receive, send)
+        elif "method" not in message or message.get("id") is None:
+            await self._sessions.serve(session, scope, receive, send)
         elif key in self._in_flight:
             # The SDK would give the first request's stream to the second, and never respond to the first.
             await _refusal(INVALID_REQUEST, "A request with this id is still being answered.")(scope, receive, send)
         else:
             self._in_flight.add(key)
             try:
-                await way.handle_request(scope, receive, send)
+                await self._sessions.serve(session, scope, receive, send)
             finally:
                 self._in_flight.discard(key)
 
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection while its stream is open."""
-        async with self.messages.connect_sse(scope, receive, send) as (read, write):
+        async with self._sse.connect_sse(scope, receive, send) as (read, write):
             await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
+
+    async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a message of an HTTP+SSE connection; what the SDK would refuse with a log line is refused before."""
+        request = Request(scope, receive)
+        if request.method != "POST":
+            await self._sse.handle_post_message(scope, receive, send)
+            return
+        if _SSE_SESSION.fullmatch(request.query_params.get("session_id", "")) is None:
+            await Response("Invalid session ID", 400)(scope, receive, send)
+            return
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return
+        message = _message(body)
+        if isinstance(message, Response):
+            await message(scope, receive, send)
+        else:
+            await self._sse.handle_post_message(scope, _with_body(body, receive), send)
 
 
 def _message(body: bytes) -> dict[str, Any] | Response:

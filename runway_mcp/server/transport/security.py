@@ -5,56 +5,103 @@ Two paths are exempt: `/healthz`, since health checks have no token and learn on
 """
 
 import hmac
+import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, TokenVerifier
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from pydantic import SecretStr
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from runway_mcp.server.transport.connections import ADMITTED
 from runway_mcp.settings import is_loopback
 from runway_mcp.tasks.callbacks import PATH
 
 HEALTH = "/healthz"
 """The path of the health check."""
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SHORTEST_TOKEN: Final = 16
+"""The fewest characters of an access token with which the server listens beyond this machine."""
+
+SLOWEST: Final = 0.5
+"""The longest that a refused token is made to wait for its answer, in seconds."""
+
+_FAILURE_SECONDS: Final = 0.05
+_FORGOTTEN: Final = 30.0
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_AUTHORITY: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:(?P<port>[0-9]{1,5}))?")
+_ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>.*)")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LAST_PORT: Final = 65_535
+_GLIMPSE: Final = 80
+
+_log = logging.getLogger(__name__)
 
 
 def refusal_to_listen(host: str, *, access_token: SecretStr | None, allowed_hosts: tuple[str, ...]) -> str | None:
     """Why the server must not bind to `host`, in one line that names what to set; None where it may.
 
     A client that reaches the server spends its owner's credits, so beyond this machine it takes both an access token
-    and allowed host names.
+    that cannot be guessed and allowed host names.
     """
     if is_loopback(host):
         return None
     needed = {"RUNWAY_MCP_ACCESS_TOKEN": access_token, "RUNWAY_MCP_ALLOWED_HOSTS": allowed_hosts}
     missing = " and ".join(name for name, value in needed.items() if not value)
-    return f"to listen on {host}, beyond this machine, set {missing}" if missing else None
+    if missing:
+        return f"to listen on {host}, beyond this machine, set {missing}"
+    if access_token is not None and len(access_token.get_secret_value()) < SHORTEST_TOKEN:
+        short = f"RUNWAY_MCP_ACCESS_TOKEN must have at least {SHORTEST_TOKEN} characters"
+        return f"to listen on {host}, beyond this machine, {short}"
+    return None
 
 
-def host_rules(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
-    """The accepted Host and Origin headers: this machine's own names, and the allowed ones in lower case.
+@dataclass(frozen=True)
+class HostRules:
+    """The names under which clients reach the server: each with the one port that it is taken with, or None for any."""
+
+    allowed: frozenset[tuple[str, int | None]]
+
+    def takes_host(self, values: list[str]) -> bool:
+        """Whether these Host headers are one, and name this server."""
+        return len(values) == 1 and self._takes(_authority(values[0]))
+
+    def takes_origin(self, values: list[str]) -> bool:
+        """Whether these Origin headers are one, and name a page of this server; its default port may be left out."""
+        found = _ORIGIN.fullmatch(values[0].lower()) if len(values) == 1 else None
+        read = _authority(found["authority"]) if found else None
+        if found is None or read is None:
+            return False
+        name, port = read
+        return self._takes((name, _DEFAULT_PORTS[found["scheme"]] if port is None else port)) or self._takes(read)
+
+    def _takes(self, read: tuple[str, int | None] | None) -> bool:
+        return read is not None and (read in self.allowed or (read[0], None) in self.allowed)
+
+
+def host_rules(allowed_hosts: tuple[str, ...]) -> HostRules:
+    """The rules that take this machine's own names and the allowed ones, which are in lower case.
 
     A name without a port stands for any port.
     """
-    names = (*_LOOPBACK, *allowed_hosts)
-    hosts = [form for name in names for form in _with_ports(name)]
-    return TransportSecuritySettings(
-        allowed_hosts=hosts, allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts]
-    )
+    read = map(_authority, (*_LOOPBACK, *allowed_hosts))
+    return HostRules(frozenset(each for each in read if each is not None))
 
 
-def _with_ports(name: str) -> tuple[str, ...]:
-    has_port = name.rpartition(":")[2].isdecimal()
-    return (name,) if has_port else (name, f"{name}:*")
+def _authority(value: str) -> tuple[str, int | None] | None:
+    """The name in lower case and the port of `name:port` or `name`; None for anything else."""
+    found = _AUTHORITY.fullmatch(value.lower())
+    if found is None:
+        return None
+    port = None if found["port"] is None else int(found["port"])
+    return None if port is not None and not 0 < port <= _LAST_PORT else (found["name"], port)
 
 
 @dataclass(frozen=True)
@@ -70,39 +117,79 @@ class OneToken(TokenVerifier):
         return AccessToken(token="", client_id="", scopes=[])
 
 
+class Refusals:
+    """The requests that were refused for their token lately: the more there were, the longer the next one waits.
+
+    They are counted together, since who guesses may come from many addresses. `now` gives seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lately = 0.0
+        self._at = now()
+
+    def seconds(self) -> float:
+        """Counts a refusal; how long it has to wait, 0.05 seconds for a single one and never more than `SLOWEST`."""
+        now = self._now()
+        self._lately = self._lately * 0.5 ** ((now - self._at) / _FORGOTTEN) + 1
+        self._at = now
+        return min(SLOWEST, _FAILURE_SECONDS * self._lately)
+
+
 def access_guard(
     app: ASGIApp,
     *,
     verifier: TokenVerifier | None,
-    rules: TransportSecuritySettings,
+    rules: HostRules,
     now: Callable[[], float] = time.time,
+    pause: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> ASGIApp:
     """The app with its checks: 401 without a valid token, 421 for a wrong Host, 403 for a wrong Origin.
 
     The verifier tells whose a token is, and until when it is valid (Unix seconds, compared with `now`); without a
-    verifier no token is asked for.
+    verifier no token is asked for. A 401 is logged and waits for a `pause`. A browser that says that another site's
+    page asks is refused like its Origin.
     """
-    check = TransportSecurityMiddleware(rules)
+    refusals = Refusals()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
-        user = None if verifier is None else await _user(Headers(scope=scope), verifier, now())
+        headers = Headers(scope=scope)
+        user = None if verifier is None else await _user(headers, verifier, now())
         if verifier is not None and user is None:
+            given = "its access token is wrong" if "authorization" in headers else "it has no access token"
+            _log.warning("a request from %s was refused: %s", (scope.get("client") or ("elsewhere",))[0], given)
+            await pause(refusals.seconds())
             refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
         else:
-            refusal = await check.validate_request(Request(_in_lower_case(scope)))
+            refusal = _misled(headers, rules)
+        if refusal is None:
+            # In the server's own scope, where its connection looks.
+            scope[ADMITTED] = True
         await (app if refusal is None else refusal)({**scope, "user": user}, receive, send)
 
     return guarded
 
 
-def _in_lower_case(scope: Scope) -> Scope:
-    """The request with its Host and Origin in lower case, as names are compared."""
-    named = (b"host", b"origin")
-    headers = [(name, value.lower() if name in named else value) for name, value in scope["headers"]]
-    return {**scope, "headers": headers}
+def _misled(headers: Headers, rules: HostRules) -> PlainTextResponse | None:
+    """The refusal of a request that was made for another server, or by a page of another site; None for all others."""
+    hosts, origins = headers.getlist("host"), headers.getlist("origin")
+    if not rules.takes_host(hosts):
+        _log.warning("a request was refused for its Host: %s", _shown(hosts))
+        return PlainTextResponse("Invalid Host header", 421)
+    if origins:
+        if rules.takes_origin(origins):
+            return None
+    elif "cross-site" not in headers.getlist("sec-fetch-site"):
+        return None
+    _log.warning("a request was refused for its Origin: %s", _shown(origins))
+    return PlainTextResponse("Invalid Origin header", 403)
+
+
+def _shown(values: list[str]) -> str:
+    return ascii(", ".join(values)[:_GLIMPSE]) if values else "none"
 
 
 async def _user(headers: Headers, verifier: TokenVerifier, now: float) -> AuthenticatedUser | None:

@@ -1,22 +1,37 @@
 """Runs an HTTP app on a socket until SIGINT or SIGTERM, and ends it in a bounded time."""
 
+import asyncio
+import errno
+import logging
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import anyio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from runway_mcp.server.transport.connections import ConnectionLimits, HttpConnections, limits_of_process
 from runway_mcp.server.transport.signals import stop_signals
+
+BACKLOG = 64
+"""How many connections the system holds for the server. The event loop accepts as many at a time, unbounded else."""
 
 GRACE_SECONDS = 1.0
 """How long requests may go on after a stop signal, in seconds; open streams would never end by themselves."""
 
 _LIMIT_SECONDS = 4
 """How long the process waits for connections that do not close even then, in seconds."""
+
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+_log = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -33,15 +48,21 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
-async def serve_app(app: Starlette, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+async def serve_app(
+    app: Starlette, listener: socket.socket, *, ready: Callable[[], None], limits: ConnectionLimits | None = None
+) -> None:
     """Serves the app, within its lifespan, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
-    Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret.
+    Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret. Without
+    `limits`, as many connections as the process's descriptors allow; it raises their soft limit.
     """
     closing = anyio.Event()
+    connections = HttpConnections(limits or limits_of_process())
     config = uvicorn.Config(
         endable(app, closing),
         access_log=False,
+        backlog=BACKLOG,
+        http=connections.protocol(AutoHTTPProtocol),
         lifespan="off",
         log_config=None,
         proxy_headers=False,
@@ -49,10 +70,32 @@ async def serve_app(app: Starlette, listener: socket.socket, *, ready: Callable[
         timeout_graceful_shutdown=_LIMIT_SECONDS,
         ws="none",
     )
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(partial(_tell_failure, connections))
     # The lifespan is entered here, because uvicorn would exit the process if it fails.
-    with listener:
-        async with app.router.lifespan_context(app):
-            await _BoundedServer(config, closing, ready).serve(sockets=[listener])
+    try:
+        with listener:
+            async with app.router.lifespan_context(app), anyio.create_task_group() as group:
+                group.start_soon(connections.enforce)
+                await _BoundedServer(config, closing, ready).serve(sockets=[listener])
+                connections.abort_all()
+                group.cancel_scope.cancel()
+    finally:
+        loop.set_exception_handler(before)
+
+
+def _tell_failure(connections: HttpConnections, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs a failure in the event loop; a lack of descriptors in one line, and all else as the loop does."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:
+        _log.error(
+            "out of file descriptors, with %d HTTP connections open: new connections wait. A higher limit helps "
+            "(ulimit -n, LimitNOFILE)",
+            len(connections),
+        )
+    else:
+        loop.default_exception_handler(context)
 
 
 class _BoundedServer(uvicorn.Server):

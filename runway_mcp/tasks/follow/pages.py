@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 
 import anyio
 
+from runway_mcp.runway.client import LARGEST_PAGE
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Entry
 
@@ -20,7 +21,7 @@ ABSENT = 3
 REFUSED, UNANSWERED = 120.0, 12.0
 """For how long a list is not read that does not serve, or that gave no answer; in units of the poll interval."""
 
-_SMALLEST, _LARGEST, _GROWTH = 50, 1000, 4
+_SMALLEST, _LARGEST, _GROWTH = 50, LARGEST_PAGE, 4
 # After how many poll intervals without any change a task is read singly to check the list.
 _UNCHECKED = 20.0
 

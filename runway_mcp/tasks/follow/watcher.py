@@ -6,8 +6,6 @@ bring a read forward, and while callbacks arrive, reads are fewer; their bodies 
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,14 +18,6 @@ from runway_mcp.tasks.follow.followed import Common, Entry, Followed
 from runway_mcp.tasks.follow.reader import AccountReader
 
 _DAY = 86_400.0
-
-
-@dataclass(eq=False)
-class _Coalescer:
-    """Coalesces concurrent reads of one task: an answer is shared with every caller who asked before it came."""
-
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    latest: tuple[float, Task] | None = None
 
 
 class Watcher:
@@ -52,7 +42,6 @@ class Watcher:
         self._common = Common(client, readers, poll_seconds, durations or Durations(), on_change, on_gone)
         self._now = now
         self._readers: dict[str | None, AccountReader] = {}
-        self._coalescers: WeakValueDictionary[str, _Coalescer] = WeakValueDictionary()
 
     def follow(self, task: Task, *, calls_back: bool = False, oldest: float | None = None) -> None:
         """Reads a task until it is terminal; following it twice costs nothing.
@@ -103,18 +92,18 @@ class Watcher:
     async def read(self, task_id: str, *, patience: float | None = None) -> Task:
         """A task as upstream reports it; a followed one as last reported, while its account may not be read.
 
-        Concurrent callers share one read; a caller who polls counts as an observer. Raises what the read raises;
-        `patience` is the client's.
+        Concurrent callers share one read; a task that has ended, or that upstream does not know, is read once a second
+        at most. A caller who polls counts as an observer. Raises what the read raises; `patience` is the client's.
         """
         reader, entry = self._find(task_id)
         if reader is not None and entry is not None:
             return await reader.told_lately(entry, patience=patience)
-        asked, shared = anyio.current_time(), self._coalescers.setdefault(task_id, _Coalescer())
-        async with shared.turn:
-            if shared.latest is None or shared.latest[0] < asked:
-                task = await self._common.client.task(task_id, patience=patience)
-                shared.latest = anyio.current_time(), task
-            return shared.latest[1]
+        client = self._common.client
+
+        async def once() -> Task:
+            return await client.task(task_id, patience=patience)
+
+        return await client.shared.read(("task", task_id), once, keeps=lambda task: task.is_terminal)
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""

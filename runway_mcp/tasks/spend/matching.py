@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import LARGEST_LAST_PAGE, LARGEST_PAGE, LAST_OFFSET, RunwayClient
 from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
@@ -21,8 +21,7 @@ from runway_mcp.tasks.store.protocol import Store
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
-# Lengths of the first page of a look and of each further one; the last offset that upstream takes.
-_FIRST_PAGE, _PAGE, _LAST_OFFSET = 100, 1000, 1000
+_FIRST_PAGE = 100
 _LOOK_READ_SECONDS = 3.0
 
 
@@ -208,7 +207,7 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
     """
     offset, limit, skipped = 0, _FIRST_PAGE, 0
     seen: set[str] = set()
-    while offset <= _LAST_OFFSET:
+    while offset <= LAST_OFFSET:
         page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_LOOK_READ_SECONDS)
         skipped += page.skipped
         new = {task.task_id for task in page} - seen
@@ -221,7 +220,8 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
             break
         seen |= new
         offset += len(page) + page.skipped
-        limit = min(_PAGE, _LAST_OFFSET - offset) or _PAGE
+        # A task beyond the reach of looks would count as not there, and its request could be paid twice.
+        limit = min(LARGEST_PAGE, LAST_OFFSET - offset) or LARGEST_LAST_PAGE
     if skipped:
         raise UnexpectedResponse("An entry in the list of tasks could not be read.")
 

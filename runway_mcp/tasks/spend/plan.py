@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
 from runway_mcp.tasks.catalogue import MODELS, FilmModel
@@ -193,7 +193,8 @@ async def _nearest_existing(client: RunwayClient, task: Task | None, patience: f
 
 def _film_of(task: Task) -> Asset:
     if not task.is_terminal:
-        message = f"The task is {task.status}; its film can be extended once it is finished. Follow it with get_task."
+        state = plain_or_quoted(task.status)
+        message = f"The task is {state}; its film can be extended once it is finished. Follow it with get_task."
         raise Failure("invalid_request", message, task=task)
     if task_failure(task) is not None:
         message = f"The task ended as {task.status} without a film, so there is nothing to extend."

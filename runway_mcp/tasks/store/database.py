@@ -3,6 +3,7 @@
 A damaged or unknown file is never replaced, since it may record tasks that were paid for.
 """
 
+import errno
 import os
 import sqlite3
 import uuid
@@ -16,6 +17,7 @@ from runway_mcp.tasks.store.protocol import LedgerError
 # How long another process may hold the file before it is reported as locked, in seconds.
 LOCK_PATIENCE = 5.0
 
+_COMPANIONS = ("-wal", "-shm", "-journal")
 _DAMAGED = (
     "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
     "away to begin with an empty one, or restore a copy."
@@ -34,6 +36,10 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
     `sentence` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for companion in _COMPANIONS:
+        # SQLite would follow a link of such a name, and create or write what it leads to.
+        if (beside := path.with_name(f"{path.name}{companion}")).is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(beside))
     if not path.exists():
         _create(path, hard_link)
     if not path.stat().st_size:

@@ -1,0 +1,101 @@
+"""The spellings in which a secret can come back, in answers of upstream's and in records of the log."""
+
+import json
+import re
+import string
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import quote, unquote_to_bytes
+
+REMOVED: Final = "[removed]"
+"""What is told in place of a secret, unless something else is asked for."""
+
+# A secret of fewer letters and digits is looked for as it is alone, since it may stand in words by chance.
+_SHORTEST_CORE: Final = 12
+_PLAIN: Final = frozenset((string.ascii_letters + string.digits).encode())
+_MARKS: Final = bytes(each for each in range(256) if each not in _PLAIN)
+_ESCAPE: Final = re.compile(rb"\\(?:u00([2-7][0-9a-fA-F])|u[0-9a-fA-F]{4}|x([2-7][0-9a-fA-F])|.)", re.DOTALL)
+_PREFIX: Final = "user:"
+
+
+@dataclass(frozen=True)
+class Echoes:
+    """How one secret can be spelled: `exact` as texts, the longest first, and `cores` without case and marks."""
+
+    exact: tuple[str, ...]
+    cores: tuple[bytes, ...]
+
+    def are_in(self, data: bytes) -> bool:
+        """Whether a spelling is in these bytes, also escaped, encoded twice, or split by anything but letters."""
+        if not self.cores:
+            return False
+        bare = _bare(data)
+        return any(core in bare for core in self.cores)
+
+    def removed(self, text: str, told: str = REMOVED) -> str:
+        """The text with `told` for every exact spelling; `told` alone, if another spelling is left in it."""
+        for spelling in self.exact:
+            text = text.replace(spelling, told)
+        return told if self.are_in(text.encode(errors="replace")) else text
+
+    def removed_from(self, value: object) -> object:
+        """A JSON value with every text, keys included, as `removed` leaves it."""
+        if isinstance(value, str):
+            return self.removed(value)
+        if isinstance(value, list):
+            return [self.removed_from(each) for each in cast("list[object]", value)]
+        if isinstance(value, dict):
+            entries = cast("dict[str, Any]", value).items()
+            return {self.removed(name): self.removed_from(each) for name, each in entries}
+        return value
+
+
+@lru_cache(maxsize=8)
+def echoes_of(secret: str) -> Echoes:
+    """The spellings of a secret: as it is, without `user:`, percent-encoded, in base64 and hexadecimal."""
+    if not secret:
+        return Echoes((), ())
+    bare = secret.removeprefix(_PREFIX)
+    forms = (secret, bare) if len(_core(bare)) >= _SHORTEST_CORE else (secret,)
+    exact = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    for form in forms:
+        once = {form, quote(form), quote(form, safe="")}
+        exact |= once | {quote(each, safe="") for each in once}
+    cores: set[bytes] = set()
+    if len(forms) > 1:
+        # What follows the user's number is the secret proper.
+        proper = bare.partition("-")[2]
+        kept = proper if len(_core(proper)) >= _SHORTEST_CORE else bare
+        data = kept.encode()
+        cores = {_core(kept), _core(data.hex()), *(_core(_base64_within(data, offset)) for offset in range(3))}
+    return Echoes(tuple(sorted(exact, key=len, reverse=True)), tuple(cores))
+
+
+def _core(text: str) -> bytes:
+    return text.encode().translate(None, _MARKS).lower()
+
+
+def _bare(data: bytes) -> bytes:
+    """The letters and digits of data, in lower case, after what is escaped or encoded, also twice, was read."""
+    if b"%" in data:
+        data = unquote_to_bytes(unquote_to_bytes(data))
+    if b"\\" in data:
+        data = _ESCAPE.sub(_unescaped, _ESCAPE.sub(_unescaped, data))
+    return data.translate(None, _MARKS).lower()
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    digits = found[1] or found[2]
+    if digits:
+        return bytes([int(digits, 16)])
+    return b"\\" if found[0] == b"\\\\" else b""
+
+
+def _base64_within(data: bytes, offset: int) -> str:
+    """The digits in base64 that data has after `offset` other bytes, whatever stands around it."""
+    whole = b64encode(bytes(offset) + data).decode()
+    first = (0, 2, 3)[offset]
+    last = (len(whole), -3, -2)[(offset + len(data)) % 3]
+    return whole[first:last]

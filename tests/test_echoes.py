@@ -1,0 +1,80 @@
+import json
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+
+from runway_mcp.echoes import REMOVED, echoes_of
+
+TOKEN = "user:1234-Zq7xkT0pWv9dLm3s"
+BARE = TOKEN.removeprefix("user:")
+SPELLINGS: dict[str, Callable[[], str]] = {
+    "as it is": lambda: TOKEN,
+    "without user:": lambda: BARE,
+    "what follows the number": lambda: BARE.partition("-")[2],
+    "percent-encoded": lambda: quote(TOKEN, safe=""),
+    "percent-encoded twice": lambda: quote(quote(TOKEN, safe=""), safe=""),
+    "every character percent-encoded": lambda: "".join(f"%{ord(char):02x}" for char in TOKEN),
+    "base64": lambda: b64encode(TOKEN.encode()).decode(),
+    "base64 without user:": lambda: b64encode(BARE.encode()).decode(),
+    "base64 within more": lambda: urlsafe_b64encode(f"Bearer {TOKEN}, thanks".encode()).decode(),
+    "base64 of basic authentication": lambda: b64encode(f":{TOKEN}".encode()).decode(),
+    "hexadecimal": TOKEN.encode().hex,
+    "in capitals": TOKEN.upper,
+    "split by blanks": lambda: " ".join(TOKEN),
+    "split by lines": lambda: f"{TOKEN[:12]}\n{TOKEN[12:]}",
+    "split by what cannot be seen": lambda: "\u200b".join(TOKEN),
+    "escaped": lambda: "".join(f"\\u{ord(char):04x}" for char in TOKEN),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_secret_is_removed_in_every_spelling(spell: Callable[[], str]) -> None:
+    told = echoes_of(TOKEN).removed(f"it said {spell()} to us")
+
+    assert REMOVED in told
+    assert not echoes_of(TOKEN).are_in(told.encode())
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_secret_is_removed_from_names_and_values_of_json(spell: Callable[[], str]) -> None:
+    body = {"name": [{"deep": spell()}], spell(): 1, "kept": "the camera rises", "number": 5.0, "none": None}
+
+    assert echoes_of(TOKEN).are_in(json.dumps(body).encode())
+    told = echoes_of(TOKEN).removed_from(body)
+
+    assert not echoes_of(TOKEN).are_in(json.dumps(told).encode())
+    assert isinstance(told, dict)
+    assert (told["kept"], told["number"], told["none"]) == ("the camera rises", 5.0, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user:1234-runwayml:a@example.com-task:11111111-2222-4333-8444-555555555555",
+        "1234",
+        "user: a person",
+        b64encode(b"something else that is encoded").decode(),
+        "%F0%9F%8E%AC \\u00e9 \\n",
+        "",
+    ],
+)
+def test_nothing_else_is_removed(text: str) -> None:
+    assert echoes_of(TOKEN).removed(text) == text
+
+
+def test_a_short_secret_is_removed_as_it_is_alone() -> None:
+    assert echoes_of("let-me-in").removed("let me in, with let-me-in") == f"let me in, with {REMOVED}"
+    assert echoes_of("").removed("anything") == "anything"
+
+
+def test_looking_for_it_in_the_largest_answer_takes_hundredths_of_a_second() -> None:
+    body = json.dumps([{"name": "Ümlaut \n 50% of it", "url": "https://cdn.example.com/a%20b?x=1"}] * 20_000).encode()
+    echoes_of(TOKEN)
+    began = time.process_time()
+
+    assert not echoes_of(TOKEN).are_in(body[: 2 * 2**20])
+
+    assert time.process_time() - began < 0.3
