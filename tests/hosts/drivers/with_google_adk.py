@@ -1,6 +1,7 @@
 """Google's ADK, and google-genai's own conversion of the same tools for Gemini; time-outs as they come."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 from conversation import ASKED, play
@@ -26,19 +27,22 @@ def connection() -> Any:
     return kind(url=ASKED["url"])
 
 
-async def context() -> ToolContext:
-    """The context of a tool's call, as an agent's run makes it."""
+async def context(number: int) -> ToolContext:
+    """The context of one tool's call, as an agent's run makes it: each call has an id of its own.
+
+    A second call under the same id is refused where the tool has a page of its own (MCP Apps).
+    """
     sessions = InMemorySessionService()
     session = await sessions.create_session(app_name="film", user_id="me")
     agent = LlmAgent(name="editor", model="gemini-3-pro")
     invocation = InvocationContext(session_service=sessions, invocation_id="1", agent=agent, session=session)
-    return ToolContext(invocation, function_call_id="call_1")
+    return ToolContext(invocation, function_call_id=f"call_{number}")
 
 
 async def main() -> None:
     toolset = McpToolset(connection_params=connection())
     tools = {tool.name: tool for tool in await toolset.get_tools()}
-    held = await context()
+    numbers = count(1)
 
     async def listed() -> list[str]:
         for tool in tools.values():
@@ -47,7 +51,7 @@ async def main() -> None:
         return list(tools)
 
     async def call(name: str, arguments: dict[str, Any]) -> str:
-        result = await tools[name].run_async(args=arguments, tool_context=held)
+        result = await tools[name].run_async(args=arguments, tool_context=await context(next(numbers)))
         return result["content"][0]["text"] if "content" in result else str(result)
 
     async def read(uri: str) -> str:

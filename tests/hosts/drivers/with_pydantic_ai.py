@@ -7,6 +7,7 @@ from typing import Any
 from conversation import ASKED, play
 from pydantic_ai import RunContext
 from pydantic_ai.mcp import MCPToolset
+from pydantic_ai.messages import ToolReturn
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RunUsage
 
@@ -31,6 +32,8 @@ async def main() -> None:
 
         async def call(name: str, arguments: dict[str, Any]) -> str:
             found = await toolset.call_tool(name, arguments, context, tools[name])
+            if isinstance(found, ToolReturn):  # of a tool with a page of its own (MCP Apps)
+                found = found.return_value
             return found if isinstance(found, str) else json.dumps(found)
 
         async def read(uri: str) -> str:
