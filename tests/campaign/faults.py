@@ -114,7 +114,8 @@ FAULTS: dict[str, Fault] = {
             Change(
                 "tasks/spend/matching.py",
                 "    if seed not in (None, intent.seed) or _is_from_another(task, intent):\n",
-                "    if seed not in (None, intent.seed) or _is_from_another(task, intent) or _is_older(task, intent):\n",
+                "    if seed not in (None, intent.seed) or _is_from_another(task, intent)"
+                " or _is_older(task, intent):\n",
             ),
             Change(
                 "tasks/spend/matching.py",
