@@ -19,10 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runway_mcp.simulator import callbacks, control, endpoints
+from runway_mcp.simulator import control
+from runway_mcp.simulator.api import callbacks, endpoints
 from runway_mcp.simulator.fault_injection import with_faults
 from runway_mcp.simulator.faults import consume
-from runway_mcp.simulator.files import keep_rendering, serve_file
+from runway_mcp.simulator.links.files import keep_rendering, serve_file
 from runway_mcp.simulator.world import World
 
 BASE = "/v1/runwayml"
@@ -30,6 +31,9 @@ BASE = "/v1/runwayml"
 _API: tuple[tuple[str, str, endpoints.Endpoint], ...] = (
     ("POST", "/gen3/extend", endpoints.gen3_extend),
     ("POST", "/gen3turbo/extend", endpoints.gen3turbo_extend),
+    ("POST", "/gen4_5/create", endpoints.gen4_5_create),
+    ("POST", "/gen4/create", endpoints.gen4_create),
+    ("POST", "/gen4turbo/create", endpoints.gen4turbo_create),
     ("GET", "/tasks", endpoints.list_tasks),
     ("GET", "/tasks/{id}", endpoints.read_task),
     ("DELETE", "/tasks/{id}", endpoints.delete_task),
@@ -135,7 +139,7 @@ class FaultInjection:
 def _pattern(path: str) -> str:
     """The path with its id, if it has one, replaced by `{id}`."""
     _, noun, *rest = path.split("/", 2)
-    if not rest or noun in {"gen3", "gen3turbo"}:
+    if not rest or noun.startswith("gen"):
         return path
     return f"/{noun}/{{id}}"
 

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from runway_mcp.simulator import refusals
+from runway_mcp.simulator.api import refusals
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import BlankFilms, Films
-from runway_mcp.simulator.link_faults import LinkFault
-from runway_mcp.simulator.links import Signer
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.links.signing import Signer
+from runway_mcp.simulator.media.films import BlankFilms, Films
 from runway_mcp.simulator.records import Account, Asset, Task, long_id
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.timeline import Script
@@ -171,6 +171,7 @@ class World:
             if asset.email == account.email
             and not asset.deleted
             and asset.exists_from <= now
+            and not (asset.uploaded and now < asset.created + self.switches.late_uploads)
             and media_type in (None, asset.media_type)
         ]
         return self._ordered(seen, self.switches.asset_order, lambda asset: asset.exists_from)
@@ -188,6 +189,13 @@ class World:
             asset.size = self.films.size(asset.film)
         self.assets.append(asset)
         return asset
+
+    def known_upload(self, asset: Asset) -> Asset | None:
+        """The account's earlier upload of the same bytes."""
+        for other in self.assets:
+            if other.uploaded and not other.deleted and other.email == asset.email and other.content == asset.content:
+                return other
+        return None
 
     def _named(self, given: str, uuid: str, long: str) -> bool:
         return given == long or (self.switches.bare_ids and given == uuid)

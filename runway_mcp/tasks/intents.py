@@ -23,6 +23,9 @@ BLIND_SECONDS = 86_400.0
 GENERATED_REFERENCE = "runway-mcp-"
 """The prefix of every generated replyRef; a caller's replyRef with this prefix counts as not given."""
 
+UPLOAD = "upload"
+"""The step that uploads a start frame; it makes `asset_id` and `file`, the name of the uploaded file (`file_of`)."""
+
 NAME_MARKS = ("name:", "link:")
 """The prefixes of spellings that are no ids."""
 
@@ -136,6 +139,12 @@ class Intent:
     def explore_mode(self) -> bool:
         """Whether it was asked for in explore mode."""
         return bool(self.request.get("explore_mode"))
+
+    @property
+    def start_frame(self) -> str | None:
+        """The name of the uploaded file that the film begins with, from the step of the upload; None without one."""
+        uploads = [step.made.get("file") for step in self.steps if step.name == UPLOAD]
+        return uploads[-1] if uploads else None
 
     @property
     def has_outcome(self) -> bool:

@@ -15,8 +15,8 @@ from runway_mcp.films.records import FOLDER, begun_records
 from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
 from runway_mcp.media.files.keeping import Check
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.world import World
 from tests.films.servers import DATA, LIMIT, Kept, film_world, keeping_server, until
 

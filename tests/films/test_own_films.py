@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from tests.films.servers import DUNES, extended, film_world, keeping_server, rendered, until
 from tests.kit.client import structured, text
 from tests.kit.films import SmallFilms

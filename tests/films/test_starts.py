@@ -11,7 +11,7 @@ from runway_mcp.films.naming import Wanted
 from runway_mcp.films.own import SINCE, keep_none, kept_since
 from runway_mcp.films.records import FOLDER
 from runway_mcp.server.reads import kept_film, task_of
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.tasks.history import owning_intent
 from tests.films.servers import DATA, LIMIT, extended, film_world, keeping_server, rendered, until
 from tests.kit.films import SmallFilms

@@ -12,7 +12,7 @@ import pytest
 
 from runway_mcp.media.errors import DeadLink, DiskFull, FolderRefused, NoRoom
 from runway_mcp.media.files.folder import RESERVE_BYTES, Folder
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.hosts import host_and_links
 from tests.media.keeping import FILM, NAME, NOTE, PART, files, kept
 

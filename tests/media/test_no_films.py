@@ -7,7 +7,7 @@ import pytest
 from runway_mcp.media.errors import Cut, DeadLink, MediaError, NoFilm, TooLarge, Unreachable
 from runway_mcp.media.fetch.client import Limits
 from runway_mcp.media.files.keeping import Kept
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import FTYP, MOOV, box
 from tests.media.hosts import host_and_links
 from tests.media.keeping import FILM, NAME, PART, files, kept

@@ -9,7 +9,7 @@ from runway_mcp.media.errors import Changed, Cut, DeadLink, MediaError, NoFilm, 
 from runway_mcp.media.fetch.client import Limits
 from runway_mcp.media.files.download import MOST_ATTEMPTS
 from runway_mcp.media.files.keeping import keep
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import film
 from tests.media.hosts import answer, at_once, host_and_links, raw_links
 from tests.media.keeping import FILM, KEY, NAME, NOTE, PART, SMALL, files, kept

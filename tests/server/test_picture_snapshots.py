@@ -16,7 +16,7 @@ from runway_mcp.media.pictures.stills import LARGEST_BYTES
 from runway_mcp.server.app import create_server
 from runway_mcp.simulator.builders import add_image, add_task, add_upload
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World

@@ -148,7 +148,7 @@ async def test_a_dry_run_names_the_look_before_the_words(tmp_path: Path) -> None
 
 @pytest.mark.slow
 async def test_every_picture_of_a_painted_film_of_forty_seconds_is_small(tmp_path: Path) -> None:
-    from runway_mcp.simulator.clips import PaintedFilms  # noqa: PLC0415  its codec is slow to import
+    from runway_mcp.simulator.media.clips import PaintedFilms  # noqa: PLC0415  its codec is slow to import
 
     world = small_world(clips=0, films=PaintedFilms())
     clip = add_video(world, extended=3)

@@ -10,7 +10,7 @@ from runway_mcp.films.viewing import View
 from runway_mcp.server.viewing import clip_named, picture_for, seams_for
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure

@@ -11,7 +11,7 @@ from runway_mcp.media.errors import HOW_TO_INSTALL, MediaMissing
 from runway_mcp.server.app import create_server
 from runway_mcp.simulator.builders import add_image, add_task, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.kit.client import ToolClient
 from tests.kit.server import InProcessServer, open_client, settings
 from tests.kit.upstream import Upstream, virtual_world

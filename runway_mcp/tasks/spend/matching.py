@@ -1,7 +1,8 @@
 """Matching of an intent to upstream's tasks, for submits of unknown outcome; only reads and compares.
 
 A generated replyRef or seed is unguessable and proves a match. One chosen by the caller may occur
-twice: source, options and time must match too, and a running task must be in the scheduler's list of API tasks.
+twice, and a film from a start frame may be shown without its seed: then source, options and time must match, and a
+running task must be in the scheduler's list of API tasks.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -14,7 +15,9 @@ import anyio
 from runway_mcp.runway.client import LARGEST_LAST_PAGE, LARGEST_PAGE, LAST_OFFSET, RunwayClient
 from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
+from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
@@ -99,10 +102,10 @@ def contradicts(task: Task, intent: Intent) -> bool:
             return False
     if uuid_of(task.task_id) == uuid_of(intent.parent_task_id or ""):
         return True
-    told = (task.reply_ref, task.options.seed, task.options.extended_from_task_id)
-    if task.is_terminal and not any(told):
+    seed = _told_seed(task, intent)
+    if task.is_terminal and not any((task.reply_ref, seed, task.options.extended_from_task_id)):
         return True
-    return task.options.seed not in (None, intent.seed) or _is_from_another(task, intent)
+    return seed not in (None, intent.seed) or _is_from_another(task, intent)
 
 
 def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
@@ -110,14 +113,17 @@ def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bo
 
     `running` has the replyRef of each task that the scheduler lists, by taskId.
     """
-    options, reference = task.options, task.reply_ref or running.get(task.task_id)
+    reference = task.reply_ref or running.get(task.task_id)
     if reference is not None and reference != intent.reply_ref:
         return False
     if intent.reply_ref_generated and reference == intent.reply_ref:
         return True
-    if options.seed != intent.seed or _is_from_another(task, intent):
+    seed = _told_seed(task, intent)
+    if seed not in (None, intent.seed) or _is_from_another(task, intent):
         return False
-    if intent.seed_generated:
+    if seed is None and intent.start_frame is None:
+        return False
+    if seed is not None and intent.seed_generated:
         return True
     return _fits(task, intent) and (task.is_terminal or task.task_id in running)
 
@@ -126,9 +132,7 @@ def _fits(task: Task, intent: Intent) -> bool:
     """Whether all that upstream reports of a task matches, and it was made after the POST left."""
     options = task.options
     return (
-        options.seed == intent.seed
-        and options.extended_from_task_id is not None
-        and not _is_from_another(task, intent)
+        _tells_source(task, intent)
         and all(_agrees(getattr(options, name, None), asked) for name, asked in _options(intent).items())
         and task.created is not None
         and not _is_older(task, intent)
@@ -150,9 +154,24 @@ def _agrees(told: object, asked: object) -> bool:
     return told in (None, asked)
 
 
+def _told_seed(task: Task, intent: Intent) -> int | None:
+    """The seed that a task tells; None also for a model that takes none, since it chooses its own."""
+    model = CREATE_MODELS.get(intent.task_type)
+    return task.options.seed if model is None or model.takes_seed else None
+
+
+def _tells_source(task: Task, intent: Intent) -> bool:
+    """Whether a task names the intent's source: its uploaded start frame, or the task that it extends."""
+    if intent.start_frame is not None:
+        return file_of(task.options.init_image) == intent.start_frame
+    return task.options.extended_from_task_id is not None
+
+
 def _is_from_another(task: Task, intent: Intent) -> bool:
-    """Whether a task names another source than the intent's."""
+    """Whether a task names another source than the intent's; upstream may keep a start frame under another name."""
     source = task.options.extended_from_task_id
+    if intent.start_frame is not None:
+        return source is not None
     return source is not None and uuid_of(source) != uuid_of(intent.parent_task_id or "")
 
 
