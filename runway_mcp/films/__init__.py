@@ -1,1 +1,1 @@
-"""The film in hand: what is seen of films and what is kept of them, on top of tasks and media."""
+"""What is seen of films and what is kept of them, on top of tasks and media."""

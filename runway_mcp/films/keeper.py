@@ -119,8 +119,8 @@ class Keeping:
 class Keeper:
     """Keeps films in one folder; made for the server's lifespan, in whose task group it works.
 
-    `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are the
-    seams of `media.files.keeping`; `most_waiting` is how many films have a place in memory.
+    `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are those
+    of `media.files.keeping`; `most_waiting` is how many films have a place in memory.
     """
 
     def __init__(

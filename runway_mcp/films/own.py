@@ -58,8 +58,8 @@ def kept_since(data_dir: Path, now: float) -> float:
     return now
 
 
-def keep_none(data_dir: Path) -> None:
-    """Forgets since when own films are kept: those of tasks that end from now on are not begun by a later start."""
+def forget_kept_since(data_dir: Path) -> None:
+    """Forgets since when own films are kept: films that end from now on are not begun by a later start. Blocks."""
     try:
         (data_dir / SINCE).unlink(missing_ok=True)
     except OSError as error:
@@ -70,7 +70,7 @@ async def resume_keeping(keeper: Keeper, store: Store, *, since: float) -> None:
     """Goes on with what earlier processes began, and takes up films that ended when nobody could begin; never raises.
 
     A process may have died between writing down a film and beginning to keep it. Films that ended before `since` (Unix
-    seconds), when none were kept, are left alone.
+    seconds), when none were kept, are left alone, and so are all but the newest 50.
     """
     try:
         await keeper.resume()

@@ -175,7 +175,7 @@ def _digest(*parts: str) -> str:
 def _read_all(folder: Path) -> Iterator[tuple[float, Record]]:
     """The records in a folder, each with the time of its last change; what cannot be read is passed over.
 
-    So a folder that refuses costs what it remembers, and never the call that paid.
+    So a folder that cannot be read fails no call; its films then count as not kept.
     """
     files: list[Path] = []
     with suppress(OSError):

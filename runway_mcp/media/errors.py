@@ -87,11 +87,11 @@ class KeepingError(MediaError):
 
 
 class NoRoom(KeepingError):  # noqa: N818  likewise
-    """The disk has too little room to begin, or to go on; the text says which. What was being written is removed."""
+    """The disk has too little room to begin, or to go on; the text says which, and what becomes of what has come."""
 
 
 class DiskFull(KeepingError):  # noqa: N818  likewise
-    """The disk, or the user's share of it, became full; the part was removed."""
+    """The disk, or the user's share of it, became full."""
 
 
 class FolderRefused(KeepingError):  # noqa: N818  likewise

@@ -1,4 +1,4 @@
-"""Builds the SDK's low-level `Server`, whose lifespan opens the Runway client and the task service.
+"""Builds the SDK's low-level `Server`, whose lifespan opens the Runway client, films and tasks.
 
 Building it reads and opens nothing. Without a token everything can be listed, and each call says what to set. All
 shared state belongs to the lifespan, because one process may serve through several copies of its server.
@@ -20,7 +20,7 @@ from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilit
 from runway_mcp import __version__
 from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
-from runway_mcp.films.own import keep_none, keep_own, kept_since, resume_keeping
+from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
 from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
@@ -170,7 +170,7 @@ async def _opened_service(
             )
         )
         if keeper is None:
-            keep_none(data_dir)
+            forget_kept_since(data_dir)
         else:
             since = kept_since(data_dir, store.now())
             keeper.background.start_soon(partial(resume_keeping, keeper, store, since=since))

@@ -19,7 +19,7 @@ from mcp_types import (
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from runway_mcp.films.keeper import SavedFilm
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import anyio
 
-from runway_mcp.films.keeper import Keeping, SavedFilm
+from runway_mcp.films.keeper import Keeping
 from runway_mcp.films.naming import own_films
 from runway_mcp.films.own import may_begin
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of

@@ -39,7 +39,7 @@ function answer(method, params, otherwise) {
   return otherwise ? otherwise() : Promise.reject(new Error("refused"));
 }
 
-// The policy as a host makes it of what the resource declares; `strict` forbids films and pictures by link.
+// The policy as a host makes it of what the resource declares; `forbids` says that it forbids films and pictures by link.
 function policy(csp, forbids) {
   const from = forbids ? "'none'" : ["data:", "blob:", ...(csp?.resourceDomains ?? [])].join(" ");
   return `default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src ${from}; media-src ${from}; connect-src 'none'`;

@@ -1,1 +1,1 @@
-"""Tests of films: chains, and what is read of them."""
+"""Tests of films: seen, and kept."""

@@ -8,7 +8,7 @@ import anyio
 
 from runway_mcp.films.keeper import Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.own import SINCE, keep_none, kept_since
+from runway_mcp.films.own import SINCE, forget_kept_since, kept_since
 from runway_mcp.films.records import FOLDER
 from runway_mcp.server.reads import kept_film, task_of
 from runway_mcp.simulator.links.faults import LinkFault
@@ -96,7 +96,7 @@ def test_since_when_films_are_kept_is_the_first_start_that_keeps_them_until_one_
     folder = tmp_path / "data"
 
     assert [kept_since(folder, now) for now in (10.0, 20.0)] == [10.0, 10.0]
-    keep_none(folder)
+    forget_kept_since(folder)
     assert kept_since(folder, 30.0) == 30.0
     # A clock that went back, and what is no number.
     assert kept_since(folder, 5.0) == 5.0
@@ -108,4 +108,4 @@ def test_a_data_folder_that_refuses_ends_no_start(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
 
     assert kept_since(tmp_path / "data", 10.0) == 10.0
-    keep_none(tmp_path / "data")
+    forget_kept_since(tmp_path / "data")

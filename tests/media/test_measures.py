@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from anyio import CapacityLimiter
 
-from runway_mcp.media.errors import UnreadableFilm
-from runway_mcp.media.pictures.measures import Film, check_ends, read_film
+from runway_mcp.media.pictures.measures import Film, read_film
 from tests.kit.films import WHITE, film
 from tests.kit.numbered import Form, numbered
 from tests.media.ranged import RangedFilm
@@ -42,14 +41,3 @@ async def test_a_header_that_claims_a_longer_film_is_not_believed(tmp_path: Path
     path.write_bytes(content)
 
     assert (await read_film(path, limiter=limiter)).duration_seconds == 1.0
-
-
-async def test_both_ends_of_a_whole_film_decode_and_a_cut_one_has_no_end(
-    tmp_path: Path, limiter: CapacityLimiter
-) -> None:
-    whole = numbered(tmp_path / "film.mp4", 96, Form())
-    cut = RangedFilm(whole.read_bytes()[:-2000])
-
-    await check_ends(whole, limiter=limiter)
-    with pytest.raises(UnreadableFilm, match="cut short"):
-        await check_ends(cut, limiter=limiter)

@@ -7,7 +7,6 @@ from anyio import CapacityLimiter
 
 from runway_mcp.media.errors import UnreadableFilm
 from runway_mcp.media.pictures.decoding import opened
-from runway_mcp.media.pictures.frames import frame_shown
 from runway_mcp.media.pictures.limits import LIMITS, Limits
 from runway_mcp.media.pictures.reading import FilmFile, FilmReader, worked_on
 
@@ -32,11 +31,6 @@ async def read_film(film: Path | FilmReader, *, limiter: CapacityLimiter, limits
     return await worked_on(film, _measured, limits=limits, limiter=limiter)
 
 
-async def check_ends(film: Path | FilmReader, *, limiter: CapacityLimiter, limits: Limits = LIMITS) -> None:
-    """Returns where the first and the last frame decode; raises `UnreadableFilm`, `MediaMissing`."""
-    await worked_on(film, _both_ends, limits=limits, limiter=limiter)
-
-
 def _measured(file: FilmFile) -> Film:
     width = height = frames = 0
     end = 0.0
@@ -49,9 +43,3 @@ def _measured(file: FilmFile) -> Film:
     if end <= 0:
         raise UnreadableFilm("the film holds no picture that lasts")
     return Film(round(end, 3), frames, width, height)
-
-
-def _both_ends(file: FilmFile) -> None:
-    with opened(file) as film:
-        frame_shown(film, 0.0)
-        frame_shown(film, None)

@@ -32,8 +32,9 @@ PARTS = ((122, 132, 150), (255, 122, 26), (64, 186, 174), (172, 130, 255))
 GAP = 8
 BAR = 6
 CAPTION = 26
-_COLUMNS = 4
-_CELL_WIDTH = (WIDEST - (_COLUMNS + 1) * GAP) // _COLUMNS
+COLUMNS = 4
+"""How many frames stand in a row at most."""
+_CELL_WIDTH = (WIDEST - (COLUMNS + 1) * GAP) // COLUMNS
 _CELL_HEIGHT = WIDEST // 2 - 2 * GAP - BAR - CAPTION
 _AIM_BYTES = 90_000
 # A seam is where a frame begins, and both are told in rounded seconds.
@@ -100,7 +101,7 @@ def _in_rows(pictures: "list[Image]", shown: Sequence[Shown]) -> "Image":
     """The pictures on dark paper, four in a row, each with a bar in its part's colour and its second below."""
     from PIL import Image, ImageDraw  # noqa: PLC0415  the extra `media` may be absent
 
-    columns = min(len(pictures), _COLUMNS)
+    columns = min(len(pictures), COLUMNS)
     rows = -(-len(pictures) // columns)
     wide, high = max(picture.width for picture in pictures), max(picture.height for picture in pictures)
     across, down = wide + GAP, high + BAR + CAPTION + GAP

@@ -2,7 +2,7 @@
 
 import json
 
-from runway_mcp.films.keeper import SavedFilm
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked

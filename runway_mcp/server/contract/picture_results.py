@@ -8,6 +8,7 @@ from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
 from runway_mcp.films.chains import Clip, Seams
 from runway_mcp.films.viewing import View
 from runway_mcp.media.pictures.stills import Picture
+from runway_mcp.media.pictures.strip import COLUMNS
 from runway_mcp.server.contract.next_steps import extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
@@ -16,7 +17,6 @@ from runway_mcp.tasks.lineage import judge
 MIME_TYPE = "image/jpeg"
 """The MIME type of every picture."""
 
-_COLUMNS = 4
 # A frame is on the screen for less than this; one that began earlier was the last one.
 _LONGEST_FRAME = 0.25
 _FROM_HERE = (
@@ -87,7 +87,7 @@ def _shown(view: View, picture: Picture) -> str:
 
 def _tiles(at: list[str]) -> str:
     """What each tile of a strip shows: how many there are, in which rows, and their seconds."""
-    rows = [", ".join(at[first : first + _COLUMNS]) for first in range(0, len(at), _COLUMNS)]
+    rows = [", ".join(at[first : first + COLUMNS]) for first in range(0, len(at), COLUMNS)]
     names = ("Upper row", "Lower row") if len(rows) > 1 else ("One row",)
     told = " ".join(f"{name}, left to right: {row} s." for name, row in zip(names, rows, strict=True))
     return f"{len(at)} frames, spread evenly from its first to its last, each with its second below it. {told}"

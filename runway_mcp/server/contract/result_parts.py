@@ -32,7 +32,7 @@ def credits_output(cost: int | None, balance: Credits | None) -> CreditsOutput |
 
 
 def credits_in_words(cost: int, remaining: int | None = None) -> str:
-    """A cost with its reservation, for a sentence: "about 50 credits (an estimate)"."""
+    """A cost marked as an estimate, for a sentence: "about 50 credits (an estimate)"."""
     left = f", {remaining} are left" if remaining is not None else ""
     return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode)"
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from mcp_types import CallToolResult
 
-from runway_mcp.films.keeper import SavedFilm
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.day_cap import with_day
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput

@@ -5,8 +5,9 @@ from typing import Annotated
 import anyio
 from pydantic import Field
 
-from runway_mcp.films.keeper import Keeper, SavedFilm
+from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.naming import wanted_asset, why_called
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.media.errors import MediaError
 from runway_mcp.media.files.names import given_name
 from runway_mcp.runway.ids import kind_of

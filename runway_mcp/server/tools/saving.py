@@ -8,9 +8,10 @@ from typing import Literal
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.keeper import FilmGone, Keeper, Keeping, SavedFilm
+from runway_mcp.films.keeper import FilmGone, Keeper, Keeping
 from runway_mcp.films.naming import Wanted, own_films
 from runway_mcp.films.own import may_begin
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.media.errors import (
     DiskFull,
     FolderRefused,
