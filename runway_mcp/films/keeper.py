@@ -4,12 +4,13 @@ What is kept and what was begun stands in records, so that a restart goes on, an
 it. Everything that touches the disk runs in worker threads.
 
 Whoever paid for a film wants it on disk whatever happened, so the film of an own task whose keeping failed is tried
-again at each start, unless it surely is no film. A wish for another film or another name is over with its failure: that
+again after a while and at each start. Only what was no film at every try is given up: the first time it may have been
+the sign-in page of a network. A wish for another film or another name is over with its failure: that
 was told, the film is still where it was, and a file that comes unasked days later is a surprise.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -47,6 +48,9 @@ AT_ONCE: Final = 2
 
 MOST_WAITING: Final = 100
 """So many films are under way or wait for their turn in memory; more wait as records until a place is free."""
+
+TRIED_AGAIN: Final = (60.0, 600.0, 3600.0, 21_600.0)
+"""After so many seconds each a film of an own task is tried again; after the last it waits for a start."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +124,7 @@ class Keeper:
     """Keeps films in one folder; made for the server's lifespan, in whose task group it works.
 
     `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are those
-    of `media.files.keeping`; `most_waiting` is how many films have a place in memory.
+    of `media.files.keeping`; `most_waiting` is how many films have a place in memory, `tried_again` as `TRIED_AGAIN`.
     """
 
     def __init__(
@@ -135,6 +139,7 @@ class Keeper:
         check: Check = check_ends,
         pause: Pause = anyio.sleep,
         most_waiting: int = MOST_WAITING,
+        tried_again: Sequence[float] = TRIED_AGAIN,
     ) -> None:
         self.folder = folder
         self.background = background
@@ -151,6 +156,8 @@ class Keeper:
         self._queued: WeakValueDictionary[_Key, Keeping] = WeakValueDictionary()
         self._more = self._taking_up = False
         self._failed: dict[_Key, Keeping] = {}
+        self._tried_again = tried_again
+        self._tries: dict[_Key, int] = {}
 
     async def place(self, asset_id: str, caller: str, *, name: str | None = None) -> Place:
         """Where a caller's film is, by its assetId or uuid; with `name` the file that was wished for under that name.
@@ -241,10 +248,26 @@ class Keeper:
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("the keeping of a film crashed")
             outcome = KeepingError("Something in this server failed while the film was kept.")
-        if isinstance(outcome, _FOR_GOOD) or (isinstance(outcome, MediaError) and not wanted.own):
-            await self._note(wanted, "refused")
+        if isinstance(outcome, MediaError):
+            await self._given_up(key, wanted, outcome)
+        else:
+            self._tries.pop(key, None)
         self._finish(key, keeping, outcome)
         self._take_up()
+
+    async def _given_up(self, key: _Key, wanted: Wanted, error: MediaError) -> None:
+        """Gives a wish up at once, the film of an own task after several tries."""
+        tries = self._tries.pop(key, 0)
+        if wanted.own and tries < len(self._tried_again) and not isinstance(error, FilmGone):
+            self._tries[key] = tries + 1
+            self.background.start_soon(self._try_again, key, wanted, self._tried_again[tries])
+        elif not wanted.own or isinstance(error, _FOR_GOOD):
+            await self._note(wanted, "refused")
+
+    async def _try_again(self, key: _Key, wanted: Wanted, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        if key in self._failed:
+            await self.begin(wanted)
 
     def _finish(self, key: _Key, keeping: Keeping, outcome: SavedFilm | MediaError) -> None:
         for places in (self._under_way, self._queued):

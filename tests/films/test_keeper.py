@@ -1,6 +1,6 @@
 """The keeper by itself: two at once and each once, what is remembered of failures, and who waits for whom."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +113,9 @@ PLACES = 5
 
 
 @asynccontextmanager
-async def small_keeper(kept: Kept, check: Check = check_ends) -> AsyncGenerator[Keeper]:
+async def small_keeper(
+    kept: Kept, check: Check = check_ends, *, tried_again: Sequence[float] = ()
+) -> AsyncGenerator[Keeper]:
     """A keeper of its own over a keeping server's folders, with few places."""
     context = kept.server.context
     async with anyio.create_task_group() as group:
@@ -125,6 +127,7 @@ async def small_keeper(kept: Kept, check: Check = check_ends) -> AsyncGenerator[
             data_dir=kept.folder.parent / DATA,
             check=check,
             most_waiting=PLACES,
+            tried_again=tried_again,
         )
         group.cancel_scope.cancel()
 
@@ -207,6 +210,34 @@ async def test_after_a_failure_a_start_takes_up_own_films_and_no_wish_that_was_t
             assert begun_records(tmp_path / DATA) == kept.names == []
 
         assert isinstance(await ended(await keeper.begin(film)), SavedFilm)
+
+
+@pytest.mark.parametrize("trouble", [LinkFault("wrong_type"), LinkFault("dead", times=4)], ids=["page", "no link"])
+async def test_an_own_film_is_tried_again_after_a_while_also_if_a_page_came_in_its_place(
+    tmp_path: Path, trouble: LinkFault
+) -> None:
+    world = film_world()
+    world.link_faults.append(trouble)
+    film = replace(wanted(world), own=True)
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept, tried_again=(0.01, 0.01, 0.01)) as keeper:
+        assert isinstance(await ended(await keeper.begin(film)), DeadLink | NoFilm)
+
+        await until(lambda: kept.names == [film.name])
+        await until(lambda: not begun_records(tmp_path / DATA))
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_what_was_no_film_at_every_try_is_given_up_and_a_wish_at_its_first(tmp_path: Path, own: bool) -> None:
+    world = film_world()
+    world.link_faults.append(LinkFault("wrong_type", times=None))
+    film = replace(wanted(world), own=own)
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept, tried_again=(0.01, 0.01)) as keeper:
+        assert isinstance(await ended(await keeper.begin(film)), NoFilm)
+
+        await until(lambda: not begun_records(tmp_path / DATA))
+        assert await keeper.place(film.asset_id, "") == "refused"
+        assert world.requests["GET /assets/{id}"] == (3 if own else 1)
+        assert kept.names == []
 
 
 async def test_a_crash_while_a_film_is_kept_ends_a_wish_and_the_server_goes_on(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ async def test_a_folder_that_cannot_be_used_is_told_with_what_to_set_and_before_
         data = await extended(client)
 
         assert f"could not be saved to disk: the folder {kept_folder} cannot be written." in priced["summary"]
-        assert "could not be saved to disk: The folder" in data["summary"]
+        assert "could not be saved to disk when it was tried: The folder" in data["summary"]
         assert "; save_film then saves it." in data["summary"]
         for told in (priced, data):
             assert "RUNWAY_MCP_SAVE_DIR" in told["summary"]

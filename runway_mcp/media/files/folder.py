@@ -19,6 +19,8 @@ from runway_mcp.media.errors import DiskFull, FolderRefused, NoRoom
 RESERVE_BYTES: Final = 10**9
 """So much of the disk stays free."""
 
+_TOLD_BYTES: Final = 10**7
+
 Free = Callable[[Path], int]
 """The bytes that are free on the disk of a folder."""
 
@@ -100,9 +102,10 @@ class Folder:
                     raise
                 free = shutil.disk_usage(self._descriptor).free
         if free - needed < RESERVE_BYTES:
+            asked = f" and {needed / 1e6:.0f} MB are needed" if needed >= _TOLD_BYTES else ""
             raise NoRoom(
-                f"Only {free / 1e9:.1f} GB are free on the disk of {self.path}; at least {RESERVE_BYTES / 1e9:.0f} GB "
-                f"stay free, so {so}."
+                f"Only {free / 1e9:.1f} GB are free on the disk of {self.path}{asked}; at least "
+                f"{RESERVE_BYTES / 1e9:.0f} GB stay free, so {so}."
             )
 
     def names(self) -> list[str]:

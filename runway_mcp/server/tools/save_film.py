@@ -86,7 +86,7 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         case SavedFilm() as saved:
             if saved.warning:
                 call.remark(saved.warning)
-            return await answer_save(call, _told(saved, video(film), wish.name, arguments.name, new=True))
+            return await answer_save(call, _told(saved, video(film), keeping.wanted.name, arguments.name, new=True))
         case MediaError() as error:
             raise failure_of_keeping(error)
         case None:

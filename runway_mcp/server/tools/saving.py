@@ -34,14 +34,15 @@ _UNDER_WAY = "The film is still being saved to disk{progress}; save_film waits f
 _GONE = "The film was saved to disk and its file was moved or deleted since; save_film saves it again."
 _REFUSED = "The film could not be saved to disk before; save_film tries it again."
 _NOT_BEGUN = "This server knows of no file of the film; save_film saves it."
-_FAILED = "The film could not be saved to disk: {reason} {way}"
+_TRIED_AGAIN = "It is tried again by itself within hours, and at once by save_film."
+_FAILED = "The film could not be saved to disk when it was tried: {reason} {way}"
 _OTHERS_SAVED = "The task's other films lie in the same folder: {names}."
 _OTHERS_MISSING = "{count} more of the task's films could not be saved yet; save_film saves each by its assetId."
 _WOULD_FAIL = (
     "The film could not be saved to disk: the folder {folder} cannot be written. RUNWAY_MCP_SAVE_DIR names another one."
 )
 _MAKE_ROOM = "Make room, or set RUNWAY_MCP_SAVE_DIR to another folder and restart the server"
-_SET_FOLDER = "Set RUNWAY_MCP_SAVE_DIR to a folder that can be written and restart the server"
+_SET_FOLDER = "Mend that, or set RUNWAY_MCP_SAVE_DIR to a folder that can be written and restart the server"
 
 _KINDS: tuple[tuple[type[MediaError], str, str], ...] = (
     (NoRoom, "not_configured", _MAKE_ROOM),
@@ -111,7 +112,7 @@ def _why_missing(standing: Keeping | MediaError | Literal["gone", "refused"] | N
             return _UNDER_WAY.format(progress=_in_brackets(keeping))
         case MediaError() as error:
             kind, advice = _kind_of(error)
-            way = f"{advice}; save_film then saves it." if kind == "not_configured" else "save_film tries it again."
+            way = f"{advice}; save_film then saves it." if kind == "not_configured" else _TRIED_AGAIN
             return _FAILED.format(reason=error, way=way)
         case "gone":
             return _GONE
