@@ -131,10 +131,10 @@ async def task_id_of(context: ServerContext, reference: str, *, seconds: float) 
     raise Failure("unavailable", _SLOW_LISTS.format(kind="task", id="taskId"))
 
 
-async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Task:
+async def read_named(context: ServerContext, task_id: str, *, wait: float, often: bool = False) -> Task:
     """The task, as `read_task`; the `Failure` of an unknown id names the clips with the nearest ids or names."""
     try:
-        return await read_task(context, task_id, wait=wait)
+        return await read_task(context, task_id, wait=wait, often=often)
     except NotFound as error:
         failure, near, service = failure_of(error), "", context.service
         with anyio.move_on_after(READING_SECONDS):
@@ -142,17 +142,17 @@ async def read_named(context: ServerContext, task_id: str, *, wait: float) -> Ta
         raise replace(failure, message=f"{failure.message} {near}".strip()) from error
 
 
-async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Task:
+async def read_task(context: ServerContext, task_id: str, *, wait: float, often: bool = False) -> Task:
     """The task, for a caller that is going to wait for `wait` seconds.
 
-    With a wait, a followed task that cannot be read is returned as last read, and the wait goes on. Raises as
-    `task_of`.
+    With a wait, a followed task that cannot be read is returned as last read, and the wait goes on; `often` as for
+    `Watcher.read`. Raises as `task_of`.
     """
     if wait <= 0:
-        return await task_of(context, task_id)
+        return await task_of(context, task_id, often=often)
     followed = context.service.watcher.followed(task_id)
     if followed is None or not followed.is_told:
-        return await task_of(context, task_id, seconds=max(wait, READING_SECONDS))
+        return await task_of(context, task_id, seconds=max(wait, READING_SECONDS), often=often)
     try:
         return await task_of(context, task_id, seconds=min(wait, READING_SECONDS))
     except (Unavailable, Failure) as error:
@@ -160,7 +160,9 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float) -> Tas
         return await _own(context.service, followed.task)
 
 
-async def task_of(context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS) -> Task:
+async def task_of(
+    context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS, often: bool = False
+) -> Task:
     """The task from upstream; if upstream does not know it, from the ledger if it was just accepted or has ended.
 
     Raises `RunwayError`; `Failure` after `seconds`.
@@ -168,7 +170,7 @@ async def task_of(context: ServerContext, task_id: str, *, seconds: float = READ
     service = context.service
     with anyio.move_on_after(seconds):
         try:
-            return await _own(service, await service.watcher.read(task_id, patience=seconds / 2))
+            return await _own(service, await service.watcher.read(task_id, patience=seconds / 2, often=often))
         except NotFound:
             intent = await owning_intent(service, task_id)
             if intent is not None and intent.ended is not None:

@@ -70,7 +70,7 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
 async def _read(call: Call, task_id: str, deadline: float) -> Task:
     """The task; while Runway cannot be read, an own task that has ended with a film as the ledger remembers it."""
     try:
-        return await read_named(call.context, task_id, wait=deadline - anyio.current_time())
+        return await read_named(call.context, task_id, wait=deadline - anyio.current_time(), often=True)
     except (Unavailable, Failure) as error:
         intent = await owning_intent(call.context.service, task_id) if error.kind == "unavailable" else None
         if intent is None or intent.film is None:

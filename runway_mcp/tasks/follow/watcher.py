@@ -89,11 +89,12 @@ class Watcher:
         for reader in self._readers.values():
             reader.reconsider()
 
-    async def read(self, task_id: str, *, patience: float | None = None) -> Task:
+    async def read(self, task_id: str, *, patience: float | None = None, often: bool = False) -> Task:
         """A task as upstream reports it; a followed one as last reported, while its account may not be read.
 
-        Concurrent callers share one read; a task that has ended, or that upstream does not know, is read once a second
-        at most. A caller who polls counts as an observer. Raises what the read raises; `patience` is the client's.
+        Concurrent callers share one read, and an id that upstream does not know is read once a second at most; so is a
+        task that has ended for callers who may ask `often`, while others get a fresh link. A caller who polls counts as
+        an observer. Raises what the read raises; `patience` is the client's.
         """
         reader, entry = self._find(task_id)
         if reader is not None and entry is not None:
@@ -103,7 +104,7 @@ class Watcher:
         async def once() -> Task:
             return await client.task(task_id, patience=patience)
 
-        return await client.shared.read(("task", task_id), once, keeps=lambda task: task.is_terminal)
+        return await client.shared.read(("task", task_id, often), once, keeps=lambda task: often and task.is_terminal)
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""
