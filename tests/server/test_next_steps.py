@@ -44,8 +44,9 @@ def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
 
 
 def test_in_place_of_a_complete_film_another_take_of_the_film_before_it_is_priced() -> None:
-    def instead(**asked: Any) -> dict[str, Any]:
-        step = after_failure(Failure("invalid_request", ".", instead="b"), replace(ASKED, arguments=asked))
+    def instead(*, taken: bool = True, **asked: Any) -> dict[str, Any]:
+        refused = Failure("invalid_request", ".", instead="b", taken=taken)
+        step = after_failure(refused, replace(ASKED, arguments=asked))
         assert step is not None
         return step.arguments
 
@@ -53,7 +54,8 @@ def test_in_place_of_a_complete_film_another_take_of_the_film_before_it_is_price
     assert step == {"assetId": "b", "seconds": 10, "seed": step["seed"], "dry_run": True}
     assert 1 <= step["seed"] <= 4294967294
     assert step["seed"] != instead(assetId="c", seconds=10)["seed"], "the next refused film is another take again"
-    assert instead(assetId="a", seed=7)["seed"] == 7, "a given one is the caller's choice"
+    assert step["seed"] == instead(assetId="a", seconds=10, confirm="q")["seed"], "and told again as before"
+    assert instead(taken=False, assetId="a", seed=7) == {"assetId": "b", "seed": 7, "dry_run": True}
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def _changed(failure: Failure, asked: Asked) -> NextStep | None:
     """A call for another extension in place of the refused one."""
     if failure.fewer is not None:
         return shorter(asked.arguments, failure.fewer)
-    return _without(failure.about, asked) if failure.about is not None else _instead(failure.instead, asked)
+    return _without(failure.about, asked) if failure.about is not None else _instead(failure, asked)
 
 
 def _again(failure: Failure, asked: Asked) -> NextStep:
@@ -252,16 +252,19 @@ def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
     return follow(failure.task.task_id, asked)
 
 
-def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
+def _instead(failure: Failure, asked: Asked) -> NextStep | None:
     """A dry run on the clip before, which has an extension left; None if that clip is unknown."""
-    if not asset_id:
+    if not failure.instead:
         return None
-    kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
-    # The refused film may be what the same request made of that one: only another seed makes another film.
-    seed = 1 + zlib.crc32(f"{asset_id} {sorted(asked.arguments.items())}".encode()) % _SEEDS
-    arguments = {"assetId": asset_id, "seed": seed, **kept, "dry_run": True}
+    arguments = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
+    if failure.taken:
+        # The refused film may be what this very request made of that clip: only another seed makes another one.
+        known = f"{failure.instead} {sorted(asked.arguments.items())}"
+        arguments["seed"] = 1 + zlib.crc32(known.encode()) % _SEEDS
     reason = "Prices another ending, free: an extension of the film before this one. This film stays as it is."
-    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
+    return NextStep(
+        tool="extend_video", arguments={"assetId": failure.instead, **arguments, "dry_run": True}, reason=reason
+    )
 
 
 def _without(argument: str, asked: Asked) -> NextStep:

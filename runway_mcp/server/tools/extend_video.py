@@ -1,5 +1,6 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import anyio
@@ -265,7 +266,13 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 async def _plan(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
     """The plan of an extension, within the seconds that are left for reads."""
     seconds = _reading(call, deadline, dry=dry)
-    return await plan_of(call.context, asked, spelling=spelling, seconds=seconds, patience=seconds / 3)
+    try:
+        return await plan_of(call.context, asked, spelling=spelling, seconds=seconds, patience=seconds / 3)
+    except Failure as failure:
+        if not failure.instead:
+            raise
+        taken = await earlier_of(call.context, _of_clip(asked, failure.instead), dry=True) is not None
+        raise replace(failure, taken=taken) from failure
 
 
 def _reading(call: Call, deadline: float, *, dry: bool) -> float:
