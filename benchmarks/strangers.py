@@ -176,7 +176,9 @@ def promises_of_attack(figures: Figures, served: HttpServerProcess, upstream: St
     forged = sum(line.lstrip().startswith("2026-01-01") for line in log.splitlines())
     found = [name for name, secret in secrets(upstream).items() if secret in log]
     yield Promise(
-        "No log line is forged, and none holds a token", f"{forged} forged, {found or 'none'} found", not found
+        "No log line is forged, and none holds a token",
+        f"{forged} forged, {found or 'none'} found",
+        not found and not forged,
     )
 
 

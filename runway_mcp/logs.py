@@ -99,7 +99,13 @@ class CountingHandler(logging.StreamHandler[TextIO]):
         self._places: dict[tuple[str, str, int], _Place] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes or counts a record."""
+        """Writes or counts a record; a mistake in it is told as the standard handler does."""
+        try:
+            self._write_or_count(record)
+        except Exception:  # noqa: BLE001  a mistake in a log call must not end what it tells of
+            self.handleError(record)
+
+    def _write_or_count(self, record: logging.LogRecord) -> None:
         now = self._now()
         self._tell_repeats(now - WINDOW_SECONDS)
         place = self._places.setdefault((record.name, record.pathname, record.lineno), _Place(now))

@@ -10,7 +10,9 @@ OWNER_ONLY: Final = 0o077
 
 _OTHERS: Final = 0o077
 _LEDGER: Final = "ledger.sqlite3"
-_OWN: Final = frozenset({*(f"{_LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")), "frames", "kept", "films"})
+_OWN: Final = frozenset(
+    {*(f"{_LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")), "frames", "kept", "films", "films-kept-since"}
+)
 
 
 def close_to_others(folder: Path) -> str | None:

@@ -4,9 +4,9 @@ What is kept and what was begun stands in records, so that a restart goes on, an
 it. Everything that touches the disk runs in worker threads.
 
 Whoever paid for a film wants it on disk whatever happened, so the film of an own task whose keeping failed is tried
-again after a while and at each start. Only what was no film at every try is given up: the first time it may have been
-the sign-in page of a network. A wish for another film or another name is over with its failure: that
-was told, the film is still where it was, and a file that comes unasked days later is a surprise.
+again after a while and at each start. Only what is no film, or has no link, at three tries is given up. A wish for
+another film or another name is over with its failure: that was told, the film is still where it was, and a file that
+comes unasked days later is a surprise.
 """
 
 import logging
@@ -54,6 +54,11 @@ TRIED_AGAIN: Final = (60.0, 600.0, 3600.0, 21_600.0)
 
 _log = logging.getLogger(__name__)
 
+
+class FilmGone(DeadLink):
+    """Runway has no link to the film any more: it was deleted there."""
+
+
 # How long another process that keeps the same film is waited for, and how often it is asked, in seconds.
 _ELSEWHERE_SECONDS, _ELSEWHERE_PAUSE = 900.0, 1.0
 _LINK_SECONDS = 10.0
@@ -61,14 +66,12 @@ _REMEMBERED = 1000
 _NOT_WRITTEN = (
     "Where it lies could not be written down ({reason}), so that after a restart this server does not know it."
 )
-# The same film would be refused again; a refused link may be this machine's trouble with names or certificates.
-_FOR_GOOD = (NoFilm, TooLarge)
+# The same film would be refused again; a refused link may be this machine's trouble with names or certificates. Each is
+# tried again all the same: the first time a network's sign-in page may have come, or the link not have been there yet.
+_FOR_GOOD = (NoFilm, TooLarge, FilmGone)
+_TRIES_OF_NO_FILM = 2
 
 _Key = tuple[str, str, str]
-
-
-class FilmGone(DeadLink):
-    """Runway has no link to the film any more: it was deleted there."""
 
 
 @dataclass
@@ -158,6 +161,7 @@ class Keeper:
         self._failed: dict[_Key, Keeping] = {}
         self._tried_again = tried_again
         self._tries: dict[_Key, int] = {}
+        self._due: set[_Key] = set()
 
     async def place(self, asset_id: str, caller: str, *, name: str | None = None) -> Place:
         """Where a caller's film is, by its assetId or uuid; with `name` the file that was wished for under that name.
@@ -185,6 +189,8 @@ class Keeper:
         known = self._under_way.get(key) or self._queued.get(key) or (None if again else self._failed.get(key))
         if known is not None:
             return known
+        # What waits for a place must not pass for what has failed.
+        self._failed.pop(key, None)
         keeping = Keeping(wanted)
         full = len(self._under_way) >= self._most_waiting
         (self._queued if full else self._under_way)[key] = keeping
@@ -256,18 +262,33 @@ class Keeper:
         self._take_up()
 
     async def _given_up(self, key: _Key, wanted: Wanted, error: MediaError) -> None:
-        """Gives a wish up at once, the film of an own task after several tries."""
-        tries = self._tries.pop(key, 0)
-        if wanted.own and tries < len(self._tried_again) and not isinstance(error, FilmGone):
+        """Gives a wish up at once, the film of an own task after several tries, of which one at most is waited for."""
+        tries, for_good = self._tries.get(key, 0), isinstance(error, _FOR_GOOD)
+        if wanted.own and key in self._due:
+            return
+        if wanted.own and tries < min(len(self._tried_again), _TRIES_OF_NO_FILM if for_good else _REMEMBERED):
             self._tries[key] = tries + 1
+            self._due.add(key)
             self.background.start_soon(self._try_again, key, wanted, self._tried_again[tries])
-        elif not wanted.own or isinstance(error, _FOR_GOOD):
-            await self._note(wanted, "refused")
+        elif not wanted.own or for_good:
+            self._tries.pop(key, None)
+            # Another process may have kept it meanwhile.
+            if await self._is_begun(wanted):
+                await self._note(wanted, "refused")
 
     async def _try_again(self, key: _Key, wanted: Wanted, seconds: float) -> None:
+        """Begins it once more after so many seconds, over a fresh link, unless it was kept or deleted meanwhile."""
         await anyio.sleep(seconds)
-        if key in self._failed:
-            await self.begin(wanted)
+        self._due.discard(key)
+        try:
+            if key in self._failed and await self._is_begun(wanted):
+                await self.begin(replace(wanted, link=None))
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("a film could not be tried again")
+
+    async def _is_begun(self, wanted: Wanted) -> bool:
+        """Whether nothing but its beginning is known of the film under this name."""
+        return await self.place(wanted.asset_id, wanted.caller, name=wanted.name) == "begun"
 
     def _finish(self, key: _Key, keeping: Keeping, outcome: SavedFilm | MediaError) -> None:
         for places in (self._under_way, self._queued):

@@ -168,15 +168,18 @@ class RunwayClient:
         limit: int = 100,
         statuses: Sequence[str] = (),
         patience: float | None = None,
+        every: bool = False,
     ) -> Entries[Task]:
         """Reads a page of an account's tasks, in undocumented order (GET /tasks/).
 
         `offset` is 0 to `LAST_OFFSET`, `limit` 1 to `LARGEST_PAGE`, there to `LARGEST_LAST_PAGE`, and no more come
-        back; `email` is required when several accounts are linked; empty `statuses` means all.
+        back, unless `every` asks for what the answer holds beyond it as well, which must not pass for absent; `email`
+        is required when several accounts are linked; empty `statuses` means all.
         """
         limit = min(limit, LARGEST_PAGE if offset < LAST_OFFSET else LARGEST_LAST_PAGE)
         query = {"offset": offset, "limit": limit, "email": email, "statuses": ",".join(statuses) or None}
-        return await self._read("/tasks/", query, partial(wire.parse_tasks, most=limit), patience, LARGEST_LIST)
+        parse = wire.parse_every_task if every else partial(wire.parse_tasks, most=limit)
+        return await self._read("/tasks/", query, parse, patience, LARGEST_LIST)
 
     async def asset(self, asset_id: str, *, patience: float | None = None) -> Asset:
         """Reads one asset, with a fresh signed link (GET /assets/{assetId}).
@@ -267,6 +270,10 @@ def _tell(method: str, path: str, error: RunwayError) -> None:
     """Logs trouble with upstream by its endpoint, without ids, its status and its cause."""
     endpoint = _ID_IN_PATH.sub("{id}", path)
     status = "no answer" if error.status is None else f"HTTP {error.status}"
+    if method == "POST":
+        # At a place of its own in the log, since of one place many different lines are counted instead of written.
+        _log.warning("%s %s failed, %s: %s", method, endpoint, status, error)
+        return
     _log.warning("%s %s failed, %s: %s", method, endpoint, status, error)
 
 

@@ -21,6 +21,9 @@ R = TypeVar("R", bound=Record)
 MOST_RUNNING = 200
 """How many running tasks are read; of a list of more, one counts as skipped, so that nobody takes it for whole."""
 
+MOST_TASKS = 2000
+"""How many tasks a look takes from one answer: as many as upstream ever shows."""
+
 # With no blank, bracket or quotation mark, in ASCII: an address stands in our messages as it is.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _MOST_ENTRIES, _MOST_ACCOUNTS = 200, 100
@@ -37,6 +40,14 @@ def parse_task(body: object) -> Task:
 def parse_tasks(body: object, *, most: int = _MOST_ENTRIES) -> Entries[Task]:
     """Parses the first `most` of a list of tasks, bare or under `tasks`, or a single one."""
     return _all(Task, map(_unwrapped, _entries(body, "tasks", "taskId", "task")[:most]), "tasks")
+
+
+def parse_every_task(body: object) -> Entries[Task]:
+    """Parses a list of tasks as `parse_tasks`, as long as it may be; of one of more, one counts as skipped."""
+    listed = _entries(body, "tasks", "taskId", "task")
+    found = _all(Task, map(_unwrapped, listed[:MOST_TASKS]), "tasks")
+    found.skipped += len(listed) > MOST_TASKS
+    return found
 
 
 def parse_asset(body: object) -> Asset:

@@ -12,6 +12,8 @@ _TELLING = 3.0
 _SHARE = 0.8
 # The shortest wait that cuts leave, in seconds; the factor by which a wait that was granted raises the longest.
 _SHORTEST_WAIT, _GROWTH = 1.0, 1.25
+# The factor by which an answer raises what one cut has shown.
+_TRIED = 1.6
 _REMEMBERED = 1000
 _STDIO = object()
 _MODERN = "2026"
@@ -21,8 +23,8 @@ _MODERN = "2026"
 class _Granted:
     """What a host was seen to grant, in seconds; `cut` is after how long it last cut a call off.
 
-    `cut` is None once a call has returned, `limit` only once one has returned after as long. `connection` is held
-    because its id is a key, which must not be reused.
+    `cut` is None once a call has returned; `limit`, which next steps stay below, only once one has returned after as
+    long; `cuts` counts them. `connection` is held because its id is a key, which must not be reused.
     """
 
     connection: object
@@ -30,6 +32,7 @@ class _Granted:
     longest: float
     cut: float | None = None
     limit: float | None = None
+    cuts: int = 0
 
 
 class Waits:
@@ -75,6 +78,7 @@ class Waits:
         if granted.cut is not None:
             granted.longest = min(self._most, max(_SHORTEST_WAIT, _SHARE * min(seconds, granted.cut)))
         granted.cut = granted.limit = seconds
+        granted.cuts += 1
         self._granted[id(connection)] = granted
         while len(self._granted) > _REMEMBERED:
             del self._granted[next(iter(self._granted))]
@@ -84,10 +88,18 @@ class Waits:
         granted = self._granted.get(id(_connection(ctx)))
         if granted is not None:
             granted.cut = None
-            if granted.limit is not None and seconds >= granted.limit:
-                granted.limit = None
+            granted.limit = _raised(granted, seconds)
             granted.default = min(self._most, max(granted.default, seconds))
             granted.longest = min(self._most, max(granted.longest, _GROWTH * seconds))
+
+
+def _raised(granted: _Granted, seconds: float) -> float | None:
+    """The limit after an answer that took so many seconds; after a single cut it grows, since the user may have cut."""
+    limit = granted.limit
+    if limit is None or seconds >= limit:
+        return None
+    near = seconds >= int(max(_SHORTEST_WAIT, _SHARE * limit))
+    return limit * _TRIED if near and granted.cuts == 1 else limit
 
 
 def _connection(ctx: ServerRequestContext[Any]) -> object | None:

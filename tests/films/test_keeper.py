@@ -11,7 +11,7 @@ import pytest
 from runway_mcp.films.checking import check_ends
 from runway_mcp.films.keeper import AT_ONCE, FilmGone, Keeper, Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.records import FOLDER, begun_records
+from runway_mcp.films.records import FOLDER, Record, begun_records, write_record
 from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
 from runway_mcp.media.files.keeping import Check
 from runway_mcp.simulator.faults import Fault
@@ -238,6 +238,40 @@ async def test_what_was_no_film_at_every_try_is_given_up_and_a_wish_at_its_first
         assert await keeper.place(film.asset_id, "") == "refused"
         assert world.requests["GET /assets/{id}"] == (3 if own else 1)
         assert kept.names == []
+
+
+async def test_what_another_process_kept_meanwhile_is_neither_begun_again_nor_given_up(tmp_path: Path) -> None:
+    world = film_world(clips=2)
+    world.link_faults.append(LinkFault("wrong_type", times=None))
+    first, second = (replace(wanted(world, number), own=True) for number in (0, 1))
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept, tried_again=(0.05,)) as keeper:
+        for film in (first, second):
+            assert isinstance(await ended(await keeper.begin(film)), NoFilm)
+        file = kept.folder / first.name
+        file.write_bytes(b"kept")
+        kept_there = Record(first.asset_id, "", first.name, "kept", path=file, size=4, own=True)
+        write_record(tmp_path / DATA, kept_there)
+
+        # The second one is tried after the first.
+        await until(lambda: not begun_records(tmp_path / DATA))
+        assert await keeper.place(second.asset_id, "") == "refused"
+        assert await keeper.place(first.asset_id, "") == SavedFilm(first.asset_id, file, 4)
+
+
+async def test_a_film_that_failed_and_waits_for_a_place_is_kept_when_there_is_one(tmp_path: Path) -> None:
+    world, gate = film_world(clips=2), anyio.Event()
+    world.link_faults.append(LinkFault("wrong_type"))
+    failed = wanted(world, 1)
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept) as keeper:
+        assert isinstance(await ended(await keeper.begin(failed)), NoFilm)
+        world.faults.append(Fault(method="GET", path_prefix="/assets/", times=None, kind="delay", hold=gate.wait))
+        for number in range(PLACES):
+            await keeper.begin(wanted(world, name=f"copy-{number}.mp4"))
+        again = await keeper.begin(failed)
+        assert again.waiting
+
+        gate.set()
+        assert isinstance(await ended(again), SavedFilm)
 
 
 async def test_a_crash_while_a_film_is_kept_ends_a_wish_and_the_server_goes_on(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ _UNDER_WAY = "The film is still being saved to disk{progress}; save_film waits f
 _GONE = "The film was saved to disk and its file was moved or deleted since; save_film saves it again."
 _REFUSED = "The film could not be saved to disk before; save_film tries it again."
 _NOT_BEGUN = "This server knows of no file of the film; save_film saves it."
-_TRIED_AGAIN = "It is tried again by itself within hours, and at once by save_film."
+_TRIED_AGAIN = (
+    "It is tried again by itself after a while and at each start, unless it is no film; at once by save_film."
+)
 _FAILED = "The film could not be saved to disk when it was tried: {reason} {way}"
 _OTHERS_SAVED = "The task's other films lie in the same folder: {names}."
 _OTHERS_MISSING = "{count} more of the task's films could not be saved yet; save_film saves each by its assetId."

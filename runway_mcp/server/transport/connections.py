@@ -94,13 +94,13 @@ class HttpConnections:
     def add(self, connection: "HttpConnection") -> None:
         """Counts a new connection; above the limit, the one that has waited longest for whole headers is cut.
 
-        A connection on which a request was admitted gives way only if there is no other.
+        If none does, the oldest one is cut on which no request was admitted; without such, the new one.
         """
         self._open[connection] = None
         if len(self._open) > self._limits.most:
-            waiting = [each for each in self._open if each.waits_for() in ("headers", "close")]
-            strangers = (each for each in waiting if not each.is_admitted)
-            longest = next(strangers, waiting[0] if waiting else connection)
+            strangers = [each for each in self._open if each is not connection and not each.is_admitted]
+            waiting = (each for each in strangers if each.waits_for() in ("headers", "close"))
+            longest = next(waiting, strangers[0] if strangers else connection)
             self.remove(longest)
             longest.abort()
 
@@ -142,7 +142,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_unread = False
         self._has_sent = False
         self._was_admitted = False
-        self._seen: tuple[object, _Waiting | None] = (None, None)
+        self._seen: tuple[object, _Waiting | None, int] = (None, None, 0)
         self._since = 0.0
 
     @property
@@ -155,7 +155,7 @@ class HttpConnection(asyncio.Protocol):
         """What the connection waits for on the client's side; None while the server has all it needs."""
         request = self._http.cycle
         if self._transport.is_closing():
-            return "close"
+            return "reader" if self._transport.get_write_buffer_size() else "close"
         if self._is_unread:
             return "reader"
         if request is None or request.response_complete:
@@ -163,10 +163,14 @@ class HttpConnection(asyncio.Protocol):
         return "body" if request.more_body else None
 
     def end_if_late(self, now: float, seconds: Callable[[_Waiting], float]) -> None:
-        """Ends the connection if it has waited for one thing for longer than `seconds` allows it."""
+        """Ends the connection if it has waited for one thing for longer than `seconds` allows it.
+
+        A client that takes any of what waits for it is not late.
+        """
         waiting = self.waits_for()
-        if self._seen != (self._http.cycle, waiting):
-            self._seen = self._http.cycle, waiting
+        seen = self._http.cycle, waiting, self._transport.get_write_buffer_size()
+        if self._seen != seen:
+            self._seen = seen
             self._since = now
         elif waiting is not None and now - self._since >= seconds(waiting):
             self._end(waiting)
@@ -189,7 +193,7 @@ class HttpConnection(asyncio.Protocol):
         """Counts the connection; it may be cut at once, if no other can give way."""
         self._transport = transport
         self._since = asyncio.get_running_loop().time()
-        self._seen = None, "headers"
+        self._seen = None, "headers", 0
         self._http.connection_made(transport)
         self._connections.add(self)
 

@@ -221,16 +221,20 @@ def _distance(task: Task, intent: Intent) -> float:
 async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Task, ...]]:
     """Pages of the task list, until one has no new task or, in a list sorted newest first, is older than the POST.
 
-    Raises `UnexpectedResponse` at its end if an entry could not be read, since it may be the task. A page shorter than
-    its limit need not be the last.
+    Raises `UnexpectedResponse` at its end if an entry could not be read or shown, since it may be the task. A page
+    shorter than its limit need not be the last.
     """
     offset, limit, skipped = 0, _FIRST_PAGE, 0
     seen: set[str] = set()
     while offset <= LAST_OFFSET:
-        page = await client.tasks(email=intent.account, offset=offset, limit=limit, patience=_LOOK_READ_SECONDS)
+        page = await client.tasks(
+            email=intent.account, offset=offset, limit=limit, patience=_LOOK_READ_SECONDS, every=True
+        )
         skipped += page.skipped
         new = {task.task_id for task in page} - seen
         if not new:
+            # A full page of known tasks: upstream may not heed the offset, and have more than it shows.
+            skipped += len(page) >= limit
             break
         yield page
         dates = [task.created_at or "" for task in page]
@@ -242,7 +246,7 @@ async def _pages(client: RunwayClient, intent: Intent) -> AsyncIterator[tuple[Ta
         # A task beyond the reach of looks would count as not there, and its request could be paid twice.
         limit = min(LARGEST_PAGE, LAST_OFFSET - offset) or LARGEST_LAST_PAGE
     if skipped:
-        raise UnexpectedResponse("An entry in the list of tasks could not be read.")
+        raise UnexpectedResponse("Not every entry in the list of tasks could be read.")
 
 
 def _is_older(task: Task, intent: Intent) -> bool:
