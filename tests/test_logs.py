@@ -164,10 +164,7 @@ def test_records_that_differ_by_what_a_stranger_sent_are_bounded_and_leave_other
     assert log.lines[-1].startswith(f"{1000 - MOST_OF_ONE_PLACE} more records")
 
 
-def test_a_log_call_whose_message_does_not_fit_its_arguments_ends_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(logging, "raiseExceptions", True)
+def test_a_log_call_whose_message_does_not_fit_its_arguments_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     handler = CountingHandler(io.StringIO())
 
     handler.handle(logging.LogRecord("library", logging.WARNING, __file__, 1, "%d", ("one",), None))
