@@ -47,8 +47,8 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     `running` holds the tasks that occupy the slots, `candidates` the tasks that may be the submit's, `addresses` the
     linked accounts, `task` the failed task, `about` the argument that was refused, `intent` the submit concerned.
     `twin` marks the outcome of an earlier submit. `instead` is the asset to extend in place of the refused one, empty
-    if none of its chain can be; `taken` says that the same request extended it before. `fewer` is the most seconds that
-    the caps still allow.
+    if none of its chain can be; `taken` says that the same request extended it before, `steps` by which seconds it can
+    be. `fewer` is the most seconds that the caps still allow.
     """
 
     kind: str
@@ -66,6 +66,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     twin: bool = False
     instead: str | None = None
     taken: bool = False
+    steps: tuple[int, ...] = ()
     fewer: int | None = None
 
     def __str__(self) -> str:

@@ -17,8 +17,11 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
     credits_output = (output.credits or CreditsOutput()).model_copy(update=figures)
     update: dict[str, Any] = {"credits": credits_output, "next_step": _within(day, output)}
     further = output.lineage.cost_to_longest if output.lineage and output.status == "DRY_RUN" else None
-    if output.error is None and further and (credits_output.cost or 0) + further > day.left:
-        update["summary"] = f"{output.summary} The cap of the day leaves {day.left} credits now, too few for all."
+    cost = credits_output.cost or 0
+    if output.error is None and further and cost <= day.left < cost + further:
+        update["summary"] = (
+            f"{output.summary} For all these steps the {day.left} credits left of the day's cap are too few."
+        )
     return output.model_copy(update=update)
 
 

@@ -261,7 +261,10 @@ def _instead(failure: Failure, asked: Asked) -> NextStep | None:
         # The refused film may be what this very request made of that clip: only another seed makes another one.
         known = f"{failure.instead} {sorted(asked.arguments.items())}"
         arguments["seed"] = 1 + zlib.crc32(known.encode()) % _SEEDS
-    reason = "Prices another ending, free: an extension of the film before this one. This film stays as it is."
+    other = ", by another seed" if failure.taken else ""
+    longer = "" if "seconds" in arguments else _longer(failure.steps)
+    ending = f"Prices another ending{other}, free: a new extension of the film before this one{longer}."
+    reason = f"{ending} This film stays; it cannot become longer."
     return NextStep(
         tool="extend_video", arguments={"assetId": failure.instead, **arguments, "dry_run": True}, reason=reason
     )

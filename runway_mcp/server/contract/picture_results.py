@@ -11,6 +11,7 @@ from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.media.pictures.strip import COLUMNS
 from runway_mcp.server.contract.next_steps import extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.task_results import LONGEST_PROMPT
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
 from runway_mcp.tasks.lineage import judge
 
@@ -59,7 +60,7 @@ def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | N
     else:
         yield _FROM_HERE if view.show == "last_frame" and view.second is None else _FROM_THE_END
         if prompt := clip.maker.options.text_prompt if clip.maker else None:
-            yield f"The text_prompt of this clip: {in_quotes(prompt)}"
+            yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}"
     yield from next_lines(step)
 
 

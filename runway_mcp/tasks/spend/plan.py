@@ -102,7 +102,9 @@ async def make_plan(
         # Only a film at the end of its chain has earlier films that may be extended instead.
         instead = None if verdict.model is None else await _nearest_existing(client, parent, patience)
         alone = "; no film before it was found on Runway, so choose another clip" if instead == "" else ""
-        raise Failure("invalid_request", f"This clip cannot be extended: {verdict.reason}{alone}.", instead=instead)
+        steps = verdict.model.seconds if verdict.model else ()
+        message = f"This clip cannot be extended: {verdict.reason}{alone}."
+        raise Failure("invalid_request", message, instead=instead, steps=steps)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds, explore = _seconds(asked, model), bool(asked.explore_mode)
     length = source.metadata.duration if source.metadata else None
