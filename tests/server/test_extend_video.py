@@ -72,7 +72,7 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
     ("used", "unlimited", "arguments", "says"),
     [
         (0, False, {}, "50 credits (an estimate, 2250 are left)"),
-        (0, True, {"exploreMode": True}, "no credits (explore mode)"),
+        (0, True, {"exploreMode": True}, "no credits (explore mode, on an Unlimited plan)"),
     ],
 )
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(

@@ -54,7 +54,7 @@ def test_in_place_of_a_complete_film_another_take_of_the_film_before_it_is_price
     assert step == {"assetId": "b", "seconds": 10, "seed": step["seed"], "dry_run": True}
     assert 1 <= step["seed"] <= 4294967294
     assert step["seed"] != instead(assetId="c", seconds=10)["seed"], "the next refused film is another take again"
-    assert step["seed"] == instead(assetId="a", seconds=10, confirm="q")["seed"], "and told again as before"
+    assert step["seed"] == instead(assetId="a", seconds=10, dry_run=True)["seed"], "and told again as before"
     assert instead(taken=False, assetId="a", seed=7) == {"assetId": "b", "seed": 7, "dry_run": True}
 
 

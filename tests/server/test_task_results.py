@@ -129,7 +129,7 @@ def test_a_film_tells_its_price_as_the_estimate_that_it_is() -> None:
     )
 
     assert paid.endswith("extension 1 of 3, 10 s added for about 100 credits (an estimate).")
-    assert free.endswith("10 s added for no credits (explore mode).")
+    assert free.endswith("10 s added for no credits (explore mode, on an Unlimited plan).")
 
 
 def test_a_film_that_is_read_tells_that_its_price_was_paid_before() -> None:
@@ -141,7 +141,7 @@ def test_a_film_that_is_read_tells_that_its_price_was_paid_before() -> None:
     )
 
     assert paid.endswith("10 s added for about 100 credits (an estimate), paid when made.")
-    assert free.endswith("10 s added for no credits (explore mode).")
+    assert free.endswith("10 s added for no credits (explore mode, on an Unlimited plan).")
 
 
 def test_what_brought_no_film_tells_only_where_it_began() -> None:

@@ -34,7 +34,7 @@ def credits_output(cost: int | None, balance: Credits | None) -> CreditsOutput |
 def credits_in_words(cost: int, remaining: int | None = None) -> str:
     """A cost marked as an estimate, for a sentence: "about 50 credits (an estimate)"."""
     left = f", {remaining} are left" if remaining is not None else ""
-    return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode)"
+    return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode, on an Unlimited plan)"
 
 
 def lineage_output(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:

@@ -30,8 +30,8 @@ from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
     "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
-    "clip of list_assets, a copy under another name, or a file that was moved; films of extend_video are saved anyway. "
-    "Free, and replaces no file; the same call gives the same file, or resumes a broken download."
+    "clip of list_assets, or a copy by another name; extend_video saves its own. For a link use get_task, to look "
+    "view_film. Free, and replaces no file (adds a number); repeated, it returns the same file or resumes a download."
 )
 
 _NOTHING_IS_KEPT = (
@@ -57,7 +57,7 @@ class SaveFilm(Arguments):
     ]
     name: Annotated[
         str | None,
-        Field(max_length=200, description="File name you choose. Default: made of its prompt."),
+        Field(max_length=200, description="File name you choose, no folder. Default: of its prompt or name."),
     ] = None
 
 
