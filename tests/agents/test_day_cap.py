@@ -111,3 +111,22 @@ async def test_a_next_step_after_a_film_heeds_the_cap_of_the_day(
         step = film["next_step"]
         assert step["arguments"]["seconds"] == seconds
         assert ("The cap of the day leaves 30 credits now, too few for it." in step["reason"]) is told
+
+
+@pytest.mark.parametrize("confirm", [0.0, None])
+async def test_a_call_that_the_cap_puts_off_is_told_to_need_a_quote_then_where_one_is_asked_for(
+    tmp_path: Path, confirm: float | None
+) -> None:
+    world = virtual_world()
+    async with open_client(world, tmp_path, "auto", max_credits_per_day=40, confirm_above=confirm) as client:
+        result = await client.call("extend_video", assetId=world.asset_id(client.clip), seconds=10)
+
+        assert ("Make a dry_run again then" in structured(result)["error"]["message"]) is (confirm is not None)
+
+
+async def test_a_dry_run_says_that_the_cap_pays_for_this_step_and_not_for_all_further_ones(tmp_path: Path) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto", max_credits_per_day=120) as client:
+        clip = client.world.asset_id(client.clip)
+        first = await client.data("extend_video", assetId=clip, seconds=10, dry_run=True)
+
+        assert "leaves 120 credits: enough for this step, too few for all further ones." in first["summary"]

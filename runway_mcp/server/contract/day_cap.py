@@ -19,9 +19,8 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
     further = output.lineage.cost_to_longest if output.lineage and output.status == "DRY_RUN" else None
     cost = credits_output.cost or 0
     if output.error is None and further and cost <= day.left < cost + further:
-        update["summary"] = (
-            f"{output.summary} For all these steps the {day.left} credits left of the day's cap are too few."
-        )
+        enough = f"The cap of the day leaves {day.left} credits: enough for this step, too few for all further ones."
+        update["summary"] = f"{output.summary} {enough}"
     return output.model_copy(update=update)
 
 

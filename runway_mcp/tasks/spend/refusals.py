@@ -29,7 +29,7 @@ def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> F
             fewer = _fewer(plan, (policy.per_day or 0) - refusal.spent)
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_ways_on(fewer, _PER_DAY)}"
+                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, _PER_DAY)}"
             )
             return Failure("spend_limit", message, retry="later", fewer=fewer)
         case "unconfirmed":
@@ -49,6 +49,12 @@ def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> F
 
 def _frees(frees_at: float | None) -> str:
     return f"It is possible again from {iso(frees_at)}. " if frees_at is not None else ""
+
+
+def _quoted(plan: Plan, policy: SpendPolicy) -> str:
+    """That a later call needs a quote of its own, where this server asks for one."""
+    is_needed = policy.confirm_above is not None and plan.cost > policy.confirm_above
+    return "Make a dry_run again then, for the quote that it needs. " if is_needed else ""
 
 
 def _fewer(plan: Plan, most: int) -> int | None:
