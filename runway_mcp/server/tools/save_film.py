@@ -29,9 +29,10 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
-    "Saves one film of your Runway account to the disk of this server's machine and returns its path. Use it for a "
-    "clip of list_assets, or a copy by another name; extend_video saves its own. For a link use get_task, to look "
-    "view_film. Free, and replaces no file (adds a number); repeated, it returns the same file or resumes a download."
+    "Saves one film of your Runway account to the folder of films on this server's machine and returns its "
+    "path. Use it to keep a clip beyond its link, or a copy by another name; films of extend_video are saved by "
+    "themselves. For a link use get_task, to look view_film. Free, and replaces no file (a name that another film has "
+    "gets a number); repeated, it returns the same file, or goes on with one that is still being saved."
 )
 
 _NOTHING_IS_KEPT = (
@@ -52,12 +53,12 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="An assetId of list_assets, or a finished task's taskId.",
+            description="Video to save, named as in extend_video (list_assets has them).",
         ),
     ]
     name: Annotated[
         str | None,
-        Field(max_length=200, description="File name you choose, no folder. Default: of its prompt or name."),
+        Field(max_length=200, description="File name you choose; .mp4 is added. Default: from its prompt."),
     ] = None
 
 
