@@ -29,10 +29,10 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import is_id
 
 _DESCRIPTION = (
-    "Saves one film of your Runway account to the folder of films on this server's machine and returns its "
-    "path. Use it to keep a clip beyond its link, or a copy by another name; films of extend_video are saved by "
-    "themselves. For a link use get_task, to look view_film. Free, and replaces no file (a name that another film has "
-    "gets a number); repeated, it returns the same file, or goes on with one that is still being saved."
+    "Saves one film of your Runway account to the folder of films on this server's machine and returns its path once "
+    "it is whole. Use it to keep a clip beyond its link, or as a copy by another name; films of extend_video are saved "
+    "by themselves. For a link use get_task, to look view_film. Free, and replaces no file: a taken name gets a "
+    "number, and the same call again returns the same file, or waits for it."
 )
 
 _NOTHING_IS_KEPT = (
