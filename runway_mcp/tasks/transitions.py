@@ -49,6 +49,7 @@ class Selection(StrEnum):
 
 def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
     """Whether an intent belongs to a selection."""
+    has_succeeded = intent.status == "SUCCEEDED" and intent.ended is not None
     match selection:
         case Selection.UNFINISHED:
             is_running = intent.state is State.ACCEPTED and intent.ended is None
@@ -57,13 +58,11 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
             return intent.state is State.UNKNOWN and intent.closed is not None and intent.closed > now - BLIND_SECONDS
         case Selection.SUBMITTED:
             return intent.state not in (State.REFUSED, State.WAITING)
-        case Selection.SUCCEEDED:
-            return intent.status == "SUCCEEDED" and intent.ended is not None
+        case Selection.SUCCEEDED | Selection.UNJOINED:
+            is_open = bool(intent.steps) and intent.step(JOIN) is None
+            return has_succeeded and (is_open or selection is Selection.SUCCEEDED)
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
-        case Selection.UNJOINED:
-            is_open = bool(intent.steps) and intent.step(JOIN) is None
-            return is_open and intent.status == "SUCCEEDED" and intent.ended is not None
         case Selection.ABANDONED:
             return intent.state is State.WAITING and intent.lease < now
 

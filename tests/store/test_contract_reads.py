@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -67,12 +66,12 @@ async def test_a_film_is_found_by_its_id_as_long_as_its_intent_is_kept(store: St
     assert all(re.fullmatch(r"film_[a-z0-9]{16}", each.film_id) for each in made)
 
 
-@pytest.mark.parametrize("change", [str.upper, lambda own: own[:-1], lambda own: own + "0", lambda own: own[5:]])
-async def test_no_film_is_found_by_an_id_that_is_not_whole(store: Store, change: Callable[[str], str]) -> None:
+async def test_no_film_is_found_by_an_id_that_is_not_whole(store: Store) -> None:
     made = await claimed(store)
+    film = made.film_id
 
-    assert await store.find("film_id", change(made.film_id)) is None
-    assert await store.find("film_id", made.id) is None
+    for other in (film.upper(), film[:-1], f"{film}0", film.removeprefix("film_"), "film_", "", made.id):
+        assert await store.find("film_id", other) is None
 
 
 @pytest.mark.parametrize("selection", Selection)

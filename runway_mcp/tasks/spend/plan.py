@@ -12,37 +12,17 @@ from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
+from runway_mcp.tasks.spend.priced import PricedRequest
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A request that can be submitted; `lineage` and `length` (seconds) are those of the resulting film.
+@dataclass(frozen=True, kw_only=True)
+class Plan(PricedRequest):
+    """An extension that can be submitted; `submission` is the request as its model's endpoint takes it.
 
-    `asked` is the request as the caller made it, `submission` as its model's endpoint takes it; its seed, replyRef and
-    replyUrl are the intent's to give. `cost` is an estimate in credits; `account` is the e-mail of the account that
-    owns the clip; `spellings` are known further names of the clip. `parent` is the task that made the clip.
+    Its seed, replyRef and replyUrl are the intent's to give.
     """
 
-    asked: Extension
-    source: Asset
-    parent: Task | None
-    model: FilmModel
-    seconds: int
-    cost: int
     submission: Submission
-    lineage: Lineage
-    account: str | None
-    length: float | None
-    spellings: tuple[str, ...] = ()
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """The options that make it the same request, with the effective seconds."""
-        return self.submission.asked() | {"seconds": self.seconds}
-
-    def key(self, caller: str) -> RequestKey:
-        """The idempotency keys of the request, made by `caller`."""
-        return key_of(self.asked, self.source.asset_id, self.model.task_type, caller=caller)
 
 
 def request_of(arguments: Mapping[str, Any]) -> Extension:

@@ -6,18 +6,18 @@ import json
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
-from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.priced import PricedRequest
 
 _PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS_PER_DAY"
 
 
-def arguments_key(plan: Plan, caller: str) -> str:
+def arguments_key(plan: PricedRequest, caller: str) -> str:
     """The same key for two requests of a caller with the same arguments; the asset's id replaces its spellings."""
     asked = plan.asked.model_dump() | {"asset_id": plan.source.asset_id, "seconds": plan.seconds}
     return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()
 
 
-def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> Failure:
+def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy) -> Failure:
     """The failure for a refusal of the policy; nothing was submitted."""
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
@@ -51,7 +51,7 @@ def _frees(frees_at: float | None) -> str:
     return f"The same call is possible again from {iso(frees_at)}. " if frees_at is not None else ""
 
 
-def _fewer(plan: Plan, most: int) -> int | None:
+def _fewer(plan: PricedRequest, most: int) -> int | None:
     """The most seconds, fewer than requested, that so many credits pay for; None if there are none."""
     paid = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= most]
     return max((each for each in paid if each < plan.seconds), default=None)

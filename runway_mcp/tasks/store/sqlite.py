@@ -18,9 +18,6 @@ import anyio
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
-    FILM_DIGITS,
-    FILM_PREFIX,
-    JOIN,
     Film,
     Intent,
     RequestKey,
@@ -53,9 +50,11 @@ _T = TypeVar("_T")
 
 _BY: dict[Key, str] = {
     "id": "SELECT * FROM intents WHERE id = ?",
-    # The first half of an intent's id; "~" comes after each letter and digit.
-    "film_id": f"SELECT * FROM intents WHERE id >= substr(?1, {len(FILM_PREFIX) + 1})"
-    f" AND id < substr(?1, {len(FILM_PREFIX) + 1}) || '~' AND ?1 = '{FILM_PREFIX}' || substr(id, 1, {FILM_DIGITS})",
+    # The first characters of an intent's id; "~" comes after each letter and digit.
+    "film_id": (
+        "SELECT * FROM intents WHERE id >= substr(?1, 6) AND id < substr(?1, 6) || '~'"
+        " AND ?1 = 'film_' || substr(id, 1, 16)"
+    ),
     "task_id": "SELECT * FROM intents WHERE task_id = ?",
     "callback_token": "SELECT * FROM intents WHERE callback_token = ?",
 }
@@ -69,7 +68,7 @@ _SELECTIONS = {
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
     Selection.UNJOINED: (
         "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
-        f" AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = '{JOIN}')"
+        " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
     ),
     Selection.ABANDONED: "state = 'waiting' AND lease < :now",
 }
