@@ -30,6 +30,9 @@ BASE = "/v1/runwayml"
 _API: tuple[tuple[str, str, endpoints.Endpoint], ...] = (
     ("POST", "/gen3/extend", endpoints.gen3_extend),
     ("POST", "/gen3turbo/extend", endpoints.gen3turbo_extend),
+    ("POST", "/gen4_5/create", endpoints.gen4_5_create),
+    ("POST", "/gen4/create", endpoints.gen4_create),
+    ("POST", "/gen4turbo/create", endpoints.gen4turbo_create),
     ("GET", "/tasks", endpoints.list_tasks),
     ("GET", "/tasks/{id}", endpoints.read_task),
     ("DELETE", "/tasks/{id}", endpoints.delete_task),
@@ -135,7 +138,7 @@ class FaultInjection:
 def _pattern(path: str) -> str:
     """The path with its id, if it has one, replaced by `{id}`."""
     _, noun, *rest = path.split("/", 2)
-    if not rest or noun in {"gen3", "gen3turbo"}:
+    if not rest or noun.startswith("gen"):
         return path
     return f"/{noun}/{{id}}"
 

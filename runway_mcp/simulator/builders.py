@@ -38,8 +38,8 @@ def add_video(
     name: str | None = None,
     metadata: MetadataForm = "B",
     scene: int = 0,
-    width: int = WIDTH,
-    height: int = HEIGHT,
+    width: int | None = None,
+    height: int | None = None,
     previews: int = 1,
     form: Form = Form(),  # noqa: B008  frozen
     options: dict[str, Any] | None = None,
@@ -47,9 +47,10 @@ def add_video(
     """Adds a finished film of `model`, made `age` seconds ago; returns its asset.
 
     It consists of a clip of `seconds` and `extended` extensions of `added` seconds each, whose tasks are listed while
-    their earlier assets are deleted.
+    their earlier assets are deleted. Its size in pixels is by default that of the model.
     """
     kind = KINDS[model]
+    width, height = width or kind.size[0], height or kind.size[1]
     account = _account(world, email)
     step = added or (kind.extends_by[-1] if kind.extends_by else 0)
     seed = _BASE_SEED + len(world.tasks)

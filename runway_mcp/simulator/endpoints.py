@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from runway_mcp.simulator import refusals, shapes
+from runway_mcp.simulator.creates import create
 from runway_mcp.simulator.records import KINDS, Asset, MediaType
 from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.requests import ExtendRequest, page, read_extend_request
+from runway_mcp.simulator.requests import MAX_PROMPT, page, read_create_request, read_extend_request
 from runway_mcp.simulator.submits import delete, extend
 from runway_mcp.simulator.world import World
 
@@ -22,6 +23,8 @@ MAX_ASSETS = 50
 MAX_TASKS = 1000
 STATUSES = frozenset({"PENDING", "RUNNING", "THROTTLED", "SUCCEEDED", "FAILED", "CANCELLED"})
 MEDIA_TYPES = frozenset({"video", "image", "audio"})
+IMAGE_TYPES = frozenset({"png", "jpeg", "gif"})
+NEWER_IMAGE_TYPES = frozenset({"webp", "mpo"})
 
 Endpoint = Callable[[World, Request], Awaitable[Response]]
 
@@ -53,6 +56,21 @@ async def gen3_extend(world: World, request: Request) -> Response:
 async def gen3turbo_extend(world: World, request: Request) -> Response:
     """`POST /gen3turbo/extend`: accepts an extension of a Gen-3 Alpha Turbo video, always by 8 s."""
     return await _extend(world, request, "gen3a_turbo")
+
+
+async def gen4_5_create(world: World, request: Request) -> Response:
+    """`POST /gen4_5/create`: accepts a film of 5, 8 or 10 s, from an image or from text alone."""
+    return await _create(world, request, "gen4.5")
+
+
+async def gen4_create(world: World, request: Request) -> Response:
+    """`POST /gen4/create`: accepts a film of 5 or 10 s from an image."""
+    return await _create(world, request, "gen4")
+
+
+async def gen4turbo_create(world: World, request: Request) -> Response:
+    """`POST /gen4turbo/create`: accepts a film of 5 or 10 s from an image."""
+    return await _create(world, request, "gen4_turbo")
 
 
 async def list_tasks(world: World, request: Request) -> Response:
@@ -123,18 +141,20 @@ async def delete_asset(world: World, request: Request) -> Response:
 
 
 async def upload_asset(world: World, request: Request) -> Response:
-    """`POST /assets/`: adds the raw body as an asset, described by the query; 400 for what it does not take."""
+    """`POST /assets/`: adds the raw body as an asset, described by the query; 400 or 413 for what it does not take."""
     query = request.query_params
     name = query.get("name")
     if not name:
         raise refusals.refused(400, "Parameter name is required.")
     account = world.account(query.get("email"))
     content_type = request.headers.get("content-type", "").partition(";")[0].lower()
-    media_type = _media_type(content_type)
+    media_type = _media_type(world, content_type)
     content = await request.body()
     if not content:
         raise refusals.refused(400, "Request body is empty.")
-    known = {key: _number(query[key], key) for key in ("duration", "width", "height") if key in query}
+    if len(content) > world.switches.largest_upload:
+        raise refusals.refused(413, f"File is too large, maximum size is {world.switches.largest_upload} bytes.")
+    told = {key: _number(query[key], key) for key in ("duration", "width", "height") if key in query}
     asset = Asset(
         uuid=world.new_uuid(),
         email=account.email,
@@ -142,13 +162,14 @@ async def upload_asset(world: World, request: Request) -> Response:
         created=world.now(),
         media_type=media_type,
         content=content,
-        duration=known.get("duration"),
-        width=int(known["width"]) if "width" in known else None,
-        height=int(known["height"]) if "height" in known else None,
+        duration=told.get("duration"),
+        width=int(told["width"]) if "width" in told else None,
+        height=int(told["height"]) if "height" in told else None,
         extension=name.rpartition(".")[2] if "." in name else content_type.rpartition("/")[2],
         uploaded=True,
     )
-    return JSONResponse(shapes.upload_body(world, origin_of(request), world.add_asset(asset)))
+    known = world.known_upload(asset) if world.switches.known_uploads else None
+    return JSONResponse(shapes.upload_body(world, origin_of(request), known or world.add_asset(asset)))
 
 
 async def list_accounts(world: World, request: Request) -> Response:  # noqa: ARG001  every endpoint takes a request
@@ -172,23 +193,37 @@ async def read_features(world: World, request: Request) -> Response:
 
 
 async def _extend(world: World, request: Request, task_type: str) -> Response:
-    wanted = await _extend_request(request, turbo=task_type == "gen3a_turbo")
-    task = extend(world, wanted, KINDS[task_type])
+    body, text = await _body(request)
+    task = extend(world, read_extend_request(body, turbo=task_type == "gen3a_turbo", text=text), KINDS[task_type])
     return JSONResponse(shapes.created_body(world, origin_of(request), task))
 
 
-async def _extend_request(request: Request, *, turbo: bool) -> ExtendRequest:
+async def _create(world: World, request: Request, task_type: str) -> Response:
+    body, text = await _body(request)
+    kind = KINDS[task_type]
+    wanted = read_create_request(
+        body,
+        lengths=kind.creates,
+        from_text=kind.from_text,
+        image_required=world.switches.frame_required,
+        prompt=MAX_PROMPT if kind.from_text else world.switches.gen4_prompt,
+        text=text,
+    )
+    return JSONResponse(shapes.created_body(world, origin_of(request), create(world, wanted, kind)))
+
+
+async def _body(request: Request) -> tuple[Any, bool]:
+    """The body of a submit, and whether it is a form, where every value is text."""
     content_type = request.headers.get("content-type", "").partition(";")[0].lower()
     if content_type == "multipart/form-data":
         form: FormData = await request.form()
-        return read_extend_request(dict(form), turbo=turbo, text=True)
+        return dict(form), True
     if content_type != "application/json":
         raise refusals.refused(400, "Content-Type must be application/json or multipart/form-data.")
     try:
-        body: Any = json.loads(await request.body())
+        return json.loads(await request.body()), False
     except ValueError:
         raise refusals.refused(400, "Request body is not valid JSON.") from None
-    return read_extend_request(body, turbo=turbo)
 
 
 def _asset(world: World, request: Request) -> Asset:
@@ -198,9 +233,10 @@ def _asset(world: World, request: Request) -> Asset:
     return asset
 
 
-def _media_type(content_type: str) -> MediaType:
-    head = content_type.partition("/")[0]
-    if head not in MEDIA_TYPES:
+def _media_type(world: World, content_type: str) -> MediaType:
+    head, _, kind = content_type.partition("/")
+    images = IMAGE_TYPES | NEWER_IMAGE_TYPES if world.switches.webp_uploads else IMAGE_TYPES
+    if head not in MEDIA_TYPES or (head == "image" and kind not in images):
         raise refusals.refused(400, f"Content-Type {content_type or '(none)'} is not supported.")
     return head  # pyright: ignore[reportReturnType]  membership of a frozenset narrows nothing
 

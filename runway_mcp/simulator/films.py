@@ -4,11 +4,15 @@ A recipe lets a file be made late, once, and the same on every machine.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 FRAME_RATE = 24
+"""Frames a second of a film whose form says nothing else."""
 WIDTH, HEIGHT = 1280, 768
+
+End = Literal["scene", "black", "white", "blur"]
+"""How a film ends: as any other moment of it, faded, or blurred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +20,39 @@ class Form:
     """How a film's file is made: what Runway's encoder does is unknown (U), so a test chooses.
 
     A keyframe stands at every `group` frames, or only at the start (0); an extension begins with one, but for 0. The
-    index stands in front, at the end, or in fragments, one a group. `sound` is that of the sea.
+    index stands in front, at the end, or in fragments, one a group. `sound` is that of the sea. `rate` is in frames a
+    second. An `other` encoder writes other sets of sequence and picture parameters, and B-frames. The last second may
+    fade to black or white, or become blurred.
     """
 
     group: int = 48
     index: Literal["front", "end", "fragments"] = "front"
     colour: Literal["untagged", "bt709"] = "untagged"
     sound: bool = False
+    rate: int = FRAME_RATE
+    encoder: Literal["usual", "other"] = "usual"
+    end: End = "scene"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The picture that a film begins with: its file, what is done where its shape is not the film's, and how exactly.
+
+    The first frame of a film that begins `later` is that of a moment after the picture: the same view, moved a little.
+    """
+
+    digest: str
+    picture: bytes = field(repr=False, compare=False)
+    fit: Literal["crop", "stretch"] = "crop"
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A recipe: a scene of `seconds`, made longer once per entry of `added`; `tail` keeps the last addition alone."""
+    """A recipe: a scene of `seconds`, made longer once per entry of `added`; `tail` keeps the last addition alone.
+
+    With `start` it shows a view that moves into that picture, instead of its scene.
+    """
 
     scene: int = 0
     seconds: float = 10
@@ -36,6 +61,7 @@ class Film:
     width: int = WIDTH
     height: int = HEIGHT
     form: Form = Form()
+    start: Start | None = None
 
     @property
     def duration(self) -> float:
@@ -45,7 +71,12 @@ class Film:
     @property
     def frames(self) -> int:
         """The number of frames."""
-        return round(self.duration * FRAME_RATE)
+        return round(self.duration * self.form.rate)
+
+
+def started_by(picture: bytes, *, fit: Literal["crop", "stretch"] = "crop", later: bool = False) -> Start:
+    """The start that this picture's file makes."""
+    return Start(hashlib.sha256(picture).hexdigest(), picture, fit, later)
 
 
 class Films(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.films import HEIGHT, WIDTH, Film
 from runway_mcp.simulator.timeline import Moment, Script, index_at
 
 MediaType = Literal["video", "image", "audio"]
@@ -12,23 +12,63 @@ MetadataForm = Literal["A", "B", "null"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A model: its task type, the title of its films, its price per second, and by how many seconds it extends."""
+    """A model: its task type, the title of its films, its price per second, and by how many seconds it extends.
+
+    `creates` are the lengths that its create endpoint takes, the default first; `from_text` says that this endpoint
+    needs no image. `size` is that of its films made without a choice, in pixels.
+    """
 
     task_type: str
     title: str
     credits_per_second: int
     extends_by: tuple[int, ...] = ()
+    creates: tuple[int, ...] = ()
+    from_text: bool = False
+    size: tuple[int, int] = (WIDTH, HEIGHT)
 
+
+_WIDE = (1280, 720)
 
 KINDS = {
     kind.task_type: kind
     for kind in (
         Kind("gen3a", "Gen-3 Alpha", 10, (5, 10)),
         Kind("gen3a_turbo", "Gen-3 Alpha Turbo", 5, (8,)),
-        Kind("gen4", "Gen-4", 12),
-        Kind("gen4_turbo", "Gen-4 Turbo", 5),
+        Kind("gen4", "Gen-4", 12, creates=(5, 10), size=_WIDE),
+        Kind("gen4_turbo", "Gen-4 Turbo", 5, creates=(5, 10), size=_WIDE),
+        Kind("gen4.5", "Gen-4.5", 12, creates=(5, 8, 10), from_text=True, size=_WIDE),
     )
 }
+"""The models by task type. The prices of Gen-4 and Gen-4.5 in credits a second are those of Runway's own API."""
+
+SIZES = {
+    "published": {
+        "16:9": (1280, 720),
+        "9:16": (720, 1280),
+        "1:1": (960, 960),
+        "4:3": (1104, 832),
+        "3:4": (832, 1104),
+        "21:9": (1584, 672),
+    },
+    "other": {
+        "16:9": (864, 496),
+        "9:16": (496, 864),
+        "1:1": (640, 640),
+        "4:3": (752, 560),
+        "3:4": (560, 752),
+        "21:9": (992, 432),
+    },
+    "tiny": {
+        "16:9": (64, 36),
+        "9:16": (36, 64),
+        "1:1": (64, 64),
+        "4:3": (64, 48),
+        "3:4": (48, 64),
+        "21:9": (64, 28),
+    },
+}
+"""The sizes in pixels of created films by aspect ratio: those of Runway's own API, those of Seedance 2 at 480p, which
+differ in every ratio, and ones that are quick to make."""
 
 MAX_EXTENSIONS = 3
 
@@ -122,7 +162,8 @@ def long_id(user_id: int, email: str, noun: Literal["task", "asset"], uuid: str)
     return f"user:{user_id}-runwayml:{email}-{noun}:{uuid}"
 
 
-def file_name(kind: Kind, seed: int, prompt: str | None, extension: str = "mp4") -> str:
-    """The name that Runway gives a film: model, seed and the first 40 characters of the prompt."""
+def file_name(kind: Kind, seed: int | None, prompt: str | None, extension: str = "mp4") -> str:
+    """The name that Runway gives a film: model, seed (unless it is hidden) and the prompt's first 40 characters."""
     words = " ".join((prompt or "").split())[:40].replace("/", " ")
-    return f"{kind.title} {seed}{', ' + words if words else ''}.{extension}"
+    model = kind.title if seed is None else f"{kind.title} {seed}"
+    return f"{model}{', ' + words if words else ''}.{extension}"

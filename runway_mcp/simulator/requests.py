@@ -1,9 +1,10 @@
-"""Requests to the API, checked field by field as the vendor's pages say: bodies of extensions, and pages of lists.
+"""Requests to the API, checked field by field as the vendor's pages say: bodies of submits, and pages of lists.
 
 JSON and form bodies are taken alike; in a form every value is text. What a page leaves open is let through.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,16 +14,15 @@ from runway_mcp.simulator.refusals import refused
 MAX_SEED = 4_294_967_294
 MAX_TEXT = 1024
 MAX_JOBS = 10
-_FIELDS = frozenset(
-    {"assetId", "text_prompt", "seconds", "seed", "exploreMode", "replyUrl", "replyRef", "maxJobs"},
-)
+MAX_PROMPT = 5000
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
+_SHARED = frozenset({"text_prompt", "seconds", "seed", "exploreMode", "replyUrl", "replyRef", "maxJobs"})
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendRequest:
-    """A checked request for an extension; None where the caller gave nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRequest:
+    """What every submit may say; None where the caller gave nothing."""
 
-    asset_id: str
     text_prompt: str | None = None
     seconds: int | None = None
     seed: int | None = None
@@ -32,30 +32,80 @@ class ExtendRequest:
     max_jobs: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExtendRequest(SubmitRequest):
+    """A checked request for an extension."""
+
+    asset_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest(SubmitRequest):
+    """A checked request for a new film, from an image or from text alone."""
+
+    image_id: str | None = None
+    aspect_ratio: str | None = None
+    email: str | None = None
+
+
 def read_extend_request(body: Any, *, turbo: bool, text: bool = False) -> ExtendRequest:
     """The checked request; raises `Refusal` (400). With `text` numbers and booleans may be spelt as text."""
-    if not isinstance(body, Mapping):
-        raise refused(400, "Request body must be an object.")
-    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  a stranger's JSON
-    strange = sorted(fields.keys() - (_FIELDS - {"seconds"} if turbo else _FIELDS))
-    if strange:
-        raise refused(400, f"Parameter {strange[0]} is not supported.")
+    fields = _fields(body, {"assetId"} | (_SHARED - {"seconds"} if turbo else _SHARED))
     asset_id = _string(fields, "assetId", limit=None)
     if not asset_id:
         raise refused(400, "Parameter assetId is required.")
-    seconds = _integer(fields, "seconds", 5, 10, text=text)
-    if seconds not in (None, 5, 10):
-        raise refused(400, "Parameter seconds supports values 5, 10.")
-    return ExtendRequest(
-        asset_id=asset_id,
-        text_prompt=_string(fields, "text_prompt", limit=None),
-        seconds=seconds,
-        seed=_integer(fields, "seed", 1, MAX_SEED, text=text),
-        explore=_boolean(fields, "exploreMode", text=text),
-        reply_url=_url(fields, "replyUrl"),
-        reply_ref=_string(fields, "replyRef", limit=MAX_TEXT),
-        max_jobs=_integer(fields, "maxJobs", 1, MAX_JOBS, text=text),
-    )
+    return ExtendRequest(asset_id=asset_id, **_shared(fields, (5, 10), prompt=None, text=text))
+
+
+def read_create_request(
+    body: Any, *, lengths: tuple[int, ...], from_text: bool, image_required: bool, prompt: int, text: bool = False
+) -> CreateRequest:
+    """The checked request for one of these lengths in seconds, with a `prompt` of so many characters at most.
+
+    `from_text` models also make films from a prompt alone, and take an `email` then. Raises `Refusal` (400). `text` as
+    above.
+    """
+    fields = _fields(body, {"firstImage_assetId", "aspect_ratio"} | _SHARED | ({"email"} if from_text else set()))
+    image_id = _string(fields, "firstImage_assetId", limit=None) or None
+    ratio = _string(fields, "aspect_ratio", limit=None)
+    shared = _shared(fields, lengths, prompt=prompt, text=text)
+    if image_id is None and image_required and not from_text:
+        raise refused(400, "Parameter firstImage_assetId is required.")
+    if image_id is None and not shared["text_prompt"]:
+        raise refused(400, "Parameter text_prompt is required.")
+    if ratio not in (None, *RATIOS):
+        raise refused(400, f"Parameter aspect_ratio supports values {', '.join(RATIOS)}.")
+    if image_id is None and ratio is not None:
+        raise refused(400, "Parameter aspect_ratio is supported with firstImage_assetId only.")
+    email = _string(fields, "email", limit=None) or None
+    return CreateRequest(image_id=image_id, aspect_ratio=ratio, email=email, **shared)
+
+
+def _fields(body: Any, known: AbstractSet[str]) -> dict[str, Any]:
+    """The fields that the body gives, none of them unknown."""
+    if not isinstance(body, Mapping):
+        raise refused(400, "Request body must be an object.")
+    fields: dict[str, Any] = {str(key): value for key, value in body.items() if value is not None}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  a stranger's JSON
+    strange = sorted(fields.keys() - known)
+    if strange:
+        raise refused(400, f"Parameter {strange[0]} is not supported.")
+    return fields
+
+
+def _shared(fields: Mapping[str, Any], lengths: tuple[int, ...], *, prompt: int | None, text: bool) -> dict[str, Any]:
+    """The fields of `SubmitRequest`; a length is one of `lengths`."""
+    seconds = _integer(fields, "seconds", lengths[0], lengths[-1], text=text)
+    if seconds not in (None, *lengths):
+        raise refused(400, f"Parameter seconds supports values {', '.join(map(str, lengths))}.")
+    return {
+        "text_prompt": _string(fields, "text_prompt", limit=prompt),
+        "seconds": seconds,
+        "seed": _integer(fields, "seed", 1, MAX_SEED, text=text),
+        "explore": _boolean(fields, "exploreMode", text=text),
+        "reply_url": _url(fields, "replyUrl"),
+        "reply_ref": _string(fields, "replyRef", limit=MAX_TEXT),
+        "max_jobs": _integer(fields, "maxJobs", 1, MAX_JOBS, text=text),
+    }
 
 
 def _string(fields: Mapping[str, Any], name: str, *, limit: int | None) -> str | None:

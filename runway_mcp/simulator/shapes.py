@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from runway_mcp.simulator.films import FRAME_RATE
 from runway_mcp.simulator.records import Account, Asset, Task
 from runway_mcp.simulator.timeline import Moment
 from runway_mcp.simulator.world import World
-
-FRAME_RATE = 24
 
 
 def created_body(world: World, origin: str, task: Task) -> dict[str, Any]:
@@ -163,8 +162,12 @@ def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | 
     """The task as this moment shows it, with its films as they show `at` this time, by default now."""
     with_films = moment.last and (world.now() if at is None else at) >= moment.at + world.switches.late_films
     options = dict(task.options)
-    if task.parent:
+    if world.switches.hidden_seeds:
+        options.pop("seed", None)
+    if task.parent and task.parent.media_type == "video":
         options["init_video"] = _links(world, origin, task.parent)["url"]
+    elif task.parent and world.switches.start_frame_told:
+        options["init_image"] = _links(world, origin, task.parent)["url"]
     status = world.switches.running_word if moment.status == "RUNNING" else moment.status
     body: dict[str, Any] = {
         "taskId": world.task_id(task),
@@ -173,7 +176,7 @@ def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | 
         "image": None,
         "createdAt": _date(world, task.created),
         "updatedAt": _date(world, moment.at),
-        "taskType": task.kind.task_type,
+        "taskType": _task_type(world, task),
         "options": options,
         "status": status,
         "error": _error(world, task) if moment.last else None,
@@ -184,6 +187,10 @@ def _task(world: World, origin: str, task: Task, moment: Moment, *, at: float | 
         "sharedAsset": None,
     }
     return _with_extra_fields(world, body)
+
+
+def _task_type(world: World, task: Task) -> str:
+    return world.switches.gen4_5_type if task.kind.task_type == "gen4.5" else task.kind.task_type
 
 
 def _artifact(world: World, origin: str, asset: Asset) -> dict[str, Any]:
@@ -245,11 +252,12 @@ def _metadata(world: World, asset: Asset, own: str) -> dict[str, Any] | None:
     form = own if world.switches.metadata == "own" else world.switches.metadata
     if form == "null" or asset.duration is None:
         return None
-    base = {"frameRate": FRAME_RATE, "duration": asset.duration}
+    has_sound = asset.film is not None and asset.film.form.sound
+    base = {"frameRate": asset.film.form.rate if asset.film else FRAME_RATE, "duration": asset.duration}
     if form == "A":
         size = {"width": asset.width, "height": asset.height}
         return base | {"dimensions": [asset.width, asset.height], "size": size}
-    return base | {"width": asset.width, "height": asset.height, "hasAlphaChannel": False, "hasAudio": False}
+    return base | {"width": asset.width, "height": asset.height, "hasAlphaChannel": False, "hasAudio": has_sound}
 
 
 def _links(world: World, origin: str, asset: Asset) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from runway_mcp.simulator.films import End
+
 
 class SwitchError(ValueError):
     """There is no such switch, or it does not take the value."""
@@ -53,6 +55,8 @@ class Switches:
     """Every call answers 402: the useapi subscription ended. Known from write-ups on other APIs of the vendor (O)."""
     gen3_gone: bool = False
     """Gen-3 extends are refused with 400. The vendor says that Runway's site dropped Gen-3, yet lists the endpoints."""
+    gen3_words: str = "Runway website no longer supports Gen-3. Consider migrating to Gen-4.x."
+    """What that refusal says (U); the vendor's Kling endpoint answers with a code word such as TASK.InvalidTaskType."""
     fourth_extension: Literal["400", "422", "failed"] = "400"
     """The answer to a fourth extension (U, 400 likely); `failed` accepts a task that then fails."""
     wrong_model: Literal["400", "404", "422", "failed"] = "400"
@@ -61,6 +65,50 @@ class Switches:
     """A bare uuid is taken in place of a long assetId or taskId (U)."""
     account_created: bool = False
     """`GET /accounts/{email}` answers 201, as one edition of its page says (S)."""
+
+    frame_required: bool = True
+    """Gen-4 and Gen-4 Turbo creates need `firstImage_assetId`. The collection says so (S), a client sends none (O)."""
+    gen4_prompt: int = 1000
+    """The longest prompt of Gen-4 and Gen-4 Turbo: 1000 or 512, by two pages on another endpoint of them (S, both)."""
+    email_with_image: Literal["ignored", "overrides", "refused"] = "ignored"
+    """An `email` beside an image of another account: not used (S), it picks the account (S), or 404 (U)."""
+    default_ratio: Literal["16:9", "image"] = "16:9"
+    """The aspect ratio of a create with an image and without `aspect_ratio`: the pages' default (S), or that of the
+    image (U)."""
+    fit: Literal["crop", "stretch"] = "crop"
+    """What becomes of an image whose shape is not the film's (U)."""
+    created_size: Literal["published", "other", "tiny"] = "published"
+    """The sizes of created films: those of Runway's own API (S for that), those of another model, or ones of 64 pixels,
+    which no model makes and which are quick to encode."""
+    first_frame: Literal["same", "similar"] = "same"
+    """The first frame of a created film is the image, or has moved on a little (U)."""
+    created_sound: bool = False
+    """Created films have sound (U for Gen-4.x)."""
+    created_rate: int = 24
+    """Their frames a second (U, 24 likely)."""
+    created_encoder: Literal["usual", "other"] = "usual"
+    """Their sets of H.264 parameters are those of the stand-in's other films of that size, or others (U)."""
+    created_colour: Literal["untagged", "bt709"] = "untagged"
+    """Their colour tags (U)."""
+    created_end: End = "scene"
+    """How they end: an end in black spoils what would go on from it (O)."""
+    gen4_5_type: str = "gen4.5"
+    """The taskType of Gen-4.5 (U)."""
+    hidden_seeds: bool = False
+    """No task tells its seed, and no film has it in its name (U for Gen-4.x)."""
+    start_frame_told: bool = True
+    """The options of a create have `init_image`, the link of its image (O, for Runway's own web API)."""
+    throttled_for: float = 0.0
+    """Seconds for which a ready task waits as THROTTLED with a slot free; in explore mode hours were seen (O)."""
+
+    largest_upload: int = 100_000_000
+    """The most bytes of an upload; more is refused with 413. The limit is above 50 MB (S), the rest unknown (U)."""
+    webp_uploads: bool = False
+    """Images may be WebP and MPO beside PNG, JPEG and GIF: one page says so (S), the newer collection does not (S)."""
+    known_uploads: bool = False
+    """The same bytes a second time give the asset of the first time; otherwise a new one (I: new)."""
+    late_uploads: float = 0.0
+    """Seconds for which a fresh upload is missing in `GET /assets/` (U)."""
 
     over_slots: Literal["THROTTLED", "PENDING", "429"] = "THROTTLED"
     """A task beyond the plan's slots waits as THROTTLED or PENDING, or is refused with Runway's 429 (S, both)."""

@@ -171,6 +171,7 @@ class World:
             if asset.email == account.email
             and not asset.deleted
             and asset.exists_from <= now
+            and not (asset.uploaded and now < asset.created + self.switches.late_uploads)
             and media_type in (None, asset.media_type)
         ]
         return self._ordered(seen, self.switches.asset_order, lambda asset: asset.exists_from)
@@ -188,6 +189,13 @@ class World:
             asset.size = self.films.size(asset.film)
         self.assets.append(asset)
         return asset
+
+    def known_upload(self, asset: Asset) -> Asset | None:
+        """The account's earlier upload of the same bytes."""
+        for other in self.assets:
+            if other.uploaded and not other.deleted and other.email == asset.email and other.content == asset.content:
+                return other
+        return None
 
     def _named(self, given: str, uuid: str, long: str) -> bool:
         return given == long or (self.switches.bare_ids and given == uuid)

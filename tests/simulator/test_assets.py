@@ -136,6 +136,7 @@ async def test_an_upload_without_a_suffix_takes_its_type_s(api: httpx.AsyncClien
     [
         ("", b"x", "image/png", "name is required"),
         ("?name=a", b"x", "text/plain", "text/plain is not supported"),
+        ("?name=a", b"x", "image/tiff", "image/tiff is not supported"),
         ("?name=a", b"x", "", "(none) is not supported"),
         ("?name=a", b"", "image/png", "body is empty"),
         ("?name=a&width=wide", b"x", "image/png", "width must be a number"),

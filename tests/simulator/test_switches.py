@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from runway_mcp.simulator.builders import EMAIL, add_task, add_video
+from runway_mcp.simulator.builders import EMAIL, add_account, add_task, add_video
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
-from tests.simulator.requests import ORIGIN, clip, extend, made_by
+from tests.simulator.requests import ORIGIN, clip, create, extend, made_by, png, upload
 
 PAGE = {"offset": 0, "limit": 50}
 Pick = Callable[[Any], Any]
@@ -161,6 +161,81 @@ async def dated(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any
     return [answer.headers.get_list("date") for answer in answers]
 
 
+async def created(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    return (await create(api, await upload(api, png(36, 64)), "gen4", text_prompt="sea", seed=7)).json()
+
+
+async def recipe(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    made = made_by(world, (await created(api, world, clock))["taskId"])
+    assert made.film is not None
+    return made.film
+
+
+async def measures(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    made = made_by(world, (await created(api, world, clock))["taskId"])
+    clock.advance(10)
+    told = (await api.get(f"/assets/{world.asset_id(made)}")).json()["metadata"]
+    return told["frameRate"], told["hasAudio"]
+
+
+async def without_image(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    return (await create(api, None, "gen4turbo", text_prompt="sea")).status_code
+
+
+async def long_prompt(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    return (await create(api, await upload(api), "gen4", text_prompt="x" * 600)).status_code
+
+
+async def of_another(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del clock
+    add_account(world, "other@example.com")
+    answer = await create(api, await upload(api, email=EMAIL), email="other@example.com")
+    return answer.status_code, answer.json().get("taskId", "").count("other@example.com")
+
+
+async def newest_model(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    return (await create(api, await upload(api))).json()["taskType"]
+
+
+async def throttled(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    body = await submitted(api, world, clock)
+    clock.advance(30)
+    return (await api.get(f"/tasks/{body['taskId']}")).json()["status"]
+
+
+async def refused_words(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
+    return (await extend(api, clip(world))).json()["error"]
+
+
+async def large(api: httpx.AsyncClient, world: World, _: ManualClock) -> Any:
+    answer = await api.post("/assets/?name=a", content=b"x" * 5000, headers={"Content-Type": "image/png"})
+    return answer.status_code, len(world.assets)
+
+
+async def webp(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    return (await api.post("/assets/?name=a", content=b"x", headers={"Content-Type": "image/webp"})).status_code
+
+
+async def twice(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world, clock
+    ids = [await upload(api), await upload(api, png(2, 2)), await upload(api)]
+    return len(set(ids))
+
+
+async def late_upload(api: httpx.AsyncClient, world: World, clock: ManualClock) -> Any:
+    del world
+    image = await upload(api)
+    counts = [len((await api.get("/assets/", params={**PAGE, "mediaType": "image"})).json())]
+    clock.advance(60)
+    counts.append(len((await api.get("/assets/", params={**PAGE, "mediaType": "image"})).json()))
+    return *counts, (await api.get(f"/assets/{image}")).status_code
+
+
 FORM_A = ["dimensions", "duration", "frameRate", "size"]
 FORM_B = ["duration", "frameRate", "hasAlphaChannel", "hasAudio", "height", "width"]
 
@@ -220,6 +295,45 @@ TABLE: list[tuple[dict[str, Any], Probe, Pick, Any]] = [
     ({"metadata": "A"}, metadata, list, [FORM_A, FORM_A]),
     ({"metadata": "B"}, metadata, list, [FORM_B, FORM_B]),
     ({"metadata": "null"}, metadata, list, [None, None]),
+    ({"gen3_gone": True, "gen3_words": "TASK.InvalidTaskType"}, refused_words, str, "TASK.InvalidTaskType"),
+    ({}, created, lambda body: (body["options"]["seed"], body["name"]), (7, "Gen-4 7, sea")),
+    ({"hidden_seeds": True}, created, lambda body: (body["options"].get("seed"), body["name"]), (None, "Gen-4, sea")),
+    ({"hidden_seeds": True}, finished, lambda body: "seed" in body["options"], False),
+    ({}, created, lambda body: "init_image" in body["options"], True),
+    ({"start_frame_told": False}, created, lambda body: "init_image" in body["options"], False),
+    ({"wrap_create": True}, created, sorted, ["code", "task"]),
+    ({}, without_image, int, 400),
+    ({"frame_required": False}, without_image, int, 200),
+    ({}, long_prompt, int, 200),
+    ({"gen4_prompt": 512}, long_prompt, int, 400),
+    ({}, of_another, tuple, (200, 0)),
+    ({"email_with_image": "overrides"}, of_another, tuple, (200, 1)),
+    ({"email_with_image": "refused"}, of_another, tuple, (404, 0)),
+    ({}, recipe, lambda film: (film.width, film.height), (1280, 720)),
+    ({"default_ratio": "image"}, recipe, lambda film: (film.width, film.height), (720, 1280)),
+    ({"created_size": "other"}, recipe, lambda film: (film.width, film.height), (864, 496)),
+    ({"created_size": "tiny"}, recipe, lambda film: (film.width, film.height), (64, 36)),
+    ({}, recipe, lambda film: (film.start.fit, film.start.later), ("crop", False)),
+    ({"fit": "stretch"}, recipe, lambda film: film.start.fit, "stretch"),
+    ({"first_frame": "similar"}, recipe, lambda film: film.start.later, True),
+    ({"created_encoder": "other"}, recipe, lambda film: film.form.encoder, "other"),
+    ({"created_colour": "bt709"}, recipe, lambda film: film.form.colour, "bt709"),
+    ({"created_end": "black"}, recipe, lambda film: film.form.end, "black"),
+    ({}, measures, tuple, (24, False)),
+    ({"created_rate": 30, "created_sound": True}, measures, tuple, (30, True)),
+    ({}, newest_model, str, "gen4.5"),
+    ({"gen4_5_type": "gen4_5"}, newest_model, str, "gen4_5"),
+    ({}, throttled, str, "SUCCEEDED"),
+    ({"throttled_for": 30.0}, throttled, str, "THROTTLED"),
+    ({}, large, tuple, (200, 2)),
+    ({"largest_upload": 5000}, large, tuple, (200, 2)),
+    ({"largest_upload": 4999}, large, tuple, (413, 1)),
+    ({}, webp, int, 400),
+    ({"webp_uploads": True}, webp, int, 200),
+    ({}, twice, int, 3),
+    ({"known_uploads": True}, twice, int, 2),
+    ({}, late_upload, tuple, (1, 1, 200)),
+    ({"late_uploads": 60.0}, late_upload, tuple, (0, 1, 200)),
 ]
 
 
