@@ -53,7 +53,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
 
 
 class Connections:
-    """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every submit.
+    """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every POST.
 
     Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
     answers.
@@ -99,7 +99,18 @@ class Connections:
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
-        request = self._submits.build_request("POST", url, json=body)
+        return await self._sent(self._submits.build_request("POST", url, json=body))
+
+    async def upload(
+        self, url: str, query: Mapping[str, str | int], content: bytes, content_type: str
+    ) -> Answer | Lost:
+        """Sends a file as it is, once, as `post` does."""
+        headers = {"Content-Type": content_type}
+        return await self._sent(
+            self._submits.build_request("POST", url, params=query, content=content, headers=headers)
+        )
+
+    async def _sent(self, request: httpx.Request) -> Answer | Lost:
         return await _exchange(self._submits, request, self.clock, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
 

@@ -48,6 +48,14 @@ def expiry_of(url: str) -> str | None:
     return None if ends is None else ends.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def file_of(url: str | None) -> str | None:
+    """The name of the file that a link leads to, without the signed part: equal for all links to it. None without."""
+    try:
+        return PurePosixPath(urlsplit(url or "").path).name or None
+    except ValueError:
+        return None
+
+
 def mime_type_of(*hints: str | None) -> str | None:
     """The media type by the first hint with a known extension; hints are extensions, file names or URLs."""
     for hint in hints:

@@ -29,6 +29,9 @@ FILM_PREFIX, FILM_DIGITS = "film_", 16
 JOIN = "join"
 """The name of the last step of a request that takes several."""
 
+UPLOAD = "upload"
+"""The step that uploads a start frame; it makes `asset_id` and `file`, the name of the uploaded file (`file_of`)."""
+
 NAME_MARKS = ("name:", "link:")
 """The prefixes of spellings that are no ids."""
 
@@ -151,6 +154,12 @@ class Intent:
     def step(self, name: str) -> Step | None:
         """The step of that name, if it has ended."""
         return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def start_frame(self) -> str | None:
+        """The name of the uploaded file that the film begins with, from the step of the upload; None without one."""
+        uploads = [step.made.get("file") for step in self.steps if step.name == UPLOAD]
+        return uploads[-1] if uploads else None
 
     @property
     def has_outcome(self) -> bool:

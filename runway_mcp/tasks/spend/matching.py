@@ -1,7 +1,8 @@
 """Matching of an intent to upstream's tasks, for submits of unknown outcome; only reads and compares.
 
 A generated replyRef or seed is unguessable and proves a match. One chosen by the caller may occur
-twice: source, options and time must match too, and a running task must be in the scheduler's list of API tasks.
+twice, and a film from a start frame may be shown without its seed: then source, options and time must match, and a
+running task must be in the scheduler's list of API tasks.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -14,6 +15,7 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
+from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.callers import CallerLedger
@@ -116,9 +118,11 @@ def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bo
         return False
     if intent.reply_ref_generated and reference == intent.reply_ref:
         return True
-    if options.seed != intent.seed or _is_from_another(task, intent):
+    if _is_from_another(task, intent) or options.seed not in (None, intent.seed):
         return False
-    if intent.seed_generated:
+    if options.seed is None and intent.start_frame is None:
+        return False
+    if options.seed is not None and intent.seed_generated:
         return True
     return _fits(task, intent) and (task.is_terminal or task.task_id in running)
 
@@ -127,9 +131,7 @@ def _fits(task: Task, intent: Intent) -> bool:
     """Whether all that upstream reports of a task matches, and it was made after the POST left."""
     options = task.options
     return (
-        options.seed == intent.seed
-        and options.extended_from_task_id is not None
-        and not _is_from_another(task, intent)
+        _tells_source(task, intent)
         and all(_agrees(getattr(options, name, None), asked) for name, asked in _options(intent).items())
         and task.created is not None
         and not _is_older(task, intent)
@@ -151,9 +153,18 @@ def _agrees(told: object, asked: object) -> bool:
     return told in (None, asked)
 
 
+def _tells_source(task: Task, intent: Intent) -> bool:
+    """Whether a task names the intent's source: the start frame that was uploaded for it, or the task that it extends."""
+    if intent.start_frame is not None:
+        return file_of(task.options.init_image) == intent.start_frame
+    return task.options.extended_from_task_id is not None
+
+
 def _is_from_another(task: Task, intent: Intent) -> bool:
-    """Whether a task names another source than the intent's."""
+    """Whether a task names another source than the intent's; upstream may keep a start frame under another name."""
     source = task.options.extended_from_task_id
+    if intent.start_frame is not None:
+        return source is not None
     return source is not None and uuid_of(source) != uuid_of(intent.parent_task_id or "")
 
 

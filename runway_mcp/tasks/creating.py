@@ -1,0 +1,61 @@
+"""Films from a start frame, by the data of a model: the size that fits, the request, and its price."""
+
+import math
+
+from runway_mcp.runway.creation import Creation
+from runway_mcp.runway.ids import checked_id
+from runway_mcp.tasks.catalogue import Canvas, CreateModel
+
+
+def canvas_for(width: int, height: int, model: CreateModel) -> Canvas:
+    """The canvas of the model whose shape is nearest to a picture of so many pixels.
+
+    Of equally near ones the earlier in the model's list. Raises `ValueError` for a picture without pixels.
+    """
+    shape = math.log(width / height) if width > 0 and height > 0 else math.nan
+    if math.isnan(shape):
+        raise ValueError(f"A picture has no {width} x {height} pixels.")
+    return min(model.canvases, key=lambda canvas: abs(shape - math.log(canvas.width / canvas.height)))
+
+
+def aspect_ratio_for(width: int, height: int, model: CreateModel) -> str:
+    """The aspect ratio to ask for, so that a picture of so many pixels loses least; raises as `canvas_for`."""
+    return canvas_for(width, height, model).aspect_ratio
+
+
+def price_to_create(model: CreateModel, seconds: int, *, explore: bool = False) -> int | None:
+    """The estimated credits of a film of so many seconds, at most if the rate is a bound; None if no rate is known."""
+    if explore and model.takes_explore_mode:
+        return 0
+    return None if model.credits_per_second is None else model.credits_per_second * seconds
+
+
+def creation_of(
+    model: CreateModel,
+    *,
+    start_frame: str,
+    aspect_ratio: str,
+    seconds: int,
+    text_prompt: str | None = None,
+    explore_mode: bool | None = None,
+    max_jobs: int | None = None,
+) -> Creation:
+    """The request as the model's endpoint takes it; its seed, replyRef and replyUrl are the intent's to give.
+
+    `start_frame` is the assetId of an uploaded picture. Raises `InvalidRequest` for a malformed one, which upstream may
+    have reported.
+    """
+    names = {"start_frame": model.start_frame, "seconds": model.seconds_field}
+    names |= {} if model.takes_seed else {"seed": ""}
+    names |= {} if model.takes_explore_mode else {"explore_mode": ""}
+    return Creation(
+        endpoint=model.endpoint,
+        start_frame=checked_id(start_frame, "assetId"),
+        aspect_ratio=aspect_ratio,
+        seconds=seconds,
+        text_prompt=text_prompt,
+        explore_mode=explore_mode,
+        max_jobs=max_jobs,
+        names=names,
+        constants=model.constants,
+    )
