@@ -26,7 +26,7 @@ def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False) ->
         state=State.WAITING,
         created=0.0,
         account=plan.account,
-        task_type=plan.model.task_type,
+        task_type=plan.model.name,
         source_asset_id=plan.source.asset_id,
         parent_task_id=plan.parent.task_id if plan.parent else None,
         request=plan.request,

@@ -154,7 +154,7 @@ def _agrees(told: object, asked: object) -> bool:
 
 
 def _tells_source(task: Task, intent: Intent) -> bool:
-    """Whether a task names the intent's source: the start frame that was uploaded for it, or the task that it extends."""
+    """Whether a task names the intent's source: the start frame that was uploaded for it, or the task it extends."""
     if intent.start_frame is not None:
         return file_of(task.options.init_image) == intent.start_frame
     return task.options.extended_from_task_id is not None

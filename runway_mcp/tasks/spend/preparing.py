@@ -10,10 +10,17 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 
 Prepare = Callable[[Intent], Awaitable[Submission]]
-"""Makes what the POST of a claimed intent sends, but for its seed, replyRef and replyUrl; raises `Failure` to give up.
+"""Makes what the POST of a claimed intent sends, but for its seed, replyRef and replyUrl.
+
+Raises `Failure` to give up, and `ClaimLost`.
 
 It may run again for an intent that is claimed again: steps that have ended are then used, not repeated.
 """
+
+
+class ClaimLost(Exception):  # noqa: N818  named for what happened
+    """Another holder has the claim of the intent that is prepared."""
+
 
 KEPT_SECONDS = 20.0
 """For so long the lease is prolonged each time, in seconds: a process that stands still for longer loses its claim."""
@@ -42,6 +49,8 @@ async def prepared(ledger: Store, intent: Intent, prepare: Prepare) -> Submissio
         except Exception as error:  # noqa: BLE001  raised below, not in a group
             failure = error
         work.cancel_scope.cancel()
+    if isinstance(failure, ClaimLost):
+        return None
     if failure is not None:
         raise failure
     return made

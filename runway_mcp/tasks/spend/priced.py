@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runway_mcp.runway.models import Asset, Extension, Task
-from runway_mcp.tasks.catalogue import FilmModel
+from runway_mcp.tasks.catalogue import Model
 from runway_mcp.tasks.intents import RequestKey, request_key
 from runway_mcp.tasks.lineage import Lineage
 
@@ -21,13 +21,17 @@ class PricedRequest:
     asked: Extension
     source: Asset
     parent: Task | None
-    model: FilmModel
+    model: Model
     seconds: int
     cost: int
     lineage: Lineage
     account: str | None
     length: float | None
     spellings: tuple[str, ...] = ()
+
+    def price_of(self, seconds: int) -> int | None:
+        """The estimated credits if it added so many seconds; None if no rate is known."""
+        raise NotImplementedError
 
     @property
     def request(self) -> dict[str, Any]:
@@ -39,7 +43,7 @@ class PricedRequest:
         return request_key(
             caller=caller,
             source_asset_id=self.source.asset_id,
-            model=self.model.task_type,
+            model=self.model.name,
             request=self.request,
             seed=self.asked.seed,
         )

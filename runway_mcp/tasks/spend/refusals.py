@@ -4,7 +4,6 @@ import hashlib
 import json
 
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
 from runway_mcp.tasks.spend.priced import PricedRequest
 
@@ -53,7 +52,8 @@ def _frees(frees_at: float | None) -> str:
 
 def _fewer(plan: PricedRequest, most: int) -> int | None:
     """The most seconds, fewer than requested, that so many credits pay for; None if there are none."""
-    paid = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= most]
+    prices = {each: plan.price_of(each) for each in plan.model.seconds}
+    paid = [each for each, credits_ in prices.items() if credits_ is not None and credits_ <= most]
     return max((each for each in paid if each < plan.seconds), default=None)
 
 

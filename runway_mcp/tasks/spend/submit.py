@@ -1,7 +1,7 @@
 """Submission of a plan: claims one intent and posts it once, or returns the outcome of an earlier one.
 
-After a 429 it posts again, but only if a look at upstream's tasks found none. The POST runs in the background
-(`posting`), so a cancelled or late call does not stop it; an unknown outcome is reconciled (`reconcile`).
+After a 429 it posts again, after a look that found no task. The POST runs in the background (`posting`), so that no
+cancelled or late call stops it; an unknown outcome is reconciled (`reconcile`).
 """
 
 import logging
@@ -15,10 +15,12 @@ import anyio
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
+from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import FREE, SpendPolicy
+from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, identified, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
@@ -74,9 +76,15 @@ class Submissions:
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
 
-    async def earlier(self, asked: Extension, *, caller: str) -> Intent | None:
-        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`."""
-        return await self._dependencies.ledger.earlier(asked.asset_id, partial(key_of, asked, caller=caller))
+    async def earlier(self, asked: Extension, *, caller: str, model: CreateModel | None = None) -> Intent | None:
+        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`.
+
+        Without a `model` it is a request to extend, else one to continue with that model.
+        """
+        key = partial(key_of, asked, caller=caller)
+        if model is not None:
+            key = partial(continuation_key, asked, model, caller=caller)
+        return await self._dependencies.ledger.earlier(asked.asset_id, key)
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
@@ -148,7 +156,6 @@ class Submissions:
             await self._withdraw(intent, (failure.kind, failure.message))
             raise
         except LedgerError as error:
-            await self._withdraw(intent, ("unavailable", f"{error} This call submitted nothing."))
             raise _not_submitted(error) from error
         if submission is None:
             return None
