@@ -19,7 +19,7 @@ from runway_mcp.films.continuing.uploads import uploaded
 from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, Intent, State
+from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_task
 from runway_mcp.tasks.service import TaskService
@@ -73,18 +73,25 @@ class Continuations:
         caller: str,
         deadline: float,
         policy: SpendPolicy = FREE,
+        patience: float | None = None,
     ) -> Continued:
         """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
 
         The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed is
-        joined again. Raises `PolicyRefused`, and `Failure` for what ended it before its create.
+        joined again; one whose create has no known outcome is looked for, for `patience` seconds at most. Raises
+        `PolicyRefused`, and `Failure` for what ended it before its create, or if its outcome stays unknown.
         """
-        intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
-        if is_earlier:
+        while True:
+            intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
+            if not is_earlier:
+                self._prepare(submissions, plan, intent)
+            elif intent.state in OPEN and intent.id not in self._preparing:
+                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience)
+                if told is None:
+                    continue
+                intent = await self._tools.store.find("id", intent.id) or told.intent
             self.take_up(intent)
-        else:
-            self._prepare(submissions, plan, intent)
-        return Continued(await self._answered(intent, deadline), is_earlier)
+            return Continued(await self._answered(intent, deadline, twin=is_earlier), is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:
         """The caller's film of that id; None if there is none. Raises `LedgerError`."""
@@ -182,7 +189,7 @@ class Continuations:
 
     def _prepare(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
         self._refusals.pop(intent.id, None)
-        self._preparing.add(intent.claim)
+        self._preparing.add(intent.id)
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
@@ -194,7 +201,7 @@ class Continuations:
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("a film could not be prepared through a fault of this server")
         finally:
-            self._preparing.discard(intent.claim)
+            self._preparing.discard(intent.id)
             self._stir()
 
     def _preparation(self, plan: Continuation) -> Prepare:
@@ -234,7 +241,7 @@ class Continuations:
             self._joining.discard(intent.id)
             self._stir()
 
-    async def _answered(self, intent: Intent, deadline: float) -> Intent:
+    async def _answered(self, intent: Intent, deadline: float, *, twin: bool) -> Intent:
         """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
 
         Its holder may be another process, so the ledger is read again and again.
@@ -246,12 +253,12 @@ class Continuations:
             except LedgerError as error:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
-            if (is_settled and intent.claim not in self._preparing) or anyio.current_time() >= deadline:
+            if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
                 break
             with anyio.move_on_after(min(_LEDGER_PAUSE, deadline - anyio.current_time())):
                 await stirred.wait()
         if (failure := self.failure_of(intent)) is not None and intent.task_id is None:
-            raise failure
+            raise replace(failure, twin=twin)
         return intent
 
     def _stir(self) -> None:
