@@ -7,12 +7,8 @@ from pydantic import Field
 
 from runway_mcp.runway.models import ExploreMode, Submission, TextPrompt
 
-StartFrame = Annotated[
-    str, Field(min_length=1, description="assetId of the uploaded picture that the film begins with.")
-]
-Length = Annotated[
-    int, Field(ge=1, description="Length of the film in seconds; the catalogue says what a model takes.")
-]
+StartFrame = Annotated[str, Field(min_length=1, description="assetId of the picture that the film begins with.")]
+Length = Annotated[int, Field(ge=1, description="Seconds of the film; the catalogue says which its model takes.")]
 
 
 class Creation(Submission):

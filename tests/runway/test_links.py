@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from runway_mcp.runway.links import expiry_of, mime_type_of
+from runway_mcp.runway.links import expiry_of, file_of, mime_type_of
 from tests.runway.samples import SIGNED
 
 
@@ -50,3 +50,20 @@ def test_a_signed_link_tells_when_it_dies(url: str, ends: str | None) -> None:
 )
 def test_the_first_telling_hint_gives_the_media_type(hints: tuple[str | None, ...], kind: str | None) -> None:
     assert mime_type_of(*hints) == kind
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (SIGNED, "film.mp4"),
+        ("https://x.example/a/b.png?_jwt=a.b.c#d", "b.png"),
+        ("https://x.example/a/", "a"),
+        ("https://x.example/", None),
+        ("https://x.example", None),
+        ("https://[x/a.mp4", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_links_to_the_same_file_have_the_same_name_of_it(url: str | None, name: str | None) -> None:
+    assert file_of(url) == name

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Task
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import UPLOAD, Intent, Step
 from runway_mcp.tasks.spend.matching import contradicts, is_ours
 from tests.kit.clock import EPOCH
 from tests.kit.samples import clip, extension, intent, long_id, task
@@ -140,6 +140,63 @@ def test_a_reference_of_the_callers_is_no_proof_by_itself() -> None:
     other_film = shown(GIVEN, options={"text_prompt": "sea"}, replyRef="mine", status="RUNNING")
 
     assert not is_ours(other_film, GIVEN, {THE_TASK: "mine"})
+
+
+FRAME = "5f0c7e0a.png"
+CONTINUED = replace(
+    MADE, task_type="gen4.5", steps=(Step(UPLOAD, EPOCH, {"asset_id": clip(9).asset_id, "file": FRAME}),)
+)
+"""A film from a start frame that was uploaded."""
+
+
+def continued(*, options: dict[str, Any] | None = None, **fields: Any) -> Task:
+    """The finished task of it, shown without its seed, but for the given fields and options."""
+    told = {"seed": None, "extended_from_task_id": None, "init_image": f"https://x.example/{FRAME}?_jwt=a.b.c"}
+    return shown(CONTINUED, options=told | (options or {}), **fields)
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "ours"),
+    [
+        ({}, {}, True),
+        ({"init_image": f"https://elsewhere.example/{FRAME}"}, {}, True),
+        ({"init_image": "https://x.example/another.png"}, {}, False),
+        ({"init_image": None}, {}, False),
+        ({"text_prompt": "sea"}, {}, False),
+        ({"seconds": 10}, {}, False),
+        ({"exploreMode": True}, {}, False),
+        ({"extended_from_task_id": ANOTHER}, {}, False),
+        ({"seed": 8}, {}, False),
+        ({}, {"createdAt": dated(-3)}, False),
+        ({}, {"createdAt": None}, False),
+        ({}, {"status": "RUNNING"}, False),
+        ({}, {"replyRef": "another"}, False),
+    ],
+)
+def test_a_film_from_a_start_frame_whose_seed_is_hidden_is_known_by_frame_prompt_seconds_and_time(
+    options: dict[str, Any], fields: dict[str, Any], *, ours: bool
+) -> None:
+    assert is_ours(continued(options=options, **fields), CONTINUED, {}) is ours
+
+
+def test_while_it_runs_the_scheduler_has_to_list_it() -> None:
+    running = continued(status="RUNNING")
+
+    assert is_ours(running, CONTINUED, {THE_TASK: None})
+    assert not is_ours(running, CONTINUED, {ANOTHER: None})
+
+
+@pytest.mark.parametrize("image", ["https://x.example/another.png", None])
+def test_a_seed_that_we_made_proves_a_film_from_a_start_frame_however_upstream_names_the_frame(
+    image: str | None,
+) -> None:
+    assert is_ours(continued(options={"seed": CONTINUED.seed, "init_image": image}), CONTINUED, {})
+
+
+def test_an_answer_that_tells_no_seed_contradicts_no_create_and_one_that_extends_does() -> None:
+    assert not contradicts(continued(status="PENDING"), CONTINUED)
+    assert contradicts(continued(status="PENDING", options={"extended_from_task_id": ANOTHER}), CONTINUED)
+    assert contradicts(continued(status="PENDING", options={"seed": 8}), CONTINUED)
 
 
 def answered(task_id: str = THE_TASK, **fields: Any) -> Task:

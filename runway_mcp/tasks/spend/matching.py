@@ -17,6 +17,7 @@ from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
@@ -102,10 +103,10 @@ def contradicts(task: Task, intent: Intent) -> bool:
             return False
     if uuid_of(task.task_id) == uuid_of(intent.parent_task_id or ""):
         return True
-    told = (task.reply_ref, task.options.seed, task.options.extended_from_task_id)
-    if task.is_terminal and not any(told):
+    seed = _told_seed(task, intent)
+    if task.is_terminal and not any((task.reply_ref, seed, task.options.extended_from_task_id)):
         return True
-    return task.options.seed not in (None, intent.seed) or _is_from_another(task, intent)
+    return seed not in (None, intent.seed) or _is_from_another(task, intent)
 
 
 def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
@@ -113,16 +114,17 @@ def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bo
 
     `running` has the replyRef of each task that the scheduler lists, by taskId.
     """
-    options, reference = task.options, task.reply_ref or running.get(task.task_id)
+    reference = task.reply_ref or running.get(task.task_id)
     if reference is not None and reference != intent.reply_ref:
         return False
     if intent.reply_ref_generated and reference == intent.reply_ref:
         return True
-    if _is_from_another(task, intent) or options.seed not in (None, intent.seed):
+    seed = _told_seed(task, intent)
+    if seed not in (None, intent.seed) or _is_from_another(task, intent):
         return False
-    if options.seed is None and intent.start_frame is None:
+    if seed is None and intent.start_frame is None:
         return False
-    if options.seed is not None and intent.seed_generated:
+    if seed is not None and intent.seed_generated:
         return True
     return _fits(task, intent) and (task.is_terminal or task.task_id in running)
 
@@ -153,8 +155,14 @@ def _agrees(told: object, asked: object) -> bool:
     return told in (None, asked)
 
 
+def _told_seed(task: Task, intent: Intent) -> int | None:
+    """The seed that a task tells; None also for a model that takes none, since it chooses its own."""
+    model = CREATE_MODELS.get(intent.task_type)
+    return task.options.seed if model is None or model.takes_seed else None
+
+
 def _tells_source(task: Task, intent: Intent) -> bool:
-    """Whether a task names the intent's source: the start frame that was uploaded for it, or the task it extends."""
+    """Whether a task names the intent's source: its uploaded start frame, or the task that it extends."""
     if intent.start_frame is not None:
         return file_of(task.options.init_image) == intent.start_frame
     return task.options.extended_from_task_id is not None
