@@ -37,7 +37,6 @@ LOOKING_SECONDS: Final = 60.0
 
 _MOST_UPLOADS = 2
 _LOOK_PAUSE = 3.0
-_READ_SECONDS = 5.0
 _PAGE, _PAGES = 50, 2
 
 
@@ -141,7 +140,7 @@ async def _looked_for(tools: Tools, account: str | None, record: UploadRecord) -
 async def _listed(tools: Tools, account: str | None, name: str) -> Asset | None:
     for page in range(_PAGES):
         assets = await tools.client.assets(
-            media_type="image", offset=page * _PAGE, limit=_PAGE, email=account, patience=_READ_SECONDS
+            media_type="image", offset=page * _PAGE, limit=_PAGE, email=account, patience=0
         )
         found = next((each for each in assets if (each.name or "").partition(".")[0] == name), None)
         if found is not None or not assets:
