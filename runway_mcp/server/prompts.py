@@ -31,20 +31,24 @@ _CLIP = (
 )
 _WORDING = """\
 How to word a text_prompt:
-- It goes on from the last frame, so tell what happens next, not what the picture already shows.
+- It goes on from the last frame, so tell what happens next; what the picture shows needs no words but those for the \
+camera, the light and the look.
 - Two to four plain sentences in the present tense, under 500 characters: first what moves and how, then one camera \
 move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (get_task holds it in full) and repeat them word for word unless the change is wanted."""
+of the film before (list_assets shows it; where it ends in …, get_task has it in full) and repeat them word for word \
+unless the change is wanted."""
 
 _FOLLOWING = """\
-If a result has the status PENDING, THROTTLED or RUNNING, make the get_task call in its next_step until the film is \
-there. The same request is charged once, for good: if a call is cut off or its outcome is unclear, make the identical \
+While a task is queued or running (status PENDING, THROTTLED or RUNNING), make the get_task call that its result \
+names next, until the film is there. The same request is charged once, for good: if a call is cut off or its outcome \
+is unclear, make the identical \
 call; for another take of a film give another seed. \
-If a result has an error, tell me its message and whether credits were charged, and do what its next_step names; \
-where it has none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words for it."""
+If a result has an error, tell me its message and whether credits were charged, and make the call that it names \
+next; where it names none, stop and ask me. Never repeat a prompt that moderation has stopped: show me other words \
+for it."""
 
 _EXTEND_CLIP = """\
 Make one of my Runway clips longer.
@@ -54,17 +58,17 @@ Seconds to add: {seconds}
 
 1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
 of mine as query, and compare names, prompts, dates and lengths with my words; without a match, list the newest. If \
-two fit, ask me. If its `extendable` is no, tell me the `reason` and name the closest clip that can be extended.
+two fit, ask me. If it cannot be extended, tell me why, and name the closest clip that can be extended.
 2. Look, then word it. Call view_film with its assetId, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
 3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
 and dry_run true. It is free.
 4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of the credits, of the three \
 extensions, and how long the film can still become. Go on only when I say yes; if I change something, price it again.
-5. Extend it. Make the call in the dry run's next_step, once.
+5. Extend it. Make the call that the dry run names next, once.
 6. Look at it. Give me the link and until when it works, the new length and what it cost. Call view_film with show \
 strip and say whether the film does what I wished.
-7. Offer the next. If lineage.extensions_left is above 0, propose one sentence for what could follow, and stop: every \
+7. Offer the next. If extensions are left, propose one sentence for what could follow, and stop: every \
 further extension costs and is mine to decide.
 
 {following}
@@ -77,7 +81,8 @@ The clip: {clip}
 The story: {story}
 
 1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
-of mine as query; if two fit, ask me. It tells text_prompt, length, extensions_left and cost_to_longest. A clip that \
+of mine as query; if two fit, ask me. It tells prompt, length, extensions left and what the longest film would cost. \
+A clip that \
 was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
 the picture and the clip's own text_prompt. They stand word for word in every beat, but where the story changes them.
@@ -85,12 +90,12 @@ the picture and the clip's own text_prompt. They stand word for word in every be
 below: a turn of the story that begins where the beat before ends, followed by both phrases. The last one ends on a \
 picture that can hold.
 4. Price it. Call extend_video with assetId, the text_prompt of beat 2, seconds 10 (left out for a Turbo clip) and \
-dry_run true. It is free; its lineage.cost_to_longest is about what the further beats cost.
+dry_run true. It is free, and tells about what the further beats cost as well.
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
-6. Make them one after another. Make the call in the dry run's next_step, once; show me the film. For the next beat \
+6. Make them one after another. Make the call that the dry run names next, once; show me the film. For the next beat \
 take that new film's assetId, adjust its prompt to its last frame (view_film), price it with \
-dry_run, and ask me again unless I agreed to all and the price is as shown.
+seconds 10 and dry_run, and ask me again unless I agreed to all and the price is as shown.
 7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
 
 {following}

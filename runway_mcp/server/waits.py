@@ -21,13 +21,15 @@ _MODERN = "2026"
 class _Granted:
     """What a host was seen to grant, in seconds; `cut` is after how long it last cut a call off.
 
-    `cut` is None once a call has returned. `connection` is held because its id is a key, which must not be reused.
+    `cut` is None once a call has returned, `limit` only once one has returned after as long. `connection` is held
+    because its id is a key, which must not be reused.
     """
 
     connection: object
     default: float
     longest: float
     cut: float | None = None
+    limit: float | None = None
 
 
 class Waits:
@@ -52,8 +54,11 @@ class Waits:
         return int(granted.longest if granted else self._most)
 
     def suggested(self, ctx: ServerRequestContext[Any]) -> int:
-        """The wait that a next step names, in whole seconds."""
-        return int(min(self.default(ctx), self.longest(ctx)))
+        """The wait that a next step names, in whole seconds: less than the host was last seen to cut off."""
+        granted = self._granted.get(id(_connection(ctx)))
+        limit = granted.limit if granted else None
+        shortest = self._most if limit is None else max(_SHORTEST_WAIT, _SHARE * limit)
+        return int(min(self.default(ctx), self.longest(ctx), shortest))
 
     def cut_off(self, ctx: ServerRequestContext[Any], seconds: float, *, by_default: bool) -> None:
         """Notes that the host cancelled a call after `seconds`; `by_default` if the call named no wait.
@@ -69,7 +74,7 @@ class Waits:
             granted.default = min(self._most, max(SHORTEST, _SHARE * seconds))
         if granted.cut is not None:
             granted.longest = min(self._most, max(_SHORTEST_WAIT, _SHARE * min(seconds, granted.cut)))
-        granted.cut = seconds
+        granted.cut = granted.limit = seconds
         self._granted[id(connection)] = granted
         while len(self._granted) > _REMEMBERED:
             del self._granted[next(iter(self._granted))]
@@ -79,6 +84,8 @@ class Waits:
         granted = self._granted.get(id(_connection(ctx)))
         if granted is not None:
             granted.cut = None
+            if granted.limit is not None and seconds >= granted.limit:
+                granted.limit = None
             granted.default = min(self._most, max(granted.default, seconds))
             granted.longest = min(self._most, max(granted.longest, _GROWTH * seconds))
 

@@ -31,7 +31,7 @@ SOUND_BYTES_PER_SECOND = 12_000
 
 _X264 = {"preset": "ultrafast", "tune": "fastdecode", "threads": "2"}
 _OTHER_X264 = _X264 | {"bf": "2", "refs": "3", "coder": "1"}
-# A start picture may be noise; with these a film of it fits into its size all the same.
+# A start picture may be noise, and a fade is not cheap; with these such a film fits into its size all the same.
 _FINE, _COARSER = "21", ("30", "40", "51")
 _MOVFLAGS = {"front": "faststart", "end": "disable_chpl", "fragments": "frag_keyframe+empty_moov+default_base_moof"}
 _TAGGED = "colorprim=bt709:transfer=bt709:colormatrix=bt709"
@@ -64,7 +64,8 @@ class PaintedFilms:
         # Keyframes are what costs bytes, and frames of which all of it moves.
         rate = BYTES_PER_SECOND * max(1.0, Form().group / (film.form.group or _NEVER)) * film.form.rate / FRAME_RATE
         rate *= 2 if film.start else 1
-        return _SPARE + round(film.duration * (rate * film.width * film.height / (1280 * 768) + sound))
+        ending = 2 * endings.SECONDS if film.form.end != "scene" else 0.0
+        return _SPARE + round((film.duration + ending) * (rate * film.width * film.height / (1280 * 768) + sound))
 
     def render(self, film: Film) -> bytes:
         """The film as an MP4 file; takes about a second for ten of film."""
@@ -89,7 +90,7 @@ class PaintedFilms:
             parent = b"" if whole or film.tail else self._render(replace(film, added=film.added[:-1]))
             first = 0 if whole else round((film.seconds + sum(film.added[:-1])) * film.form.rate)
             made = _joined(parent, self._frames(film, first), film)
-            coarser = iter(_COARSER if film.start else ())
+            coarser = iter(_COARSER if film.start or film.form.end != "scene" else ())
             while len(made) + _HEAD > self.size(film) and (crf := next(coarser, None)):
                 made = _joined(parent, self._frames(film, first), film, crf=crf)
             while len(self._films) >= _KEPT:

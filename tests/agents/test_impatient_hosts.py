@@ -163,6 +163,40 @@ async def test_a_host_that_cuts_two_calls_in_a_row_is_answered_within_its_limit_
 
 
 @pytest.mark.virtual_time
+async def test_after_one_cut_next_steps_keep_below_it_until_the_host_has_waited_as_long(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        with anyio.move_on_after(5):
+            await client.mcp.call_tool("extend_video", {"assetId": world.asset_id(client.clip)})
+        step = (await client.extend(client.clip))["next_step"]["arguments"]
+        again = (await client.data("get_task", **step))["next_step"]["arguments"]
+
+        assert (step["wait_seconds"], again["wait_seconds"]) == (4, 4)
+
+        patient = await client.data("get_task", taskId=step["taskId"], wait_seconds=20)
+        assert patient["next_step"]["arguments"]["wait_seconds"] == 4, "which the next result tells of"
+        later = await client.data("get_task", taskId=step["taskId"])
+        assert later["next_step"]["arguments"]["wait_seconds"] == 20
+
+
+@pytest.mark.virtual_time
+async def test_a_host_that_cuts_after_two_seconds_reaches_the_film_by_next_steps_with_no_other_cut(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(pace=60)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        with anyio.move_on_after(2):
+            await client.mcp.call_tool("extend_video", {"assetId": world.asset_id(client.clip)})
+        data = await client.extend(client.clip)
+        while data["status"] != "SUCCEEDED":
+            data = await client.data(data["next_step"]["tool"], **data["next_step"]["arguments"])
+            assert client.took < 2
+        assert client.posts == 1
+
+
+@pytest.mark.virtual_time
 async def test_waits_grow_again_as_far_as_they_are_answered(tmp_path: Path) -> None:
     world = virtual_world(pace=9000)
     async with open_server(world, tmp_path) as server, server.client("legacy") as client:

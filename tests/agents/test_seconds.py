@@ -11,7 +11,7 @@ from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
-FITS = {"gen3a": "5 or 10", "gen3a_turbo": "always gains 8"}
+FITS = {"gen3a": "5 or 10", "gen3a_turbo": "gains 8 s a step"}
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ async def test_the_price_is_shown_and_a_yes_awaited_before_anything_is_spent(tmp
     priced, stopped, spent = (
         text.index("dry_run true"),
         text.index("Stop and ask me"),
-        text.index("dry run's next_step"),
+        text.index("the call that the dry run names next"),
     )
     assert priced < stopped < spent
     assert "only when I say yes" in text[stopped:spent]

@@ -3,7 +3,7 @@
 A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,17 +90,27 @@ def follow(task_id: str, asked: Asked) -> NextStep:
     return _get(task_id, "Waits for the film; reading is free.", asked)
 
 
-def extend_further(asset_id: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
-    """A dry run of the next extension; `seconds` and `explore` repeat what was not the default before."""
+def extend_further(
+    asset_id: str, *, seconds: int | None = None, explore: bool = False, longer: Sequence[int] = ()
+) -> NextStep:
+    """A dry run of the next extension; `seconds` and `explore` repeat what was not the default before.
+
+    `longer` are the steps that a caller could ask for in place of a default, ascending.
+    """
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
-    reason = "Prices the next one, free."
+    reason = f"Prices the next one, free{'' if seconds else _longer(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
-def extend_from(asset_id: str) -> NextStep:
-    """A dry run of an extension, once its words are written from a picture of the clip."""
-    reason = "Checks and prices the extension, free; add your text_prompt."
+def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
+    """A dry run of an extension, once its words are written from a picture of the clip; `longer` as above."""
+    reason = f"Checks and prices the extension, free; add your text_prompt{_longer(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
+
+
+def _longer(steps: Sequence[int]) -> str:
+    """That another step may be asked for; the default is told first."""
+    return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}, which leads further" if len(steps) > 1 else ""
 
 
 def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:
@@ -221,7 +231,8 @@ def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
 def _without(argument: str, asked: Asked) -> NextStep:
     """A dry run without the refused argument; it gives the price, and a quote."""
     arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
-    reason = f"Checks and prices it without `{argument}`, free."
+    given = f" without `{argument}`" if argument in asked.arguments else ""
+    reason = f"Checks and prices it{given}, free."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 

@@ -20,8 +20,8 @@ _COLUMNS = 4
 # A frame is on the screen for less than this; one that began earlier was the last one.
 _LONGEST_FRAME = 0.25
 _FROM_HERE = (
-    "An extension goes on from this frame: write the text_prompt so that it does, and tell what moves next, the camera "
-    "and the light, not what the picture already shows."
+    "An extension goes on from this frame: write the text_prompt so that it does. Tell what moves next; of what the "
+    "picture shows, repeat only the words for the camera, the light and the look from the prompt before."
 )
 _FROM_THE_END = "An extension goes on from the last frame, so write the text_prompt so that it goes on from there."
 
@@ -49,7 +49,8 @@ def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | N
     if view.show == "strip":
         yield _seams(seams)
     verdict = judge(clip.asset, clip.maker, read_failed=clip.maker is None)
-    step = extend_from(clip.asset.asset_id) if verdict.extendable == "yes" else None
+    steps = verdict.model.seconds if verdict.model else ()
+    step = extend_from(clip.asset.asset_id, longer=steps) if verdict.extendable == "yes" else None
     if step is None:
         yield f"assetId: {clip.asset.asset_id}"
     if verdict.extendable == "no":

@@ -336,7 +336,8 @@ def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, ask
     is_default = not lineage.extended_count or model is None or lineage.added_seconds == model.seconds[0]
     seconds = None if is_default else lineage.added_seconds
     explore = bool(lineage.extended_count and task.options.explore_mode)
-    return next_steps.extend_further(task.artifacts[0].asset_id, seconds=seconds, explore=explore)
+    steps = model.seconds if model else ()
+    return next_steps.extend_further(task.artifacts[0].asset_id, seconds=seconds, explore=explore, longer=steps)
 
 
 def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:

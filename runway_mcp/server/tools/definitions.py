@@ -20,10 +20,11 @@ Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
 1. list_assets finds the clip (query searches names, prompts and ancestors) and says how far it can be extended.
 2. extend_video with dry_run prices the extension, free; show the user the price and wait for a yes before spending.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
-4. If a call times out, make the same call again; if it fails, follow next_step. The same request, whatever its wait, \
+4. If a call times out, make the same call again; if it fails, make the call that it names next. The same request, \
+whatever its wait, \
 is charged once, for good: repeated whenever, it returns the same film; for another take give another seed.
 5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
-of the prompt before (get_task).
+of the prompt before (list_assets; in full get_task).
 6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
 disk."""
 """The server's instructions to a model."""

@@ -201,7 +201,8 @@ def _seconds(asked: Extension, model: FilmModel) -> int:
     if asked.seconds is None:
         return model.seconds[0]
     if len(model.seconds) == 1 and asked.seconds not in model.seconds:
-        message = f"seconds: a {model.title} clip always gains {model.seconds[0]} s; leave `seconds` out."
+        step = model.seconds[0]
+        message = f"seconds: a {model.title} clip gains {step} s a step, {2 * step} in two; leave `seconds` out."
         raise Failure("invalid_request", message, about="seconds")
     if asked.seconds not in model.seconds:
         allowed = " or ".join(map(str, model.seconds))
