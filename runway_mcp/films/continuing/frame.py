@@ -1,12 +1,11 @@
 """The first step: every earlier part whole and decodable on disk, and the last frame as a picture."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from anyio.to_thread import run_sync
 
@@ -24,11 +23,8 @@ from runway_mcp.films.continuing.workspace import (
 from runway_mcp.media.errors import DeadLink, UnreadableFilm
 from runway_mcp.media.files.keeping import keep
 from runway_mcp.media.join.parts import JOIN_LIMITS
-from runway_mcp.media.pictures.decoding import opened
-from runway_mcp.media.pictures.frames import frame_shown
 from runway_mcp.media.pictures.measures import read_film
-from runway_mcp.media.pictures.reading import FilmFile, worked_on
-from runway_mcp.media.pictures.stills import matrix_of
+from runway_mcp.media.pictures.start_frames import start_frame
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent, uuid_of
@@ -42,11 +38,12 @@ _LINK_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Frame:
-    """The frame from which a film goes on: a PNG file's bytes, and its size in pixels."""
+    """The frame from which a film goes on: a PNG file's bytes, its size in pixels, and the digest of its pixels."""
 
     png: bytes
     width: int
     height: int
+    digest: str
 
 
 async def framed(tools: Tools, plan: Continuation, intent: Intent) -> tuple[Intent, Frame]:
@@ -63,15 +60,12 @@ async def framed(tools: Tools, plan: Continuation, intent: Intent) -> tuple[Inte
         return intent, frame
     parts = await _parts(tools, plan, intent, workspace)
     await _check_room(tools, plan, workspace, parts=parts)
-    frame = await worked_on(workspace / parts[-1].file, _last_frame, limits=JOIN_LIMITS, limiter=tools.films.decoding)
+    last = workspace / parts[-1].file
+    seen = await start_frame(last, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    frame = Frame(seen.png, seen.width, seen.height, seen.digest)
     await run_sync(write_whole, workspace / FRAME_FILE, frame.png)
-    made = FrameMade(tuple(parts), FRAME_FILE, digest_of(frame), frame.width, frame.height)
+    made = FrameMade(tuple(parts), FRAME_FILE, _sha256(frame.png), frame.digest, frame.width, frame.height)
     return await end_step(tools, intent, FRAME, made.made()), frame
-
-
-def digest_of(frame: Frame) -> str:
-    """The digest of a frame's file, by which its upload is known."""
-    return hashlib.sha256(frame.png).hexdigest()
 
 
 async def _parts(tools: Tools, plan: Continuation, intent: Intent, workspace: Path) -> list[FilmPart]:
@@ -160,19 +154,11 @@ def _kept(workspace: Path, made: FrameMade) -> Frame | None:
     if not all((workspace / part.file).is_file() for part in made.parts):
         return None
     try:
-        frame = Frame((workspace / made.file).read_bytes(), made.width, made.height)
+        png = (workspace / made.file).read_bytes()
     except FileNotFoundError:
         return None
-    return frame if digest_of(frame) == made.sha256 else None
+    return Frame(png, made.width, made.height, made.digest) if _sha256(png) == made.sha256 else None
 
 
-def _last_frame(file: FilmFile) -> Frame:
-    """The last frame of a film, decoded up to its end, upright and in the colours that players show."""
-    with opened(file) as film:
-        shown: Any = frame_shown(film, None)
-        picture = shown.to_image(src_colorspace=matrix_of(shown))
-        turn = shown.rotation % 360
-        picture = picture.rotate(turn, expand=True) if turn else picture
-    made = io.BytesIO()
-    picture.save(made, "PNG")
-    return Frame(made.getvalue(), picture.width, picture.height)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

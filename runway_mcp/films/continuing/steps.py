@@ -28,11 +28,12 @@ class FilmPart:
 
 @dataclass(frozen=True)
 class FrameMade:
-    """The earlier parts in order, the file of the frame, the digest of its bytes, and its size in pixels."""
+    """The earlier parts in order, and the frame: its file, the digests of its bytes and pixels, its size in pixels."""
 
     parts: tuple[FilmPart, ...]
     file: str
     sha256: str
+    digest: str
     width: int
     height: int
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.frame import Frame, digest_of
+from runway_mcp.films.continuing.frame import Frame
 from runway_mcp.films.continuing.steps import UploadMade
 from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import held, write_whole
@@ -57,7 +57,7 @@ async def uploaded(tools: Tools, intent: Intent, frame: Frame) -> tuple[Intent, 
     uploaded a second time. One that was deleted meanwhile is uploaded anew. Raises `Failure`, `ClaimLost`,
     `KeepingError` and `LedgerError`.
     """
-    path = _record_path(tools.data_dir, intent.account, digest_of(frame))
+    path = _record_path(tools.data_dir, intent.account, frame.digest)
     async with held(path.with_suffix(".lock"), pause=tools.pause):
         record = await run_sync(_read, path)
         if record is not None and record.asset_id is not None and not await _is_there(tools, record.asset_id):
@@ -148,8 +148,8 @@ async def _listed(tools: Tools, account: str | None, name: str) -> Asset | None:
     return None
 
 
-def _record_path(data_dir: Path, account: str | None, sha256: str) -> Path:
-    key = hashlib.sha256(f"{account} {sha256}".encode()).hexdigest()[:32]
+def _record_path(data_dir: Path, account: str | None, digest: str) -> Path:
+    key = hashlib.sha256(f"{account} {digest}".encode()).hexdigest()[:32]
     return data_dir / FOLDER / f"{key}.json"
 
 

@@ -1,6 +1,5 @@
 """A clip goes on and becomes one film: what is on disk, what is told, and what the same request gives again."""
 
-from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE
 
@@ -155,17 +154,3 @@ async def test_working_folders_are_for_this_user_alone(tmp_path: Path) -> None:
         folder = tmp_path / "data" / "continued"
         assert [S_IMODE(each.stat().st_mode) for each in (folder, folder / done.film_id)] == [0o700, 0o700]
         assert S_IMODE((tmp_path / "data" / "uploads").stat().st_mode) == 0o700
-
-
-async def test_a_file_of_that_name_is_not_overwritten(tmp_path: Path) -> None:
-    world = clip_world()
-    async with process(tmp_path, world) as server:
-        first = JoinMade.of(await server.done((await server.submit()).intent))
-        assert first is not None
-        Path(first.path).write_bytes(b"another film")
-        world.switches = replace(world.switches)
-        second = JoinMade.of(await server.done((await server.submit(seed=9)).intent))
-
-        assert second is not None
-        assert second.path != first.path
-        assert Path(first.path).read_bytes() == b"another film"

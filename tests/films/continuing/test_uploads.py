@@ -31,7 +31,7 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
     "53de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
-FRAME = Frame(PNG, 1, 1)
+FRAME = Frame(PNG, 1, 1, "5f")
 UPLOADS = {"method": "POST", "path_prefix": "/assets"}
 LIST = {"method": "GET", "path_prefix": "/assets"}
 
@@ -106,7 +106,7 @@ async def test_another_frame_and_another_account_have_uploads_of_their_own(tmp_p
     async with uploads(tmp_path, world, clock) as process:
         film = await process.intent()
         await uploaded(process.tools, film, FRAME)
-        await uploaded(process.tools, await process.intent(2), replace(FRAME, png=PNG + b" "))
+        await uploaded(process.tools, await process.intent(2), replace(FRAME, digest="77"))
 
         assert len(process.pictures) == 2
         assert len(set(process.pictures)) == 2
