@@ -14,6 +14,7 @@ from typing import Final
 import anyio
 from anyio.to_thread import run_sync
 
+from runway_mcp.media.errors import FolderRefused
 from runway_mcp.media.files.download import Pause
 from runway_mcp.media.files.folder import Folder, Free, disk_errors
 from runway_mcp.media.files.locks import try_lock
@@ -40,9 +41,8 @@ def workspace_of(data_dir: Path, film_id: str) -> Path:
 def make_workspace(data_dir: Path, film_id: str) -> Path:
     """The working folder of a film, made if it is not there; raises `FolderRefused`, `DiskFull`."""
     path = workspace_of(data_dir, film_id)
-    with disk_errors(f"The folder {path}"):
-        path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        path.mkdir(mode=_PRIVATE, exist_ok=True)
+    _made(path.parent)
+    _made(path)
     return path
 
 
@@ -110,6 +110,14 @@ async def held(lock: Path, *, pause: Pause = anyio.sleep) -> AsyncGenerator[None
 
 
 def _opened(lock: Path) -> int:
+    _made(lock.parent)
     with disk_errors(str(lock)):
-        lock.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         return os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def _made(folder: Path) -> None:
+    try:
+        with disk_errors(f"The folder {folder}"):
+            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError):
+        raise FolderRefused(f"The folder {folder} cannot be used: something else lies there.") from None
