@@ -21,7 +21,7 @@ from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
-from runway_mcp.tasks.recall import remembered_task
+from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.preparing import Prepare
@@ -120,14 +120,16 @@ class Continuations:
         self._stir()
 
     def failure_of(self, intent: Intent) -> Failure | None:
-        """What ended a film, or its last join in this process; None while it goes on and once it is joined.
+        """What ended a film, its task or its last join in this process; None while it goes on and once it is joined.
 
-        The failure of its task and a submit of unknown outcome are told elsewhere, as for every task.
+        A create of unknown outcome is told by the `Reconciler`, as for every submit.
         """
         if intent.task_id is None and intent.state is State.REFUSED:
             kept = self._refusals.get(intent.id)
             kind, message = intent.failure_kind or "busy", intent.failure_message or _BUSY
             return kept if kept is not None and kept.kind == kind else failed(kind, message, intent=intent)
+        if (ended := remembered_failure(intent)) is not None and intent.film is None:
+            return replace(ended, twin=False)
         return None if JoinMade.of(intent) is not None else self._unjoined.get(intent.id)
 
     async def changes(
@@ -141,8 +143,9 @@ class Continuations:
         while True:
             stirred = self._stirred
             intent = await self._tools.store.find("id", intent.id) or intent
-            followed = service.watcher.followed(intent.task_id) if intent.task_id and intent.ended is None else None
-            if followed is not None and intent.task_id is not None:
+            if intent.task_id is not None and intent.ended is None:
+                # The process that posted it may have died.
+                service.watcher.follow(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
                 async for task in service.watcher.changes(intent.task_id, deadline):
                     if not task.is_terminal:
                         last = standing_of(intent, task)

@@ -21,7 +21,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.run import running
-from runway_mcp.simulator.world import World
+from runway_mcp.simulator.world import TOKEN, World
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE, SpendPolicy
@@ -39,13 +39,8 @@ LAPSED = 100.0
 """After so many seconds the lease of a process that was killed has ended."""
 
 
-class TestStore(SqliteStore):
-    """A ledger in whose process a step of that name never ends: neither `before` nor after it is written down.
-
-    `reached` is set when the process comes there.
-    """
-
-    __test__ = False
+class HaltingStore(SqliteStore):
+    """A ledger in whose process a step may stand still before it is written down, or after."""
 
     def __init__(self, path: Path, clock: Callable[[], float], halts: "Halt | None" = None) -> None:
         super().__init__(path, clock)
@@ -97,13 +92,13 @@ class HaltingTransport(httpx.AsyncBaseTransport):
 
 @dataclass(frozen=True)
 class Process:
-    """One process: its task service, its films under way, and its clip."""
+    """One process: its task service and its films under way; `clip` is the assetId of what it continues by default."""
 
-    world: World
     service: TaskService
     continuations: Continuations
     tools: Tools
     folder: Path
+    clip: str
 
     async def submit(
         self,
@@ -115,8 +110,8 @@ class Process:
         policy: SpendPolicy = FREE,
         **fields: Any,
     ) -> Continued:
-        """Continues the first clip of the world, or the clip or film that is named; `fields` are the request's."""
-        asset_id = film.film_id if film else source or self.world.asset_id(self.world.assets[0])
+        """Continues its clip, or the clip or film that is named; `fields` are the request's."""
+        asset_id = film.film_id if film else source or self.clip
         asked = extension(**{"asset_id": asset_id, "text_prompt": "the camera rises", **fields})
         plan = await make_continuation(self.service.client, asked, CREATE_MODELS[model], film=film)
         deadline = anyio.current_time() + wait
@@ -154,9 +149,18 @@ def clip_world(**fields: Any) -> World:
 
 
 @asynccontextmanager
-async def process(
+async def process(folder: Path, world: World, **given: Any) -> AsyncGenerator[Process]:
+    """A process over a world of this one; `given` as for `process_over`. It ends as if it were killed."""
+    with anyio.fail_after(3 * LIMIT):
+        async with running(world) as url, process_over(folder, url, world.asset_id(world.assets[0]), **given) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def process_over(
     folder: Path,
-    world: World,
+    url: str,
+    clip: str,
     *,
     later: float = 0.0,
     halt: Halt | None = None,
@@ -164,30 +168,27 @@ async def process(
     free: Free = disk_free,
     join: JoinParts = join_films,
     require: Callable[[], None] = require_media,
-    caps: SpendPolicy = FREE,
 ) -> AsyncGenerator[Process]:
-    """A process over the world, whose clock is `later` by so many seconds; it ends as if it were killed."""
+    """A process over a stand-in, whose clock is `later` by so many seconds."""
     data_dir = folder / "data"
     data_dir.mkdir(exist_ok=True)
-    changed: list[Continuations] = []
+    opened: list[Continuations] = []
 
     async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
-        for each in changed:
+        for each in opened:
             await note_change(each, task, intent)
 
-    with anyio.fail_after(3 * LIMIT):
-        async with (
-            running(world) as url,
-            open_films(url=url, data_dir=data_dir) as films,
-            RunwayClient(url=url, token=world.token, transport=HaltingTransport(halt)) as client,
-        ):
-            with TestStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as store:
-                saved = folder / "films" if saves else None
-                tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
-                async with (
-                    open_continuations(tools, caps=caps) as continuations,
-                    open_tasks(client, store=store, poll_seconds=0.05, on_change=on_change) as service,
-                ):
-                    changed.append(continuations)
-                    continuations.background.start_soon(continuations.resume, service.submissions)
-                    yield Process(world, service, continuations, tools, folder)
+    async with (
+        open_films(url=url, data_dir=data_dir) as films,
+        RunwayClient(url=url, token=TOKEN, transport=HaltingTransport(halt)) as client,
+    ):
+        with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as store:
+            saved = folder / "films" if saves else None
+            tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
+            async with (
+                open_continuations(tools) as continuations,
+                open_tasks(client, store=store, poll_seconds=0.05, on_change=on_change) as service,
+            ):
+                opened.append(continuations)
+                continuations.background.start_soon(continuations.resume, service.submissions)
+                yield Process(service, continuations, tools, folder, clip)

@@ -113,7 +113,11 @@ async def test_a_part_that_cannot_be_fetched_is_told_as_paid_and_fetched_later(t
 async def test_a_full_disk_at_the_join_is_told_as_paid_and_mended_by_room(tmp_path: Path) -> None:
     world = clip_world()
     free = [10**12]
-    async with process(tmp_path, world, free=lambda _: free[0]) as server:
+
+    def room(_: Path) -> int:
+        return free[0]
+
+    async with process(tmp_path, world, free=room) as server:
         film = (await server.submit()).intent
         free[0] = 10
         last = (await server.followed(film))[-1]

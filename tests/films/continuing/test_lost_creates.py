@@ -21,13 +21,13 @@ def switched(world: World, **switches: Any) -> World:
     return world
 
 
-async def made_once(server: Process, **fields: Any) -> None:
+async def made_once(server: Process, world: World, **fields: Any) -> None:
     """Submits, follows to the end, and checks that one task was made and one film came of it."""
     done = await server.done((await server.submit(wait=30, **fields)).intent)
 
-    assert len(server.world.tasks) == 2
-    assert server.world.requests["POST /gen4_5/create"] == 1
-    assert done.task_id == server.world.task_id(server.world.tasks[-1])
+    assert len(world.tasks) == 2
+    assert world.requests["POST /gen4_5/create"] == 1
+    assert done.task_id == world.task_id(world.tasks[-1])
 
 
 @pytest.mark.parametrize("rule", [{"kind": "reset_after"}, {"kind": "status", "status": 502, "handled": True}])
@@ -45,7 +45,7 @@ async def test_a_running_create_is_found_by_its_reference_and_a_finished_one_by_
     world = switched(clip_world(pace=2.0), **switches)
     fault(world, **CREATE, **rule)
     async with process(tmp_path, world) as server:
-        await made_once(server)
+        await made_once(server, world)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_a_create_that_ended_before_anybody_looked_is_found_by_its_seed_or
     # The scheduler, where a running task shows its reference, cannot be read until the task has ended.
     fault(world, method="GET", path_prefix="/scheduler", status=503, times=1)
     async with process(tmp_path, world) as server:
-        await made_once(server, **given)
+        await made_once(server, world, **given)
 
 
 @pytest.mark.parametrize(("hidden", "given"), [(True, {}), (False, {"seed": 5})])
