@@ -14,9 +14,9 @@ import httpx
 from runway_mcp.runway.models import Task
 from runway_mcp.runway.wire import parse_task
 from runway_mcp.simulator import records
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.api.shapes import read_body
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.records import KINDS, Account, long_id
-from runway_mcp.simulator.shapes import read_body
 from runway_mcp.simulator.timeline import Script, index_at, timeline
 from runway_mcp.simulator.world import World
 

@@ -19,10 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runway_mcp.simulator import callbacks, control, endpoints
+from runway_mcp.simulator import control
+from runway_mcp.simulator.api import callbacks, endpoints
 from runway_mcp.simulator.fault_injection import with_faults
 from runway_mcp.simulator.faults import consume
-from runway_mcp.simulator.files import keep_rendering, serve_file
+from runway_mcp.simulator.links.files import keep_rendering, serve_file
 from runway_mcp.simulator.world import World
 
 BASE = "/v1/runwayml"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runway_mcp.simulator.films import HEIGHT, WIDTH, Film, Films, Form
+from runway_mcp.simulator.media.films import HEIGHT, WIDTH, Film, Films, Form
 from runway_mcp.simulator.records import KINDS, Account, Asset, Kind, MetadataForm, Task, file_name
 from runway_mcp.simulator.submits import enqueue
 from runway_mcp.simulator.switches import Switches

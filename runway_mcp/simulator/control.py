@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import FaultError, fault
-from runway_mcp.simulator.films import Form
-from runway_mcp.simulator.link_faults import link_fault
+from runway_mcp.simulator.links.faults import link_fault
+from runway_mcp.simulator.media.films import Form
 from runway_mcp.simulator.records import Task
 from runway_mcp.simulator.switches import SwitchError
 from runway_mcp.simulator.world import World

@@ -6,11 +6,11 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from runway_mcp.simulator import refusals
-from runway_mcp.simulator.dimensions import dimensions
-from runway_mcp.simulator.films import Film, Form, started_by
+from runway_mcp.simulator.api import refusals
+from runway_mcp.simulator.api.requests import RATIOS, CreateRequest
+from runway_mcp.simulator.media.dimensions import dimensions
+from runway_mcp.simulator.media.films import Film, Form, started_by
 from runway_mcp.simulator.records import SIZES, Account, Asset, Kind, Task
-from runway_mcp.simulator.requests import RATIOS, CreateRequest
 from runway_mcp.simulator.submits import accept, admitted, affordable, asset_of, failing, new_task
 from runway_mcp.simulator.world import World
 

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runway_mcp.simulator.endpoints import origin_of
+from runway_mcp.simulator.api.endpoints import origin_of
+from runway_mcp.simulator.api.shapes import created_body
 from runway_mcp.simulator.faults import ConnectionLost, Fault
 from runway_mcp.simulator.records import Account, Task
-from runway_mcp.simulator.shapes import created_body
 from runway_mcp.simulator.submits import busy
 from runway_mcp.simulator.world import World
 

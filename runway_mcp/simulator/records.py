@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runway_mcp.simulator.films import HEIGHT, WIDTH, Film
+from runway_mcp.simulator.media.films import HEIGHT, WIDTH, Film
 from runway_mcp.simulator.timeline import Moment, Script, index_at
 
 MediaType = Literal["video", "image", "audio"]

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runway_mcp.simulator.app import BASE, create_app
 from runway_mcp.simulator.builders import seeded_world
-from runway_mcp.simulator.clips import PaintedFilms
+from runway_mcp.simulator.media.clips import PaintedFilms
 from runway_mcp.simulator.world import World
 
 # SO_LINGER of 0 s: closing the socket resets the connection.

@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
-from runway_mcp.simulator import refusals
+from runway_mcp.simulator.api import refusals
+from runway_mcp.simulator.api.refusals import Refusal
+from runway_mcp.simulator.api.requests import MAX_SEED, ExtendRequest, SubmitRequest
 from runway_mcp.simulator.records import MAX_EXTENSIONS, Account, Asset, Kind, Task, file_name
-from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.requests import MAX_SEED, ExtendRequest, SubmitRequest
 from runway_mcp.simulator.timeline import Script, timeline
 from runway_mcp.simulator.world import World
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from runway_mcp.simulator.films import End
+from runway_mcp.simulator.media.films import End
 
 
 class SwitchError(ValueError):

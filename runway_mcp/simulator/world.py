@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from runway_mcp.simulator import refusals
+from runway_mcp.simulator.api import refusals
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import BlankFilms, Films
-from runway_mcp.simulator.link_faults import LinkFault
-from runway_mcp.simulator.links import Signer
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.links.signing import Signer
+from runway_mcp.simulator.media.films import BlankFilms, Films
 from runway_mcp.simulator.records import Account, Asset, Task, long_id
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.timeline import Script

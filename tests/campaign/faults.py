@@ -113,8 +113,9 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "tasks/spend/matching.py",
-                "    if options.seed != intent.seed or _is_from_another(task, intent):\n",
-                "    if options.seed != intent.seed or _is_from_another(task, intent) or _is_older(task, intent):\n",
+                "    if seed not in (None, intent.seed) or _is_from_another(task, intent):\n",
+                "    if seed not in (None, intent.seed) or _is_from_another(task, intent)"
+                " or _is_older(task, intent):\n",
             ),
             Change(
                 "tasks/spend/matching.py",

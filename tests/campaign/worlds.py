@@ -6,10 +6,10 @@ from typing import Any
 
 import anyio
 
+from runway_mcp.simulator.api.refusals import Refusal
+from runway_mcp.simulator.api.requests import ExtendRequest
 from runway_mcp.simulator.builders import EMAIL, add_task, add_video, small_world
 from runway_mcp.simulator.records import Asset, Task
-from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.requests import ExtendRequest
 from runway_mcp.simulator.submits import extend
 from runway_mcp.simulator.switches import Switches, changed
 from runway_mcp.simulator.world import World

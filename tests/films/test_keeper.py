@@ -11,8 +11,8 @@ from runway_mcp.films.keeper import AT_ONCE, MOST_WAITING, FilmGone, Keeper, Kee
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.records import begun_records
 from runway_mcp.media.errors import KeepingError, NoFilm
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.world import World
 from tests.films.servers import DATA, LIMIT, Kept, film_world, keeping_server, until
 

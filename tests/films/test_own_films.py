@@ -9,8 +9,8 @@ import pytest
 from runway_mcp.films.keeper import Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.world import World
 from tests.films.servers import film_world, keeping_server, until
 from tests.kit.client import ToolClient, structured, text

@@ -14,7 +14,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from runway_mcp.media.files.download import BLOCK_BYTES
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.films.servers import film_world, until

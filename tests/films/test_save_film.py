@@ -7,8 +7,8 @@ import pytest
 
 from runway_mcp.simulator.builders import add_image, add_upload
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.records import Asset
 from tests.films.servers import film_world, keeping_server
 from tests.kit.client import ToolClient, structured, text

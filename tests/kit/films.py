@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.media.films import Film
 
 BLACK, WHITE = 16, 235
 

@@ -10,8 +10,8 @@ from functools import partial
 import anyio
 
 from runway_mcp.simulator.builders import seeded_world
-from runway_mcp.simulator.clips import PaintedFilms
-from runway_mcp.simulator.films import Films
+from runway_mcp.simulator.media.clips import PaintedFilms
+from runway_mcp.simulator.media.films import Films
 from runway_mcp.simulator.run import simulate
 from runway_mcp.simulator.world import World
 

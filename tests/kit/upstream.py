@@ -8,7 +8,7 @@ import httpx
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.faults import ConnectionLost, Fault
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.world import World
 from tests.kit.clock import wall_clock

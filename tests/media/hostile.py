@@ -25,7 +25,7 @@ from runway_mcp.media.files.keeping import keep
 from runway_mcp.media.files.names import film_name
 from runway_mcp.media.files.parts import part_name
 from runway_mcp.simulator.builders import small_world
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World

@@ -11,7 +11,7 @@ import httpcore
 
 from runway_mcp.media.fetch.client import Limits, Links, Stream, open_links
 from runway_mcp.simulator.builders import small_world
-from runway_mcp.simulator.link_faults import LinkFault, LinkFaultKind
+from runway_mcp.simulator.links.faults import LinkFault, LinkFaultKind
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World

@@ -7,8 +7,8 @@ from anyio import CapacityLimiter
 
 from runway_mcp.media.errors import UnreadableFilm
 from runway_mcp.media.pictures.endings import Flaw, Look, judge_end, judged
-from runway_mcp.simulator.clips import PaintedFilms
-from runway_mcp.simulator.films import End, Film, Form
+from runway_mcp.simulator.media.clips import PaintedFilms
+from runway_mcp.simulator.media.films import End, Film, Form
 from tests.kit.films import BLACK, WHITE, film, sound
 from tests.media.ranged import RangedFilm
 

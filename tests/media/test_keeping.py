@@ -31,7 +31,7 @@ from runway_mcp.media.files.download import MOST_ATTEMPTS
 from runway_mcp.media.files.folder import RESERVE_BYTES, Folder
 from runway_mcp.media.files.keeping import Kept, keep
 from runway_mcp.media.files.parts import MOST_BEHIND, open_part, part_name
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import FTYP, MOOV, box, film
 from tests.media.hosts import FilmHost, answer, at_once, host_and_links, raw_links
 

@@ -13,7 +13,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from runway_mcp.media.files.parts import part_name
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.kit.processes import environment
 from tests.media.boxes import film
 from tests.media.hosts import FilmHost, film_host

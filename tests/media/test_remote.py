@@ -7,7 +7,7 @@ import pytest
 from runway_mcp.media.errors import Changed, Cut, DeadLink, MediaError, NoFilm, RangesRefused, TooLarge, Unreachable
 from runway_mcp.media.fetch.client import Limits
 from runway_mcp.media.fetch.remote import FilmBytes, open_film
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import film
 from tests.media.hosts import host_and_links, raw_links
 

@@ -12,7 +12,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, Reso
 from runway_mcp.films.viewing import LARGEST_FILM, LARGEST_PREVIEW
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.simulator.builders import add_image, small_world
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.world import World
 from tests.server.pictures import brightness, films_client, grey_world, opened
 

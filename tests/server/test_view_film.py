@@ -15,7 +15,7 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.viewing import clip_named, picture_for, seams_for
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video, small_world
 from runway_mcp.simulator.faults import Fault
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
@@ -424,7 +424,7 @@ async def test_a_dry_run_names_the_look_before_the_words(tmp_path: Path) -> None
 
 @pytest.mark.slow
 async def test_every_picture_of_a_painted_film_of_forty_seconds_is_small(tmp_path: Path) -> None:
-    from runway_mcp.simulator.clips import PaintedFilms  # noqa: PLC0415  its codec is slow to import
+    from runway_mcp.simulator.media.clips import PaintedFilms  # noqa: PLC0415  its codec is slow to import
 
     world = small_world(clips=0, films=PaintedFilms())
     clip = add_video(world, extended=3)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from runway_mcp.simulator.api.callbacks import deliver_due, next_due, send_by_urllib
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.builders import small_world
-from runway_mcp.simulator.callbacks import deliver_due, next_due, send_by_urllib
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.builders import add_video, small_world
-from runway_mcp.simulator.clips import MediaMissing, PaintedFilms
-from runway_mcp.simulator.films import BlankFilms, Film, Form
+from runway_mcp.simulator.media.clips import MediaMissing, PaintedFilms
+from runway_mcp.simulator.media.films import BlankFilms, Film, Form
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import extend

@@ -7,7 +7,7 @@ import pytest
 
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.builders import EMAIL
-from runway_mcp.simulator.films import Film, Form
+from runway_mcp.simulator.media.films import Film, Form
 from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import ORIGIN, clip, extend, read

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from runway_mcp.simulator.builders import small_world
-from runway_mcp.simulator.clips import PaintedFilms
-from runway_mcp.simulator.films import End, Film, Form, Start, started_by
+from runway_mcp.simulator.media.clips import PaintedFilms
+from runway_mcp.simulator.media.films import End, Film, Form, Start, started_by
 from runway_mcp.simulator.run import running
 from tests.simulator.requests import create, png, upload
 

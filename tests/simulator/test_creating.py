@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.builders import EMAIL, add_account
-from runway_mcp.simulator.dimensions import dimensions
-from runway_mcp.simulator.films import Form, started_by
+from runway_mcp.simulator.media.dimensions import dimensions
+from runway_mcp.simulator.media.films import Form, started_by
 from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip, create, extend, made_by, png, read, upload

@@ -6,9 +6,9 @@ import anyio
 import httpx
 import pytest
 
+from runway_mcp.simulator.api.callbacks import Send
 from runway_mcp.simulator.app import create_app
 from runway_mcp.simulator.builders import EMAIL, add_account, add_task
-from runway_mcp.simulator.callbacks import Send
 from runway_mcp.simulator.faults import ConnectionLost, Fault, FaultError, consume, fault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.timeline import ManualClock

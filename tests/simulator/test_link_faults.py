@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from runway_mcp.simulator.faults import ConnectionLost, FaultError
-from runway_mcp.simulator.link_faults import LinkFault, consume_link_fault, link_fault
+from runway_mcp.simulator.links.faults import LinkFault, consume_link_fault, link_fault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip

@@ -101,7 +101,7 @@ async def test_a_taken_port_is_told_at_once() -> None:
 
 
 def test_the_simulator_imports_without_its_extra_and_shares_nothing_with_what_it_tests() -> None:
-    names = [f"runway_mcp.simulator.{module.name}" for module in pkgutil.iter_modules(runway_mcp.simulator.__path__)]
+    names = [module.name for module in pkgutil.walk_packages(runway_mcp.simulator.__path__, "runway_mcp.simulator.")]
     program = (
         f"import sys\nsys.modules['av'] = sys.modules['PIL'] = None\nfor name in {names!r}: __import__(name)\n"
         "strangers = {name for name in sys.modules if name.partition('.')[0] in ('mcp', 'httpx')"

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from runway_mcp.runway.models import Extension
-from runway_mcp.simulator.callbacks import deliver_due, next_due
-from runway_mcp.simulator.shapes import callback_body
+from runway_mcp.simulator.api.callbacks import deliver_due, next_due
+from runway_mcp.simulator.api.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import TaskService

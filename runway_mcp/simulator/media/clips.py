@@ -14,11 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.simulator import endings
-from runway_mcp.simulator.films import FRAME_RATE, Film, Form
-from runway_mcp.simulator.scenery import Scenery
-from runway_mcp.simulator.sounds import RATE, sea
-from runway_mcp.simulator.zoom import Zoom
+from runway_mcp.simulator.media import endings
+from runway_mcp.simulator.media.films import FRAME_RATE, Film, Form
+from runway_mcp.simulator.media.scenery import Scenery
+from runway_mcp.simulator.media.sounds import RATE, sea
+from runway_mcp.simulator.media.zoom import Zoom
 
 if TYPE_CHECKING:
     import av

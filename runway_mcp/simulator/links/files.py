@@ -10,10 +10,10 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from runway_mcp.simulator.films import Film
-from runway_mcp.simulator.link_faults import consume_link_fault
-from runway_mcp.simulator.link_injection import spoilt
-from runway_mcp.simulator.ranges import ServedFile, ranged
+from runway_mcp.simulator.links.faults import consume_link_fault
+from runway_mcp.simulator.links.injection import spoilt
+from runway_mcp.simulator.links.ranges import ServedFile, ranged
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.records import Asset
 from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World

@@ -6,7 +6,7 @@ The view at second 0 is the picture itself, so that a film which begins with it 
 import io
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.media.films import Film
 
 if TYPE_CHECKING:
     import av

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runway_mcp.simulator.films import End
+from runway_mcp.simulator.media.films import End
 
 if TYPE_CHECKING:
     import av

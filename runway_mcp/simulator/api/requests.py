@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from runway_mcp.simulator.refusals import refused
+from runway_mcp.simulator.api.refusals import refused
 
 MAX_SEED = 4_294_967_294
 MAX_TEXT = 1024

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from runway_mcp.simulator.films import FRAME_RATE
+from runway_mcp.simulator.media.films import FRAME_RATE
 from runway_mcp.simulator.records import Account, Asset, Task
 from runway_mcp.simulator.timeline import Moment
 from runway_mcp.simulator.world import World

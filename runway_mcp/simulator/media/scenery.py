@@ -7,7 +7,7 @@ and gulls cross the sky.
 import math
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.simulator.painting import HORIZON, SHORE, SIZE, paint
+from runway_mcp.simulator.media.painting import HORIZON, SHORE, SIZE, paint
 
 if TYPE_CHECKING:
     import av

@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
+from runway_mcp.simulator.api.shapes import callback_body
 from runway_mcp.simulator.records import Task
-from runway_mcp.simulator.shapes import callback_body
 from runway_mcp.simulator.timeline import Moment
 from runway_mcp.simulator.wakeups import Wakeup
 from runway_mcp.simulator.world import World

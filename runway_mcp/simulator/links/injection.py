@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from runway_mcp.simulator.fault_injection import drop_connection
-from runway_mcp.simulator.link_faults import LinkFault
-from runway_mcp.simulator.ranges import ServedFile, ranged
+from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.links.ranges import ServedFile, ranged
 
 _PIECE = 64 * 1024
 

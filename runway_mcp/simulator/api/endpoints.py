@@ -11,11 +11,11 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from runway_mcp.simulator import refusals, shapes
+from runway_mcp.simulator.api import refusals, shapes
+from runway_mcp.simulator.api.refusals import Refusal
+from runway_mcp.simulator.api.requests import MAX_PROMPT, page, read_create_request, read_extend_request
 from runway_mcp.simulator.creates import create
 from runway_mcp.simulator.records import KINDS, Asset, MediaType
-from runway_mcp.simulator.refusals import Refusal
-from runway_mcp.simulator.requests import MAX_PROMPT, page, read_create_request, read_extend_request
 from runway_mcp.simulator.submits import delete, extend
 from runway_mcp.simulator.world import World
 

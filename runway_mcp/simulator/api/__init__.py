@@ -1,0 +1,1 @@
+"""The API as upstream speaks it: endpoints, what they take, and what they answer."""

@@ -1,0 +1,1 @@
+"""Films: recipes, and what makes their files."""
