@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.media.errors import MediaMissing
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure

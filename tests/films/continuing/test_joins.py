@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.media.errors import JoinFailed
 from runway_mcp.media.join.joining import Joined, join_films
-from runway_mcp.simulator.link_faults import LinkFault
+from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.tasks.intents import Intent
 from tests.films.continuing.processes import LAPSED, Halt, Process, clip_world, process
 

@@ -8,7 +8,7 @@ import pytest
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.media.pictures.measures import read_film
 from runway_mcp.simulator.builders import add_upload
-from runway_mcp.simulator.films import Film
+from runway_mcp.simulator.media.films import Film
 from tests.films.continuing.processes import Process, clip_world, process
 
 pytestmark = pytest.mark.slow
