@@ -89,7 +89,7 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
     length = round(told.seconds - (told.seams[-1].at_seconds if told.seams else 0.0), 3)
     part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
     size = (await run_sync(target.stat)).st_size
-    return JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part)
+    return JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
 
 
 async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:
@@ -111,7 +111,7 @@ async def _joined(tools: Tools, parts: list[Path], workspace: Path) -> Joined:
     if (told := await run_sync(_noted, target, note)) is not None:
         return told
     await run_sync(partial(target.unlink, missing_ok=True))
-    told = await tools.join(parts, target, limiter=tools.films.decoding)
+    told = await tools.join(parts, target, limiter=tools.films.decoding, undouble=True)
     size = (await run_sync(target.stat)).st_size
     await run_sync(write_whole, note, json.dumps({"size": size, "joined": asdict(told)}).encode())
     return told
@@ -129,7 +129,11 @@ def _noted(target: Path, note: Path) -> Joined | None:
     try:
         told: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
         film: dict[str, Any] = told["joined"]
-        film |= {"why": tuple(film["why"]), "seams": tuple(Seam(**seam) for seam in film["seams"])}
+        film |= {
+            "why": tuple(film["why"]),
+            "dropped": tuple(film["dropped"]),
+            "seams": tuple(Seam(**seam) for seam in film["seams"]),
+        }
         return Joined(**film) if target.stat().st_size == told["size"] else None
     except (OSError, ValueError, TypeError, KeyError):
         return None

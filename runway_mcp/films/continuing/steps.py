@@ -71,7 +71,10 @@ class UploadMade:
 
 @dataclass(frozen=True)
 class JoinMade:
-    """The joined film: where it lies, its measures, how it was joined and why not otherwise, and its new part."""
+    """The joined film: where it lies, its measures, how it was joined and why not otherwise, and its new part.
+
+    `dropped` are the frames that were left out before each seam, since the next part shows the last of them again.
+    """
 
     path: str
     size_bytes: int
@@ -81,6 +84,7 @@ class JoinMade:
     why: tuple[str, ...]
     seams: tuple[Seam, ...]
     part: FilmPart
+    dropped: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, intent: Intent) -> Self | None:
@@ -93,13 +97,15 @@ class JoinMade:
             "why": tuple(step.made["why"]),
             "seams": tuple(Seam(**seam) for seam in step.made["seams"]),
             "part": FilmPart(**step.made["part"]),
+            "dropped": tuple(step.made["dropped"]),
         }
         return cls(**told)
 
     def made(self) -> Mapping[str, Any]:
         """As the ledger keeps it."""
         seams = [asdict(seam) for seam in self.seams]
-        return {**asdict(self), "why": list(self.why), "seams": seams, "part": asdict(self.part)}
+        lists = {"why": list(self.why), "dropped": list(self.dropped)}
+        return {**asdict(self), **lists, "seams": seams, "part": asdict(self.part)}
 
 
 def is_continuation(intent: Intent) -> bool:

@@ -21,7 +21,9 @@ from runway_mcp.tasks.store.protocol import Store
 class JoinParts(Protocol):
     """Joins parts to a new file; as `media.join.joining.join_films`."""
 
-    async def __call__(self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter) -> Joined:
+    async def __call__(
+        self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter, undouble: bool
+    ) -> Joined:
         """The film that they are."""
         ...
 

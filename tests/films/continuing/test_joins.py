@@ -24,12 +24,14 @@ class CountedJoins:
         self.count = 0
         self._failing = failing
 
-    async def __call__(self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter) -> Joined:
+    async def __call__(
+        self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter, undouble: bool
+    ) -> Joined:
         """The film that the parts are."""
         self.count += 1
         if self.count <= self._failing:
             raise JoinFailed("frame 3 of the joined film is not that of part 1")
-        return await join_films(parts, target, limiter=limiter)
+        return await join_films(parts, target, limiter=limiter, undouble=undouble)
 
 
 async def unjoined(server: Process, **fields: Any) -> Intent:

@@ -8,6 +8,7 @@ import pytest
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.media.pictures.measures import read_film
 from runway_mcp.simulator.builders import add_upload
+from runway_mcp.simulator.media.clips import PaintedFilms
 from runway_mcp.simulator.media.films import Film
 from tests.films.continuing.processes import Process, clip_world, process
 
@@ -154,3 +155,17 @@ async def test_working_folders_are_for_this_user_alone(tmp_path: Path) -> None:
         folder = tmp_path / "data" / "continued"
         assert [S_IMODE(each.stat().st_mode) for each in (folder, folder / done.film_id)] == [0o700, 0o700]
         assert S_IMODE((tmp_path / "data" / "uploads").stat().st_mode) == 0o700
+
+
+async def test_a_painted_clip_goes_on_from_its_last_picture_which_is_shown_once(tmp_path: Path) -> None:
+    world = clip_world(films=PaintedFilms())
+    clip = world.assets[0]
+    async with process(tmp_path, world) as server:
+        joined = JoinMade.of(await server.done((await server.submit()).intent))
+
+        assert clip.film is not None
+        assert joined is not None
+        assert (joined.frames, joined.dropped) == (clip.film.frames + 5 * 24 - 1, (1,))
+        assert (await read_film(Path(joined.path), limiter=server.tools.films.decoding)).frames == joined.frames
+        (seam,) = joined.seams
+        assert seam.difference <= max(3.0, 3 * seam.motion)

@@ -17,7 +17,7 @@ CLIP = FilmPart("part-1.mp4", 5.042, "asset", "gen4", "a beach")
 NEW = FilmPart("part-2.mp4", 5.0, "other", "gen4.5", "the camera rises")
 FRAME = FrameMade((CLIP,), "frame.png", "5f", "77", 64, 36)
 UPLOAD = UploadMade("picture", "picture.png")
-JOIN = JoinMade("/films/a.mp4", 1000, 10.042, 241, "copied", (), (Seam(5.042, 1.5, 2.0, 0.5),), NEW)
+JOIN = JoinMade("/films/a.mp4", 1000, 10.042, 241, "copied", (), (Seam(5.042, 1.5, 2.0, 0.5),), NEW, (1,))
 
 
 def film(*made: FrameMade | UploadMade | JoinMade, **fields: Any) -> Intent:
