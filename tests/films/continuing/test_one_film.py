@@ -164,12 +164,14 @@ async def test_a_picture_that_the_model_shows_again_is_seen_once(
     tmp_path: Path, first_frame: Literal["same", "similar"], dropped: tuple[int, ...]
 ) -> None:
     world = clip_world(films=PaintedFilms())
-    world.switches = replace(world.switches, first_frame=first_frame)
+    world.switches = replace(world.switches, first_frame=first_frame, created_size="other")
     clip = world.assets[0]
+    assert clip.film is not None
+    clip.film = replace(clip.film, seconds=2, width=864, height=496)
+    clip.duration, clip.width, clip.height = 2, 864, 496
     async with process(tmp_path, world) as server:
         joined = JoinMade.of(await server.done((await server.submit()).intent))
 
-        assert clip.film is not None
         assert joined is not None
         assert (joined.frames, joined.dropped) == (clip.film.frames + 5 * 24 - len(dropped), dropped)
         assert (await read_film(Path(joined.path), limiter=server.tools.films.decoding)).frames == joined.frames
