@@ -25,9 +25,9 @@ class StandIn:
         return self._ask("GET", "state")
 
     def submits(self) -> int:
-        """How many requests to extend arrived, whatever became of them."""
+        """How many requests to extend or to create arrived, whatever became of them."""
         requests: dict[str, int] = self.state()["requests"]
-        return sum(count for name, count in requests.items() if name.startswith("POST /gen3"))
+        return sum(count for name, count in requests.items() if name.startswith("POST /gen"))
 
     def add_task(self, **script: Any) -> str:
         """The taskId of a task made by hand on the website, which goes as the script says."""
