@@ -187,8 +187,8 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
     app = create_app(
-        # A server for others keeps nothing on its disk unless it is told to.
-        create_server(settings.model_copy(update={"save": settings.save or "never"})),
+        # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
+        create_server(settings),
         transport=arguments.transport,
         verifier=OneToken(settings.access_token) if settings.access_token else None,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.

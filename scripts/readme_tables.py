@@ -15,7 +15,7 @@ from runway_mcp.settings import settings_table
 
 README = Path(__file__).parent.parent / "README.md"
 NAME = "runway"
-SERVER = {"command": "uvx", "args": ["useapi-runway-mcp"]}
+SERVER = {"command": "uvx", "args": ["--from", "useapi-runway-mcp[media]", "useapi-runway-mcp"]}
 TOKEN_QUESTION = {"type": "promptString", "id": "useapi-token", "description": "useapi.net API token", "password": True}
 
 

@@ -47,6 +47,7 @@ def test_server_json_is_valid_by_the_registrys_schema() -> None:
         ("Package", PACKAGE),
         ("StdioTransport", PACKAGE["transport"]),
         *(("KeyValueInput", entry) for entry in PACKAGE["environmentVariables"]),
+        *(("NamedArgument", argument) for argument in PACKAGE["runtimeArguments"]),
     ],
 )
 def test_server_json_has_no_key_that_the_schema_does_not_know(definition: str, used: dict[str, Any]) -> None:
@@ -60,6 +61,15 @@ def test_server_json_keeps_the_rules_that_only_the_registry_checks() -> None:
     assert not {"registryBaseUrl", "fileSha256"} & set(PACKAGE)
     assert PACKAGE["transport"] == {"type": "stdio"}
     assert all(url.startswith("https://") for url in re.findall(r"\w+://\S+", json.dumps(SERVER)))
+
+
+def test_the_registrys_entry_brings_the_extra_and_leaves_the_name_and_version_to_the_host() -> None:
+    assert PACKAGE["runtimeHint"] == "uvx"
+    assert [(each["name"], each["value"]) for each in PACKAGE["runtimeArguments"]] == [
+        ("--with", f"{PACKAGE['identifier']}[media]")
+    ]
+    assert "media" in PROJECT["project"]["optional-dependencies"]
+    assert "packageArguments" not in PACKAGE
 
 
 def test_all_places_tell_the_same_name_and_version() -> None:

@@ -42,7 +42,7 @@ def test_every_configuration_of_a_host_starts_this_program() -> None:
     for language, block in CODE.findall(TEXT):
         if language in {"json", "toml", "yaml"}:
             assert "uvx" in block
-            assert re.search(r"\[\"?useapi-runway-mcp\"?\]", block)
+            assert '["--from", "useapi-runway-mcp[media]", "useapi-runway-mcp"]' in block
         if language == "json":
             json.loads(block)
 

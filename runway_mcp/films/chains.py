@@ -38,9 +38,12 @@ class Seams:
 async def seams_of(client: RunwayClient, clip: Clip, *, patience: float) -> Seams:
     """The seams of a clip, by the lengths of the films that it was extended from; at most `MOST_READS` tasks are read.
 
-    Where a film before is gone, its length follows from the seconds that were asked for. Each read is repeated for
+    Where a film before is gone, its length follows from the seconds that were asked for; of a clip whose maker could
+    not be read nothing is known. Each read is repeated for
     `patience` seconds; raises nothing of upstream's.
     """
+    if clip.maker is None and clip.asset.task_id is not None:
+        return Seams(whole=False)
     task, end = clip.maker, clip.length
     seams: list[float] = []
     for _ in range(MOST_READS):

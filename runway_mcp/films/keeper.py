@@ -2,6 +2,10 @@
 
 What is kept and what was begun stands in records, so that a restart goes on, and every process of the data folder knows
 it. Everything that touches the disk runs in worker threads.
+
+Whoever paid for a film wants it on disk whatever happened, so the film of an own task whose keeping failed is tried
+again at each start, unless it surely is no film. A wish for another film or another name is over with its failure: that
+was told, the film is still where it was, and a file that comes unasked days later is a surprise.
 """
 
 import logging
@@ -10,7 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,21 +23,21 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.films.checking import check_ends
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.records import Record, begun_records, records_of, write_record
+from runway_mcp.films.places import Place, SavedFilm, files_of, place_of
+from runway_mcp.films.records import Record, Records, State
 from runway_mcp.media.errors import (
     DeadLink,
     KeepingError,
     KeptElsewhere,
     MediaError,
     NoFilm,
-    RefusedLink,
     TooLarge,
     Unreachable,
 )
 from runway_mcp.media.fetch.client import Links
 from runway_mcp.media.files.download import Pause
 from runway_mcp.media.files.folder import Free, disk_free
-from runway_mcp.media.files.keeping import Check, keep
+from runway_mcp.media.files.keeping import Check, Kept, keep, keep_copy
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.tasks.intents import uuid_of
@@ -41,7 +46,7 @@ AT_ONCE: Final = 2
 """So many films are fetched at the same time."""
 
 MOST_WAITING: Final = 100
-"""So many films are under way or wait for their turn; more are written down, and a restart goes on with them."""
+"""So many films are under way or wait for their turn in memory; more wait as records until a place is free."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,28 +54,28 @@ _log = logging.getLogger(__name__)
 _ELSEWHERE_SECONDS, _ELSEWHERE_PAUSE = 900.0, 1.0
 _LINK_SECONDS = 10.0
 _REMEMBERED = 1000
-# The same film would be refused again.
-_FOR_GOOD = (NoFilm, TooLarge, RefusedLink)
+_NOT_WRITTEN = (
+    "Where it lies could not be written down ({reason}), so that after a restart this server does not know it."
+)
+# The same film would be refused again; a refused link may be this machine's trouble with names or certificates.
+_FOR_GOOD = (NoFilm, TooLarge)
+
+_Key = tuple[str, str, str]
 
 
 class FilmGone(DeadLink):
     """Runway has no link to the film any more: it was deleted there."""
 
 
-@dataclass(frozen=True)
-class SavedFilm:
-    """A film on disk: its id, where it lies, and its length in bytes."""
-
-    asset_id: str
-    path: Path
-    size: int
-
-
 @dataclass
 class Keeping:
-    """The keeping of one film: how many bytes of how many have come, and how it ended once it has."""
+    """The keeping of one film: how many bytes of how many have come, and how it ended once it has.
+
+    `waiting` until it has its turn.
+    """
 
     wanted: Wanted
+    waiting: bool = True
     received: int = 0
     total: int | None = None
     outcome: SavedFilm | MediaError | None = None
@@ -83,6 +88,11 @@ class Keeping:
                 stirred = self._stirred
                 await tell(self)
                 await stirred.wait()
+
+    def take_turn(self) -> None:
+        """Notes that it waits no more."""
+        self.waiting = False
+        self._stir()
 
     def advance(self, received: int, total: int | None) -> None:
         """Notes how far the transfer is."""
@@ -99,15 +109,11 @@ class Keeping:
         self._stirred = anyio.Event()
 
 
-Place = SavedFilm | Literal["gone", "begun", "refused"] | None
-"""Where a film is: on disk; moved or deleted since it was kept; begun; refused for good; None if nothing is known."""
-
-
 class Keeper:
     """Keeps films in one folder; made for the server's lifespan, in whose task group it works.
 
     `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are the
-    seams of `media.files.keeping`.
+    seams of `media.files.keeping`; `most_waiting` is how many films have a place in memory.
     """
 
     def __init__(
@@ -121,74 +127,122 @@ class Keeper:
         free: Free = disk_free,
         check: Check = check_ends,
         pause: Pause = anyio.sleep,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.folder = folder
         self.background = background
         self._client = client
         self._links = links
-        self._data_dir = data_dir
+        self._records = Records(data_dir)
         self._keep = partial(keep, free=free, check=check, pause=pause)
+        self._keep_copy = partial(keep_copy, free=free, check=check)
         self._pause = pause
+        self._most_waiting = most_waiting
         self._turn = anyio.Semaphore(AT_ONCE)
-        self._under_way: dict[tuple[str, str, str], Keeping] = {}
-        self._failed: dict[tuple[str, str, str], Keeping] = {}
+        self._under_way: dict[_Key, Keeping] = {}
+        # Those for which there was no place, as long as somebody waits for them; their records are what counts.
+        self._queued: WeakValueDictionary[_Key, Keeping] = WeakValueDictionary()
+        self._more = self._taking_up = False
+        self._failed: dict[_Key, Keeping] = {}
 
     async def place(self, asset_id: str, caller: str, *, name: str | None = None) -> Place:
         """Where a caller's film is, by its assetId or uuid; with `name` the file that was wished for under that name.
 
         Never touches the network.
         """
-        return await run_sync(_place, self._data_dir, asset_id, caller, name)
+        return await run_sync(place_of, self._records, asset_id, caller, name)
+
+    async def as_before(self, wanted: Wanted) -> Wanted:
+        """The wish under the name that the film had last, where it was never kept under the wanted one."""
+        records = await run_sync(self._records.of, wanted.asset_id, wanted.caller)
+        kept = [record for record in records if record.path is not None]
+        if not kept or any(record.name == wanted.name for record in kept):
+            return wanted
+        return replace(wanted, name=kept[0].name, own=kept[0].own)
 
     async def begin(self, wanted: Wanted, *, again: bool = True) -> Keeping:
         """Begins to keep a film, or finds it being kept; goes on in the background.
 
         A film whose keeping has failed in this process is told with that failure and, unless it is wished for
-        (`again`), not tried once more.
+        (`again`), not tried once more. While `most_waiting` are under way it is only written down, and taken up as soon
+        as a place is free; where that cannot be written either it ends with `KeepingError`.
         """
-        key = (uuid_of(wanted.asset_id), wanted.caller, wanted.name)
-        if (known := self._under_way.get(key)) is not None:
+        key = _key_of(wanted)
+        known = self._under_way.get(key) or self._queued.get(key) or (None if again else self._failed.get(key))
+        if known is not None:
             return known
-        if not again and (failed := self._failed.get(key)) is not None:
-            return failed
         keeping = Keeping(wanted)
-        full = len(self._under_way) >= MOST_WAITING
-        self._under_way[key] = keeping
+        full = len(self._under_way) >= self._most_waiting
+        (self._queued if full else self._under_way)[key] = keeping
         try:
-            await self._note(wanted, "begun")
+            refusal = await self._note(wanted, "begun")
         except BaseException:
             # Whoever found it meanwhile must not wait for ever.
             self._finish(key, keeping, KeepingError("The film could not be written down to be kept."))
             raise
-        if full:
-            message = "Too many films wait to be kept; this one is taken up when the server starts again."
-            self._finish(key, keeping, KeepingError(message))
-        else:
+        if not full:
             self.background.start_soon(self._run, key, keeping)
+        elif refusal is None:
+            self._more = True
+            self._take_up()
+        else:
+            message = f"Too many films wait to be kept, and this one could not be written down ({refusal})."
+            await self._note(wanted, "refused")
+            self._finish(key, keeping, KeepingError(message))
         return keeping
 
     async def resume(self) -> None:
-        """Goes on with everything that was begun and is not on disk."""
-        for record in await run_sync(begun_records, self._data_dir):
-            await self.begin(Wanted(record.asset_id, record.caller, record.name))
+        """Goes on with everything that was begun and is not on disk, now or when a place is free."""
+        self._more = True
+        self._taking_up = True
+        await self._taken_up()
 
-    async def _run(self, key: tuple[str, str, str], keeping: Keeping) -> None:
+    def _take_up(self) -> None:
+        """Begins what was only written down, in the background, if a place is free."""
+        if self._more and not self._taking_up and len(self._under_way) < self._most_waiting:
+            self._taking_up = True
+            self.background.start_soon(self._taken_up)
+
+    async def _taken_up(self) -> None:
+        try:
+            while self._more and len(self._under_way) < self._most_waiting:
+                self._more = False
+                for record in await run_sync(self._records.begun):
+                    wanted = Wanted(record.asset_id, record.caller, record.name, own=record.own)
+                    key = _key_of(wanted)
+                    if key in self._under_way or key in self._failed:
+                        continue
+                    if len(self._under_way) >= self._most_waiting:
+                        self._more = True
+                        break
+                    keeping = self._under_way[key] = self._queued.pop(key, None) or Keeping(wanted)
+                    self.background.start_soon(self._run, key, keeping)
+        finally:
+            self._taking_up = False
+
+    async def _run(self, key: _Key, keeping: Keeping) -> None:
         outcome: SavedFilm | MediaError
+        wanted = keeping.wanted
         try:
             outcome = await self._kept(keeping)
-            await self._note(keeping.wanted, "kept", outcome)
+            refusal = await self._note(wanted, "kept", outcome)
+            if refusal is not None:
+                outcome = _remarked(outcome, _NOT_WRITTEN.format(reason=refusal))
         except MediaError as error:
             outcome = error
-            if isinstance(error, _FOR_GOOD):
-                await self._note(keeping.wanted, "refused")
             _log.warning("a film could not be kept: %s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("the keeping of a film crashed")
             outcome = KeepingError("Something in this server failed while the film was kept.")
+        if isinstance(outcome, _FOR_GOOD) or (isinstance(outcome, MediaError) and not wanted.own):
+            await self._note(wanted, "refused")
         self._finish(key, keeping, outcome)
+        self._take_up()
 
-    def _finish(self, key: tuple[str, str, str], keeping: Keeping, outcome: SavedFilm | MediaError) -> None:
-        self._under_way.pop(key, None)
+    def _finish(self, key: _Key, keeping: Keeping, outcome: SavedFilm | MediaError) -> None:
+        for places in (self._under_way, self._queued):
+            if places.get(key) is keeping:
+                del places[key]
         self._failed.pop(key, None)
         if isinstance(outcome, MediaError):
             self._failed[key] = keeping
@@ -200,29 +254,45 @@ class Keeper:
         """The film on disk; another process that is keeping it is waited for. Raises `MediaError`."""
         until = anyio.current_time() + _ELSEWHERE_SECONDS
         wanted = keeping.wanted
-
-        async def fresh_link() -> str:
-            return await self._fresh_link(wanted.asset_id)
-
         while True:
+            name, sources = await run_sync(files_of, self._records, wanted, self.folder)
             try:
                 async with self._turn:
-                    kept = await self._keep(
-                        self._links,
-                        wanted.link or await fresh_link(),
-                        self.folder,
-                        key=uuid_of(wanted.asset_id),
-                        name=wanted.name,
-                        fresh_link=fresh_link,
-                        told=keeping.advance,
-                        tells_film=wanted.tells_film,
-                    )
+                    keeping.take_turn()
+                    kept = await self._copied(keeping, name, sources) or await self._downloaded(keeping, name)
             except KeptElsewhere:
                 if anyio.current_time() >= until:
                     raise
                 await self._pause(_ELSEWHERE_PAUSE)
             else:
-                return SavedFilm(wanted.asset_id, kept.path, kept.size)
+                return SavedFilm(wanted.asset_id, kept.path, kept.size, kept.warning)
+
+    async def _copied(self, keeping: Keeping, name: str, sources: list[Kept]) -> Kept | None:
+        """The film from one of its files; None if none of them is what was kept."""
+        key = uuid_of(keeping.wanted.asset_id)
+        for source in sources:
+            kept = await self._keep_copy(source, self.folder, key=key, name=name, told=keeping.advance)
+            if kept is not None:
+                return kept
+            _log.warning("a file of a kept film is not what it was, so that no copy of it is made")
+        return None
+
+    async def _downloaded(self, keeping: Keeping, name: str) -> Kept:
+        wanted = keeping.wanted
+
+        async def fresh_link() -> str:
+            return await self._fresh_link(wanted.asset_id)
+
+        return await self._keep(
+            self._links,
+            wanted.link or await fresh_link(),
+            self.folder,
+            key=uuid_of(wanted.asset_id),
+            name=name,
+            fresh_link=fresh_link,
+            told=keeping.advance,
+            tells_film=wanted.tells_film,
+        )
 
     async def _fresh_link(self, asset_id: str) -> str:
         """A link to the film as Runway gives it now; raises `FilmGone` or `Unreachable`."""
@@ -236,28 +306,23 @@ class Keeper:
             raise FilmGone("Runway names no link to this film.")
         return asset.url
 
-    async def _note(
-        self, wanted: Wanted, state: Literal["begun", "kept", "refused"], film: SavedFilm | None = None
-    ) -> None:
-        """Writes the record; a data folder that refuses is only logged, and a restart then knows nothing of it."""
-        record = Record(wanted.asset_id, wanted.caller, wanted.name, state)
+    async def _note(self, wanted: Wanted, state: State, film: SavedFilm | None = None) -> str | None:
+        """Writes the record; why the data folder refuses, which only means that a restart knows nothing of it."""
+        record = Record(wanted.asset_id, wanted.caller, wanted.name, state, own=wanted.own)
         if film is not None:
             record = replace(record, path=film.path, size=film.size)
-        try:
-            await run_sync(write_record, self._data_dir, record)
-        except OSError as error:
-            _log.warning("the record of a kept film could not be written: %s", error.strerror)
+        refusal = await run_sync(self._records.note, record)
+        if refusal is not None:
+            _log.warning("the record of a kept film could not be written: %s", refusal)
+        return refusal
 
 
-def _place(data_dir: Path, asset_id: str, caller: str, name: str | None) -> Place:
-    records = [each for each in records_of(data_dir, asset_id, caller) if name in (None, each.name)]
-    for record in records:
-        if record.is_there and record.path is not None and record.size is not None:
-            return SavedFilm(record.asset_id, record.path, record.size)
-    states = {record.state for record in records}
-    if "begun" in states:
-        return "begun"
-    return "gone" if "kept" in states else "refused" if states else None
+def _key_of(wanted: Wanted) -> _Key:
+    return wanted.asset_id.lower(), wanted.caller, wanted.name
+
+
+def _remarked(film: SavedFilm, remark: str) -> SavedFilm:
+    return replace(film, warning=f"{film.warning} {remark}" if film.warning else remark)
 
 
 @asynccontextmanager

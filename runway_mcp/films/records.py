@@ -11,18 +11,22 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, Literal
 
+from runway_mcp.runway.ids import account_of
 from runway_mcp.tasks.intents import uuid_of
 
 FOLDER: Final = "kept"
 """The folder of the records in the data folder."""
 
 State = Literal["begun", "kept", "refused"]
-"""Where the keeping of a film stands; `refused` is for good, unless it is wished for again."""
+"""Where the keeping of a film stands; `refused` is over, unless it is wished for again."""
+
+MOST_UNWRITTEN: Final = 1000
+"""So many records that the data folder refused are remembered by the process; above it, the oldest go first."""
 
 _SUFFIX = ".json"
 _PLAIN: Final = re.compile(r"[0-9a-z-]{1,64}")
@@ -33,7 +37,7 @@ class Record:
     """One film under one name: whose wish it was, and where it lies once it is kept.
 
     `name` is the file's name as it was wished for; `path` may have a number, where another file had that name. `size`
-    is in bytes.
+    is in bytes. Both are of the last file, also while a new one is begun. `own` tells a film of this server's tasks.
     """
 
     asset_id: str
@@ -42,6 +46,7 @@ class Record:
     state: State
     path: Path | None = None
     size: int | None = None
+    own: bool = True
 
     @property
     def is_there(self) -> bool:
@@ -55,6 +60,50 @@ class Record:
         return S_ISREG(status.st_mode) and status.st_size == self.size
 
 
+class Records:
+    """The records of a data folder for as long as the server lives; what the folder refuses is remembered here."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._unwritten: dict[tuple[str, str, str], Record] = {}
+
+    def of(self, asset_id: str, caller: str) -> list[Record]:
+        """The caller's records of a film, as `records_of` gives them, those that are only here first."""
+        here = [each for each in list(self._unwritten.values()) if each.caller == caller]
+        newer = [each for each in reversed(here) if same_film(each.asset_id, asset_id)]
+        replaced = {_key(each) for each in newer}
+        return [*newer, *(each for each in records_of(self._data_dir, asset_id, caller) if _key(each) not in replaced)]
+
+    def begun(self) -> list[Record]:
+        """Every film that was begun and is not kept, of all callers, oldest first."""
+        replaced = dict(self._unwritten)
+        return [each for each in begun_records(self._data_dir) if _key(each) not in replaced]
+
+    def note(self, record: Record) -> str | None:
+        """Writes that a film's keeping stands so; the reason where the folder refuses and it is known here alone.
+
+        What the record before told of the last file, and that it is an own film, stays.
+        """
+        known = {_key(each): each for each in self.of(record.asset_id, record.caller)}
+        if (before := known.get(_key(record))) is not None:
+            path, size = (before.path, before.size) if record.path is None else (record.path, record.size)
+            record = replace(record, path=path, size=size, own=before.own or record.own)
+        try:
+            write_record(self._data_dir, record)
+        except (OSError, ValueError) as error:
+            self._unwritten[_key(record)] = record
+            while len(self._unwritten) > MOST_UNWRITTEN:
+                del self._unwritten[next(iter(self._unwritten))]
+            why = error.strerror if isinstance(error, OSError) else None
+            return f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
+        self._unwritten.pop(_key(record), None)
+        return None
+
+
+def _key(record: Record) -> tuple[str, str, str]:
+    return record.asset_id.lower(), record.caller, record.name
+
+
 def write_record(data_dir: Path, record: Record) -> None:
     """Writes a record, whole, in place of the one before; raises OSError where the data folder refuses."""
     target = _file_of(data_dir, record)
@@ -66,6 +115,7 @@ def write_record(data_dir: Path, record: Record) -> None:
         "state": record.state,
         "path": None if record.path is None else str(record.path),
         "size_bytes": record.size,
+        "own": record.own,
     }
     part = target.with_name(f"{target.stem}.{secrets.token_hex(4)}.tmp")
     try:
@@ -79,9 +129,18 @@ def write_record(data_dir: Path, record: Record) -> None:
 
 
 def records_of(data_dir: Path, asset_id: str, caller: str) -> list[Record]:
-    """The caller's records of a film, named by its assetId or the uuid in it; the one that changed last comes first."""
-    found = _read_all(_folder_of(data_dir, asset_id))
-    return [record for _, record in sorted(found, key=lambda each: -each[0]) if record.caller == caller]
+    """The caller's records of a film, named by its assetId or the uuid in it; the one that changed last comes first.
+
+    A uuid means the film of any account, an assetId that of its own alone.
+    """
+    found = sorted(_read_all(_folder_of(data_dir, asset_id)), key=lambda each: -each[0])
+    return [record for _, record in found if record.caller == caller and same_film(record.asset_id, asset_id)]
+
+
+def same_film(one: str, other: str) -> bool:
+    """Whether two ids mean one film: the whole ids where both name their account, else the uuids."""
+    whole = account_of(one) is not None and account_of(other) is not None
+    return one.lower() == other.lower() if whole else uuid_of(one) == uuid_of(other)
 
 
 def begun_records(data_dir: Path) -> list[Record]:
@@ -100,8 +159,17 @@ def _folder_of(data_dir: Path, asset_id: str) -> Path:
 
 
 def _file_of(data_dir: Path, record: Record) -> Path:
-    digest = hashlib.sha256(f"{record.caller}\n{record.name}".encode()).hexdigest()[:16]
-    return _folder_of(data_dir, record.asset_id) / f"{digest}{_SUFFIX}"
+    """The file of a record; one more where the film of that uuid, caller and name belongs to another account."""
+    folder = _folder_of(data_dir, record.asset_id)
+    file = folder / f"{_digest(record.caller, record.name)}{_SUFFIX}"
+    there = _read(file)
+    if there is None or same_film(there[1].asset_id, record.asset_id):
+        return file
+    return folder / f"{_digest(record.caller, record.name, record.asset_id.lower())}{_SUFFIX}"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _read_all(folder: Path) -> Iterator[tuple[float, Record]]:
@@ -113,8 +181,14 @@ def _read_all(folder: Path) -> Iterator[tuple[float, Record]]:
     with suppress(OSError):
         files = [file for file in folder.iterdir() if file.suffix == _SUFFIX]
     for file in files:
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            yield file.stat().st_mtime, _record(json.loads(file.read_text(encoding="utf-8")))
+        if (found := _read(file)) is not None:
+            yield found
+
+
+def _read(file: Path) -> tuple[float, Record] | None:
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        return file.stat().st_mtime, _record(json.loads(file.read_text(encoding="utf-8")))
+    return None
 
 
 def _record(told: dict[str, Any]) -> Record:
@@ -124,4 +198,5 @@ def _record(told: dict[str, Any]) -> Record:
         raise ValueError
     path, size = told["path"], told["size_bytes"]
     where = None if path is None else Path(path)
-    return Record(str(told["assetId"]), str(told["caller"]), str(told["name"]), state, where, size)
+    own = told.get("own", True) is not False
+    return Record(str(told["assetId"]), str(told["caller"]), str(told["name"]), state, where, size, own)

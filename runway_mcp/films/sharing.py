@@ -1,7 +1,8 @@
 """Work that several callers may wait for: begun once, and finished though all of them have gone."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -12,6 +13,9 @@ from runway_mcp.media.errors import Cut
 
 AT_ONCE: Final = 4
 """How many films are read for pictures at once."""
+
+OF_ONE_CLIP: Final = 2
+"""How many pictures of one clip at once, so that a clip whose link is slow does not hold up the others."""
 
 LONGEST_SECONDS: Final = 300.0
 """How long one of them may take, in seconds, whether or not somebody waits for it."""
@@ -28,6 +32,14 @@ class _Running(Generic[_T]):
     error: Exception | None = None
 
 
+@dataclass
+class _Share:
+    """The turns of one clip, as long as anything of it is made or waits."""
+
+    turns: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(OF_ONE_CLIP))
+    users: int = 0
+
+
 class Shared(Generic[_T]):
     """What is being made, by key; it runs in `group`, so that a call that gives up loses nothing that it began."""
 
@@ -35,22 +47,26 @@ class Shared(Generic[_T]):
         self._group = group
         self._turns = anyio.Semaphore(AT_ONCE)
         self._running: dict[str, _Running[_T]] = {}
+        self._clips: dict[str, _Share] = {}
 
-    async def of(self, key: str, make: Callable[[], Awaitable[_T]]) -> _T:
-        """What is made under this key, begun now unless it was; raises what making it raises, `Cut` after its time."""
+    async def of(self, key: str, make: Callable[[], Awaitable[_T]], *, clip: str) -> _T:
+        """What is made of a clip under this key, begun now unless it was.
+
+        Raises what making it raises, `Cut` after its time.
+        """
         running = self._running.get(key)
         if running is None:
             running = self._running[key] = _Running[_T]()
-            self._group.start_soon(self._run, key, running, make)
+            self._group.start_soon(self._run, key, running, make, clip)
         await running.done.wait()
         if running.value is None:
             raise running.error or Cut("It took too long.")
         return running.value
 
-    async def _run(self, key: str, running: _Running[_T], make: Callable[[], Awaitable[_T]]) -> None:
+    async def _run(self, key: str, running: _Running[_T], make: Callable[[], Awaitable[_T]], clip: str) -> None:
         try:
             with anyio.move_on_after(LONGEST_SECONDS):
-                async with self._turns:
+                async with self._turn(clip):
                     running.value = await make()
         except Exception as error:  # noqa: BLE001  whoever waits gets it; here it would end all background work
             _log.info("a picture could not be made: %s", type(error).__name__)
@@ -58,3 +74,16 @@ class Shared(Generic[_T]):
         finally:
             del self._running[key]
             running.done.set()
+
+    @asynccontextmanager
+    async def _turn(self, clip: str) -> AsyncGenerator[None]:
+        """One of the clip's turns, and then one of all, so that none waits for its own clip with a turn of all."""
+        share = self._clips.setdefault(clip, _Share())
+        share.users += 1
+        try:
+            async with share.turns, self._turns:
+                yield
+        finally:
+            share.users -= 1
+            if not share.users:
+                del self._clips[clip]

@@ -3,6 +3,7 @@
 Also the files themselves, in bounded size: a preview picture, and the film as bytes.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -29,6 +30,19 @@ LARGEST_FILM: Final = 20_000_000
 
 _OK = 200
 _JPEG = b"\xff\xd8\xff"
+_OTHER_FORMS = (
+    (re.compile(rb"GIF8"), "GIF"),
+    (re.compile(rb"\x89PNG"), "PNG"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WebP"),
+)
+
+
+class OtherPicture(NoFilm):
+    """The link leads to a picture, in a form other than JPEG."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(f"The link leads to a {form} picture, and only JPEG is taken.")
+        self.form = form
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ async def picture_of(
         await keep(films.pictures, key, made)
         return made
 
-    return await films.making.of(key, make)
+    return await films.making.of(key, make, clip=asset_id)
 
 
 async def _made(films: Films, film: FilmReader, view: View) -> Picture:
@@ -93,7 +107,7 @@ async def film_bytes(films: Films, *, link: str | None, fresh_link: FreshLink) -
 
 
 async def preview_bytes(films: Films, *, link: str, fresh_link: FreshLink) -> bytes:
-    """A preview picture, which is a JPEG of at most `LARGEST_PREVIEW` bytes; raises as `film_bytes`."""
+    """A preview picture, a JPEG of at most `LARGEST_PREVIEW` bytes; raises `OtherPicture`, and as `film_bytes`."""
     deadline = anyio.current_time() + films.links.limits.whole_seconds
     try:
         return await _preview(films, link, deadline)
@@ -104,6 +118,9 @@ async def preview_bytes(films: Films, *, link: str, fresh_link: FreshLink) -> by
 async def _preview(films: Films, link: str, deadline: float) -> bytes:
     async with films.links.get(link, deadline=deadline) as response:
         picture = await _bounded(response, LARGEST_PREVIEW)
+    for begins, form in _OTHER_FORMS:
+        if begins.match(picture):
+            raise OtherPicture(form)
     if not picture.startswith(_JPEG):
         raise NoFilm("The link leads to something other than a JPEG picture.")
     return picture

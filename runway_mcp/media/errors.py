@@ -17,6 +17,10 @@ class UnreadableFilm(Exception):  # noqa: N818  the name says what the file is
     """The film is missing, cut short, too big, no film, or without a picture that decodes; the text says which."""
 
 
+class NotDecodedHere(UnreadableFilm):
+    """The film may be sound, and this machine could not tell: its memory, its files or the time, or the film's size."""
+
+
 class JoinFailed(Exception):  # noqa: N818  named for what happened
     """Parts could not be made one film, or the film that came of it is not what they show; the text says why."""
 
@@ -83,7 +87,7 @@ class KeepingError(MediaError):
 
 
 class NoRoom(KeepingError):  # noqa: N818  likewise
-    """The disk has too little room to begin."""
+    """The disk has too little room to begin, or to go on; the text says which. What was being written is removed."""
 
 
 class DiskFull(KeepingError):  # noqa: N818  likewise

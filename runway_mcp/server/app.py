@@ -20,7 +20,7 @@ from mcp_types import CallToolRequestParams, NotificationParams, ServerCapabilit
 from runway_mcp import __version__
 from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
-from runway_mcp.films.own import keep_own, resume_keeping
+from runway_mcp.films.own import keep_none, keep_own, kept_since, resume_keeping
 from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
@@ -155,9 +155,9 @@ async def _opened_service(
         client = await stack.enter_async_context(
             RunwayClient(url=settings.url, token=token, transport=transport, now=now)
         )
-        keeper = None
+        keeper, data_dir = None, settings.data_dir
         if settings.save == "own":
-            folder, data_dir = films_folder(settings), settings.data_dir
+            folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free)
             keeper = await stack.enter_async_context(opening)
         service = await stack.enter_async_context(
@@ -169,12 +169,15 @@ async def _opened_service(
                 public_url=settings.public_url,
             )
         )
-        if keeper is not None:
-            keeper.background.start_soon(resume_keeping, keeper, store)
+        if keeper is None:
+            keep_none(data_dir)
+        else:
+            since = kept_since(data_dir, store.now())
+            keeper.background.start_soon(partial(resume_keeping, keeper, store, since=since))
         yield service, keeper
 
 
 async def _changed(tell: OnChange, keeper: Keeper, task: Task, intent: Intent | LedgerError | None) -> None:
-    """Tells of a change, and begins to keep the film of an own task that has ended."""
+    """Tells of a change, and begins to keep the films of an own task that has ended."""
     await tell(task, intent)
     await keep_own(keeper, task, intent if isinstance(intent, Intent) else None)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import anyio
 
 from runway_mcp.films.keeper import Keeping, SavedFilm
-from runway_mcp.films.naming import own_film
+from runway_mcp.films.naming import own_films
+from runway_mcp.films.own import may_begin
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
@@ -224,17 +225,20 @@ async def extended_by(context: ServerContext, task: Task) -> Asset | None:
 
 
 async def kept_film(context: ServerContext, task: Task, intent: Intent | None, *, seconds: float) -> SavedFilm | None:
-    """The film of an own task on disk; begun to be kept and waited for, if it is not there. None where none is kept."""
+    """The film of an own task on disk, waited for if it is under way; None where none is kept.
+
+    It is begun to be kept where `may_begin` allows that.
+    """
     keeper = context.keeper
-    wanted = own_film(task, intent) if intent is not None else None
-    if keeper is None or wanted is None:
+    wanted = next(iter(own_films(task, intent)), None) if intent is not None else None
+    if keeper is None or wanted is None or intent is None:
         return None
 
     async def quiet(_: Keeping) -> None:
         pass
 
     place = await keeper.place(wanted.asset_id, wanted.caller)
-    if place is None or place == "begun":
+    if place == "begun" or (place is None and may_begin(intent)):
         keeping = await keeper.begin(wanted, again=False)
         await keeping.wait(deadline=anyio.current_time() + seconds, tell=quiet)
         return keeping.outcome if isinstance(keeping.outcome, SavedFilm) else None

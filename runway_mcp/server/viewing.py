@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from runway_mcp.films.chains import Clip, Seams, seams_of
-from runway_mcp.films.viewing import LARGEST_FILM, View, film_bytes, picture_of, preview_bytes
+from runway_mcp.films.viewing import LARGEST_FILM, OtherPicture, View, film_bytes, picture_of, preview_bytes
 from runway_mcp.media.errors import LinkError, MediaMissing, NoFilm, RefusedLink, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.runway.errors import NotFound, RunwayError
@@ -25,6 +25,13 @@ CLIP_SECONDS = 12.0
 
 _SEAMS_SECONDS, _SEAMS_PATIENCE = 8.0, 2.0
 _IN_TIME = "The film could not be fetched and decoded in time."
+_RUNS_ON = (
+    "The task is {status}, so there is no film to see yet. Call get_task with wait_seconds until it has ended, then "
+    "view_film again."
+)
+_OTHER_PICTURE = (
+    "Runway's preview of this asset is a {form} picture, and only JPEG is given here. A link to it stands in {uri}."
+)
 _NO_LINK = "Runway gives no link to this {what} at the moment."
 
 
@@ -39,7 +46,8 @@ def require_pictures(context: ServerContext) -> None:
 async def clip_named(context: ServerContext, reference: str) -> Clip:
     """The clip that a reference names, a task by its film; one that was named by the same id lately is not read again.
 
-    Raises `Failure`, also for what is no video and after `CLIP_SECONDS`, and `RunwayError`.
+    Raises `Failure`, also for what is no video and after `CLIP_SECONDS`, and `RunwayError`; `NotFound` for the id of an
+    asset that Runway does not know.
     """
     key = context.caller, reference
     known = context.films.clips.get(key)
@@ -57,12 +65,23 @@ async def clip_named(context: ServerContext, reference: str) -> Clip:
     return known
 
 
+async def clip_asked_for(context: ServerContext, reference: str) -> Clip:
+    """The clip, as `clip_named`; the `Failure` of an unknown id names the clips with the nearest ids or names."""
+    try:
+        return await clip_named(context, reference)
+    except NotFound as error:
+        failure, near, service = failure_of(error), "", context.service
+        with anyio.move_on_after(READING_SECONDS):
+            near = await nearest_clips(service.client, service.ledger, reference, email=context.settings.email)
+        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
+
+
 async def _clip_read(context: ServerContext, reference: str) -> tuple[Clip, bool]:
     """The clip, and whether the task that made it could be read."""
     named = await clip_id_of(context, reference, seconds=READING_SECONDS)
     if kind_of(named) == "task":
         return await _film_of_task(context, named), True
-    asset = await _asset_named(context, named)
+    asset = await context.service.client.asset(named, patience=READING_SECONDS)
     if asset.task_id is None:
         return Clip(asset, None), True
     try:
@@ -73,22 +92,10 @@ async def _clip_read(context: ServerContext, reference: str) -> tuple[Clip, bool
         return Clip(asset, None), False
 
 
-async def _asset_named(context: ServerContext, asset_id: str) -> Asset:
-    client = context.service.client
-    try:
-        return await client.asset(asset_id, patience=READING_SECONDS)
-    except NotFound as error:
-        failure, near = failure_of(error), ""
-        with anyio.move_on_after(READING_SECONDS):
-            near = await nearest_clips(client, context.service.ledger, asset_id, email=context.settings.email)
-        raise replace(failure, message=f"{failure.message} {near}".strip()) from error
-
-
 async def _film_of_task(context: ServerContext, task_id: str) -> Clip:
     task = await read_named(context, task_id, wait=0)
     if not task.is_terminal:
-        message = f"The task is {task.status}; its film can be seen once it is finished. Follow it with get_task."
-        raise Failure("invalid_request", message, task=task)
+        raise Failure("invalid_request", _RUNS_ON.format(status=task.status), task=task)
     if task_failure(task) is not None:
         raise Failure("invalid_request", f"The task ended as {task.status} without a film, so there is nothing to see.")
     film = task.artifacts[0]
@@ -140,11 +147,15 @@ async def bytes_of(context: ServerContext, asset: Asset, *, seconds: float) -> b
 
 
 async def preview_of(context: ServerContext, asset: Asset, *, seconds: float) -> bytes:
-    """The last of an asset's preview pictures; raises as `picture_for`."""
+    """The last of an asset's preview pictures, if it is a JPEG; raises as `picture_for`."""
     fresh = _fresh(context, asset, lambda read: read.preview_urls[-1] if read.preview_urls else None, "asset's preview")
     async with _told(seconds):
         link = asset.preview_urls[-1] if asset.preview_urls else await fresh()
-        return await preview_bytes(context.films, link=link, fresh_link=fresh)
+        try:
+            return await preview_bytes(context.films, link=link, fresh_link=fresh)
+        except OtherPicture as error:
+            message = _OTHER_PICTURE.format(form=error.form, uri=asset_uri(asset.asset_id))
+            raise Failure("invalid_request", message) from None
     raise AssertionError  # pragma: no cover  likewise
 
 

@@ -25,6 +25,7 @@ _PAGE = 50
 _NAME_READ_SECONDS = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
+_LONGEST_NAME = 200
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -34,6 +35,13 @@ _log = logging.getLogger(__name__)
 def is_id(reference: str) -> bool:
     """Whether a reference is a long id, or the uuid of one."""
     return kind_of(reference) is not None or _UUID.fullmatch(reference) is not None
+
+
+def name_in(reference: str) -> str | None:
+    """The name that a reference is, to search for it, without the mark of a cut; None for an id, a link or a URI."""
+    name = reference.strip().removesuffix("…").strip()
+    is_name = not is_id(name) and "://" not in name and not name.startswith("user:")
+    return name if is_name and 0 < len(name) <= _LONGEST_NAME else None
 
 
 def spelling_of(reference: str, caller: str) -> str:
@@ -128,9 +136,8 @@ async def _own_assets(client: RunwayClient, ledger: CallerLedger, email: str | N
 
 def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
     """The failure of a reference that matches none of the assets that were read."""
-    looked = (
-        f"No {kind} of that name, id or link is in the ledger or among the newest {max(NEWEST, len(assets))} assets."
-    )
+    newest = max(NEWEST, len(assets))
+    looked = f"No {kind} of that name, id or link is in this server's records or among the newest {newest} assets."
     return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
 
 

@@ -95,3 +95,19 @@ async def test_an_account_that_cannot_pay_is_advised_fewer_seconds_only_where_th
         assert ('"seconds": 5' in text(result)) is fits
         assert data.get("next_step", {}).get("arguments", {}).get("seconds") == (5 if fits else None)
         assert client.world.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("cap", "seconds", "told"),
+    [(200, 10, False), (150, 5, False), (130, 10, True)],
+    ids=["as before", "fewer seconds", "none fits"],
+)
+async def test_a_next_step_after_a_film_heeds_the_cap_of_the_day(
+    tmp_path: Path, mode: str, cap: int, seconds: int, *, told: bool
+) -> None:
+    async with open_client(virtual_world(pace=10), tmp_path, mode, max_credits_per_day=cap) as client:
+        film = structured(await client.call("extend_video", assetId=client.world.asset_id(client.clip), seconds=10))
+
+        step = film["next_step"]
+        assert step["arguments"]["seconds"] == seconds
+        assert ("The cap of the day leaves 30 credits now, too few for it." in step["reason"]) is told

@@ -33,7 +33,7 @@ async def test_the_text_of_a_film_carries_all_that_the_next_one_goes_on_from(tmp
                 data["taskId"],
                 data["video"]["assetId"],
                 data["video"]["url"],
-                f"Preview of its end: {data['video']['preview_urls'][-1]}",
+                f"Preview picture of Runway's: {data['video']['preview_urls'][-1]}",
                 world.asset_id(clip),
                 clip.name,
                 "20 s",

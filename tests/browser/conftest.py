@@ -21,7 +21,8 @@ from tests.suites.node import Node, installed
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # The sandbox does not start for root. The host's page is answered by the test, so the browser takes it for a public
 # one, which may load nothing from this machine.
-ARGUMENTS = ("--no-sandbox", "--disable-features=LocalNetworkAccessChecks")
+# A sandboxed frame in a process of its own may run its page before the virtual clock is there.
+ARGUMENTS = ("--no-sandbox", "--disable-features=LocalNetworkAccessChecks,IsolateSandboxedIframes")
 PICTURES = ROOT / "screenshots"
 
 # The sync API of the browser keeps an event loop running in this thread, so nothing of it may outlive this package.

@@ -1,7 +1,8 @@
 // A host of MCP Apps made of the official AppBridge, which checks every message of the page against the schemas.
 //
 // `openPlayer` shows the page beside one call. What the page asks for goes to a real server, or is answered as scripted;
-// all of it is kept in `heard`. An answer "refused" is an error, "silent" none at all.
+// all of it is kept in `heard`. An answer "refused" is an error, "silent" none at all. `script.resources` has contents by
+// URI, or "refused", or "held" for what is read only once the test says so.
 import { AppBridge, PostMessageTransport, getToolUiResourceUri } from "@modelcontextprotocol/ext-apps/app-bridge";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
@@ -11,6 +12,8 @@ const MIME_TYPE = "text/html;profile=mcp-app";
 const state = { heard: [], errors: [], initialized: false };
 let bridge;
 let frame;
+let release;
+const released = new Promise((resolve) => { release = resolve; });
 
 const never = () => new Promise(() => {});
 
@@ -64,8 +67,11 @@ window.openPlayer = async (options) => {
   bridge.oncalltool = (params) => answer("tools/call", params, client && (() => client.callTool(params)));
   bridge.onreadresource = (params) => {
     const kept = script.resources?.[params.uri];
-    if (kept) state.heard.push({ method: "resources/read", params });
-    return kept ? Promise.resolve({ contents: [{ uri: params.uri, ...kept }] }) : answer("resources/read", params, client && (() => client.readResource(params)));
+    const read = client && (() => client.readResource(params));
+    if (!kept) return answer("resources/read", params, read);
+    state.heard.push({ method: "resources/read", params });
+    if (kept === "refused") return Promise.reject(new Error("refused"));
+    return kept === "held" ? released.then(read) : Promise.resolve({ contents: [{ uri: params.uri, ...kept }] });
   };
   bridge.onmessage = (params) => answer("ui/message", params, () => Promise.resolve({}));
   bridge.onopenlink = (params) => answer("ui/open-link", params, () => Promise.resolve({}));
@@ -98,5 +104,6 @@ window.changeContext = (context) => bridge.setHostContext({ ...context });
 window.settle = async () => {
   for (let round = 0; round < 6; round += 1) await bridge.request({ method: "ping" });
 };
+window.releaseHeld = () => release();
 window.tearDown = () => bridge.teardownResource({});
 window.heardSoFar = () => state;

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import anyio
 from mcp.client.client import Client
@@ -23,6 +23,18 @@ PATIENCE_MS = 60_000
 
 SENDS = ("ui/message", "ui/open-link", "ui/download-file", "ui/update-model-context", "ui/request-display-mode")
 """What a host may refuse without harm."""
+
+# The names of parts may be cut, since those who hear them hear them in full.
+_OVERFLOWS = """root => {
+  const told = root.scrollWidth > root.clientWidth ? ["page"] : [];
+  for (const each of root.querySelectorAll("#player *:not(.visually-hidden):not(#bar *):not(svg *)")) {
+    const box = each.getBoundingClientRect();
+    const cut = each.matches(".button") && each.scrollWidth > each.clientWidth;
+    const out = box.left < -0.5 || box.right > root.clientWidth + 0.5;
+    if (box.width && (cut || out)) told.push(each.id || each.outerHTML);
+  }
+  return told;
+}"""
 
 Json = dict[str, Any]
 
@@ -58,9 +70,9 @@ class Shown:
         assert box is not None
         return round(box["width"]), round(box["height"])
 
-    def overflows(self) -> bool:
-        """Whether the page is wider than its frame."""
-        return bool(self.frame.locator(":root").evaluate("root => root.scrollWidth > root.clientWidth"))
+    def overflows(self) -> list[str]:
+        """What has too little room: the page itself, what juts out of it, and buttons that cut their words."""
+        return self.frame.locator(":root").evaluate(_OVERFLOWS)
 
     def _state(self) -> Json:
         return cast("Json", self.page.evaluate("heardSoFar()"))
@@ -82,16 +94,19 @@ class Host:
         live: bool = False,
         width: int = 620,
         theme: str = "light",
+        browser_theme: Literal["light", "dark"] = "light",
         virtual_clock: bool = False,
         **options: Any,
     ) -> Shown:
         """The player beside a call; `live` reads the page and all it asks for from the server.
 
-        `virtual_clock` stops the page's timers; `options` are those of the host's program.
+        `theme` is the host's, `browser_theme` the browser's own. `virtual_clock` stops the page's timers; `options` are
+        those of the host's program.
         """
         host = self.context.new_page()
         host.set_default_timeout(PATIENCE_MS)
         host.set_viewport_size({"width": width, "height": 900})
+        host.emulate_media(color_scheme=browser_theme)
         if virtual_clock:
             host.clock.install(time=0)
             host.clock.pause_at(1)

@@ -3,11 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import SENDS, Host, Json, Shown, result
+from tests.browser.hosts import SENDS, Host, Json, Shown, result, without_signature
 
 pytestmark = pytest.mark.slow
 
 REFUSED = dict.fromkeys([*SENDS, "resources/read", "tools/call"], "refused")
+SILENT = dict.fromkeys(REFUSED, "silent")
 DECLINED = {"ui/message": {"isError": True}}
 
 
@@ -33,8 +34,8 @@ def test_extending_is_asked_of_the_conversation_as_a_whole_sentence(host: Host, 
 
     expect(shown.frame.locator("#note")).to_contain_text("Asked in the conversation")
     (message,) = shown.heard("ui/message")
-    words = 'by 10 seconds with extend_video, with the text_prompt "a \\"red\\" kite rises". '
-    text = sentence(film, f"{words}Tell me its price from a dry_run first.")
+    words = 'by 10 seconds with extend_video, with the text_prompt "a \\"red\\" kite rises", '
+    text = sentence(film, f"{words}and tell me its price from a dry_run first.")
     assert message == {"role": "user", "content": [{"type": "text", "text": text}]}
     assert {name for name, _ in shown.asked()} <= {"get_task"}
     assert shown.complaints() == []
@@ -46,7 +47,8 @@ def test_a_request_that_the_host_does_not_take_can_be_copied(host: Host, film: J
 
     shown.frame.get_by_role("button", name="Extend by 5 s").click()
 
-    assert offered(shown) == sentence(film, "by 5 seconds with extend_video. Tell me its price from a dry_run first.")
+    asked = "by 5 seconds with extend_video, and tell me its price from a dry_run first."
+    assert offered(shown) == sentence(film, asked)
 
 
 def test_a_host_that_never_answers_is_waited_for_in_bounds(host: Host, film: Json) -> None:
@@ -79,6 +81,18 @@ def test_an_expired_link_is_read_anew_before_it_is_opened(host: Host, film: Json
     assert opened["url"].partition("?")[0] == film["video"]["url"].partition("?")[0]
 
 
+def test_a_film_that_could_not_be_loaded_is_opened_by_a_fresh_link(host: Host, film: Json) -> None:
+    dead = without_signature({**film, "lineage": {"extensions_left": 1}})
+    script = {"tools/call": [result(dead), result(film)], "resources/read": "refused"}
+    shown = host.open(result=result(dead), script=script)
+    expect(shown.frame.locator("#phase")).to_contain_text("Opening it takes a fresh link")
+
+    shown.frame.get_by_role("button", name="Open").click()
+
+    expect(shown.frame.locator("#note")).to_contain_text("Opened")
+    assert shown.heard("ui/open-link") == [{"url": film["video"]["url"]}]
+
+
 def test_download_hands_over_a_link_with_a_file_name(host: Host, film: Json) -> None:
     shown = host.open(live=True, result=result(film))
 
@@ -109,8 +123,11 @@ def test_a_link_that_nothing_opens_can_be_copied(host: Host, film: Json) -> None
     assert offered(shown) == film["video"]["url"]
 
 
-def test_a_host_that_refuses_all_that_it_may_refuse_still_plays_the_film(host: Host, film: Json) -> None:
-    shown = host.open(result=result(film), script=REFUSED)
+@pytest.mark.parametrize("script", [REFUSED, SILENT], ids=["refuses", "answers nothing"])
+def test_a_host_that_gives_none_of_what_it_may_refuse_still_plays_the_film(
+    host: Host, film: Json, script: Json
+) -> None:
+    shown = host.open(result=result(film), script=script)
 
     shown.frame.get_by_role("button", name="Play the film").click()
 

@@ -54,10 +54,12 @@ def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     expect(shown.frame.get_by_alt_text("Last preview")).to_be_visible()
     expect(shown.frame.get_by_alt_text("Last preview")).to_have_js_property("naturalWidth", 1280)
     shown.passes(200)  # until the host knows the height
+    expect(shown.frame.get_by_role("status").filter(has_text="ready")).to_have_count(0)
     shown.page.locator("iframe").screenshot(path=pictures / "running.png")
     called(host.server, "get_task", taskId=structured["taskId"], wait_seconds=30)
     shown.passes(INTERVAL_MS)
     expect(shown.frame.locator("#badge")).to_have_text("Ready")
+    expect(shown.frame.get_by_role("status").filter(has_text="The film is ready.")).to_have_count(1)
     expect(shown.frame.locator("#time")).to_have_text("0:00 / 0:15")
     expect(shown.frame.locator("#parts li")).to_have_count(2)
     assert {name for name, _ in shown.asked()} == {"get_task"}
@@ -65,6 +67,17 @@ def test_an_extension_is_answered_at_once_and_followed_to_its_film(
     (told,) = shown.heard("ui/update-model-context")
     assert structured["taskId"] in told["content"][0]["text"]
     assert shown.complaints() == []
+
+
+def test_of_several_previews_of_the_clip_the_last_is_shown(host: Host, film: Json) -> None:
+    link = film["video"]["preview_urls"][0]
+    clip = {"status": "SUCCEEDED", "video": {"assetId": "clip", "preview_urls": [f"{link}#first", f"{link}#last"]}}
+    running = {**RUNNING, "lineage": {"source_assetId": "clip"}}
+
+    shown = host.open(result=result(running), script={"tools/call": result(clip)}, virtual_clock=True)
+
+    expect(shown.frame.get_by_alt_text("Last preview")).to_have_attribute("src", f"{link}#last")
+    expect(shown.frame.get_by_alt_text("Last preview")).to_be_visible()
 
 
 def test_a_task_is_asked_for_every_five_seconds_and_no_more_once_it_has_ended(host: Host) -> None:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -17,16 +18,44 @@ PRICED: Json = {
     "lineage": {"added_seconds": 5},
     "credits": {"cost": 50},
 }
+FAILED: Json = {
+    "status": "FAILED",
+    "error": {"kind": "generation_failed", "message": "The generation failed. " * 8, "charged": "unknown"},
+}
+REFUSED = {"tools/call": "refused", "ui/message": "refused"}
+STATES: dict[str, tuple[Json, Json]] = {
+    "film": ({}, REFUSED),
+    "running": ({"status": "RUNNING", "progress": 0.4, "video": None}, REFUSED),
+    "failed": ({**FAILED, "video": None}, REFUSED),
+    "forbidden": ({}, REFUSED),
+    "twin": ({"twin": True}, REFUSED),
+    "saved": ({"saved": {"path": "/films/" + "a-very-long-name_" * 12 + ".mp4", "size_bytes": 1}}, REFUSED),
+}
+REACHED = [
+    "Play the film",
+    "Position in the film",
+    "First clip, from 0 to 10 s",
+    "Extension 1, from 10 s to 15 s",
+    "Extension 2, from 15 s to 20 s",
+    "Play",
+    "Open",
+    "Download",
+    "the camera rises over the dunes",
+    "5",
+    "Extend by 5 s, about 50 credits",
+]
 WIDTHS = (300, 620, 900)
 LONGEST_LINE = 70
 """The height of one line, wrapped once, in pixels."""
 
 
-@pytest.mark.parametrize(("theme", "background"), [("light", LIGHT), ("dark", DARK)])
-def test_the_film_fits_its_frame_in_the_theme_of_the_host(
-    host: Host, film: Json, pictures: Path, theme: str, background: str
+@pytest.mark.parametrize(
+    ("theme", "browser_theme", "background"), [("light", "dark", LIGHT), ("dark", "light", DARK)], ids=["light", "dark"]
+)
+def test_the_film_fits_its_frame_in_the_theme_of_the_host_whatever_the_browsers(
+    host: Host, film: Json, pictures: Path, theme: str, browser_theme: Literal["light", "dark"], background: str
 ) -> None:
-    shown = host.open(live=True, result=result(film), theme=theme)
+    shown = host.open(live=True, result=result(film), theme=theme, browser_theme=browser_theme)
 
     expect(shown.frame.locator("#time")).to_have_text("0:00 / 0:20")
     expect(shown.frame.locator("#parts li")).to_have_count(3)
@@ -35,7 +64,7 @@ def test_the_film_fits_its_frame_in_the_theme_of_the_host(
     for width in WIDTHS:
         shown.page.set_viewport_size({"width": width, "height": 900})
         expect(shown.frame.locator("#player")).to_have_css("width", f"{width}px")
-        assert not shown.overflows()
+        assert shown.overflows() == []
         shown.page.locator("iframe").screenshot(path=pictures / f"film-{theme}-{width}.png")
 
 
@@ -50,8 +79,37 @@ def test_a_dry_run_is_one_line(host: Host, width: int) -> None:
     assert shown.asked() == []
 
 
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_juts_out_of_the_frame_at_any_width(host: Host, film: Json, state: str) -> None:
+    told, script = STATES[state]
+    shown = host.open(result=result({**film, **told}), script=script, forbids=state == "forbidden")
+    if state == "film":
+        expect(shown.frame.locator("#parts li")).to_have_count(2)
+        shown.frame.get_by_role("button", name="Extend by 5 s").click()
+        expect(shown.frame.get_by_label("Text to copy")).to_be_visible()
+
+    for width in range(300, 901, 50):
+        shown.page.set_viewport_size({"width": width, "height": 900})
+        expect(shown.frame.locator("#player")).to_have_css("width", f"{width}px")
+        assert shown.overflows() == []
+
+
+def test_a_dry_run_is_one_line_before_its_answer_too_and_when_it_fails(host: Host) -> None:
+    call = {"name": "extend_video", "arguments": {"assetId": "a", "dry_run": True}}
+    line = "#one-line-text"
+    shown = host.open(call=call)
+    expect(shown.frame.locator(line)).to_have_text("Pricing an extension…")
+
+    refused = {"summary": "No.", "error": {"kind": "invalid_request", "message": "This clip cannot be extended."}}
+    failed = host.open(call=call, result=result(refused))
+
+    expect(failed.frame.locator(line)).to_have_text("Price check: This clip cannot be extended.")
+    expect(failed.frame.get_by_role("article")).to_be_hidden()
+
+
 def test_a_twin_is_one_line_that_opens(host: Host, film: Json, pictures: Path) -> None:
-    shown = host.open(live=True, result=result({**film, "twin": True}))
+    twin = {**film, "twin": True, "credits": {**film["credits"], "cost": 0}}
+    shown = host.open(live=True, result=result(twin))
     expect(shown.frame.locator("#one-line-text")).to_contain_text("nothing new was charged")
     expect(shown.frame.get_by_role("article")).to_be_hidden()
     assert shown.size()[1] <= LONGEST_LINE
@@ -62,6 +120,8 @@ def test_a_twin_is_one_line_that_opens(host: Host, film: Json, pictures: Path) -
 
     expect(shown.frame.get_by_role("button", name="Play the film")).to_be_visible()
     expect(shown.frame.locator("#one-line")).to_be_hidden()
+    expect(shown.frame.get_by_role("heading")).to_be_focused()
+    expect(shown.frame.get_by_role("button", name="Extend by 5 s, about 50 credits")).to_be_visible()
 
 
 def test_the_colours_of_the_host_are_taken_and_follow_its_changes(host: Host) -> None:
@@ -75,6 +135,33 @@ def test_the_colours_of_the_host_are_taken_and_follow_its_changes(host: Host) ->
 
     expect(shown.frame.locator(":root")).to_have_attribute("data-theme", "dark")
     expect(shown.frame.locator("body")).to_have_css("background-color", "rgb(4, 5, 6)")
+
+
+def test_all_of_the_player_is_reached_and_used_with_the_keyboard_alone(host: Host, film: Json) -> None:
+    shown = host.open(live=True, result=result(film))
+    expect(shown.frame.locator("#parts li")).to_have_count(3)
+    shown.frame.get_by_role("button", name="Play the film").focus()
+    keys = shown.page.keyboard
+    focused = shown.frame.locator(":focus")
+
+    for name in REACHED:
+        assert focused.evaluate("each => each.ariaLabel || each.placeholder || each.value || each.textContent") == name
+        keys.press("Tab")
+        if name != REACHED[-1]:
+            expect(focused).to_have_css("outline-style", "solid")
+
+    shown.frame.get_by_role("radio", name="5 s").focus()
+    keys.press("ArrowRight")
+    expect(shown.frame.get_by_role("radio", name="10 s")).to_be_checked()
+    shown.frame.get_by_role("button", name="Extend by 10 s").focus()
+    keys.press("Enter")
+    expect(shown.frame.locator("#note")).to_contain_text("Asked")
+    shown.frame.get_by_role("slider").focus()
+    keys.press("Space")
+    expect(shown.frame.get_by_role("button", name="Pause")).to_be_visible()
+    shown.frame.get_by_role("button", name="Pause").focus()
+    keys.press("Enter")
+    expect(shown.frame.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
 def test_whoever_wants_less_motion_gets_none(host: Host) -> None:
@@ -117,6 +204,7 @@ def test_who_hears_the_player_hears_all_of_it(host: Host, film: Json) -> None:
       - main:
         - article:
           - heading [level=1]
+          - status: The film is ready.
           - region "Film":
             - button "Play the film"
             - slider "Position in the film"

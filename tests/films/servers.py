@@ -12,6 +12,7 @@ import anyio
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
+from tests.kit.client import ToolClient
 from tests.kit.films import SmallFilms
 from tests.kit.server import InProcessServer, open_server
 
@@ -19,6 +20,7 @@ FILMS, DATA = "films", "data"
 """The folders of films and of data in a test's folder."""
 
 LIMIT = 60.0
+DUNES = "over the dunes"
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,15 @@ async def until(condition: Any) -> None:
     with anyio.fail_after(LIMIT):
         while not condition():  # noqa: ASYNC110  what is waited for is a file, which nothing tells of
             await anyio.sleep(0.01)
+
+
+async def extended(client: ToolClient, **more: Any) -> dict[str, Any]:
+    """The first clip of the world, extended by the words of `DUNES`."""
+    return await client.extend(client.clip, text_prompt=DUNES, **more)
+
+
+def rendered(world: World) -> bytes:
+    """The film that was made last."""
+    film = world.accepted[-1].artifacts[0].film
+    assert film is not None
+    return world.films.render(film)

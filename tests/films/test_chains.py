@@ -107,3 +107,12 @@ async def test_an_upload_and_an_extension_that_is_a_film_of_its_own_have_no_seam
 
     assert await seams_in(world, upload) == (Seams(), 0)
     assert (await seams_in(world, film))[0] == Seams()
+
+
+async def test_of_a_clip_whose_maker_could_not_be_read_no_seam_is_known() -> None:
+    world = virtual_world(clips=0)
+    film = extended_clips(world, "a", "b")[-1]
+    async with client_of(world) as client:
+        unread = Clip(await client.asset(world.asset_id(film)), None)
+
+        assert await seams_of(client, unread, patience=0.0) == Seams(whole=False)

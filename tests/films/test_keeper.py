@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from runway_mcp.films.keeper import AT_ONCE, MOST_WAITING, FilmGone, Keeper, Keeping, SavedFilm
+from runway_mcp.films.checking import check_ends
+from runway_mcp.films.keeper import AT_ONCE, FilmGone, Keeper, Keeping, SavedFilm
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.records import begun_records
-from runway_mcp.media.errors import KeepingError, NoFilm
+from runway_mcp.films.records import FOLDER, begun_records
+from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
+from runway_mcp.media.files.keeping import Check
+from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.world import World
@@ -105,17 +109,182 @@ async def test_a_film_that_is_gone_at_runway_is_told_so(tmp_path: Path) -> None:
         assert kept.names == []
 
 
-async def test_too_many_films_are_written_down_for_the_next_start_and_told(tmp_path: Path) -> None:
+PLACES = 5
+
+
+@asynccontextmanager
+async def small_keeper(kept: Kept, check: Check = check_ends) -> AsyncGenerator[Keeper]:
+    """A keeper of its own over a keeping server's folders, with few places."""
+    context = kept.server.context
+    async with anyio.create_task_group() as group:
+        yield Keeper(
+            group,
+            client=context.service.client,
+            links=context.films.links,
+            folder=kept.folder,
+            data_dir=kept.folder.parent / DATA,
+            check=check,
+            most_waiting=PLACES,
+        )
+        group.cancel_scope.cancel()
+
+
+async def test_more_films_than_have_a_place_wait_as_records_and_are_kept_when_there_is_one(tmp_path: Path) -> None:
+    world, gate = film_world(), anyio.Event()
+    world.faults.append(Fault(method="GET", path_prefix="/assets/", times=None, kind="delay", hold=gate.wait))
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept) as keeper:
+        for number in range(PLACES):
+            await keeper.begin(wanted(world, name=f"copy-{number}.mp4"))
+        beyond = await keeper.begin(wanted(world, name="beyond.mp4"))
+        for number in range(3):
+            await keeper.begin(wanted(world, name=f"unheld-{number}.mp4"))
+
+        assert (beyond.outcome, beyond.waiting) == (None, True)
+        assert await keeper.begin(wanted(world, name="beyond.mp4"), again=False) is beyond
+        assert await keeper.place(beyond.wanted.asset_id, "", name="beyond.mp4") == "begun"
+        assert len(begun_records(tmp_path / DATA)) == PLACES + 4
+
+        gate.set()
+        assert isinstance(await ended(beyond), SavedFilm)
+        await until(lambda: len([name for name in kept.names if name.endswith(".mp4")]) == PLACES + 4)
+        await until(lambda: not begun_records(tmp_path / DATA))
+
+
+async def test_what_has_no_place_and_cannot_be_written_down_fails_at_once(tmp_path: Path) -> None:
     world = film_world()
-    world.link_faults.append(LinkFault("stall", times=None, after_bytes=100))
-    async with opened(tmp_path, world) as (_, keeper):
-        for number in range(MOST_WAITING):
+    world.faults.append(Fault(method="GET", path_prefix="/assets/", kind="delay", times=None, hold=anyio.sleep_forever))
+    refuse_records(tmp_path)
+    async with opened(tmp_path, world) as (kept, _), small_keeper(kept) as keeper:
+        for number in range(PLACES):
             await keeper.begin(wanted(world, name=f"copy-{number}.mp4"))
         beyond = await keeper.begin(wanted(world, name="beyond.mp4"))
 
         assert isinstance(beyond.outcome, KeepingError)
-        assert "when the server starts again" in str(beyond.outcome)
-    assert len(begun_records(tmp_path / DATA)) == MOST_WAITING + 1
+        assert "Too many films wait" in str(beyond.outcome)
+        assert await keeper.place(beyond.wanted.asset_id, "", name="beyond.mp4") == "refused"
+
+
+def refuse_records(folder: Path) -> None:
+    """A data folder in which no record can be written."""
+    (folder / DATA).mkdir()
+    (folder / DATA / FOLDER).write_text("in the way")
+
+
+async def test_a_film_that_cannot_be_written_down_is_kept_told_and_known_as_long_as_the_process_lives(
+    tmp_path: Path,
+) -> None:
+    world = film_world()
+    refuse_records(tmp_path)
+    async with opened(tmp_path, world) as (kept, keeper):
+        saved = await ended(await keeper.begin(wanted(world)))
+
+        assert isinstance(saved, SavedFilm)
+        assert saved.warning is not None
+        assert "could not be written down" in saved.warning
+        assert await keeper.place(saved.asset_id, "") == saved
+        assert await keeper.place(saved.asset_id, "bob") is None
+        saved.path.unlink()
+        assert await keeper.place(saved.asset_id, "") == "gone"
+        assert kept.names == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_after_a_failure_a_start_takes_up_own_films_and_no_wish_that_was_told_as_failed(
+    tmp_path: Path, own: bool
+) -> None:
+    world = film_world()
+    world.link_faults.append(LinkFault("dead", times=None))
+    film = replace(wanted(world), own=own)
+    async with opened(tmp_path, world) as (kept, keeper):
+        assert isinstance(await ended(await keeper.begin(film)), DeadLink)
+        assert await keeper.place(film.asset_id, "") == ("begun" if own else "refused")
+    world.link_faults.clear()
+    async with opened(tmp_path, world) as (kept, keeper):
+        if own:
+            await until(lambda: kept.names == [film.name])
+        else:
+            await keeper.resume()
+            assert begun_records(tmp_path / DATA) == kept.names == []
+
+        assert isinstance(await ended(await keeper.begin(film)), SavedFilm)
+
+
+async def test_a_crash_while_a_film_is_kept_ends_a_wish_and_the_server_goes_on(tmp_path: Path) -> None:
+    def crash(_: Path) -> str | None:
+        raise LookupError
+
+    world = film_world()
+    async with opened(tmp_path, world) as (kept, keeper), small_keeper(kept, check=crash) as crashing:
+        outcome = await ended(await crashing.begin(wanted(world)))
+
+        assert isinstance(outcome, KeepingError)
+        assert "Something in this server failed" in str(outcome)
+        assert begun_records(tmp_path / DATA) == []
+        assert isinstance(await ended(await keeper.begin(wanted(world))), SavedFilm)
+
+
+async def test_a_wish_that_the_end_of_the_process_cut_off_is_taken_up_by_the_next(tmp_path: Path) -> None:
+    world = film_world()
+    world.link_faults.append(LinkFault("stall", after_bytes=100))
+    async with opened(tmp_path, world) as (kept, keeper):
+        await keeper.begin(wanted(world))
+        await until(lambda: parts(kept) and not world.link_faults)
+    async with opened(tmp_path, world) as (kept, keeper):
+        await until(lambda: kept.names == ["film-0.mp4"])
+
+
+async def test_a_copy_is_made_from_the_file_that_is_there_and_asks_nobody(tmp_path: Path) -> None:
+    world = film_world()
+    async with opened(tmp_path, world) as (kept, keeper):
+        saved = await ended(await keeper.begin(wanted(world)))
+        world.link_faults.append(LinkFault("dead", times=None))
+        asked = world.requests.total()
+        copy = await ended(await keeper.begin(wanted(world, name="copy.mp4")))
+
+        assert isinstance(saved, SavedFilm)
+        assert isinstance(copy, SavedFilm)
+        assert world.requests.total() == asked
+        assert copy.path.read_bytes() == saved.path.read_bytes()
+        assert kept.names == ["copy.mp4", "film-0.mp4"]
+
+
+async def test_a_copy_of_a_file_that_was_spoilt_comes_from_its_link(tmp_path: Path) -> None:
+    world = film_world()
+    async with opened(tmp_path, world) as (_, keeper):
+        saved = await ended(await keeper.begin(wanted(world)))
+        assert isinstance(saved, SavedFilm)
+        whole = saved.path.read_bytes()
+        saved.path.write_bytes(bytes(saved.size))
+        copy = await ended(await keeper.begin(wanted(world, name="copy.mp4")))
+
+        assert isinstance(copy, SavedFilm)
+        assert copy.path.read_bytes() == whole
+        assert saved.path.read_bytes() == bytes(saved.size)
+
+
+async def test_a_file_that_was_deleted_comes_again_under_its_name_also_where_that_has_a_number(tmp_path: Path) -> None:
+    world = film_world(clips=2)
+    async with opened(tmp_path, world) as (kept, keeper):
+        beaches = [wanted(world, number, name="beach.mp4") for number in (0, 1)]
+        saved = [await ended(await keeper.begin(each)) for each in beaches]
+        for name in kept.names:
+            (kept.folder / name).unlink()
+        again = [await ended(await keeper.begin(each)) for each in reversed(beaches)]
+
+        assert kept.names == ["beach-2.mp4", "beach.mp4"]
+        assert again == [*reversed(saved)]
+
+
+async def test_a_wish_without_a_name_brings_back_the_copy_that_was_the_only_file(tmp_path: Path) -> None:
+    world = film_world()
+    async with opened(tmp_path, world) as (_, keeper):
+        named = wanted(world, name="beach.mp4")
+        assert await keeper.as_before(wanted(world)) == wanted(world)
+        await ended(await keeper.begin(named))
+
+        assert await keeper.as_before(wanted(world)) == named
+        await ended(await keeper.begin(wanted(world)))
+        assert await keeper.as_before(wanted(world)) == wanted(world)
 
 
 @pytest.mark.parametrize("caller", ["ana", ""])

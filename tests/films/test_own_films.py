@@ -1,31 +1,18 @@
 """Films of this server's tasks are on disk when the tasks have ended, and results say where."""
 
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from runway_mcp.films.keeper import Keeping, SavedFilm
-from runway_mcp.films.naming import Wanted
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.media.films import Film
-from runway_mcp.simulator.world import World
-from tests.films.servers import film_world, keeping_server, until
-from tests.kit.client import ToolClient, structured, text
+from tests.films.servers import DUNES, extended, film_world, keeping_server, rendered, until
+from tests.kit.client import structured, text
 from tests.kit.films import SmallFilms
 from tests.kit.protocol_tasks import TakesTasks
 from tests.media.boxes import film as boxes
-
-DUNES = "over the dunes"
-
-
-def rendered(world: World) -> bytes:
-    """The film that was made last."""
-    film = world.accepted[-1].artifacts[0].film
-    assert film is not None
-    return world.films.render(film)
 
 
 class Undecodable(SmallFilms):
@@ -33,10 +20,6 @@ class Undecodable(SmallFilms):
 
     def render(self, film: Film) -> bytes:
         return boxes(4000 + film.scene)
-
-
-async def extended(client: ToolClient, **more: Any) -> dict[str, Any]:
-    return await client.extend(client.clip, text_prompt=DUNES, **more)
 
 
 async def test_an_own_film_is_on_disk_when_its_call_returns_and_text_and_content_say_where(
@@ -188,16 +171,36 @@ async def test_a_disk_without_room_is_told_and_nothing_is_begun(tmp_path: Path, 
         assert kept.names == []
 
 
-async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, mode: str) -> None:
+async def test_a_folder_that_cannot_be_used_is_told_with_what_to_set_and_before_it_costs_anything(
+    tmp_path: Path, mode: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    world = film_world()
+    world, kept_folder = film_world(), tmp_path / "file" / "films"
     async with (
-        keeping_server(tmp_path, world, save_dir=tmp_path / "file" / "films") as kept,
+        keeping_server(tmp_path, world, save_dir=kept_folder) as kept,
         kept.server.client(mode) as client,
     ):
+        priced = await extended(client, dry_run=True)
         data = await extended(client)
+
+        assert f"could not be saved to disk: the folder {kept_folder} cannot be written." in priced["summary"]
         assert "could not be saved to disk: The folder" in data["summary"]
-        assert kept.server.context.keeper is not None
+        assert "; save_film then saves it." in data["summary"]
+        for told in (priced, data):
+            assert "RUNWAY_MCP_SAVE_DIR" in told["summary"]
+        assert kept.names == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_folder_that_can_be_written_or_made_is_no_word_in_a_dry_run(tmp_path: Path, *, there: bool) -> None:
+    folder = tmp_path / "a" / "b"
+    if there:
+        folder.mkdir(parents=True)
+    async with keeping_server(tmp_path, film_world(), save_dir=folder) as kept, kept.server.client("auto") as client:
+        priced = await extended(client, dry_run=True)
+
+        assert "disk" not in priced["summary"]
+        assert folder.exists() == there
 
 
 async def test_a_film_that_was_moved_away_is_noticed_and_not_written_again_unasked(tmp_path: Path, mode: str) -> None:
@@ -236,38 +239,54 @@ async def test_a_host_that_takes_protocol_tasks_gets_the_file_with_the_result(tm
         assert Path(data["saved"]["path"]).name in kept.names
 
 
-async def test_a_restart_goes_on_with_what_was_begun(tmp_path: Path) -> None:
-    world = film_world(films=SmallFilms(filler=3_000_000))
-    world.link_faults.append(LinkFault("stall", after_bytes=2_000_000))
-    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client("auto") as client:
-        first = await extended(client)
-        assert "saved" not in first
-        await until(lambda: any((kept.folder / n).stat().st_size > 10**6 for n in kept.names if n.endswith(".part")))
-    async with keeping_server(tmp_path, world) as kept:
-        await until(lambda: any(name.endswith(".mp4") for name in kept.names))
-
-        assert (kept.folder / kept.names[0]).read_bytes() == rendered(world)
-        assert len(kept.names) == 1
-
-
-async def test_a_start_takes_up_a_film_that_ended_when_nobody_could_keep_it(tmp_path: Path) -> None:
+async def test_every_film_of_a_task_is_kept_and_told(tmp_path: Path, mode: str) -> None:
     world = film_world()
-    async with keeping_server(tmp_path, world, save="never") as kept, kept.server.client("auto") as client:
-        first = await extended(client)
-        assert kept.names == []
-    async with keeping_server(tmp_path, world) as kept:
-        await until(lambda: any(name.endswith(".mp4") for name in kept.names))
-        keeper = kept.server.context.keeper
-        assert keeper is not None
-        keeping = await keeper.begin(Wanted(first["video"]["assetId"], "", kept.names[0]))
-        await keeping.wait(deadline=anyio.current_time() + 10, tell=quiet)
+    world.script_next(outcome="several")
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        made = await extended(client)
+        read = await client.data("get_task", taskId=made["taskId"])
 
-        assert isinstance(keeping.outcome, SavedFilm)
-        assert len(kept.names) == 1
+        one, other = world.accepted[-1].artifacts
+        assert one.film is not None
+        assert other.film is not None
+        (name,) = {*kept.names} - {Path(made["saved"]["path"]).name}
+        assert Path(made["saved"]["path"]).read_bytes() == world.films.render(one.film)
+        assert (kept.folder / name).read_bytes() == world.films.render(other.film)
+        for told in (made, read):
+            assert f"The task's other films lie in the same folder: {name}." in told["summary"]
 
 
-async def quiet(_: Keeping) -> None:
-    """Nobody is told."""
+async def test_further_films_that_are_not_on_disk_are_counted(tmp_path: Path) -> None:
+    world = film_world()
+    world.script_next(outcome="several")
+    async with keeping_server(tmp_path, world) as kept, kept.server.client("auto") as client:
+        made = await extended(client)
+        other = next(name for name in kept.names if name != Path(made["saved"]["path"]).name)
+        (kept.folder / other).unlink()
+        read = await client.data("get_task", taskId=made["taskId"])
+
+        assert read["saved"] == made["saved"]
+        assert (
+            "1 more of the task's films could not be saved yet; save_film saves each by its assetId." in read["summary"]
+        )
+
+
+async def test_get_task_tells_the_file_of_any_film_that_was_saved_and_an_older_copy_where_the_newest_is_gone(
+    tmp_path: Path, mode: str
+) -> None:
+    world = film_world()
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        clip = world.asset_id(client.clip)
+        unsaved = await client.data("get_task", taskId=clip)
+        first, newest = [await client.data("save_film", assetId=clip, name=name) for name in ("one", "two")]
+        assert (await client.data("get_task", taskId=clip))["saved"] == newest["saved"]
+        Path(newest["saved"]["path"]).unlink()
+        read = await client.data("get_task", taskId=clip)
+
+        assert "saved" not in unsaved
+        assert "disk" not in unsaved["summary"]
+        assert read["saved"] == first["saved"]
+        assert kept.names == ["one.mp4"]
 
 
 async def test_the_films_of_one_burst_are_kept_each_once(tmp_path: Path) -> None:

@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.films.naming import Wanted, own_film, own_name, wanted_asset
-from runway_mcp.films.records import FOLDER, Record, begun_records, records_of, write_record
+from runway_mcp.films.naming import Wanted, own_films, own_name, wanted_asset
+from runway_mcp.films.records import (
+    FOLDER,
+    MOST_UNWRITTEN,
+    Record,
+    Records,
+    begun_records,
+    records_of,
+    write_record,
+)
 from runway_mcp.runway.models import Asset, Metadata, Task
 from runway_mcp.tasks.intents import Intent
 from tests.kit.samples import intent
 
 FILM = "user:1-runwayml:me@example.com-asset:1f3a0000-0000-4000-8000-000000000001"
+OTHER = FILM.replace("1f3a", "2f3a")
+ELSEWHERE = FILM.replace("me@", "you@")
 UUID = FILM.rpartition(":")[2]
 
 
@@ -61,6 +71,60 @@ def test_each_name_and_each_caller_has_a_record_of_its_own(tmp_path: Path) -> No
 
     assert {each.name for each in records_of(tmp_path, FILM, "")} == {"a.mp4", "b.mp4"}
     assert [each.caller for each in records_of(tmp_path, FILM, "ana")] == ["ana"]
+
+
+def test_a_film_of_that_uuid_in_another_account_is_another_film(tmp_path: Path) -> None:
+    kept = record(tmp_path)
+    write_record(tmp_path, kept)
+    assert records_of(tmp_path, ELSEWHERE, "") == []
+
+    other = replace(kept, asset_id=ELSEWHERE, state="begun")
+    write_record(tmp_path, other)
+    assert records_of(tmp_path, ELSEWHERE, "") == [other]
+    assert records_of(tmp_path, FILM, "") == [kept]
+    assert {each.asset_id for each in records_of(tmp_path, UUID, "")} == {FILM, ELSEWHERE}
+    write_record(tmp_path, replace(other, state="refused"))
+    assert len(list((tmp_path / FOLDER / UUID).iterdir())) == 2
+
+
+def test_a_record_tells_of_the_last_file_until_there_is_another_and_stays_that_of_an_own_film(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    kept = replace(record(tmp_path), own=True)
+    assert records.note(kept) is None
+    begun = Record(FILM, "", "a.mp4", "begun", own=False)
+
+    assert records.note(begun) is None
+    assert records.of(FILM, "") == Records(tmp_path).of(FILM, "") == [replace(kept, state="begun")]
+
+
+def test_what_the_folder_refuses_is_remembered_by_the_process_in_bounded_number(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_bytes(b"")
+    records = Records(tmp_path)
+    for number in range(MOST_UNWRITTEN + 1):
+        refusal = records.note(Record(FILM, "", f"{number}.mp4", "begun"))
+        assert refusal is not None
+        assert str(tmp_path / FOLDER) in refusal
+
+    assert len(records.of(FILM, "")) == MOST_UNWRITTEN
+    (tmp_path / FOLDER).unlink()
+    assert records.note(Record(FILM, "", "7.mp4", "refused")) is None
+    assert [each.name for each in Records(tmp_path).of(FILM, "")] == ["7.mp4"]
+    assert {each.state for each in records.of(FILM, "") if each.name == "7.mp4"} == {"refused"}
+
+
+def test_a_record_that_no_file_can_hold_is_refused_like_any_other(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+
+    assert records.note(Record(FILM, "\ud800", "a.mp4", "begun")) is not None
+    assert [each.name for each in records.of(FILM, "\ud800")] == ["a.mp4"]
+
+
+def test_a_record_of_an_earlier_format_is_one_of_an_own_film(tmp_path: Path) -> None:
+    write_record(tmp_path, Record(FILM, "", "a.mp4", "begun", own=False))
+    (file,) = (tmp_path / FOLDER / UUID).iterdir()
+    file.write_text(file.read_text().replace(', "own": false', ""))
+
+    assert [each.own for each in begun_records(tmp_path)] == [True]
 
 
 @pytest.mark.parametrize("change", ["removed", "longer", "a folder", "a link"])
@@ -147,11 +211,16 @@ def test_an_own_film_without_a_prompt_is_named_by_its_source() -> None:
 def test_a_task_without_a_finished_film_has_nothing_to_keep(status: str, films: int) -> None:
     task = Task(task_id="t", status=status, artifacts=(asset("a"),) * films)
 
-    assert own_film(task, owner()) is None
+    assert own_films(task, owner()) == ()
 
 
-def test_the_film_of_a_finished_task_is_kept_for_the_caller_of_its_intent() -> None:
-    task = Task(task_id="t", status="SUCCEEDED", artifacts=(asset("a").model_copy(update={"url": "https://x/y"}),))
-    kept = own_film(task, owner(caller="ana", request={"text_prompt": "b"}, extended_count=1))
+def test_every_film_of_a_finished_task_is_kept_for_the_caller_of_its_intent() -> None:
+    films = [asset("a").model_copy(update={"url": "https://x/y"}), asset("b").model_copy(update={"asset_id": OTHER})]
+    sound = asset("c").model_copy(update={"media_type": "audio"})
+    task = Task(task_id="t", status="SUCCEEDED", artifacts=(*films, sound))
+    kept = own_films(task, owner(caller="ana", request={"text_prompt": "b"}, extended_count=1))
 
-    assert kept == Wanted(FILM, "ana", "b_ext1_20s_1f3a.mp4", "https://x/y")
+    assert kept == (
+        Wanted(FILM, "ana", "b_ext1_20s_1f3a.mp4", "https://x/y", own=True),
+        Wanted(OTHER, "ana", "b_ext1_20s_2f3a.mp4", own=True),
+    )

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.simulator.builders import add_image, add_upload
+from runway_mcp.films.records import FOLDER
+from runway_mcp.simulator.builders import add_image, add_task, add_upload
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.records import Asset
-from tests.films.servers import film_world, keeping_server
+from tests.films.servers import DATA, film_world, keeping_server
 from tests.kit.client import ToolClient, structured, text
 from tests.kit.films import SmallFilms
 
@@ -170,6 +171,45 @@ async def test_a_call_whose_time_is_over_says_how_far_it_is_and_the_same_call_go
         assert len(kept.names) == 1
 
 
+async def test_a_film_that_waits_for_its_turn_is_told_as_waiting(tmp_path: Path, mode: str) -> None:
+    world = film_world(clips=3)
+    world.link_faults.append(LinkFault("stall", times=2, after_bytes=100))
+    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+        told = [await save(client, clip) for clip in world.assets]
+
+        assert "it waits for its turn" in told[-1]["error"]["message"]
+        assert "it waits for its turn" not in told[0]["error"]["message"]
+        assert {each["error"]["retry"] for each in told} == {"now"}
+
+
+async def test_a_copy_that_was_deleted_is_restored_under_its_name_named_or_not(tmp_path: Path, mode: str) -> None:
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        first = await save(client, client.clip, name="beach")
+        for again in ({"name": "beach"}, {}):
+            (kept.folder / "beach.mp4").unlink()
+            assert (await save(client, client.clip, **again))["saved"] == first["saved"]
+
+        assert kept.names == ["beach.mp4"]
+
+
+async def test_a_film_of_which_nothing_can_be_written_down_is_told_as_saved_with_the_reason(
+    tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / DATA).mkdir()
+    (tmp_path / DATA / FOLDER).write_text("in the way")
+    async with keeping_server(tmp_path, film_world()) as kept, kept.server.client(mode) as client:
+        data = await save(client, client.clip)
+        again = await save(client, client.clip)
+        made = await client.extend(client.clip, text_prompt=DUNES)
+        read = await client.data("get_task", taskId=made["taskId"])
+
+        assert "could not be written down" in data["summary"]
+        assert "could not be written down" in made["summary"]
+        assert again["saved"] == data["saved"]
+        assert read["saved"] == made["saved"]
+        assert len(kept.names) == 2
+
+
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"kind": "wrong_type"}, "unexpected_response", "later"),
     ({"kind": "redirect", "location": "http://10.0.0.1/f"}, "unexpected_response", "later"),
@@ -232,7 +272,58 @@ async def test_where_nothing_is_kept_the_tool_is_not_listed_and_a_call_says_what
         assert "save_film" not in listed
         assert data["error"]["kind"] == "not_configured"
         assert "RUNWAY_MCP_SAVE=own" in data["error"]["message"]
+        why = "RUNWAY_MCP_SAVE is set to never." if setting else "RUNWAY_MCP_SAVE is not set, and over HTTP that means"
+        assert why in data["summary"]
+        assert ("HTTP" in data["error"]["message"]) == (setting is None)
         assert kept.names == []
+
+
+async def test_where_nothing_is_kept_the_refusal_leads_to_a_link_that_there_is(tmp_path: Path, mode: str) -> None:
+    world = film_world()
+    upload = world.asset_id(add_upload(world, name="Beach walk.mp4"))
+    assert world.assets[0].task
+    maker = world.task_id(world.assets[0].task)
+    async with keeping_server(tmp_path, world, save="never") as kept, kept.server.client(mode) as client:
+        by_id = await client.data("save_film", assetId=upload)
+        by_name = await client.data("save_film", assetId="Beach walk.mp4")
+        by_task = await client.data("save_film", assetId=maker)
+
+        assert f"list_assets with links true and runway://assets/{upload} have a link" in by_id["error"]["message"]
+        assert by_id["next_step"]["arguments"] == {"links": True}
+        assert by_name["next_step"]["arguments"] == {"query": "Beach walk.mp4", "links": True}
+        for refused in (by_id, by_name):
+            listed = await client.data(refused["next_step"]["tool"], **refused["next_step"]["arguments"])
+            assert next(each for each in listed["assets"] if each["assetId"] == upload)["url"]
+        assert by_task["next_step"]["tool"] == "get_task"
+        assert (await client.data("get_task", **by_task["next_step"]["arguments"]))["video"]["url"]
+
+
+async def test_a_task_that_runs_is_followed_first(tmp_path: Path, mode: str) -> None:
+    world = film_world()
+    task = world.task_id(add_task(world, duration=1000))
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        result = await client.call("save_film", assetId=task)
+
+        error, step = structured(result)["error"], structured(result)["next_step"]
+        assert (error["kind"], error["retry"]) == ("invalid_request", "after_change")
+        assert "Call get_task with wait_seconds until it has ended, then save_film again." in error["message"]
+        assert step["tool"] == "get_task"
+        assert step["arguments"] == {"taskId": task, "wait_seconds": 45}
+        assert "Until that task has ended, the same call would end the same way." in text(result)
+
+
+async def test_a_name_that_was_changed_is_explained_in_one_sentence(tmp_path: Path, mode: str) -> None:
+    world = film_world(clips=2)
+    world.assets[1].film = Film(scene=7)
+    unsafe = "It is called so because what is unsafe in file names on some systems was replaced or left out."
+    taken = "It is called so because another file has that name."
+    async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        one, other = world.assets[:2]
+        for _ in range(2):
+            assert "called so" not in (await save(client, one))["summary"]
+            assert "called so" not in (await save(client, one, name="beach"))["summary"]
+            assert (await save(client, one, name="my: beach?"))["summary"].endswith(unsafe)
+            assert (await save(client, other, name="beach"))["summary"].endswith(taken)
 
 
 async def test_where_films_are_kept_the_tool_is_listed(tmp_path: Path, mode: str) -> None:

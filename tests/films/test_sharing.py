@@ -3,7 +3,7 @@ from functools import partial
 import anyio
 import pytest
 
-from runway_mcp.films.sharing import AT_ONCE, LONGEST_SECONDS, Shared
+from runway_mcp.films.sharing import AT_ONCE, LONGEST_SECONDS, OF_ONE_CLIP, Shared
 from runway_mcp.media.errors import Cut
 
 pytestmark = pytest.mark.virtual_time
@@ -33,7 +33,7 @@ async def test_callers_that_want_the_same_get_it_from_one_making() -> None:
         shared = Shared[str](group)
 
         async def call() -> None:
-            got.append(await shared.of("key", make))
+            got.append(await shared.of("key", make, clip="clip"))
 
         async with anyio.create_task_group() as callers:
             for _ in range(3):
@@ -48,11 +48,11 @@ async def test_what_a_caller_began_and_left_is_finished_for_the_next() -> None:
     async with anyio.create_task_group() as group:
         shared = Shared[str](group)
         with anyio.move_on_after(4) as left:
-            await shared.of("key", make)
+            await shared.of("key", make, clip="clip")
         began = anyio.current_time()
 
         assert left.cancelled_caught
-        assert await shared.of("key", make) == "made"
+        assert await shared.of("key", make, clip="clip") == "made"
         assert anyio.current_time() - began == pytest.approx(1)
     assert make.begun == 1
 
@@ -69,9 +69,9 @@ async def test_what_went_wrong_is_told_to_whoever_waits_and_tried_again_by_the_n
     async with anyio.create_task_group() as group:
         shared = Shared[str](group)
         with pytest.raises(KeyError):
-            await shared.of("key", fail_once)
+            await shared.of("key", fail_once, clip="clip")
 
-        assert await shared.of("key", fail_once) == "made"
+        assert await shared.of("key", fail_once, clip="clip") == "made"
 
 
 async def test_nothing_is_made_for_ever_and_only_so_much_at_once() -> None:
@@ -81,7 +81,7 @@ async def test_nothing_is_made_for_ever_and_only_so_much_at_once() -> None:
 
         async def call(key: str) -> None:
             with pytest.raises(Cut):
-                await shared.of(key, make)
+                await shared.of(key, make, clip=key)
             cut.append(key)
 
         async with anyio.create_task_group() as callers:
@@ -90,3 +90,18 @@ async def test_nothing_is_made_for_ever_and_only_so_much_at_once() -> None:
 
     assert len(cut) == AT_ONCE + 2
     assert make.most == AT_ONCE
+
+
+async def test_what_is_slow_of_one_clip_holds_up_no_other_clip() -> None:
+    slow, quick = Maker(seconds=LONGEST_SECONDS), Maker(seconds=1.0)
+    async with anyio.create_task_group() as group:
+        shared = Shared[str](group)
+        for number in range(2 * AT_ONCE):
+            group.start_soon(partial(shared.of, f"slow {number}", slow, clip="slow"))
+        await anyio.wait_all_tasks_blocked()
+
+        began = anyio.current_time()
+        assert await shared.of("quick", quick, clip="another") == "made"
+        assert slow.most == OF_ONE_CLIP
+        assert anyio.current_time() - began == pytest.approx(1)
+        group.cancel_scope.cancel()

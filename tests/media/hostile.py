@@ -150,6 +150,7 @@ class Campaign:
         part = self.folder / part_name(key)
         assert not part.exists() or path is None, "a part stayed beside its film"
         if part.exists():
+            assert part.stat().st_size, "an empty part stayed"
             path = await self._kept(replace(download, free=ROOM, fresh=True, rules=()), asset, name)
             self._judge(path, whole)
             assert path is not None or not part.exists(), "a part stayed that cannot go on"

@@ -231,7 +231,7 @@ async def test_a_redirect_to_a_refused_place_is_not_followed(
     ("status", "error"),
     [
         *((status, DeadLink) for status in ("401 No", "403 No", "404 No", "410 No")),
-        *((status, Unreachable) for status in ("429 Slow", "500 Oops", "503 Busy")),
+        *((status, Unreachable) for status in ("408 Late", "425 Early", "429 Slow", "500 Oops", "503 Busy")),
         *((status, NoFilm) for status in ("204 None", "304 Same", "400 Bad", "418 Tea")),
     ],
 )

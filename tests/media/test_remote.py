@@ -1,12 +1,16 @@
 """A film read by ranges: the right bytes, few requests, and never those of two versions."""
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+import httpcore
 import pytest
 
 from runway_mcp.media.errors import Changed, Cut, DeadLink, MediaError, NoFilm, RangesRefused, TooLarge, Unreachable
-from runway_mcp.media.fetch.client import Limits
-from runway_mcp.media.fetch.remote import FilmBytes, open_film
+from runway_mcp.media.fetch.client import Limits, Links, Response
+from runway_mcp.media.fetch.remote import SILENCE_SECONDS, FilmBytes, open_film
 from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import film
 from tests.media.hosts import host_and_links, raw_links
@@ -146,3 +150,42 @@ async def test_a_first_part_that_was_not_asked_for_is_not_taken(told: str) -> No
     async with raw_links(answer + b"0123456789") as (link, _, links):
         with pytest.raises(NoFilm):
             await open_film(links, link, head_bytes=9)
+
+
+class SlowLinks(Links):
+    """Links whose answers come after `wait` seconds, and their bytes in two pieces with as much between."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(httpcore.AnyIOBackend(), None, None, Limits())  # pyright: ignore[reportArgumentType]  the stub of a missing anyio
+        self.wait = wait
+        self.asked = 0
+
+    @asynccontextmanager
+    async def get(
+        self,
+        link: str,  # noqa: ARG002  the signature is that of `Links`
+        *,
+        wanted: Mapping[str, str] | None = None,  # noqa: ARG002  likewise
+        deadline: float,  # noqa: ARG002  likewise
+    ) -> AsyncGenerator[Response]:
+        async def chunks() -> AsyncGenerator[bytes]:
+            for piece in (FILM[:500], FILM[500:1000]):
+                yield piece
+                await anyio.sleep(self.wait)
+
+        self.asked += 1
+        await anyio.sleep(self.wait)
+        yield Response(206, {"content-range": f"bytes 0-999/{len(FILM)}"}, chunks())
+
+
+@pytest.mark.virtual_time
+async def test_a_link_that_brings_nothing_is_given_up_soon_and_one_that_is_slow_is_not() -> None:
+    silent, slow = SlowLinks(1000.0), SlowLinks(SILENCE_SECONDS - 1)
+    began = anyio.current_time()
+    with pytest.raises(Cut, match="silent"):
+        await open_film(silent, "a link", head_bytes=1000)
+    given_up = anyio.current_time() - began
+    remote = await open_film(slow, "a link", head_bytes=1000)
+
+    assert (given_up, silent.asked) == (pytest.approx(SILENCE_SECONDS), 1)
+    assert remote.head == FILM[:1000]

@@ -17,6 +17,7 @@ from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient
 from tests.kit.films import film
 from tests.kit.server import open_client
+from tests.kit.upstream import extended_clips
 
 GREYS = (16, 60, 110, 160, 235)
 """The luma of five frames, from black to white."""
@@ -65,3 +66,17 @@ def opened(jpeg: bytes) -> Image.Image:
 def brightness(picture: Image.Image) -> float:
     """The mean brightness of a picture, 0 (black) to 255 (white)."""
     return ImageStat.Stat(picture.convert("L")).mean[0]
+
+
+def clip_of(world: World) -> str:
+    """The assetId of a world's first clip."""
+    return world.asset_id(world.assets[0])
+
+
+def chain_world(folder: Path) -> World:
+    """A clip of ten seconds and two extensions of it, each with a film of one frame a second."""
+    world = small_world(clips=0)
+    clips = extended_clips(world, "a beach", "the camera rises", "night falls")
+    for count, clip in enumerate(clips, start=1):
+        give(clip, folder, *range(20, 20 + 10 * count), rate=1)
+    return world

@@ -209,13 +209,13 @@ async def test_the_third_extension_is_the_last_and_the_fourth_is_refused_free_of
     clip = add_video(world, extended=2, seconds=5, added=5)
     async with open_client(world, tmp_path, "auto") as client:
         third = await client.extend(clip)
-        fourth = await client.data("extend_video", assetId=third["video"]["assetId"])
+        fourth = await client.data("extend_video", assetId=third["video"]["assetId"], seconds=10)
 
         assert third["lineage"]["extensions_left"] == 0
         assert "next_step" not in third
         assert fourth["error"]["kind"] == "invalid_request"
         assert fourth["error"]["charged"] == "no"
-        assert fourth["next_step"]["arguments"] == {"assetId": world.asset_id(clip), "dry_run": True}
+        assert fourth["next_step"]["arguments"] == {"assetId": world.asset_id(clip), "seconds": 10, "dry_run": True}
         assert client.posts == 1
 
 

@@ -13,7 +13,9 @@ from runway_mcp.films.viewing import LARGEST_FILM, LARGEST_PREVIEW
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.simulator.builders import add_image, small_world
 from runway_mcp.simulator.links.faults import LinkFault
+from runway_mcp.simulator.media.films import Film
 from runway_mcp.simulator.world import World
+from tests.kit.films import SmallFilms
 from tests.server.pictures import brightness, films_client, grey_world, opened
 
 PICTURES = ("frames/last", "strip")
@@ -144,16 +146,48 @@ async def test_what_is_no_video_has_neither_frames_nor_a_film(tmp_path: Path, wh
         assert "only videos can be shown" in error.message
 
 
-@pytest.mark.parametrize("what", ["preview", "frames/last", "strip", "video"])
-async def test_an_unknown_asset_and_a_task_are_invalid_params(tmp_path: Path, what: str) -> None:
+PREVIEWS = [("GIF", b"GIF89a..."), ("PNG", b"\x89PNG\r\n\x1a\n"), ("WebP", b"RIFF\x10\0\0\0WEBPVP8 ")]
+
+
+class OtherPreviews(SmallFilms):
+    """Films whose preview pictures are these bytes."""
+
+    def __init__(self, picture: bytes) -> None:
+        super().__init__()
+        self._picture = picture
+
+    def preview(self, film: Film) -> bytes:  # noqa: ARG002  every film has the same one
+        return self._picture
+
+
+@pytest.mark.parametrize(("form", "picture"), PREVIEWS)
+async def test_a_preview_in_another_form_is_told_with_where_its_link_stands(
+    tmp_path: Path, form: str, picture: bytes
+) -> None:
+    world = small_world(films=OtherPreviews(picture))
+    async with films_client(world, tmp_path, "auto") as client:
+        error = await refusal(client.mcp, uri_of(world, "preview"))
+
+        assert error.code == INVALID_PARAMS
+        assert f"preview of this asset is a {form} picture, and only JPEG is given here." in error.message
+        assert f"A link to it stands in runway://assets/{world.asset_id(world.assets[0])}." in error.message
+
+
+@pytest.mark.parametrize("what", ["", "/preview", "/frames/last", "/strip", "/video"])
+async def test_an_unknown_asset_and_a_task_are_answered_in_one_way_whatever_is_asked_of_them(
+    tmp_path: Path, what: str
+) -> None:
     world = grey_world(tmp_path)
     async with films_client(world, tmp_path, "auto") as client:
         (clip,) = world.assets
         assert clip.task
-        for named in (f"{world.asset_id(clip)[:-1]}f", world.task_id(clip.task), "", "a/b"):
-            error = await refusal(client.mcp, f"runway://assets/{named}/{what}")
+        for named in (f"{world.asset_id(clip)[:-1]}f", world.task_id(clip.task), "", "a/b", "no such clip", "nobody"):
+            uri = f"runway://assets/{named}{what}"
+            error = await refusal(client.mcp, uri)
 
             assert error.code == INVALID_PARAMS
+            assert error.message.startswith("Unknown resource. There are runway://tasks, ")
+            assert error.data == {"uri": uri}
 
 
 async def test_every_template_of_an_asset_completes_its_id(tmp_path: Path, mode: str) -> None:

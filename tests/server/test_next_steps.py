@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Credits, RunningTask
-from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, Asked, after_failure, submit
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked, Behaviour, after_failure, submit
 from runway_mcp.server.contract.task_results import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
-from tests.kit.samples import extension, plan, task
+from tests.kit.samples import extension, long_id, plan, task
 from tests.server.result_samples import ASKED
 
 
@@ -19,7 +19,7 @@ from tests.server.result_samples import ASKED
         (Failure("submission_unknown", "."), "extend_video", ASKED.arguments),
         (Failure("unexpected_response", "."), "extend_video", ASKED.arguments),
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
-        (Failure("not_found", "."), "list_assets", {}),
+        (Failure("not_found", "."), "list_assets", {"query": "a"}),
         (Failure("invalid_request", "."), "list_assets", {"extendable_only": True}),
         (
             Failure("invalid_request", ".", instead="b"),
@@ -98,3 +98,35 @@ def test_credits_that_do_not_suffice_are_offered_for_what_they_do(
     cheaper = {"assetId": "a", "seconds": offered, "dry_run": True} if offered else None
     assert (refused and refused.arguments) == cheaper
     assert (priced and priced.arguments) == (wanted | {"dry_run": False} if remaining is None else cheaper)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "searched"),
+    [
+        ({"assetId": "my beach clip"}, {"query": "my beach clip"}),
+        (
+            {"assetId": "Gen-3 Alpha 358000000, a quiet beach at du…"},
+            {"query": "Gen-3 Alpha 358000000, a quiet beach at du"},
+        ),
+        ({"taskId": "my beach clip", "wait_seconds": 5}, {"query": "my beach clip"}),
+        ({"assetId": long_id("asset", 1)}, {}),
+        ({"assetId": "user:1-runwayml:me@example.com-asset:half"}, {}),
+        ({"taskId": "11111111-2222-4333-8444-555555555555"}, {}),
+        ({"assetId": "https://example.com/a.mp4"}, {}),
+        ({"assetId": "runway://assets/1"}, {}),
+        ({"assetId": "b" * 201}, {}),
+        ({"assetId": " … "}, {}),
+        ({"assetId": 7}, {}),
+        ({}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("behaviour", [EXTENDS, READS])
+def test_what_is_not_found_by_its_name_is_searched_for_by_its_words(
+    behaviour: Behaviour, arguments: dict[str, Any], searched: dict[str, str]
+) -> None:
+    step = after_failure(Failure("not_found", "."), Asked("x", arguments, 45, behaviour))
+
+    assert step is not None
+    assert (step.tool, step.arguments) == ("list_assets", searched)
+    assert ("words" in step.reason) == bool(searched)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits, Extension, Task
+from runway_mcp.server.contract.next_steps import READS, Asked
 from runway_mcp.server.contract.task_results import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.tasks.failures import Failure
@@ -128,6 +129,18 @@ def test_a_film_tells_its_price_as_the_estimate_that_it_is() -> None:
     )
 
     assert paid.endswith("extension 1 of 3, 10 s added for about 100 credits (an estimate).")
+    assert free.endswith("10 s added for no credits (explore mode).")
+
+
+def test_a_film_that_is_read_tells_that_its_price_was_paid_before() -> None:
+    options = {"extended_from_task_id": "t", "seconds": 10}
+    reading = Asked("get_task", {"taskId": "t"}, 45, READS)
+    paid, free = (
+        task_output(task(artifacts=[film()], options={**options, "exploreMode": explore}), reading).summary
+        for explore in (False, True)
+    )
+
+    assert paid.endswith("10 s added for about 100 credits (an estimate), paid when made.")
     assert free.endswith("10 s added for no credits (explore mode).")
 
 

@@ -63,6 +63,13 @@ def test_the_text_of_an_error_speaks_of_a_repeat_only_where_one_is_worth_making(
     assert ("repeat" in told) is (failure.repeat != "after_change")
 
 
+def test_the_text_of_an_error_about_a_task_that_runs_says_until_when_it_holds() -> None:
+    told = text(task_result(failure_output(Failure("invalid_request", ".", task=task(status="RUNNING")), ASKED)))
+
+    assert "Until that task has ended, the same call would end the same way." in told
+    assert "Next: get_task" in told
+
+
 def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
     named = clip(1, name="beach.mp4", createdAt="2027-01-15T07:00:00Z", url=LINK)
     uploads = [Asset.model_validate({"assetId": f"a{number}", "url": link}) for number, link in ((2, LINK), (3, None))]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from runway_mcp.server.contract.next_steps import EXTENDS, READS, Asked, submit
+from runway_mcp.server.contract.outputs import SavedOutput
 from runway_mcp.server.contract.task_results import plan_output, task_output
 from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
 from tests.kit.client import structured
@@ -54,3 +55,15 @@ def test_only_the_first_of_several_films_keeps_its_link_in_a_result_that_would_b
     assert len(json.dumps(data, ensure_ascii=False)) <= LONGEST_RESULT
     assert "url" in data["video"]
     assert all(set(each) >= {"assetId", "uri"} and "url" not in each for each in data["more_videos"])
+
+
+def test_further_films_lose_their_measures_where_a_file_on_disk_would_make_a_result_too_long() -> None:
+    films = [film(url=f"https://films.test/1.mp4?{'t' * 700}") for _ in range(3)]
+    output = task_output(task(artifacts=films), Asked("get_task", {}, 45, READS))
+    saved = SavedOutput(path=f"/films/{'p' * 150}.mp4", size_bytes=1)
+
+    data = structured(task_result(output.model_copy(update={"saved": saved})))
+
+    assert len(json.dumps(data, ensure_ascii=False)) <= LONGEST_RESULT
+    assert data["video"]["width"] == 1280
+    assert all(each.keys() == {"assetId", "uri", "name", "duration_seconds"} for each in data["more_videos"])

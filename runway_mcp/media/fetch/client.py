@@ -31,7 +31,8 @@ MOST_REDIRECTS: Final = 3
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DEAD: Final = frozenset({401, 403, 404, 410})
-_OK, _PARTIAL, _NOT_SATISFIABLE, _TOO_MANY = 200, 206, 416, 429
+_NOT_NOW: Final = frozenset({408, 425, 429})
+_OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
 _CONNECTIONS = 16
 # Firewalls of content networks refuse requests that name no program.
 _NAME = "useapi-runway-mcp"
@@ -265,7 +266,7 @@ def _told(error: Exception) -> LinkError:
 def _check_status(status: int) -> None:
     if status in _DEAD:
         raise DeadLink(f"The link has died (HTTP {status}).")
-    if status == _TOO_MANY or status >= 500:  # noqa: PLR2004  the 5xx
+    if status in _NOT_NOW or status >= 500:  # noqa: PLR2004  the 5xx
         raise Unreachable(f"The link's host would not serve it now (HTTP {status}).")
     if status not in {_OK, _PARTIAL, _NOT_SATISFIABLE}:
         raise NoFilm(f"The link leads to no file (HTTP {status}).")

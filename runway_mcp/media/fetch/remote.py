@@ -1,5 +1,6 @@
 """A film behind a link, read by ranges: its size, and bytes from anywhere in it, always of the same version."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,9 @@ FreshLink = Callable[[], Awaitable[str]]
 
 HEAD_BYTES: Final = 256 * 1024
 """How much is fetched with the first request, where most films have their index."""
+
+SILENCE_SECONDS: Final = 15.0
+"""A read that brings nothing for so long is given up, all its tries taken together; whoever looks can look again."""
 
 _T = TypeVar("_T")
 
@@ -73,7 +77,7 @@ class RemoteFilm:
         deadline = anyio.current_time() + self._links.limits.whole_seconds
         return await _tried(self._links, self._link, self._fresh_link, partial(self._read, start, end, deadline))
 
-    async def _read(self, start: int, end: int, deadline: float, link: str) -> bytes:
+    async def _read(self, start: int, end: int, deadline: float, link: str, quiet: anyio.CancelScope) -> bytes:
         self._link = link
         wanted = {"Range": f"bytes={start}-{end - 1}"} if self.ranges else {}
         if self.ranges and self.version.etag:
@@ -81,7 +85,7 @@ class RemoteFilm:
         self.requests += 1
         async with self._links.get(link, wanted=wanted, deadline=deadline) as response:
             self._check(response, start, end)
-            body = await _body(response, end - start)
+            body = await _body(response, end - start, quiet)
         self.received += len(body)
         return body
 
@@ -109,15 +113,17 @@ async def open_film(
     """
     deadline = anyio.current_time() + links.limits.whole_seconds
 
-    async def attempt(link: str) -> RemoteFilm:
+    async def attempt(link: str, quiet: anyio.CancelScope) -> RemoteFilm:
         async with links.get(link, wanted={"Range": f"bytes=0-{head_bytes - 1}"}, deadline=deadline) as response:
-            version, head = await _opened(response, head_bytes, links.limits.most_bytes)
+            version, head = await _opened(response, head_bytes, links.limits.most_bytes, quiet)
         return RemoteFilm(version, head is not None, head or b"", 1, len(head or b""), links, link, fresh_link)
 
     return await _tried(links, link, fresh_link, attempt)
 
 
-async def _opened(response: Response, head_bytes: int, most_bytes: int) -> tuple[Version, bytes | None]:
+async def _opened(
+    response: Response, head_bytes: int, most_bytes: int, quiet: anyio.CancelScope
+) -> tuple[Version, bytes | None]:
     """The film's version and first bytes, None where its host sends it only whole."""
     check_type(response.headers)
     part = range_of(response.headers) if response.status == _PARTIAL else None
@@ -127,30 +133,46 @@ async def _opened(response: Response, head_bytes: int, most_bytes: int) -> tuple
         raise NoFilm("The link leads to a file without a length, or to an empty one.")
     if size > most_bytes:
         raise TooLarge(f"The film has {size} bytes; at most {most_bytes} are taken.")
-    head = None if part is None else await _body(response, part.end)
+    head = None if part is None else await _body(response, part.end, quiet)
     return Version(size, strong_etag(response.headers)), head
 
 
-async def _tried(links: Links, link: str, fresh_link: FreshLink | None, attempt: Callable[[str], Awaitable[_T]]) -> _T:
-    """What an attempt over the link brings; tried again at once after a cut, and over a fresh link after a dead one."""
+async def _tried(
+    links: Links,
+    link: str,
+    fresh_link: FreshLink | None,
+    attempt: Callable[[str, anyio.CancelScope], Awaitable[_T]],
+) -> _T:
+    """What an attempt over the link brings; tried again at once after a cut, and over a fresh link after a dead one.
+
+    The attempt is given the scope that ends it once nothing has come for `SILENCE_SECONDS`.
+    """
     began = anyio.current_time()
-    for left in reversed(range(_TRIES)):
-        try:
-            return await attempt(link)
-        except DeadLink:
-            if fresh_link is None or not left:
-                raise
-            link = await fresh_link()
-        except (Cut, Unreachable):
-            if not left or anyio.current_time() >= began + links.limits.whole_seconds:
-                raise
-    raise AssertionError  # pragma: no cover  the last try returns or raises
+    with anyio.move_on_after(SILENCE_SECONDS) as quiet:
+        for left in reversed(range(_TRIES)):
+            try:
+                return await attempt(link, quiet)
+            except DeadLink:
+                if fresh_link is None or not left:
+                    raise
+                quiet.deadline = math.inf
+                link = await fresh_link()
+                _heard(quiet)
+            except (Cut, Unreachable):
+                if not left or anyio.current_time() >= began + links.limits.whole_seconds:
+                    raise
+    raise Cut("The transfer fell silent.")
 
 
-async def _body(response: Response, length: int) -> bytes:
+def _heard(quiet: anyio.CancelScope) -> None:
+    quiet.deadline = anyio.current_time() + SILENCE_SECONDS
+
+
+async def _body(response: Response, length: int, quiet: anyio.CancelScope) -> bytes:
     """The body, which has exactly `length` bytes; no more of it is held."""
     body = bytearray()
     async for chunk in response.chunks:
+        _heard(quiet)
         body += chunk
         if len(body) > length:
             raise Changed("The link's host sent more than it had announced.")

@@ -67,12 +67,13 @@ class Folder:
         self._free = free
         self._link = link
         try:
-            with disk_errors(f"The folder {path}"):
-                path.mkdir(parents=True, exist_ok=True)
-                self.path = path.resolve(strict=True)
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY) if _BY_DESCRIPTOR else None
-        except (FileExistsError, FileNotFoundError):
-            raise FolderRefused(f"The folder {path} cannot be used: something else lies there.") from None
+            path.mkdir(parents=True, exist_ok=True)
+            self.path = path.resolve(strict=True)
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY) if _BY_DESCRIPTOR else None
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFull(f"The disk is full: the folder {path} could not be made.") from error
+            raise FolderRefused(f"The folder {path} cannot be used: {_why_not(path, error)}.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -88,14 +89,20 @@ class Folder:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def check_room(self, needed: int = 0) -> None:
-        """Raises `NoRoom` if less than `RESERVE_BYTES` would be free after writing `needed` bytes."""
+    def check_room(self, needed: int = 0, *, so: str = "nothing was begun") -> None:
+        """Raises `NoRoom`, with `so` in its text, if `needed` more bytes would leave less than `RESERVE_BYTES` free."""
         with disk_errors(f"The folder {self.path}"):
-            free = self._free(self.path)
+            try:
+                free = self._free(self.path)
+            except FileNotFoundError:
+                # It was moved, and is held all the same.
+                if self._descriptor is None:
+                    raise
+                free = shutil.disk_usage(self._descriptor).free
         if free - needed < RESERVE_BYTES:
             raise NoRoom(
                 f"Only {free / 1e9:.1f} GB are free on the disk of {self.path}; at least {RESERVE_BYTES / 1e9:.0f} GB "
-                "stay free, so nothing was begun."
+                f"stay free, so {so}."
             )
 
     def names(self) -> list[str]:
@@ -173,3 +180,15 @@ class Folder:
         if Path(name).name != name or name in {"", ".", ".."}:
             raise ValueError(f"{name!r} is no plain name.")
         return name if self._descriptor is not None else str(self.path / name)
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    """Why a folder cannot be made or opened, with the path at which it fails."""
+    # Not pathlib, of which some versions raise where a folder on the way is closed to this user.
+    there = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+    reason = error.strerror or "the system refuses"
+    if os.path.islink(there) and not os.path.exists(there):  # noqa: PTH110, PTH114  as said above
+        return f"{there} is a link to nowhere"
+    if os.path.lexists(there) and not os.path.isdir(there):  # noqa: PTH112  likewise
+        return f"{there} is no folder"
+    return f"{reason}" if there == path else f"{reason} in {there}"

@@ -74,7 +74,9 @@ class Part:
             self._remember()
 
     def write(self, block: bytes | bytearray) -> None:
-        """Appends the block, whole; raises `DiskFull`."""
+        """Appends the block, whole; raises `NoRoom` where that would touch what stays free, and `DiskFull`."""
+        # Again for each block: no length may be announced, and others write to the disk meanwhile.
+        self._folder.check_room(len(block), so="the film was not written on and what had come of it is removed")
         with self._errors(), memoryview(block) as view:
             at = 0
             os.lseek(self._descriptor, self.length, os.SEEK_SET)
@@ -225,10 +227,18 @@ def _locked(folder: Folder, name: str, descriptor: int) -> Part:
         _check_sole(folder, _note_name(name), note)
         return Part(folder, name, descriptor, note)
     except BaseException:
+        _drop_empty(folder, name, descriptor)
         if note >= 0:
             os.close(note)
         os.close(descriptor)
         raise
+
+
+def _drop_empty(folder: Folder, name: str, descriptor: int) -> None:
+    """Removes a part in which nothing is: whatever failed, it is worth nothing to the next call."""
+    if not os.fstat(descriptor).st_size:
+        with suppress(MediaError):
+            folder.remove(name)
 
 
 def _opened(folder: Folder, name: str) -> int:

@@ -3,12 +3,13 @@
 Needs the extra `media`, imported at the first use. Everything here blocks: it runs in worker threads.
 """
 
+import errno
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runway_mcp.media.errors import UnreadableFilm, require_media
+from runway_mcp.media.errors import NotDecodedHere, UnreadableFilm, require_media
 from runway_mcp.media.pictures.planning import bytes_of, group_before, key_after, samples_until
 from runway_mcp.media.pictures.reading import FilmFile
 
@@ -20,6 +21,12 @@ _OPTIONS = {"protocol_whitelist": "none", "format_whitelist": "mov,mp4,m4a,3gp,3
 _CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "mpeg4", "prores", "mjpeg"})
 _BUFFER = 65_536
 _THREADS = 2
+# Above it a decoder that may hold sixteen frames is not given more than one in a group.
+_LARGE_PIXELS = 2560 * 1600
+# While a film is opened the decoder looks at frames, in which it cannot be stopped.
+_FRUGAL = {"skip_frame": "nokey", "analyzeduration": "100000"}
+_OURS = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EIO, errno.EINTR})
+"""Trouble of this machine, whatever the film is."""
 _FAR = 2**31
 
 # A second is asked for as it was told, rounded: this much of it may be missing.
@@ -89,6 +96,8 @@ class OpenFilm:
         if start < 0 or stop > self.file.size:
             raise UnreadableFilm("the film is cut short")
         self.file.require(start, stop)
+        if any(samples[number].size > self.file.limits.packet for number in range(key, end)):
+            raise _too_big_a_packet(self.file.limits.packet)
         # The demuxer goes to the keyframe before if ours is shown later than it was asked for.
         following = key_after(samples, key)
         tick = samples[following].timestamp - 1 if following < len(samples) else samples[-1].timestamp + _FAR
@@ -99,11 +108,13 @@ class OpenFilm:
         for count, packet in enumerate(self.container.demux(self.stream)):
             self.file.check()
             if count > self.file.limits.samples:
-                raise UnreadableFilm(f"the film has more than {self.file.limits.samples} frames")
+                raise NotDecodedHere(f"the film has more than {self.file.limits.samples} frames")
             # Outside MP4 some packets have no decoding time; the one behind the last has neither that nor content.
             past = until is not None and packet.dts is not None and packet.dts > until
             if past or (packet.dts is None and not packet.size):
                 break
+            if packet.size > self.file.limits.packet:
+                raise _too_big_a_packet(self.file.limits.packet)
             if packet.size:
                 yield from packet.decode()
             if until is not None and packet.dts == until:
@@ -112,11 +123,12 @@ class OpenFilm:
 
 
 @contextmanager
-def opened(file: FilmFile, *, sound: bool = False) -> Generator[OpenFilm]:
+def opened(file: FilmFile, *, sound: bool = False, frugal: bool = False) -> Generator[OpenFilm]:
     """The film in `file`, open for decoding, with or without its sound.
 
-    Raises `UnreadableFilm`, also for the decoder's own errors that the body meets, `MediaMissing`, and `MissingBytes`
-    of `file`.
+    With `frugal` only keyframes of large frames are decoded, one at a time, so that memory and time stay small; frames
+    of usual films are all decoded. Raises `UnreadableFilm`, also for the decoder's own errors that the body meets,
+    `NotDecodedHere` where it is not surely the film's fault, `MediaMissing`, and `MissingBytes` of `file`.
     """
     require_media()
     import av  # noqa: PLC0415  the extra `media` may be absent
@@ -124,17 +136,27 @@ def opened(file: FilmFile, *, sound: bool = False) -> Generator[OpenFilm]:
 
     try:
         # The decoders that look into the film while it is opened have the same limit as ours.
-        options = _OPTIONS | {"max_pixels": str(file.limits.pixels)}
+        options = _OPTIONS | {"max_pixels": str(file.limits.pixels)} | (_FRUGAL if frugal else {})
         with av.open(file, options=options, buffer_size=_BUFFER) as container:
             file.check()
-            yield _film(file, container, sound=sound)
+            yield _film(file, container, sound=sound, frugal=frugal)
+    except UnreadableFilm:
+        # Whose reason may be that the file ended too soon for the decoder, and not for the film.
+        file.check()
+        raise
     except FFmpegError as error:
-        raise UnreadableFilm(f"the film cannot be decoded: {error.strerror}") from error
+        file.check()
+        kind = NotDecodedHere if error.errno in _OURS else UnreadableFilm
+        raise kind(f"the film cannot be decoded: {error.strerror}") from error
     except (MemoryError, OverflowError) as error:
-        raise UnreadableFilm("the film cannot be decoded in the memory there is") from error
+        raise NotDecodedHere("the film cannot be decoded in the memory there is") from error
 
 
-def _film(file: FilmFile, container: Any, *, sound: bool) -> OpenFilm:
+def _too_big_a_packet(most: int) -> NotDecodedHere:
+    return NotDecodedHere(f"a frame of the film has more than {most // 1_000_000} MB")
+
+
+def _film(file: FilmFile, container: Any, *, sound: bool, frugal: bool) -> OpenFilm:
     if not container.streams.video:
         raise UnreadableFilm("the film has no picture, only sound or nothing at all")
     from av.stream import Discard  # noqa: PLC0415  the extra `media` may be absent
@@ -146,12 +168,16 @@ def _film(file: FilmFile, container: Any, *, sound: bool) -> OpenFilm:
             other.discard = Discard.all
     codec = stream.codec_context
     if codec is None or codec.name not in _CODECS:
-        raise UnreadableFilm("the film is in a format that is not decoded here")
+        raise NotDecodedHere("the film is in a format that is not decoded here")
     if codec.width * codec.height > file.limits.pixels:
-        raise UnreadableFilm(f"the film's frames are too big: {codec.width} x {codec.height} pixels")
+        raise NotDecodedHere(f"the film's frames are too big: {codec.width} x {codec.height} pixels")
     if len(stream.index_entries) > file.limits.samples:
-        raise UnreadableFilm(f"the film has more than {file.limits.samples} frames")
+        raise NotDecodedHere(f"the film has more than {file.limits.samples} frames")
     codec.options = {"max_pixels": str(file.limits.pixels)}
     codec.thread_count, codec.thread_type = _THREADS, "AUTO"
+    if frugal:
+        large = codec.width * codec.height > _LARGE_PIXELS
+        codec.skip_frame = "NONKEY" if large else "DEFAULT"
+        codec.thread_count = 1 if large else _THREADS
     indexed = container.format.name.startswith("mov") and len(stream.index_entries) > 0
     return OpenFilm(file, container, stream, indexed, stream.start_time or 0, heard)

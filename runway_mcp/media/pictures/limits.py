@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one film may cost; beyond any of these it is unreadable."""
+    """The most that one film may cost; beyond any of these it is `NotDecodedHere`."""
 
     bytes: int = 512_000_000
     """Bytes fetched at once from a film elsewhere."""
@@ -15,6 +15,10 @@ class Limits:
     """Pixels of a frame: cinema's 4K."""
     samples: int = 200_000
     """Frames in the index of the film: two hours at 24 a second."""
+    packet: int = 16_000_000
+    """Bytes of one frame as it is stored, since no decoder can be stopped within one: ample for ProRes in 4K."""
+    held: int = 2**40
+    """Bytes that a decoder may ask for before it gives a frame, since it holds them all."""
     seconds: float = 60.0
     """Seconds of decoding."""
 

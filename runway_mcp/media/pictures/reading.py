@@ -7,16 +7,17 @@ needs more it meets the end of the file, the event loop fetches that, and the de
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
 from types import TracebackType
 from typing import IO, Protocol, Self, TypeVar
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, from_thread
 from anyio.to_thread import run_sync
 
-from runway_mcp.media.errors import RangesRefused, UnreadableFilm
+from runway_mcp.media.errors import NotDecodedHere, RangesRefused, UnreadableFilm
 from runway_mcp.media.pictures.limits import Limits
 
 FIRST_BYTES = 262_144
@@ -68,6 +69,7 @@ class FilmFile:
         self._at = 0
         self._deadline = 0.0
         self._missed: tuple[int, int] | None = None
+        self._unchecked = 0
         self._lock = threading.Lock()
         self.begin()
 
@@ -87,15 +89,25 @@ class FilmFile:
     def begin(self) -> None:
         """Goes back to the start of the file and of the time that reading may take."""
         self._at, self._deadline, self._missed = 0, monotonic() + self.limits.seconds, None
+        self._unchecked = 0
 
     def check(self) -> None:
-        """Raises `MissingBytes` if bytes were missed, `UnreadableFilm` when the time is over or the file is closed."""
+        """Raises `MissingBytes` if bytes were missed, `NotDecodedHere` when the time is over or the file is closed.
+
+        In a worker thread of a call that was cancelled it raises that cancellation.
+        """
+        with suppress(RuntimeError):
+            # Which says that this is no worker thread.
+            from_thread.check_cancelled()
         if self._missed is not None:
             raise MissingBytes(*self._missed, planned=False)
         if monotonic() > self._deadline:
-            raise UnreadableFilm(f"the film takes more than {self.limits.seconds:g} s to decode")
+            raise NotDecodedHere(f"the film takes more than {self.limits.seconds:g} s to decode")
         if self._stored.closed:
-            raise UnreadableFilm("the film is no longer read")
+            raise NotDecodedHere("the film is no longer read")
+        if self._unchecked > self.limits.held:
+            raise NotDecodedHere(f"the film needs more than {self.limits.held // 1_000_000} MB at once")
+        self._unchecked = 0
 
     def require(self, start: int, end: int) -> None:
         """Raises `MissingBytes` for the whole span unless all of it is held."""
@@ -117,7 +129,8 @@ class FilmFile:
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes from where the file stands; empty at its end, or where `check` has something to tell."""
-        if self._missed is not None or monotonic() > self._deadline:
+        self._unchecked += count
+        if self._missed is not None or monotonic() > self._deadline or self._unchecked > self.limits.held:
             return b""
         end = min(self.size, self._at + count)
         missing = self.gaps(self._at, end)
@@ -182,7 +195,7 @@ def _begun(work: Callable[[FilmFile], T], file: FilmFile) -> T:
 
 
 def local_film(path: Path, limits: Limits) -> FilmFile:
-    """The file at `path`, all of it held. Raises `UnreadableFilm` if it cannot be opened."""
+    """The file at `path`, all of it held. Raises `NotDecodedHere` if it cannot be opened."""
     return _opened(path, limits)
 
 
@@ -193,7 +206,7 @@ def _opened(film: Path | FilmReader, limits: Limits) -> FilmFile:
             return FilmFile(stored, os.fstat(stored.fileno()).st_size, limits, held=True)
         return FilmFile(TemporaryFile(prefix="runway-film-"), film.size, limits, held=False)
     except OSError as error:
-        raise UnreadableFilm(f"the film cannot be opened: {error.strerror}") from error
+        raise NotDecodedHere(f"the film cannot be opened: {error.strerror}") from error
 
 
 def _is_most(file: FilmFile, start: int, end: int) -> bool:
@@ -205,14 +218,14 @@ async def _fetch(film: FilmReader, file: FilmFile, start: int, end: int) -> None
     """Reads what is missing there, in pieces that memory can hold; all of it at once where no parts are to be had."""
     gaps = file.gaps(start, end)
     if sum(last - first for first, last in gaps) > file.limits.bytes:
-        raise UnreadableFilm(f"the film needs more than {file.limits.bytes // 1_000_000} MB to be read for a picture")
+        raise NotDecodedHere(f"the film needs more than {file.limits.bytes // 1_000_000} MB to be read for a picture")
     try:
         for first, last in gaps:
             for piece in range(first, last, _PIECE):
                 await _read(film, file, piece, min(last, piece + _PIECE))
     except RangesRefused:
         if file.size > file.limits.whole_bytes:
-            raise UnreadableFilm("the film is served only whole, and is too large to be read so") from None
+            raise NotDecodedHere("the film is served only whole, and is too large to be read so") from None
         await _read(film, file, 0, file.size)
 
 
@@ -223,4 +236,4 @@ async def _read(film: FilmReader, file: FilmFile, start: int, end: int) -> None:
     try:
         await run_sync(file.put, start, data)
     except OSError as error:
-        raise UnreadableFilm(f"the film cannot be held on disk: {error.strerror}") from error
+        raise NotDecodedHere(f"the film cannot be held on disk: {error.strerror}") from error

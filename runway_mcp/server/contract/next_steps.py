@@ -7,8 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from runway_mcp.runway.ids import kind_of
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.naming import name_in
+
+WAITS_FOR_FILM = "Waits for the film; reading is free."
+"""The reason of the call that waits for a running task."""
 
 _SAME_CALL = {
     "unavailable": "The same call again, in a moment.",
@@ -18,21 +23,24 @@ _SAME_CALL = {
 }
 
 
-def list_clips() -> NextStep:
-    """The call that lists the clips and the running tasks."""
+def list_clips(name: str | None = None) -> NextStep:
+    """The call that lists the clips and the running tasks; with the `name` of one, those that hold its words."""
+    if name is not None:
+        reason = "Searches the clips for these words; without query it lists all of them."
+        return NextStep(tool="list_assets", arguments={"query": name}, reason=reason)
     reason = "Lists the clips with their assetIds, and the running tasks."
     return NextStep(tool="list_assets", arguments={}, reason=reason)
 
 
-def search_clips(_kind: str, _asked: "Asked") -> NextStep | None:
-    """The search after a failure of a tool that reads or names a task: all clips and running tasks."""
-    return list_clips()
+def search_clips(kind: str, asked: "Asked") -> NextStep | None:
+    """The search after a failure of a tool that reads or names a task: by the name that nothing has, else of all."""
+    return list_clips(asked.name if kind == "not_found" else None)
 
 
-def search_extendable(kind: str, _asked: "Asked") -> NextStep | None:
+def search_extendable(kind: str, asked: "Asked") -> NextStep | None:
     """The search after a failure of a tool that extends: after `invalid_request` only clips that can be extended."""
     if kind != "invalid_request":
-        return list_clips()
+        return search_clips(kind, asked)
     reason = "Lists the clips that can be extended, with their assetIds."
     return NextStep(tool="list_assets", arguments={"extendable_only": True}, reason=reason)
 
@@ -84,10 +92,24 @@ class Asked:
     wait_seconds: int
     behaviour: Behaviour
 
+    @property
+    def name(self) -> str | None:
+        """The name by which the call names its clip or task; None where it names it otherwise."""
+        named = [self.arguments.get(each) for each in ("assetId", "taskId")]
+        return next((name_in(each) for each in named if isinstance(each, str)), None)
+
 
 def follow(task_id: str, asked: Asked) -> NextStep:
     """The call that waits for a running task."""
-    return _get(task_id, "Waits for the film; reading is free.", asked)
+    return _get(task_id, WAITS_FOR_FILM, asked)
+
+
+def link_to(reference: str, asked: Asked) -> NextStep:
+    """The call that gives a link to the film that a reference names, as far as it can be found by it."""
+    if kind_of(reference) == "task":
+        return _get(reference, "Reads the task, with a fresh link to its film.", asked)
+    search = {"query": name} if (name := name_in(reference)) else {}
+    return NextStep(tool="list_assets", arguments={**search, "links": True}, reason="Lists clips with fresh links.")
 
 
 def extend_further(

@@ -23,6 +23,7 @@ _FROM_HERE = (
     "An extension goes on from this frame: write the text_prompt so that it does. Tell what moves next; of what the "
     "picture shows, repeat only the words for the camera, the light and the look from the prompt before."
 )
+_UNKNOWN_SEAMS = "Whether and where it has seams, at which an extension begins, could not be read."
 _FROM_THE_END = "An extension goes on from the last frame, so write the text_prompt so that it goes on from there."
 
 
@@ -73,8 +74,7 @@ def _shown(view: View, picture: Picture) -> str:
     """Which seconds of the film the picture shows, as decoded."""
     at = [f"{each.second:.2f}" for each in picture.shown]
     if view.show == "strip":
-        rows = [at[first : first + _COLUMNS] for first in range(0, len(at), _COLUMNS)]
-        return f"{len(at)} frames of all of it, row by row at {' / '.join(', '.join(row) for row in rows)} s."
+        return _tiles(at)
     real = picture.shown[0].second
     if view.second is None:
         return f"its {view.show.replace('_', ' ')}, at {at[0]} s."
@@ -83,8 +83,19 @@ def _shown(view: View, picture: Picture) -> str:
     return f"its frame at {at[0]} s."
 
 
+def _tiles(at: list[str]) -> str:
+    """What each tile of a strip shows: how many there are, in which rows, and their seconds."""
+    rows = [", ".join(at[first : first + _COLUMNS]) for first in range(0, len(at), _COLUMNS)]
+    names = ("Upper row", "Lower row") if len(rows) > 1 else ("One row",)
+    told = " ".join(f"{name}, left to right: {row} s." for name, row in zip(names, rows, strict=True))
+    return f"{len(at)} frames, spread evenly from its first to its last, each with its second below it. {told}"
+
+
 def _seams(seams: Seams) -> str:
-    told = ", ".join(seconds(each) for each in seams.seconds)
+    """At which seconds the film was extended, and how the strip shows that."""
+    *others, last = [seconds(each) for each in seams.seconds] or [""]
+    told = f"{', '.join(others)} and {last}" if others else last
+    marked = "A white line stands left of the first frame after each, and the bar below the frames changes its colour."
     if not seams.whole:
-        return f"Extensions begin at {told}, and maybe earlier." if told else "Where its extensions begin is unknown."
-    return f"Extensions begin at {told}, marked by white lines." if told else "It was not extended: it has no seams."
+        return f"Seams, where an extension begins: at {told}, perhaps also before. {marked}" if told else _UNKNOWN_SEAMS
+    return f"Seams, where an extension begins: at {told}. {marked}" if told else "It was not extended: it has no seams."

@@ -11,14 +11,20 @@ from runway_mcp.server.contract.asset_results import video
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
-    Candidate,
     CreditsOutput,
-    ErrorOutput,
-    LineageOutput,
     NextStep,
     QuoteOutput,
     SaveOutput,
     TaskOutput,
+)
+from runway_mcp.server.contract.result_parts import (
+    candidate_output,
+    credits_in_words,
+    credits_output,
+    error_output,
+    lineage_output,
+    submitted_facts,
+    submitted_on,
 )
 from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
@@ -26,7 +32,7 @@ from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
-from runway_mcp.tasks.policy import Day, Quote, iso
+from runway_mcp.tasks.policy import Day, Quote
 from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.plan import Plan, asked_for
 from runway_mcp.tasks.spend.reconcile import outcome_failure
@@ -34,6 +40,7 @@ from runway_mcp.tasks.spend.reconcile import outcome_failure
 # The model of the clips whose seconds a caller may choose.
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
+_PAID_THEN = ", paid when made"
 _OTHER_TAKE = "For another take give another `seed`."
 _LOOK = "view_film shows the last frame, from which it goes on."
 _NAMED_TASKS = 3
@@ -60,8 +67,11 @@ def task_output(
     # Only extensions are this server's spends, and what failed may have cost nothing.
     is_spend = failure is None and lineage is not None and lineage.extended_count > 0
     cost = 0 if twin else _cost(task, intent) if is_spend or not task.is_terminal else None
+    paid = (
+        None if cost is None else f"{credits_in_words(cost)}{_PAID_THEN if cost and not asked.behaviour.spends else ''}"
+    )
     return TaskOutput(
-        summary=_task_summary(task, failure, lineage, None if twin else cost, since=intent if twin else None),
+        summary=_task_summary(task, failure, lineage, None if twin else paid, since=intent if twin else None),
         status=task.status,
         task_id=task.task_id,
         task_uri=task_uri(task.task_id),
@@ -74,11 +84,11 @@ def task_output(
         reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
         video=films[0] if films else None,
         more_videos=films[1:] or None,
-        lineage=_lineage(lineage, failed=failure is not None),
-        credits=_credits(cost, None if failure else balance),
+        lineage=lineage_output(lineage, failed=failure is not None),
+        credits=credits_output(cost, None if failure else balance),
         twin=twin or None,
         # Reading a task is safe to repeat, whatever its end.
-        error=_error(failure, harmless=not asked.behaviour.spends) if failure else None,
+        error=error_output(failure, harmless=not asked.behaviour.spends) if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
     )
 
@@ -93,19 +103,19 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
     model = MODELS.get(intent.task_type)
     count = intent.extended_count
     left = max(0, model.max_extensions - count) if model and count is not None else 0
-    facts = _submitted_facts(intent) | {"created_at": None}
+    facts = submitted_facts(intent) | {"created_at": None}
     if intent.task_id is not None:
         step = next_steps.earlier_task(intent.task_id, asked)
     else:
         step = next_steps.earlier_submit(asked)
     return TaskOutput(
-        summary=f"Nothing was submitted, and the real call would charge nothing: {_submitted_on(intent)} {_OTHER_TAKE}",
+        summary=f"Nothing was submitted, and the real call would charge nothing: {submitted_on(intent)} {_OTHER_TAKE}",
         status="DRY_RUN",
         **facts,
-        lineage=_lineage(
+        lineage=lineage_output(
             None if count is None else Lineage(intent.source_asset_id, count, left, intent.seconds, intent.source_name)
         ),
-        credits=_credits(0, None),
+        credits=credits_output(0, None),
         twin=True,
         next_step=step,
     )
@@ -118,9 +128,9 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     remembered = TaskOutput(
         summary=first_sentence(unclear.message),
         status=intent.status,
-        **_submitted_facts(intent),
-        credits=_credits(intent.cost, None),
-        error=_error(unclear),
+        **submitted_facts(intent),
+        credits=credits_output(intent.cost, None),
+        error=error_output(unclear),
         next_step=next_steps.after_failure(unclear, asked) if intent.is_final else None,
     )
     if intent.task_id is None:
@@ -152,8 +162,8 @@ def plan_output(
         text_prompt=asked.text_prompt,
         seed=asked.seed,
         reply_ref=asked.reply_ref,
-        lineage=_lineage(plan.lineage),
-        credits=_credits(plan.cost, balance),
+        lineage=lineage_output(plan.lineage),
+        credits=credits_output(plan.cost, balance),
         quote=QuoteOutput(id=quote.id, expires_at=quote.expires_at) if quote else None,
         next_step=step,
     )
@@ -171,13 +181,13 @@ def failure_output(
     cost = failure.intent.cost if failure.intent else None
     return TaskOutput(
         summary=_failure_summary(failure, asked, balance),
-        **_submitted_facts(failure.intent),
+        **submitted_facts(failure.intent),
         task_id=submitted,
         task_uri=task_uri(submitted) if submitted else None,
-        credits=_credits(0 if failure.twin else cost if failure.charged == "no" else None, balance),
+        credits=credits_output(0 if failure.twin else cost if failure.charged == "no" else None, balance),
         twin=failure.twin or None,
-        candidates=[_candidate(task) for task in failure.candidates[:_CANDIDATES]] or None,
-        error=_error(failure),
+        candidates=[candidate_output(task) for task in failure.candidates[:_CANDIDATES]] or None,
+        error=error_output(failure),
         next_step=step or next_steps.after_failure(failure, asked),
     )
 
@@ -186,7 +196,7 @@ def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = No
     """A failure of `list_assets`; `step` as in `failure_output`."""
     return AssetsOutput(
         summary=first_sentence(failure.message),
-        error=_error(failure),
+        error=error_output(failure),
         next_step=step or next_steps.after_failure(failure, asked),
     )
 
@@ -195,38 +205,49 @@ def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None
     """A failure of `save_film`; `step` as in `failure_output`."""
     return SaveOutput(
         summary=first_sentence(failure.message),
-        error=_error(failure),
+        error=error_output(failure),
         next_step=step or next_steps.after_failure(failure, asked),
     )
 
 
 def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
-    """The result with how the cap of a day stands; unchanged without a cap."""
+    """The result with how the cap of a day stands, also for its next step; unchanged without a cap."""
     if day is None:
         return output
     figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
-    return output.model_copy(update={"credits": (output.credits or CreditsOutput()).model_copy(update=figures)})
+    credits_output = (output.credits or CreditsOutput()).model_copy(update=figures)
+    return output.model_copy(update={"credits": credits_output, "next_step": _within(day, output)})
+
+
+def _within(day: Day, output: TaskOutput) -> NextStep | None:
+    """The next step; a dry run that the cap would refuse asks for fewer seconds, or says that none would fit now."""
+    step, model = output.next_step, MODELS.get(output.model or "")
+    if step is None or model is None or not step.arguments.get("dry_run") or step.arguments.get("exploreMode"):
+        return step
+    wanted = step.arguments.get("seconds", model.seconds[0])
+    if price(model, wanted, explore=False) <= day.left:
+        return step
+    too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it."
+    return _shorter(model, step.arguments, wanted, day.left) or step.model_copy(update={"reason": too_few})
 
 
 def _task_summary(
-    task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None, *, since: Intent | None
+    task: Task, failure: Failure | None, lineage: Lineage | None, paid: str | None, *, since: Intent | None
 ) -> str:
-    """Where the task stands; `since` is the earlier intent that answers a duplicate."""
+    """Where the task stands; `paid` is its cost in words, `since` the earlier intent that answers a duplicate."""
     if since is None:
-        return _standing_summary(task, failure, lineage, cost)
+        return _standing_summary(task, failure, lineage, paid)
     if failure is None and task.is_terminal:
-        film = _standing_summary(task, failure, lineage, cost).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
+        film = _standing_summary(task, failure, lineage, paid).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
         then = f" It cost about {since.cost} credits then." if since.cost else ""
         return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {_OTHER_TAKE}"
-    told = _standing_summary(task, failure, lineage, cost)
-    return f"Nothing new was submitted or charged: {_submitted_on(since)} {told}"
+    told = _standing_summary(task, failure, lineage, paid)
+    # After a failure the ways on are its own: another seed of a moderated prompt would harm the account.
+    other = "" if failure else f" {_OTHER_TAKE}"
+    return f"Nothing new was submitted or charged: {submitted_on(since)} {told}{other}"
 
 
-def _submitted_on(intent: Intent) -> str:
-    return f"this request was submitted before, on {date_of(intent)}."
-
-
-def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, cost: int | None) -> str:
+def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, paid: str | None) -> str:
     if failure is not None:
         return first_sentence(failure.message)
     if not task.is_terminal:
@@ -236,7 +257,7 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
     if lineage is None or not lineage.extended_count:
         return f"{_FILM_READY}{length}."
     count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
-    price = f" for {_credits_in_words(cost)}" if cost is not None else ""
+    price = f" for {paid}" if paid is not None else ""
     end = " It is complete: no extension is left." if not lineage.extensions_left else ""
     return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}.{end}"
 
@@ -248,7 +269,7 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
-        f"{_credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short} "
+        f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short} "
         f"{_LOOK}"
     )
 
@@ -276,28 +297,10 @@ def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Line
     )
 
 
-def _credits_in_words(cost: int, remaining: int | None = None) -> str:
-    left = f", {remaining} are left" if remaining is not None else ""
-    return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode)"
-
-
 def _shorter(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
     """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
     payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
     return next_steps.shorter(arguments, max(payable)) if payable else None
-
-
-def _submitted_facts(intent: Intent | None) -> dict[str, Any]:
-    """What identifies a submit on Runway's site."""
-    if intent is None:
-        return {}
-    return {
-        "model": intent.task_type,
-        "created_at": iso(intent.created),
-        "text_prompt": intent.text_prompt,
-        "seed": intent.seed,
-        "reply_ref": intent.reply_ref,
-    }
 
 
 def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:
@@ -306,7 +309,7 @@ def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) ->
     remaining = balance.remaining if balance else None
     left = f"The account has {remaining} credits left." if remaining is not None else None
     since = failure.intent if failure.twin and failure.kind not in ("not_found", "unavailable") else None
-    before = f"Nothing new was submitted or charged: {_submitted_on(since)}" if since else None
+    before = f"Nothing new was submitted or charged: {submitted_on(since)}" if since else None
     own_cap = asked.arguments.get("maxJobs") if failure.kind == "busy" else None
     capped = f"This call asked to be refused while {own_cap} run (maxJobs)." if own_cap else None
     return _sentences(before, first_sentence(failure.message), capped, left, _named(failure), uncharged)
@@ -340,34 +343,6 @@ def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, ask
     return next_steps.extend_further(task.artifacts[0].asset_id, seconds=seconds, explore=explore, longer=steps)
 
 
-def _error(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
-    return ErrorOutput(
-        kind=failure.kind,
-        message=failure.message,
-        charged=failure.charged,
-        retry_safe=failure.retry_safe or harmless,
-        retry=failure.repeat,
-        retry_after_seconds=failure.retry_after,
-    )
-
-
-def _lineage(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:
-    """The lineage of the resulting film; of a failure only the source, if that is known."""
-    if lineage is None or (failed and lineage.source_asset_id is None):
-        return None
-    if failed:
-        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=lineage.source_name)
-    return LineageOutput(
-        source_asset_id=lineage.source_asset_id,
-        extended_count=lineage.extended_count,
-        extensions_left=lineage.extensions_left,
-        added_seconds=lineage.added_seconds,
-        source_name=lineage.source_name,
-        longest_seconds=lineage.longest.seconds if lineage.longest else None,
-        cost_to_longest=lineage.longest.cost if lineage.longest else None,
-    )
-
-
 def _cost(task: Task, intent: Intent | None) -> int | None:
     estimate = cost_of(task)
     return intent.cost if estimate is None and intent else estimate
@@ -376,14 +351,3 @@ def _cost(task: Task, intent: Intent | None) -> int | None:
 def _arguments(intent: Intent) -> dict[str, Any]:
     """The arguments that an intent came from, as far as the ledger has them."""
     return asked_for(intent).body()
-
-
-def _credits(cost: int | None, balance: Credits | None) -> CreditsOutput | None:
-    remaining = balance.remaining if balance else None
-    return None if cost is None and remaining is None else CreditsOutput(cost=cost, remaining=remaining)
-
-
-def _candidate(task: Task) -> Candidate:
-    return Candidate(
-        task_id=task.task_id, task_uri=task_uri(task.task_id), status=task.status, created_at=task.created_at
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.models import Task
+from runway_mcp.server.contract.next_steps import WAITS_FOR_FILM
 from runway_mcp.server.contract.outputs import (
     AssetOutput,
     AssetsOutput,
@@ -22,6 +23,7 @@ _LISTED_PROMPT = 90
 # Not before "It said", which introduces Runway's own words.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
 _SAME_END = "As things stand, the same call would end the same way."
+_NOT_YET = "Until that task has ended, the same call would end the same way."
 
 
 def standing(task: Task) -> str:
@@ -95,7 +97,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     """The lines of a task; an id that the next call shows is not repeated, since ids are long."""
     step = list(next_lines(output.next_step))
     yield output.summary
-    yield from _error_lines(output.error, output.summary)
+    yield from _error_lines(output.error, output.summary, output.next_step)
     if output.task_id and output.task_id not in "".join(step):
         yield f"taskId: {output.task_id}"
     for video in (output.video, *(output.more_videos or ())):
@@ -113,7 +115,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
 
 def _save_lines(output: SaveOutput) -> Iterator[str]:
     yield output.summary
-    yield from _error_lines(output.error, output.summary)
+    yield from _error_lines(output.error, output.summary, output.next_step)
     yield from _saved_lines(output.saved)
     if output.video is not None:
         yield from _video_lines(output.video)
@@ -180,7 +182,7 @@ def _video_lines(video: Video) -> Iterator[str]:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
         yield f"Link: {video.url}{until}"
     if video.preview_urls:
-        yield f"Preview of its end: {video.preview_urls[-1]}"
+        yield f"Preview picture of Runway's: {video.preview_urls[-1]}"
 
 
 def _measures(item: Video | AssetOutput) -> Iterator[str]:
@@ -192,7 +194,7 @@ def _measures(item: Video | AssetOutput) -> Iterator[str]:
 
 def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield output.summary
-    yield from _error_lines(output.error, output.summary)
+    yield from _error_lines(output.error, output.summary, output.next_step)
     for asset in output.assets or ():
         yield from _asset_lines(asset)
     for task in output.running or ():
@@ -235,8 +237,8 @@ def _extendability(asset: AssetOutput) -> str:
     return f"{words}: {asset.reason}" if asset.reason else words
 
 
-def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
-    """What an error means, and the part of its message that the summary does not hold."""
+def _error_lines(error: ErrorOutput | None, summary: str, step: NextStep | None) -> Iterator[str]:
+    """What an error means, and the part of its message that the summary does not hold; `step` is the next call."""
     if error is None:
         return
     if error.message not in summary:
@@ -246,6 +248,8 @@ def _error_lines(error: ErrorOutput | None, summary: str) -> Iterator[str]:
     repeat = f"You may repeat the same call {when}."
     if error.retry == "after_change":
         repeat = _SAME_END if error.retry_safe else "Do not make the same call again."
+        if error.kind == "invalid_request" and step is not None and step.reason == WAITS_FOR_FILM:
+            repeat = _NOT_YET
     yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
 

@@ -18,8 +18,8 @@ from runway_mcp.tasks.intents import normalized
 LONGEST_RESULT = 2500
 """The size of a task's structured content, in characters of JSON, above which parts are left out.
 
-In this order: previews and links of further films, which the assets' resources hold; the end of the prompt, if the next
-call holds it.
+In this order: previews, and links and measures of further films, which the assets' resources hold; the end of the
+prompt, if the next call holds it.
 """
 
 _LONGEST_PROMPT = 120
@@ -87,6 +87,13 @@ def _with_one_link(output: TaskOutput) -> TaskOutput:
     return output.model_copy(update={"more_videos": bare or None})
 
 
+def _with_bare_films(output: TaskOutput) -> TaskOutput:
+    """The output without measures of further films, which look like the first one."""
+    same = {"mime_type": None, "width": None, "height": None, "size_bytes": None}
+    bare = [film.model_copy(update=same) for film in output.more_videos or ()]
+    return output.model_copy(update={"more_videos": bare or None})
+
+
 def _with_short_prompt(output: TaskOutput) -> TaskOutput:
     """The output without the end of a prompt that the next call's arguments hold in full."""
     prompt, step = output.text_prompt or "", output.next_step
@@ -98,5 +105,6 @@ def _with_short_prompt(output: TaskOutput) -> TaskOutput:
 _SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
     *(partial(_with_previews, count) for count in (2, 1, 0)),
     _with_one_link,
+    _with_bare_films,
     _with_short_prompt,
 )

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from runway_mcp.films.chains import Clip
 from runway_mcp.films.viewing import View
+from runway_mcp.runway.errors import NotFound
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.asset_results import asset_output
@@ -17,6 +19,7 @@ from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
 from runway_mcp.server.viewing import bytes_of, clip_named, picture_for, preview_of, require_pictures, seams_for
 from runway_mcp.settings import Settings
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import HistoryEntry, newest_tasks, owning_intent
 from runway_mcp.tasks.intents import Intent
 
@@ -105,24 +108,33 @@ async def _read_preview(context: ServerContext, asset_id: str) -> Content:
 
 
 async def _read_last_frame(context: ServerContext, asset_id: str) -> Content:
-    return await _picture(context, asset_id, View())
+    require_pictures(context)
+    return await _picture(context, await _clip(context, asset_id), View())
 
 
 async def _read_strip(context: ServerContext, asset_id: str) -> Content:
     require_pictures(context)
-    clip = await clip_named(context, asset_id)
-    return await _picture(context, asset_id, View("strip", seams=(await seams_for(context, clip)).seconds))
-
-
-async def _picture(context: ServerContext, asset_id: str, view: View) -> Content:
-    require_pictures(context)
-    clip = await clip_named(context, asset_id)
-    return Content((await picture_for(context, clip, view, seconds=_FILE_SECONDS)).jpeg, KEPT_MS)
+    clip = await _clip(context, asset_id)
+    return await _picture(context, clip, View("strip", seams=(await seams_for(context, clip)).seconds))
 
 
 async def _read_film(context: ServerContext, asset_id: str) -> Content:
-    clip = await clip_named(context, asset_id)
+    clip = await _clip(context, asset_id)
     return Content(await bytes_of(context, clip.asset, seconds=_FILE_SECONDS), KEPT_MS)
+
+
+async def _clip(context: ServerContext, asset_id: str) -> Clip:
+    """The clip; one that is not found raises `NotFound`, as every resource of an asset does."""
+    try:
+        return await clip_named(context, asset_id)
+    except Failure as failure:
+        if failure.kind != "not_found":
+            raise
+        raise NotFound(failure.message) from None
+
+
+async def _picture(context: ServerContext, clip: Clip, view: View) -> Content:
+    return Content((await picture_for(context, clip, view, seconds=_FILE_SECONDS)).jpeg, KEPT_MS)
 
 
 async def _read_player(_context: ServerContext, _id: str) -> Content:

@@ -17,7 +17,7 @@ from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, ear
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
-from runway_mcp.server.tools.saving import with_saved
+from runway_mcp.server.tools.saving import warn_of_folder, with_saved
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
@@ -254,6 +254,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
         return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.asked.reply_url is None:
         call.remark(_CALLED_BACK)
+    await warn_of_folder(call)
     threshold = call.context.settings.confirm_above
     is_needed = threshold is not None and plan.cost > threshold
     quote = await offer(call.context, plan) if is_needed else None

@@ -6,14 +6,14 @@ import anyio
 from pydantic import Field
 
 from runway_mcp.films.keeper import Keeper, SavedFilm
-from runway_mcp.films.naming import wanted_asset
+from runway_mcp.films.naming import wanted_asset, why_called
 from runway_mcp.media.errors import MediaError
 from runway_mcp.media.files.names import given_name
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract.arguments import Arguments, Reference
 from runway_mcp.server.contract.asset_results import saved_output, video
-from runway_mcp.server.contract.next_steps import KEEPS
+from runway_mcp.server.contract.next_steps import KEEPS, link_to
 from runway_mcp.server.contract.outputs import SaveOutput, Video
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_task
@@ -34,9 +34,13 @@ _DESCRIPTION = (
 )
 
 _NOTHING_IS_KEPT = (
-    "This server saves no films to disk: RUNWAY_MCP_SAVE is never, as it is over HTTP unless it is set. Set "
-    "RUNWAY_MCP_SAVE=own (and RUNWAY_MCP_SAVE_DIR for another folder) in the server's environment and restart it; "
-    "get_task gives a fresh link to the film meanwhile."
+    "This server saves no films to disk: {why}. Whoever runs it can set RUNWAY_MCP_SAVE=own (and RUNWAY_MCP_SAVE_DIR "
+    "for the folder) in its environment and restart it. {instead}"
+)
+_SET_SO, _BY_DEFAULT = "RUNWAY_MCP_SAVE is set to never", "RUNWAY_MCP_SAVE is not set, and over HTTP that means never"
+_RUNS_ON = (
+    "The task is {status}, so there is no film to save yet. Call get_task with wait_seconds until it has ended, then "
+    "save_film again."
 )
 
 
@@ -58,29 +62,42 @@ class SaveFilm(Arguments):
 
 async def save_film(call: Call, arguments: SaveFilm) -> Answer:
     """The film on disk, which needs no network if it is there; begins to keep it, or goes on, and waits for that."""
-    keeper = call.context.keeper
+    keeper, reference = call.context.keeper, arguments.asset_id
     if keeper is None:
-        raise Failure("not_configured", _NOTHING_IS_KEPT)
+        why = _SET_SO if call.context.settings.save == "never" else _BY_DEFAULT
+        message = _NOTHING_IS_KEPT.format(why=why, instead=_way_to_link(reference))
+        return await fail_save(call, Failure("not_configured", message), link_to(reference, call.asked))
     deadline = call.deadline(None)
     there = await _already_there(call, keeper, arguments)
     if there is not None:
-        return await answer_save(call, _told(there[1], there[0], new=False))
-    film, intent = await _film(call, arguments.asset_id, deadline)
+        wanted = _file_name(arguments) or there[1].path.name
+        return await answer_save(call, _told(there[1], there[0], wanted, arguments.name, new=False))
+    film, intent = await _film(call, reference, deadline)
     if film.media_type not in (None, "video"):
         raise Failure("invalid_request", f"This asset is no film, but {film.media_type}; nothing was saved.")
+    wish = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
     place = await keeper.place(film.asset_id, call.context.caller, name=_file_name(arguments))
     if isinstance(place, SavedFilm):
-        return await answer_save(call, _told(place, video(film), new=False))
-    wanted = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
-    keeping = await keeper.begin(wanted)
+        return await answer_save(call, _told(place, video(film), wish.name, arguments.name, new=False))
+    keeping = await keeper.begin(wish if arguments.name is not None else await keeper.as_before(wish))
     await wait_for_film(call, keeping, deadline)
     match keeping.outcome:
         case SavedFilm() as saved:
-            return await answer_save(call, _told(saved, video(film), new=True))
+            if saved.warning:
+                call.remark(saved.warning)
+            return await answer_save(call, _told(saved, video(film), wish.name, arguments.name, new=True))
         case MediaError() as error:
             raise failure_of_keeping(error)
         case None:
             raise under_way(keeping)
+
+
+def _way_to_link(reference: str) -> str:
+    """Where a link to the film stands, as long as no file can be had."""
+    if kind_of(reference) == "task":
+        return "get_task gives a link to the film."
+    where = f" and {asset_uri(reference)}" if kind_of(reference) == "asset" else ""
+    return f"list_assets with links true{where} {'have' if where else 'has'} a link to the film."
 
 
 def _file_name(arguments: SaveFilm) -> str | None:
@@ -113,17 +130,20 @@ async def _film(call: Call, reference: str, deadline: float) -> tuple[Asset, Int
         if (failure := task_failure(task)) is not None:
             raise failure
         if not task.artifacts:
-            raise Failure("invalid_request", "This task has no film yet; get_task waits for its end.", task=task)
+            raise Failure("invalid_request", _RUNS_ON.format(status=task.status), task=task)
         return task.artifacts[0], await owning_intent(context.service, named)
     film = await context.service.client.asset(named, patience=seconds / 2)
     intent = await owning_intent(context.service, film.task_id) if film.task_id else None
     return film, intent
 
 
-def _told(saved: SavedFilm, film: Video, *, new: bool) -> SaveOutput:
+def _told(saved: SavedFilm, film: Video, wanted: str, wish: str | None, *, new: bool) -> SaveOutput:
+    """The result, which says why a file is called otherwise than by its `wanted` name, or by the `wish` behind it."""
     before = "The film is saved" if new else "The film was saved before, and its file is there"
     size = f"{saved.size / 1e6:.1f} MB"
-    return SaveOutput(summary=f"{before}: {saved.path.name}, {size}.", saved=saved_output(saved), video=film)
+    why = why_called(saved.path.name, wanted=wanted, wish=wish)
+    called = f" It is called so because {why}." if why else ""
+    return SaveOutput(summary=f"{before}: {saved.path.name}, {size}.{called}", saved=saved_output(saved), video=film)
 
 
 def _is_offered(settings: Settings) -> bool:

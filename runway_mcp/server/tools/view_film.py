@@ -15,7 +15,7 @@ from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import fail_picture
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
-from runway_mcp.server.viewing import clip_named, picture_for, require_pictures, seams_for
+from runway_mcp.server.viewing import clip_asked_for, picture_for, require_pictures, seams_for
 
 _DESCRIPTION = (
     "Shows one frame of a Runway video, or a strip of eight across it, and returns it as a picture with its seconds. "
@@ -54,7 +54,7 @@ async def view_film(call: Call, arguments: ViewFilm) -> Answer:
     context = call.context
     require_pictures(context)
     await call.progress.say("looking at the film")
-    clip = await clip_named(context, arguments.asset_id)
+    clip = await clip_asked_for(context, arguments.asset_id)
     seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
     view = View(arguments.show, second, seams.seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)

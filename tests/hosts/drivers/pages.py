@@ -9,6 +9,9 @@ from typing import Any
 from conversation import ASKED
 
 _TOKEN = "user:1234-..."
+_SHELL = 'uvx --from "useapi-runway-mcp[media]" useapi-runway-mcp'
+_ARGS = '["--from", "useapi-runway-mcp[media]", "useapi-runway-mcp"]'
+_WHOLE = f'["uvx", {_ARGS[1:]}'
 
 
 def block(title: str) -> str:
@@ -28,7 +31,7 @@ def shell(title: str) -> list[str]:
     """A command line as words; the token's setting becomes all settings that the stand-in needs."""
     program = shlex.join(ASKED["command"])
     given = shlex.join(f"{name}={value}" for name, value in ASKED["env"].items())
-    line = _replaced(block(title), "uvx useapi-runway-mcp", program)
+    line = _replaced(block(title), _SHELL, program)
     return shlex.split(_replaced(line, f"USEAPI_TOKEN={_TOKEN}", given))
 
 
@@ -37,7 +40,7 @@ def toml(title: str) -> str:
     command, *args = ASKED["command"]
     given = ", ".join(f"{name} = {json.dumps(value)}" for name, value in ASKED["env"].items())
     text = _replaced(block(title), 'command = "uvx"', f"command = {json.dumps(command)}")
-    text = _replaced(text, 'args = ["useapi-runway-mcp"]', f"args = {json.dumps(args)}")
+    text = _replaced(text, f"args = {_ARGS}", f"args = {json.dumps(args)}")
     return _replaced(text, f'USEAPI_TOKEN = "{_TOKEN}"', given)
 
 
@@ -45,11 +48,11 @@ def settings(title: str) -> dict[str, Any]:
     """A host's settings in JSON."""
     command, *args = ASKED["command"]
     text = block(title)
-    if '["uvx", "useapi-runway-mcp"]' in text:
-        text = text.replace('["uvx", "useapi-runway-mcp"]', json.dumps(ASKED["command"]))
+    if _WHOLE in text:
+        text = text.replace(_WHOLE, json.dumps(ASKED["command"]))
     else:
         text = _replaced(text, '"command": "uvx"', f'"command": {json.dumps(command)}')
-        text = _replaced(text, '["useapi-runway-mcp"]', json.dumps(args))
+        text = _replaced(text, _ARGS, json.dumps(args))
     given = json.dumps(ASKED["env"])[1:-1]
     return json.loads(_replaced(text, f'"USEAPI_TOKEN": "{_TOKEN}"', given))
 
