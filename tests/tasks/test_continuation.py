@@ -10,6 +10,7 @@ from runway_mcp.simulator.builders import add_image, add_upload, add_video
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, Step
+from runway_mcp.tasks.recall import remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.continuation import (
     Continuation,
@@ -19,6 +20,7 @@ from runway_mcp.tasks.spend.continuation import (
 )
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.plan import key_of, make_plan
+from runway_mcp.tasks.spend.refusals import arguments_key
 from tests.kit.samples import extension, intent
 from tests.tasks.services import open_world
 
@@ -111,6 +113,24 @@ async def test_the_ledger_knows_a_request_by_each_spelling_of_its_source_though_
             found = await service.submissions.earlier(asked, caller="", model=GEN45)
             assert found is not None
             assert found.id == made.id
+
+
+async def test_a_quote_for_one_model_covers_no_other(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, service):
+        source = world.asset_id(world.assets[0])
+        plans = [await planned(service, source, model=model, seconds=10) for model in CREATE_MODELS]
+        native = await make_plan(service.client, extension(asset_id=source, text_prompt="the camera rises", seconds=10))
+
+        assert len({arguments_key(plan, "") for plan in (*plans, native)}) == len(CREATE_MODELS) + 1
+
+
+async def test_the_task_of_a_continuation_is_remembered_as_no_extension(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, service):
+        made = draft(await planned(service, world.asset_id(world.assets[0])))
+        told = remembered_task(made, world.task_id(world.tasks[0])).options
+
+        assert made.parent_task_id is not None
+        assert (told.extended_from_task_id, told.extended_count) == (None, None)
 
 
 @pytest.mark.parametrize("given", [{}, {"seed": 7, "seconds": 8, "reply_ref": "mine"}, {"explore_mode": True}])

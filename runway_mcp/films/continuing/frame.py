@@ -24,9 +24,11 @@ from runway_mcp.media.errors import DeadLink, UnreadableFilm
 from runway_mcp.media.files.keeping import keep
 from runway_mcp.media.join.parts import JOIN_LIMITS
 from runway_mcp.media.pictures.measures import read_film
-from runway_mcp.media.pictures.start_frames import start_frame
+from runway_mcp.media.pictures.start_frames import StartFrame, start_frame
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.catalogue import CreateModel
+from runway_mcp.tasks.creating import canvas_for
 from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.spend.continuation import Continuation
 
@@ -60,12 +62,21 @@ async def framed(tools: Tools, plan: Continuation, intent: Intent) -> tuple[Inte
         return intent, frame
     parts = await _parts(tools, plan, intent, workspace)
     await _check_room(tools, plan, workspace, parts=parts)
-    last = workspace / parts[-1].file
-    seen = await start_frame(last, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    seen = await _last_frame(tools, workspace / parts[-1].file, plan.model)
     frame = Frame(seen.png, seen.width, seen.height, seen.digest)
     await run_sync(write_whole, workspace / FRAME_FILE, frame.png)
     made = FrameMade(tuple(parts), FRAME_FILE, _sha256(frame.png), frame.digest, frame.width, frame.height)
     return await end_step(tools, intent, FRAME, made.made()), frame
+
+
+async def _last_frame(tools: Tools, film: Path, model: CreateModel) -> StartFrame:
+    """The frame in the size of the model's canvas; what upstream would do to another shape is unknown."""
+    seen = await start_frame(film, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    canvas = canvas_for(seen.width, seen.height, model)
+    if (seen.width, seen.height) == (canvas.width, canvas.height):
+        return seen
+    size = (canvas.width, canvas.height)
+    return await start_frame(film, size=size, limiter=tools.films.decoding, limits=JOIN_LIMITS)
 
 
 async def _parts(tools: Tools, plan: Continuation, intent: Intent, workspace: Path) -> list[FilmPart]:

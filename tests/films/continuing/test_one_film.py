@@ -1,11 +1,12 @@
 """A clip goes on and becomes one film: what is on disk, what is told, and what the same request gives again."""
 
+from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE
 
 import pytest
 
-from runway_mcp.films.continuing.steps import JoinMade, parts_of
+from runway_mcp.films.continuing.steps import FrameMade, JoinMade, parts_of
 from runway_mcp.media.pictures.measures import read_film
 from runway_mcp.simulator.builders import add_upload
 from runway_mcp.simulator.media.clips import PaintedFilms
@@ -50,6 +51,27 @@ async def test_what_is_posted_names_frame_shape_length_seed_and_reference(tmp_pa
         assert task.parent is not None
         assert task.parent.media_type == "image"
         assert task.reply_ref == done.reply_ref
+
+
+@pytest.mark.parametrize(("size", "canvas"), [((72, 40), (1280, 720)), ((36, 64), (720, 1280)), ((64, 62), (960, 960))])
+async def test_the_frame_is_uploaded_in_the_size_of_the_model_and_its_shape_is_asked_for(
+    tmp_path: Path, size: tuple[int, int], canvas: tuple[int, int]
+) -> None:
+    world = clip_world(films=PaintedFilms())
+    clip = world.assets[0]
+    assert clip.film is not None
+    clip.film = replace(clip.film, seconds=1, width=size[0], height=size[1])
+    async with process(tmp_path, world) as server:
+        film = await server.submit()
+
+        frame = FrameMade.of(film.intent)
+        assert frame is not None
+        assert (frame.width, frame.height) == canvas
+        picture = next(asset for asset in world.assets if asset.media_type == "image")
+        assert (picture.width, picture.height) == canvas
+        assert world.tasks[-1].options["width"] * canvas[1] == pytest.approx(
+            world.tasks[-1].options["height"] * canvas[0], rel=0.02
+        )
 
 
 async def test_a_film_tells_each_step_and_is_a_success_only_once_it_is_joined(tmp_path: Path) -> None:
