@@ -11,7 +11,7 @@ _PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS
 
 
 def arguments_key(plan: PricedRequest, caller: str) -> str:
-    """The same key for two requests of a caller with the same arguments and model; the asset's id stands for its names."""
+    """The same key for two requests of a caller with the same arguments and model; the assetId stands for its names."""
     resolved = {"asset_id": plan.source.asset_id, "seconds": plan.seconds, "model": plan.model.name}
     asked = plan.asked.model_dump() | resolved
     return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()

@@ -81,9 +81,8 @@ class Submissions:
 
         Without a `model` it is a request to extend, else one to continue with that model.
         """
-        key = partial(key_of, asked, caller=caller)
-        if model is not None:
-            key = partial(continuation_key, asked, model, caller=caller)
+        key = partial(continuation_key, asked, model) if model is not None else partial(key_of, asked)
+        key = partial(key, caller=caller)
         return await self._dependencies.ledger.earlier(asked.asset_id, key)
 
     async def answer(
@@ -130,7 +129,7 @@ class Submissions:
                 return submitted
 
     async def claim(self, plan: PricedRequest, *, caller: str, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
-        """A caller's intent of a plan, as `Store.claim` gives it; raises `PolicyRefused`, and `Failure` if it fails."""
+        """A caller's intent of a plan, as `Store.claim` gives it; raises `PolicyRefused` and `Failure`."""
         try:
             return await self._dependencies.ledger.claim(
                 draft(plan, caller=caller, calls_back=self._callbacks is not None),
