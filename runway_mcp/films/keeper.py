@@ -71,7 +71,8 @@ class FilmGone(DeadLink):
 class Keeping:
     """The keeping of one film: how many bytes of how many have come, and how it ended once it has.
 
-    `waiting` until it has its turn.
+    `waiting` until it has its turn; `named` is the film once its file has its name, a moment before that is written
+    down and the keeping ends.
     """
 
     wanted: Wanted
@@ -79,6 +80,7 @@ class Keeping:
     received: int = 0
     total: int | None = None
     outcome: SavedFilm | MediaError | None = None
+    named: SavedFilm | None = None
     _stirred: anyio.Event = field(default_factory=anyio.Event)
 
     async def wait(self, *, deadline: float, tell: Callable[["Keeping"], Awaitable[None]]) -> None:
@@ -88,6 +90,11 @@ class Keeping:
                 stirred = self._stirred
                 await tell(self)
                 await stirred.wait()
+
+    @property
+    def saved(self) -> SavedFilm | None:
+        """The film on disk, as soon as it is there."""
+        return self.outcome if isinstance(self.outcome, SavedFilm) else self.named
 
     def take_turn(self) -> None:
         """Notes that it waits no more."""
@@ -224,7 +231,7 @@ class Keeper:
         outcome: SavedFilm | MediaError
         wanted = keeping.wanted
         try:
-            outcome = await self._kept(keeping)
+            outcome = keeping.named = await self._kept(keeping)
             refusal = await self._note(wanted, "kept", outcome)
             if refusal is not None:
                 outcome = _remarked(outcome, _NOT_WRITTEN.format(reason=refusal))

@@ -94,8 +94,8 @@ dry_run true. It is free, and tells about what the further beats cost as well.
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call that the dry run names next, once; show me the film. For the next beat \
-take that new film's assetId, adjust its prompt to its last frame (view_film), price it with \
-seconds 10 and dry_run, and ask me again unless I agreed to all and the price is as shown.
+take that new film's assetId, adjust its prompt to its last frame (view_film), price it \
+as beat 2 was priced, and ask me again unless I agreed to all and the price is as shown.
 7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
 
 {following}

@@ -241,7 +241,7 @@ async def kept_film(context: ServerContext, task: Task, intent: Intent | None, *
     if place == "begun" or (place is None and may_begin(intent)):
         keeping = await keeper.begin(wanted, again=False)
         await keeping.wait(deadline=anyio.current_time() + seconds, tell=quiet)
-        return keeping.outcome if isinstance(keeping.outcome, SavedFilm) else None
+        return keeping.saved
     return place if isinstance(place, SavedFilm) else None
 
 

@@ -14,7 +14,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import Intent, uuid_of
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -139,7 +139,7 @@ class _Makers:
     def listed(self, asset: Asset) -> ListedAsset:
         maker = self.read.get(asset.task_id or "")
         verdict = judge(asset, maker, read_failed=maker is None and asset.task_id not in self.gone)
-        return ListedAsset(_measured(asset, maker), verdict, self.origin(asset.task_id))
+        return ListedAsset(asset, verdict, self.origin(asset.task_id))
 
     def origin(self, task_id: str | None) -> Origin:
         """The origin of a task's film, by the task's options and the ledger."""
@@ -168,14 +168,6 @@ class _Makers:
             return None
         task = self.read.get(task_id)
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
-
-
-def _measured(asset: Asset, maker: Task | None) -> Asset:
-    """The asset with the measures that the task that made it tells, where upstream's list of assets tells none."""
-    if maker is None or (asset.metadata is not None and asset.metadata.duration is not None):
-        return asset
-    told = [each.metadata for each in maker.artifacts if uuid_of(each.asset_id) == uuid_of(asset.asset_id)]
-    return asset.model_copy(update={"metadata": told[0]}) if told and told[0] is not None else asset
 
 
 async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, seconds: float) -> AssetListing:

@@ -16,7 +16,7 @@ async def test_a_thousand_hostile_downloads_leave_whole_films_and_parts_that_go_
 
     assert all(tally.ends[end] for end in ENDS), tally
     assert tally.ends["kept"] > 400
-    assert tally.resumed > 2
+    assert tally.resumed
 
 
 async def test_a_few_hostile_downloads_do_so_too(tmp_path: Path) -> None:

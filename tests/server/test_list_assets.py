@@ -44,15 +44,6 @@ async def test_clips_come_with_links_lengths_and_the_verdict_on_each(tmp_path: P
         assert all(asset["assetId"] in text(result) for asset in data["assets"])
 
 
-async def test_a_length_that_the_asset_does_not_tell_is_told_by_the_task_that_made_it(tmp_path: Path) -> None:
-    world = virtual_world(clips=0)
-    add_video(world, seconds=10, metadata="null")
-    async with open_client(world, tmp_path, "auto") as client:
-        (told,) = (await client.data("list_assets"))["assets"]
-
-        assert (told["duration_seconds"], told["longest_seconds"], told["cost_to_longest"]) == (10, 40, 300)
-
-
 async def test_a_listing_costs_one_page_of_assets_and_one_of_tasks(tmp_path: Path) -> None:
     world = virtual_world(clips=8)
     async with open_client(world, tmp_path, "auto") as client:

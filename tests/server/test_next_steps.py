@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,11 +22,6 @@ from tests.server.result_samples import ASKED
         (Failure("unexpected_response", ".", retry_safe=False), None, None),
         (Failure("not_found", "."), "list_assets", {"query": "a"}),
         (Failure("invalid_request", "."), "list_assets", {"extendable_only": True}),
-        (
-            Failure("invalid_request", ".", instead="b"),
-            "extend_video",
-            {**ASKED.arguments, "assetId": "b", "dry_run": True},
-        ),
         (Failure("invalid_request", ".", instead=""), None, None),
         (
             Failure("invalid_request", "seconds: 8.", about="seconds"),
@@ -45,6 +41,19 @@ def test_the_way_on_from_a_failure_is_a_call_that_can_do_no_harm_or_none(
     step = after_failure(failure, ASKED)
 
     assert (step and step.tool, step and step.arguments) == (tool, arguments)
+
+
+def test_in_place_of_a_complete_film_another_take_of_the_film_before_it_is_priced() -> None:
+    def instead(**asked: Any) -> dict[str, Any]:
+        step = after_failure(Failure("invalid_request", ".", instead="b"), replace(ASKED, arguments=asked))
+        assert step is not None
+        return step.arguments
+
+    step = instead(assetId="a", seconds=10, confirm="q")
+    assert step == {"assetId": "b", "seconds": 10, "seed": step["seed"], "dry_run": True}
+    assert 1 <= step["seed"] <= 4294967294
+    assert step["seed"] != instead(assetId="c", seconds=10)["seed"], "the next refused film is another take again"
+    assert instead(assetId="a", seed=7)["seed"] == 7, "a given one is the caller's choice"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_dry_run_of_a_clip_of_unknown_length_names_its_model_alone() -> None:
 
     summary = plan_output(unmeasured, None).summary
 
-    assert "Adding 8 s to this Gen-3 Alpha Turbo clip would cost about 40 credits (an estimate)" in summary
+    assert "Adding 8 s to the Gen-3 Alpha Turbo clip would cost about 40 credits (an estimate)" in summary
 
 
 def test_a_film_is_told_with_all_that_is_known_of_it() -> None:

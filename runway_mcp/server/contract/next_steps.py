@@ -3,18 +3,23 @@
 A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.server.contract.outputs import NextStep
+from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.naming import name_in
 
 WAITS_FOR_FILM = "Waits for the film; reading is free."
 """The reason of the call that waits for a running task."""
 
+# How many seeds there are.
+_SEEDS = 4294967294
 _SAME_CALL = {
     "unavailable": "The same call again, in a moment.",
     "unexpected_response": "The same call again; nothing is spent twice.",
@@ -164,6 +169,12 @@ def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
 
 
+def fewer_seconds(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
+    """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
+    payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
+    return shorter(arguments, max(payable)) if payable else None
+
+
 def without_search(asked: Asked) -> NextStep | None:
     """The same listing without the search that matched nothing; None if it searched for nothing."""
     kept = {
@@ -246,8 +257,11 @@ def _instead(asset_id: str | None, asked: Asked) -> NextStep | None:
     if not asset_id:
         return None
     kept = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
-    reason = "Prices another extension of the film before this one, free; this film stays as it is."
-    return NextStep(tool="extend_video", arguments={"assetId": asset_id, **kept, "dry_run": True}, reason=reason)
+    # The refused film may be what the same request made of that one: only another seed makes another film.
+    seed = 1 + zlib.crc32(f"{asset_id} {sorted(asked.arguments.items())}".encode()) % _SEEDS
+    arguments = {"assetId": asset_id, "seed": seed, **kept, "dry_run": True}
+    reason = "Prices another ending, free: an extension of the film before this one. This film stays as it is."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
 def _without(argument: str, asked: Asked) -> NextStep:

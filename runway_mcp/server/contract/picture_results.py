@@ -58,6 +58,8 @@ def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | N
         yield f"It cannot be extended: {verdict.reason}."
     else:
         yield _FROM_HERE if view.show == "last_frame" and view.second is None else _FROM_THE_END
+        if prompt := clip.maker.options.text_prompt if clip.maker else None:
+            yield f"The text_prompt of this clip: {in_quotes(prompt)}"
     yield from next_lines(step)
 
 

@@ -11,7 +11,6 @@ from runway_mcp.server.contract.asset_results import video
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
-    CreditsOutput,
     NextStep,
     QuoteOutput,
     SaveOutput,
@@ -26,13 +25,13 @@ from runway_mcp.server.contract.result_parts import (
     submitted_facts,
     submitted_on,
 )
-from runway_mcp.server.contract.text import by_steps, first_sentence, seconds, standing
+from runway_mcp.server.contract.text import by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
-from runway_mcp.tasks.catalogue import MODELS, FilmModel
+from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of, price
-from runway_mcp.tasks.policy import Day, Quote
+from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
+from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.plan import Plan, asked_for
 from runway_mcp.tasks.spend.reconcile import outcome_failure
@@ -44,6 +43,7 @@ _PAID_THEN = ", paid when made"
 _OTHER_TAKE = "For another take give another `seed`."
 _LOOK = "view_film shows the last frame, from which it goes on."
 _NAMED_TASKS = 3
+_LONGEST_CLIP = 80
 _CANDIDATES = 5
 
 
@@ -154,7 +154,7 @@ def plan_output(
     """
     asked, remaining = plan.asked, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
-        step = _shorter(plan.model, step.arguments, plan.seconds, remaining)
+        step = next_steps.fewer_seconds(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
         summary=_plan_summary(plan, remaining),
         status="DRY_RUN",
@@ -174,7 +174,8 @@ def failure_output(
 ) -> TaskOutput:
     """A failure of `extend_video` or `get_task`; `step` replaces the next call that its kind would give."""
     if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
-        step = step or _shorter(_CHOOSER, asked.arguments, asked.arguments.get("seconds") or 0, balance.remaining)
+        wanted = asked.arguments.get("seconds") or 0
+        step = step or next_steps.fewer_seconds(_CHOOSER, asked.arguments, wanted, balance.remaining)
     submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
     if submitted is None and failure.twin and failure.intent is not None:
         submitted = failure.intent.task_id
@@ -210,27 +211,6 @@ def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None
     )
 
 
-def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
-    """The result with how the cap of a day stands, also for its next step; unchanged without a cap."""
-    if day is None:
-        return output
-    figures = {"day_limit": day.limit, "day_left": day.left, "day_frees_at": day.frees_at}
-    credits_output = (output.credits or CreditsOutput()).model_copy(update=figures)
-    return output.model_copy(update={"credits": credits_output, "next_step": _within(day, output)})
-
-
-def _within(day: Day, output: TaskOutput) -> NextStep | None:
-    """The next step; a dry run that the cap would refuse asks for fewer seconds, or says that none would fit now."""
-    step, model = output.next_step, MODELS.get(output.model or "")
-    if step is None or model is None or not step.arguments.get("dry_run") or step.arguments.get("exploreMode"):
-        return step
-    wanted = step.arguments.get("seconds", model.seconds[0])
-    if price(model, wanted, explore=False) <= day.left:
-        return step
-    too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it."
-    return _shorter(model, step.arguments, wanted, day.left) or step.model_copy(update={"reason": too_few})
-
-
 def _task_summary(
     task: Task, failure: Failure | None, lineage: Lineage | None, paid: str | None, *, since: Intent | None
 ) -> str:
@@ -264,7 +244,8 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
 
 def _plan_summary(plan: Plan, remaining: int | None) -> str:
     length = plan.source.metadata.duration if plan.source.metadata else None
-    clip = f"this {seconds(length)} {plan.model.title} clip" if length else f"this {plan.model.title} clip"
+    name = f" {in_quotes(plan.source.name, _LONGEST_CLIP)}" if plan.source.name else ""
+    clip = f"the {seconds(length)} {plan.model.title} clip{name}" if length else f"the {plan.model.title} clip{name}"
     count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     return (
@@ -295,12 +276,6 @@ def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Line
         intent.source_name if intent else source.name if source else None,
         measures.duration if measures else None,
     )
-
-
-def _shorter(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
-    """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
-    payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
-    return next_steps.shorter(arguments, max(payable)) if payable else None
 
 
 def _failure_summary(failure: Failure, asked: Asked, balance: Credits | None) -> str:

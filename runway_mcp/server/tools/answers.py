@@ -7,9 +7,10 @@ from mcp_types import CallToolResult
 
 from runway_mcp.films.keeper import SavedFilm
 from runway_mcp.server.contract.asset_results import saved_output
+from runway_mcp.server.contract.day_cap import with_day
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
 from runway_mcp.server.contract.picture_results import picture_failure
-from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure, with_day
+from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure
 from runway_mcp.server.contract.tool_results import assets_result, save_result, task_result
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.tools.spending import day_of

@@ -109,7 +109,7 @@ class ExtendVideo(Arguments):
         str | None,
         Field(
             max_length=64,
-            description="The id in a dry_run's quote, once the user agreed; only if its next_step holds confirm.",
+            description="The id in a dry_run's quote, once the user agreed; only if its next call has it.",
         ),
     ] = None
     dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False

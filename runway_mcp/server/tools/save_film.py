@@ -81,7 +81,7 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         return await answer_save(call, _told(place, video(film), wish.name, arguments.name, new=False))
     keeping = await keeper.begin(wish if arguments.name is not None else await keeper.as_before(wish))
     await wait_for_film(call, keeping, deadline)
-    match keeping.outcome:
+    match keeping.saved or keeping.outcome:
         case SavedFilm() as saved:
             if saved.warning:
                 call.remark(saved.warning)

@@ -100,7 +100,7 @@ async def _standing(keeper: Keeper, wanted: Wanted, *, new: bool) -> _Standing:
 
 
 def _outcome(standing: _Standing) -> _Outcome:
-    return standing.outcome or standing if isinstance(standing, Keeping) else standing
+    return standing.saved or standing.outcome or standing if isinstance(standing, Keeping) else standing
 
 
 def _why_missing(standing: Keeping | MediaError | Literal["gone", "refused"] | None) -> str:

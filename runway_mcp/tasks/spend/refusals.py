@@ -48,7 +48,7 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
 
 
 def _frees(frees_at: float | None) -> str:
-    return f"The same call is possible again from {iso(frees_at)}. " if frees_at is not None else ""
+    return f"It is possible again from {iso(frees_at)}. " if frees_at is not None else ""
 
 
 def _fewer(plan: PricedRequest, most: int) -> int | None:
