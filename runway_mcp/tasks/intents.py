@@ -23,6 +23,12 @@ BLIND_SECONDS = 86_400.0
 GENERATED_REFERENCE = "runway-mcp-"
 """The prefix of every generated replyRef; a caller's replyRef with this prefix counts as not given."""
 
+FILM_PREFIX, FILM_DIGITS = "film_", 16
+"""What the id of a film begins with, and how many characters of its intent's id follow."""
+
+JOIN = "join"
+"""The name of the last step of a request that takes several."""
+
 UPLOAD = "upload"
 """The step that uploads a start frame; it makes `asset_id` and `file`, the name of the uploaded file (`file_of`)."""
 
@@ -126,6 +132,11 @@ class Intent:
     callback_token: str | None = None
 
     @property
+    def film_id(self) -> str:
+        """The id of the film that a continuation makes, known from the claim on."""
+        return f"{FILM_PREFIX}{self.id[:FILM_DIGITS]}"
+
+    @property
     def text_prompt(self) -> str | None:
         """The prompt that was asked for; None without one."""
         return self.request.get("text_prompt")
@@ -139,6 +150,10 @@ class Intent:
     def explore_mode(self) -> bool:
         """Whether it was asked for in explore mode."""
         return bool(self.request.get("explore_mode"))
+
+    def step(self, name: str) -> Step | None:
+        """The step of that name, if it has ended."""
+        return next((step for step in self.steps if step.name == name), None)
 
     @property
     def start_frame(self) -> str | None:

@@ -1,6 +1,7 @@
 """Tasks and failures rebuilt from the ledger, for when upstream cannot be read or no longer knows the task."""
 
 from runway_mcp.runway.models import Asset, Metadata, Task, TaskOptions
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Charged, Failure, failed
 from runway_mcp.tasks.intents import Film, Intent
 from runway_mcp.tasks.policy import iso
@@ -11,13 +12,14 @@ GONE = "not_found"
 
 def remembered_task(intent: Intent, task_id: str) -> Task:
     """The task as last recorded, without signed links; UNKNOWN for a success without a recorded film."""
+    extends = intent.task_type not in CREATE_MODELS
     options = TaskOptions(
         text_prompt=intent.text_prompt,
         seed=intent.seed,
         seconds=intent.seconds,
         explore_mode=intent.explore_mode,
-        extended_from_task_id=intent.parent_task_id,
-        extended_count=intent.extended_count,
+        extended_from_task_id=intent.parent_task_id if extends else None,
+        extended_count=intent.extended_count if extends else None,
     )
     is_open = intent.status == "SUCCEEDED" and intent.film is None
     return Task(

@@ -12,6 +12,7 @@ from typing import Any
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
+    JOIN,
     LOOKING_SECONDS,
     OPEN,
     POSTING_LEASE,
@@ -40,10 +41,15 @@ class Selection(StrEnum):
     """The task has ended as a success."""
     WITHOUT_FILM = "without_film"
     """The task was recorded as a success without a film."""
+    UNJOINED = "unjoined"
+    """The task has succeeded, of a request that takes several steps, and the last of them has not ended."""
+    ABANDONED = "abandoned"
+    """Waits past its lease: whoever held it is gone."""
 
 
 def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
     """Whether an intent belongs to a selection."""
+    has_succeeded = intent.status == "SUCCEEDED" and intent.ended is not None
     match selection:
         case Selection.UNFINISHED:
             is_running = intent.state is State.ACCEPTED and intent.ended is None
@@ -52,10 +58,13 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
             return intent.state is State.UNKNOWN and intent.closed is not None and intent.closed > now - BLIND_SECONDS
         case Selection.SUBMITTED:
             return intent.state not in (State.REFUSED, State.WAITING)
-        case Selection.SUCCEEDED:
-            return intent.status == "SUCCEEDED" and intent.ended is not None
+        case Selection.SUCCEEDED | Selection.UNJOINED:
+            is_open = bool(intent.steps) and intent.step(JOIN) is None
+            return has_succeeded and (is_open or selection is Selection.SUCCEEDED)
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
+        case Selection.ABANDONED:
+            return intent.state is State.WAITING and intent.lease < now
 
 
 def is_of_request(intent: Intent, key: RequestKey) -> bool:
@@ -210,11 +219,16 @@ def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[
     return replace(intent, steps=(*intent.steps, Step(name, now, dict(made))))
 
 
-def withdrawn(intent: Intent, *, claim: str) -> Intent:
-    """A waiting intent whose holder gives up: refused if it certainly has no task, else unclear."""
+def withdrawn(intent: Intent, *, claim: str, failure: tuple[str, str] | None = None) -> Intent:
+    """A waiting intent whose holder gives up: refused if it certainly has no task, else unclear.
+
+    `failure` is the kind and message of what made it give up; without one it is `busy`.
+    """
     if intent.claim != claim or intent.state is not State.WAITING:
         return intent
     state = State.REFUSED if intent.is_verified else State.UNCLEAR
+    if failure is not None:
+        return replace(intent, state=state, failure_kind=failure[0], failure_message=failure[1])
     return replace(intent, state=state, failure_kind="busy" if intent.failure_kind is None else intent.failure_kind)
 
 

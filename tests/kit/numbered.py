@@ -32,8 +32,10 @@ class Form:
     """A constant rate, so that each second has the same bytes; 0 for as few as it needs."""
 
 
-def numbered(path: Path, frames: int, form: Form, *, width: int = 320, height: int = 192, rate: int = 24) -> Path:
-    """A film of `frames` frames, each of which carries its number."""
+def numbered(
+    path: Path, frames: int, form: Form, *, width: int = 320, height: int = 192, rate: int = 24, first: int = 0
+) -> Path:
+    """A film of `frames` frames, each of which carries its number, from `first` on."""
     options = {"movflags": _MOVFLAGS[form.index]} if path.suffix == ".mp4" else {}
     options["max_interleave_delta"] = "0"
     with av.open(str(path), "w", options=options) as container:
@@ -43,7 +45,7 @@ def numbered(path: Path, frames: int, form: Form, *, width: int = 320, height: i
         voice: Any = container.add_stream("aac", rate=48_000, layout="mono") if form.sound else None
         container.start_encoding()
         for number in range(frames):
-            frame = _painted(number, width, height)
+            frame = _painted(first + number, width, height)
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

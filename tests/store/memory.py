@@ -98,8 +98,8 @@ class MemoryStore(Store):
     async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
         return self._change(intent_id, partial(stepped, claim=claim, name=name, made=made))
 
-    async def withdraw(self, intent_id: str, claim: str) -> None:
-        self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim))
+    async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
+        self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
     async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
         return self._change(intent.id, partial(looked_for, before=intent, complete=complete))

@@ -91,6 +91,18 @@ async def test_withdrawing_touches_only_what_waits(store: Store) -> None:
     assert [await state_of(store, made) for made in (waiting, posting)] == [State.REFUSED, State.POSTING]
 
 
+async def test_why_a_holder_gave_up_is_kept_until_the_request_is_claimed_again(store: Store) -> None:
+    waiting = await claimed(store)
+
+    await store.withdraw(waiting.id, waiting.claim, failure=("not_configured", "The disk is full."))
+    given_up = await standing_of(store, waiting)
+    again = await claimed(store)
+
+    assert (given_up.state, given_up.failure_kind) == (State.REFUSED, "not_configured")
+    assert given_up.failure_message == "The disk is full."
+    assert (again.id, again.failure_kind, again.failure_message) == (waiting.id, None, None)
+
+
 async def test_what_waits_after_an_unconfirmed_refusal_is_still_looked_for_when_it_is_withdrawn(store: Store) -> None:
     made = await posted(store)
     await store.answered(made.id, made.claim, State.WAITING, looked=False)

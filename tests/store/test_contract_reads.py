@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -39,18 +40,38 @@ async def in_every_state(store: Store, clock: SetClock) -> list[Intent]:
             await store.begin_post(made[-1].id, made[-1].claim, upstream=None)
         if state not in (State.WAITING, State.POSTING, State.UNKNOWN):
             await store.answered(made[-1].id, made[-1].claim, state, looked=False)
-    for number, (status, failed) in enumerate([("RUNNING", False), ("SUCCEEDED", False), ("SUCCEEDED", True)]):
+    ends = [("RUNNING", ()), ("SUCCEEDED", ()), ("SUCCEEDED", ("frame",)), ("SUCCEEDED", ("frame", "join"))]
+    for number, (status, steps) in enumerate([*ends, ("FAILED", ("frame",)), ("SUCCEEDED", None)]):
         clock.now += 1
         made.append(await posted(store, extension(asset_id=clip().asset_id, seed=number + 90)))
+        for step in steps or ():
+            await store.end_step(made[-1].id, made[-1].claim, step, {"made": step})
         task_id = long_id("task", number)
         await store.accept(made[-1].id, task_id, "PENDING")
-        failure = ("generation_failed", "no film") if failed else None
+        failure = ("generation_failed", "no film") if steps is None else None
         await store.observe(task_id, status, ended=status != "RUNNING", film=None, failure=failure)
     unknown = next(each for each, state in zip(made, State, strict=False) if state is State.UNKNOWN)
     clock.now += 700
     await store.answered(unknown.id, unknown.claim, State.UNCLEAR, looked=False)
     await store.looked(await standing_of(store, unknown), complete=True)
     return [await standing_of(store, each) for each in made]
+
+
+async def test_a_film_is_found_by_its_id_as_long_as_its_intent_is_kept(store: Store) -> None:
+    made = [await claimed(store, extension(asset_id=clip().asset_id, seed=seed)) for seed in (1, 2, 3)]
+
+    found = [await store.find("film_id", each.film_id) for each in made]
+
+    assert found == made
+    assert all(re.fullmatch(r"film_[a-z0-9]{16}", each.film_id) for each in made)
+
+
+async def test_no_film_is_found_by_an_id_that_is_not_whole(store: Store) -> None:
+    made = await claimed(store)
+    film = made.film_id
+
+    for other in (film.upper(), film[:-1], f"{film}0", film.removeprefix("film_"), "film_", "", made.id):
+        assert await store.find("film_id", other) is None
 
 
 @pytest.mark.parametrize("selection", Selection)

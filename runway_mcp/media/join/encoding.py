@@ -13,6 +13,8 @@ from runway_mcp.media.pictures.stills import matrix_of
 if TYPE_CHECKING:
     from av import VideoFrame
 
+_Shown = tuple[Any, Fraction, Fraction]
+
 RATE = 48_000
 """Samples of sound a second."""
 
@@ -27,13 +29,18 @@ _SAMPLES = 1024
 
 
 def encode_parts(
-    parts: Sequence[Part], target: Path, check: Callable[[], None], seen: Callable[["VideoFrame", Fraction, int], None]
+    parts: Sequence[Part],
+    target: Path,
+    check: Callable[[], None],
+    seen: Callable[["VideoFrame", Fraction, int], None],
+    doubled: frozenset[int] = frozenset(),
 ) -> list[Fraction]:
     """Writes the parts to `target`, encoded once; returns the seconds at which each begins, and that of the end.
 
     The film has the size of the last part: others are scaled until they cover it, and cropped around their middle. Each
-    frame keeps its time. If one part has sound, the mute ones are given silence. `seen` is told each frame as it is
-    encoded, its second and the number of its part; `check` is called as often and may raise. Raises `JoinFailed`.
+    frame keeps its time; the last one of a part in `doubled` (numbers from 0) is left out. If one part has sound, the
+    mute ones are given silence. `seen` is told each frame as it is encoded, its second and the number of its part;
+    `check` is called as often and may raise. Raises `JoinFailed`.
     """
     width, height = parts[-1].width, parts[-1].height
     if parts[-1].turned % 180:
@@ -46,7 +53,8 @@ def encode_parts(
         voice = joined.add_stream("aac", rate=RATE, layout="stereo") if any(part.sound for part in parts) else None
         for number, part in enumerate(parts):
             begin = end = begins[-1]
-            for frame, second, lasts in _pictures(part, stream.width, stream.height):
+            pictures = _pictures(part, stream.width, stream.height)
+            for frame, second, lasts in _but_the_last(pictures) if number in doubled else pictures:
                 check()
                 frame.pts, frame.time_base, frame.pict_type = round((begin + second) / _TICK), _TICK, 0
                 seen(frame, begin + second, number)
@@ -60,6 +68,17 @@ def encode_parts(
             if each:
                 joined.mux(each.encode(None))
     return begins
+
+
+def _but_the_last(pictures: Iterator[_Shown]) -> Iterator[_Shown]:
+    """All but the last of several pictures; a single one stays."""
+    held = next(pictures, None)
+    following = next(pictures, None)
+    if held is not None and following is None:
+        yield held
+    while held is not None and following is not None:
+        yield held
+        held, following = following, next(pictures, None)
 
 
 def _pictures(part: Part, width: int, height: int) -> "Iterator[tuple[VideoFrame, Fraction, Fraction]]":

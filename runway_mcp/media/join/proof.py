@@ -89,10 +89,11 @@ def frames_of(path: Path, check: Callable[[], None]) -> Iterator[tuple[Fraction,
 
 
 def expected_copy(parts: Sequence[Path], begins: Sequence[Fraction], check: Callable[[], None]) -> Iterator[Expected]:
-    """What a film of copied parts must show: their own frames, to the bit."""
+    """What a film of copied parts must show: their own frames, to the bit, up to where the next part begins."""
     for number, (path, begin) in enumerate(zip(parts, begins, strict=False)):
         for second, frame in frames_of(path, check):
-            yield Expected(begin + second, number, checksum(frame))
+            if begin + second < begins[number + 1]:
+                yield Expected(begin + second, number, checksum(frame))
 
 
 def prove(

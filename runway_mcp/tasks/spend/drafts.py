@@ -6,12 +6,13 @@ import uuid
 from runway_mcp.runway.models import Submission
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, State
 from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.priced import PricedRequest
 
 _LARGEST_SEED = 4294967294
 _TOKEN_BYTES = 24
 
 
-def draft(plan: Plan, *, caller: str = "", calls_back: bool = False) -> Intent:
+def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False) -> Intent:
     """A new intent for a plan, without a POST; makes a seed and a replyRef if the caller gave none.
 
     With `calls_back` and no replyUrl it also gets an unguessable callback token. The ledger sets its times and its
@@ -25,7 +26,7 @@ def draft(plan: Plan, *, caller: str = "", calls_back: bool = False) -> Intent:
         state=State.WAITING,
         created=0.0,
         account=plan.account,
-        task_type=plan.model.task_type,
+        task_type=plan.model.name,
         source_asset_id=plan.source.asset_id,
         parent_task_id=plan.parent.task_id if plan.parent else None,
         request=plan.request,
@@ -43,10 +44,17 @@ def draft(plan: Plan, *, caller: str = "", calls_back: bool = False) -> Intent:
 
 
 def submission_of(plan: Plan, intent: Intent, *, callbacks: str | None = None) -> Submission:
-    """The plan's submission with the intent's seed and replyRef.
+    """The plan's submission with the intent's seed and replyRef; `callbacks` as in `identified`."""
+    return identified(plan.submission, plan, intent, callbacks=callbacks)
+
+
+def identified(
+    submission: Submission, plan: PricedRequest, intent: Intent, *, callbacks: str | None = None
+) -> Submission:
+    """A submission with what names its intent: seed, replyRef and replyUrl.
 
     `callbacks` is the address of our own callbacks, which the intent's token completes to a replyUrl.
     """
     own_url = f"{callbacks}{intent.callback_token}" if callbacks and intent.callback_token else None
     identity = {"seed": intent.seed, "reply_ref": intent.reply_ref, "reply_url": plan.asked.reply_url or own_url}
-    return plan.submission.model_copy(update=identity)
+    return submission.model_copy(update=identity)

@@ -12,37 +12,22 @@ from runway_mcp.tasks.catalogue import MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
+from runway_mcp.tasks.spend.priced import PricedRequest
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A request that can be submitted; `lineage` and `length` (seconds) are those of the resulting film.
+@dataclass(frozen=True, kw_only=True)
+class Plan(PricedRequest):
+    """An extension that can be submitted; `submission` is the request as its model's endpoint takes it.
 
-    `asked` is the request as the caller made it, `submission` as its model's endpoint takes it; its seed, replyRef and
-    replyUrl are the intent's to give. `cost` is an estimate in credits; `account` is the e-mail of the account that
-    owns the clip; `spellings` are known further names of the clip. `parent` is the task that made the clip.
+    Its seed, replyRef and replyUrl are the intent's to give.
     """
 
-    asked: Extension
-    source: Asset
-    parent: Task | None
     model: FilmModel
-    seconds: int
-    cost: int
     submission: Submission
-    lineage: Lineage
-    account: str | None
-    length: float | None
-    spellings: tuple[str, ...] = ()
 
-    @property
-    def request(self) -> dict[str, Any]:
-        """The options that make it the same request, with the effective seconds."""
-        return self.submission.asked() | {"seconds": self.seconds}
-
-    def key(self, caller: str) -> RequestKey:
-        """The idempotency keys of the request, made by `caller`."""
-        return key_of(self.asked, self.source.asset_id, self.model.task_type, caller=caller)
+    def price_of(self, seconds: int) -> int | None:
+        """The estimated credits if it added so many seconds."""
+        return price(self.model, seconds, explore=bool(self.asked.explore_mode))
 
 
 def request_of(arguments: Mapping[str, Any]) -> Extension:
@@ -72,13 +57,16 @@ def asked_for(intent: Intent) -> Extension:
 
 
 def key_of(asked: Extension, source_asset_id: str, model: str, *, caller: str) -> RequestKey:
-    """The idempotency keys of a request for a clip of that model (a task type)."""
+    """The idempotency keys of a request for a clip of that model (a task type).
+
+    Of a model that extends nothing they are the keys of no request, since no extension is the same as a continuation.
+    """
     known = MODELS.get(model)
     seconds = asked.seconds or (known.seconds[0] if known else 0)
     return request_key(
         caller=caller,
         source_asset_id=source_asset_id,
-        model=model,
+        model=model if known else "",
         request=asked.asked() | {"seconds": seconds},
         seed=asked.seed,
     )
@@ -94,7 +82,7 @@ async def make_plan(
     extended or for impossible seconds, else the failure of a read.
     """
     try:
-        source, parent = await _source(client, asked.asset_id, patience)
+        source, parent = await read_source(client, asked.asset_id, patience)
     except RunwayError as error:
         raise failure_of(error) from error
     verdict = judge(source, parent)
@@ -122,7 +110,7 @@ async def make_plan(
         lineage=Lineage(source.asset_id, count, left, seconds, source.name, longest),
         account=account_of(source.asset_id),
         length=grown,
-        spellings=_spellings(source, parent, asked.asset_id, spelling),
+        spellings=spellings_of(source, parent, asked.asset_id, spelling),
     )
 
 
@@ -142,14 +130,21 @@ def extension_of(asked: Extension, asset_id: str, model: FilmModel, seconds: int
     return asked.model_copy(update=resolved)
 
 
-def _spellings(source: Asset, parent: Task, reference: str, spelling: str | None) -> tuple[str, ...]:
+def spellings_of(source: Asset, parent: Task | None, reference: str, spelling: str | None) -> tuple[str, ...]:
     """Further names of a clip: the caller's, and the task that made it unless the clip is another film of that task."""
+    told = (spelling,) if spelling else ()
+    if parent is None:
+        return told
     first = parent.artifacts[0].asset_id if parent.artifacts else None
     is_first = first == source.asset_id or kind_of(reference) == "task"
-    return (*((parent.task_id,) if is_first else ()), *((spelling,) if spelling else ()))
+    return (*((parent.task_id,) if is_first else ()), *told)
 
 
-async def _source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:
+async def read_source(client: RunwayClient, reference: str, patience: float | None) -> tuple[Asset, Task | None]:
+    """The clip that a reference names (an asset's id or a succeeded task's), and the task that made it, if any.
+
+    Raises `RunwayError`, and `Failure` for a task without a film.
+    """
     if kind_of(reference) == "task":
         task = await client.task(reference, patience=patience)
         return _film_of(task), task

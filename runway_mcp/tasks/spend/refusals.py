@@ -4,20 +4,20 @@ import hashlib
 import json
 
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
-from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.priced import PricedRequest
 
 _PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS_PER_DAY"
 
 
-def arguments_key(plan: Plan, caller: str) -> str:
-    """The same key for two requests of a caller with the same arguments; the asset's id replaces its spellings."""
-    asked = plan.asked.model_dump() | {"asset_id": plan.source.asset_id, "seconds": plan.seconds}
+def arguments_key(plan: PricedRequest, caller: str) -> str:
+    """The same key for two requests of a caller with the same arguments and model; the assetId stands for its names."""
+    resolved = {"asset_id": plan.source.asset_id, "seconds": plan.seconds, "model": plan.model.name}
+    asked = plan.asked.model_dump() | resolved
     return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()
 
 
-def policy_failure(refusal: PolicyRefused, plan: Plan, policy: SpendPolicy) -> Failure:
+def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy) -> Failure:
     """The failure for a refusal of the policy; nothing was submitted."""
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
@@ -51,15 +51,16 @@ def _frees(frees_at: float | None) -> str:
     return f"It is possible again from {iso(frees_at)}. " if frees_at is not None else ""
 
 
-def _quoted(plan: Plan, policy: SpendPolicy) -> str:
+def _quoted(plan: PricedRequest, policy: SpendPolicy) -> str:
     """That a later call needs a quote of its own, where this server asks for one."""
     is_needed = policy.confirm_above is not None and plan.cost > policy.confirm_above
     return "Make a dry_run again then, for the quote that it needs. " if is_needed else ""
 
 
-def _fewer(plan: Plan, most: int) -> int | None:
+def _fewer(plan: PricedRequest, most: int) -> int | None:
     """The most seconds, fewer than requested, that so many credits pay for; None if there are none."""
-    paid = [each for each in plan.model.seconds if price(plan.model, each, explore=False) <= most]
+    prices = {each: plan.price_of(each) for each in plan.model.seconds}
+    paid = [each for each, credits_ in prices.items() if credits_ is not None and credits_ <= most]
     return max((each for each in paid if each < plan.seconds), default=None)
 
 

@@ -1,36 +1,41 @@
 """Submission of a plan: claims one intent and posts it once, or returns the outcome of an earlier one.
 
-After a 429 it posts again, but only if a look at upstream's tasks found none. The POST runs in the background
-(`posting`), so a cancelled or late call does not stop it; an unknown outcome is reconciled (`reconcile`).
+After a 429 it posts again, after a look that found no task. The POST runs in the background (`posting`), so that no
+cancelled or late call stops it; an unknown outcome is reconciled (`reconcile`).
 """
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import anyio
 
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
+from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import FREE, SpendPolicy
+from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
-from runway_mcp.tasks.spend.drafts import draft, submission_of
+from runway_mcp.tasks.spend.drafts import draft, identified, submission_of
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, key_of
-from runway_mcp.tasks.spend.posting import LeaseExpired, Post, PostOutcome, Posts, Refused
+from runway_mcp.tasks.spend.posting import LeaseExpired, PostOutcome, Posts, Refused
+from runway_mcp.tasks.spend.preparing import Prepare, prepared
+from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
+from runway_mcp.tasks.spend.waiting import Say, Waiting, reason_of, throttled, wait_for
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
+
+__all__ = ["ANSWER_PATIENCE", "Say", "Submissions", "Submitted", "Waiting"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,24 +47,12 @@ _ONE_LOOK = 1.0
 _LOOK_AGAIN = 5.0
 # The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
-_HEARTBEAT = 8.0
 # How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
 # How long a look before a POST may take, in seconds.
 _LOOK_PATIENCE = 15.0
 # Seconds between two reads of the intent while its holder is another call or process.
 _LEDGER_PAUSE = 0.5
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why a submit has no outcome yet: it waits for a slot (held by `running`), an answer or the task of a lost one."""
-
-    reason: Literal["slot", "answer", "trace"]
-    running: tuple[RunningTask, ...] = ()
-
-
-Say = Callable[[Waiting], Awaitable[None]]
 
 
 class Submissions:
@@ -83,9 +76,14 @@ class Submissions:
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
 
-    async def earlier(self, asked: Extension, *, caller: str) -> Intent | None:
-        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`."""
-        return await self._dependencies.ledger.earlier(asked.asset_id, partial(key_of, asked, caller=caller))
+    async def earlier(self, asked: Extension, *, caller: str, model: CreateModel | None = None) -> Intent | None:
+        """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`.
+
+        Without a `model` it is a request to extend, else one to continue with that model.
+        """
+        key = partial(continuation_key, asked, model) if model is not None else partial(key_of, asked)
+        key = partial(key, caller=caller)
+        return await self._dependencies.ledger.earlier(asked.asset_id, key)
 
     async def answer(
         self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
@@ -96,7 +94,7 @@ class Submissions:
         Raises `Failure` as `submit` does.
         """
         try:
-            return await self._outcomes.told(await self._join(intent, deadline, _throttled(say), patience), twin=twin)
+            return await self._outcomes.told(await self._join(intent, deadline, throttled(say), patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
@@ -117,23 +115,51 @@ class Submissions:
         at least every ten seconds. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
         `submission_unknown` if the outcome is unknown by then, or the refusal.
         """
-        say, covers, key = _throttled(say), arguments_key(plan, caller), plan.key(caller)
+        say = throttled(say)
         posted: set[str] = set()
         while True:
-            try:
-                wanted = draft(plan, caller=caller, calls_back=self._callbacks is not None)
-                intent, is_earlier = await self._dependencies.ledger.claim(
-                    wanted, key, policy=policy, covers=covers, spellings=plan.spellings
-                )
-            except LedgerError as error:
-                raise _not_submitted(error) from error
+            intent, is_earlier = await self.claim(plan, caller=caller, policy=policy)
             if is_earlier:
                 twin = intent.claim not in posted
                 submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
             else:
-                submitted = await self._spend(plan, intent, deadline, say, posted)
+                submission = submission_of(plan, intent, callbacks=self._callbacks)
+                submitted = await self._spend(intent, submission, deadline, say, posted)
             if submitted is not None:
                 return submitted
+
+    async def claim(self, plan: PricedRequest, *, caller: str, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
+        """A caller's intent of a plan, as `Store.claim` gives it; raises `PolicyRefused` and `Failure`."""
+        try:
+            return await self._dependencies.ledger.claim(
+                draft(plan, caller=caller, calls_back=self._callbacks is not None),
+                plan.key(caller),
+                policy=policy,
+                covers=arguments_key(plan, caller),
+                spellings=plan.spellings,
+            )
+        except LedgerError as error:
+            raise _not_submitted(error) from error
+
+    async def spend(
+        self, plan: PricedRequest, intent: Intent, *, prepare: Prepare, deadline: float, say: Say
+    ) -> Submitted | None:
+        """Prepares a claimed intent and posts it once; None if nothing was posted and it has to be claimed again.
+
+        A preparation that fails withdraws the intent with that failure, at no cost. One that is cancelled leaves it
+        waiting, for whoever claims it after its lease. Raises `Failure` as `submit` does.
+        """
+        try:
+            submission = await prepared(self._dependencies.ledger, intent, prepare)
+        except Failure as failure:
+            await self._withdraw(intent, (failure.kind, failure.message))
+            raise
+        except LedgerError as error:
+            raise _not_submitted(error) from error
+        if submission is None:
+            return None
+        whole = identified(submission, plan, intent, callbacks=self._callbacks)
+        return await self._spend(intent, whole, deadline, throttled(say), set(), stays=True)
 
     async def resume(self) -> None:
         """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
@@ -144,18 +170,31 @@ class Submissions:
                 await self._dependencies.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
         await self._reconciler.look_again()
 
-    async def _spend(self, plan: Plan, intent: Intent, deadline: float, say: Say, posted: set[str]) -> Submitted | None:
+    async def _spend(
+        self,
+        intent: Intent,
+        submission: Submission,
+        deadline: float,
+        say: Say,
+        posted: set[str],
+        *,
+        stays: bool = False,
+    ) -> Submitted | None:
         """The task of the intent's POST; None if nothing was posted and the request has to be claimed again.
 
-        Adds the intent's claim to `posted` once this call has sent a POST for it.
+        Adds the intent's claim to `posted` once this call has sent a POST for it. With `stays` a cancelled call leaves
+        the intent waiting.
         """
-        submission = submission_of(plan, intent, callbacks=self._callbacks)
+        withdraws = True
         try:
             return await self._posted(intent, submission, posted, deadline=deadline, say=say)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+        except anyio.get_cancelled_exc_class():
+            withdraws = not stays
+            raise
         finally:
-            if self._posts.of(intent) is None:
+            if withdraws and self._posts.of(intent) is None:
                 await self._withdraw(intent)
 
     async def _posted(
@@ -195,7 +234,7 @@ class Submissions:
     ) -> PostOutcome | None:
         """The outcome of a POST; None if unknown by the deadline, or after five seconds if that is later."""
         post = self._posts.begin(intent, submission)
-        await _await(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
+        await wait_for(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
         if not isinstance(post.outcome, LeaseExpired):
             posted.add(intent.claim)
         return post.outcome
@@ -246,7 +285,7 @@ class Submissions:
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
         if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
             return False
-        await _await(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
+        await wait_for(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
         return True
 
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
@@ -284,18 +323,18 @@ class Submissions:
             if standing.state is State.UNKNOWN or anyio.current_time() >= limit:
                 raise await self._out_of_time(standing)
             until = min(limit, anyio.current_time() + _LEDGER_PAUSE)
-            await _await(post.done if post else anyio.Event(), until, say, _reason(standing, post))
+            await wait_for(post.done if post else anyio.Event(), until, say, reason_of(standing, post))
 
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
 
-    async def _withdraw(self, intent: Intent) -> None:
+    async def _withdraw(self, intent: Intent, failure: tuple[str, str] | None = None) -> None:
         """Withdraws an intent that posted nothing."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._dependencies.ledger.withdraw(intent.id, intent.claim)
+                await self._dependencies.ledger.withdraw(intent.id, intent.claim, failure=failure)
             except LedgerError:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 
@@ -309,31 +348,3 @@ _LOST = "Whether the submit was accepted is not known; the same call looks for i
 
 def _not_submitted(error: LedgerError) -> Failure:
     return Failure("unavailable", f"{error} This call submitted nothing.")
-
-
-def _reason(intent: Intent, post: Post | None) -> Waiting:
-    if intent.state is State.WAITING:
-        return Waiting("slot")
-    return Waiting("answer" if post else "trace")
-
-
-async def _await(event: anyio.Event, until: float, say: Say, waiting: Waiting) -> None:
-    """Waits for the event until a time, and reports the reason every few seconds."""
-    while not event.is_set() and (left := until - anyio.current_time()) > 0:
-        await say(waiting)
-        with anyio.move_on_after(min(left, _HEARTBEAT)):
-            await event.wait()
-
-
-def _throttled(say: Say) -> Say:
-    """A `say` that repeats the same reason only after a heartbeat."""
-    said: tuple[str, float] | None = None
-
-    async def spare(waiting: Waiting) -> None:
-        nonlocal said
-        now = anyio.current_time()
-        if said is None or said[0] != waiting.reason or now - said[1] >= _HEARTBEAT:
-            said = waiting.reason, now
-            await say(waiting)
-
-    return spare

@@ -11,7 +11,7 @@ from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
 from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy
 from runway_mcp.tasks.transitions import Selection
 
-Key = Literal["id", "task_id", "callback_token"]
+Key = Literal["id", "film_id", "task_id", "callback_token"]
 """A field of an intent that at most one intent has with a given value."""
 
 
@@ -82,8 +82,11 @@ class Store(Protocol):
         """Records that a step has ended and what it made, once; None if the claim was lost."""
         ...
 
-    async def withdraw(self, intent_id: str, claim: str) -> None:
-        """Releases a waiting intent: refused if it certainly has no task, else unclear."""
+    async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
+        """Releases a waiting intent: refused if it certainly has no task, else unclear.
+
+        `failure` is the kind and message of what made its holder give up; without one it is `busy`.
+        """
         ...
 
     async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:

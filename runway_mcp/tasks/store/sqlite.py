@@ -16,7 +16,15 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
-from runway_mcp.tasks.intents import BLIND_SECONDS, Film, Intent, RequestKey, State, spelling_key, uuid_of
+from runway_mcp.tasks.intents import (
+    BLIND_SECONDS,
+    Film,
+    Intent,
+    RequestKey,
+    State,
+    spelling_key,
+    uuid_of,
+)
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
 from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, identity, immediate, is_busy, sentence
 from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
@@ -42,6 +50,11 @@ _T = TypeVar("_T")
 
 _BY: dict[Key, str] = {
     "id": "SELECT * FROM intents WHERE id = ?",
+    # The first characters of an intent's id; "~" comes after each letter and digit.
+    "film_id": (
+        "SELECT * FROM intents WHERE id >= substr(?1, 6) AND id < substr(?1, 6) || '~'"
+        " AND ?1 = 'film_' || substr(id, 1, 16)"
+    ),
     "task_id": "SELECT * FROM intents WHERE task_id = ?",
     "callback_token": "SELECT * FROM intents WHERE callback_token = ?",
 }
@@ -53,6 +66,11 @@ _SELECTIONS = {
     Selection.SUBMITTED: "state NOT IN ('refused', 'waiting')",
     Selection.SUCCEEDED: "status = 'SUCCEEDED' AND ended IS NOT NULL",
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
+    Selection.UNJOINED: (
+        "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
+    ),
+    Selection.ABANDONED: "state = 'waiting' AND lease < :now",
 }
 
 
@@ -138,8 +156,8 @@ class SqliteStore(Store):
     async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
         return await self._change(intent_id, partial(stepped, claim=claim, name=name, made=made))
 
-    async def withdraw(self, intent_id: str, claim: str) -> None:
-        await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim))
+    async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
+        await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
     async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
         return await self._change(intent.id, partial(looked_for, before=intent, complete=complete))

@@ -1,0 +1,295 @@
+"""Continuations: films under way in this process, from the claim to the joined film, whoever waits for them."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from runway_mcp.films.continuing.frame import framed
+from runway_mcp.films.continuing.join import joined
+from runway_mcp.films.continuing.standing import FilmStanding, standing_of
+from runway_mcp.films.continuing.steps import JoinMade, is_continuation
+from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.films.continuing.troubles import told_as_free
+from runway_mcp.films.continuing.uploads import uploaded
+from runway_mcp.runway.models import Submission, Task
+from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
+from runway_mcp.tasks.failures import Failure, failed
+from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State
+from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
+from runway_mcp.tasks.recall import remembered_failure, remembered_task
+from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
+from runway_mcp.tasks.spend.preparing import Prepare
+from runway_mcp.tasks.spend.submit import Submissions, Waiting
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
+
+RESUMED_SECONDS: Final = 3600.0
+"""For so long after its claim a film whose create was not posted is taken up unasked, in seconds."""
+
+SLOT_SECONDS: Final = 600.0
+"""For so long a film waits for a free slot of the account before it is given up, at no cost, in seconds."""
+
+_log = logging.getLogger(__name__)
+
+_SWEEP_PAUSE = 15.0
+_LEDGER_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Continued:
+    """The intent of a film as it stands; `twin` says that an earlier request made it."""
+
+    intent: Intent
+    twin: bool
+
+
+class Continuations:
+    """Films under way; made for the server's lifespan, in whose task group they are prepared and joined.
+
+    `caps` are the user's caps, which also hold for films that an earlier process left before their create.
+    """
+
+    def __init__(self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE) -> None:
+        self.background = background
+        self._tools = tools
+        self._caps = replace(caps, confirm_above=None, quote=None)
+        self._preparing: set[str] = set()
+        self._joining: set[str] = set()
+        self._refusals: dict[str, Failure] = {}
+        self._unjoined: dict[str, Failure] = {}
+        self._stirred = anyio.Event()
+
+    async def submit(
+        self,
+        submissions: Submissions,
+        plan: Continuation,
+        *,
+        caller: str,
+        deadline: float,
+        policy: SpendPolicy = FREE,
+        patience: float | None = None,
+    ) -> Continued:
+        """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
+
+        The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed is
+        joined again; one whose create has no known outcome is looked for, for `patience` seconds at most. Raises
+        `PolicyRefused`, and `Failure` for what ended it before its create, or if its outcome stays unknown.
+        """
+        while True:
+            intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
+            if not is_earlier:
+                self._prepare(submissions, plan, intent)
+            elif intent.state in OPEN and intent.id not in self._preparing:
+                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience)
+                if told is None:
+                    continue
+                intent = await self._tools.store.find("id", intent.id) or told.intent
+            self.take_up(intent)
+            return Continued(await self._answered(intent, deadline, twin=is_earlier), is_earlier)
+
+    async def find(self, service: TaskService, film_id: str) -> Intent | None:
+        """The caller's film of that id; None if there is none. Raises `LedgerError`."""
+        if not film_id.startswith(FILM_PREFIX):
+            return None
+        intent = await service.ledger.find("film_id", film_id)
+        return intent if intent is not None and is_continuation(intent) else None
+
+    async def list_films(self, service: TaskService, *, limit: int | None = None) -> list[Intent]:
+        """The caller's joined films, newest first; raises `LedgerError`."""
+        made = await service.ledger.select(Selection.SUCCEEDED, limit=limit)
+        return [intent for intent in made if is_continuation(intent) and JoinMade.of(intent) is not None]
+
+    def take_up(self, intent: Intent) -> None:
+        """Joins a film whose task has succeeded, again if that has failed before; else does nothing."""
+        if intent.id not in self._joining:
+            self._unjoined.pop(intent.id, None)
+        self.changed(intent)
+
+    def changed(self, intent: Intent) -> None:
+        """Begins to join a film once its task has succeeded, unless it is joined or that has failed."""
+        is_due = is_continuation(intent) and intent.status == "SUCCEEDED" and intent.film is not None
+        if is_due and JoinMade.of(intent) is None and intent.id not in self._joining | self._unjoined.keys():
+            self._joining.add(intent.id)
+            self.background.start_soon(self._join, intent)
+        self._stir()
+
+    def failure_of(self, intent: Intent) -> Failure | None:
+        """What ended a film, its task or its last join in this process; None while it goes on and once it is joined.
+
+        A create of unknown outcome is told by the `Reconciler`, as for every submit.
+        """
+        if intent.task_id is None and intent.state is State.REFUSED:
+            kept = self._refusals.get(intent.id)
+            kind, message = intent.failure_kind or "busy", intent.failure_message or _BUSY
+            return kept if kept is not None and kept.kind == kind else failed(kind, message, intent=intent)
+        if (ended := remembered_failure(intent)) is not None and intent.film is None:
+            return replace(ended, twin=False)
+        return None if JoinMade.of(intent) is not None else self._unjoined.get(intent.id)
+
+    async def changes(
+        self, service: TaskService, intent: Intent, deadline: float
+    ) -> AsyncGenerator[tuple[Intent, FilmStanding]]:
+        """Yields a film as it stands, and then at each change until it ends, fails or the deadline (loop's time).
+
+        Raises `LedgerError`.
+        """
+        last: FilmStanding | None = None
+        while True:
+            stirred = self._stirred
+            intent = await self._tools.store.find("id", intent.id) or intent
+            if intent.task_id is not None and intent.ended is None:
+                # The process that posted it may have died.
+                service.watcher.follow(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+                async for task in service.watcher.changes(intent.task_id, deadline):
+                    if not task.is_terminal:
+                        last = standing_of(intent, task)
+                        yield intent, last
+                intent = await self._tools.store.find("id", intent.id) or intent
+            standing = standing_of(intent, remembered_task(intent, intent.task_id) if intent.task_id else None)
+            if standing != last:
+                last = standing
+                yield intent, standing
+            is_over = standing.has_ended or self.failure_of(intent) is not None or intent.state is State.UNKNOWN
+            if is_over or anyio.current_time() >= deadline:
+                return
+            with anyio.move_on_after(min(_LEDGER_PAUSE, deadline - anyio.current_time())):
+                await stirred.wait()
+
+    async def resume(self, submissions: Submissions) -> None:
+        """Takes up, for the process's lifetime, the films that other processes left before a create or a join."""
+        while True:
+            try:
+                for intent in await self._tools.store.select(Selection.UNJOINED):
+                    self.changed(intent)
+                for intent in await self._tools.store.select(Selection.ABANDONED):
+                    age = self._tools.store.now() - intent.created
+                    if is_continuation(intent) and intent.is_verified and age < RESUMED_SECONDS:
+                        await self._resume_preparing(submissions, intent)
+            except LedgerError as error:
+                _log.warning("%s", error)
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("films that other processes left could not all be taken up")
+            await anyio.sleep(_SWEEP_PAUSE)
+
+    async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
+        try:
+            film = None
+            if left.source_asset_id.startswith(FILM_PREFIX):
+                film = await self._tools.store.find("film_id", left.source_asset_id)
+            plan = remembered_continuation(left, film=film)
+            intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=self._caps)
+        except (Failure, PolicyRefused) as failure:
+            _log.warning("a film could not be taken up: %s", failure)
+            return
+        if not is_earlier:
+            self._prepare(submissions, plan, intent)
+
+    def _prepare(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
+        self._refusals.pop(intent.id, None)
+        self._preparing.add(intent.id)
+        self.background.start_soon(self._prepared, submissions, plan, intent)
+
+    async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
+        deadline = anyio.current_time() + SLOT_SECONDS
+        try:
+            await submissions.spend(plan, intent, prepare=self._preparation(plan), deadline=deadline, say=_quiet)
+        except Failure as failure:
+            self._refusals[intent.id] = replace(failure, intent=intent)
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("a film could not be prepared through a fault of this server")
+        finally:
+            self._preparing.discard(intent.id)
+            self._stir()
+
+    def _preparation(self, plan: Continuation) -> Prepare:
+        """Frame and upload as steps of the intent, then the create that they lead to."""
+
+        async def prepare(intent: Intent) -> Submission:
+            with told_as_free():
+                intent, frame = await framed(self._tools, plan, intent)
+                self._stir()
+                intent, asset_id = await uploaded(self._tools, intent, frame)
+                self._stir()
+                return creation_of(
+                    plan.model,
+                    start_frame=asset_id,
+                    aspect_ratio=aspect_ratio_for(frame.width, frame.height, plan.model),
+                    seconds=plan.seconds,
+                    text_prompt=plan.asked.text_prompt,
+                    explore_mode=plan.asked.explore_mode,
+                    max_jobs=plan.asked.max_jobs,
+                )
+
+        return prepare
+
+    async def _join(self, intent: Intent) -> None:
+        try:
+            await joined(self._tools, intent)
+        except Failure as failure:
+            _log.warning("%s", failure)
+            self._unjoined[intent.id] = failure
+        except LedgerError as error:
+            _log.warning("%s", error)
+            self._unjoined[intent.id] = failed("unavailable", str(error), charged="yes", retry="now", intent=intent)
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("a film could not be joined through a fault of this server")
+            self._unjoined[intent.id] = failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent)
+        finally:
+            self._joining.discard(intent.id)
+            self._stir()
+
+    async def _answered(self, intent: Intent, deadline: float, *, twin: bool) -> Intent:
+        """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
+
+        Its holder may be another process, so the ledger is read again and again.
+        """
+        while True:
+            stirred = self._stirred
+            try:
+                intent = await self._tools.store.find("id", intent.id) or intent
+            except LedgerError as error:
+                raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+            is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
+            if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
+                break
+            with anyio.move_on_after(min(_LEDGER_PAUSE, deadline - anyio.current_time())):
+                await stirred.wait()
+        if (failure := self.failure_of(intent)) is not None and intent.task_id is None:
+            raise replace(failure, twin=twin)
+        return intent
+
+    def _stir(self) -> None:
+        self._stirred.set()
+        self._stirred = anyio.Event()
+
+
+async def _quiet(_: Waiting) -> None:
+    return
+
+
+@asynccontextmanager
+async def open_continuations(tools: Tools, *, caps: SpendPolicy = FREE) -> AsyncGenerator[Continuations]:
+    """Continuations for as long as the server lives; what is under way at the end is left to the next process."""
+    async with anyio.create_task_group() as background:
+        yield Continuations(background, tools, caps=caps)
+        background.cancel_scope.cancel()
+
+
+async def note_change(continuations: Continuations, _task: Task, intent: Intent | LedgerError | None) -> None:
+    """Begins to join a film whose task has ended; to be awaited with each change of a task."""
+    if isinstance(intent, Intent):
+        continuations.changed(intent)
+
+
+_BUSY = "All slots of the account were busy for too long, so nothing was submitted. Make the same call later."
+_FAULT = (
+    "The new part was made and paid, but the film could not be joined through a fault of this server. All parts stay. "
+    "Make the same call again: it joins again, free."
+)
+_LOST = "Whether the film goes on is not known; the same call looks and never submits it again."

@@ -1,0 +1,144 @@
+"""The last step: the new part fetched, all original parts joined and proven, and the film published under its name."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from anyio.to_thread import run_sync
+
+from runway_mcp.films.continuing.frame import fetched
+from runway_mcp.films.continuing.publishing import published
+from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
+from runway_mcp.films.continuing.tools import Tools, end_step
+from runway_mcp.films.continuing.workspace import (
+    JOINED_FILE,
+    LOCK_FILE,
+    check_writable,
+    held,
+    make_workspace,
+    part_file,
+    write_whole,
+)
+from runway_mcp.media.errors import JoinFailed as PartsNotJoined
+from runway_mcp.media.errors import KeepingError, LinkError, MediaMissing, UnreadableFilm
+from runway_mcp.media.files.names import film_name
+from runway_mcp.media.join.joining import Joined
+from runway_mcp.media.join.proof import Seam
+from runway_mcp.runway.errors import RunwayError
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import JOIN, Intent
+from runway_mcp.tasks.spend.preparing import ClaimLost
+
+_JOINED_NOTE: Final = "film.json"
+
+
+async def joined(tools: Tools, intent: Intent) -> Intent:
+    """The intent with its join step ended, by this call or by whoever held the film's lock before.
+
+    The task of the intent has succeeded. Each join begins with the original parts; what an earlier try has fetched or
+    joined whole is used. Raises `Failure`: `unavailable`, charged, to be tried again; and `LedgerError`.
+    """
+    try:
+        workspace = await run_sync(make_workspace, tools.data_dir, intent.film_id)
+        async with held(workspace / LOCK_FILE, pause=tools.pause):
+            standing = await tools.store.find("id", intent.id) or intent
+            if JoinMade.of(standing) is not None:
+                return standing
+            made = await _made(tools, standing, workspace)
+            ended = await end_step(tools, standing, JOIN, made.made())
+            if tools.folder is not None:
+                await run_sync(_forget, workspace)
+            return ended
+    except MediaMissing as error:
+        raise _failure(intent, str(error)) from error
+    except (KeepingError, LinkError, UnreadableFilm, PartsNotJoined) as error:
+        raise _failure(intent, f"{str(error).rstrip('.')}.") from error
+    except RunwayError as error:
+        raise _failure(intent, error.message) from error
+    except ClaimLost as error:
+        raise _failure(intent, "Another process has taken the film up.") from error
+    except OSError as error:
+        raise _failure(intent, f"The disk refused: {error.strerror or 'for an unknown reason'}.") from error
+
+
+def _failure(intent: Intent, why: str) -> Failure:
+    message = (
+        f"The new part was made and paid, but the film could not be joined: {why} All parts stay. Make the same call "
+        "again: it joins again, free."
+    )
+    return Failure("unavailable", message, charged="yes" if intent.cost else "no", retry="now", intent=intent)
+
+
+async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
+    tools.films.require()
+    frame = FrameMade.of(intent)
+    if frame is None or intent.film is None:
+        raise UnreadableFilm("the earlier parts of the film are not known")
+    earlier = await _present(tools, workspace, frame.parts)
+    number = len(earlier) + 1
+    path = await fetched(tools, intent.film.asset_id, workspace, part_file(number))
+    paths = [workspace / part.file for part in earlier] + [path]
+    size = sum([(await run_sync(each.stat)).st_size for each in paths])
+    await run_sync(partial(check_writable, workspace, needed=size, free=tools.free))
+    told = await _joined(tools, paths, workspace)
+    name, film_id = _name(intent, told, number), intent.film_id
+    target = await run_sync(published, workspace / JOINED_FILE, tools.folder, name, film_id)
+    length = round(told.seconds - (told.seams[-1].at_seconds if told.seams else 0.0), 3)
+    part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
+    size = (await run_sync(target.stat)).st_size
+    return JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+
+
+async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:
+    """The earlier parts; one that is gone from the disk is fetched again."""
+    present: list[FilmPart] = []
+    for part in parts:
+        file = part.file
+        if not await run_sync((workspace / file).is_file):
+            if part.asset_id is None:
+                raise UnreadableFilm(f"{file} in {workspace} is gone")
+            file = (await fetched(tools, part.asset_id, workspace, file)).name
+        present.append(replace(part, file=file))
+    return present
+
+
+async def _joined(tools: Tools, parts: list[Path], workspace: Path) -> Joined:
+    """The parts as one film at `JOINED_FILE`; one that an earlier try has proven is not joined again."""
+    target, note = workspace / JOINED_FILE, workspace / _JOINED_NOTE
+    if (told := await run_sync(_noted, target, note)) is not None:
+        return told
+    await run_sync(partial(target.unlink, missing_ok=True))
+    told = await tools.join(parts, target, limiter=tools.films.decoding, undouble=True)
+    size = (await run_sync(target.stat)).st_size
+    await run_sync(write_whole, note, json.dumps({"size": size, "joined": asdict(told)}).encode())
+    return told
+
+
+def _forget(workspace: Path) -> None:
+    """Removes the joined film, which lies under its name elsewhere; its parts stay."""
+    with suppress(OSError):
+        for name in (_JOINED_NOTE, JOINED_FILE):
+            (workspace / name).unlink(missing_ok=True)
+
+
+def _noted(target: Path, note: Path) -> Joined | None:
+    """What was joined and proven before, if its file is there as long as it was."""
+    try:
+        told: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+        film: dict[str, Any] = told["joined"]
+        film |= {
+            "why": tuple(film["why"]),
+            "dropped": tuple(film["dropped"]),
+            "seams": tuple(Seam(**seam) for seam in film["seams"]),
+        }
+        return Joined(**film) if target.stat().st_size == told["size"] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _name(intent: Intent, told: Joined, parts: int) -> str:
+    label = intent.text_prompt or (intent.source_name or "").rpartition(".")[0] or intent.source_name or ""
+    return film_name(label, intent.film_id, extensions=parts - 1, seconds=told.seconds)

@@ -1,0 +1,54 @@
+"""What the steps of a continuation work with, as long as the server lives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+from anyio import CapacityLimiter
+
+from runway_mcp.films.opening import Films
+from runway_mcp.media.files.download import Pause
+from runway_mcp.media.files.folder import Free, disk_free
+from runway_mcp.media.join.joining import Joined, join_films
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.spend.preparing import ClaimLost
+from runway_mcp.tasks.store.protocol import Store
+
+
+class JoinParts(Protocol):
+    """Joins parts to a new file; as `media.join.joining.join_films`."""
+
+    async def __call__(
+        self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter, undouble: bool
+    ) -> Joined:
+        """The film that they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Client, ledger and films; `data_dir` holds the working folders, `folder` takes the joined films.
+
+    Without a `folder` a film stays in its working folder. `free`, `pause` and `join` take the place of the system's in
+    tests.
+    """
+
+    client: RunwayClient
+    store: Store
+    films: Films
+    data_dir: Path
+    folder: Path | None
+    free: Free = disk_free
+    pause: Pause = anyio.sleep
+    join: JoinParts = join_films
+
+
+async def end_step(tools: Tools, intent: Intent, name: str, made: Mapping[str, Any]) -> Intent:
+    """The intent with a step that has ended; raises `ClaimLost`, and `LedgerError`."""
+    standing = await tools.store.end_step(intent.id, intent.claim, name, made)
+    if standing is None:
+        raise ClaimLost
+    return standing

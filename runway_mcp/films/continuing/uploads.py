@@ -1,0 +1,166 @@
+"""Uploads of frames: one for each account and frame, looked for by its name before another one is made.
+
+What is uploaded, or may be, stands in a small file of the data folder before its POST, for every process to read.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import anyio
+from anyio.to_thread import run_sync
+
+from runway_mcp.films.continuing.frame import Frame
+from runway_mcp.films.continuing.steps import UploadMade
+from runway_mcp.films.continuing.tools import Tools, end_step
+from runway_mcp.films.continuing.workspace import held, write_whole
+from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable, UnexpectedResponse
+from runway_mcp.runway.links import file_of
+from runway_mcp.runway.models import Asset
+from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.intents import UPLOAD, Intent
+
+FOLDER: Final = "uploads"
+"""The folder of the records in the data folder."""
+
+FRAME_NAME: Final = "runway-mcp-frame-"
+"""What the name of every uploaded frame begins with."""
+
+LOOKING_SECONDS: Final = 60.0
+"""For so long an upload without an answer is looked for before another one is made, in seconds."""
+
+_MOST_UPLOADS = 2
+_LOOK_PAUSE = 3.0
+_PAGE, _PAGES = 50, 2
+
+
+@dataclass(frozen=True)
+class UploadRecord:
+    """An upload: its unguessable name, when its last POST left (Unix seconds of the ledger), and what came of it."""
+
+    name: str
+    posted: float
+    asset_id: str | None = None
+    file: str | None = None
+
+
+async def uploaded(tools: Tools, intent: Intent, frame: Frame) -> tuple[Intent, str]:
+    """The intent with its upload step ended, and the assetId of its frame.
+
+    The same frame of an account is uploaded once, for however many films; only one that stays unseen for a minute is
+    uploaded a second time. One that was deleted meanwhile is uploaded anew. Raises `Failure`, `ClaimLost`,
+    `KeepingError` and `LedgerError`.
+    """
+    path = _record_path(tools.data_dir, intent.account, frame.digest)
+    async with held(path.with_suffix(".lock"), pause=tools.pause):
+        record = await run_sync(_read, path)
+        if record is not None and record.asset_id is not None and not await _is_there(tools, record.asset_id):
+            record = None
+        if record is None or record.asset_id is None:
+            record = await _made(tools, path, intent.account, frame, record)
+    assert record.asset_id is not None  # noqa: S101  for the type alone: `_made` returns no other
+    return await end_step(tools, intent, UPLOAD, UploadMade(record.asset_id, record.file).made()), record.asset_id
+
+
+async def _is_there(tools: Tools, asset_id: str) -> bool:
+    """Whether an upload is still there; one that cannot be read now counts as there."""
+    try:
+        await tools.client.asset(asset_id, patience=0)
+    except NotFound:
+        return False
+    except RunwayError:
+        return True
+    return True
+
+
+async def _made(
+    tools: Tools, path: Path, account: str | None, frame: Frame, record: UploadRecord | None
+) -> UploadRecord:
+    """Uploads, unless an earlier POST did; each POST is on disk before it leaves."""
+    for _ in range(_MOST_UPLOADS):
+        if record is not None and (found := await _looked_for(tools, account, record)) is not None:
+            return await _noted(path, record, found)
+        name = record.name if record is not None else f"{FRAME_NAME}{token_hex(16)}"
+        record = UploadRecord(name, tools.store.now())
+        await run_sync(write_whole, path, json.dumps(asdict(record)).encode())
+        try:
+            asset = await tools.client.upload_asset(
+                frame.png, name=name, email=account, width=frame.width, height=frame.height
+            )
+        except (Unavailable, UnexpectedResponse) as error:
+            if isinstance(error, Unavailable) and not error.sent:
+                raise await _refused(path, error) from error
+            continue
+        except RunwayError as error:
+            raise await _refused(path, error) from error
+        return await _noted(path, record, asset)
+    if record is not None and (found := await _looked_for(tools, account, record)) is not None:
+        return await _noted(path, record, found)
+    raise Failure("unavailable", _LOST)
+
+
+async def _refused(path: Path, error: RunwayError) -> Failure:
+    """The failure of an upload that surely made nothing; its record goes."""
+    await run_sync(partial(path.unlink, missing_ok=True))
+    return failure_of(error)
+
+
+async def _noted(path: Path, record: UploadRecord, asset: Asset) -> UploadRecord:
+    done = replace(record, asset_id=asset.asset_id, file=file_of(asset.url))
+    await run_sync(write_whole, path, json.dumps(asdict(done)).encode())
+    return done
+
+
+async def _looked_for(tools: Tools, account: str | None, record: UploadRecord) -> Asset | None:
+    """The upload in the account's list; None once a list that was read a minute after its POST has not shown it.
+
+    Raises `Failure` if by twice that time no list could be read.
+    """
+    begun = anyio.current_time()
+    while True:
+        # The wall clock may have been set back since.
+        age = max(tools.store.now() - record.posted, anyio.current_time() - begun)
+        try:
+            found = await _listed(tools, account, record.name)
+        except RunwayError as error:
+            if age >= 2 * LOOKING_SECONDS:
+                raise failure_of(error) from error
+        else:
+            if found is not None or age >= LOOKING_SECONDS:
+                return found
+        await tools.pause(_LOOK_PAUSE)
+
+
+async def _listed(tools: Tools, account: str | None, name: str) -> Asset | None:
+    for page in range(_PAGES):
+        assets = await tools.client.assets(
+            media_type="image", offset=page * _PAGE, limit=_PAGE, email=account, patience=0
+        )
+        found = next((each for each in assets if (each.name or "").partition(".")[0] == name), None)
+        if found is not None or not assets:
+            return found
+    return None
+
+
+def _record_path(data_dir: Path, account: str | None, digest: str) -> Path:
+    key = hashlib.sha256(f"{account} {digest}".encode()).hexdigest()[:32]
+    return data_dir / FOLDER / f"{key}.json"
+
+
+def _read(path: Path) -> UploadRecord | None:
+    with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+        told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return UploadRecord(str(told["name"]), float(told["posted"]), told["asset_id"], told["file"])
+    return None
+
+
+_LOST = (
+    "Runway's answer to the upload of the last frame did not arrive, and the upload does not show. Uploads are free; "
+    "nothing was submitted. Make the same call later."
+)

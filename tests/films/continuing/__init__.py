@@ -1,0 +1,1 @@
+"""Continuing: each step once, whatever is lost or killed."""
