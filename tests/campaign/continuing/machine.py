@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 from anyio import CancelScope, CapacityLimiter
+from anyio.lowlevel import checkpoint
 from anyio.to_thread import current_default_thread_limiter
 
 from runway_mcp.films.continuing.continuations import Continuations, note_change, open_continuations
@@ -85,7 +86,8 @@ class _CutOff(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             await self._life.at("before", request.url.path)
-        await self._life.alive()
+        if await self._life.is_over():
+            raise httpx.ReadError("the process is dead", request=request)
         return await self._wire.handle_async_request(request)
 
 
@@ -103,7 +105,8 @@ class _Ledger(SqliteStore):
         return told
 
     async def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        await self._life.alive()
+        if await self._life.is_over():
+            raise LedgerError("The process is dead.")
         return await super()._transaction(work)
 
 
@@ -137,16 +140,17 @@ class Life:
         self._machine.traffic.log(f"{self.process.name} is killed")
         self._scope.cancel()
 
-    async def alive(self) -> None:
-        """Returns unless the process is dead."""
+    async def is_over(self) -> bool:
+        """Whether the process is dead; what is cancelled with it ends here, what is shielded has to be refused."""
         if self.is_killed:
-            await anyio.sleep_forever()
+            await checkpoint()
+        return self.is_killed
 
     async def at(self, moment: str, name: str) -> None:
         """A place where the process may be killed: a step's name, or the path of a POST."""
         if self._kill is not None and self._kill.where == f"{moment} {_place(name)}":
             self.kill()
-            await anyio.sleep_forever()
+            await checkpoint()
 
     def trap(self, moment: str, post: Post) -> None:
         """As `at`, of a POST that has left."""

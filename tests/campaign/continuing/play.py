@@ -201,6 +201,8 @@ class _Run:
             except Exception as error:  # noqa: BLE001  a call that crashes is a finding
                 end.crash = f"the call for wish {number} crashed: {error!r}"[:400]
             finally:
+                if life.is_killed:
+                    end.failure = end.crash = None
                 end.ended = anyio.current_time()
                 done.set()
 
