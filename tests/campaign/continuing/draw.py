@@ -27,6 +27,7 @@ _REFUSED = (
     {"kind": "status", "status": 596},
     {"kind": "status", "status": 400, "handled": True},
 )
+_REFUSALS = (400, 429, 596)
 _LINKS: tuple[dict[str, Any], ...] = (
     {"kind": "cut", "after_bytes": 300},
     {"kind": "status", "status": 503},
@@ -42,6 +43,10 @@ def draw(seed: int) -> Scenario:
     rng = Random(f"continue {seed}")  # noqa: S311  the same seed must give the same run
     wishes = _wishes(rng, seed)
     servers = rng.choice((1, 1, 2))
+    rules, switches = _rules(rng), _switches(rng)
+    if any(rule["path_prefix"] == "/gen4" and rule.get("handled") and rule["status"] in _REFUSALS for rule in rules):
+        # Whether a refusal is one is decided by two looks, by contract; what does not show until then is not found.
+        switches |= {"late_in_lists": 0.0, "late_in_scheduler": 0.0, "start_frame_told": True}
     troubled = rng.choice((0.0, 0.0, 0.05, 0.2))
     return Scenario(
         seed=seed,
@@ -51,8 +56,8 @@ def draw(seed: int) -> Scenario:
         servers=servers,
         pace=rng.choice((0.5, 5.0, 20.0, 90.0)),
         skew=rng.choice((0.0, 0.0, -45.0, 45.0, 3600.0)),
-        switches=_switches(rng),
-        rules=_rules(rng),
+        switches=switches,
+        rules=rules,
         link_rules=tuple(rng.choice(_LINKS) | {"times": rng.choice((1, 2))} for _ in range(rng.choice((0, 0, 1, 3)))),
         scripts=({"outcome": "fail"},) if rng.random() < 0.05 else (),
         posts=troubled,
