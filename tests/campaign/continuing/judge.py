@@ -1,7 +1,7 @@
 """Judges a run over continuing: by what the stand-in accepted and charged, and by the films and parts on the disk."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -182,26 +182,34 @@ def _judge_words(case: _Case, end: End) -> None:
 
 
 def _judge_film(case: _Case, number: int) -> None:
-    """The film on disk shows each frame of its parts once, and its parts are the stand-in's own files."""
-    intent = case.facts.films[number]
-    joined = JoinMade.of(intent)
     assets = list(_chain(case, number))
-    if joined is None or any(asset is None for asset in assets):
-        case.find("partless", f"the film of wish {number} has a part that upstream does not have")
-        return
+    sentence, parts = amiss(case.facts.films[number], assets, case.facts.world, case.facts.folder / "data")
+    case.verdict.parts += parts
+    if sentence is not None:
+        case.find("partless", f"wish {number}: {sentence}")
+
+
+def amiss(
+    intent: Intent, assets: Sequence[Asset | None], world: World, data_dir: Path
+) -> tuple[str | None, int]:
+    """What is amiss with a joined film that should be made of these assets, and how many parts it has.
+
+    It has to show each frame of its parts once, and its parts have to be the stand-in's own files.
+    """
+    joined, parts = JoinMade.of(intent), parts_of(intent)
     films = [asset.film for asset in assets if asset is not None and asset.film is not None]
-    parts = parts_of(intent)
-    case.verdict.parts += len(parts)
-    workspace = workspace_of(case.facts.folder / "data", intent.film_id)
-    for part, film in zip(parts, films, strict=False):
+    if joined is None or len(films) != len(assets) or len(parts) != len(films):
+        return "the film has a part that upstream does not have", len(parts)
+    workspace = workspace_of(data_dir, intent.film_id)
+    for part, film in zip(parts, films, strict=True):
         path = workspace / part.file
-        if not path.is_file() or path.read_bytes() != case.facts.world.films.render(film):
-            case.find("partless", f"{part.file} of wish {number} is not what upstream made")
-            return
+        if not path.is_file() or path.read_bytes() != world.films.render(film):
+            return f"{part.file} is not what upstream made", len(parts)
     expected = _expected([levels_of(film) for film in films])
     seen = shown(Path(joined.path)) if Path(joined.path).is_file() else []
-    if len(parts) != len(films) or seen != expected or joined.frames != len(seen):
-        case.find("partless", f"the film of wish {number} shows {seen}, not {expected}; told: {joined.frames} frames")
+    if seen != expected or joined.frames != len(seen):
+        return f"the film shows {seen}, not {expected}; told: {joined.frames} frames", len(parts)
+    return None, len(parts)
 
 
 def _chain(case: _Case, number: int) -> Iterable[Asset | None]:

@@ -5,6 +5,7 @@ A kill cuts the life off from network and ledger in that very step, and cancels 
 
 import asyncio
 import sqlite3
+import ssl
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ from tests.campaign.wire import Traffic, Wire
 from tests.kit.upstream import URL
 
 _T = TypeVar("_T")
+
+# Links of the stand-in are plain, and the usual certificates take a while to load.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 # How long a life has to end once it was killed, in seconds of the run: worker threads end before time passes.
 _BURIAL = 10.0
@@ -190,7 +194,9 @@ class Life:
 
         transport = _CutOff(self, Wire(machine.traffic, self.process))
         async with (
-            open_links(allowed_origin=ORIGIN, resolve=resolved, dial=dialled_in(machine.traffic.upstream)) as links,
+            open_links(
+                allowed_origin=ORIGIN, resolve=resolved, dial=dialled_in(machine.traffic.upstream), tls=_NO_TLS
+            ) as links,
             anyio.create_task_group() as pictures,
             RunwayClient(url=URL, token=machine.traffic.world.token, transport=transport) as client,
         ):

@@ -4,11 +4,14 @@ import shutil
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from concurrent.futures import as_completed
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.campaign.continuing.draw import draw
 from tests.campaign.continuing.play import Log, play
+from tests.campaign.continuing.real import real_many
 from tests.campaign.continuing.scenario import NOUGHT, Verdict
 from tests.campaign.many import RUNS_PER_SEED, pool_of, rare_collections, silence
 
@@ -52,6 +55,39 @@ def play_many(seed: int, runs: int, *, workers: int, folder: Path | None, tell: 
                 failed, passed = len(total.findings), time.monotonic() - began
                 sys.stderr.write(f"\r{total.runs:,} runs, {failed} findings, {passed:.0f} s ")
     return total
+
+
+def run(asked: Namespace, *, tell: bool) -> int:
+    """Plays what the campaign's command line asks for; 1 if anything was found."""
+    folder: Path | None = asked.folder
+    if asked.only is not None or asked.only_real is not None:
+        with silence():
+            alone = asked.only is not None
+            total = play_one(asked.only, folder, log=_say) if alone else real_many(asked.only_real, 1, folder)
+        _say(total.plain())
+        return not is_clean(total)
+    total, real = campaign(asked.seed, asked.runs, asked.real, workers=asked.workers, folder=folder, tell=tell)
+    for title, verdict in (("runs on virtual time", total), ("runs with programs that are killed", real)):
+        if verdict.runs:
+            _say(f"{title}\n\n{verdict.plain()}\n")
+    _say(f"repeat with: python -m tests.campaign --path continue --runs {asked.runs} --seed {asked.seed}")
+    return not (is_clean(total) and is_clean(real))
+
+
+def campaign(
+    seed: int, runs: int, real: int, *, workers: int, folder: Path | None, tell: bool = False
+) -> tuple[Verdict, Verdict]:
+    """Plays so many runs on virtual time, and beside them so many whose processes are programs."""
+    with ExitStack() as stack:
+        pool = stack.enter_context(pool_of(1)) if real else None
+        playing = pool.submit(real_many, seed * 100_000, real, folder) if pool is not None else None
+        total = play_many(seed, runs, workers=workers, folder=folder, tell=tell)
+        return total, playing.result() if playing is not None else Verdict()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def is_clean(verdict: Verdict) -> bool:
