@@ -16,7 +16,7 @@ _LOOK_SECONDS = 1.0
 
 
 class _Impatient(selectors.DefaultSelector):
-    """Asks what is ready at once, and counts as passed the time that it would have waited, unless something `is_held`."""
+    """Asks what is ready at once, and counts as passed the time that it would have waited, unless it `is_held`."""
 
     def __init__(self, is_held: Callable[[], bool]) -> None:
         super().__init__()

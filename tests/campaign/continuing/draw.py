@@ -121,7 +121,6 @@ def _rules(rng: Random) -> tuple[dict[str, Any], ...]:
     if rng.random() < 0.4:
         create = {"method": "POST", "path_prefix": "/gen4"}
         rules.append(create | rng.choice((*_LOST, *_UNHANDLED, *_REFUSED)) | {"times": rng.choice((1, 1, 2))})
-    for reads in (_LISTS, _TASKS, _SCHEDULER):
-        if rng.random() < 0.2:
-            rules.append(reads | {"kind": "status", "status": 503, "times": rng.choice((1, 3, 20))})
+    spoilt = [reads for reads in (_LISTS, _TASKS, _SCHEDULER) if rng.random() < 0.2]
+    rules += [reads | {"kind": "status", "status": 503, "times": rng.choice((1, 3, 20))} for reads in spoilt]
     return tuple(rules)

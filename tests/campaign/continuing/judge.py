@@ -27,7 +27,7 @@ _MODERATED_OR_FAILED = ("fail", "moderate")
 
 @dataclass
 class End:
-    """One call: its wish, when it came (seconds of the run), and what it was told; nothing if its process was killed."""
+    """One call: its wish, when it came (seconds of the run), what it was told; nothing if its process was killed."""
 
     wish: int
     began: float
@@ -49,8 +49,10 @@ class End:
 
 @dataclass(frozen=True)
 class Facts:
-    """A run that is over; `uploads` are the frames with the POSTs that made them, `films` the joined films by
-    their wishes."""
+    """A run that is over.
+
+    `uploads` are the frames with the POSTs that made them, `films` the joined films by their wishes.
+    """
 
     scenario: Scenario
     world: World
@@ -139,8 +141,8 @@ def _judge_uploads(case: _Case) -> None:
             shows = max(asset.created, min(asset.created + late, case.facts.healed))
             unseen = shows - (first.departed or 0.0)
             if unseen < MINUTE - _BLUR:
-                sentence = f"POST {second.number} uploads again what POST {first.number} did and showed in {unseen:.1f} s"
-                case.find("uploads", sentence)
+                where = f"POST {second.number} uploads again what POST {first.number} did"
+                case.find("uploads", f"{where} and showed in {unseen:.1f} s")
 
 
 def _judge_end(case: _Case, number: int, wish: Wish) -> None:
@@ -189,9 +191,7 @@ def _judge_film(case: _Case, number: int) -> None:
         case.find("partless", f"wish {number}: {sentence}")
 
 
-def amiss(
-    intent: Intent, assets: Sequence[Asset | None], world: World, data_dir: Path
-) -> tuple[str | None, int]:
+def amiss(intent: Intent, assets: Sequence[Asset | None], world: World, data_dir: Path) -> tuple[str | None, int]:
     """What is amiss with a joined film that should be made of these assets, and how many parts it has.
 
     It has to show each frame of its parts once, and its parts have to be the stand-in's own files.

@@ -60,10 +60,11 @@ def play_many(seed: int, runs: int, *, workers: int, folder: Path | None, tell: 
 def run(asked: Namespace, *, tell: bool) -> int:
     """Plays what the campaign's command line asks for; 1 if anything was found."""
     folder: Path | None = asked.folder
-    if asked.only is not None or asked.only_real is not None:
+    only: int | None = asked.only
+    if not (only is None and asked.only_real is None):
         with silence():
-            alone = asked.only is not None
-            total = play_one(asked.only, folder, log=_say) if alone else real_many(asked.only_real, 1, folder)
+            is_real = only is None
+            total = real_many(asked.only_real, 1, folder) if is_real else play_one(only, folder, log=_say)
         _say(total.plain())
         return not is_clean(total)
     total, real = campaign(asked.seed, asked.runs, asked.real, workers=asked.workers, folder=folder, tell=tell)

@@ -49,18 +49,22 @@ Log = Callable[[str], None]
 
 def play(scenario: Scenario, folder: Path, *, log: Log = lambda _: None) -> Verdict:
     """Plays a scenario in an empty folder, and judges it."""
+    verdict = judge(played(scenario, folder, log=log))
+    for _, sentence in verdict.findings:
+        log(f"FOUND: {sentence}")
+    return verdict
+
+
+def played(scenario: Scenario, folder: Path, *, log: Log = lambda _: None) -> Facts:
+    """The facts of a scenario that was played in an empty folder."""
     random.seed(scenario.seed)
     run = partial(_play, scenario, folder, log)
     return anyio.run(run, backend_options={"loop_factory": ContinuingLoop})
 
 
-async def _play(scenario: Scenario, folder: Path, log: Log) -> Verdict:
+async def _play(scenario: Scenario, folder: Path, log: Log) -> Facts:
     with anyio.fail_after(_LONGEST):
-        facts = await _Run(scenario, folder, log).play()
-    verdict = judge(facts)
-    for _, sentence in verdict.findings:
-        log(f"FOUND: {sentence}")
-    return verdict
+        return await _Run(scenario, folder, log).play()
 
 
 class _Assets(list[Asset]):
@@ -104,6 +108,7 @@ class _Run:
 
     async def play(self) -> Facts:
         """Plays, and tells what happened."""
+        healed = anyio.current_time() + self.scenario.healed
         async with anyio.create_task_group() as supervision:
             for server in self.servers:
                 supervision.start_soon(server.keep_up)
@@ -112,7 +117,6 @@ class _Run:
                     for ask in self.scenario.asks:
                         calls.start_soon(self._asked, ask)
                     await anyio.sleep(self.scenario.healed)
-                    healed = anyio.current_time()
                     self._heal()
             await anyio.sleep(max(0.0, healed + QUIET - anyio.current_time()))
             for server in self.servers:
@@ -122,11 +126,10 @@ class _Run:
             for number in range(len(self.scenario.wishes)):
                 if number in asked:
                     await self._last(number)
-            facts = self._facts(healed)
             supervision.cancel_scope.cancel()
         if self.traffic.under_way:
             await asyncio.wait(self.traffic.under_way)
-        return facts
+        return self._facts(healed)
 
     def _facts(self, healed: float) -> Facts:
         return Facts(

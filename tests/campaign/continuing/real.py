@@ -70,8 +70,8 @@ def draw(seed: int) -> RealRun:
     rng = Random(f"continue real {seed}")  # noqa: S311  the same seed must give the same run
     moments: tuple[Moment, ...] = get_args(Moment)
     first: Moment = moments[seed % len(moments)]
-    kills = [(moment, rng.uniform(0, 0.05)) for moment in (first, *rng.choices(moments, k=rng.choice((0, 1, 1))))]
-    kills = [(moment, rng.uniform(0, 2.0)) if moment == "any time" else (moment, after) for moment, after in kills]
+    drawn = (first, *rng.choices(moments, k=rng.choice((0, 1, 1))))
+    kills = [(moment, rng.uniform(0, 2.0 if moment == "any time" else 0.05)) for moment in drawn]
     lost = tuple(path for path in _PATHS if rng.random() < 0.25)
     switches = {"hidden_seeds": rng.random() < 0.5, "first_frame": rng.choice(("same", "similar"))}
     return RealRun(seed, tuple(kills), lost, switches)
