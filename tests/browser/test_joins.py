@@ -141,9 +141,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Joi
         return folder / "film.mp4", told, [number for part in parts_made for _, number in frames(part)]
 
     with ThreadPoolExecutor(1) as thread:
-        making = {
-            name: thread.submit(made, tmp_path_factory.mktemp("join"), make) for name, (make, _) in JOINS.items()
-        }
+        making = {name: thread.submit(made, tmp_path_factory.mktemp("join"), make) for name, (make, _) in JOINS.items()}
         return {name: each.result() for name, each in making.items()}
 
 

@@ -27,12 +27,16 @@ _MODERATED_OR_FAILED = ("fail", "moderate")
 
 @dataclass
 class End:
-    """One call: its wish, when it came (seconds of the run), what it was told; nothing if its process was killed."""
+    """One call: its wish, when it came (seconds of the run), what it was told; nothing if its process was killed.
+
+    One that is not `is_planned` has failed at the read of its source; the tools ask the ledger before that.
+    """
 
     wish: int
     began: float
     is_last: bool = False
     ended: float | None = None
+    is_planned: bool = False
     intent: Intent | None = None
     standing: FilmStanding | None = None
     failure: Failure | None = None
@@ -176,7 +180,7 @@ def _judge_end(case: _Case, number: int, wish: Wish) -> None:
 def _judge_words(case: _Case, end: End) -> None:
     wish = case.facts.scenario.wishes[end.wish]
     made = [task for task in case.tasks(wish) if end.ended is not None and task.created <= end.ended]
-    if end.failure is not None and end.failure.charged == "no" and made:
+    if end.failure is not None and end.is_planned and end.failure.charged == "no" and made:
         case.find("lies", f"a call for wish {end.wish} was told that nothing was charged: {end}")
     is_done = end.standing is not None and end.standing.status == "SUCCEEDED"
     if is_done and (end.intent is None or JoinMade.of(end.intent) is None):

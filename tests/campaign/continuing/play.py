@@ -230,6 +230,7 @@ class _Run:
         film = None if wish.onto is None else self.films[wish.onto]
         asked = self._request(wish, film)
         plan = await make_continuation(service.client, asked, CREATE_MODELS[wish.model], film=film)
+        end.is_planned = True
         continued = await continuations.submit(service.submissions, plan, caller="", deadline=deadline, patience=30.0)
         end.intent = continued.intent
         async for intent, standing in continuations.changes(service, continued.intent, deadline):
