@@ -49,7 +49,9 @@ PLAYED = """async () => {
   const film = document.getElementById("film");
   film.currentTime = 0;
   film.playbackRate = 4;
-  const ended = new Promise(done => ["ended", "error"].forEach(each => film.addEventListener(each, done, {once: true})));
+  const ended = new Promise(done => {
+    for (const each of ["ended", "error"]) film.addEventListener(each, done, {once: true});
+  });
   await film.play();
   await ended;
   return [film.ended, film.error && film.error.message, film.currentTime, film.videoWidth, film.videoHeight];
