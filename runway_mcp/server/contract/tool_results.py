@@ -21,8 +21,9 @@ LONGEST_RESULT = 2500
 """The size of a task's structured content, in characters of JSON, and of its text, from which on parts are left out.
 
 In this order: previews, and links and measures of further films, which the assets' resources hold; of a film of
-several parts the prompts of its parts, then all seams but the last, the ids of its earlier parts, and those parts,
-which its resource holds; the end of the prompt, if the next call holds it.
+several parts the prompts of its parts, all seams but the last, further names of its source and task, the ids of its
+earlier parts, the end of its prompt, and its first parts, which its resource holds; the end of the prompt of any task,
+if the next call holds it.
 """
 
 _LONGEST_PROMPT = 120
@@ -110,6 +111,17 @@ def _with_last_seam(output: TaskOutput) -> TaskOutput:
     return _with_film(output, lambda film: {"seams": film.seams[-1:] if film.seams else None})
 
 
+def _without_source_name(output: TaskOutput) -> TaskOutput:
+    """The output of a film without its source's name, which the prompt of its last part but one is."""
+    bare = output.lineage.model_copy(update={"source_name": None}) if output.lineage else None
+    return output if output.film is None else output.model_copy(update={"lineage": bare})
+
+
+def _without_names_of_task(output: TaskOutput) -> TaskOutput:
+    """The output of a film without further names of its newest task, which `taskId` names."""
+    return output if output.film is None else output.model_copy(update={"task_uri": None, "reply_ref": None})
+
+
 def _with_last_part_named(output: TaskOutput) -> TaskOutput:
     def named(film: FilmOutput) -> dict[str, Any]:
         bare = [part.model_copy(update={"asset_id": None}) for part in film.parts[:-1]]
@@ -151,7 +163,9 @@ _SHORTER: tuple[Callable[[TaskOutput], TaskOutput], ...] = (
     *(partial(_with_part_prompts, longest) for longest in (80, 30, 0)),
     _with_short_prompt,
     _with_last_seam,
+    _without_source_name,
+    _without_names_of_task,
     _with_last_part_named,
-    *(partial(_with_last_parts, count) for count in (8, 4, 2)),
     _with_cut_prompt,
+    *(partial(_with_last_parts, count) for count in (16, 8, 4, 2)),
 )
