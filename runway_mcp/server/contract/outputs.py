@@ -47,6 +47,13 @@ class AssetDocument(Video):
 _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "The task's other artifacts, as video."}
 
 
+# Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
+_FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
+_CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
+_RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
+_FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
+
+
 class LineageOutput(Output):
     """Where the resulting film stands in its chain of extensions."""
 
@@ -111,6 +118,38 @@ class SavedOutput(Output):
     size_bytes: int
 
 
+class PartOutput(Output):
+    """One original part of a film."""
+
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+    seconds: float
+    model: str | None = None
+    text_prompt: str | None = None
+
+
+class SeamOutput(Output):
+    """What changes over a seam of a film: both pictures' difference, the clips' own motion, and the mean colour."""
+
+    at_seconds: float
+    difference: float
+    motion: float
+    colour: float
+
+
+class FilmOutput(Output):
+    """A film of several parts: how far it is, and what it consists of."""
+
+    id: str
+    uri: str
+    step: Annotated[str, Field(description="frame, upload, create, join, done.")]
+    seconds: float | None = None
+    frames: int | None = None
+    parts: list[PartOutput]
+    joined: Annotated[str | None, Field(description="copied or re-encoded.")] = None
+    seams: list[SeamOutput] | None = None
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+
+
 class TaskOutput(Output):
     """The result of `extend_video` and `get_task`, and the content of a task's resource."""
 
@@ -132,6 +171,7 @@ class TaskOutput(Output):
     reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
     video: Annotated[Video | None, Field(description="The whole longer film.")] = None
     more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
+    film: Annotated[FilmOutput | None, WithJsonSchema(_FILM)] = None
     saved: Annotated[SavedOutput | None, Field(description="The film on the server's disk.")] = None
     lineage: Annotated[LineageOutput | None, Field(description="Of the longer film, in a dry run as it would be.")] = (
         None
@@ -141,9 +181,7 @@ class TaskOutput(Output):
         None
     )
     quote: Annotated[QuoteOutput | None, Field(description="What confirm takes, once.")] = None
-    candidates: Annotated[
-        list[Candidate] | None, Field(description="Tasks that may be ours, after an unclear submit.")
-    ] = None
+    candidates: Annotated[list[Candidate] | None, WithJsonSchema(_CANDIDATES)] = None
     error: ErrorOutput | None = None
     next_step: Annotated[NextStep | None, Field(description="The next call worth making, with all its arguments.")] = (
         None
@@ -174,6 +212,7 @@ class AssetOutput(Output):
     source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
     reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
+    continuable: bool | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
@@ -197,12 +236,22 @@ class RunningOutput(Output):
     seconds: int | None = None
 
 
+class ListedFilm(Output):
+    """A joined film of a listing; `parts` counts them."""
+
+    id: str
+    name: str | None = None
+    seconds: float | None = None
+    parts: int
+
+
 class AssetsOutput(Output):
     """The result of `list_assets`."""
 
     summary: str
     assets: list[AssetOutput] | None = None
+    films: Annotated[list[ListedFilm] | None, WithJsonSchema(_FILMS)] = None
     next_offset: int | None = None
-    running: list[RunningOutput] | None = None
+    running: Annotated[list[RunningOutput] | None, WithJsonSchema(_RUNNING)] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None

@@ -24,6 +24,7 @@ PLAYER_VERSION = "cd0aee699244"
 PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"
 """The URI of the player. The page answers to the URIs of its other versions, and to the one without a version."""
 
+_FILMS = "runway://films/"
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _PLAYERS = re.compile(r"ui://runway/player(-[0-9a-f]{12})?\.html")
 
@@ -87,6 +88,18 @@ def asset_uri(asset_id: str) -> str:
     return Address("asset", asset_id).uri
 
 
+def film_uri(film_id: str) -> str:
+    """The URI of a film of several parts."""
+    return f"{_FILMS}{film_id}"
+
+
+def film_in(uri: str) -> str | None:
+    """The id in the URI of a film of several parts; None for any other text. The id is not checked."""
+    plain = unquote(uri)
+    is_film = plain.startswith(_FILMS) and "/" not in plain.removeprefix(_FILMS)
+    return plain.removeprefix(_FILMS) or None if is_film else None
+
+
 def address_of(uri: str) -> Address | None:
     """The resource that a URI names; None if it is none of this server's. The id is not checked."""
     plain = unquote(uri)
@@ -103,9 +116,11 @@ def address_of(uri: str) -> Address | None:
 
 
 def bare_id(text: str) -> str:
-    """The id in the URI of a task or an asset; any other text without surrounding blanks."""
+    """The id in the URI of a task, an asset or a film of several parts; any other text without surrounding blanks."""
     address = address_of(text.strip())
-    return address.id if address is not None and address.id is not None else text.strip()
+    if address is None:
+        return film_in(text.strip()) or text.strip()
+    return address.id if address.id is not None else text.strip()
 
 
 def _around_id(kind: Kind) -> tuple[str, str]:

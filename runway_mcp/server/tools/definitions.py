@@ -44,6 +44,7 @@ _IN_SHORT: Schema = {
     "text_prompt": {"type": "string"},
     "seed": {"type": "integer"},
     "video": {"type": "object", "description": "This and all else as in extend_video."},
+    "film": {"type": "object"},
     "saved": {"type": "object"},
     "lineage": {"type": "object"},
     "error": {"type": "object", "description": "As in extend_video."},
