@@ -49,6 +49,7 @@ _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Th
 
 # Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
 _FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
+_FILM_SAVED = {"type": "object", "description": "As in extend_video."}
 _CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
 _RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
 _FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
@@ -188,12 +189,49 @@ class TaskOutput(Output):
     )
 
 
+class PartDocument(PartOutput):
+    """One original part of a film, with what made it; `cost` is an estimate in credits."""
+
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    seed: int | None = None
+    cost: int | None = None
+
+
+class FilmDocument(Output):
+    """The content of a film's resource: the film as in results, and of each part how it was made."""
+
+    id: str
+    uri: str
+    video_uri: str | None = None
+    name: str | None = None
+    status: str
+    step: str
+    progress: float
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    text_prompt: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    seconds: float | None = None
+    frames: int | None = None
+    parts: list[PartDocument]
+    joined: str | None = None
+    seams: list[SeamOutput] | None = None
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
+    saved: SavedOutput | None = None
+    credits: CreditsOutput | None = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None
+
+
 class SaveOutput(Output):
     """The result of `save_film`."""
 
     summary: str
     saved: SavedOutput | None = None
     video: Video | None = None
+    film: Annotated[FilmOutput | None, WithJsonSchema(_FILM_SAVED)] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None
 
