@@ -69,6 +69,8 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         why = _SET_SO if call.context.settings.save == "never" else _BY_DEFAULT
         message = _NOTHING_IS_KEPT.format(why=why, instead=_way_to_link(reference))
         return await fail_save(call, Failure("not_configured", message), link_to(reference, call.asked))
+    if (film := await film_named(call.context, reference)) is not None:
+        return await answer_save(call, await _saved_joined(call, film, arguments.name, keeper.folder))
     deadline = call.deadline(None)
     there = await _already_there(call, keeper, arguments)
     if there is not None:
@@ -92,6 +94,29 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
             raise failure_of_keeping(error)
         case None:
             raise under_way(keeping)
+
+
+async def _saved_joined(call: Call, film: Intent, name: str | None, folder: Path) -> SaveOutput:
+    """A film of several parts, which lies on disk since it was joined; with a `name` a copy under it."""
+    joined, data_dir = joined_or_step(call, film), call.context.settings.data_dir
+    wanted = Path(joined.path).name if name is None else given_name(name)
+    try:
+        async with told_of_film(film, COPY_SECONDS):
+            if name is None and Path(joined.path).parent == Path(os.path.realpath(folder)):
+                file, is_new = await file_of(film, joined), False
+            else:
+                label = own_file_name(film, joined) if name is None else wanted
+                file, is_new = await saved_as(film, joined, name=label, folder=folder, data_dir=data_dir)
+                wanted = label
+    except KeepingError as error:
+        raise failure_of_keeping(error) from None
+    told = film_output_of(film, joined)
+    before = "The film is saved" if is_new else "The film was saved before, and its file is there"
+    why = why_called(file.path.name, wanted=wanted, wish=name)
+    called = f" It is called so because {why}." if why else ""
+    saved = SavedOutput(path=str(file.path), size_bytes=file.size)
+    summary = f"{before}: {file.path.name}, {file.size / 1e6:.1f} MB.{called}"
+    return SaveOutput(summary=summary, saved=saved, film=told)
 
 
 def _way_to_link(reference: str) -> str:
