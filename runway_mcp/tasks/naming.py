@@ -137,7 +137,7 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
 async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
-        return _nearest(reference, await _own_assets(client, ledger, email))
+        return _nearest(reference, await _own_assets(client, ledger, email), await _films_like(ledger, reference))
     except Failure as failure:
         _log.info("the nearest clips could not be read: %s", failure)
         return ""

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.publishing import published
-from runway_mcp.films.continuing.steps import JoinMade
+from runway_mcp.films.continuing.publishing import film_file_name, published
+from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.continuing.workspace import LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
 from runway_mcp.films.viewing import LARGEST_FILM, View, picture_of_file
 from runway_mcp.media.errors import NoFilm, TooLarge
+from runway_mcp.media.files.names import given_name
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.tasks.intents import Intent
 
@@ -59,17 +60,24 @@ async def bytes_of_film(film: Intent, joined: JoinMade) -> bytes:
     return content
 
 
-async def saved_as(film: Intent, joined: JoinMade, *, name: str, folder: Path, data_dir: Path) -> tuple[FilmFile, bool]:
-    """A copy of a joined film under that safe name in the folder, or with a number; and whether it is new.
+async def saved_as(
+    film: Intent, joined: JoinMade, *, name: str | None, folder: Path, data_dir: Path
+) -> tuple[FilmFile, str, bool]:
+    """A film's file in the folder, the safe name that it was to have, and whether the file is new.
 
-    The film itself and a copy that is there already are found. Raises `FilmFileGone` and `KeepingError`.
+    Without a name it is the film itself, where it lies there, else a copy under the name that joined films get. With a
+    name it is a copy, with a number if another file has the name; one that is there already is found. Raises `FilmFileGone` and `KeepingError`.
     """
     file = await file_of(film, joined)
+    if name is None and file.path.parent == Path(os.path.realpath(folder)):
+        return file, file.path.name, False
+    own = film_file_name(film, parts=len(parts_of(film)), seconds=joined.seconds)
+    wanted = own if name is None else given_name(name)
     workspace = await run_sync(make_workspace, data_dir, film.film_id)
     async with held(workspace / LOCK_FILE):
         before = await run_sync(_names, folder)
-        path = await run_sync(published, file.path, folder, name, film.film_id)
-    return FilmFile(path, file.size), path.name not in before
+        path = await run_sync(published, file.path, folder, wanted, film.film_id)
+    return FilmFile(path, file.size), wanted, path.name not in before
 
 
 async def _path_of(film: Intent, joined: JoinMade) -> Path:

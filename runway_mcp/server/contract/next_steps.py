@@ -153,12 +153,6 @@ def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
-def continue_from(film_id: str) -> NextStep:
-    """A dry run of the next part of a film, once its words are written from a picture of it."""
-    reason = "Prices the next part, free; add your text_prompt. Its next call names the model."
-    return NextStep(tool="extend_video", arguments={"assetId": film_id, "dry_run": True}, reason=reason)
-
-
 def _longer(steps: Sequence[int]) -> str:
     """That another step may be asked for; the default is told first."""
     return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}, which leads further" if len(steps) > 1 else ""

@@ -204,13 +204,14 @@ class FilmDocument(Output):
     uri: str
     video_uri: str | None = None
     name: str | None = None
-    status: str
+    summary: str
+    status: str | None = None
     step: str
-    progress: float
+    progress: float | None = None
     task_id: Annotated[str | None, Field(alias="taskId")] = None
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
-    text_prompt: str | None = None
     model: str | None = None
+    text_prompt: str | None = None
     seed: int | None = None
     seconds: float | None = None
     frames: int | None = None
@@ -218,8 +219,9 @@ class FilmDocument(Output):
     joined: str | None = None
     seams: list[SeamOutput] | None = None
     asset_id: Annotated[str | None, Field(alias="assetId")] = None
-    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
+    video: Video | None = None
     saved: SavedOutput | None = None
+    lineage: LineageOutput | None = None
     credits: CreditsOutput | None = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None

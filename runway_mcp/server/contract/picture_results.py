@@ -12,7 +12,8 @@ from runway_mcp.films.viewing import View
 from runway_mcp.media.join.proof import Seam
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.media.pictures.strip import COLUMNS
-from runway_mcp.server.contract.next_steps import continue_from, extend_from
+from runway_mcp.server.contract.film_parts import further_step
+from runway_mcp.server.contract.next_steps import extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import LONGEST_PROMPT
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
@@ -97,7 +98,7 @@ def _film_lines(film: Intent, joined: JoinMade, view: View, picture: Picture, no
     yield _CONTINUED_HERE if is_end else _CONTINUED_FROM_END
     if film.text_prompt:
         yield f"The text_prompt of its last part: {in_quotes(film.text_prompt, LONGEST_PROMPT)}"
-    yield from next_lines(continue_from(film.film_id))
+    yield from next_lines(further_step(film))
 
 
 def _measured(seam: Seam) -> str:

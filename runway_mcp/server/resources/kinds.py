@@ -10,12 +10,13 @@ from runway_mcp.films.viewing import View
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.picture_results import MIME_TYPE as PICTURE
 from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
-from runway_mcp.server.joined_films import film_bytes_for, film_document, film_named
+from runway_mcp.server.joined_films import film_bytes_for, film_document
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
 from runway_mcp.server.viewing import bytes_of, clip_named, picture_for, preview_of, require_pictures, seams_for
@@ -150,7 +151,12 @@ async def _read_film_video(context: ServerContext, film_id: str) -> Content:
 
 async def _film(context: ServerContext, film_id: str) -> Intent:
     """The caller's film of that id; raises `NotFound`, and `Failure` while the ledger cannot be read."""
-    film = await film_named(context, film_id)
+    try:
+        film = await film_named(context, film_id)
+    except Failure as failure:
+        if failure.kind != "not_found":
+            raise
+        raise NotFound(failure.message) from None
     if film is None:
         raise NotFound("There is no film of this id.", status=404)
     return film

@@ -8,11 +8,12 @@ from pydantic import Field
 
 from runway_mcp.films.chains import Seams
 from runway_mcp.films.viewing import Show, View
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
 from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.picture_results import film_picture_result, picture_result
-from runway_mcp.server.joined_films import film_named, film_picture_for
+from runway_mcp.server.joined_films import film_picture_for
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import fail_picture
 from runway_mcp.server.tools.joined import joined_or_step
