@@ -168,7 +168,7 @@ async def test_what_a_current_model_continues_counts_as_extendable_in_a_search_a
             ("no", True),
         ]
         assert data["summary"].endswith("3 continuable with a current model.")
-        assert text(result).count(", continuable): assetId ") == 3
+        assert text(result).count(", continuable, ") == 3
         pictures = await client.data("list_assets", mediaType="image")
         assert [each["continuable"] for each in pictures["assets"]] == [False]
 

@@ -7,6 +7,7 @@ Attributes are snake_case; on the wire, what upstream names keeps upstream's spe
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 
 class Output(BaseModel):
@@ -49,7 +50,6 @@ _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Th
 
 # Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
 _FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
-_FILM_SAVED = {"type": "object", "description": "As in extend_video."}
 _CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
 _RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
 _FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
@@ -233,7 +233,7 @@ class SaveOutput(Output):
     summary: str
     saved: SavedOutput | None = None
     video: Video | None = None
-    film: Annotated[FilmOutput | None, WithJsonSchema(_FILM_SAVED)] = None
+    film: SkipJsonSchema[FilmOutput | None] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None
 
@@ -248,21 +248,22 @@ class AssetOutput(Output):
     width: int | None = None
     height: int | None = None
     text_prompt: Annotated[str | None, Field(description="Shortened; get_task has it whole.")] = None
-    source_asset_id: Annotated[str | None, Field(alias="source_assetId", description="What it extended.")] = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
     source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
-    reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
+    reason: str | None = None
     continuable: bool | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits, by longest steps; estimate.")] = None
-    uri: str | None = None
+    cost_to_longest: int | None = None
+    # With links alone; of these the listed schema shows one.
+    uri: SkipJsonSchema[str | None] = None
     url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
-    url_expires_at: str | None = None
-    preview_urls: list[str] | None = None
-    media_type: Annotated[str | None, Field(alias="mediaType")] = None
-    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    url_expires_at: SkipJsonSchema[str | None] = None
+    preview_urls: SkipJsonSchema[list[str] | None] = None
+    media_type: SkipJsonSchema[Annotated[str | None, Field(alias="mediaType")]] = None
+    task_id: SkipJsonSchema[Annotated[str | None, Field(alias="taskId")]] = None
 
 
 class RunningOutput(Output):

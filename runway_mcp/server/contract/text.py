@@ -249,7 +249,8 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
     date = plain_or_quoted(asset.created_at) if asset.created_at else ""
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
-    facts = [kind, *_measures(asset), made, _extendability(asset), "continuable" if asset.continuable else None]
+    onward = "continuable" if asset.continuable else None
+    facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
     name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [

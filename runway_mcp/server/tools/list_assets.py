@@ -47,8 +47,8 @@ class ListAssets(Arguments):
         Field(
             max_length=200,
             description=(
-                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
-                "searches the newest 200 assets. Default: all."
+                "Words that all stand in the name, prompts or ancestors' names; searches the newest 200 assets and "
+                "all joined films. Default: all."
             ),
         ),
     ] = None

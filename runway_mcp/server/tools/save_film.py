@@ -63,7 +63,7 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="Video to save, named as in extend_video (list_assets has them).",
+            description="Video or film to save, named as in extend_video (list_assets has them).",
         ),
     ]
     name: Annotated[
