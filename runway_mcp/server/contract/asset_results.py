@@ -122,7 +122,7 @@ def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None
 
 def _film(film: JoinedFilm) -> ListedFilm:
     return ListedFilm(
-        id=film.film_id, name=cut(film.name, LONGEST_NAME), seconds=round(film.seconds, 2), parts=film.parts
+        id=film.film_id, name=cut(film.name, LONGEST_NAME), seconds=round(film.seconds, 3), parts=film.parts
     )
 
 
