@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = "runway://tasks"
 """The URI of the list of tasks."""
 
-PLAYER_VERSION = "cd0aee699244"
+PLAYER_VERSION = "e0c53fbaef98"
 """The first twelve digits of the SHA-256 of the player's page: hosts cache a page by its URI."""
 
 PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"
