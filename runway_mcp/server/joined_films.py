@@ -126,5 +126,3 @@ async def _with_first(
         maker = await owning_intent(context.service, first.parent_task_id)
         return [(made[0][0], maker), *made[1:]]
     return made
-
-

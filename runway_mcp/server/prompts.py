@@ -26,8 +26,8 @@ SECONDS = ("5", "8", "10")
 """The values that the argument `seconds` takes."""
 
 _CLIP = (
-    "its name or part of it, its assetId or the id of a film, or its URI; completion offers the newest films and videos "
-    "as name (id)"
+    "its name or part of it, its assetId or the id of a film, or its URI; completion offers the newest films and "
+    "videos as name (id)"
 )
 _WORDING = """\
 How to word a text_prompt:
@@ -135,13 +135,18 @@ PROMPTS: dict[str, Prompt] = {
                 _argument(
                     "clip", "Clip", f"The clip to extend: {_CLIP}. Without it the wish has to tell.", required=False
                 ),
-                _argument("seconds", "Seconds", "Seconds to add: 5 (default) or 10, with Gen-4.5 also 8; Turbo gains 8.", required=False),
+                _argument(
+                    "seconds",
+                    "Seconds",
+                    "Seconds to add: 5 (default) or 10, with Gen-4.5 also 8; Turbo gains 8.",
+                    required=False,
+                ),
             ],
         ),
         Prompt(
             name="plan_film",
             title="Plan a film",
-            description="Plans a clip's growth into a film, beat by beat with a prompt each; prices it, asks, makes it.",
+            description="Plans a clip's growth into a film, beat by beat, with a prompt each; prices, asks, makes it.",
             arguments=[
                 _argument("clip", "Clip", f"The clip that the film begins with: {_CLIP}.", required=True),
                 _argument(

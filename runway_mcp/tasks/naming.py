@@ -68,8 +68,9 @@ def spelling_of(reference: str, caller: str) -> str:
 async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the asset that a reference names, or of the succeeded task that made it, or the id of a film.
 
-    A uuid names an asset rather than a task; the film of another caller is unknown. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips,
-    `invalid_request` for a name that several assets have, or the failure of a read.
+    A uuid names an asset rather than a task; the film of another caller is unknown. Raises `LedgerError`, and
+    `Failure`: `not_found` with the nearest clips, `invalid_request` for a name that several assets have, or the failure
+    of a read.
     """
     if kind_of(reference) is not None:
         return reference

@@ -206,7 +206,15 @@ async def test_a_listing_holds_nothing_but_what_the_contract_names(tmp_path: Pat
     add_upload(world)
     named = {
         *("assetId", "name", "createdAt", "duration_seconds", "width", "height", "text_prompt", "source_assetId"),
-        *("extendable", "reason", "continuable", "extended_count", "extensions_left", "longest_seconds", "cost_to_longest"),
+        *(
+            "extendable",
+            "reason",
+            "continuable",
+            "extended_count",
+            "extensions_left",
+            "longest_seconds",
+            "cost_to_longest",
+        ),
     }
     async with open_client(world, tmp_path, mode) as client:
         data = await client.data("list_assets")

@@ -28,7 +28,14 @@ JOINED: Json = {
     "taskId": TASK,
     "model": "gen4.5",
     "text_prompt": "night falls",
-    "film": {"id": FILM, "uri": f"runway://films/{FILM}", "step": "done", "seconds": 6.0, "parts": PARTS, "seams": SEAMS},
+    "film": {
+        "id": FILM,
+        "uri": f"runway://films/{FILM}",
+        "step": "done",
+        "seconds": 6.0,
+        "parts": PARTS,
+        "seams": SEAMS,
+    },
     "saved": {"path": "/videos/night-falls.mp4", "size_bytes": 1000},
     "lineage": {"source_assetId": "film_fedcba9876543210", "extended_count": 2, "added_seconds": 5},
     "credits": {"cost": 60},
@@ -67,7 +74,9 @@ def test_a_joined_film_without_a_link_plays_from_the_servers_bytes_with_its_seam
     shown.frame.get_by_role("button", name="Extension 2, from 4 s to 6 s").click()
     expect(shown.frame.locator("#words")).to_have_text("“night falls”")
     assert position(shown) >= 4
-    expect(shown.frame.locator("#facts")).to_have_text("6 s · 64 × 36 · Gen-4.5 · saved as /videos/night-falls.mp4")
+    expect(shown.frame.locator("#facts")).to_have_text(
+        "6 s · 64 \u00d7 36 · Gen-4.5 · saved as /videos/night-falls.mp4"
+    )
     expect(shown.frame.get_by_role("button", name="Open")).to_be_hidden()
     shown.page.locator("iframe").screenshot(path=pictures / "joined.png")
     assert [each["uri"] for each in shown.heard("resources/read")] == [VIDEO]
@@ -108,11 +117,11 @@ def test_a_film_is_followed_by_its_own_id_and_each_step_is_said(host: Host, cont
 def test_a_host_without_tools_reads_the_films_resource(host: Host) -> None:
     script = {
         "tools/call": "refused",
-        "resources": {f"runway://films/{FILM}": document({**under_way("join", "RUNNING")["film"], "status": "RUNNING"})},
+        "resources": {
+            f"runway://films/{FILM}": document({**under_way("join", "RUNNING")["film"], "status": "RUNNING"})
+        },
     }
-    shown = host.open(
-        result=result(under_way("create", "RUNNING", taskId=TASK)), script=script, virtual_clock=True
-    )
+    shown = host.open(result=result(under_way("create", "RUNNING", taskId=TASK)), script=script, virtual_clock=True)
 
     shown.passes(5_000)
 
@@ -172,13 +181,13 @@ def test_a_film_goes_on_by_its_id_and_with_its_model(host: Host, contents: Json)
     expect(shown.frame.locator("#note")).to_contain_text("Asked in the conversation")
     (sent,) = shown.heard("ui/message")
     assert sent["content"][0]["text"] == (
-        f"Please continue the Runway film {FILM} by 10 seconds with extend_video and model gen4.5, with the text_prompt "
-        '"the stars come out", and tell me its price from a dry_run first.'
+        f"Please continue the Runway film {FILM} by 10 seconds with extend_video and model gen4.5, with the "
+        'text_prompt "the stars come out", and tell me its price from a dry_run first.'
     )
 
 
 def test_a_text_alone_that_names_a_film_has_it_followed(host: Host, contents: Json) -> None:
-    told = {"content": [{"type": "text", "text": f"The film is under way.\nNext: get_task {{\"taskId\": \"{FILM}\"}}"}]}
+    told = {"content": [{"type": "text", "text": f'The film is under way.\nNext: get_task {{"taskId": "{FILM}"}}'}]}
     script = {"resources": {VIDEO: contents}, "tools/call": [result(JOINED)]}
     shown = host.open(result=told, script=script, virtual_clock=True)
 

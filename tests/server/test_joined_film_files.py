@@ -1,6 +1,5 @@
 """Joined films seen and saved: from their file on disk, with no request; and what is told where there is none."""
 
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from runway_mcp.simulator.links.faults import LinkFault
 from tests.agents.reading import next_call
 from tests.films.joined import RISES, clip_world, continued, films_server, joined
 from tests.kit.client import structured, text
-from tests.server.pictures import brightness, seen
 from tests.kit.samples import intent
+from tests.server.pictures import brightness, seen
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +65,9 @@ async def test_a_strip_of_a_joined_film_marks_its_seams_and_tells_how_they_look(
         (seam,) = told["film"]["seams"]
         assert strip.width > strip.height
         assert f"Seams, where an extension begins: at {seam['at_seconds']:.1f} s." in words
-        assert f"The seam at {seam['at_seconds']:.1f} s: the pictures differ by {seam['difference']:.1f} of 255" in words
+        assert (
+            f"The seam at {seam['at_seconds']:.1f} s: the pictures differ by {seam['difference']:.1f} of 255" in words
+        )
         assert f"the mean colour changes by {seam['colour']:.1f}" in words
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, BlobResourceContents, PromptReference, ResourceTemplateReference
@@ -141,9 +142,12 @@ async def test_who_wants_to_hear_of_a_film_hears_of_its_steps_and_of_its_end(tmp
     async with films_server(tmp_path, clip_world(pace=1.0)) as kept, kept.server.client(mode) as client:
         told = await continued(client)
         uri = told["film"]["uri"]
-        async with hearing(kept.server, mode, uri) as (_, heard), hearing(kept.server, mode, quote(uri, safe="")) as (
-            _,
-            encoded,
+        async with (
+            hearing(kept.server, mode, uri) as (_, heard),
+            hearing(kept.server, mode, quote(uri, safe="")) as (
+                _,
+                encoded,
+            ),
         ):
             await joined(client)
             await until(lambda: heard.count(uri) >= 2 and LIST in heard)
@@ -236,7 +240,7 @@ async def test_a_film_id_that_somebody_gave_an_asset_as_its_name_is_a_name(tmp_p
 async def watched(server: InProcessServer, uri: str) -> None:
     """Subscribes to a film and is gone again."""
     async with hearing(server, "legacy", uri):
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_whoever_is_gone_is_followed_for_no_more(tmp_path: Path) -> None:

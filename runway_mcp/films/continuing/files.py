@@ -1,6 +1,5 @@
 """Files of joined films: where one lies, its pictures, its bytes, and copies of it under other names."""
 
-import os
 import stat
 from dataclasses import dataclass
 from functools import partial
@@ -66,10 +65,11 @@ async def saved_as(
     """A film's file in the folder, the safe name that it was to have, and whether the file is new.
 
     Without a name it is the film itself, where it lies there, else a copy under the name that joined films get. With a
-    name it is a copy, with a number if another file has the name; one that is there already is found. Raises `FilmFileGone` and `KeepingError`.
+    name it is a copy, with a number if another file has the name; one that is there already is found. Raises
+    `FilmFileGone` and `KeepingError`.
     """
     file = await file_of(film, joined)
-    if name is None and file.path.parent == Path(os.path.realpath(folder)):
+    if name is None and file.path.parent == await run_sync(folder.resolve):
         return file, file.path.name, False
     own = film_file_name(film, parts=len(parts_of(film)), seconds=joined.seconds)
     wanted = own if name is None else given_name(name)
@@ -94,6 +94,6 @@ def _size(path: Path) -> int | None:
 
 def _names(folder: Path) -> frozenset[str]:
     try:
-        return frozenset(os.listdir(folder))
+        return frozenset(each.name for each in folder.iterdir())
     except OSError:
         return frozenset()

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 from urllib.parse import unquote
 
-Kind = Literal[
-    "tasks", "task", "asset", "preview", "last_frame", "strip", "video", "film", "film_video", "player"
-]
+Kind = Literal["tasks", "task", "asset", "preview", "last_frame", "strip", "video", "film", "film_video", "player"]
 """The kinds of resources: tasks, a task, an asset, its pictures, its file; a film of parts, its file; the player."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -30,7 +28,7 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 _PLAYERS = re.compile(r"ui://runway/player(-[0-9a-f]{12})?\.html")
 
 
-def template_of(kind: Kind) -> str:  # noqa: PLR0911  one return for each kind
+def template_of(kind: Kind) -> str:  # noqa: C901, PLR0911  one return for each kind
     """The URI template of a kind, with one variable; without one it is the URI of the only resource."""
     match kind:
         case "tasks":

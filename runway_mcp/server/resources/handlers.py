@@ -70,10 +70,8 @@ async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | N
     elif has_tasks:
         known, following = await older_tasks(service, context.settings.email, offset)
     films = (await joined_films(context))[offset:]
-    if following is not None:
-        next_cursor = str(following)
-    else:
-        next_cursor = f"{_FILMS}{offset + PAGE}" if len(films) > PAGE else None
+    films_follow = f"{_FILMS}{offset + PAGE}" if len(films) > PAGE else None
+    next_cursor = films_follow if following is None else str(following)
     fixed = _fixed(context.settings) if cursor is None else []
     return ListResourcesResult(
         resources=[*fixed, *_entries(known), *map(_film_entry, films[:PAGE])], next_cursor=next_cursor

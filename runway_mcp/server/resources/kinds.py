@@ -61,7 +61,7 @@ class ResourceKind:
     meta: Callable[[Settings], dict[str, Any] | None] = _no_meta
 
 
-def resource_kind(kind: Kind) -> ResourceKind:  # noqa: PLR0911  one return for each kind
+def resource_kind(kind: Kind) -> ResourceKind:  # noqa: C901, PLR0911  one return for each kind
     """The names, the MIME type and the reader of a kind."""
     match kind:
         case "tasks":

@@ -37,7 +37,8 @@ class ViewFilm(Arguments):
     """The arguments of `view_film`."""
 
     asset_id: Annotated[
-        Reference, Field(alias="assetId", description="Video or film to see, named as in extend_video (list_assets has them).")
+        Reference,
+        Field(alias="assetId", description="Video or film to see, named as in extend_video (list_assets has them)."),
     ]
     show: Annotated[
         Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")

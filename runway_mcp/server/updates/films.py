@@ -1,4 +1,4 @@
-"""Observers of films of several parts: each observed film is followed once, whoever asked for it and wherever it runs."""
+"""Observers of films of several parts: each observed film is followed once, whoever asked and wherever it runs."""
 
 import logging
 import math
@@ -94,5 +94,3 @@ class FilmObservers:
                 await anyio.sleep(_AGAIN)
             else:
                 return found if found is not None and is_continuation(found) else None
-
-
