@@ -174,7 +174,7 @@ async def _opened_service(
             folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free)
             keeper = await stack.enter_async_context(opening)
-        tools = Tools(client, store, films, data_dir, folder, free=free)
+        tools = Tools(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
         caps = SpendPolicy(per_call=settings.max_credits_per_call, per_day=settings.max_credits_per_day)
         continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(

@@ -194,4 +194,5 @@ async def _whereabouts(context: ServerContext, joined: JoinMade) -> Whereabouts:
             asset = await context.service.client.asset(joined.asset_id, patience=READING_SECONDS / 2)
         except RunwayError as error:
             _log.info("the upload of a film could not be read: %s", error)
-    return Whereabouts(saved, asset)
+    # Its name there is for us alone, to look for it by.
+    return Whereabouts(saved, asset.model_copy(update={"name": None}))

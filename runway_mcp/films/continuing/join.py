@@ -13,6 +13,7 @@ from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
 from runway_mcp.films.continuing.tools import Tools, end_step
+from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
     JOINED_FILE,
     LOCK_FILE,
@@ -57,6 +58,8 @@ async def joined(tools: Tools, intent: Intent) -> Intent:
         raise _failure(intent, f"{str(error).rstrip('.')}.") from error
     except RunwayError as error:
         raise _failure(intent, error.message) from error
+    except Failure as failure:
+        raise _failure(intent, failure.message) from failure
     except ClaimLost as error:
         raise _failure(intent, "Another process has taken the film up.") from error
     except OSError as error:
@@ -88,7 +91,10 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
     length = round(told.seconds - (told.seams[-1].at_seconds if told.seams else 0.0), 3)
     part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
     size = (await run_sync(target.stat)).st_size
-    return JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+    joined = JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+    if not tools.uploads:
+        return joined
+    return replace(joined, asset_id=await uploaded_film(tools, intent, workspace / JOINED_FILE))
 
 
 async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:

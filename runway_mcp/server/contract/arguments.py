@@ -37,7 +37,7 @@ _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _IDS = ("assetId", "taskId")
 _ACCEPTED = {
     "replyUrl": "an absolute http or https URL of at most 1024 characters",
-    "seconds": "5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8)",
+    "seconds": "5 or 10 (8 with gen4.5; a Turbo clip always gains 8)",
 }
 _SIMILARITY = 0.5
 # Texts that stand for a prompt shown before; submitted literally they would buy an unwanted film.

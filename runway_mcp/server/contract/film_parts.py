@@ -73,8 +73,10 @@ def part_told(output: TaskOutput, intent: Intent | None, task: Task, asked: Aske
     if film is None or intent is None:
         return output
     known: dict[str, Any] = {"film": film, "lineage": film_lineage(intent)}
+    known: dict[str, Any] = {"film": film, "lineage": film_lineage(intent)}
     if output.error is None:
-        known["summary"] = f"{output.summary} It makes a part of the film {film.id}."
+        told = output.summary.replace("The film is ready", "The part is ready", 1)
+        known["summary"] = f"{told} It is a part of the film {film.id}, which is what counts."
         known["next_step"] = further_step(intent) if film.step == "done" else next_steps.follow(film.id, asked)
     return output.model_copy(update=known)
 
@@ -103,13 +105,13 @@ def step_in_words(standing: FilmStanding) -> str:
 
 def how_joined(joined: JoinMade) -> str:
     """How the parts were joined and how their seams look, in one sentence each."""
-    ways = {"copied": "The parts were joined without loss, their pictures as they are."}
+    ways = {"copied": "The parts were joined without loss."}
     why = f" ({', '.join(joined.why)})" if joined.why else ""
     told = [ways.get(joined.joined, f"The parts differ{why}, so the whole film was encoded anew, once.")]
     left_out = sum(joined.dropped)
     if left_out:
         frames = f"{left_out} frame{'s were' if left_out > 1 else ' was'}"
-        told.append(f"{frames} left out before the new part, which shows the last of them again.")
+        told.append(f"{frames} left out, since the new part shows the last of them again.")
     return " ".join([*told, _seams_in_words(joined.seams)]).strip()
 
 
@@ -141,6 +143,6 @@ def _seams_in_words(seams: tuple[Seam, ...]) -> str:
     look = f"can be seen: {' and '.join(flaws)}" if flaws else "does not stand out"
     which = f"The seam at {seconds(last.at_seconds)}" if len(seams) == 1 else f"The last of {len(seams)} seams"
     return (
-        f"{which} {look} (difference {last.difference:.1f} where the clips themselves move by {last.motion:.1f}, "
-        f"colour {last.colour:.1f}, of 255)."
+        f"{which} {look} (difference {last.difference:.1f}, the clips' own motion {last.motion:.1f}, colour "
+        f"{last.colour:.1f}, of 255)."
     )

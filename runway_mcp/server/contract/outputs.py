@@ -44,12 +44,13 @@ class AssetDocument(Video):
     task_id: Annotated[str | None, Field(alias="taskId")] = None
 
 
-# The schema of `video` shows the shape already.
-_MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "The task's other artifacts, as video."}
+_MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Others of the task."}
 
 
 # Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
 _FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
+_QUOTE = {"type": "object", "description": "id, expires_at: what confirm takes, once."}
+_SAVED = {"type": "object", "description": "On the server's disk: path, size_bytes."}
 _CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
 _RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
 _FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
@@ -63,8 +64,8 @@ class LineageOutput(Output):
     extended_count: int | None = None
     extensions_left: int | None = None
     added_seconds: int | None = None
-    longest_seconds: Annotated[float | None, Field(description="What can be reached by further extensions.")] = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits for that; estimate.")] = None
+    longest_seconds: Annotated[float | None, Field(description="By further extensions.")] = None
+    cost_to_longest: Annotated[int | None, Field(description="Credits for that.")] = None
 
 
 class CreditsOutput(Output):
@@ -83,8 +84,8 @@ class ErrorOutput(Output):
     kind: str
     message: str
     charged: Literal["no", "yes", "unknown"]
-    retry_safe: Annotated[bool, Field(description="Whether the identical call can do no harm.")]
-    retry: Annotated[str, Field(description="What repeating it is good for: now, later, after_change (only).")]
+    retry_safe: Annotated[bool, Field(description="The same call does no harm.")]
+    retry: Annotated[str, Field(description="When to repeat it: now, later, after_change (only).")]
     retry_after_seconds: float | None = None
 
 
@@ -157,9 +158,7 @@ class TaskOutput(Output):
     summary: str
     status: Annotated[
         str | None,
-        Field(
-            description="PENDING, THROTTLED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DRY_RUN, or another of Runway's."
-        ),
+        Field(description="PENDING, THROTTLED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DRY_RUN, or another."),
     ] = None
     task_id: Annotated[str | None, Field(alias="taskId")] = None
     task_uri: str | None = None
@@ -170,23 +169,19 @@ class TaskOutput(Output):
     text_prompt: str | None = None
     seed: int | None = None
     reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
-    video: Annotated[Video | None, Field(description="The whole longer film.")] = None
+    video: Annotated[Video | None, Field(description="The longer film.")] = None
     more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
     film: Annotated[FilmOutput | None, WithJsonSchema(_FILM)] = None
-    saved: Annotated[SavedOutput | None, Field(description="The film on the server's disk.")] = None
+    saved: Annotated[SavedOutput | None, WithJsonSchema(_SAVED)] = None
     lineage: Annotated[LineageOutput | None, Field(description="Of the longer film, in a dry run as it would be.")] = (
         None
     )
     credits: CreditsOutput | None = None
-    twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
-        None
-    )
-    quote: Annotated[QuoteOutput | None, Field(description="What confirm takes, once.")] = None
+    twin: Annotated[bool | None, Field(description="True: an earlier submit of the same request answers.")] = None
+    quote: Annotated[QuoteOutput | None, WithJsonSchema(_QUOTE)] = None
     candidates: Annotated[list[Candidate] | None, WithJsonSchema(_CANDIDATES)] = None
     error: ErrorOutput | None = None
-    next_step: Annotated[NextStep | None, Field(description="The next call worth making, with all its arguments.")] = (
-        None
-    )
+    next_step: Annotated[NextStep | None, Field(description="The next call worth making, in full.")] = None
 
 
 class PartDocument(PartOutput):

@@ -147,11 +147,11 @@ def _film_lines(film: FilmOutput | None) -> Iterator[str]:
     length = f", {seconds(film.seconds)}, {film.frames} frames, {film.joined}" if film.seconds else ""
     asset = f", assetId {film.asset_id}" if film.asset_id else ""
     yield f"Film of parts: {film.id}, step {film.step}{length}{asset}, {film.uri}"
-    for number, part in enumerate(film.parts, start=1):
+    for part in film.parts:
         model = f", {plain_or_quoted(part.model)}" if part.model else ""
         asset = f", assetId {part.asset_id}" if part.asset_id else ""
         prompt = f", prompt {in_quotes(part.text_prompt, _LISTED_PROMPT)}" if part.text_prompt else ""
-        yield f"Part {number}: {seconds(part.seconds)}{model}{prompt}{asset}"
+        yield f"- part of {seconds(part.seconds)}{model}{prompt}{asset}"
     if film.seams:
         told = (f"{seconds(s.at_seconds)} ({s.difference:g}, {s.motion:g}, {s.colour:g})" for s in film.seams)
         yield f"Seams (difference, own motion, colour, of 255): {', '.join(told)}"

@@ -107,9 +107,9 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
         step = next_steps.follow(film.film_id, call.asked)
         return await answer_task(call, failure_output(failure, call.asked, step=step))
     plan = await _planned(call, wish, film, spelling)
+    await _check(call, plan)
     if film is None and (known := await film_with_part(call.context, plan.source.asset_id)) is not None:
         call.remark(_PART.format(number=known[1], film=known[0].film_id))
-    await _check(call, plan)
     if wish.dry:
         return await answer_task(call, await _told_plan(call, wish, plan))
     if not wish.named:

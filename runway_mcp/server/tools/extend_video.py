@@ -31,14 +31,14 @@ from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 
 _DESCRIPTION = (
-    "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
-    "last frame (see it by view_film). Use it when a clip should become longer; not for Gen-4 clips, uploads or films "
-    "extended three times (list_assets tells), and not to wait for a task (get_task). Spends credits (an estimated 10 "
-    "per added second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, "
-    "which also tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). "
-    "Prompts are moderated; a generation takes one to five minutes; if it is not ready in time the result holds its "
-    "taskId for get_task. The same request is charged once: repeated, it returns the same film; another take needs "
-    "another seed."
+    "Makes one of your Runway videos longer and returns the whole longer film, which goes on from the last frame (see "
+    "it by view_film). Use it when a clip should become longer, not to wait for a task (get_task). Gen-3 Alpha and "
+    "Turbo clips have three extensions, to 40 s (Turbo 34 s); any other clip of list_assets goes on with a `model` as "
+    "often as wanted, its parts joined into one film. Spends credits (estimates: 10 per added second, 40 per Turbo "
+    "step, 5 to 12 a second with a model, none with exploreMode) and cannot be undone: show the user a dry_run first, "
+    "which also tells caps. Prompts are moderated; it takes minutes; if it is not ready in time the result holds an id "
+    "for get_task. The same request is charged once: repeated, it returns the same film; another take needs another "
+    "seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -68,8 +68,8 @@ class ExtendVideo(Arguments):
         Field(
             alias="assetId",
             description=(
-                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
-                "film, or the exact name of one clip."
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a film's id, a runway:// URI, a "
+                "link to the film, or the exact name of one clip."
             ),
         ),
     ]
@@ -81,8 +81,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10; Turbo: leave out, gains 8. Each step uses one of a film's three "
-                "extensions, so 10 leads further."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Turbo: leave out, gains 8. 10 leads further, "
+                "as a Gen-3 film has three extensions."
             ),
         ),
     ] = None
@@ -91,8 +91,8 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                "auto (default): Runway's own extension, for Gen-3 clips alone. gen4.5, gen4 or gen4-turbo: continues "
-                "any clip or film from its last frame and joins the parts."
+                "auto (default): Runway's extension, of Gen-3 clips. gen4.5, gen4 or gen4-turbo: continues any clip or "
+                "film from its last frame."
             ),
         ),
     ] = None
@@ -270,7 +270,7 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
 _QUOTED = re.compile(r'"[^"]*"')
 # What upstream says of the request's own values; a refusal in other words is one of the clip or of its model.
 _OF_THE_REQUEST = re.compile(
-    r"second|duration|length|longer|prompt|seed|replyurl|replyref|maxjobs|explore|parameter|credit", re.IGNORECASE
+    r"second|duration|length|too long|prompt|seed|replyurl|replyref|maxjobs|explore|parameter|credit", re.IGNORECASE
 )
 
 
@@ -280,7 +280,7 @@ def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
     The next calls about the clip in this process then price a continuation at once.
     """
     said = _QUOTED.search(failure.message)
-    is_final = failure.kind in ("invalid_request", "not_found") and failure.about is None and failure.charged == "no"
+    is_final = failure.kind == "invalid_request" and failure.about is None and failure.charged == "no"
     if not is_final or _OF_THE_REQUEST.search(said[0] if said else ""):
         return failure
     why = f"Runway refused it{f': {said[0]}' if said else ''}"

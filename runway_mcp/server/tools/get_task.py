@@ -42,7 +42,7 @@ class GetTask(Arguments):
         Field(
             alias="taskId",
             description=(
-                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+                "Task to read: a taskId of extend_video or list_assets, a film's id or assetId, or a runway:// URI."
             ),
         ),
     ]
