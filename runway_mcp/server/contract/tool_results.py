@@ -81,6 +81,8 @@ def _resource_links(output: TaskOutput) -> Iterator[ResourceLink]:
             yield _resource_link(film.uri, film.name or "film")
     if output.task_uri:
         yield _resource_link(output.task_uri, "task")
+    if output.film is not None:
+        yield _resource_link(output.film.uri, "film of parts")
 
 
 def _resource_link(uri: str, name: str) -> ResourceLink:
