@@ -36,6 +36,7 @@ from runway_mcp.server.resources.handlers import list_resources, list_templates,
 from runway_mcp.server.resources.subscribing import listen, send_updates, subscribe, unsubscribe
 from runway_mcp.server.tools.call import call_tool, list_tools
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, input_schema
+from runway_mcp.server.updates.films import FilmObservers
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
@@ -93,14 +94,17 @@ def create_server(
         subscriptions = Subscriptions()
         async with (
             open_films(url=settings.url, data_dir=settings.data_dir) as films,
-            _opened_service(settings, transport, now, films=films, free=free, on_change=subscriptions.changed) as (
+            _opened_service(settings, transport, now, films=films, free=free, tell=subscriptions) as (
                 service,
                 keeper,
                 continuations,
             ),
             anyio.create_task_group() as background,
         ):
-            observers = Observers(service, background, unfinished=subscriptions.unfinished)
+            films_observed = None
+            if service is not None and continuations is not None:
+                films_observed = FilmObservers(service, continuations, background, tell=subscriptions.film_changed)
+            observers = Observers(service, background, unfinished=subscriptions.unfinished, films=films_observed)
             waits = Waits(settings.wait_seconds)
             yield Lifespan(settings, service, now, subscriptions, observers, waits, films, keeper, continuations)
             background.cancel_scope.cancel()
@@ -150,7 +154,7 @@ async def _opened_service(
     *,
     films: Films,
     free: Free,
-    on_change: OnChange,
+    tell: Subscriptions,
 ) -> AsyncGenerator[_Opened]:
     """The task service on an open client, the keeper of its films and the films of several parts that are under way.
 
@@ -172,13 +176,13 @@ async def _opened_service(
             keeper = await stack.enter_async_context(opening)
         tools = Tools(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
         caps = SpendPolicy(per_call=settings.max_credits_per_call, per_day=settings.max_credits_per_day)
-        continuations = await stack.enter_async_context(open_continuations(tools, caps=caps))
+        continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(
                 client,
                 store=store,
                 poll_seconds=settings.poll_seconds,
-                on_change=partial(_changed, on_change, keeper, continuations),
+                on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
             )
         )

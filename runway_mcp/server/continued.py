@@ -23,7 +23,8 @@ from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another
-from runway_mcp.tasks.intents import FILM_PREFIX, Intent, State, uuid_of
+from runway_mcp.tasks.intents import Intent, State, uuid_of
+from runway_mcp.tasks.naming import film_id_in, nearest_clips
 from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 from runway_mcp.tasks.spend.submit import Waiting
@@ -42,7 +43,7 @@ _SEARCHED = 200
 
 def is_film_id(reference: str) -> bool:
     """Whether a reference has the form of the id of a film of several parts."""
-    return reference.startswith(FILM_PREFIX)
+    return film_id_in(reference) is not None
 
 
 def continuations_of(context: ServerContext) -> Continuations:
@@ -56,20 +57,30 @@ def continuations_of(context: ServerContext) -> Continuations:
 async def film_named(context: ServerContext, reference: str) -> Intent | None:
     """The film of the caller's that an id names, or the asset of its upload; None for any other reference.
 
-    Raises `Failure`: `not_found` for the id of no film, `unavailable` if the ledger fails.
+    Raises `Failure`: `not_found` for the id of no film, with the clips and films nearest to it, `unavailable` if the
+    ledger fails.
     """
     films = continuations_of(context)
     try:
-        if is_film_id(reference):
-            found = await films.find(context.service, reference)
+        if (film_id := film_id_in(reference)) is not None:
+            found = await films.find(context.service, film_id)
             if found is None:
-                raise Failure("not_found", _NO_FILM)
+                raise await _unknown(context, film_id)
             return found
         if not context.settings.upload_films or kind_of(reference) != "asset":
             return None
         return await _uploaded_film(context, films, reference)
     except LedgerError as error:
         raise Failure("unavailable", f"{error} Until then no film can be told.") from error
+
+
+async def _unknown(context: ServerContext, film_id: str) -> Failure:
+    """The failure of the id of no film; without the nearest ones where they cannot be read in time."""
+    service = context.service
+    with anyio.move_on_after(READING_SECONDS):
+        near = await nearest_clips(service.client, service.ledger, film_id, email=context.settings.email)
+        return Failure("not_found", f"{_NO_FILM} {near}".strip())
+    return Failure("not_found", _NO_FILM)
 
 
 async def _uploaded_film(context: ServerContext, films: Continuations, asset_id: str) -> Intent | None:

@@ -39,6 +39,9 @@ SLOT_SECONDS: Final = 600.0
 
 _log = logging.getLogger(__name__)
 
+OnJoin = Callable[[Intent], Awaitable[None]]
+"""Is told of a film once it is joined; must not raise."""
+
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
 _REMEMBERED = 1000
@@ -59,12 +62,16 @@ Tell = Callable[[Intent], Awaitable[None]]
 class Continuations:
     """Films under way; made for the server's lifespan, in whose task group they are prepared and joined.
 
-    `caps` are the user's caps, which also hold for films that an earlier process left before their create.
+    `caps` are the user's caps, which also hold for films that an earlier process left before their create; `on_join`
+    is told of each film that this process has joined.
     """
 
-    def __init__(self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE) -> None:
+    def __init__(
+        self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+    ) -> None:
         self.background = background
         self._tools = tools
+        self._on_join = on_join
         self._caps = replace(caps, confirm_above=None, quote=None)
         self._preparing: set[str] = set()
         self._joining: set[str] = set()
@@ -271,7 +278,9 @@ class Continuations:
 
     async def _join(self, intent: Intent) -> None:
         try:
-            await joined(self._tools, intent)
+            film = await joined(self._tools, intent)
+            if self._on_join is not None:
+                await self._on_join(film)
         except Failure as failure:
             _log.warning("%s", failure)
             self._unjoined[intent.id] = failure
@@ -320,10 +329,12 @@ async def _untold(_: Intent) -> None:
 
 
 @asynccontextmanager
-async def open_continuations(tools: Tools, *, caps: SpendPolicy = FREE) -> AsyncGenerator[Continuations]:
+async def open_continuations(
+    tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+) -> AsyncGenerator[Continuations]:
     """Continuations for as long as the server lives; what is under way at the end is left to the next process."""
     async with anyio.create_task_group() as background:
-        yield Continuations(background, tools, caps=caps)
+        yield Continuations(background, tools, caps=caps, on_join=on_join)
         background.cancel_scope.cancel()
 
 

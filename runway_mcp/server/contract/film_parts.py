@@ -123,7 +123,7 @@ def _creating(standing: FilmStanding) -> str:
 
 def _seam(seam: Seam) -> SeamOutput:
     return SeamOutput(
-        at_seconds=round(seam.at_seconds, 2),
+        at_seconds=round(seam.at_seconds, 3),
         difference=round(seam.difference, 1),
         motion=round(seam.motion, 1),
         colour=round(seam.colour, 1),

@@ -7,6 +7,7 @@ Attributes are snake_case; on the wire, what upstream names keeps upstream's spe
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 
 class Output(BaseModel):
@@ -183,12 +184,51 @@ class TaskOutput(Output):
     next_step: Annotated[NextStep | None, Field(description="The next call worth making, in full.")] = None
 
 
+class PartDocument(PartOutput):
+    """One original part of a film, with what made it; `cost` is an estimate in credits."""
+
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    seed: int | None = None
+    cost: int | None = None
+
+
+class FilmDocument(Output):
+    """The content of a film's resource: the film as in results, and of each part how it was made."""
+
+    id: str
+    uri: str
+    video_uri: str | None = None
+    name: str | None = None
+    summary: str
+    status: str | None = None
+    step: str
+    progress: float | None = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    model: str | None = None
+    text_prompt: str | None = None
+    seed: int | None = None
+    seconds: float | None = None
+    frames: int | None = None
+    parts: list[PartDocument]
+    joined: str | None = None
+    seams: list[SeamOutput] | None = None
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+    video: Video | None = None
+    saved: SavedOutput | None = None
+    lineage: LineageOutput | None = None
+    credits: CreditsOutput | None = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None
+
+
 class SaveOutput(Output):
     """The result of `save_film`."""
 
     summary: str
     saved: SavedOutput | None = None
     video: Video | None = None
+    film: SkipJsonSchema[FilmOutput | None] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None
 
@@ -203,21 +243,22 @@ class AssetOutput(Output):
     width: int | None = None
     height: int | None = None
     text_prompt: Annotated[str | None, Field(description="Shortened; get_task has it whole.")] = None
-    source_asset_id: Annotated[str | None, Field(alias="source_assetId", description="What it extended.")] = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
     source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
-    reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
+    reason: str | None = None
     continuable: bool | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits, by longest steps; estimate.")] = None
-    uri: str | None = None
+    cost_to_longest: int | None = None
+    # With links alone; of these the listed schema shows one.
+    uri: SkipJsonSchema[str | None] = None
     url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
-    url_expires_at: str | None = None
-    preview_urls: list[str] | None = None
-    media_type: Annotated[str | None, Field(alias="mediaType")] = None
-    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    url_expires_at: SkipJsonSchema[str | None] = None
+    preview_urls: SkipJsonSchema[list[str] | None] = None
+    media_type: SkipJsonSchema[Annotated[str | None, Field(alias="mediaType")]] = None
+    task_id: SkipJsonSchema[Annotated[str | None, Field(alias="taskId")]] = None
 
 
 class RunningOutput(Output):

@@ -137,6 +137,7 @@ def _save_lines(output: SaveOutput) -> Iterator[str]:
     yield from _saved_lines(output.saved)
     if output.video is not None:
         yield from _video_lines(output.video)
+    yield from _film_lines(output.film)
     yield from next_lines(output.next_step)
 
 
@@ -234,6 +235,9 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield from _error_lines(output.error, output.summary, output.next_step)
     for asset in output.assets or ():
         yield from _asset_lines(asset)
+    for film in output.films or ():
+        length = f"{seconds(film.seconds)}, " if film.seconds is not None else ""
+        yield f"- film {in_quotes(film.name or 'unnamed')} ({length}{film.parts} parts): {film.id}"
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
@@ -246,7 +250,8 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
     date = plain_or_quoted(asset.created_at) if asset.created_at else ""
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
-    facts = [kind, *_measures(asset), made, _extendability(asset)]
+    onward = "continuable" if asset.continuable else None
+    facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
     name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
