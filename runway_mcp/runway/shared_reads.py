@@ -21,14 +21,25 @@ _T = TypeVar("_T")
 
 @dataclass(eq=False)
 class _Outcome:
-    """The last outcome of one read: when it came, and until when it serves callers who ask after that."""
+    """The last outcome of one read: when it began and came, until when it serves callers who ask after that.
+
+    `patience` is for how many seconds the read was tried again before it failed.
+    """
 
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     waiting: int = 0
+    began: float = -inf
     came: float = -inf
     until: float = -inf
     value: Any = None
     error: RunwayError | None = None
+    patience: float = inf
+
+    def serves(self, asked: float, *, fresh: bool, patience: float) -> bool:
+        """Whether it answers a caller who asked at `asked`; one of more patience is not told that a read failed."""
+        is_new = self.began >= asked if fresh else self.came >= asked or self.until > asked
+        is_final = self.error is None or isinstance(self.error, NotFound)
+        return is_new and (is_final or self.patience >= patience)
 
 
 class SharedReads:
@@ -44,11 +55,15 @@ class SharedReads:
         *,
         keeps: Callable[[_T], bool] = lambda _: True,
         seconds: float = KEPT_SECONDS,
+        fresh: bool = False,
+        patience: float = 0.0,
     ) -> _T:
         """What `once` reads; its outcome is shared with all who ask for the key before it comes.
 
         It also serves those who ask later: for `seconds`, if `keeps` says so, and for `KEPT_SECONDS`, if upstream knows
-        nothing of the kind. Raises what `once` raises. A caller who is cancelled leaves the read to the next one.
+        nothing of the kind. Who wants it `fresh` shares only a read that begins after that. `patience` is for how many
+        seconds `once` tries again; only callers of no more patience share its failure, the others go on. Raises what
+        `once` raises. A caller who is cancelled leaves the read to the next one.
         """
         asked = anyio.current_time()
         self._forget(asked)
@@ -56,8 +71,9 @@ class SharedReads:
         outcome.waiting += 1
         try:
             async with outcome.turn:
-                if outcome.came < asked and outcome.until <= asked:
+                if not outcome.serves(asked, fresh=fresh, patience=patience):
                     await self._renew(outcome, once, keeps, seconds)
+                    outcome.patience = patience
                 if outcome.error is not None:
                     raise copy(outcome.error)
                 return outcome.value
@@ -68,6 +84,7 @@ class SharedReads:
     async def _renew(
         outcome: _Outcome, once: Callable[[], Awaitable[_T]], keeps: Callable[[_T], bool], seconds: float
     ) -> None:
+        outcome.began = anyio.current_time()
         try:
             value = await once()
         except RunwayError as error:
