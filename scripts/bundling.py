@@ -180,8 +180,8 @@ async def _drive(parameters: StdioServerParameters, mode: Literal["legacy", "aut
         if names != set(TOOLS):
             raise RuntimeError(f"the bundle lists {sorted(names)}")
         listed = await client.call_tool("list_assets", {"extendable_only": True})
-        assets: list[dict[str, str]] = (listed.structured_content or {})["assets"]
-        clip = assets[0]
+        told: Any = listed.structured_content
+        clip: dict[str, str] = told["assets"][0]
         view: CallToolResult = await client.call_tool("view_film", {"assetId": clip["assetId"]})
         if not any(isinstance(block, ImageContent) for block in view.content):
             raise RuntimeError(f"no picture came of {clip['name']}: {view.content}")
