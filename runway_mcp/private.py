@@ -11,7 +11,14 @@ OWNER_ONLY: Final = 0o077
 _OTHERS: Final = 0o077
 _LEDGER: Final = "ledger.sqlite3"
 _OWN: Final = frozenset(
-    {*(f"{_LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")), "frames", "kept", "films", "films-kept-since"}
+    {
+        *(f"{_LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")),
+        "frames",
+        "kept",
+        "films",
+        "films-kept-since",
+        "installed",
+    }
 )
 
 
