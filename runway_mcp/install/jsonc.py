@@ -75,15 +75,11 @@ def append(text: str, path: Sequence[str], value: object) -> list[Edit]:
 
 def remove(text: str, path: Sequence[str | int]) -> list[Edit]:
     """Edits that take out a member or an item that is there, with the blanks before it and its comma."""
-    node = _root(text)
-    parent, at = node, -1
+    node = parent = _root(text)
+    at = -1
     for key in path:
-        if node is None:
-            raise LookupError(key)
-        parent = node
-        keys = [child.key for child in node.children]
-        at = key if isinstance(key, int) else len(keys) - 1 - keys[::-1].index(key)
-        node = node.children[at].node
+        parent, at = node, _index(node, key)
+        node = parent.children[at].node if parent else None
     if parent is None or at < 0:
         raise LookupError(path)
     child = parent.children[at]
@@ -125,6 +121,14 @@ def _must_be(node: _Node, kind: type, path: Sequence[str]) -> None:
 def _child(node: _Node, key: str) -> _Child | None:
     """The member of that key, the last where there are several, as parsers have it."""
     return next((child for child in reversed(node.children) if child.key == key), None)
+
+
+def _index(node: _Node | None, key: str | int) -> int:
+    """Where a member or an item stands among its like; raises LookupError."""
+    found = [at for at, child in enumerate(node.children if node else ()) if key in {child.key, at}]
+    if not found:
+        raise LookupError(key)
+    return found[-1]
 
 
 def _replaced(text: str, node: _Node, value: object) -> Edit:

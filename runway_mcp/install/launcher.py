@@ -47,16 +47,17 @@ def uvx_launcher(command: str = "uvx", package: str = RELEASE) -> Launcher:
     return Launcher(command, ("--from", package, PACKAGE))
 
 
-def find_launchers(environ: Mapping[str, str], home: Path) -> list[Launcher]:
+def find_launchers(environ: Mapping[str, str], home: Path, *, scripts: Path | None = None) -> list[Launcher]:
     """What hosts on this machine may start, the best first: the release by uvx, and where this one was installed from.
 
-    Without uvx it is this program itself. Apps with a window have a short PATH, so commands are absolute paths. Raises
-    `LauncherError` if there is neither.
+    Without uvx it is this program itself. Apps with a window have a short PATH, so commands are absolute paths.
+    `scripts` takes the place of the folder of this environment's programs. Raises `LauncherError` if there is neither.
     """
-    uvx = _found("uvx", environ, home)
+    scripts = scripts or Path(sysconfig.get_path("scripts"))
+    uvx = _found("uvx", environ, home, scripts)
     if uvx:
         return [uvx_launcher(uvx, package) for package in (RELEASE, source()) if package]
-    own = shutil.which(PACKAGE, path=sysconfig.get_path("scripts"))
+    own = shutil.which(PACKAGE, path=str(scripts))
     if own is None or any(find_spec(module) is None for module in ("av", "PIL")):
         raise LauncherError("hosts start the program by uvx, which is not here: `pip install uv`, then try again")
     return [Launcher(str(Path(own).absolute()), ())]
@@ -68,6 +69,11 @@ def source() -> str | None:
         told = distribution(PACKAGE).read_text("direct_url.json")
     except PackageNotFoundError:  # pragma: no cover  a copy that was never installed
         told = None
+    return requirement_of(told)
+
+
+def requirement_of(told: str | None) -> str | None:
+    """The same from the record that an installer keeps of it (PEP 610); None without one, or without its URL."""
     place: dict[str, Any] = json.loads(told) if told else {}
     if "url" not in place:
         return None
@@ -105,7 +111,7 @@ _PATIENCE: Final = {
 }
 
 
-def _found(program: str, environ: Mapping[str, str], home: Path) -> str | None:
+def _found(program: str, environ: Mapping[str, str], home: Path, scripts: Path) -> str | None:
     """The absolute path of a program: in the PATH, beside the uv that runs this, or where uv is usually installed."""
     path = shutil.which(program, path=environ.get("PATH", ""))
     if path:
@@ -113,7 +119,7 @@ def _found(program: str, environ: Mapping[str, str], home: Path) -> str | None:
     running = environ.get("UV", "")
     folders = [
         *([os.path.dirname(running)] if running else []),  # noqa: PTH120  as above
-        sysconfig.get_path("scripts"),
+        str(scripts),
         *_usual(home),
     ]
     return shutil.which(program, path=os.pathsep.join(folders))

@@ -51,27 +51,35 @@ def put(text: str, path: Sequence[str], value: object) -> list[Edit]:
     node = _root(text)
     if node is None:
         return [_at_end_of_line(text, len(text), _block(text, nested(path, value), ""))]
+    deeper = ""
     for depth, key in enumerate(path):
         pair = _pair(node, key)
         if pair is None:
             return [_appended(text, node, {key: nested(path[depth + 1 :], value)})]
-        name, node = pair
+        braced, (name, node) = node.is_flow, pair
         rest = path[depth + 1 :]
-        if rest and (node.is_null or node.pairs == ()):
+        if rest and braced and not node.pairs:
+            return [Edit(node.start, node.end - node.start, " " * node.is_null + json.dumps(nested(rest, value)))]
+        if rest and not node.pairs and (node.is_null or node.pairs is not None):
             indent = line_indent(text, name.start) + indent_of(text)
             start = text.index(":", name.end) + 1
             braces = Edit(start, 0 if node.is_null else node.end - start, "")
             return [braces, _at_end_of_line(text, start + braces.length, _block(text, nested(rest, value), indent))]
         if rest and node.pairs is None:
             raise ConfigurationError(f"{'.'.join(path[: depth + 1])} is not a mapping")
-    return [Edit(node.start, node.end - node.start, json.dumps(value, ensure_ascii=False))]
+        deeper = "" if node.column > name.column else indent_of(text)  # a list may stand below its key, brackets not
+    return [Edit(node.start, node.end - node.start, deeper + json.dumps(value, ensure_ascii=False))]
 
 
 def remove(text: str, path: Sequence[str | int]) -> list[Edit]:
-    """Edits that take out a pair that is there, with its line ends."""
+    """Edits that take out a pair that is there, with its line ends or, within braces, its comma."""
     parent, name, value = _found(text, path)
     if parent.is_flow:
-        raise ConfigurationError(f"{path[-1]} stands within braces on one line; take it out by hand")
+        pairs = parent.pairs or ()
+        at = pairs.index((name, value))
+        before = pairs[at - 1][1].end if at else name.start
+        behind = pairs[1][0].start if not at and len(pairs) > 1 else value.end
+        return [Edit(before, behind - before, "")]
     start = text.rfind("\n", 0, name.start) + 1
     end = text.find("\n", value.end - 1)
     if end < 0:
