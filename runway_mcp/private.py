@@ -15,7 +15,14 @@ LEDGER: Final = "ledger.sqlite3"
 """The file name of the ledger in the data folder."""
 
 _OWN: Final = frozenset(
-    {*(f"{LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")), "frames", "kept", "films", "films-kept-since"}
+    {
+        *(f"{LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")),
+        "frames",
+        "kept",
+        "films",
+        "films-kept-since",
+        "installed",
+    }
 )
 
 

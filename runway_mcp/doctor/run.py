@@ -16,6 +16,7 @@ from runway_mcp.doctor.callbacks import check_callbacks, read_health
 from runway_mcp.doctor.disk import check_data_folder, check_films_folder, check_ledger
 from runway_mcp.doctor.environment import check_extras, check_program, check_settings, check_token, read_settings
 from runway_mcp.doctor.finding import Finding, Status
+from runway_mcp.doctor.hosts import check_hosts, read_standings
 from runway_mcp.doctor.reading import Readings, Resolve, read_upstream, why_unresolved
 from runway_mcp.doctor.upstream import upstream_findings
 from runway_mcp.runway.answers import Answer, Lost
@@ -81,6 +82,7 @@ async def diagnose(
         await run_sync(check_films_folder, settings),
         await run_sync(check_extras),
         check_callbacks(settings.public_url, health[0] if health else None),
+        check_hosts(await run_sync(read_standings, environ)),
     )
 
 
