@@ -1,4 +1,4 @@
-"""The command `useapi-runway-mcp`: `serve`, `simulate`, `demo`, `install` and `uninstall`.
+"""The command `useapi-runway-mcp`: `serve`, `simulate`, `demo`, `doctor`, `install` and `uninstall`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted before the end.
 """
@@ -89,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--pace", type=_pace, metavar="SECONDS", help="how long a task takes (default: 8)")
     demo.set_defaults(run=_demo, interrupted=130)
+
+    told = (
+        "Checks this set-up, one line for each thing that can be wrong with it. Reads alone: it never spends anything."
+    )
+    doctor = commands.add_parser("doctor", help="check this set-up", description=told)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    doctor.set_defaults(run=_doctor, interrupted=130)
     _add_install(commands.add_parser)
     return parser
 
@@ -251,6 +258,14 @@ def _demo(arguments: argparse.Namespace, _formatter: Redacted) -> int:
     from runway_mcp.demo import run_demo
 
     return run_demo(arguments.seconds, arguments.out, arguments.pace)
+
+
+def _doctor(arguments: argparse.Namespace, formatter: Redacted) -> int:
+    from runway_mcp.doctor.run import run_doctor
+
+    # What the log would warn of is a line of the table.
+    logging.getLogger("runway_mcp").setLevel(logging.CRITICAL)
+    return run_doctor(os.environ, as_json=arguments.json, hide=formatter.hide)
 
 
 def _install(arguments: argparse.Namespace, _formatter: Redacted) -> int:

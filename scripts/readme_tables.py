@@ -1,6 +1,6 @@
-"""Rewrites the generated parts of README.md from the code: the tools, the settings, the one-click links.
+"""Rewrites what is generated from the code in README.md (tools, one-click links) and docs/settings.md (settings).
 
-Each part stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; nothing else of the file changes. No link holds
+Each part stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; nothing else of a page changes. No link holds
 a token: hosts ask for it, or have a place for it.
 """
 
@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 from runway_mcp.server.tools.definitions import tools_table
 from runway_mcp.settings import settings_table
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
 NAME = "runway"
 SERVER = {"command": "uvx", "args": ["--from", "useapi-runway-mcp[media]", "useapi-runway-mcp"]}
 TOKEN_QUESTION = {"type": "promptString", "id": "useapi-token", "description": "useapi.net API token", "password": True}
@@ -33,12 +34,16 @@ def links() -> str:
     return " · ".join(f"[Add to {host}]({link})" for host, link in hosts.items())
 
 
-PARTS: dict[str, Callable[[], str]] = {"tools": tools_table, "settings": settings_table, "links": links}
+PARTS: dict[Path, dict[str, Callable[[], str]]] = {
+    README: {"tools": tools_table, "links": links},
+    SETTINGS: {"settings": settings_table},
+}
+"""The parts of each page, by their names."""
 
 
-def rewritten(text: str) -> str:
-    """The text with every part as the code has it; raises `ValueError` where the marks of one are missing."""
-    for name, part in PARTS.items():
+def rewritten(page: Path, text: str) -> str:
+    """The text of a page with every part as the code has it; raises `ValueError` where the marks of one are missing."""
+    for name, part in PARTS[page].items():
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)
@@ -49,4 +54,5 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for each in PARTS:
+        each.write_text(rewritten(each, each.read_text(encoding="utf-8")), encoding="utf-8")

@@ -104,8 +104,8 @@ def test_the_readme_proves_to_the_registry_whose_package_it_is() -> None:
     assert f"<!-- mcp-name: {SERVER['name']} -->" in prose("README.md").splitlines()
 
 
-def test_the_readme_has_the_table_of_settings() -> None:
-    assert settings_table() in prose("README.md")
+def test_the_page_of_settings_has_the_table_of_settings() -> None:
+    assert settings_table() in prose("docs/settings.md")
 
 
 @pytest.mark.parametrize("page", PROSE)

@@ -24,7 +24,7 @@ GENERATION_SECONDS = 6
 PATIENCE_SECONDS = 60
 SECONDS = 150
 _SHOWN = 400
-PAGES = ("README.md", "docs/hosts.md")
+PAGES = ("README.md", "docs/install.md", "docs/hosts.md")
 """Where users are told what to write into their host."""
 
 LAUNCHER = Path(sys.executable).parent / ("useapi-runway-mcp.exe" if sys.platform == "win32" else "useapi-runway-mcp")
