@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Final
@@ -14,7 +15,7 @@ from runway_mcp.install.edits import ConfigurationError
 from runway_mcp.install.entries import Change, Step, find_entry, made_folders, planned, record_of, without
 from runway_mcp.install.files import Content, lock_of, read, taken_back, write
 from runway_mcp.install.hosts import HOSTS, TOKEN, Host, Machine, configuration, is_found
-from runway_mcp.install.launcher import PACKAGE, Launcher, LauncherError, fetch, find_launchers
+from runway_mcp.install.launcher import PACKAGE, Launcher, LauncherError, fetch, find_launchers, is_cached
 
 _MASK: Final = "(your token)"
 
@@ -35,13 +36,15 @@ class Surroundings:
     say: Callable[[str], None]
     ask: Callable[[str], str] | None
     launchers: Callable[[], list[Launcher]]
+    is_cached: Callable[[Launcher], bool]
     fetch: Callable[[Launcher], None]
 
 
 def surroundings(data_dir: Path, say: Callable[[str], None], ask: Callable[[str], str] | None) -> Surroundings:
     """Those of this machine."""
     machine = Machine.here(os.environ)
-    return Surroundings(machine, data_dir, say, ask, lambda: find_launchers(machine.environ, machine.home), fetch)
+    launchers = partial(find_launchers, machine.environ, machine.home)
+    return Surroundings(machine, data_dir, say, ask, launchers, is_cached, fetch)
 
 
 @dataclass(frozen=True)
@@ -141,21 +144,25 @@ def _token(host: Host, change: Change, around: Surroundings, *, print_only: bool
 
 
 def _fetched(launchers: Sequence[Launcher], content: Content, around: Surroundings) -> Launcher:
-    """The first launcher whose packages can be had, if the configuration can be written at all.
+    """The first launcher whose packages are here, else the first whose can be had, if the file can be written at all.
 
     Raises the error of the first launcher if there is none.
     """
     locked = lock_of(content.file)
     if locked:
         raise ConfigurationError(locked)
+    here = next((launcher for launcher in launchers if around.is_cached(launcher)), None)
+    if here:
+        return here
     first: LauncherError | None = None
     for launcher in launchers:
-        if launcher.args:
-            around.say(f"Fetching {launcher.args[1]}, so that the host's first start waits for nothing ...")
+        around.say(f"Fetching {launcher.args[1]}, so that the host's first start waits for nothing ...")
         try:
             around.fetch(launcher)
         except LauncherError as error:
             first = first or error
+            if not error.is_absent:
+                break
         else:
             return launcher
     raise first or LauncherError("there is nothing to start")

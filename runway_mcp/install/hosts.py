@@ -167,6 +167,8 @@ _ALL: Final = (
         "gemini",
         "Gemini CLI",
         _everywhere("{home}/.gemini/settings.json"),
+        # Its default for calls; `gemini mcp list` alone would give a server five seconds to start.
+        shape=Shape(after={"timeout": 600_000}),
         commands=("gemini",),
         next="start a new session in a trusted folder; `gemini mcp list` shows it",
     ),

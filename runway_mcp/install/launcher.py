@@ -27,7 +27,14 @@ _CACHED_SECONDS: Final = 60
 
 
 class LauncherError(Exception):
-    """The program cannot be started as an entry would say; the message is one line with the remedy."""
+    """The program cannot be started as an entry would say; the message is one line with the cause or the remedy.
+
+    `is_absent` says that no index has the package, as for a version that was never released.
+    """
+
+    def __init__(self, line: str, *, is_absent: bool = False) -> None:
+        super().__init__(line)
+        self.is_absent = is_absent
 
 
 @dataclass(frozen=True)
@@ -81,20 +88,21 @@ def requirement_of(told: str | None) -> str | None:
     return f"{PACKAGE}[media] @ " + (f"{vcs['vcs']}+{place['url']}@{vcs['commit_id']}" if vcs else place["url"])
 
 
-def fetch(launcher: Launcher, run: Runner | None = None) -> None:
-    """Has all that a start needs on this machine, compiled; raises `LauncherError` with the fetcher's last words.
+def is_cached(launcher: Launcher, run: Runner | None = None) -> bool:
+    """Whether all that a start needs is on this machine; asks no network."""
+    command = [launcher.command, "--offline", *launcher.args, "--version"]
+    return not launcher.args or (run or _run)(command, {}, _CACHED_SECONDS)[0] == 0
 
-    Without a network this is quick where everything is cached, and fails within ten seconds where it is not.
+
+def fetch(launcher: Launcher, run: Runner | None = None) -> None:
+    """Brings all that a start needs to this machine, compiled; raises `LauncherError` with the fetcher's last words.
+
+    Without a network it fails within ten seconds.
     """
-    run = run or _run
-    if not launcher.args:
-        return
-    version = [*launcher.args, "--version"]
-    if run([launcher.command, "--offline", *version], {}, _CACHED_SECONDS)[0] == 0:
-        return
-    code, said = run([launcher.command, *version], _PATIENCE, _FETCH_SECONDS)
+    code, said = (run or _run)([launcher.command, *launcher.args, "--version"], _PATIENCE, _FETCH_SECONDS)
     if code:
-        raise LauncherError(f"{launcher.args[1]} cannot be fetched: {_reason(said)}")
+        told = f"{' '.join(launcher.args[1:2])} cannot be fetched: {_reason(said)}"
+        raise LauncherError(told, is_absent=any(sign in " ".join(said.split()) for sign in _ABSENT))
 
 
 def _reason(said: str) -> str:
@@ -104,6 +112,7 @@ def _reason(said: str) -> str:
     return told[-1][:300] if told else "no reason was given"
 
 
+_ABSENT: Final = ("was not found in the package registry", "there is no version of")
 _PATIENCE: Final = {
     "UV_COMPILE_BYTECODE": "1",  # else the host's first start compiles
     "UV_HTTP_CONNECT_TIMEOUT": "4",

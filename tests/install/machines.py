@@ -20,11 +20,13 @@ class Desk:
     environ: dict[str, str] = field(default_factory=dict[str, str])
     launchers: list[Launcher] = field(default_factory=lambda: [uvx_launcher(UVX)])
     unavailable: set[str] = field(default_factory=set[str])
+    is_absent: bool = False
     answer: str | None = None
     system: System = "linux"
     said: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
     fetched: list[Launcher] = field(default_factory=list[Launcher])
+    cached: set[str] = field(default_factory=set[str])
     at_fetch: Callable[[], None] = lambda: None
 
     @property
@@ -64,17 +66,21 @@ class Desk:
 
     def _around(self) -> Surroundings:
         ask = None if self.answer is None else self._ask
-        return Surroundings(self.machine, self.data_dir, self.said.append, ask, lambda: self.launchers, self._fetch)
+        started = (lambda: self.launchers, self._is_cached, self._fetch)
+        return Surroundings(self.machine, self.data_dir, self.said.append, ask, *started)
 
     def _ask(self, question: str) -> str:
         self.asked.append(question)
         return self.answer or ""
 
+    def _is_cached(self, launcher: Launcher) -> bool:
+        return not launcher.args or launcher.args[1] in self.cached
+
     def _fetch(self, launcher: Launcher) -> None:
         self.at_fetch()
         self.fetched.append(launcher)
         if launcher.args and launcher.args[1] in self.unavailable:
-            raise LauncherError(f"{launcher.args[1]} cannot be fetched: no network")
+            raise LauncherError(f"{launcher.args[1]} cannot be fetched: no network", is_absent=self.is_absent)
 
 
 def bytes_of(file: Path) -> bytes | None:

@@ -13,6 +13,7 @@ from runway_mcp.install.launcher import (
     LauncherError,
     fetch,
     find_launchers,
+    is_cached,
     requirement_of,
     uvx_launcher,
 )
@@ -99,22 +100,22 @@ def test_where_a_program_came_from_is_named_as_pip_and_uv_take_it(told: object, 
     assert requirement_of(record) == (f"useapi-runway-mcp[media] @ {place}" if place else None)
 
 
-def test_what_is_cached_is_not_looked_for_on_the_network() -> None:
-    runs = Runs([(0, "")])
+@pytest.mark.parametrize(("code", "cached"), [(0, True), (1, False)])
+def test_what_is_cached_is_known_without_the_network(code: int, *, cached: bool) -> None:
+    runs = Runs([(code, "")])
 
-    fetch(uvx_launcher("/uvx"), runs)
-
+    assert is_cached(uvx_launcher("/uvx"), runs) == cached
     assert [command for command, _, _ in runs.asked] == [
         ["/uvx", "--offline", "--from", RELEASE, "useapi-runway-mcp", "--version"]
     ]
 
 
 def test_what_is_missing_is_fetched_and_compiled_for_the_first_start() -> None:
-    runs = Runs([(1, "no"), (0, "")])
+    runs = Runs([(0, "")])
 
     fetch(uvx_launcher("/uvx"), runs)
 
-    command, more, _ = runs.asked[1]
+    command, more, _ = runs.asked[0]
     assert command == ["/uvx", "--from", RELEASE, "useapi-runway-mcp", "--version"]
     assert more["UV_COMPILE_BYTECODE"] == "1"
 
@@ -123,23 +124,20 @@ def test_what_is_missing_is_fetched_and_compiled_for_the_first_start() -> None:
     ("said", "told"),
     [
         ("error: a\n  Caused by: no route to host\n", "Caused by: no route to host"),
-        ("  x No solution:\n  ╰─▶ there is no such version.\n\n  hint: --refresh\n", "there is no such version."),
+        ("  x No solution:\n  ╰─▶ there is no version of it.\n\n  hint: --refresh\n", "there is no version of it."),
         ("", "no reason was given"),
     ],
 )
 def test_a_fetch_that_fails_tells_the_cause_in_one_line(said: str, told: str) -> None:
     with pytest.raises(LauncherError) as failed:
-        fetch(uvx_launcher("/uvx"), Runs([(1, ""), (2, said)]))
+        fetch(uvx_launcher("/uvx"), Runs([(2, said)]))
 
     assert str(failed.value) == f"{RELEASE} cannot be fetched: {told}"
+    assert failed.value.is_absent == ("version" in told)
 
 
 def test_a_program_that_is_installed_needs_no_fetching() -> None:
-    runs = Runs([])
-
-    fetch(Launcher("/venv/bin/useapi-runway-mcp", ()), runs)
-
-    assert runs.asked == []
+    assert is_cached(Launcher("/venv/bin/useapi-runway-mcp", ()), Runs([]))
 
 
 @pytest.mark.parametrize(
@@ -163,4 +161,4 @@ def test_a_real_launcher_is_given_the_arguments_and_no_token_on_its_command_line
 
     fetch(uvx_launcher(str(uvx)))
 
-    assert (tmp_path / "args").read_text() == repr(["--offline", "--from", RELEASE, "useapi-runway-mcp", "--version"])
+    assert (tmp_path / "args").read_text() == repr(["--from", RELEASE, "useapi-runway-mcp", "--version"])

@@ -156,9 +156,23 @@ def test_a_package_that_cannot_be_had_leaves_the_configuration_alone(desk: Desk)
     assert tree(desk.home) == before
 
 
+def test_without_a_network_only_the_first_source_is_tried_and_what_is_cached_serves(desk: Desk) -> None:
+    desk.launchers.append(uvx_launcher(UVX, "useapi-runway-mcp[media] @ file:///src"))
+    desk.unavailable = {launcher.args[1] for launcher in desk.launchers}
+
+    with pytest.raises(InstallError, match=r"==.* cannot be fetched: no network"):
+        desk.install("cursor")
+    assert desk.fetched == desk.launchers[:1]
+
+    desk.cached = {desk.launchers[1].args[1]}
+    desk.install("cursor")
+    assert desk.fetched == desk.launchers[:1]
+    assert b"file:///src" in desk.file("cursor").read_bytes()
+
+
 def test_what_the_index_lacks_is_taken_from_where_this_program_came_from(desk: Desk) -> None:
     desk.launchers.append(uvx_launcher(UVX, "useapi-runway-mcp[media] @ file:///src"))
-    desk.unavailable = {desk.launchers[0].args[1]}
+    desk.unavailable, desk.is_absent = {desk.launchers[0].args[1]}, True
 
     desk.install("cursor")
     again = desk.install("cursor")
