@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from runway_mcp.install.launcher import RELEASE
 from tests.hosts.clients import CLIENTS, Client
 from tests.hosts.driving import STEPS, Row, Told
 from tests.hosts.environments import DRIVERS
@@ -44,7 +45,7 @@ def test_the_line_for_claude_code_names_the_server_before_the_option_that_takes_
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     settings = "claude mcp add --transport stdio runway --env USEAPI_TOKEN=user:1234-..."
-    program = 'uvx --from "useapi-runway-mcp[media]" useapi-runway-mcp'
+    program = f'uvx --from "{RELEASE}" useapi-runway-mcp'
     assert re.findall(r"^claude mcp add .*", readme, re.MULTILINE) == [f"{settings} -- {program}"]
 
 
