@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 
 from runway_mcp import __version__
@@ -70,7 +71,7 @@ def test_the_bundles_project_needs_what_the_package_and_its_extra_need_on_pinned
 
     assert bundled["project"]["dependencies"] == [*ours["dependencies"], *ours["optional-dependencies"]["media"]]
     pinned = {Requirement(each).name for each in bundled["tool"]["uv"]["constraint-dependencies"]}
-    assert {Requirement(each).name for each in bundled["project"]["dependencies"]} <= pinned
+    assert {canonicalize_name(Requirement(each).name) for each in bundled["project"]["dependencies"]} <= pinned
     assert "://" not in project_file()
 
 

@@ -121,7 +121,7 @@ def test_the_constraints_name_no_address_and_fit_what_the_project_asks_for() -> 
     extras = [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
     for text in (*PROJECT["project"]["dependencies"], *extras):
         needed = Requirement(text)
-        assert needed.specifier.contains(pinned[needed.name]), f"run scripts/constraints: {text}"
+        assert needed.specifier.contains(pinned[canonicalize_name(needed.name)]), f"run scripts/constraints: {text}"
 
 
 def declared() -> dict[str, Requirement]:

@@ -1,18 +1,12 @@
 """Check of the entries that hosts on this machine have for this program."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from runway_mcp.doctor.finding import Finding, ok, warning
-from runway_mcp.install.command import Standing, standings
-from runway_mcp.install.hosts import Machine
+from runway_mcp.install.command import Standing
 
 _INSTALL: Final = "useapi-runway-mcp install HOST"
-
-
-def read_standings(environ: Mapping[str, str]) -> list[Standing]:
-    """How each host that is found on this machine stands; starts nothing and changes nothing."""
-    return standings(Machine.here(environ))
 
 
 def check_hosts(found: Iterable[Standing]) -> Finding:
@@ -27,5 +21,5 @@ def check_hosts(found: Iterable[Standing]) -> Finding:
         return ok("hosts", f"{', '.join(ready)} {'has' if len(ready) == 1 else 'have'} an entry for this program")
     if hosts:
         without = ", ".join(each.host.title for each in hosts)
-        return warning("hosts", f"none of {without} has an entry for this program", _INSTALL)
+        return warning("hosts", f"of {without} none has an entry for this program", _INSTALL)
     return ok("hosts", "no host that is known was found on this machine")

@@ -16,9 +16,11 @@ from runway_mcp.doctor.callbacks import check_callbacks, read_health
 from runway_mcp.doctor.disk import check_data_folder, check_films_folder, check_ledger
 from runway_mcp.doctor.environment import check_extras, check_program, check_settings, check_token, read_settings
 from runway_mcp.doctor.finding import Finding, Status
-from runway_mcp.doctor.hosts import check_hosts, read_standings
+from runway_mcp.doctor.hosts import check_hosts
 from runway_mcp.doctor.reading import Readings, Resolve, read_upstream, why_unresolved
 from runway_mcp.doctor.upstream import upstream_findings
+from runway_mcp.install.command import standings
+from runway_mcp.install.hosts import Machine
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
@@ -33,12 +35,16 @@ _INDENT: Final = 9
 
 @dataclass(frozen=True)
 class World:
-    """What lies outside this program: the network, how names become addresses, the clock, and the time they have."""
+    """What lies outside this program: the network, how names become addresses, the clock, and the time they have.
+
+    `machine` is where hosts are looked for, None for this one.
+    """
 
     transport: Transport | None = None
     resolve: Resolve = socket.getaddrinfo
     now: Callable[[], float] = time.time
     seconds: float = WITHIN_SECONDS
+    machine: Machine | None = None
 
 
 def run_doctor(
@@ -82,7 +88,7 @@ async def diagnose(
         await run_sync(check_films_folder, settings),
         await run_sync(check_extras),
         check_callbacks(settings.public_url, health[0] if health else None),
-        check_hosts(await run_sync(read_standings, environ)),
+        check_hosts(await run_sync(standings, world.machine or Machine.here(environ))),
     )
 
 

@@ -21,7 +21,7 @@ from tests.kit.stand_in import open_stand_in
 
 CHECKS = [
     "program", "settings", "token", "api", "access", "accounts", "credits", "slots", "clips", "clock",
-    "data folder", "ledger", "films", "extras", "callbacks",
+    "data folder", "ledger", "films", "extras", "callbacks", "hosts",
 ]  # fmt: skip
 OF_THE_ACCOUNT = ["access", "accounts", "credits", "slots", "clips"]
 
@@ -257,7 +257,7 @@ def doctor(folder: Path, *arguments: str, **ours: str) -> subprocess.CompletedPr
     """The command, run to its end."""
     return subprocess.run(  # noqa: S603 - our own program
         [*PROGRAM, "doctor", *arguments],
-        env=environment(**variables(folder, **ours)),
+        env=environment(**variables(folder, HOME=str(folder / "home"), PATH="", **ours)),
         capture_output=True,
         text=True,
         timeout=30,

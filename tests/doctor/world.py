@@ -1,5 +1,6 @@
 """A set-up for the checks: variables, the stand-in as their network, and what they found by the name of the check."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import httpx
 from runway_mcp.doctor.finding import Finding
 from runway_mcp.doctor.reading import Resolve
 from runway_mcp.doctor.run import World, diagnose
+from runway_mcp.install.hosts import Machine
 from runway_mcp.simulator.world import TOKEN
 from runway_mcp.simulator.world import World as StandIn
 from tests.kit.upstream import URL, Upstream
@@ -29,13 +31,13 @@ async def found(
     *,
     resolve: Resolve = nothing,
     seconds: float = 8.0,
-    now: Callable[[], float] | None = None,
+    now: Callable[[], float] = time.time,
+    home: Path | None = None,
 ) -> dict[str, Finding]:
-    """The findings by the names of their checks."""
+    """The findings by the names of their checks, on a machine with this `home`, by default one without hosts."""
     transport = Upstream(upstream) if isinstance(upstream, StandIn) else upstream
-    world = World(transport, resolve, seconds=seconds)
-    if now is not None:
-        world = World(transport, resolve, now, seconds)
+    machine = Machine("linux", home or Path(environ["RUNWAY_MCP_DATA_DIR"]) / "no-home", {})
+    world = World(transport, resolve, now, seconds, machine)
     return {each.check: each for each in await diagnose(environ, world)}
 
 
