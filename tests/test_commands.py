@@ -1,5 +1,6 @@
 """Every command of the README and of the pages for users is run: here, in CI, or by the real host that it is for."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.server_snippets import shell
 from tests.kit.processes import PROGRAM, ROOT, http_server_process, server_environment
 from tests.kit.stand_in import open_stand_in
 
 PAGES = ["README.md", *(f"docs/{name}.md" for name in ("install", "settings", "http", "troubleshooting", "tools"))]
-LAUNCHED = 'uvx --from "useapi-runway-mcp[media]" useapi-runway-mcp'
+LAUNCHED = shell()
 BY_CI = ["pip install uv", "uv run useapi-runway-mcp demo", "uv run pytest"]
 
 
@@ -30,6 +32,15 @@ def launched(command: str) -> tuple[dict[str, str], list[str]]:
     """The variables and the arguments of a command that launches this program."""
     before, _, after = command.partition(LAUNCHED)
     return dict(each.split("=", 1) for each in shlex.split(before)), shlex.split(after)
+
+
+def launcher_that_has_all(folder: Path) -> Path:
+    """The folder of a `uvx` that has every package at hand, so that nothing is fetched."""
+    uvx = folder / "bin" / "uvx"
+    uvx.parent.mkdir()
+    uvx.write_text("#!/bin/sh\n", encoding="utf-8")
+    uvx.chmod(0o700)
+    return uvx.parent
 
 
 STARTED = [command for command in commands() if LAUNCHED in command and "mcp add" not in command]
@@ -52,7 +63,8 @@ def test_every_command_of_the_pages_is_run_somewhere() -> None:
 def test_a_command_ends_well(command: str, tmp_path: Path) -> None:
     variables, arguments = launched(command)
     with open_stand_in(pace=1) as upstream:
-        env = server_environment(upstream.url, tmp_path, **variables | {"USEAPI_TOKEN": upstream.token})
+        here = {"HOME": str(tmp_path), "PATH": f"{launcher_that_has_all(tmp_path)}{os.pathsep}{os.environ['PATH']}"}
+        env = server_environment(upstream.url, tmp_path, **variables | {"USEAPI_TOKEN": upstream.token} | here)
         ended = subprocess.run(  # noqa: S603 - our own program
             [*PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False
         )

@@ -128,6 +128,15 @@ def test_a_host_without_tools_reads_the_films_resource(host: Host) -> None:
     expect(shown.frame.locator("#phase")).to_contain_text("Joining all parts")
 
 
+def test_a_long_film_is_shown_with_all_its_parts_though_its_result_leaves_some_out(host: Host, contents: Json) -> None:
+    short = {**JOINED["film"], "parts": PARTS[1:], "seams": SEAMS[1:]}
+    script = {"resources": {VIDEO: contents, f"runway://films/{FILM}": document(JOINED["film"])}}
+    shown = host.open(result=result({**JOINED, "film": short}), script=script)
+
+    expect(shown.frame.get_by_role("list", name="Parts of the film").get_by_role("button")).to_have_count(3)
+    expect(shown.frame.locator("#words")).to_have_text("“a beach at dusk”")
+
+
 def test_a_join_that_failed_is_told_and_asked_for_no_more(host: Host) -> None:
     error = {"kind": "unavailable", "message": "The film could not be joined: the disk is full.", "charged": "yes"}
     failed = {**under_way("join", "RUNNING", taskId=TASK), "error": error}

@@ -22,12 +22,22 @@ CREATES = ("POST /gen4_5/create", "POST /gen4/create", "POST /gen4turbo/create")
 @asynccontextmanager
 async def continuing_server(world: World, folder: Path, **fields: Any) -> AsyncGenerator[InProcessServer]:
     """A server that saves films; `fields` are those of `open_server`."""
+    async with running(world) as url, _server_at(url, world, folder, **fields) as server:
+        yield server
+
+
+@asynccontextmanager
+async def continuing_at(url: str, world: World, folder: Path, **fields: Any) -> AsyncGenerator[ToolClient]:
+    """A client of such a server over a stand-in that runs already; the next one is a restart."""
+    async with _server_at(url, world, folder, **fields) as server, server.client("auto") as client:
+        yield client
+
+
+@asynccontextmanager
+async def _server_at(url: str, world: World, folder: Path, **fields: Any) -> AsyncGenerator[InProcessServer]:
     given: dict[str, Any] = {"save": "own", "save_dir": folder / "films", "poll_seconds": 0.05, **fields}
     network = httpx.AsyncHTTPTransport()
-    async with (
-        running(world) as url,
-        open_server(world, folder / "data", transport=network, url=url, within=LIMIT, **given) as server,
-    ):
+    async with open_server(world, folder / "data", transport=network, url=url, within=LIMIT, **given) as server:
         yield server
 
 

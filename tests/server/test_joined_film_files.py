@@ -12,8 +12,9 @@ from runway_mcp.films.continuing.files import bytes_of_film
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade
 from runway_mcp.films.viewing import LARGEST_FILM
 from runway_mcp.media.errors import TooLarge
+from runway_mcp.server.contract.tool_results import LONGEST_RESULT
 from runway_mcp.simulator.links.faults import LinkFault
-from tests.agents.reading import next_call
+from tests.agents.reading import next_call, size
 from tests.films.joined import RISES, clip_world, continued, films_server, joined
 from tests.kit.client import structured, text
 from tests.kit.samples import intent
@@ -116,6 +117,7 @@ async def test_saving_a_film_tells_its_file_and_another_name_adds_a_copy_once(tm
         (kept.folder / "taken.mp4").write_bytes(b"another film")
         numbered = await client.data("save_film", assetId=film_id, name="taken")
 
+        assert size(as_it_is) < LONGEST_RESULT
         assert as_it_is["saved"] == told["saved"]
         assert as_it_is["film"]["id"] == film_id
         assert "was saved before" in as_it_is["summary"]

@@ -13,7 +13,7 @@ from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
-from runway_mcp.tasks.naming import name_in
+from runway_mcp.tasks.naming import film_id_in, name_in
 
 WAITS_FOR_FILM = "Waits for the film; reading is free."
 """The reason of the call that waits for a running task."""
@@ -113,6 +113,8 @@ def link_to(reference: str, asked: Asked) -> NextStep:
     """The call that gives a link to the film that a reference names, as far as it can be found by it."""
     if kind_of(reference) == "task":
         return _get(reference, "Reads the task, with a fresh link to its film.", asked)
+    if (film_id := film_id_in(reference)) is not None:
+        return _get(film_id, "Reads the film, with where it can be had.", asked)
     search = {"query": name} if (name := name_in(reference)) else {}
     return NextStep(tool="list_assets", arguments={**search, "links": True}, reason="Lists clips with fresh links.")
 

@@ -137,6 +137,7 @@ def _save_lines(output: SaveOutput) -> Iterator[str]:
     yield from _saved_lines(output.saved)
     if output.video is not None:
         yield from _video_lines(output.video)
+    yield from _film_lines(output.film)
     yield from next_lines(output.next_step)
 
 

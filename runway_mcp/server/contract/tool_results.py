@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from runway_mcp.server.contract.asset_results import cut
 from runway_mcp.server.contract.outputs import AssetsOutput, FilmOutput, PartOutput, SaveOutput, TaskOutput, Video
 from runway_mcp.server.contract.text import assets_text, one_line, save_text, task_text
-from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.server.contract.uris import asset_uri, film_uri
 from runway_mcp.tasks.intents import normalized
 
 LONGEST_RESULT = 2500
@@ -27,6 +27,7 @@ if the next call holds it.
 """
 
 _LONGEST_PROMPT = 120
+_SAVED_PARTS = 8
 
 
 def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
@@ -45,17 +46,29 @@ def task_result(output: TaskOutput, *, links: bool = False) -> CallToolResult:
 
 
 def assets_result(output: AssetsOutput, *, links: bool = False) -> CallToolResult:
-    """The result of a listing or of its failure; `links` adds a resource link for each asset."""
-    listed = output.assets or () if links else ()
-    blocks = [_resource_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed]
+    """The result of a listing or of its failure; `links` adds a resource link for each asset and each film."""
+    listed, films = (output.assets or (), output.films or ()) if links else ((), ())
+    blocks = [
+        *(_resource_link(asset_uri(asset.asset_id), asset.name or asset.asset_id) for asset in listed),
+        *(_resource_link(film_uri(film.id), film.name or film.id) for film in films),
+    ]
     return _result(assets_text(output), output.wire(), blocks, is_error=output.error is not None)
 
 
 def save_result(output: SaveOutput, *, links: bool = False) -> CallToolResult:
     """The result of keeping a film or of its failure; `links` adds a resource link for the film."""
-    film = output.video
-    blocks = [_resource_link(film.uri, film.name or "film")] if links and film is not None else []
+    film = output.video or output.film
+    name = output.video.name if output.video is not None else None
+    blocks = [_resource_link(film.uri, name or "film")] if links and film is not None else []
+    if output.film is not None:
+        output = output.model_copy(update={"film": _in_short(output.film)})
     return _result(save_text(output), output.wire(), blocks, is_error=output.error is not None)
+
+
+def _in_short(film: FilmOutput) -> FilmOutput:
+    """A film beside its file: its last parts without their prompts, and its last seam; its resource holds all."""
+    parts = [part.model_copy(update={"text_prompt": None}) for part in film.parts[-_SAVED_PARTS:]]
+    return film.model_copy(update={"parts": parts, "seams": film.seams[-1:] if film.seams else None})
 
 
 def _result(text: str, structured: dict[str, object], links: list[ResourceLink], *, is_error: bool) -> CallToolResult:
@@ -68,6 +81,8 @@ def _resource_links(output: TaskOutput) -> Iterator[ResourceLink]:
             yield _resource_link(film.uri, film.name or "film")
     if output.task_uri:
         yield _resource_link(output.task_uri, "task")
+    if output.film is not None:
+        yield _resource_link(output.film.uri, "film of parts")
 
 
 def _resource_link(uri: str, name: str) -> ResourceLink:

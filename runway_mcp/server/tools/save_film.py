@@ -32,7 +32,7 @@ from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, task_failure
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import is_id
+from runway_mcp.tasks.naming import film_id_in, is_id
 
 _DESCRIPTION = (
     "Saves one film of your Runway account to the folder of films on this server's machine and returns its path once "
@@ -126,6 +126,8 @@ def _way_to_link(reference: str) -> str:
     """Where a link to the film stands, as long as no file can be had."""
     if kind_of(reference) == "task":
         return "get_task gives a link to the film."
+    if film_id_in(reference) is not None:
+        return "get_task tells where the film can be had."
     where = f" and {asset_uri(reference)}" if kind_of(reference) == "asset" else ""
     return f"list_assets with links true{where} {'have' if where else 'has'} a link to the film."
 
