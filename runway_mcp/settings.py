@@ -1,7 +1,7 @@
 """The settings of the program, and the only reader of environment variables.
 
 Empty and blank values and unfilled `${...}` placeholders count as unset; any other value that does not fit stops the
-start. A test compares the README's table and `server.json` with the declarations here.
+start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.
 """
 
 import os
@@ -328,7 +328,7 @@ def films_folder(settings: Settings, *, videos: Path | None = None) -> Path:
 
 
 def variables() -> dict[str, Variable]:
-    """Every variable by the name of its field, in the order of the README's table."""
+    """Every variable by the name of its field, in the order of the table."""
     return {
         name: variable
         for name, field in Settings.model_fields.items()
@@ -338,7 +338,7 @@ def variables() -> dict[str, Variable]:
 
 
 def settings_table() -> str:
-    """The README's table of settings, in Markdown, without a final line end."""
+    """The table of settings of `docs/settings.md`, in Markdown, without a final line end."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in variables().values():
         default = variable.default if " " in variable.default or variable.default == "none" else f"`{variable.default}`"

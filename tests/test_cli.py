@@ -91,7 +91,9 @@ def listening(*arguments: str, data: Path, **ours: str) -> Generator[tuple[subpr
             process.kill()
 
 
-@pytest.mark.parametrize("question", ["--help", "--version", "serve --help", "simulate --help", "demo --help"])
+@pytest.mark.parametrize(
+    "question", ["--help", "--version", "serve --help", "simulate --help", "demo --help", "doctor --help"]
+)
 def test_help_and_version_need_nothing_that_is_slow_to_import(question: str, tmp_path: Path) -> None:
     answer = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-X", "importtime", *PROGRAM[1:], *question.split()],

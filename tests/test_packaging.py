@@ -104,8 +104,8 @@ def test_the_readme_proves_to_the_registry_whose_package_it_is() -> None:
     assert f"<!-- mcp-name: {SERVER['name']} -->" in prose("README.md").splitlines()
 
 
-def test_the_readme_has_the_table_of_settings() -> None:
-    assert settings_table() in prose("README.md")
+def test_the_page_of_settings_has_the_table_of_settings() -> None:
+    assert settings_table() in prose("docs/settings.md")
 
 
 @pytest.mark.parametrize("page", PROSE)
@@ -121,7 +121,7 @@ def test_the_constraints_name_no_address_and_fit_what_the_project_asks_for() -> 
     extras = [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
     for text in (*PROJECT["project"]["dependencies"], *extras):
         needed = Requirement(text)
-        assert needed.specifier.contains(pinned[needed.name]), f"run scripts/constraints: {text}"
+        assert needed.specifier.contains(pinned[canonicalize_name(needed.name)]), f"run scripts/constraints: {text}"
 
 
 def declared() -> dict[str, Requirement]:
