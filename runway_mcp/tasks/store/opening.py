@@ -1,0 +1,48 @@
+"""Opens the store that the settings name: a database if there is one, else the file in the data folder."""
+# ruff: noqa: PLC0415  the driver of the database is an extra, and is imported where one is named alone
+
+import importlib.util
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.sqlite import SqliteStore
+
+
+def missing_driver() -> bool:
+    """Whether the extra `postgres`, which a database needs, is not installed."""
+    return any(importlib.util.find_spec(name) is None for name in ("psycopg", "psycopg_pool"))
+
+
+def is_database_url(url: str) -> bool:
+    """Whether the driver can read a URL with all its parameters; needs the extra `postgres`."""
+    from runway_mcp.tasks.store.postgres.database import conninfo_of
+
+    try:
+        conninfo_of(url)
+    except ValueError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def opened_store(
+    path: Path, now: Callable[[], float], *, database_url: str | None = None
+) -> AsyncGenerator[Store]:
+    """The ledger in a database, or without a URL in the file at `path`, where `now` is the clock; closed at the end.
+
+    A database that cannot be reached does not prevent the start: each verb then tries to reach it.
+    """
+    if database_url is None:
+        with SqliteStore(path, now) as store:
+            yield store
+        return
+    from runway_mcp.tasks.store.postgres.store import PostgresStore
+
+    shared = PostgresStore(database_url)
+    try:
+        await shared.open()
+        yield shared
+    finally:
+        await shared.close()
