@@ -9,11 +9,11 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 import psycopg
@@ -58,7 +58,9 @@ class PostgresServer:
             *(str(programs() / "initdb"), "--no-sync", "--auth", "trust", "--username", "postgres"),
             *("--locale", "C", "--encoding", "UTF8", "--pgdata", str(self.folder / "data")),
         ]
-        made = subprocess.run(command, check=False, capture_output=True, cwd=self.folder, timeout=120, **_as_nobody())  # noqa: S603  PostgreSQL's own program
+        made = subprocess.run(  # noqa: S603  PostgreSQL's own program
+            command, check=False, capture_output=True, cwd=self.folder, timeout=120, user=_user(), group=_group()
+        )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')}")
 
@@ -74,8 +76,11 @@ class PostgresServer:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(programs() / "postgres"), "-D", str(self.folder / "data"), *options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_nobody())  # noqa: S603  PostgreSQL's own program
-        self._wait_until_ready(self._process)
+            process = subprocess.Popen(  # noqa: S603  PostgreSQL's own program
+                command, stdout=log, stderr=log, cwd=self.folder, user=_user(), group=_group()
+            )
+        self._process = process
+        self._wait_until_ready(process)
 
     def stop(self, how: Literal["fast", "immediate"] = "fast") -> None:
         """Ends it: connections are cut, or, if it is immediate, even the buffers are left as they are."""
@@ -107,11 +112,11 @@ def url_with(url: str, **parameters: str) -> str:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres() -> Generator[PostgresServer]:
     """A server of its own, in a folder with a name that is short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
-        if user := _as_nobody().get("user"):
+        if user := _user():
             shutil.chown(folder, user)
         server = PostgresServer(folder)
         server.create()
@@ -125,18 +130,24 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def new_schema(url: str) -> Iterator[str]:
-    """A URL of the same database with a schema of its own, which is dropped afterwards."""
+def new_schema(url: str, **settings: str) -> Generator[str]:
+    """A URL of the same database with a schema of its own, which is dropped afterwards, and with these settings."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}".encode())
     try:
-        yield url_with(url, options=f"-csearch_path={name}")
+        options = {"search_path": name} | settings
+        yield url_with(url, options=" ".join(f"-c{setting}={value}" for setting, value in options.items()))
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
 
-def _as_nobody() -> dict[str, Any]:
-    """How a process is started that root may not run: as the user `nobody`, if we are root."""
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+def _user() -> str | None:
+    """The user as whom a program is started that root may not run; None if we are not root."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _group() -> str | None:
+    """The group that goes with `_user`."""
+    return None if _user() is None else "nogroup"

@@ -70,8 +70,9 @@ async def migrate(connection: psycopg.AsyncConnection) -> None:
 
 async def _version(connection: psycopg.AsyncConnection) -> int:
     """The format of the tables; 0 if there are none."""
-    found = await (await connection.execute("SELECT to_regclass('ledger_format')::text")).fetchone()
-    if found is None or found[0] is None:
+    # Not `to_regclass`: it reads a cache, which does not learn by an advisory lock what another session has committed.
+    query = "SELECT 1 FROM pg_class WHERE relname = 'ledger_format' AND pg_table_is_visible(oid)"
+    if await (await connection.execute(query)).fetchone() is None:
         return 0
     row = await (await connection.execute("SELECT version FROM ledger_format")).fetchone()
     return int(row[0]) if row else 0

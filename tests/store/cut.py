@@ -1,0 +1,86 @@
+"""A way to a PostgreSQL server that is cut where a client says COMMIT, before the server hears it or after it did."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anyio
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+Cut = Literal["before", "after"]
+"""Whether the server has not heard the COMMIT, or has carried it out without the client hearing so."""
+
+_MOST = 65_536
+_COMMIT = b"COMMIT\0"
+"""As it stands on the wire; `READ COMMITTED` is something else."""
+
+
+@dataclass
+class Way:
+    """The way to a server: `cut` is what happens at the next COMMIT, once."""
+
+    conninfo: str
+    cut: Cut | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def cut_next(self, cut: Cut) -> None:
+        """Cuts the connection whose client is the next to say COMMIT."""
+        self.cut, self.done = cut, anyio.Event()
+
+
+@asynccontextmanager
+async def open_way(url: str) -> AsyncGenerator[Way]:
+    """A way to the server of that URL, by a port of this machine."""
+    with psycopg.connect(url) as connection:
+        host, port = connection.info.host, connection.info.port
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await _connected(host, port)
+        answers = asyncio.create_task(_copied(from_server, writer))
+        try:
+            while chunk := await _received(reader):
+                cut, way.cut = (way.cut, None) if _COMMIT in chunk else (None, way.cut)
+                if cut == "after":
+                    # From here on the client hears nothing; the server's answer tells that it is done.
+                    answers.cancel()
+                    await asyncio.wait([answers])
+                if cut != "before":
+                    to_server.write(chunk)
+                if cut == "after":
+                    await from_server.read(_MOST)
+                if cut:
+                    way.done.set()
+                    break
+        finally:
+            answers.cancel()
+            writer.close()
+            to_server.close()
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0)
+    own = server.sockets[0].getsockname()[1]
+    way = Way(make_conninfo(url, host="127.0.0.1", port=own, sslmode="disable", gssencmode="disable"))
+    async with server:
+        yield way
+
+
+async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+    return await asyncio.open_connection(host, port)
+
+
+async def _copied(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while chunk := await _received(source):
+        target.write(chunk)
+    target.close()
+
+
+async def _received(stream: asyncio.StreamReader) -> bytes:
+    """What comes next; nothing once the stream has ended."""
+    try:
+        return await stream.read(_MOST)
+    except ConnectionError:
+        return b""
