@@ -26,14 +26,18 @@ _INSTALLED = Path("/usr/lib/postgresql")
 _SECONDS = 30.0
 
 
-def programs() -> Path:
-    """The folder of PostgreSQL's server programs; raises `RuntimeError` if there is none."""
+def programs() -> Path | None:
+    """The folder of PostgreSQL's server programs; None if there is none."""
     versions = sorted(_INSTALLED.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]), reverse=True)
-    if versions:
-        return versions[0].parent
-    if found := shutil.which("postgres"):
-        return Path(found).parent
-    raise RuntimeError(f"no PostgreSQL: install the package postgresql, or set {SERVER_URL}")
+    found = str(versions[0]) if versions else shutil.which("postgres")
+    return Path(found).parent if found else None
+
+
+def _program(name: str) -> str:
+    folder = programs()
+    if folder is None:
+        raise RuntimeError("there is no PostgreSQL")
+    return str(folder / name)
 
 
 @dataclass
@@ -55,7 +59,7 @@ class PostgresServer:
     def create(self) -> None:
         """Makes the server's files, of a user that is not root, as initdb wants."""
         command = [
-            *(str(programs() / "initdb"), "--no-sync", "--auth", "trust", "--username", "postgres"),
+            *(_program("initdb"), "--no-sync", "--auth", "trust", "--username", "postgres"),
             *("--locale", "C", "--encoding", "UTF8", "--pgdata", str(self.folder / "data")),
         ]
         made = subprocess.run(  # noqa: S603  PostgreSQL's own program
@@ -74,7 +78,7 @@ class PostgresServer:
             "full_page_writes": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [str(programs() / "postgres"), "-D", str(self.folder / "data"), *options]
+        command = [_program("postgres"), "-D", str(self.folder / "data"), *options]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  PostgreSQL's own program
                 command, stdout=log, stderr=log, cwd=self.folder, user=_user(), group=_group()

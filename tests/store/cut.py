@@ -1,7 +1,7 @@
 """A way to a PostgreSQL server that is cut where a client says COMMIT, before the server hears it or after it did."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,22 +13,40 @@ from psycopg.conninfo import make_conninfo
 Cut = Literal["before", "after"]
 """Whether the server has not heard the COMMIT, or has carried it out without the client hearing so."""
 
-_MOST = 65_536
+_MOST, _END_SECONDS = 65_536, 5.0
 _COMMIT = b"COMMIT\0"
 """As it stands on the wire; `READ COMMITTED` is something else."""
 
 
 @dataclass
 class Way:
-    """The way to a server: `cut` is what happens at the next COMMIT, once."""
+    """The way to a server, as `conninfo` names it; `done` is set once a connection was cut."""
 
     conninfo: str
-    cut: Cut | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
+    _cut: Cut | None = None
+    _spared: int = 0
+    _then: Callable[[], None] | None = None
 
-    def cut_next(self, cut: Cut) -> None:
-        """Cuts the connection whose client is the next to say COMMIT."""
-        self.cut, self.done = cut, anyio.Event()
+    def cut_next(self, cut: Cut, *, spared: int = 0, then: Callable[[], None] | None = None) -> None:
+        """Cuts the connection whose client is the next to say COMMIT, but for the first `spared` ones; then acts."""
+        self._cut, self._spared, self._then, self.done = cut, spared, then, anyio.Event()
+
+    def cut_of(self, chunk: bytes) -> Cut | None:
+        """What is to be done with what a client says."""
+        if self._cut is None or _COMMIT not in chunk:
+            return None
+        if self._spared:
+            self._spared -= 1
+            return None
+        cut, self._cut = self._cut, None
+        return cut
+
+    def end(self) -> None:
+        """Tells that a connection was cut."""
+        if self._then is not None:
+            self._then()
+        self.done.set()
 
 
 @asynccontextmanager
@@ -37,12 +55,19 @@ async def open_way(url: str) -> AsyncGenerator[Way]:
     with psycopg.connect(url) as connection:
         host, port = connection.info.host, connection.info.port
 
+    carrying = set[asyncio.Task[None] | None]()
+
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await _connected(host, port)
+        carrying.add(asyncio.current_task())
+        try:
+            from_server, to_server = await _connected(host, port)
+        except OSError:
+            writer.close()
+            return
         answers = asyncio.create_task(_copied(from_server, writer))
         try:
             while chunk := await _received(reader):
-                cut, way.cut = (way.cut, None) if _COMMIT in chunk else (None, way.cut)
+                cut = way.cut_of(chunk)
                 if cut == "after":
                     # From here on the client hears nothing; the server's answer tells that it is done.
                     answers.cancel()
@@ -52,7 +77,7 @@ async def open_way(url: str) -> AsyncGenerator[Way]:
                 if cut == "after":
                     await from_server.read(_MOST)
                 if cut:
-                    way.done.set()
+                    way.end()
                     break
         finally:
             answers.cancel()
@@ -64,6 +89,8 @@ async def open_way(url: str) -> AsyncGenerator[Way]:
     way = Way(make_conninfo(url, host="127.0.0.1", port=own, sslmode="disable", gssencmode="disable"))
     async with server:
         yield way
+        # They end with their clients, which have gone by now.
+        await asyncio.wait([task for task in carrying if task], timeout=_END_SECONDS)
 
 
 async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -16,7 +16,7 @@ import anyio
 import psycopg
 from psycopg.abc import Params
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Literal
 from psycopg_pool import AsyncConnectionPool
 
 from runway_mcp.tasks.store.postgres.durability import DURABLE, Durability, durability_of
@@ -62,17 +62,22 @@ _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 # program that is stopped inside a transaction must not hold its caller's row for long.
 _BEGIN: LiteralString = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
-    SET LOCAL lock_timeout = '4s';
-    SET LOCAL statement_timeout = '5s';
-    SET LOCAL idle_in_transaction_session_timeout = '5s';
+    SET LOCAL lock_timeout = {lock};
+    SET LOCAL statement_timeout = {attempt};
+    SET LOCAL idle_in_transaction_session_timeout = {attempt};
 """
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long things may take, in seconds: a verb with its repetitions, one attempt up to its COMMIT, a COMMIT."""
+    """How long things may take, in seconds.
+
+    A verb with its repetitions; a lock; one attempt up to its COMMIT; a COMMIT. An attempt that is under way is not cut
+    off when the verb's time is over.
+    """
 
     verb: float = 5.0
+    lock: float = 4.0
     attempt: float = 6.0
     commit: float = 5.0
 
@@ -110,7 +115,9 @@ class Database:
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, patience: Patience | None = None) -> None:
         self._conninfo = conninfo_of(url)
         self._clock = clock
-        self._patience = patience or Patience()
+        self._patience = patience = patience or Patience()
+        times = {"lock": Literal(f"{patience.lock:.3f}s"), "attempt": Literal(f"{patience.attempt:.3f}s")}
+        self._begin = SQL(_BEGIN + DURABLE).format(**times)
         self._opening = anyio.Lock()
         self._pool: AsyncConnectionPool | None = None
         self._is_away = False
@@ -162,7 +169,7 @@ class Database:
         async def attempt() -> _T:
             async with self._connection() as connection:
                 with anyio.fail_after(self._patience.attempt):
-                    await connection.execute(_BEGIN + DURABLE)
+                    await connection.execute(self._begin)
                     result = await work(Statements(connection, lambda: self._read_clock(connection)))
                 await self._commit(connection)
             return result
