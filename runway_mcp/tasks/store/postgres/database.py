@@ -27,7 +27,7 @@ from runway_mcp.tasks.store.postgres.failures import (
     is_away,
     is_held,
     ledger_error,
-    reason_of,
+    log_line,
 )
 from runway_mcp.tasks.store.postgres.schema import migrate
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -193,7 +193,7 @@ class Database:
                     return result
                 is_passing = isinstance(failure, UnclearCommitError) or is_away(failure) or is_held(failure)
                 if not is_passing or anyio.current_time() >= give_up:
-                    _log.warning("%s failed: %s", SUBJECT, reason_of(failure.__cause__ or failure))
+                    _log.warning("%s failed: %s", SUBJECT, log_line(failure.__cause__ or failure))
                     self._is_away = is_away(failure)
                     raise ledger_error(failure) from failure
                 await anyio.sleep(random.uniform(0.02, 0.1))  # noqa: S311  jitter

@@ -48,7 +48,7 @@ def is_held(error: BaseException) -> bool:
     return isinstance(error, _HELD)
 
 
-def reason_of(error: BaseException) -> str:
+def log_line(error: BaseException) -> str:
     """The first line of what the driver says, for the log; it holds no password and no stored row."""
     told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     return (told or str(error) or type(error).__name__).splitlines()[0]
@@ -64,4 +64,4 @@ def ledger_error(error: BaseException) -> LedgerError:
         return LedgerError(f"{SUBJECT} is held by another program. Make the same call again in a minute.")
     if isinstance(error, errors.DiskFull):
         return LedgerError(f"The disk of the database is full ({SUBJECT}). Free some space, then make the call again.")
-    return LedgerError(f"{SUBJECT} cannot be used ({reason_of(error)}).")
+    return LedgerError(f"{SUBJECT} cannot be used ({log_line(error)}).")

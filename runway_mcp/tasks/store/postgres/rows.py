@@ -16,7 +16,7 @@ _NAMES = sql.SQL(", ").join(map(sql.Identifier, _FIELDS))
 _WRITTEN = (*_FIELDS, *_DERIVED)
 
 SELECT = sql.SQL("SELECT {} FROM intents ").format(_NAMES)
-"""The beginning of every query whose rows `intent_of` reads."""
+"""The beginning of every query whose rows `stored_intent` reads."""
 
 INSERT = sql.SQL("INSERT INTO intents ({}) VALUES ({})").format(
     sql.SQL(", ").join(map(sql.Identifier, _WRITTEN)), sql.SQL(", ").join(map(sql.Placeholder, _WRITTEN))
@@ -45,7 +45,7 @@ def _json_of(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def intent_of(row: Sequence[Any]) -> Intent:
+def stored_intent(row: Sequence[Any]) -> Intent:
     """The intent of a row of `SELECT`."""
     stored = dict(zip(_FIELDS, row, strict=True))
     stored["state"] = State(stored["state"])

@@ -9,7 +9,7 @@ from psycopg.sql import SQL
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.store.postgres.database import Statements
-from runway_mcp.tasks.store.postgres.rows import SELECT, UPDATE, intent_of, values_of
+from runway_mcp.tasks.store.postgres.rows import SELECT, UPDATE, stored_intent, values_of
 from runway_mcp.tasks.store.protocol import Key
 
 _BY: dict[Key, LiteralString] = {
@@ -36,7 +36,7 @@ async def lock_owner(ledger: Statements, by: Key, value: str) -> bool:
 
 async def intents(ledger: Statements, where: LiteralString, values: Params | None = None) -> list[Intent]:
     """The intents of a query that goes on with `where`."""
-    return [intent_of(row) for row in await ledger.rows(SELECT + SQL(where), values)]
+    return [stored_intent(row) for row in await ledger.rows(SELECT + SQL(where), values)]
 
 
 async def found(ledger: Statements, by: Key, value: str) -> Intent | None:
