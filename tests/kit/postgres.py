@@ -58,15 +58,25 @@ class PostgresServer:
 
     def create(self) -> None:
         """Makes the server's files, of a user that is not root, as initdb wants."""
-        command = [
-            *(_program("initdb"), "--no-sync", "--auth", "trust", "--username", "postgres"),
-            *("--locale", "C", "--encoding", "UTF8", "--pgdata", str(self.folder / "data")),
-        ]
+        self._make("initdb", "--no-sync", "--auth", "trust", "--username", "postgres", "--locale", "C", "-E", "UTF8")
+
+    def copy(self, primary: "PostgresServer", name: str) -> None:
+        """Makes the server's files those of a standby of that name of a running server."""
+        source = f"host={primary.folder} user=postgres application_name={name}"
+        self._make("pg_basebackup", "--no-sync", "--checkpoint", "fast", "--write-recovery-conf", "--dbname", source)
+
+    def promote(self) -> None:
+        """Makes a running standby a server that can be written to."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
+
+    def _make(self, program: str, *options: str) -> None:
+        command = [_program(program), *options, "--pgdata", str(self.folder / "data")]
         made = subprocess.run(  # noqa: S603  PostgreSQL's own program
             command, check=False, capture_output=True, cwd=self.folder, timeout=120, user=_user(), group=_group()
         )
         if made.returncode:
-            raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')}")
+            raise RuntimeError(f"{program} failed: {made.stderr.decode(errors='replace')}")
 
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
@@ -116,14 +126,17 @@ def url_with(url: str, **parameters: str) -> str:
 
 
 @contextmanager
-def running_postgres() -> Generator[PostgresServer]:
-    """A server of its own, in a folder with a name that is short enough for a socket."""
+def running_postgres(*, of: PostgresServer | None = None, name: str = "") -> Generator[PostgresServer]:
+    """A server in a folder of its own, with a name that is short enough for a socket; a standby of another one."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         if user := _user():
             shutil.chown(folder, user)
         server = PostgresServer(folder)
-        server.create()
+        if of is None:
+            server.create()
+        else:
+            server.copy(of, name)
         server.start()
         try:
             yield server

@@ -9,11 +9,13 @@ import anyio
 import psycopg
 import pytest
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import LedgerError
 from tests.kit.clock import EPOCH
-from tests.kit.postgres import PostgresServer
+from tests.kit.postgres import PostgresServer, running_postgres
+from tests.kit.samples import clip, extension
 from tests.store.cut import open_way
 from tests.store.databases import BOUND, HASTY, ask, opened, waiting_backend
 from tests.store.steps import OTHER, claimed, standing_of, state_of
@@ -22,17 +24,28 @@ from tests.tasks.claims import claim
 pytestmark = pytest.mark.slow
 
 
+def wait_for_standby(server: PostgresServer, name: str) -> None:
+    """Makes every COMMIT wait for the standby of that name; for none if it is empty."""
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+        admin.execute("SELECT pg_reload_conf()")
+
+
 @contextmanager
 def standby_missing(server: PostgresServer) -> Generator[None]:
     """Makes every COMMIT wait for a standby that is not there; afterwards none is waited for."""
-    with psycopg.connect(server.url(), autocommit=True) as admin:
-        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'absent'")
-        admin.execute("SELECT pg_reload_conf()")
-        try:
-            yield
-        finally:
-            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            admin.execute("SELECT pg_reload_conf()")
+    wait_for_standby(server, "absent")
+    try:
+        yield
+    finally:
+        wait_for_standby(server, "")
+
+
+async def until(url: str, query: str) -> None:
+    """Waits until a query has the answer `true`."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as looking:
+        while await (await looking.execute(query.encode())).fetchone() != (True,):
+            continue
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -136,3 +149,38 @@ async def test_a_claim_that_a_standby_did_not_confirm_is_answered_later_as_it_wa
 
     assert is_earlier
     assert ask(server.url(), "SELECT id FROM intents") == [(made.id,)]
+
+
+def numbered(seed: int) -> Extension:
+    """One of several different requests."""
+    return extension(asset_id=clip().asset_id, seed=seed)
+
+
+async def test_no_confirmed_claim_is_gone_after_a_fail_over_to_a_synchronous_standby(server: PostgresServer) -> None:
+    with running_postgres(of=server, name="s1") as standby:
+        wait_for_standby(server, "s1")
+        await until(server.url(), "SELECT sync_state = 'sync' FROM pg_stat_replication")
+        both = f"postgresql://postgres@/postgres?host={server.folder},{standby.folder}"
+        async with opened(both, HASTY) as store:
+            confirmed = [await claimed(store, numbered(seed)) for seed in range(1, 6)]
+            standby.stop("immediate")
+            for seed in range(6, 9):
+                with pytest.raises(LedgerError):
+                    await claimed(store, numbered(seed))
+            server.stop("immediate")
+            standby.start()
+            standby.promote()
+
+            assert [await standing_of(store, made) for made in confirmed] == confirmed
+            assert [(await claim(store, numbered(seed)))[1] for seed in range(1, 9)] == [True] * 5 + [False] * 3
+
+
+async def test_a_start_warns_of_a_standby_that_is_not_waited_for(
+    server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_postgres(of=server, name="s1"):
+        await until(server.url(), "SELECT state = 'streaming' FROM pg_stat_replication")
+        async with opened(server.url()):
+            pass
+
+    assert "Its standbys are asynchronous" in caplog.text
