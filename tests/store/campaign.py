@@ -57,11 +57,18 @@ class Run:
 
 @dataclass
 class Replica:
-    """A program on the ledger: the way to it, and its service while it runs."""
+    """A program on the ledger: the way to it, its service while it runs, and the calls that it has."""
 
     way: Way
     service: TaskService | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    calls: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
+
+    def end(self) -> None:
+        """Ends the program and its calls."""
+        for scope in (*self.calls, self.scope):
+            scope.cancel()
+        self.calls.clear()
 
 
 async def play(server: PostgresServer, seed: int) -> Run:
@@ -97,8 +104,6 @@ async def _played(
         for prompt in _PROMPTS:
             await _repeat(run, world, replicas, prompt)
         await _judge(run, world, url)
-        for replica in replicas:
-            replica.scope.cancel()
         programs.cancel_scope.cancel()
 
 
@@ -122,7 +127,8 @@ async def _call(run: Run, world: World, replica: Replica, moment: float, prompt:
     if service is None:
         run.counts["calls at a program that was ended"] += 1
         return
-    with anyio.move_on_after(6.0):
+    with anyio.move_on_after(6.0) as scope:
+        replica.calls.append(scope)
         try:
             await submit(service, wish(world, text_prompt=prompt), wait=1)
         except Failure as failure:
@@ -156,7 +162,7 @@ def _restart(draw: random.Random, server: PostgresServer, _url: str, _replicas: 
 
 
 def _end(draw: random.Random, _server: PostgresServer, _url: str, replicas: list[Replica]) -> None:
-    draw.choice(replicas).scope.cancel()
+    draw.choice(replicas).end()
 
 
 _ACTS = (_terminate, _cut, _restart, _end)

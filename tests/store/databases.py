@@ -52,3 +52,9 @@ def ask(url: str, query: str) -> list[tuple[object, ...]]:
     """The rows of a query of the test's own."""
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def ask_nothing(url: str, statement: str) -> None:
+    """Runs a statement of the test's own that has no rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())

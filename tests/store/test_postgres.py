@@ -1,22 +1,27 @@
 """The store in PostgreSQL where a server, or the way to it, fails: what is not confirmed is never posted."""
 
 import logging
+import socket
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import anyio
 import psycopg
 import pytest
 
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
-from runway_mcp.tasks.store.postgres.database import Database
+from runway_mcp.tasks.store.opening import opened_store
+from runway_mcp.tasks.store.postgres.database import Database, Statements
 from runway_mcp.tasks.store.postgres.durability import Durability
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.postgres import new_schema
 from tests.store.cut import Cut, open_way
-from tests.store.databases import BOUND, HASTY, ask, caller_held, opened, waiting_backend
+from tests.store.databases import BOUND, HASTY, ask, ask_nothing, caller_held, opened, waiting_backend
 from tests.store.steps import claimed, posted, standing_of, state_of
 from tests.tasks.claims import claim
 
@@ -120,6 +125,43 @@ async def test_a_call_that_is_cut_off_ends_its_verb_no_earlier(url: str) -> None
 
     async with opened(url) as store:
         assert (await claim(store))[1]
+
+
+async def test_a_commit_that_the_server_answers_with_a_rollback_is_none(url: str) -> None:
+    async def work(ledger: Statements) -> None:
+        await ledger.execute("INSERT INTO callers VALUES ('someone')")
+        with suppress(psycopg.Error):
+            await ledger.execute("SELECT 1/0")
+
+    async with opened(url, HASTY):
+        database = Database(url, patience=HASTY)
+        with pytest.raises(LedgerError, match="held by another program"):
+            await database.transaction(work)
+        await database.close()
+
+    assert ask(url, "SELECT count(*) FROM callers") == [(0,)]
+
+
+async def test_tables_that_somebody_broke_end_in_a_sentence_and_take_no_intent(url: str) -> None:
+    async with opened(url) as store:
+        ask_nothing(url, "DROP TABLE spellings")
+        with pytest.raises(LedgerError, match=r"cannot be used \(relation \"spellings\" does not exist\)"):
+            await claimed(store)
+
+    assert ask(url, "SELECT count(*) FROM intents") == [(0,)]
+
+
+async def test_a_way_that_swallows_what_is_sent_is_waited_for_once_by_several_verbs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        store = PostgresStore(f"postgresql://someone@127.0.0.1:{port}/ledger?connect_timeout=2")
+        with anyio.fail_after(BOUND):
+            assert not await store.open()
+        with anyio.fail_after(1.5):
+            for _ in range(5):
+                with pytest.raises(LedgerError, match="cannot be reached"):
+                    await store.find("id", "any")
+        await store.close()
 
 
 async def test_programs_that_make_the_tables_at_once_share_them(url: str) -> None:
@@ -258,3 +300,15 @@ async def test_a_database_that_cannot_be_reached_is_told_without_its_address_or_
     assert "127.0.0.1" not in str(caught.value)
     assert "hunter2" not in caplog.text + str(caught.value)
     assert "refused" in caplog.text
+
+
+async def test_a_file_beside_a_database_is_not_read_and_a_start_says_so(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with SqliteStore(path) as file:
+        made = await claimed(file)
+
+    async with opened_store(path, SetClock(), database_url=url) as store:
+        assert await store.find("id", made.id) is None
+    assert f"The ledger {path} is not read" in caplog.text

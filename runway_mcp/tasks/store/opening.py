@@ -2,12 +2,15 @@
 # ruff: noqa: PLC0415  the driver of the database is an extra, and is imported where one is named alone
 
 import importlib.util
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
+
+_log = logging.getLogger(__name__)
 
 
 def missing_driver() -> bool:
@@ -32,7 +35,8 @@ async def opened_store(
 ) -> AsyncGenerator[Store]:
     """The ledger in a database, or without a URL in the file at `path`, where `now` is the clock; closed at the end.
 
-    A database that cannot be reached does not prevent the start: each verb then tries to reach it.
+    A database that cannot be reached does not prevent the start: each verb then tries to reach it. A file beside a
+    database is not read, which is logged.
     """
     if database_url is None:
         with SqliteStore(path, now) as store:
@@ -40,6 +44,12 @@ async def opened_store(
         return
     from runway_mcp.tasks.store.postgres.store import PostgresStore
 
+    if path.exists():  # noqa: ASYNC240  one look, before anything is served
+        _log.warning(
+            "The ledger %s is not read, since RUNWAY_MCP_DATABASE_URL is set: what it remembers as paid would be "
+            "submitted and charged once more. Move it away once nobody will repeat its requests.",
+            path,
+        )
     shared = PostgresStore(database_url)
     try:
         await shared.open()

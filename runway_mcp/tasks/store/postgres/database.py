@@ -124,6 +124,7 @@ class Database:
         self._ahead = 0.0
         self._told: Durability | None = None
         self._failure: Exception | None = None
+        self._next = 0.0
 
     def now(self) -> float:
         """The database's clock in Unix seconds, by the last time that was read from it."""
@@ -248,17 +249,21 @@ class Database:
             raise psycopg.errors.SerializationFailure("the transaction was rolled back")
 
     async def _opened(self) -> AsyncConnectionPool:
-        """The pool; of several verbs that need it at once, one opens it, and its failure is that of all."""
+        """The pool; of several verbs that need it at once, one opens it, and its failure is that of all.
+
+        An attempt that took long to fail is not repeated for as long, so that a call with several verbs waits once.
+        """
         before = self._failure
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
-                    if self._failure is not None and self._failure is not before:
+                    began = anyio.current_time()
+                    if self._failure is not None and (self._failure is not before or began < self._next):
                         raise self._failure
                     try:
                         self._pool = await self._open()
                     except FAILURES as error:
-                        self._failure = error
+                        self._failure, self._next = error, 2 * anyio.current_time() - began
                         raise
         return self._pool
 
