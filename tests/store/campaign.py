@@ -19,6 +19,7 @@ from typing import Any
 
 import anyio
 import psycopg
+from anyio.abc import TaskGroup
 
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
@@ -57,18 +58,12 @@ class Run:
 
 @dataclass
 class Replica:
-    """A program on the ledger: the way to it, its service while it runs, and the calls that it has."""
+    """A program on the ledger: the way to it, and while it runs its service, the group of its calls, and its end."""
 
     way: Way
     service: TaskService | None = None
+    calls: TaskGroup | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    calls: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
-
-    def end(self) -> None:
-        """Ends the program and its calls."""
-        for scope in (*self.calls, self.scope):
-            scope.cancel()
-        self.calls.clear()
 
 
 async def play(server: PostgresServer, seed: int) -> Run:
@@ -113,28 +108,38 @@ async def _serve(replica: Replica, world: World) -> None:
         with anyio.CancelScope() as replica.scope:
             store = PostgresStore(replica.way.conninfo, patience=HASTY)
             try:
-                async with open_service_over(world, store, poll_seconds=0.05) as replica.service:
+                async with (
+                    open_service_over(world, store, poll_seconds=0.05) as replica.service,
+                    anyio.create_task_group() as replica.calls,
+                ):
                     await anyio.sleep_forever()
             finally:
-                replica.service = None
+                replica.service = replica.calls = None
                 await store.close()
         await anyio.lowlevel.checkpoint()
 
 
 async def _call(run: Run, world: World, replica: Replica, moment: float, prompt: str) -> None:
     await anyio.sleep(moment)
-    service = replica.service
-    if service is None:
+    if replica.service is None or replica.calls is None:
         run.counts["calls at a program that was ended"] += 1
         return
-    with anyio.move_on_after(6.0) as scope:
-        replica.calls.append(scope)
-        try:
+    ended = anyio.Event()
+    replica.calls.start_soon(_submitted, run, world, replica.service, prompt, ended)
+    await ended.wait()
+
+
+async def _submitted(run: Run, world: World, service: TaskService, prompt: str, ended: anyio.Event) -> None:
+    told = "cut off"
+    try:
+        with anyio.move_on_after(6.0):
             await submit(service, wish(world, text_prompt=prompt), wait=1)
-        except Failure as failure:
-            run.counts[f"told {failure.kind}"] += 1
-        else:
-            run.counts["told a task"] += 1
+            told = "told a task"
+    except Failure as failure:
+        told = f"told {failure.kind}"
+    finally:
+        run.counts[told] += 1
+        ended.set()
 
 
 async def _act(run: Run, moment: float, name: str, act: Callable[[], None]) -> None:
@@ -162,7 +167,7 @@ def _restart(draw: random.Random, server: PostgresServer, _url: str, _replicas: 
 
 
 def _end(draw: random.Random, _server: PostgresServer, _url: str, replicas: list[Replica]) -> None:
-    draw.choice(replicas).end()
+    draw.choice(replicas).scope.cancel()
 
 
 _ACTS = (_terminate, _cut, _restart, _end)

@@ -10,8 +10,8 @@ import anyio
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-Cut = Literal["before", "after"]
-"""Whether the server has not heard the COMMIT, or has carried it out without the client hearing so."""
+Cut = Literal["before", "after", "frozen"]
+"""The server has not heard the COMMIT; it has carried it out without the client hearing so; it hears it late."""
 
 _MOST, _END_SECONDS = 65_536, 5.0
 _COMMIT = b"COMMIT\0"
@@ -20,9 +20,13 @@ _COMMIT = b"COMMIT\0"
 
 @dataclass
 class Way:
-    """The way to a server, as `conninfo` names it; `done` is set once a connection was cut."""
+    """The way to a server, as `conninfo` names it; `done` is set once a connection was cut or frozen.
+
+    A frozen one goes on once `thawed` is set.
+    """
 
     conninfo: str
+    thawed: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
     _cut: Cut | None = None
     _spared: int = 0
@@ -68,6 +72,10 @@ async def open_way(url: str) -> AsyncGenerator[Way]:
         try:
             while chunk := await _received(reader):
                 cut = way.cut_of(chunk)
+                if cut == "frozen":
+                    way.end()
+                    await way.thawed.wait()
+                    cut = None
                 if cut == "after":
                     # From here on the client hears nothing; the server's answer tells that it is done.
                     answers.cancel()

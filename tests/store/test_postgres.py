@@ -13,7 +13,7 @@ import pytest
 
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
 from runway_mcp.tasks.store.opening import opened_store
-from runway_mcp.tasks.store.postgres.database import Database, Statements
+from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
 from runway_mcp.tasks.store.postgres.durability import Durability
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -107,6 +107,30 @@ async def test_a_caller_that_is_held_for_long_ends_in_a_sentence_and_comes_back(
 
         assert ask(url, "SELECT count(*) FROM intents") == [(0,)]
         await claimed(store)
+
+
+async def test_a_program_that_is_frozen_inside_a_transaction_stops_its_caller_for_no_longer_than_an_attempt(
+    url: str,
+) -> None:
+    told: list[tuple[Intent, bool]] = []
+
+    async def make(store: PostgresStore) -> None:
+        told.append(await claim(store))
+
+    async with (
+        open_way(url) as way,
+        opened(way.conninfo, Patience(attempt=0.5)) as frozen,
+        opened(url) as other,
+        anyio.create_task_group() as programs,
+    ):
+        way.cut_next("frozen")
+        programs.start_soon(make, frozen)
+        await way.done.wait()
+        told.append(await claim(other))
+        way.thawed.set()
+
+    assert sorted(is_earlier for _, is_earlier in told) == [False, True]
+    assert len({made.claim for made, _ in told}) == 1
 
 
 async def test_a_caller_that_is_held_stops_no_other_caller(url: str) -> None:

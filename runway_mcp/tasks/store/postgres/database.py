@@ -7,7 +7,7 @@ is bounded in this process as well, since no setting of the server bounds a COMM
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
@@ -99,11 +99,6 @@ class Statements:
     async def execute(self, query: Query, values: Params | None = None) -> None:
         """Runs a statement."""
         await self._connection.execute(query, values)
-
-    async def executemany(self, query: Query, values: Sequence[Params]) -> None:
-        """Runs a statement once for each of the values."""
-        async with self._connection.cursor() as cursor:
-            await cursor.executemany(query, values)
 
 
 class Database:

@@ -61,6 +61,11 @@ _REQUEST: LiteralString = (
 _UNSETTLED: LiteralString = "WHERE state IN ('posting', 'waiting', 'unclear') ORDER BY created, position"
 _LAST_DAY: LiteralString = "WHERE caller = %s AND created > %s AND cost > 0 ORDER BY created"
 
+# No pipeline of statements: the Flush that ends one disarms the server's time-out for idle transactions.
+_SPELL: LiteralString = (
+    "INSERT INTO spellings SELECT name, %s FROM unnest(%s::text[]) AS name"
+    " ON CONFLICT (spelling) DO UPDATE SET asset_id = excluded.asset_id"
+)
 _NAMED: LiteralString = """
     SELECT known FROM (
         SELECT asset_id AS known, 1 AS rank FROM spellings WHERE NOT %(tasks_only)s AND spelling = %(uuid)s
@@ -124,11 +129,7 @@ class PostgresStore(Store):
             is_known = any(each.id == held.id for each in same)
             await ledger.execute(UPDATE if is_known else INSERT, values_of(held))
             await ledger.execute("UPDATE quotes SET intent_id = %s WHERE id = %s", (held.id, policy.quote))
-            await ledger.executemany(
-                "INSERT INTO spellings VALUES (%s, %s)"
-                " ON CONFLICT (spelling) DO UPDATE SET asset_id = excluded.asset_id",
-                [(name, intent.source_asset_id) for name in names],
-            )
+            await ledger.execute(_SPELL, (intent.source_asset_id, names))
             return held, False
 
         return await self._transaction(work)
