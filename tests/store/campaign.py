@@ -109,12 +109,15 @@ async def _serve(replica: Replica, world: World) -> None:
             store = PostgresStore(replica.way.conninfo, patience=HASTY)
             try:
                 async with (
-                    open_service_over(world, store, poll_seconds=0.05) as replica.service,
-                    anyio.create_task_group() as replica.calls,
+                    open_service_over(world, store, poll_seconds=0.05) as service,
+                    anyio.create_task_group() as calls,
                 ):
-                    await anyio.sleep_forever()
+                    replica.service, replica.calls = service, calls
+                    try:
+                        await anyio.sleep_forever()
+                    finally:
+                        replica.service = replica.calls = None
             finally:
-                replica.service = replica.calls = None
                 await store.close()
         await anyio.lowlevel.checkpoint()
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
+from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
 from runway_mcp.tasks.store.postgres.durability import Durability
@@ -20,6 +21,7 @@ from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.postgres import new_schema
+from tests.kit.samples import clip, extension
 from tests.store.cut import Cut, open_way
 from tests.store.databases import BOUND, HASTY, ask, ask_nothing, caller_held, opened, waiting_backend
 from tests.store.steps import claimed, posted, standing_of, state_of
@@ -75,6 +77,8 @@ async def test_a_post_whose_commit_was_cut_off_is_not_sent_and_stands_as_if_neve
         begun = await store.begin_post(made.id, made.claim, upstream=EPOCH)
         assert begun is not None
         assert (begun.state, begun.posts) == (State.POSTING, 1)
+        await store.offer("covers")
+        assert await standing_of(store, made) == begun
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
@@ -230,6 +234,22 @@ async def test_of_claims_at_once_by_several_programs_one_is_made(url: str) -> No
 
     assert sorted(is_earlier for _, is_earlier in made) == [False] + [True] * 7
     assert len({intent.claim for intent, _ in made}) == 1
+
+
+async def test_of_requests_at_once_by_several_programs_the_cap_of_a_day_lets_pass_what_it_allows(url: str) -> None:
+    passed: list[int] = []
+
+    async def make(store: PostgresStore, seed: int) -> None:
+        with suppress(PolicyRefused):
+            await claim(store, extension(asset_id=clip().asset_id, seed=seed), policy=SpendPolicy(per_day=100))
+            passed.append(seed)
+
+    async with opened(url) as one, opened(url) as other, anyio.create_task_group() as programs:
+        for seed in range(1, 9):
+            programs.start_soon(make, (one, other)[seed % 2], seed)
+
+    assert len(passed) == 2
+    assert ask(url, "SELECT sum(cost) FROM intents") == [(100,)]
 
 
 async def test_a_holder_that_was_away_for_longer_than_its_lease_can_not_post_beside_the_next_one(url: str) -> None:

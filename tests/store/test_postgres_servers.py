@@ -99,6 +99,8 @@ async def test_a_post_that_was_not_sent_is_taken_back_once_the_server_is_there_a
         way.cut_next("after", then=partial(server.stop, "immediate"))
         with pytest.raises(LedgerError):
             await store.begin_post(made.id, made.claim, upstream=EPOCH)
+        with pytest.raises(LedgerError):
+            await store.begin_post(made.id, made.claim, upstream=EPOCH)
         server.start()
         assert ask(server.url(), "SELECT state FROM intents") == [("posting",)]
 

@@ -154,19 +154,22 @@ class PostgresStore(Store):
         return await self._database.read(work)
 
     async def begin_post(self, intent_id: str, claim: str, *, upstream: float | None) -> Intent | None:
-        before: Intent | None = None
+        written: tuple[Intent, Intent] | None = None
 
         def change(standing: Intent, now: float) -> Intent | None:
-            nonlocal before
-            before = standing
-            return begun(standing, now, claim=claim, upstream=upstream)
+            nonlocal written
+            changed = begun(standing, now, claim=claim, upstream=upstream)
+            written = (standing, changed) if changed is not None else None
+            return changed
 
         await self._unposted.take_back()
+        if self._unposted.holds(claim):
+            raise ledger_error(UnclearCommitError())
         try:
             return await self._database.transaction(partial(change_intent, intent_id, change), is_repeatable=False)
         except UnclearCommitError as error:
-            if before is not None:
-                self._unposted.add(before)
+            if written is not None:
+                self._unposted.add(*written)
             await self._unposted.take_back()
             raise ledger_error(error) from error
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import anyio
 
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.postgres.database import Database, Statements
 from runway_mcp.tasks.store.postgres.statements import change_intent
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -24,24 +24,28 @@ class Unposted:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._before: dict[str, Intent] = {}
+        self._intents: dict[str, tuple[Intent, Intent]] = {}
         self._is_busy = False
         self._next = 0.0
 
-    def add(self, before: Intent) -> None:
-        """Notes an intent as it stood before its POST was begun."""
-        self._before[before.claim] = before
+    def add(self, before: Intent, begun: Intent) -> None:
+        """Notes an intent as it stood before its POST was begun, and as it may stand now."""
+        self._intents[begun.claim] = before, begun
         self._next = 0.0
+
+    def holds(self, claim: str) -> bool:
+        """Whether the intent of a claim has still to be taken back."""
+        return claim in self._intents
 
     async def take_back(self) -> None:
         """Lets the intents stand as before; what the database cannot take now stays for a later call."""
-        if not self._before or self._is_busy or anyio.current_time() < self._next:
+        if not self._intents or self._is_busy or anyio.current_time() < self._next:
             return
         self._is_busy = True
         try:
-            for claim, before in list(self._before.items()):
-                await self._database.transaction(partial(_taken_back, before))
-                del self._before[claim]
+            for claim, (before, begun) in list(self._intents.items()):
+                await self._database.transaction(partial(_taken_back, before, begun))
+                del self._intents[claim]
         except LedgerError as error:
             self._next = anyio.current_time() + _AGAIN
             _log.warning("a submit that was not sent is still recorded as sent: %s", error)
@@ -49,9 +53,6 @@ class Unposted:
             self._is_busy = False
 
 
-async def _taken_back(before: Intent, ledger: Statements) -> None:
-    def change(standing: Intent, _: float) -> Intent | None:
-        is_begun = (standing.state, standing.claim, standing.posts) == (State.POSTING, before.claim, before.posts + 1)
-        return before if is_begun else None
-
-    await change_intent(before.id, change, ledger)
+async def _taken_back(before: Intent, begun: Intent, ledger: Statements) -> None:
+    # Equal in all, its times included: what was begun again or changed since is left alone.
+    await change_intent(begun.id, lambda standing, _: before if standing == begun else None, ledger)
