@@ -7,6 +7,7 @@ from pydantic import Field
 
 from runway_mcp.runway.errors import Unavailable
 from runway_mcp.runway.models import Task
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
@@ -15,6 +16,7 @@ from runway_mcp.server.player.page import CALLED_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.continuing import follow_film
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.saving import with_saved
@@ -40,7 +42,7 @@ class GetTask(Arguments):
         Field(
             alias="taskId",
             description=(
-                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+                "Task to read: a taskId of extend_video or list_assets, a film's id or assetId, or a runway:// URI."
             ),
         ),
     ]
@@ -54,6 +56,8 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
     """The task at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
+    if (film := await film_named(context, arguments.task_id)) is not None:
+        return await follow_film(call, film, deadline)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
     task = await _read(call, task_id, deadline)
