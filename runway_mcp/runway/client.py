@@ -33,6 +33,7 @@ from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
+from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
 
 PATIENCE_SECONDS = 20.0
@@ -224,6 +225,10 @@ class RunwayClient:
         Raises `NotFound` if no account is linked.
         """
         return await self._read("/accounts", {}, wire.parse_addresses, patience)
+
+    async def linked_accounts(self, *, patience: float | None = None) -> tuple[LinkedAccount, ...]:
+        """Reads the linked accounts with their slots; raises as `accounts` does (GET /accounts)."""
+        return await self._read("/accounts", {}, wire.parse_accounts, patience)
 
     async def _read(
         self,
