@@ -2,9 +2,9 @@
 
     uv run python -m scripts.conversations
 
-The real server answers a real client, on a clock that jumps over waits; looks at pictures, which take their time, play
-on a usual one. What is drawn at random (seeds, references, signatures of links) is shown as one and the same, and so
-are the hours at which links die.
+The real server answers a real client, on a clock that jumps over waits; what looks at films or makes them, which takes
+its time, plays on a usual one. What is drawn at random (seeds, references, signatures of links) is shown as one and the
+same, and so are folders and the hours at which links die.
 """
 
 import json
@@ -12,12 +12,14 @@ import logging
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import httpx
 from mcp_types import CallToolResult, TextContent
 
 from runway_mcp.simulator.builders import seeded_world
@@ -26,21 +28,27 @@ from runway_mcp.simulator.media.clips import PaintedFilms
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, structured
-from tests.kit.clock import wall_clock
+from tests.kit.clock import EPOCH, wall_clock
 from tests.kit.server import open_client
 from tests.kit.virtual_time import VirtualTimeLoop
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "conversations.md"
 RISE: Final = "The camera rises over the dunes"
+LIFT: Final = "The fog lifts, the beam sweeps over the sea"
 PACE: Final = 100.0
 
 _MASKS: Final = (
     (re.compile(r"\?_jwt=[\w.-]+"), "?_jwt=..."),
     (re.compile(r"runway-mcp-[0-9a-f]{32}"), "runway-mcp-0123456789abcdef0123456789abcdef"),
     (re.compile(r"\(until (\d{4}-\d\d-\d\d)T[\d:]+Z\)"), r"(until \1)"),
+    (re.compile(r"film_[a-z0-9]{16}"), "film_abcdefgh01234567"),
+    (re.compile(r"(?<=Saved: )\S*/"), "/home/you/Videos/Runway/"),
+    (re.compile(r"(?<=s_)[0-9a-f]{4}(?=\.mp4)"), "9dae"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://127.0.0.1"),
 )
 _SEED: Final = "2024051123"
+# What differs with the version of the encoder: sizes, and how pictures compare.
+_ENCODED: Final = re.compile(r"\b\d+\.\d\b|\b\d+(?= bytes)")
 _HEAD: Final = """# Worked conversations
 
 What a person says, what the agent calls, and what the server answers, in the text that an agent reads. The server is
@@ -164,6 +172,38 @@ async def _recover(folder: Path, notes: Notebook) -> None:
         )
 
 
+async def _continue(folder: Path, notes: Notebook) -> None:
+    """A Gen-4 clip goes on by a current model, and both become one film; on a clock that does not jump."""
+    began = time.monotonic()
+
+    def now() -> float:
+        return EPOCH + time.monotonic() - began
+
+    world = seeded_world(clock=time.monotonic, wall=now, pace=1.0, films=PaintedFilms())
+    settings = {"wait_seconds": 300, "save": "own", "save_dir": folder / "films", "poll_seconds": 0.2}
+    network = httpx.AsyncHTTPTransport()
+    async with (
+        running(world) as url,
+        open_client(world, folder / "data", "auto", url=url, now=now, transport=network, **settings) as client,
+    ):
+        notes.person("Make the lighthouse longer: the fog lifts.")
+        found = await notes.call(client, "list_assets", query="lighthouse")
+        clip = found["assets"][0]["assetId"]
+        notes.aside(
+            "Runway has no native extension for Gen-4. The dry run says what goes on instead, and at which price:"
+        )
+        wish = {"assetId": clip, "text_prompt": LIFT, "seconds": 5}
+        priced = await notes.call(client, "extend_video", **wish, dry_run=True)
+        notes.person("Fine, do that.")
+        notes.aside("The call that names the model is the consent; without a model nothing is spent.")
+        next_step = priced["next_step"]
+        film = await notes.call(client, next_step["tool"], **next_step["arguments"])
+        notes.aside(
+            f"The film goes on by its id, `{film['film']['id']}`, as often as wanted. `view_film` shows its seams, "
+            "`save_film` copies its file."
+        )
+
+
 Story = Callable[[Path, Notebook], Awaitable[str | None]]
 
 
@@ -176,18 +216,26 @@ def page() -> str:
     """The whole page."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        extend, look, recover = Notebook(), Notebook(), Notebook()
+        extend, look, recover, onward = Notebook(), Notebook(), Notebook(), Notebook()
         clip = _played(_extend, folder, extend)
         anyio.run(_look, folder, look, clip or "")
         _played(_recover, folder, recover)
+        anyio.run(_continue, folder / "continue", onward)
     parts = [
         _HEAD,
         "## Extend a clip\n",
         extend.text().replace("[the look]\n", "It looks at how the clip ends:\n\n" + look.text().rstrip() + "\n"),
         "## Recover after a lost answer\n",
         recover.text(),
+        "## Continue a Gen-4 clip\n",
+        onward.text(),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def comparable(text: str) -> str:
+    """The page without what differs with the version of the encoder."""
+    return _ENCODED.sub("~", text)
 
 
 if __name__ == "__main__":

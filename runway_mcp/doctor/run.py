@@ -78,15 +78,16 @@ async def diagnose(
         async with anyio.create_task_group() as group:
             group.start_soon(_read, settings, world, readings)
             group.start_soon(callbacks)
+    extras = await run_sync(check_extras)
     return (
         check_program(),
         check_settings(environ, refused),
         check_token(settings.token, unfilled=settings.token_unfilled),
-        *upstream_findings(settings, readings, now=world.now()),
+        *upstream_findings(settings, readings, now=world.now(), has_media=extras.status == "ok"),
         await run_sync(check_data_folder, settings.data_dir),
         await run_sync(check_ledger, settings.data_dir),
         await run_sync(check_films_folder, settings),
-        await run_sync(check_extras),
+        extras,
         check_callbacks(settings.public_url, health[0] if health else None),
         check_hosts(await run_sync(standings, world.machine or Machine.here(environ))),
     )

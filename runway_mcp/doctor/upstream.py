@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from runway_mcp.doctor.environment import EXTRA
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
 from runway_mcp.doctor.reading import MOST_ACCOUNTS, Outcome, Readings
 from runway_mcp.runway.errors import (
@@ -18,7 +19,7 @@ from runway_mcp.runway.models import Credits
 from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.catalogue import MODELS
-from runway_mcp.tasks.lineage import judge
+from runway_mcp.tasks.lineage import is_continuable, judge
 
 LEAST_CREDITS: Final = min(model.credits_per_second * min(model.seconds) for model in MODELS.values())
 """What the cheapest extension costs."""
@@ -31,8 +32,8 @@ _LINKING: Final = "https://useapi.net/docs/start-here/setup-runwayml"
 _NAMED: Final = 3
 
 
-def upstream_findings(settings: Settings, readings: Readings, *, now: float) -> tuple[Finding, ...]:
-    """One finding for each check; `now` is this machine's time in Unix seconds."""
+def upstream_findings(settings: Settings, readings: Readings, *, now: float, has_media: bool) -> tuple[Finding, ...]:
+    """One finding for each check; `now` is this machine's time in Unix seconds, `has_media` tells of the extra."""
     api = check_api(settings.url, readings)
     without = _without(settings, readings)
     checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
@@ -40,7 +41,7 @@ def upstream_findings(settings: Settings, readings: Readings, *, now: float) -> 
         ("accounts", lambda: check_accounts(readings.accounts, settings.email)),
         ("credits", lambda: check_credits(readings)),
         ("slots", lambda: check_slots(readings)),
-        ("clips", lambda: check_clips(readings)),
+        ("clips", lambda: check_clips(readings, has_media=has_media)),
     )
     asked = [check() if without is None else warning(name, f"not checked: {without}") for name, check in checks]
     return (api, *asked, check_clock(readings.time, now))
@@ -134,8 +135,11 @@ def check_slots(readings: Readings) -> Finding:
     return ok("slots", told)
 
 
-def check_clips(readings: Readings) -> Finding:
-    """How many of the newest videos can be extended natively, and how many continued from their last frame."""
+def check_clips(readings: Readings, *, has_media: bool) -> Finding:
+    """How many of the newest videos can be extended natively, and how many continued from their last frame.
+
+    Continuing needs the extra `media`.
+    """
     videos, tasks = readings.videos, readings.tasks
     if not isinstance(videos, tuple) or not isinstance(tasks, tuple):
         return warning("clips", "not told")
@@ -146,9 +150,11 @@ def check_clips(readings: Readings) -> Finding:
     if not videos:
         return ok("clips", "the account has no video yet")
     told = f"of the newest {len(videos)} videos {verdicts['yes']} can be extended natively"
-    told += f", {verdicts['no']} cannot" if verdicts["no"] else ""
     told += f", of {verdicts['unknown']} it shows when they are named" if verdicts["unknown"] else ""
-    return ok("clips", told)
+    others = sum(map(is_continuable, videos)) - verdicts["yes"] - verdicts["unknown"]
+    if others and not has_media:
+        return warning("clips", f"{told}; {others} more could be continued with the extra media", EXTRA)
+    return ok("clips", told + (f", {others} more continued with a current model" if others else ""))
 
 
 def check_clock(upstream: float | None, now: float) -> Finding:
