@@ -57,6 +57,24 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
     )
 
 
+AFTER_SERVING = "import gc; from runway_mcp.cli import main; main([]); print(gc.get_freeze_count())"
+
+
+@pytest.mark.slow
+def test_what_the_server_has_loaded_is_not_visited_by_garbage_collection(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", AFTER_SERVING],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert int(done.stdout) > 50_000
+
+
 @contextmanager
 def listening(*arguments: str, data: Path, **ours: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
     """A server that listens, with the lines in which it says where, and where its ledger is.

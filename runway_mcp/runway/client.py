@@ -30,6 +30,7 @@ from runway_mcp.runway.errors import (
 )
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
+from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 from runway_mcp.runway.running import LinkedAccount
@@ -87,6 +88,7 @@ class RunwayClient:
         self._error_context = ErrorContext(secret=token, now=now)
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
+        self._readings = Readings(self._error_context)
         self._late_films = LateFilms()
         self.shared = SharedReads()
 
@@ -241,7 +243,7 @@ class RunwayClient:
         async def once() -> T:
             answer = await self._connections.get(self._url + path, given, largest=largest)
             try:
-                return parse(body_of(answer, self._error_context))
+                return await self._readings.read(answer, parse)
             except _TROUBLE as error:
                 _tell("GET", path, error)
                 raise

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import PATIENCE_SECONDS, RunwayClient
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.durations import Durations
@@ -104,7 +104,12 @@ class Watcher:
         async def once() -> Task:
             return await client.task(task_id, patience=patience)
 
-        return await client.shared.read(("task", task_id, often), once, keeps=lambda task: often and task.is_terminal)
+        return await client.shared.read(
+            ("task", task_id, often),
+            once,
+            keeps=lambda task: often and task.is_terminal,
+            patience=PATIENCE_SECONDS if patience is None else patience,
+        )
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""
