@@ -150,9 +150,10 @@ def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     before = os.umask(OWNER_ONLY)
     try:
         settings = _settings()
-        for secret in (settings.token, settings.access_token):
+        for secret in (settings.token, settings.access_token, settings.database_url):
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
+        _check_database(settings, formatter)
         if arguments.transport == "stdio":
             _serve_stdio(settings)
         else:
@@ -185,6 +186,25 @@ def _settings() -> "Settings":
     return settings
 
 
+def _check_database(settings: "Settings", formatter: Redacted) -> None:
+    """Keeps the database's password out of the log; raises `CommandError` if its URL or its driver does not do."""
+    if settings.database_url is None:
+        return
+    from urllib.parse import unquote, urlsplit
+
+    from runway_mcp.settings import variables
+    from runway_mcp.tasks.store.opening import is_database_url, missing_driver
+
+    url, variable = settings.database_url.get_secret_value(), variables()["database_url"]
+    if password := urlsplit(url).password:
+        formatter.hide(password)
+        formatter.hide(unquote(password))
+    if missing_driver():
+        raise CommandError(f"{variable.name} needs the extra postgres: install {PROGRAM}[postgres]", 2)
+    if not is_database_url(url):
+        raise CommandError(f"{variable.name} must be {variable.form}", 2)
+
+
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
@@ -210,8 +230,11 @@ def _keep_what_stands() -> None:
 
 
 def _say_where(settings: "Settings") -> None:
-    """Prints the data folder: nothing is charged twice only among servers that share it."""
-    _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
+    """Prints where the ledger is: nothing is charged twice only among servers that share it."""
+    if settings.database_url is None:
+        _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
+    else:
+        _say(f"{PROGRAM} keeps its ledger in the database of RUNWAY_MCP_DATABASE_URL")
 
 
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:

@@ -57,6 +57,13 @@ def _visible(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _database_url(secret: SecretStr) -> SecretStr:
+    url = urlsplit(_visible(secret).get_secret_value())
+    if url.scheme not in ("postgresql", "postgres") or "://" not in secret.get_secret_value():
+        raise ValueError
+    return secret
+
+
 def _base_url(value: str) -> str:
     url = urlsplit(value)
     if not (url.scheme == "https" or is_loopback(url.hostname or "")):
@@ -111,6 +118,7 @@ Save = Literal["own", "never"]
 """Which films are kept on disk: those of this server's tasks, and others on wish; or none."""
 
 _Secret = Annotated[SecretStr, AfterValidator(_visible)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 _Credits = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _PublicUrl = Annotated[str, AfterValidator(_public_url)]
 _Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -180,6 +188,16 @@ class Settings(BaseModel):
             "the user's data folder",
         ),
     ]
+    database_url: Annotated[
+        _DatabaseUrl | None,
+        Variable(
+            "RUNWAY_MCP_DATABASE_URL",
+            "A PostgreSQL database, 15 or later, that keeps the ledger in place of the data folder's file, so that "
+            "servers on several machines share it. Needs the extra `postgres`.",
+            "a URL such as postgresql://user:password@host/database",
+            secret=True,
+        ),
+    ] = None
     max_credits_per_call: Annotated[
         int | None,
         Field(ge=0),

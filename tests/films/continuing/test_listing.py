@@ -97,11 +97,6 @@ def test_each_part_is_told_with_what_made_it_as_far_as_that_is_known() -> None:
     assert [maker for _, maker in makers_of(under_way, known)] == [None, FIRST, SECOND]
     prompts = [part.text_prompt for part, _ in makers_of(THIRD, known)]
     assert prompts == ["a beach at dusk", "step 1", "step 2", "step 3"]
-        "a beach at dusk",
-        "step 1",
-        "step 2",
-        "step 3",
-    ]
     assert chain_of(THIRD, known) == FILMS
 
 
