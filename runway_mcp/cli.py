@@ -120,8 +120,11 @@ def _sigterm_as_interrupt() -> Generator[None]:
 def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
+    from runway_mcp.server.opening import light_start
+
     before = os.umask(OWNER_ONLY)
     try:
+        light_start()
         settings = _settings()
         for secret in (settings.token, settings.access_token):
             if secret is not None:
@@ -161,15 +164,16 @@ def _settings() -> "Settings":
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
-    from runway_mcp.server.app import create_server
+    from runway_mcp.server.assembly import assemble
+    from runway_mcp.server.opening import open_late
     from runway_mcp.server.transport.stdio import serve_stdio
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
     # Over stdio there is no address for upstream to call back.
-    set_here = {"public_url": None, "save": settings.save or "own"}
-    anyio.run(serve_stdio, create_server(settings.model_copy(update=set_here)))
+    set_here = settings.model_copy(update={"public_url": None, "save": settings.save or "own"})
+    anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
 
 
 def _say_where(settings: "Settings") -> None:
@@ -180,6 +184,9 @@ def _say_where(settings: "Settings") -> None:
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     import anyio
 
+    from runway_mcp.server.opening import load_rest, settled
+
+    load_rest()
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
@@ -211,6 +218,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     async def serve() -> None:
         await serve_app(app, listener, ready=tell)
 
+    settled()
     anyio.run(serve)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, PaginatedRequestParams
+from mcp_types import INVALID_PARAMS, CallToolRequestParams
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
@@ -19,18 +19,11 @@ from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
 from runway_mcp.server.tools.consent import Person
-from runway_mcp.server.tools.definitions import RECORDS, TOOLS
 from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
-
-
-async def list_tools(
-    _ctx: RequestContext, _params: PaginatedRequestParams | None, *, settings: Settings
-) -> ListToolsResult:
-    """All tools that the settings offer, on one page."""
-    return ListToolsResult(tools=[TOOLS[record.name] for record in RECORDS if record.offered(settings)])
 
 
 async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer:
