@@ -43,12 +43,13 @@ class SharedReads:
         once: Callable[[], Awaitable[_T]],
         *,
         keeps: Callable[[_T], bool] = lambda _: True,
-        seconds: float = KEPT_SECONDS,
+        seconds: float | Callable[[_T], float] = KEPT_SECONDS,
     ) -> _T:
         """What `once` reads; its outcome is shared with all who ask for the key before it comes.
 
-        It also serves those who ask later: for `seconds`, if `keeps` says so, and for `KEPT_SECONDS`, if upstream knows
-        nothing of the kind. Raises what `once` raises. A caller who is cancelled leaves the read to the next one.
+        It also serves those who ask later: for `seconds`, which may depend on it, if `keeps` says so, and for
+        `KEPT_SECONDS`, if upstream knows nothing of the kind. Raises what `once` raises. A caller who is cancelled
+        leaves the read to the next one.
         """
         asked = anyio.current_time()
         self._forget(asked)
@@ -66,7 +67,10 @@ class SharedReads:
 
     @staticmethod
     async def _renew(
-        outcome: _Outcome, once: Callable[[], Awaitable[_T]], keeps: Callable[[_T], bool], seconds: float
+        outcome: _Outcome,
+        once: Callable[[], Awaitable[_T]],
+        keeps: Callable[[_T], bool],
+        seconds: float | Callable[[_T], float],
     ) -> None:
         try:
             value = await once()
@@ -75,7 +79,7 @@ class SharedReads:
             kept = KEPT_SECONDS if isinstance(error, NotFound) else 0.0
         else:
             outcome.value, outcome.error = value, None
-            kept = seconds if keeps(value) else 0.0
+            kept = 0.0 if not keeps(value) else seconds(value) if callable(seconds) else seconds
         outcome.came = anyio.current_time()
         outcome.until = outcome.came + kept
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.server.auth.provider import AccessToken, principal_components
@@ -11,6 +11,7 @@ from mcp.server.context import ServerRequestContext
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.opening import Films
 from runway_mcp.server.contract.next_steps import READS, Asked
+from runway_mcp.server.remembered import Remembered
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
@@ -38,6 +39,7 @@ class _Opened:
     waits: Waits
     films: Films
     keeper: Keeper | None
+    remembered: Remembered = field(default_factory=Remembered, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Lifespan(_Opened):
 
     `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
     knows which tasks are observed, `waits` how long hosts let calls run; `films` is what is open for films, and
-    `keeper` keeps them on disk, None where none are kept. A handler takes none of it but through `context_of`, so that
-    no request reaches what exists for another caller.
+    `keeper` keeps them on disk, None where none are kept; `remembered` holds results that stay true. A handler takes
+    none of it but through `context_of`, so that no request reaches what exists for another caller.
     """
 
     def for_caller(self, caller: str) -> "ServerContext":
@@ -62,6 +64,7 @@ class Lifespan(_Opened):
             self.waits,
             self.films,
             self.keeper,
+            remembered=self.remembered,
             caller=caller,
         )
 
@@ -70,7 +73,7 @@ class Lifespan(_Opened):
 class ServerContext(_Opened):
     """What the handlers of one caller's requests may reach; its fields are those of `Lifespan`."""
 
-    caller: str
+    caller: str = field(kw_only=True)
 
     @property
     def service(self) -> TaskService:
