@@ -20,6 +20,7 @@ from benchmarks.outage import Outage, suffer
 from benchmarks.scenes import LONGEST, SHORTEST, TRIP, Callbacks, Measures, Scene, play
 from benchmarks.ways import POLL, loop, ours
 from benchmarks.weight import Weight, weigh
+from runway_mcp.runway.client import LARGEST_PAGE
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 _MARKS = ("<!-- following: written by the benchmark -->", "<!-- following: end -->")
@@ -96,9 +97,10 @@ def promises(results: Results) -> Iterator[Promise]:
     yield _fewer(results, [scene for scene in polled if (scene.tasks, scene.accounts) == (10, 1)], 8.0, compare=True)
     yield _fewer(results, [scene for scene in polled if (scene.tasks, scene.accounts) == (100, 1)], 20.0, compare=False)
     yield from _per_account(results, polled)
-    worst = max(results.ours[scene].median for scene in polled if scene.ratios != "null")
+    listed = [scene for scene in polled if scene.tasks <= scene.accounts * LARGEST_PAGE]
+    worst = max(results.ours[scene].median for scene in listed if scene.ratios != "null")
     yield Promise(
-        f"Where a ratio is reported, the median delay is at most {1.5 * POLL:g} s",
+        f"Where a ratio is reported and a page holds what runs, the median delay is at most {1.5 * POLL:g} s",
         f"{worst:.2f} s",
         worst <= 1.5 * POLL,
     )

@@ -172,7 +172,8 @@ def _serve_stdio(settings: "Settings") -> None:
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
     # Over stdio there is no address for upstream to call back.
-    set_here = settings.model_copy(update={"public_url": None, "save": settings.save or "own"})
+    here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
+    set_here = settings.model_copy(update=here)
     anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
 
 
@@ -201,9 +202,10 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
         listener = bind(host, port)
     except OSError as error:
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
+    uploads = settings.upload_films is None or settings.upload_films
     app = create_app(
         # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
-        create_server(settings),
+        create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads})),
         transport=arguments.transport,
         verifier=OneToken(settings.access_token) if settings.access_token else None,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.

@@ -104,6 +104,9 @@ def _flag(value: object) -> object:
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
+ContinueWith = Literal["gen4.5", "gen4", "gen4-turbo"]
+"""The model with which clips go on that have no native extension."""
+
 Save = Literal["own", "never"]
 """Which films are kept on disk: those of this server's tasks, and others on wish; or none."""
 
@@ -259,6 +262,27 @@ class Settings(BaseModel):
             "`Runway` in the user's videos folder, or `films` in the data folder where there is none",
         ),
     ] = None
+    continue_with: Annotated[
+        ContinueWith | None,
+        BeforeValidator(_lower),
+        Variable(
+            "RUNWAY_MCP_CONTINUE_WITH",
+            "The model that continues clips which Runway cannot extend: `gen4.5`, `gen4` or `gen4-turbo`. Without it "
+            "each such call has to name its `model`, and a dry run says how.",
+            "gen4.5, gen4 or gen4-turbo",
+        ),
+    ] = None
+    upload_films: Annotated[
+        bool | None,
+        BeforeValidator(_flag),
+        Variable(
+            "RUNWAY_MCP_UPLOAD_FILMS",
+            "Whether joined films are also uploaded to the Runway account, so that they have an assetId and a link: "
+            "`true` or `false`. False over HTTP refuses to continue clips, since nobody could fetch the film.",
+            "true or false",
+            "`false` on stdio, `true` over HTTP",
+        ),
+    ] = None
     allowed_hosts: Annotated[
         tuple[str, ...],
         BeforeValidator(_host_names),
@@ -272,6 +296,9 @@ class Settings(BaseModel):
 
     token_unfilled: bool = False
     """Whether the token's variable holds a placeholder that the host did not fill in."""
+
+    over_http: bool = False
+    """Whether hosts reach the server over HTTP, so that files on its disk are out of their reach."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

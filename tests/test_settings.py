@@ -5,7 +5,7 @@ from pydantic import SecretStr, ValidationError
 
 from runway_mcp.settings import Settings, SettingsError, films_folder, is_loopback, settings_table, variables
 
-DECIDED_LATER = ("data_dir", "save", "save_dir")
+DECIDED_LATER = ("data_dir", "save", "save_dir", "upload_films")
 """Fields whose default depends on the machine, or on the transport, and is told in words."""
 
 
@@ -151,7 +151,7 @@ def test_every_other_name_is_not(host: str) -> None:
 def test_every_field_is_a_variable_and_a_row_of_the_table() -> None:
     table = settings_table().splitlines()
 
-    assert [*variables(), "token_unfilled"] == list(Settings.model_fields)
+    assert [*variables(), "token_unfilled", "over_http"] == list(Settings.model_fields)
     assert [row.split("`")[1] for row in table[2:]] == [variable.name for variable in variables().values()]
     assert {row.count("|") for row in table} == {4}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.media.files.names import film_name, folded, given_name, short_id
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.intents import Intent
@@ -36,8 +37,11 @@ class Wanted:
 
 
 def own_films(task: Task, intent: Intent) -> tuple[Wanted, ...]:
-    """The films that a task of this server has ended with, as they are kept, in Runway's order; none before its end."""
-    if task.status != "SUCCEEDED":
+    """The films that a task of this server has ended with, as they are kept, in Runway's order; none before its end.
+
+    A task that made a part of a joined film has none: the joined film is what is kept.
+    """
+    if task.status != "SUCCEEDED" or is_continuation(intent):
         return ()
     films = [film for film in task.artifacts if film.media_type in (None, "video")]
     return tuple(Wanted(film.asset_id, intent.caller, own_name(film, intent), film.url, own=True) for film in films)

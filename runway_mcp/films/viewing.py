@@ -4,7 +4,9 @@ Also the files themselves, in bounded size: a preview picture, and the film as b
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 import anyio
@@ -86,7 +88,27 @@ async def picture_of(
     return await films.making.of(key, make, clip=asset_id)
 
 
-async def _made(films: Films, film: FilmReader, view: View) -> Picture:
+async def picture_of_file(
+    films: Films, film_id: str, view: View, *, version: str, find: Callable[[], Awaitable[Path]]
+) -> Picture:
+    """The picture of a film on this machine, whose file `find` gives; as `picture_of`, and raises what `find` raises.
+
+    `version` tells films of one id apart.
+    """
+    films.require()
+    key = picture_key(film_id, view.what, version)
+    if (picture := await cached(films.pictures, key)) is not None:
+        return picture
+
+    async def make() -> Picture:
+        made = await _made(films, await find(), view)
+        await keep(films.pictures, key, made)
+        return made
+
+    return await films.making.of(key, make, clip=film_id)
+
+
+async def _made(films: Films, film: Path | FilmReader, view: View) -> Picture:
     if view.second is not None:
         return await frame_at(film, view.second, limiter=films.decoding)
     match view.show:

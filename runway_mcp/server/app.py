@@ -13,6 +13,8 @@ from typing import Any
 import anyio
 from mcp.server.lowlevel import Server
 
+from runway_mcp.films.continuing.continuations import Continuations, note_change, open_continuations
+from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
@@ -22,11 +24,13 @@ from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
 from runway_mcp.server.assembly import assemble
 from runway_mcp.server.context import Lifespan
+from runway_mcp.server.updates.films import FilmObservers
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite import SqliteStore
@@ -65,16 +69,23 @@ async def open_lifespan(
     subscriptions = Subscriptions()
     async with (
         open_films(url=settings.url, data_dir=settings.data_dir) as films,
-        _opened_service(settings, transport, now, films=films, free=free, on_change=subscriptions.changed) as (
+        _opened_service(settings, transport, now, films=films, free=free, tell=subscriptions) as (
             service,
             keeper,
+            continuations,
         ),
         anyio.create_task_group() as background,
     ):
-        observers = Observers(service, background, unfinished=subscriptions.unfinished)
+        films_observed = None
+        if service is not None and continuations is not None:
+            films_observed = FilmObservers(service, continuations, background, tell=subscriptions.film_changed)
+        observers = Observers(service, background, unfinished=subscriptions.unfinished, films=films_observed)
         waits = Waits(settings.wait_seconds)
-        yield Lifespan(settings, service, now, subscriptions, observers, waits, films, keeper)
+        yield Lifespan(settings, service, now, subscriptions, observers, waits, films, keeper, continuations)
         background.cancel_scope.cancel()
+
+
+_Opened = tuple[TaskService | None, Keeper | None, Continuations | None]
 
 
 @asynccontextmanager
@@ -85,11 +96,14 @@ async def _opened_service(
     *,
     films: Films,
     free: Free,
-    on_change: OnChange,
-) -> AsyncGenerator[tuple[TaskService | None, Keeper | None]]:
-    """The task service on an open client, and the keeper of its films; None without a token, or where none are kept."""
+    tell: Subscriptions,
+) -> AsyncGenerator[_Opened]:
+    """The task service on an open client, the keeper of its films and the films of several parts that are under way.
+
+    None without a token; the keeper also where no films are kept.
+    """
     if settings.token is None:
-        yield None, None
+        yield None, None, None
         return
     token = settings.token.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -97,29 +111,41 @@ async def _opened_service(
         client = await stack.enter_async_context(
             RunwayClient(url=settings.url, token=token, transport=transport, now=now)
         )
-        keeper, data_dir = None, settings.data_dir
+        keeper, folder, data_dir = None, None, settings.data_dir
         if settings.save == "own":
             folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free)
             keeper = await stack.enter_async_context(opening)
+        tools = Tools(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
+        caps = SpendPolicy(per_call=settings.max_credits_per_call, per_day=settings.max_credits_per_day)
+        continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(
                 client,
                 store=store,
                 poll_seconds=settings.poll_seconds,
-                on_change=on_change if keeper is None else partial(_changed, on_change, keeper),
+                on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
             )
         )
+        continuations.background.start_soon(continuations.resume, service.submissions)
         if keeper is None:
             forget_kept_since(data_dir)
         else:
             since = kept_since(data_dir, store.now())
             keeper.background.start_soon(partial(resume_keeping, keeper, store, since=since))
-        yield service, keeper
+        yield service, keeper, continuations
 
 
-async def _changed(tell: OnChange, keeper: Keeper, task: Task, intent: Intent | LedgerError | None) -> None:
-    """Tells of a change, and begins to keep the films of an own task that has ended."""
+async def _changed(
+    tell: OnChange,
+    keeper: Keeper | None,
+    continuations: Continuations,
+    task: Task,
+    intent: Intent | LedgerError | None,
+) -> None:
+    """Tells of a change, joins a film whose new part has ended, and begins to keep the films of any other own task."""
     await tell(task, intent)
-    await keep_own(keeper, task, intent if isinstance(intent, Intent) else None)
+    await note_change(continuations, task, intent)
+    if keeper is not None:
+        await keep_own(keeper, task, intent if isinstance(intent, Intent) else None)

@@ -15,11 +15,14 @@ import anyio
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
+from runway_mcp.films.continuing.listing import film_label
+from runway_mcp.films.continuing.uploads import FRAME_NAME
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset, Task
-from runway_mcp.server.context import RequestContext, context_of
+from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import KINDS, Kind, bare_id, template_of, templates_in_words, variable_of
+from runway_mcp.server.joined_films import joined_films
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.intents import Intent
@@ -94,6 +97,8 @@ class Completions:
         if kind == "seconds":
             return _result([each for each in SECONDS if each.startswith(typed)], whole=True)
         context = context_of(ctx)
+        if kind == "id":
+            return _result([each.id for each in await _films(context) if each.begins_with(typed)], whole=True)
         page = await self._page(kind, context.open_service, context.settings) if kind and context.open_service else None
         if page is None:
             return _result([], whole=True)
@@ -104,6 +109,8 @@ class Completions:
             hidden = await page.service.ledger.hidden([Task(task_id=each) for each in known])
             choices = tuple(each for each in choices if each.id not in hidden)
             choices = (*(each for each in await _own_tasks(page.service) if each.id not in known), *choices)
+        elif kind == "clip":
+            choices = (*await _films(context), *choices)
         meant = [choice for choice in choices if choice.begins_with(typed)]
         return _result([choice.label if kind == "clip" else choice.id for choice in meant], whole=page.whole)
 
@@ -160,8 +167,14 @@ async def _assets(
         return await service.client.assets(media_type=media_type, limit=_ASSETS_LIMIT, email=email, patience=0.0)
 
     listed = await _of_account(read, settings, await _recent(service))
-    newest = sorted(listed, key=lambda asset: asset.created_at or "", reverse=True)
+    shown = [asset for asset in listed if not (asset.name or "").startswith(FRAME_NAME)]
+    newest = sorted(shown, key=lambda asset: asset.created_at or "", reverse=True)
     return tuple(_choice(asset.asset_id, asset.name) for asset in newest), len(listed) < _ASSETS_LIMIT
+
+
+async def _films(context: ServerContext) -> list[Choice]:
+    """The caller's joined films, newest first; the ledger has them, so no page is kept."""
+    return [_choice(film.film_id, film_label(film)) for film in await joined_films(context)]
 
 
 async def _clips(service: TaskService, settings: Settings) -> tuple[tuple[Choice, ...], bool]:
@@ -201,7 +214,7 @@ def _kind(params: CompleteRequestParams) -> str | None:
     templates: tuple[Kind, ...] = tuple(kind for kind in KINDS if variable_of(kind) is not None)
     for kind in templates:
         if params.ref.uri.startswith(template_of(kind)):
-            return name if name == variable_of(kind) and name in _READS else None
+            return name if name == variable_of(kind) and (name in _READS or name == "id") else None
     raise MCPError(INVALID_PARAMS, f"Unknown template. There are {templates_in_words(templates)}.")
 
 

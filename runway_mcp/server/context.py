@@ -8,6 +8,7 @@ from typing import Any
 from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import ServerRequestContext
 
+from runway_mcp.films.continuing.continuations import Continuations
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.opening import Films
 from runway_mcp.server.contract.next_steps import READS, Asked
@@ -39,6 +40,7 @@ class _Opened:
     waits: Waits
     films: Films
     keeper: Keeper | None
+    continuations: Continuations | None
     remembered: Remembered = field(default_factory=Remembered, kw_only=True)
 
 
@@ -48,8 +50,9 @@ class Lifespan(_Opened):
 
     `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
     knows which tasks are observed, `waits` how long hosts let calls run; `films` is what is open for films, and
-    `keeper` keeps them on disk, None where none are kept; `remembered` holds results that stay true. A handler takes
-    none of it but through `context_of`, so that no request reaches what exists for another caller.
+    `keeper` keeps them on disk, None where none are kept; `continuations` are the films of several parts that are under
+    way, None without a token; `remembered` holds results that stay true. A handler takes none of it but through
+    `context_of`, so that no request reaches what exists for another caller.
     """
 
     def for_caller(self, caller: str) -> "ServerContext":
@@ -64,6 +67,7 @@ class Lifespan(_Opened):
             self.waits,
             self.films,
             self.keeper,
+            self.continuations,
             remembered=self.remembered,
             caller=caller,
         )

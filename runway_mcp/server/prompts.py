@@ -20,12 +20,12 @@ from mcp_types import (
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.contract.text import in_quotes
 
-SECONDS = ("5", "10")
+SECONDS = ("5", "8", "10")
 """The values that the argument `seconds` takes."""
 
 _CLIP = (
-    "its name or part of it, its assetId, or its runway://assets/ URI; completion offers the newest videos as "
-    "name (assetId)"
+    "its name or part of it, its assetId or the id of a film, or its URI; completion offers the newest films and "
+    "videos as name (id)"
 )
 _WORDING = """\
 How to word a text_prompt:
@@ -35,9 +35,15 @@ camera, the light and the look.
 move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
-- Films drift from extension to extension. Take the words for the camera, the light and the look from the text_prompt \
+- Films drift from step to step. Take the words for the camera, the light and the look from the text_prompt \
 of the film before (list_assets shows it; where it ends in …, get_task has it in full) and repeat them word for word \
-unless the change is wanted."""
+unless the change is wanted.
+Where a current model continues a clip (the call has a model), it sees one still picture and nothing else:
+- Say the motion that runs at the cut again, with its direction and speed, and the same camera move: a still has no \
+motion, and what is not said stops.
+- Say again who is there, in which clothes, where, and in which light; what has left the picture is forgotten.
+- Few long steps beat many short ones: each seam restarts the motion and softens the picture a little.
+- Look at the last frame first. Where it is black, white or blurred, tell me so before anything is spent."""
 
 _FOLLOWING = """\
 While a task is queued or running (status PENDING, THROTTLED or RUNNING), make the get_task call that its result \
@@ -54,47 +60,52 @@ What should happen: {wish}
 The clip: {clip}
 Seconds to add: {seconds}
 
-1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
-of mine as query, and compare names, prompts, dates and lengths with my words; without a match, list the newest. If \
-two fit, ask me. If it cannot be extended, tell me why, and name the closest clip that can be extended.
-2. Look, then word it. Call view_film with its assetId, which shows the last frame, and write one text_prompt for my \
+1. Find it. If an assetId (it begins with user:), a film's id (film_) or a URI is given above, take that. Else call \
+list_assets with a word of mine as query, and compare names, prompts, dates and lengths with my words; without a \
+match, list the newest. If two fit, ask me. What is extendable is extended by Runway itself; what is only continuable, \
+and every film, is continued by a current model from its last frame, and joined to one film.
+2. Look, then word it. Call view_film with its id, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
 3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
-and dry_run true. It is free.
-4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of the credits, of the three \
-extensions, and how long the film can still become. Go on only when I say yes; if I change something, price it again.
+and dry_run true. It is free, and where the clip has to be continued its next call names the model.
+4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of them, and the model if one is \
+named; of an extension also what is left of the three and how long the film can still become. Go on only when I say \
+yes; if I change something, price it again.
 5. Extend it. Make the call that the dry run names next, once.
-6. Look at it. Give me the link and until when it works, the new length and what it cost. Call view_film with show \
-strip and say whether the film does what I wished.
-7. Offer the next. If extensions are left, propose one sentence for what could follow, and stop: every \
-further extension costs and is mine to decide.
+6. Look at it. Give me the link and until when it works, or where it is saved, the new length and what it cost. Call \
+view_film with show strip and say whether the film does what I wished, and how its seams look.
+7. Offer the next. Propose one sentence for what could follow, and stop: every further step costs and is mine to \
+decide. A joined film goes on by its film id.
 
 {following}
 
 {wording}"""
 
 _PLAN_FILM = """\
-Grow one of my Runway clips into a film of up to 40 s in four beats: the clip as it is, and three extensions of 10 s.
+Grow one of my Runway clips into a longer film, beat by beat; beat 1 is the clip as it is.
 The clip: {clip}
 The story: {story}
 
-1. Find it. If an assetId (it begins with user:) or a URI is given above, take that. Else call list_assets with a word \
-of mine as query; if two fit, ask me. It tells prompt, length, extensions left and what the longest film would cost. \
-A clip that \
-was extended before has fewer beats left; a Turbo clip gains 8 s each time and ends at 34 s.
+1. Find it. If an assetId (it begins with user:), a film's id (film_) or a URI is given above, take that. Else call \
+list_assets with a word of mine as query; if two fit, ask me. What is extendable has up to three beats more, 10 s \
+each, and ends at 40 s (fewer if it was extended before; a Turbo clip gains 8 s each time and ends at 34 s). What is \
+only continuable, and every film, goes on as often as I like with a current model, and is joined to one film.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
-the picture and the clip's own text_prompt. They stand word for word in every beat, but where the story changes them.
-3. Plan four beats. Beat 1 is what the clip shows, in one sentence. Beats 2 to 4 each get one text_prompt by the rules \
-below: a turn of the story that begins where the beat before ends, followed by both phrases. The last one ends on a \
-picture that can hold.
-4. Price it. Call extend_video with assetId, the text_prompt of beat 2, seconds 10 (left out for a Turbo clip) and \
-dry_run true. It is free, and tells about what the further beats cost as well.
+the picture and the clip's own text_prompt; to continue, also one for who is there and in which clothes. They stand \
+word for word in every beat, but where the story changes them.
+3. Plan the beats: three more unless the story needs others, each as long as the model allows, since few long steps \
+beat many short ones. Each gets one text_prompt by the rules below: a turn of the story that begins where the beat \
+before ends, followed by the phrases. The last one ends on a picture that can hold.
+4. Price the whole plan before its first step. Call extend_video with assetId, the text_prompt of beat 2, seconds 10 \
+(left out for a Turbo clip) and dry_run true. It is free, and names the model where one continues. Further beats of \
+the same seconds cost as much each: add them up.
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call that the dry run names next, once; show me the film. For the next beat \
-take that new film's assetId, adjust its prompt to its last frame (view_film), price it \
+take that new film's assetId, of a joined film its film id, adjust its prompt to its last frame (view_film), price it \
 as beat 2 was priced, and ask me again unless I agreed to all and the price is as shown.
-7. End. Give me the link of the whole film and until when it works, its length, and what all beats cost together.
+7. End. Give me the link of the whole film and until when it works, or where it is saved, its length, and what all \
+beats cost together.
 
 {following}
 
@@ -122,13 +133,18 @@ PROMPTS: dict[str, Prompt] = {
                 _argument(
                     "clip", "Clip", f"The clip to extend: {_CLIP}. Without it the wish has to tell.", required=False
                 ),
-                _argument("seconds", "Seconds", "Seconds to add: 5 (default) or 10. Turbo gains 8.", required=False),
+                _argument(
+                    "seconds",
+                    "Seconds",
+                    "Seconds to add: 5 (default) or 10, with Gen-4.5 also 8; Turbo gains 8.",
+                    required=False,
+                ),
             ],
         ),
         Prompt(
             name="plan_film",
-            title="Plan a 40 s film",
-            description="Plans a clip's growth to 40 s in four beats with a prompt each, prices it, asks, makes it.",
+            title="Plan a film",
+            description="Plans a clip's growth into a film, beat by beat, with a prompt each; prices, asks, makes it.",
             arguments=[
                 _argument("clip", "Clip", f"The clip that the film begins with: {_CLIP}.", required=True),
                 _argument(
@@ -172,7 +188,8 @@ def _read(prompt: Prompt, given: Mapping[str, str]) -> dict[str, str]:
         if argument.required and name not in read:
             raise MCPError(INVALID_PARAMS, f"{name} is missing. {argument.description}")
     if read.get("seconds", "5") not in SECONDS:
-        raise MCPError(INVALID_PARAMS, f"seconds must be {' or '.join(SECONDS)}, not {in_quotes(read['seconds'])}.")
+        accepted = f"{', '.join(SECONDS[:-1])} or {SECONDS[-1]}"
+        raise MCPError(INVALID_PARAMS, f"seconds must be {accepted}, not {in_quotes(read['seconds'])}.")
     return read
 
 

@@ -22,6 +22,7 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
+from runway_mcp.server.continued import continuations_of, film_named, film_told, is_film_id
 from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.task_results import task_output
@@ -29,7 +30,7 @@ from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.server.reads import READING_SECONDS, kept_film, note_end, task_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another, owning_intent
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import remembered_task
 
@@ -101,9 +102,17 @@ def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> Ta
     return _state(context, task, intent, "task")
 
 
+async def film_handed_over(context: ServerContext, intent: Intent) -> TaskState:
+    """An unfinished film of several parts, as the result of the call that is about it."""
+    return await _film_state(context, intent, "task")
+
+
 async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskState:
     """The task as it stands, with its result once it has ended; upstream is read only if no observer has its state."""
-    context, task = context_of(ctx), await _task(ctx, params)
+    context, film = context_of(ctx), await _film(ctx, params)
+    if film is not None:
+        return await _film_state(context, film, "complete")
+    task = await _task(ctx, params)
     intent = await owning_intent(context.service, task.task_id)
     if not task.is_terminal:
         _expect(context, task)
@@ -117,20 +126,38 @@ async def cancel_protocol_task(ctx: RequestContext, params: TaskParams) -> Ackno
 
     Its status stays `working` and becomes `completed`: `cancelled` would be wrong about the credits.
     """
-    task = await _task(ctx, params)
-    context = context_of(ctx)
-    context.observers.dismiss(task.task_id, caller=context.caller)
+    context, film = context_of(ctx), await _film(ctx, params)
+    task_id = film.film_id if film is not None else (await _task(ctx, params)).task_id
+    context.observers.dismiss(task_id, caller=context.caller)
     return Acknowledged()
 
 
 async def update_protocol_task(ctx: RequestContext, params: TaskParams) -> Acknowledged:
     """Acknowledges an update; no task here asks for input, so there is nothing to do."""
-    await _task(ctx, params)
+    if await _film(ctx, params) is None:
+        await _task(ctx, params)
     return Acknowledged()
 
 
+async def _film(ctx: RequestContext, params: TaskParams) -> Intent | None:
+    """The film of several parts of a request, None for a task; raises as `_check`, and `Failure` for no known film."""
+    _check(ctx, params)
+    return await film_named(context_of(ctx), params.task_id) if is_film_id(params.task_id) else None
+
+
 async def _task(ctx: RequestContext, params: TaskParams) -> Task:
-    """The task of a request; raises `MCPError` for a wrong era, an undeclared extension and a wrong header."""
+    """The task of a request; raises as `_check`."""
+    _check(ctx, params)
+    task_id = checked_id(params.task_id, "taskId")
+    context = context_of(ctx)
+    observed = context.observers.latest(task_id)
+    if observed is None or await is_of_another(context.service, observed):
+        return await _read(context, task_id)
+    return observed
+
+
+def _check(ctx: RequestContext, params: TaskParams) -> None:
+    """Raises `MCPError` for a wrong era, an undeclared extension and a wrong header."""
     if ctx.protocol_version != ERA:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
     if not declared(ctx):
@@ -139,12 +166,6 @@ async def _task(ctx: RequestContext, params: TaskParams) -> Task:
     named = decode_header_value(headers.get(MCP_NAME_HEADER))
     if MCP_PROTOCOL_VERSION_HEADER in headers and named != params.task_id:
         raise MCPError(HEADER_MISMATCH, f"The {MCP_NAME_HEADER} header must be the same as params.taskId.")
-    task_id = checked_id(params.task_id, "taskId")
-    context = context_of(ctx)
-    observed = context.observers.latest(task_id)
-    if observed is None or await is_of_another(context.service, observed):
-        return await _read(context, task_id)
-    return observed
 
 
 async def _read(context: ServerContext, task_id: str) -> Task:
@@ -199,6 +220,30 @@ def _state(
         last_updated_at=_time(task.updated_at) or created,
         poll_interval_ms=_interval(context),
         result=result if status == "completed" else None,
+    )
+
+
+async def _film_state(context: ServerContext, intent: Intent, result_type: Literal["task", "complete"]) -> TaskState:
+    """A film of several parts; it works on until it is joined, and has a result once nothing more comes of itself."""
+    films = continuations_of(context)
+    standing = films.standing(context.service, intent)
+    is_over = standing.has_ended or films.failure_of(intent) is not None or intent.state is State.UNKNOWN
+    output = await film_told(context, intent, context.reading(intent.film_id), standing=standing)
+    if intent.task_id is not None and not is_over and intent.ended is None:
+        _expect(context, Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+    went = not is_over and context.observers.was_dismissed(intent.film_id, caller=context.caller)
+    status = ("cancelled" if standing.status == "CANCELLED" else "completed") if is_over else "working"
+    result = task_result(output, links=context.settings.resource_links)
+    created = iso(intent.created)
+    return TaskState(
+        result_type=result_type,
+        task_id=intent.film_id,
+        status=status,
+        status_message=f"{_GOES_ON} {output.summary}" if went else output.summary,
+        created_at=created,
+        last_updated_at=created,
+        poll_interval_ms=_interval(context),
+        result=result.model_dump(by_alias=True, mode="json", exclude_none=True) if status == "completed" else None,
     )
 
 

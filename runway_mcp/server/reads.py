@@ -14,6 +14,7 @@ from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.context import ServerContext
+from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.history import is_of_another, owning_intent
@@ -46,14 +47,17 @@ _UNKNOWN_TASK = "useapi.net found nothing under this id."
 _log = logging.getLogger(__name__)
 
 
-async def earlier_of(context: ServerContext, asked: Extension, *, dry: bool) -> Intent | None:
+async def earlier_of(
+    context: ServerContext, asked: Extension, *, dry: bool, model: CreateModel | None = None
+) -> Intent | None:
     """The intent that answers a request whatever upstream says; None if there is none.
 
-    A dry run gets only an intent whose request is never posted again. Raises `Failure` if the ledger fails, since
-    nothing can be submitted then; a dry run gets None, and reports the ledger at its end.
+    `model` is the one that continues the clip; None for an extension. A dry run gets only an intent whose request
+    is never posted again. Raises `Failure` if the ledger fails, since nothing can be submitted then; a dry run gets
+    None, and reports the ledger at its end.
     """
     try:
-        earlier = await context.service.submissions.earlier(asked, caller=context.caller)
+        earlier = await context.service.submissions.earlier(asked, caller=context.caller, model=model)
         if earlier and await context.service.ledger.hides(asked.asset_id, near=earlier.source_asset_id):
             return None
     except LedgerError as error:

@@ -48,7 +48,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     linked accounts, `task` the failed task, `about` the argument that was refused, `intent` the submit concerned.
     `twin` marks the outcome of an earlier submit. `instead` is the asset to extend in place of the refused one, empty
     if none of its chain can be; `taken` says that the same request extended it before, `steps` by which seconds it can
-    be. `fewer` is the most seconds that the caps still allow.
+    be. `fewer` is the most seconds that the caps still allow. `unextendable` says why a clip has no native extension.
     """
 
     kind: str
@@ -68,6 +68,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     taken: bool = False
     steps: tuple[int, ...] = ()
     fewer: int | None = None
+    unextendable: str | None = None
 
     def __str__(self) -> str:
         """The message alone, for logs."""

@@ -73,6 +73,11 @@ def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Ver
     return Verdict("no", "the task that made it is gone from the account, and Runway extends from that task")
 
 
+def is_continuable(asset: Asset) -> bool:
+    """Whether a current model can go on from an asset's last frame: it can from that of every video."""
+    return asset.media_type in (None, "video")
+
+
 def _judge_maker(maker: Task) -> Verdict:
     model = MODELS.get(maker.task_type or "")
     if model is None:

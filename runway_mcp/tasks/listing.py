@@ -15,7 +15,7 @@ from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.lineage import Reach, Verdict, judge, reach
+from runway_mcp.tasks.lineage import Reach, Verdict, is_continuable, judge, reach
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
@@ -47,7 +47,8 @@ class Page:
     """Which assets to list: media type, offset, limit and account.
 
     `email` may be None while only one account is linked. With a `query` (words that must all match) or
-    `extendable_only`, `offset` and `limit` count matches among the newest assets.
+    `extendable_only`, `offset` and `limit` count matches among the newest assets. `continues` says that what can be
+    continued by a current model counts as extendable there. Assets whose name begins with `left_out` are not listed.
     """
 
     media_type: str
@@ -56,6 +57,8 @@ class Page:
     email: str | None
     query: str | None = None
     extendable_only: bool = False
+    continues: bool = False
+    left_out: str | None = None
 
     @property
     def searches(self) -> bool:
@@ -80,6 +83,11 @@ class ListedAsset:
     asset: Asset
     verdict: Verdict
     origin: Origin
+
+    @property
+    def continuable(self) -> bool:
+        """Whether a current model can go on from its last frame."""
+        return is_continuable(self.asset)
 
     @property
     def extensions_left(self) -> int | None:
@@ -181,7 +189,8 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
         await _read_missing(client, makers, assets)
     unfinished = [task for task in makers.page if not task.is_terminal]
     others = await ledger.hidden([*unfinished, *makers.of(assets)])
-    listed = [_anonymous(makers.listed(asset), others) for asset in assets]
+    shown = [asset for asset in assets if not _is_left_out(asset, page)]
+    listed = [_anonymous(makers.listed(asset), others) for asset in shown]
     running = tuple(Running(task, makers.origin(task.task_id)) for task in unfinished if task.task_id not in others)
     following = page.offset + page.limit
     if not page.searches:
@@ -194,7 +203,7 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
         next_offset=following if following < len(matches) else None,
         searched=len(assets),
         matches=len(matches),
-        uncertain=_uncertain(listed, makers, page) if page.extendable_only else None,
+        uncertain=_uncertain(listed, makers, page) if page.extendable_only and not page.continues else None,
     )
 
 
@@ -203,15 +212,23 @@ def _uncertain(listed: Iterable[ListedAsset], makers: _Makers, page: Page) -> in
     return sum(_has_words(each, makers, page) for each in unknown)
 
 
+def _is_left_out(asset: Asset, page: Page) -> bool:
+    return page.left_out is not None and (asset.name or "").startswith(page.left_out)
+
+
 def _matches(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
-    if page.extendable_only and listed.verdict.extendable != "yes":
-        return False
-    return _has_words(listed, makers, page)
+    is_able = listed.verdict.extendable == "yes" or (page.continues and listed.continuable)
+    return (is_able or not page.extendable_only) and _has_words(listed, makers, page)
 
 
 def _has_words(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
-    words = makers.words(listed)
-    return all(word in words for word in (page.query or "").casefold().split())
+    return has_words(makers.words(listed), page.query)
+
+
+def has_words(text: str, query: str | None) -> bool:
+    """Whether all words of a query stand in a text, in any order and case; those of no query do."""
+    folded = text.casefold()
+    return all(word in folded for word in (query or "").casefold().split())
 
 
 async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:

@@ -1,4 +1,4 @@
-"""Resolver of references to clips and tasks: long ids, uuids, URLs and exact names.
+"""Resolver of references to clips, films and tasks: long ids, uuids, ids of films, URLs and exact names.
 
 References are resolved in the ledger first, then among the newest assets.
 """
@@ -7,16 +7,18 @@ import difflib
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, plain_or_quoted, quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Task
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import uuid_of
+from runway_mcp.tasks.intents import FILM_DIGITS, FILM_PREFIX, Intent, uuid_of
 from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.transitions import Selection
 
 NEWEST = 200
 """How many of the newest assets are searched for a reference."""
@@ -28,6 +30,7 @@ _NEAREST = 3
 _LONGEST_NAME = 200
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_FILM = re.compile(rf"{FILM_PREFIX}[0-9a-z]{{{FILM_DIGITS}}}", re.IGNORECASE)
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +40,17 @@ def is_id(reference: str) -> bool:
     return kind_of(reference) is not None or _UUID.fullmatch(reference) is not None
 
 
+def film_id_in(reference: str) -> str | None:
+    """The id of a film of several parts that a reference is, whether or not there is that film; else None."""
+    plain = reference.strip()
+    return plain.lower() if _FILM.fullmatch(plain) else None
+
+
 def name_in(reference: str) -> str | None:
     """The name that a reference is, to search for it, without the mark of a cut; None for an id, a link or a URI."""
     name = reference.strip().removesuffix("…").strip()
-    is_name = not is_id(name) and "://" not in name and not name.startswith("user:")
+    is_plain = not is_id(name) and film_id_in(name) is None
+    is_name = is_plain and "://" not in name and not name.startswith("user:")
     return name if is_name and 0 < len(name) <= _LONGEST_NAME else None
 
 
@@ -56,13 +66,16 @@ def spelling_of(reference: str, caller: str) -> str:
 
 
 async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
-    """The long id of the asset that a reference names, or of the succeeded task that made it.
+    """The long id of the asset that a reference names, or of the succeeded task that made it, or the id of a film.
 
-    A uuid names an asset rather than a task. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips,
-    `invalid_request` for a name that several assets have, or the failure of a read.
+    A uuid names an asset rather than a task; the film of another caller is unknown. Raises `LedgerError`, and
+    `Failure`: `not_found` with the nearest clips, `invalid_request` for a name that several assets have, or the failure
+    of a read.
     """
     if kind_of(reference) is not None:
         return reference
+    if (film := await _film(ledger, reference)) is not None:
+        return film.film_id
     if is_id(reference) and (known := await ledger.named(uuid_of(reference))) is not None:
         return known
     assets = await _own_assets(client, ledger, email)
@@ -75,13 +88,18 @@ async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, 
         return named[0].asset_id
     if named:
         raise _ambiguous(named)
-    raise not_found("clip", reference, assets)
+    raise not_found("clip", reference, assets, await _films_like(ledger, reference))
 
 
 async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
-    """The long id of the task that a reference names, or that made the asset it names; raises as `find_clip`."""
+    """The long id of the task that a reference names, or that made the asset it names; raises as `find_clip`.
+
+    A film of several parts keeps its own id, since it is more than one task.
+    """
     if kind_of(reference) == "task":
         return reference
+    if (film := await _film(ledger, reference)) is not None:
+        return film.film_id
     if is_id(reference) and (known := await ledger.named(uuid_of(reference), tasks_only=True)) is not None:
         return known
     if kind_of(reference) == "asset":
@@ -95,7 +113,7 @@ async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, 
         return await _maker(client, ledger, named[0].asset_id, email)
     if named:
         raise _ambiguous(named)
-    raise not_found("task", reference, assets)
+    raise not_found("task", reference, assets, await _films_like(ledger, reference))
 
 
 async def newest_assets(client: RunwayClient, email: str | None, *, media_type: str | None = None) -> list[Asset]:
@@ -120,7 +138,7 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
 async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
-        return _nearest(reference, await _own_assets(client, ledger, email))
+        return _nearest(reference, await _own_assets(client, ledger, email), await _films_like(ledger, reference))
     except Failure as failure:
         _log.info("the nearest clips could not be read: %s", failure)
         return ""
@@ -134,11 +152,26 @@ async def _own_assets(client: RunwayClient, ledger: CallerLedger, email: str | N
     return [each.model_copy(update={"task_id": None}) if each.task_id in others else each for each in assets]
 
 
-def not_found(kind: str, reference: str, assets: Sequence[Asset]) -> Failure:
-    """The failure of a reference that matches none of the assets that were read."""
+def not_found(kind: str, reference: str, assets: Sequence[Asset], films: Sequence[Intent] = ()) -> Failure:
+    """The failure of a reference that matches none of the assets that were read, and none of those films."""
     newest = max(NEWEST, len(assets))
     looked = f"No {kind} of that name, id or link is in this server's records or among the newest {newest} assets."
-    return Failure("not_found", f"{looked} {_nearest(reference, assets)}".strip())
+    return Failure("not_found", f"{looked} {_nearest(reference, assets, films)}".strip())
+
+
+async def _film(ledger: CallerLedger, reference: str) -> Intent | None:
+    """The caller's film of several parts that a reference names by its id; None if there is none."""
+    film_id = film_id_in(reference)
+    found = await ledger.find("film_id", film_id) if film_id is not None else None
+    return found if found is not None and found.task_type in CREATE_MODELS else None
+
+
+async def _films_like(ledger: CallerLedger, reference: str) -> list[Intent]:
+    """The films of several parts that a reference may mean: all of the caller's for the id of one, else none."""
+    if film_id_in(reference) is None:
+        return []
+    made = await ledger.select(Selection.SUCCEEDED)
+    return [each for each in made if each.task_type in CREATE_MODELS]
 
 
 def _ambiguous(named: Sequence[Asset]) -> Failure:
@@ -206,21 +239,36 @@ def _path_of(link: str) -> str | None:
     )
 
 
-def _nearest(reference: str, assets: Sequence[Asset]) -> str:
-    """A sentence with the clips whose name or id is most like the reference, the most similar first."""
+@dataclass(frozen=True)
+class _Candidate:
+    """A clip or film that may be meant: its id and name, and what else it is compared by."""
+
+    id: str
+    name: str
+    names: tuple[str, ...]
+
+
+def _nearest(reference: str, assets: Sequence[Asset], films: Sequence[Intent] = ()) -> str:
+    """A sentence with the clips and films whose name or id is most like the reference, the most similar first."""
     wanted = uuid_of(reference).casefold()
+    words = set[str]() if film_id_in(reference) else set(_WORD.findall(wanted))
 
-    words = set(_WORD.findall(wanted))
+    def likeness(candidate: _Candidate) -> tuple[int, float]:
+        ratio = max(difflib.SequenceMatcher(None, wanted[:200], each[:200]).ratio() for each in candidate.names)
+        return len(words.intersection(_WORD.findall(candidate.name.casefold()))), ratio
 
-    def likeness(asset: Asset) -> tuple[int, float]:
-        name = (asset.name or "").casefold()
-        names = (uuid_of(asset.asset_id), name, uuid_of(asset.task_id or ""))
-        ratio = max(difflib.SequenceMatcher(None, wanted[:200], each[:200]).ratio() for each in names)
-        return len(words.intersection(_WORD.findall(name))), ratio
-
-    clips = [asset for asset in assets if asset.media_type in (None, "video")]
-    near = sorted(clips, key=likeness, reverse=True)[:_NEAREST]
+    clips = [_of_asset(asset) for asset in assets if asset.media_type in (None, "video")]
+    near = sorted([*clips, *map(_of_film, films)], key=likeness, reverse=True)[:_NEAREST]
     if not near:
         return ""
-    told = "; ".join(f"{quoted(asset.name or 'unnamed')} {asset.asset_id}" for asset in near)
+    told = "; ".join(f"{quoted(each.name or 'unnamed')} {each.id}" for each in near)
     return f"The nearest are: {told}."
+
+
+def _of_asset(asset: Asset) -> _Candidate:
+    name = asset.name or ""
+    return _Candidate(asset.asset_id, name, (uuid_of(asset.asset_id), name.casefold(), uuid_of(asset.task_id or "")))
+
+
+def _of_film(film: Intent) -> _Candidate:
+    return _Candidate(film.film_id, film.text_prompt or film.source_name or "", (film.film_id,))

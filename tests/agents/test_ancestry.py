@@ -1,6 +1,7 @@
 """Where a film came from, in results and listings, and a search that finds it by its ancestors."""
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -125,13 +126,17 @@ async def test_a_search_looks_through_the_newest_200_assets(tmp_path: Path) -> N
         assert "1 match among the newest 200 assets" in data["summary"]
 
 
+NO_CURRENT_MODEL: dict[str, Any] = {"over_http": True, "upload_films": False}
+"""A server that hands nobody its files, and uploads none."""
+
+
 async def test_only_what_can_be_extended_is_listed_where_that_is_asked(tmp_path: Path, mode: str) -> None:
     world = virtual_world(clips=0)
     films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns", "night falls")
     turbo = add_video(world, model="gen3a_turbo", age=10)
     add_video(world, model="gen4", age=20)
     add_upload(world, age=30)
-    async with open_client(world, tmp_path, mode) as client:
+    async with open_client(world, tmp_path, mode, **NO_CURRENT_MODEL) as client:
         data = await client.data("list_assets", extendable_only=True)
         second = await client.data("list_assets", extendable_only=True, limit=2, offset=2)
 
@@ -140,6 +145,41 @@ async def test_only_what_can_be_extended_is_listed_where_that_is_asked(tmp_path:
         assert "among the newest 7 assets" in data["summary"]
         assert [each["assetId"] for each in second["assets"]] == ids(world, *films[1::-1])
         assert await found(client, extendable_only=True, query="gulls") == ids(world, *films[2:0:-1])
+
+
+async def test_what_a_current_model_continues_counts_as_extendable_in_a_search_and_is_told_apart(
+    tmp_path: Path, mode: str
+) -> None:
+    world = virtual_world(clips=0)
+    native, other, upload = (
+        add_video(world, prompt="gulls", age=10),
+        add_video(world, model="gen4", prompt="gulls", age=20),
+        add_upload(world, name="gulls.mp4", age=30),
+    )
+    add_image(world)
+    async with open_client(world, tmp_path, mode) as client:
+        result = await client.call("list_assets", extendable_only=True, query="gulls")
+        data = structured(result)
+
+        assert [each["assetId"] for each in data["assets"]] == ids(world, native, other, upload)
+        assert [(each["extendable"], each["continuable"]) for each in data["assets"]] == [
+            ("yes", True),
+            ("no", True),
+            ("no", True),
+        ]
+        assert data["summary"].endswith("3 continuable with a current model.")
+        assert text(result).count(", continuable, ") == 3
+        pictures = await client.data("list_assets", mediaType="image")
+        assert [each["continuable"] for each in pictures["assets"]] == [False]
+
+
+async def test_where_this_server_may_not_continue_nothing_is_said_to_be_continuable(tmp_path: Path) -> None:
+    world = virtual_world()
+    async with open_client(world, tmp_path, "auto", **NO_CURRENT_MODEL) as client:
+        data = await client.data("list_assets")
+
+        assert [each["continuable"] for each in data["assets"]] == [False]
+        assert data["summary"] == "1 asset, 1 of them extendable."
 
 
 async def test_links_are_there_only_where_they_are_asked_for(tmp_path: Path, mode: str) -> None:
@@ -166,7 +206,15 @@ async def test_a_listing_holds_nothing_but_what_the_contract_names(tmp_path: Pat
     add_upload(world)
     named = {
         *("assetId", "name", "createdAt", "duration_seconds", "width", "height", "text_prompt", "source_assetId"),
-        *("extendable", "reason", "extended_count", "extensions_left", "longest_seconds", "cost_to_longest"),
+        *(
+            "extendable",
+            "reason",
+            "continuable",
+            "extended_count",
+            "extensions_left",
+            "longest_seconds",
+            "cost_to_longest",
+        ),
     }
     async with open_client(world, tmp_path, mode) as client:
         data = await client.data("list_assets")

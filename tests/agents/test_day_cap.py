@@ -110,7 +110,9 @@ async def test_a_next_step_after_a_film_heeds_the_cap_of_the_day(
 
         step = film["next_step"]
         assert step["arguments"]["seconds"] == seconds
-        assert ("The cap of the day leaves 30 credits now, too few for it." in step["reason"]) is told
+        assert (
+            "The cap of the day leaves 30 credits now, too few for it; more are free from 20" in step["reason"]
+        ) is told
 
 
 @pytest.mark.parametrize("confirm", [0.0, None])
@@ -124,9 +126,26 @@ async def test_a_call_that_the_cap_puts_off_is_told_to_need_a_quote_then_where_o
         assert ("Make a dry_run again then" in structured(result)["error"]["message"]) is (confirm is not None)
 
 
-async def test_a_dry_run_says_that_the_cap_pays_for_this_step_and_not_for_all_further_ones(tmp_path: Path) -> None:
-    async with open_client(virtual_world(), tmp_path, "auto", max_credits_per_day=120) as client:
+@pytest.mark.parametrize(
+    ("cap", "further"),
+    [(120, "no further one like it"), (220, "1 further one like it"), (100, "no further one like it")],
+)
+async def test_a_dry_run_says_how_many_further_steps_the_cap_of_the_day_pays_for(
+    tmp_path: Path, cap: int, further: str
+) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto", max_credits_per_day=cap) as client:
         clip = client.world.asset_id(client.clip)
         first = await client.data("extend_video", assetId=clip, seconds=10, dry_run=True)
 
-        assert "leaves 120 credits: enough for this step, too few for all further ones." in first["summary"]
+        told = f"The cap of the day leaves {cap} credits: enough for this step and for {further} in 24 hours."
+        assert told in first["summary"]
+
+
+async def test_a_quote_that_does_not_fit_a_request_that_needs_none_is_told_to_be_left_out(tmp_path: Path) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto", confirm_above=0.0) as client:
+        clip = client.world.asset_id(client.clip)
+        quote = (await client.data("extend_video", assetId=clip, seconds=10, dry_run=True))["quote"]["id"]
+        refused = await client.call("extend_video", assetId=clip, seconds=10, exploreMode=True, confirm=quote)
+
+        assert "This request needs none: leave `confirm` out." in structured(refused)["error"]["message"]
+        assert client.posts == 0

@@ -145,6 +145,21 @@ def called(url: str, tool: str, **arguments: Any) -> Json:
         return pool.submit(anyio.run, call).result(PATIENCE_MS / 1000)
 
 
+def position(shown: Shown) -> float:
+    """Where the film stands, in seconds."""
+    return float(shown.frame.locator("#film").evaluate("film => film.currentTime"))
+
+
+def plays(shown: Shown) -> None:
+    """Starts the film, and waits until it has gone on."""
+    shown.frame.get_by_role("button", name="Play the film").click()
+    film = shown.frame.locator("#film").element_handle()
+    assert film is not None
+    frame = film.owner_frame()
+    assert frame is not None
+    frame.wait_for_function("() => document.getElementById('film').currentTime > 0.3", timeout=PATIENCE_MS)
+
+
 def result(structured: Mapping[str, Any], **fields: Any) -> Json:
     """A tool result that holds this structured content."""
     text = [{"type": "text", "text": str(structured.get("summary", ""))}]

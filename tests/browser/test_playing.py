@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser.hosts import PATIENCE_MS, Host, Json, Shown, called, result, without_signature
+from tests.browser.hosts import Host, Json, Shown, called, plays, position, result, without_signature
 from tests.kit.stand_in import StandIn
 
 pytestmark = pytest.mark.slow
@@ -32,11 +32,6 @@ MOVES = [
     ("ArrowLeft", 14),
     ("Home", 0),
 ]
-
-
-def position(shown: Shown) -> float:
-    """Where the film stands, in seconds."""
-    return float(shown.frame.locator("#film").evaluate("film => film.currentTime"))
 
 
 def ranged(content: bytes, route: Route) -> None:
@@ -73,16 +68,6 @@ def difference(drawn: Image.Image, other: Image.Image) -> float:
     same = other.convert("RGB")
     same.thumbnail(drawn.size)
     return sum(ImageStat.Stat(ImageChops.difference(drawn.convert("RGB"), same)).mean) / 3
-
-
-def plays(shown: Shown) -> None:
-    """Starts the film, and waits until it has gone on."""
-    shown.frame.get_by_role("button", name="Play the film").click()
-    film = shown.frame.locator("#film").element_handle()
-    assert film is not None
-    frame = film.owner_frame()
-    assert frame is not None
-    frame.wait_for_function("() => document.getElementById('film').currentTime > 0.3", timeout=PATIENCE_MS)
 
 
 def test_the_film_plays_and_its_seams_stand_on_the_timeline(host: Host, film: Json, pictures: Path) -> None:

@@ -70,13 +70,13 @@ def test_ids_are_taken_bare_and_as_uris(uri: str) -> None:
         (
             "extend_video",
             {"seconds": 7},
-            ["seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not 7."],
+            ["seconds must be 5 or 10 (8 with gen4.5; a Turbo clip always gains 8), not 7."],
         ),
         ("list_assets", {"email": "a b@c.d"}, ["email must be the e-mail address"]),
         (
             "extend_video",
             {"seconds": "ten"},
-            ['seconds must be 5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8), not "ten".'],
+            ['seconds must be 5 or 10 (8 with gen4.5; a Turbo clip always gains 8), not "ten".'],
         ),
         ("extend_video", {"seconds": True}, ["seconds must be 5 or 10", "not true."]),
         ("extend_video", {"seconds": 5.5}, ["seconds must be 5 or 10", "not 5.5."]),

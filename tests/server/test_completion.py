@@ -109,9 +109,9 @@ async def test_a_prompts_clip_is_offered_with_its_name_before_its_id(
         assert len(await values(client, prompt, "clip", "pier (at")) == 1
 
 
-async def test_an_extension_of_5_or_10_seconds_is_offered_and_words_are_not(tmp_path: Path) -> None:
+async def test_an_extension_of_5_8_or_10_seconds_is_offered_and_words_are_not(tmp_path: Path) -> None:
     async with open_client(virtual_world(), tmp_path, "auto") as client:
-        assert await values(client, EXTEND, "seconds", "") == ["5", "10"]
+        assert await values(client, EXTEND, "seconds", "") == ["5", "8", "10"]
         assert await values(client, EXTEND, "seconds", "1") == ["10"]
         for ref, name in ((EXTEND, "wish"), (PLAN, "story"), (PLAN, "seconds"), (TASK, "assetId"), (ASSET, "x")):
             assert (await offered(client, ref, name, "")).model_dump() == {"values": [], "total": 0, "has_more": False}

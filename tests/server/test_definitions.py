@@ -35,6 +35,7 @@ SOURCES = {
     "query": "Words that all stand",
     "extendable_only": "can be extended",
     "links": "fresh links",
+    "model": "auto (default)",
     "seed": "you choose",
     "exploreMode": "Unlimited plan",
     "replyUrl": "of yours",

@@ -38,7 +38,8 @@ async def test_clips_come_with_links_lengths_and_the_verdict_on_each(tmp_path: P
         assert first["url"]
         assert first["preview_urls"]
         assert first["createdAt"] == "2027-01-15T07:59:50.000Z"
-        assert data["summary"] == "5 assets, 2 of them extendable."
+        assert [asset["continuable"] for asset in data["assets"]] == [True] * 5
+        assert data["summary"] == "5 assets, 2 of them extendable; 5 continuable with a current model."
         assert not {"next_offset", "next_step"} & data.keys()
         assert links(result) == []
         assert all(asset["assetId"] in text(result) for asset in data["assets"])

@@ -65,6 +65,7 @@ async def test_the_text_names_every_tool_and_nothing_that_the_tools_do_not_have(
     arguments = {argument for tool in TOOLS.values() for argument in tool.input_schema["properties"]}
     results = {part for tool in TOOLS.values() for part in (tool.output_schema or {}).get("properties", ())}
     nested = {"assets", "extendable", "reason", "extensions_left", "preview_urls", "longest_seconds", "cost_to_longest"}
+    nested |= {"film_"}  # with which the ids of films begin
     words = {word.strip("`.,:;()") for word in text.split() if "_" in word}
     assert {part for word in words for part in word.split(".")} <= arguments | results | nested | set(TOOLS)
 
@@ -88,7 +89,24 @@ async def test_the_advice_on_wording_is_the_same_in_both(tmp_path: Path, name: s
 
     advice = text.partition("How to word a text_prompt:")[2]
     assert all(word in advice for word in ("last frame", "what moves", "camera", "light", "word for word"))
+    assert all(word in advice for word in ("motion", "clothes", "Few long steps", "Look at the last frame first"))
     assert len(text) < 5000
+
+
+async def test_a_film_is_priced_whole_before_its_first_step(tmp_path: Path) -> None:
+    text = await told(tmp_path, "auto", "plan_film", GIVEN["plan_film"])
+
+    assert text.index("Price the whole plan before its first step") < text.index("estimated credits of each and of all")
+    assert text.index("estimated credits of each and of all") < text.index("the call that the dry run names next")
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+async def test_the_text_says_what_becomes_of_clips_that_runway_does_not_extend(tmp_path: Path, name: str) -> None:
+    text = await told(tmp_path, "auto", name, GIVEN[name])
+
+    assert "only continuable" in text
+    assert "current model" in text
+    assert "film id" in text
 
 
 async def test_what_was_not_given_is_left_to_the_wish(tmp_path: Path) -> None:
@@ -110,7 +128,7 @@ async def test_the_seconds_that_were_given_are_asked_for(tmp_path: Path) -> None
         ("extend_clip", {"wish": "\n "}, "wish is missing."),
         ("plan_film", {"clip": "beach"}, "story is missing."),
         ("plan_film", {"story": "a boat"}, "clip is missing."),
-        ("extend_clip", {"wish": "rise", "seconds": "8"}, 'seconds must be 5 or 10, not "8".'),
+        ("extend_clip", {"wish": "rise", "seconds": "7"}, 'seconds must be 5, 8 or 10, not "7".'),
         ("extend_clip", {"wish": "rise", "video": "beach"}, 'extend_clip takes no argument "video".'),
         ("plan_film", dict.fromkeys("abcdef", "x"), 'no argument "a", "b", "c". plan_film takes clip, story.'),
     ],

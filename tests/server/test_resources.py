@@ -177,6 +177,8 @@ async def test_every_kind_with_an_id_has_a_template(tmp_path: Path, mode: str) -
             "runway://tasks/{taskId}",
             "runway://assets/{assetId}",
             *(f"runway://assets/{{assetId}}/{end}" for end in ("preview", "frames/last", "strip", "video")),
+            "runway://films/{id}",
+            "runway://films/{id}/video",
         ]
 
 
@@ -232,8 +234,10 @@ async def test_an_upstream_that_refuses_is_told_in_our_words(tmp_path: Path, mod
 async def test_without_a_token_the_lists_work_and_reading_says_what_to_set(tmp_path: Path, mode: str) -> None:
     async with open_client(virtual_world(), tmp_path, mode, token=None) as client:
         assert await listed(client) == FIXED
-        assert len((await client.mcp.list_resource_templates()).resource_templates) == 6
-        for uri in ("runway://tasks", "runway://tasks/x", "runway://assets/x", "runway://assets/x/strip"):
+        assert len((await client.mcp.list_resource_templates()).resource_templates) == 8
+        film = "runway://films/film_0123456789abcdef"
+        uris = ("runway://tasks", "runway://tasks/x", "runway://assets/x", "runway://assets/x/strip", film)
+        for uri in (*uris, f"{film}/video"):
             with pytest.raises(MCPError) as caught:
                 await client.mcp.read_resource(uri)
             assert "USEAPI_TOKEN" in caught.value.message

@@ -1,7 +1,7 @@
 """Continuations: films under way in this process, from the claim to the joined film, whoever waits for them."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,17 +9,19 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from runway_mcp.films.continuing.frame import framed
+from runway_mcp.films.continuing.ending import ending_of
+from runway_mcp.films.continuing.frame import check_possible, framed
 from runway_mcp.films.continuing.join import joined
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.films.continuing.uploads import uploaded
+from runway_mcp.media.pictures.endings import Ending
 from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State
+from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
@@ -37,8 +39,12 @@ SLOT_SECONDS: Final = 600.0
 
 _log = logging.getLogger(__name__)
 
+OnJoin = Callable[[Intent], Awaitable[None]]
+"""Is told of a film once it is joined; must not raise."""
+
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
@@ -49,20 +55,29 @@ class Continued:
     twin: bool
 
 
+Tell = Callable[[Intent], Awaitable[None]]
+"""Is awaited with the intent of a film as it stands."""
+
+
 class Continuations:
     """Films under way; made for the server's lifespan, in whose task group they are prepared and joined.
 
-    `caps` are the user's caps, which also hold for films that an earlier process left before their create.
+    `caps` are the user's caps, which also hold for films that an earlier process left before their create; `on_join`
+    is told of each film that this process has joined.
     """
 
-    def __init__(self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE) -> None:
+    def __init__(
+        self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+    ) -> None:
         self.background = background
         self._tools = tools
+        self._on_join = on_join
         self._caps = replace(caps, confirm_above=None, quote=None)
         self._preparing: set[str] = set()
         self._joining: set[str] = set()
         self._refusals: dict[str, Failure] = {}
         self._unjoined: dict[str, Failure] = {}
+        self._refused_clips: dict[str, str] = {}
         self._stirred = anyio.Event()
 
     async def submit(
@@ -74,15 +89,19 @@ class Continuations:
         deadline: float,
         policy: SpendPolicy = FREE,
         patience: float | None = None,
+        tell: Tell | None = None,
     ) -> Continued:
         """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
 
         The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed is
-        joined again; one whose create has no known outcome is looked for, for `patience` seconds at most. Raises
-        `PolicyRefused`, and `Failure` for what ended it before its create, or if its outcome stays unknown.
+        joined again; one whose create has no known outcome is looked for, for `patience` seconds at most. `tell` is
+        awaited with the intent as it stands, from the claim on. Raises `PolicyRefused`, and `Failure` for what ended it
+        before its create, or if its outcome stays unknown.
         """
         while True:
             intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
+            if is_earlier and patience is not None:
+                deadline = min(deadline, anyio.current_time() + patience)
             if not is_earlier:
                 self._prepare(submissions, plan, intent)
             elif intent.state in OPEN and intent.id not in self._preparing:
@@ -91,7 +110,7 @@ class Continuations:
                     continue
                 intent = await self._tools.store.find("id", intent.id) or told.intent
             self.take_up(intent)
-            return Continued(await self._answered(intent, deadline, twin=is_earlier), is_earlier)
+            return Continued(await self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold), is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:
         """The caller's film of that id; None if there is none. Raises `LedgerError`."""
@@ -132,6 +151,35 @@ class Continuations:
             return replace(ended, twin=False)
         return None if JoinMade.of(intent) is not None else self._unjoined.get(intent.id)
 
+    def note_refused(self, asset_id: str, why: str) -> None:
+        """Remembers in this process that Runway refuses to extend a clip itself."""
+        self._refused_clips[uuid_of(asset_id)] = why
+        if len(self._refused_clips) > _REMEMBERED:
+            del self._refused_clips[next(iter(self._refused_clips))]
+
+    def why_refused(self, asset_id: str) -> str | None:
+        """Why Runway refused to extend a clip itself; None if it did not in this process."""
+        return self._refused_clips.get(uuid_of(asset_id))
+
+    def standing(self, service: TaskService, intent: Intent) -> FilmStanding:
+        """How far a film is, by its intent and by its task as it is followed, else as the ledger remembers it."""
+        if intent.task_id is None:
+            return standing_of(intent, None)
+        followed = service.watcher.followed(intent.task_id) if intent.ended is None else None
+        return standing_of(intent, followed.task if followed else remembered_task(intent, intent.task_id))
+
+    async def check(self, plan: Continuation) -> None:
+        """Returns where a plan can be carried out here: the extra, both folders, room for parts and film.
+
+        Raises `Failure`: `not_configured`, at no cost.
+        """
+        with told_as_free():
+            await check_possible(self._tools, plan)
+
+    async def ending(self, plan: Continuation) -> Ending | None:
+        """How the clip or film of a plan ends, every frame of it decoded; None if that cannot be told now."""
+        return await ending_of(self._tools, plan)
+
     async def changes(
         self, service: TaskService, intent: Intent, deadline: float
     ) -> AsyncGenerator[tuple[Intent, FilmStanding]]:
@@ -151,7 +199,7 @@ class Continuations:
                         last = standing_of(intent, task)
                         yield intent, last
                 intent = await self._tools.store.find("id", intent.id) or intent
-            standing = standing_of(intent, remembered_task(intent, intent.task_id) if intent.task_id else None)
+            standing = self.standing(service, intent)
             if standing != last:
                 last = standing
                 yield intent, standing
@@ -230,7 +278,9 @@ class Continuations:
 
     async def _join(self, intent: Intent) -> None:
         try:
-            await joined(self._tools, intent)
+            film = await joined(self._tools, intent)
+            if self._on_join is not None:
+                await self._on_join(film)
         except Failure as failure:
             _log.warning("%s", failure)
             self._unjoined[intent.id] = failure
@@ -244,7 +294,7 @@ class Continuations:
             self._joining.discard(intent.id)
             self._stir()
 
-    async def _answered(self, intent: Intent, deadline: float, *, twin: bool) -> Intent:
+    async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
         """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
 
         Its holder may be another process, so the ledger is read again and again.
@@ -255,6 +305,7 @@ class Continuations:
                 intent = await self._tools.store.find("id", intent.id) or intent
             except LedgerError as error:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+            await tell(intent)
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
             if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
                 break
@@ -273,11 +324,17 @@ async def _quiet(_: Waiting) -> None:
     return
 
 
+async def _untold(_: Intent) -> None:
+    return
+
+
 @asynccontextmanager
-async def open_continuations(tools: Tools, *, caps: SpendPolicy = FREE) -> AsyncGenerator[Continuations]:
+async def open_continuations(
+    tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+) -> AsyncGenerator[Continuations]:
     """Continuations for as long as the server lives; what is under way at the end is left to the next process."""
     async with anyio.create_task_group() as background:
-        yield Continuations(background, tools, caps=caps)
+        yield Continuations(background, tools, caps=caps, on_join=on_join)
         background.cancel_scope.cancel()
 
 

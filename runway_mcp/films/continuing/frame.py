@@ -14,6 +14,7 @@ from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import (
     FRAME_FILE,
     check_writable,
+    make_root,
     make_workspace,
     part_file,
     share_file,
@@ -46,6 +47,16 @@ class Frame:
     width: int
     height: int
     digest: str
+
+
+async def check_possible(tools: Tools, plan: Continuation) -> None:
+    """Returns where the extra is there, and both folders can be written and have room for parts and film.
+
+    Raises `MediaMissing`, `KeepingError` and `OSError`.
+    """
+    tools.films.require()
+    root = await run_sync(make_root, tools.data_dir)
+    await _check_room(tools, plan, root, parts=())
 
 
 async def framed(tools: Tools, plan: Continuation, intent: Intent) -> tuple[Intent, Frame]:

@@ -10,9 +10,10 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.frame import fetched
-from runway_mcp.films.continuing.publishing import published
+from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
 from runway_mcp.films.continuing.tools import Tools, end_step
+from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
     JOINED_FILE,
     LOCK_FILE,
@@ -24,7 +25,6 @@ from runway_mcp.films.continuing.workspace import (
 )
 from runway_mcp.media.errors import JoinFailed as PartsNotJoined
 from runway_mcp.media.errors import KeepingError, LinkError, MediaMissing, UnreadableFilm
-from runway_mcp.media.files.names import film_name
 from runway_mcp.media.join.joining import Joined
 from runway_mcp.media.join.proof import Seam
 from runway_mcp.runway.errors import RunwayError
@@ -58,6 +58,8 @@ async def joined(tools: Tools, intent: Intent) -> Intent:
         raise _failure(intent, f"{str(error).rstrip('.')}.") from error
     except RunwayError as error:
         raise _failure(intent, error.message) from error
+    except Failure as failure:
+        raise _failure(intent, failure.message) from failure
     except ClaimLost as error:
         raise _failure(intent, "Another process has taken the film up.") from error
     except OSError as error:
@@ -84,12 +86,15 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
     size = sum([(await run_sync(each.stat)).st_size for each in paths])
     await run_sync(partial(check_writable, workspace, needed=size, free=tools.free))
     told = await _joined(tools, paths, workspace)
-    name, film_id = _name(intent, told, number), intent.film_id
+    name, film_id = film_file_name(intent, parts=number, seconds=told.seconds), intent.film_id
     target = await run_sync(published, workspace / JOINED_FILE, tools.folder, name, film_id)
     length = round(told.seconds - (told.seams[-1].at_seconds if told.seams else 0.0), 3)
     part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
     size = (await run_sync(target.stat)).st_size
-    return JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+    joined = JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+    if not tools.uploads:
+        return joined
+    return replace(joined, asset_id=await uploaded_film(tools, intent, workspace / JOINED_FILE))
 
 
 async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:
@@ -137,8 +142,3 @@ def _noted(target: Path, note: Path) -> Joined | None:
         return Joined(**film) if target.stat().st_size == told["size"] else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def _name(intent: Intent, told: Joined, parts: int) -> str:
-    label = intent.text_prompt or (intent.source_name or "").rpartition(".")[0] or intent.source_name or ""
-    return film_name(label, intent.film_id, extensions=parts - 1, seconds=told.seconds)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from runway_mcp.media.errors import FolderRefused
 from runway_mcp.media.files.folder import Folder, disk_errors
-from runway_mcp.media.files.names import folded, numbered
+from runway_mcp.media.files.names import film_name, folded, numbered
+from runway_mcp.tasks.intents import Intent
+
+
+def film_file_name(film: Intent, *, parts: int, seconds: float) -> str:
+    """The name of a joined film's file, by its last prompt, else by its source, with its parts and its length."""
+    label = film.text_prompt or (film.source_name or "").rpartition(".")[0] or film.source_name or ""
+    return film_name(label, film.film_id, extensions=parts - 1, seconds=seconds)
 
 
 def published(film: Path, folder: Path | None, name: str, film_id: str) -> Path:

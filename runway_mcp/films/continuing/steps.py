@@ -74,6 +74,7 @@ class JoinMade:
     """The joined film: where it lies, its measures, how it was joined and why not otherwise, and its new part.
 
     `dropped` are the frames that were left out before each seam, since the next part shows the last of them again.
+    `asset_id` is that of its upload, None if it was not uploaded.
     """
 
     path: str
@@ -85,6 +86,7 @@ class JoinMade:
     seams: tuple[Seam, ...]
     part: FilmPart
     dropped: tuple[int, ...] = ()
+    asset_id: str | None = None
 
     @classmethod
     def of(cls, intent: Intent) -> Self | None:

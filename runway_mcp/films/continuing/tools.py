@@ -32,8 +32,8 @@ class JoinParts(Protocol):
 class Tools:
     """Client, ledger and films; `data_dir` holds the working folders, `folder` takes the joined films.
 
-    Without a `folder` a film stays in its working folder. `free`, `pause` and `join` take the place of the system's in
-    tests.
+    Without a `folder` a film stays in its working folder. `uploads` says that joined films are uploaded to the account
+    as well. `free`, `pause` and `join` take the place of the system's in tests.
     """
 
     client: RunwayClient
@@ -44,6 +44,7 @@ class Tools:
     free: Free = disk_free
     pause: Pause = anyio.sleep
     join: JoinParts = join_films
+    uploads: bool = False
 
 
 async def end_step(tools: Tools, intent: Intent, name: str, made: Mapping[str, Any]) -> Intent:

@@ -1,4 +1,4 @@
-"""Uploads of frames: one for each account and frame, looked for by its name before another one is made.
+"""Uploads of frames and joined films: one for each account and file, looked for by its name before another is made.
 
 What is uploaded, or may be, stands in a small file of the data folder before its POST, for every process to read.
 """
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 from anyio.to_thread import run_sync
@@ -29,11 +29,20 @@ from runway_mcp.tasks.intents import UPLOAD, Intent
 FOLDER: Final = "uploads"
 """The folder of the records in the data folder."""
 
+FILM_NAME: Final = "runway-mcp-film-"
+"""What the name of every uploaded film begins with."""
+
 FRAME_NAME: Final = "runway-mcp-frame-"
 """What the name of every uploaded frame begins with."""
 
 LOOKING_SECONDS: Final = 60.0
 """For so long an upload without an answer is looked for before another one is made, in seconds."""
+
+LARGEST_FILM: Final = 500_000_000
+"""The most bytes of a film that are uploaded, since they are in memory meanwhile."""
+
+MediaType = Literal["image", "video"]
+"""What an upload is."""
 
 _MOST_UPLOADS = 2
 _LOOK_PAUSE = 3.0
@@ -50,6 +59,18 @@ class UploadRecord:
     file: str | None = None
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What is uploaded: bytes of a media type under names that begin so, with its size in pixels where it counts."""
+
+    content: bytes
+    begins: str
+    content_type: str
+    media_type: MediaType
+    width: int | None = None
+    height: int | None = None
+
+
 async def uploaded(tools: Tools, intent: Intent, frame: Frame) -> tuple[Intent, str]:
     """The intent with its upload step ended, and the assetId of its frame.
 
@@ -63,9 +84,25 @@ async def uploaded(tools: Tools, intent: Intent, frame: Frame) -> tuple[Intent, 
         if record is not None and record.asset_id is not None and not await _is_there(tools, record.asset_id):
             record = None
         if record is None or record.asset_id is None:
-            record = await _made(tools, path, intent.account, frame, record)
+            picture = _Content(frame.png, FRAME_NAME, "image/png", "image", frame.width, frame.height)
+            record = await _made(tools, path, intent.account, picture, record)
     assert record.asset_id is not None  # noqa: S101  for the type alone: `_made` returns no other
     return await end_step(tools, intent, UPLOAD, UploadMade(record.asset_id, record.file).made()), record.asset_id
+
+
+async def uploaded_film(tools: Tools, intent: Intent, film: Path) -> str:
+    """The assetId of a joined film in the account, uploaded once; raises `Failure`, `KeepingError` and OSError."""
+    if (await run_sync(film.stat)).st_size > LARGEST_FILM:
+        raise Failure("unavailable", f"The film has more than {LARGEST_FILM // 1_000_000} MB, too many for an upload.")
+    path = _record_path(tools.data_dir, intent.account, intent.film_id)
+    async with held(path.with_suffix(".lock"), pause=tools.pause):
+        record = await run_sync(_read, path)
+        if record is None or record.asset_id is None:
+            content = await run_sync(film.read_bytes)
+            whole = _Content(content, FILM_NAME, "video/mp4", "video")
+            record = await _made(tools, path, intent.account, whole, record)
+    assert record.asset_id is not None  # noqa: S101  as above
+    return record.asset_id
 
 
 async def _is_there(tools: Tools, asset_id: str) -> bool:
@@ -80,18 +117,23 @@ async def _is_there(tools: Tools, asset_id: str) -> bool:
 
 
 async def _made(
-    tools: Tools, path: Path, account: str | None, frame: Frame, record: UploadRecord | None
+    tools: Tools, path: Path, account: str | None, whole: _Content, record: UploadRecord | None
 ) -> UploadRecord:
     """Uploads, unless an earlier POST did; each POST is on disk before it leaves."""
     for _ in range(_MOST_UPLOADS):
-        if record is not None and (found := await _looked_for(tools, account, record)) is not None:
+        if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
             return await _noted(path, record, found)
-        name = record.name if record is not None else f"{FRAME_NAME}{token_hex(16)}"
+        name = record.name if record is not None else f"{whole.begins}{token_hex(16)}"
         record = UploadRecord(name, tools.store.now())
         await run_sync(write_whole, path, json.dumps(asdict(record)).encode())
         try:
             asset = await tools.client.upload_asset(
-                frame.png, name=name, email=account, width=frame.width, height=frame.height
+                whole.content,
+                name=name,
+                content_type=whole.content_type,
+                email=account,
+                width=whole.width,
+                height=whole.height,
             )
         except (Unavailable, UnexpectedResponse) as error:
             if isinstance(error, Unavailable) and not error.sent:
@@ -100,7 +142,7 @@ async def _made(
         except RunwayError as error:
             raise await _refused(path, error) from error
         return await _noted(path, record, asset)
-    if record is not None and (found := await _looked_for(tools, account, record)) is not None:
+    if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
         return await _noted(path, record, found)
     raise Failure("unavailable", _LOST)
 
@@ -117,7 +159,7 @@ async def _noted(path: Path, record: UploadRecord, asset: Asset) -> UploadRecord
     return done
 
 
-async def _looked_for(tools: Tools, account: str | None, record: UploadRecord) -> Asset | None:
+async def _looked_for(tools: Tools, account: str | None, record: UploadRecord, media_type: MediaType) -> Asset | None:
     """The upload in the account's list; None once a list that was read a minute after its POST has not shown it.
 
     Raises `Failure` if by twice that time no list could be read.
@@ -127,7 +169,7 @@ async def _looked_for(tools: Tools, account: str | None, record: UploadRecord) -
         # The wall clock may have been set back since.
         age = max(tools.store.now() - record.posted, anyio.current_time() - begun)
         try:
-            found = await _listed(tools, account, record.name)
+            found = await _listed(tools, account, record.name, media_type)
         except RunwayError as error:
             if age >= 2 * LOOKING_SECONDS:
                 raise failure_of(error) from error
@@ -137,10 +179,10 @@ async def _looked_for(tools: Tools, account: str | None, record: UploadRecord) -
         await tools.pause(_LOOK_PAUSE)
 
 
-async def _listed(tools: Tools, account: str | None, name: str) -> Asset | None:
+async def _listed(tools: Tools, account: str | None, name: str, media_type: MediaType) -> Asset | None:
     for page in range(_PAGES):
         assets = await tools.client.assets(
-            media_type="image", offset=page * _PAGE, limit=_PAGE, email=account, patience=0
+            media_type=media_type, offset=page * _PAGE, limit=_PAGE, email=account, patience=0
         )
         found = next((each for each in assets if (each.name or "").partition(".")[0] == name), None)
         if found is not None or not assets:
@@ -161,6 +203,6 @@ def _read(path: Path) -> UploadRecord | None:
 
 
 _LOST = (
-    "Runway's answer to the upload of the last frame did not arrive, and the upload does not show. Uploads are free; "
-    "nothing was submitted. Make the same call later."
+    "Runway's answer to an upload did not arrive, and the upload does not show. Uploads are free. Make the same call "
+    "later."
 )

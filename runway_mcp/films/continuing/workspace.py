@@ -38,6 +38,13 @@ def workspace_of(data_dir: Path, film_id: str) -> Path:
     return data_dir / FOLDER / film_id
 
 
+def make_root(data_dir: Path) -> Path:
+    """The folder of all working folders, made if it is not there; raises `FolderRefused`, `DiskFull`."""
+    root = data_dir / FOLDER
+    _made(root)
+    return root
+
+
 def make_workspace(data_dir: Path, film_id: str) -> Path:
     """The working folder of a film, made if it is not there; raises `FolderRefused`, `DiskFull`."""
     path = workspace_of(data_dir, film_id)

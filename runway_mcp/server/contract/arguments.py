@@ -18,7 +18,7 @@ from runway_mcp.runway.models import TextPrompt
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.schemas import Schema, wire_schema
-from runway_mcp.server.contract.uris import address_of
+from runway_mcp.server.contract.uris import bare_id
 
 MOST_WAIT = 600
 """The longest `wait_seconds` in the schema; the settings cap it further."""
@@ -37,7 +37,7 @@ _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _IDS = ("assetId", "taskId")
 _ACCEPTED = {
     "replyUrl": "an absolute http or https URL of at most 1024 characters",
-    "seconds": "5 or 10 for a Gen-3 Alpha clip (a Turbo clip always gains 8)",
+    "seconds": "5 or 10 (8 with gen4.5; a Turbo clip always gains 8)",
 }
 _SIMILARITY = 0.5
 # Texts that stand for a prompt shown before; submitted literally they would buy an unwanted film.
@@ -48,8 +48,7 @@ _Model = TypeVar("_Model", bound="Arguments")
 
 def _reference(value: str) -> str:
     """What names a clip or a task; of a resource URI, its id alone."""
-    address = address_of(value.strip())
-    return address.id if address is not None and address.id else value.strip()
+    return bare_id(value) or value.strip()
 
 
 def _prompt(value: str) -> str:

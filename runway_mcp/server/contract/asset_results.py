@@ -1,7 +1,10 @@
 """Listings and assets as structured content; what is unknown is left out."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from runway_mcp.films.continuing.listing import JoinedFilm
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract import next_steps
@@ -10,6 +13,7 @@ from runway_mcp.server.contract.outputs import (
     AssetDocument,
     AssetOutput,
     AssetsOutput,
+    ListedFilm,
     RunningOutput,
     SavedOutput,
     Video,
@@ -32,17 +36,40 @@ _SHORTEST = (
 )
 
 
-def assets_output(listing: AssetListing, asked: Asked) -> AssetsOutput:
-    """A page of assets; with the argument `links` also their links, previews, URIs and making tasks."""
+@dataclass(frozen=True)
+class FilmsListing:
+    """The joined films of a page, how many there are in all, and the offset of the next ones if there are more."""
+
+    films: tuple[JoinedFilm, ...] = ()
+    count: int = 0
+    next_offset: int | None = None
+
+
+def films_listing(films: Sequence[JoinedFilm], offset: int, limit: int) -> FilmsListing:
+    """The page of films at an offset, which is that of the assets beside them."""
+    following = offset + limit
+    page = tuple(films[offset:following])
+    return FilmsListing(page, len(films), following if following < len(films) else None)
+
+
+def assets_output(
+    listing: AssetListing, asked: Asked, *, films: FilmsListing = FilmsListing(), continues: bool = False
+) -> AssetsOutput:
+    """A page of assets; with the argument `links` also their links, previews, URIs and making tasks.
+
+    `continues` says that this server continues clips with current models.
+    """
     links = asked.arguments.get("links") is True
-    if listing.next_offset is not None:
-        step = next_steps.next_page(asked, listing.next_offset)
+    next_offset = listing.next_offset if listing.next_offset is not None else films.next_offset
+    if next_offset is not None:
+        step = next_steps.next_page(asked, next_offset)
     else:
-        step = next_steps.without_search(asked) if listing.matches == 0 else None
+        step = next_steps.without_search(asked) if listing.matches == 0 and not films.count else None
     return AssetsOutput(
-        summary=_summary(listing),
-        assets=[_asset(listed, links=links) for listed in listing.assets],
-        next_offset=listing.next_offset,
+        summary=_summary(listing, films, next_offset, continues=continues),
+        assets=[_asset(listed, links=links, continues=continues) for listed in listing.assets],
+        films=[_film(film) for film in films.films] or None,
+        next_offset=next_offset,
         running=[_running(each) for each in listing.running[:_MOST_RUNNING]],
         next_step=step,
     )
@@ -78,23 +105,32 @@ def asset_output(asset: Asset) -> AssetDocument:
     )
 
 
-def _summary(listing: AssetListing) -> str:
+def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None, *, continues: bool) -> str:
     able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
+    onward = sum(listed.continuable for listed in listing.assets) if continues else 0
     count = len(listing.assets)
     what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
     if listing.searched is not None:
         what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
-    more = f"more from offset {listing.next_offset}" if listing.next_offset is not None else None
+    current = f"{onward} continuable with a current model" if onward else None
+    joined = f"{_counted(films.count, 'joined film')}" if films.films else None
+    more = f"more from offset {next_offset}" if next_offset is not None else None
     running = f"{len(listing.running)} running" if listing.running else None
     unknown = "" if listing.uncertain is None else f" {listing.uncertain or 'None'} left out as unknown."
-    return "; ".join(part for part in (what, more, running) if part) + f".{unknown}"
+    return "; ".join(part for part in (what, current, joined, more, running) if part) + f".{unknown}"
+
+
+def _film(film: JoinedFilm) -> ListedFilm:
+    return ListedFilm(
+        id=film.film_id, name=cut(film.name, LONGEST_NAME), seconds=round(film.seconds, 3), parts=film.parts
+    )
 
 
 def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
-def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
+def _asset(listed: ListedAsset, *, links: bool, continues: bool) -> AssetOutput:
     asset, verdict, origin, longest = listed.asset, listed.verdict, listed.origin, listed.longest
     metadata = asset.metadata
     told = AssetOutput(
@@ -109,6 +145,7 @@ def _asset(listed: ListedAsset, *, links: bool) -> AssetOutput:
         source_name=cut(origin.source_name, LONGEST_NAME),
         extendable=verdict.extendable,
         reason=verdict.reason,
+        continuable=continues and listed.continuable,
         extended_count=verdict.extended_count,
         extensions_left=listed.extensions_left,
         longest_seconds=longest.seconds if longest else None,

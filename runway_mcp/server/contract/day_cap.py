@@ -19,7 +19,9 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
     further = output.lineage.cost_to_longest if output.lineage and output.status == "DRY_RUN" else None
     cost = credits_output.cost or 0
     if output.error is None and further and cost <= day.left < cost + further:
-        enough = f"The cap of the day leaves {day.left} credits: enough for this step, too few for all further ones."
+        more = (day.left - cost) // cost if cost else 0
+        further_ones = f"for {more} further one{'s' * (more > 1)} like it" if more else "for no further one like it"
+        enough = f"The cap of the day leaves {day.left} credits: enough for this step and {further_ones} in 24 hours."
         update["summary"] = f"{output.summary} {enough}"
     return output.model_copy(update=update)
 
@@ -32,5 +34,6 @@ def _within(day: Day, output: TaskOutput) -> NextStep | None:
     wanted = step.arguments.get("seconds", model.seconds[0])
     if price(model, wanted, explore=False) <= day.left:
         return step
-    too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it."
+    later = f"; more are free from {day.frees_at}" if day.frees_at else ""
+    too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it{later}."
     return fewer_seconds(model, step.arguments, wanted, day.left) or step.model_copy(update={"reason": too_few})

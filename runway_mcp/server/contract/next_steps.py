@@ -13,7 +13,7 @@ from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
-from runway_mcp.tasks.naming import name_in
+from runway_mcp.tasks.naming import film_id_in, name_in
 
 WAITS_FOR_FILM = "Waits for the film; reading is free."
 """The reason of the call that waits for a running task."""
@@ -113,6 +113,8 @@ def link_to(reference: str, asked: Asked) -> NextStep:
     """The call that gives a link to the film that a reference names, as far as it can be found by it."""
     if kind_of(reference) == "task":
         return _get(reference, "Reads the task, with a fresh link to its film.", asked)
+    if (film_id := film_id_in(reference)) is not None:
+        return _get(film_id, "Reads the film, with where it can be had.", asked)
     search = {"query": name} if (name := name_in(reference)) else {}
     return NextStep(tool="list_assets", arguments={**search, "links": True}, reason="Lists clips with fresh links.")
 
@@ -129,6 +131,24 @@ def extend_further(
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
+def continue_further(film_id: str, model: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
+    """A dry run of the next continuation of a film; the parameters as for `extend_further`."""
+    like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
+    arguments = {"assetId": film_id, "model": model, **like, "dry_run": True}
+    return NextStep(tool="extend_video", arguments=arguments, reason="Prices the next part, free; add its text_prompt.")
+
+
+def same_continuation(arguments: dict[str, Any], failure: Failure) -> NextStep:
+    """The same call again, after which nothing is paid twice: it joins again, or looks for the earlier submit."""
+    kept = {name: value for name, value in arguments.items() if name != "confirm"} | {"dry_run": False}
+    reason = "The same call again; nothing is spent twice."
+    if failure.charged == "yes":
+        reason = "The same call again: it joins the parts again, free."
+    elif failure.kind == "submission_unknown":
+        reason = _SAME_CALL["submission_unknown"]
+    return NextStep(tool="extend_video", arguments=kept, reason=reason)
+
+
 def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     """A dry run of an extension, once its words are written from a picture of the clip; `longer` as above."""
     reason = f"Checks and prices the extension, free; add your text_prompt{_longer(longer)}."
@@ -140,10 +160,13 @@ def _longer(steps: Sequence[int]) -> str:
     return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}, which leads further" if len(steps) > 1 else ""
 
 
-def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextStep:
-    """The submit of what a dry run has shown, by the clip's assetId; with `quote` where it must be confirmed."""
+def submit(asked: Asked, asset_id: str, cost: int, quote: str | None, *, model: str | None = None) -> NextStep:
+    """The submit of what a dry run has shown, by the clip's assetId; with `quote` where it must be confirmed.
+
+    `model` is the one that continues the clip; None for an extension.
+    """
     kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
-    arguments = kept | {"assetId": asset_id, "dry_run": False}
+    arguments = kept | ({"model": model} if model else {}) | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
     price = f"it spends about {cost} credits" if cost else "it spends no credits"
@@ -153,6 +176,11 @@ def submit(asked: Asked, asset_id: str, cost: int, quote: str | None) -> NextSte
 def earlier_task(task_id: str, asked: Asked) -> NextStep:
     """The read of the task that an earlier submit of the request made."""
     return _get(task_id, "Reads the task that this request made, free.", asked)
+
+
+def earlier_film(film_id: str, asked: Asked) -> NextStep:
+    """The read of the film that an earlier submit of the request makes or made."""
+    return _get(film_id, "Reads the film that this request made, free.", asked)
 
 
 def earlier_submit(asked: Asked) -> NextStep:

@@ -7,6 +7,7 @@ Attributes are snake_case; on the wire, what upstream names keeps upstream's spe
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 
 class Output(BaseModel):
@@ -43,8 +44,16 @@ class AssetDocument(Video):
     task_id: Annotated[str | None, Field(alias="taskId")] = None
 
 
-# The schema of `video` shows the shape already.
-_MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "The task's other artifacts, as video."}
+_MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Others of the task."}
+
+
+# Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
+_FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
+_QUOTE = {"type": "object", "description": "id, expires_at: what confirm takes, once."}
+_SAVED = {"type": "object", "description": "On the server's disk: path, size_bytes."}
+_CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
+_RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
+_FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
 
 
 class LineageOutput(Output):
@@ -55,8 +64,8 @@ class LineageOutput(Output):
     extended_count: int | None = None
     extensions_left: int | None = None
     added_seconds: int | None = None
-    longest_seconds: Annotated[float | None, Field(description="What can be reached by further extensions.")] = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits for that; estimate.")] = None
+    longest_seconds: Annotated[float | None, Field(description="By further extensions.")] = None
+    cost_to_longest: Annotated[int | None, Field(description="Credits for that.")] = None
 
 
 class CreditsOutput(Output):
@@ -75,8 +84,8 @@ class ErrorOutput(Output):
     kind: str
     message: str
     charged: Literal["no", "yes", "unknown"]
-    retry_safe: Annotated[bool, Field(description="Whether the identical call can do no harm.")]
-    retry: Annotated[str, Field(description="What repeating it is good for: now, later, after_change (only).")]
+    retry_safe: Annotated[bool, Field(description="The same call does no harm.")]
+    retry: Annotated[str, Field(description="When to repeat it: now, later, after_change (only).")]
     retry_after_seconds: float | None = None
 
 
@@ -111,15 +120,45 @@ class SavedOutput(Output):
     size_bytes: int
 
 
+class PartOutput(Output):
+    """One original part of a film."""
+
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+    seconds: float
+    model: str | None = None
+    text_prompt: str | None = None
+
+
+class SeamOutput(Output):
+    """What changes over a seam of a film: both pictures' difference, the clips' own motion, and the mean colour."""
+
+    at_seconds: float
+    difference: float
+    motion: float
+    colour: float
+
+
+class FilmOutput(Output):
+    """A film of several parts: how far it is, and what it consists of."""
+
+    id: str
+    uri: str
+    step: Annotated[str, Field(description="frame, upload, create, join, done.")]
+    seconds: float | None = None
+    frames: int | None = None
+    parts: list[PartOutput]
+    joined: Annotated[str | None, Field(description="copied or re-encoded.")] = None
+    seams: list[SeamOutput] | None = None
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+
+
 class TaskOutput(Output):
     """The result of `extend_video` and `get_task`, and the content of a task's resource."""
 
     summary: str
     status: Annotated[
         str | None,
-        Field(
-            description="PENDING, THROTTLED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DRY_RUN, or another of Runway's."
-        ),
+        Field(description="PENDING, THROTTLED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DRY_RUN, or another."),
     ] = None
     task_id: Annotated[str | None, Field(alias="taskId")] = None
     task_uri: str | None = None
@@ -130,24 +169,57 @@ class TaskOutput(Output):
     text_prompt: str | None = None
     seed: int | None = None
     reply_ref: Annotated[str | None, Field(alias="replyRef")] = None
-    video: Annotated[Video | None, Field(description="The whole longer film.")] = None
+    video: Annotated[Video | None, Field(description="The longer film.")] = None
     more_videos: Annotated[list[Video] | None, WithJsonSchema(_MORE_VIDEOS)] = None
-    saved: Annotated[SavedOutput | None, Field(description="The film on the server's disk.")] = None
+    film: Annotated[FilmOutput | None, WithJsonSchema(_FILM)] = None
+    saved: Annotated[SavedOutput | None, WithJsonSchema(_SAVED)] = None
     lineage: Annotated[LineageOutput | None, Field(description="Of the longer film, in a dry run as it would be.")] = (
         None
     )
     credits: CreditsOutput | None = None
-    twin: Annotated[bool | None, Field(description="True when an earlier submit of the same request was returned.")] = (
-        None
-    )
-    quote: Annotated[QuoteOutput | None, Field(description="What confirm takes, once.")] = None
-    candidates: Annotated[
-        list[Candidate] | None, Field(description="Tasks that may be ours, after an unclear submit.")
-    ] = None
+    twin: Annotated[bool | None, Field(description="True: an earlier submit of the same request answers.")] = None
+    quote: Annotated[QuoteOutput | None, WithJsonSchema(_QUOTE)] = None
+    candidates: Annotated[list[Candidate] | None, WithJsonSchema(_CANDIDATES)] = None
     error: ErrorOutput | None = None
-    next_step: Annotated[NextStep | None, Field(description="The next call worth making, with all its arguments.")] = (
-        None
-    )
+    next_step: Annotated[NextStep | None, Field(description="The next call worth making, in full.")] = None
+
+
+class PartDocument(PartOutput):
+    """One original part of a film, with what made it; `cost` is an estimate in credits."""
+
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    seed: int | None = None
+    cost: int | None = None
+
+
+class FilmDocument(Output):
+    """The content of a film's resource: the film as in results, and of each part how it was made."""
+
+    id: str
+    uri: str
+    video_uri: str | None = None
+    name: str | None = None
+    summary: str
+    status: str | None = None
+    step: str
+    progress: float | None = None
+    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
+    model: str | None = None
+    text_prompt: str | None = None
+    seed: int | None = None
+    seconds: float | None = None
+    frames: int | None = None
+    parts: list[PartDocument]
+    joined: str | None = None
+    seams: list[SeamOutput] | None = None
+    asset_id: Annotated[str | None, Field(alias="assetId")] = None
+    video: Video | None = None
+    saved: SavedOutput | None = None
+    lineage: LineageOutput | None = None
+    credits: CreditsOutput | None = None
+    error: ErrorOutput | None = None
+    next_step: NextStep | None = None
 
 
 class SaveOutput(Output):
@@ -156,6 +228,7 @@ class SaveOutput(Output):
     summary: str
     saved: SavedOutput | None = None
     video: Video | None = None
+    film: SkipJsonSchema[FilmOutput | None] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None
 
@@ -170,20 +243,22 @@ class AssetOutput(Output):
     width: int | None = None
     height: int | None = None
     text_prompt: Annotated[str | None, Field(description="Shortened; get_task has it whole.")] = None
-    source_asset_id: Annotated[str | None, Field(alias="source_assetId", description="What it extended.")] = None
+    source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
     source_name: str | None = None
     extendable: Literal["yes", "no", "unknown"]
-    reason: Annotated[str | None, Field(description="Why it is not extendable.")] = None
+    reason: str | None = None
+    continuable: bool | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
-    cost_to_longest: Annotated[int | None, Field(description="Credits, by longest steps; estimate.")] = None
-    uri: str | None = None
+    cost_to_longest: int | None = None
+    # With links alone; of these the listed schema shows one.
+    uri: SkipJsonSchema[str | None] = None
     url: Annotated[str | None, Field(description="Fresh signed link; with links.")] = None
-    url_expires_at: str | None = None
-    preview_urls: list[str] | None = None
-    media_type: Annotated[str | None, Field(alias="mediaType")] = None
-    task_id: Annotated[str | None, Field(alias="taskId")] = None
+    url_expires_at: SkipJsonSchema[str | None] = None
+    preview_urls: SkipJsonSchema[list[str] | None] = None
+    media_type: SkipJsonSchema[Annotated[str | None, Field(alias="mediaType")]] = None
+    task_id: SkipJsonSchema[Annotated[str | None, Field(alias="taskId")]] = None
 
 
 class RunningOutput(Output):
@@ -197,12 +272,22 @@ class RunningOutput(Output):
     seconds: int | None = None
 
 
+class ListedFilm(Output):
+    """A joined film of a listing; `parts` counts them."""
+
+    id: str
+    name: str | None = None
+    seconds: float | None = None
+    parts: int
+
+
 class AssetsOutput(Output):
     """The result of `list_assets`."""
 
     summary: str
     assets: list[AssetOutput] | None = None
+    films: Annotated[list[ListedFilm] | None, WithJsonSchema(_FILMS)] = None
     next_offset: int | None = None
-    running: list[RunningOutput] | None = None
+    running: Annotated[list[RunningOutput] | None, WithJsonSchema(_RUNNING)] = None
     error: ErrorOutput | None = None
     next_step: NextStep | None = None

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
 
 from runway_mcp.films.chains import Clip, Seams
+from runway_mcp.films.continuing.listing import film_label
+from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.viewing import View
+from runway_mcp.media.join.proof import Seam
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.media.pictures.strip import COLUMNS
+from runway_mcp.server.contract.film_parts import further_step
 from runway_mcp.server.contract.next_steps import extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import LONGEST_PROMPT
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import judge
 
 MIME_TYPE = "image/jpeg"
@@ -25,6 +30,14 @@ _FROM_HERE = (
     "picture shows, repeat only the words for the camera, the light and the look from the prompt before."
 )
 _UNKNOWN_SEAMS = "Whether and where it has seams, at which an extension begins, could not be read."
+_SAY_AGAIN = (
+    "say again what moves and how, the camera, the light, and who is there in which clothes, since the model sees one "
+    "still picture."
+)
+_CONTINUED_HERE = f"A continuation goes on from this frame: write the text_prompt so that it does, and {_SAY_AGAIN}"
+_CONTINUED_FROM_END = (
+    f"A continuation goes on from the last frame: write the text_prompt so that it goes on from there, and {_SAY_AGAIN}"
+)
 _FROM_THE_END = "An extension goes on from the last frame, so write the text_prompt so that it goes on from there."
 
 
@@ -32,13 +45,23 @@ def picture_result(
     clip: Clip, view: View, picture: Picture, seams: Seams, *, note: str | None = None
 ) -> CallToolResult:
     """One JPEG image, then one text: the clip, which seconds are shown, and what to do next; no structured content."""
+    return _with_picture(picture, _lines(clip, view, picture, seams, note))
+
+
+def film_picture_result(
+    film: Intent, joined: JoinMade, view: View, picture: Picture, *, note: str | None = None
+) -> CallToolResult:
+    """The same of a film of several parts."""
+    return _with_picture(picture, _film_lines(film, joined, view, picture, note))
+
+
+def _with_picture(picture: Picture, lines: Iterator[str]) -> CallToolResult:
     image = ImageContent(
         data=base64.b64encode(picture.jpeg).decode(),
         mime_type=MIME_TYPE,
         annotations=Annotations(audience=["user", "assistant"]),
     )
-    text = "\n".join(_lines(clip, view, picture, seams, note))
-    return CallToolResult(content=[image, TextContent(text=text)])
+    return CallToolResult(content=[image, TextContent(text="\n".join(lines))])
 
 
 def picture_failure(output: TaskOutput) -> CallToolResult:
@@ -62,6 +85,28 @@ def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | N
         if prompt := clip.maker.options.text_prompt if clip.maker else None:
             yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}"
     yield from next_lines(step)
+
+
+def _film_lines(film: Intent, joined: JoinMade, view: View, picture: Picture, note: str | None) -> Iterator[str]:
+    count = len(parts_of(film))
+    named = f"{in_quotes(film_label(film))} ({seconds(joined.seconds)}, {count} parts)"
+    yield f"{named}: {_shown(view, picture)}{f' {note}' if note else ''}"
+    if view.show == "strip":
+        yield _seams(Seams(tuple(seam.at_seconds for seam in joined.seams)))
+        yield from map(_measured, joined.seams)
+    is_end = view.show == "last_frame" and view.second is None
+    yield _CONTINUED_HERE if is_end else _CONTINUED_FROM_END
+    if film.text_prompt:
+        yield f"The text_prompt of its last part: {in_quotes(film.text_prompt, LONGEST_PROMPT)}"
+    yield from next_lines(further_step(film))
+
+
+def _measured(seam: Seam) -> str:
+    """How a seam looks, in numbers beside the film's own motion."""
+    return (
+        f"The seam at {seconds(seam.at_seconds)}: the pictures differ by {seam.difference:.1f} of 255 across it, by "
+        f"{seam.motion:.1f} beside it; the mean colour changes by {seam.colour:.1f}."
+    )
 
 
 def _named(clip: Clip) -> str:

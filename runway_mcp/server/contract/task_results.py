@@ -3,11 +3,11 @@
 Charges are those that `tasks.failures` decided; lineage, prices and verdicts those of `tasks.lineage`.
 """
 
-from typing import Any
-
+from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.asset_results import cut, video
+from runway_mcp.server.contract.film_parts import film_of_intent, part_told, same_call
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
@@ -33,7 +33,7 @@ from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.recall import date_of
-from runway_mcp.tasks.spend.plan import Plan, asked_for
+from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
 # The model of the clips whose seconds a caller may choose.
@@ -69,11 +69,12 @@ def task_output(
     films = [video(artifact) for artifact in task.artifacts] if task.status == "SUCCEEDED" else []
     # Only extensions are this server's spends, and what failed may have cost nothing.
     is_spend = failure is None and lineage is not None and lineage.extended_count > 0
+    is_spend = is_spend or (failure is None and intent is not None and is_continuation(intent))
     cost = 0 if twin else _cost(task, intent) if is_spend or not task.is_terminal else None
     paid = (
         None if cost is None else f"{credits_in_words(cost)}{_PAID_THEN if cost and not asked.behaviour.spends else ''}"
     )
-    return TaskOutput(
+    output = TaskOutput(
         summary=_task_summary(task, failure, lineage, None if twin else paid, since=intent if twin else None),
         status=task.status,
         task_id=task.task_id,
@@ -94,6 +95,7 @@ def task_output(
         error=error_output(failure, harmless=not asked.behaviour.spends) if failure else None,
         next_step=_task_step(task, failure, lineage, asked),
     )
+    return part_told(output, intent, task, asked)
 
 
 def _prompt(task: Task, intent: Intent | None) -> str | None:
@@ -132,12 +134,13 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
 
 def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     """A submit as the ledger remembers it: its task as last seen, or that its outcome is unclear."""
-    asked = Asked("extend_video", _arguments(intent), wait_seconds, EXTENDS)
+    asked = Asked("extend_video", same_call(intent), wait_seconds, EXTENDS)
     unclear = outcome_failure(intent)
     remembered = TaskOutput(
         summary=first_sentence(unclear.message),
         status=intent.status,
         **submitted_facts(intent),
+        film=film_of_intent(intent),
         credits=credits_output(intent.cost, None),
         error=error_output(unclear),
         next_step=next_steps.after_failure(unclear, asked) if intent.is_final else None,
@@ -149,7 +152,7 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
         "task_id": intent.task_id,
         "task_uri": task_uri(intent.task_id),
         "error": None,
-        "next_step": next_steps.follow(intent.task_id, asked),
+        "next_step": next_steps.follow(intent.film_id if remembered.film else intent.task_id, asked),
     }
     return remembered.model_copy(update=known)
 
@@ -330,8 +333,3 @@ def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, ask
 def _cost(task: Task, intent: Intent | None) -> int | None:
     estimate = cost_of(task)
     return intent.cost if estimate is None and intent else estimate
-
-
-def _arguments(intent: Intent) -> dict[str, Any]:
-    """The arguments that an intent came from, as far as the ledger has them."""
-    return asked_for(intent).body()

@@ -12,6 +12,7 @@ from runway_mcp.server.contract.outputs import (
     AssetOutput,
     AssetsOutput,
     ErrorOutput,
+    FilmOutput,
     NextStep,
     SavedOutput,
     SaveOutput,
@@ -118,6 +119,7 @@ def _task_lines(output: TaskOutput) -> Iterator[str]:
     for video in (output.video, *(output.more_videos or ())):
         if video is not None:
             yield from _video_lines(video)
+    yield from _film_lines(output.film)
     yield from _saved_lines(output.saved)
     yield from _origin_lines(output)
     if output.quote:
@@ -135,7 +137,25 @@ def _save_lines(output: SaveOutput) -> Iterator[str]:
     yield from _saved_lines(output.saved)
     if output.video is not None:
         yield from _video_lines(output.video)
+    yield from _film_lines(output.film)
     yield from next_lines(output.next_step)
+
+
+def _film_lines(film: FilmOutput | None) -> Iterator[str]:
+    """A film of several parts: its id, its step, and each part and seam in a line."""
+    if film is None:
+        return
+    length = f", {seconds(film.seconds)}, {film.frames} frames, {film.joined}" if film.seconds else ""
+    asset = f", assetId {film.asset_id}" if film.asset_id else ""
+    yield f"Film of parts: {film.id}, step {film.step}{length}{asset}, {film.uri}"
+    for part in film.parts:
+        model = f", {plain_or_quoted(part.model)}" if part.model else ""
+        asset = f", assetId {part.asset_id}" if part.asset_id else ""
+        prompt = f", prompt {in_quotes(part.text_prompt, _LISTED_PROMPT)}" if part.text_prompt else ""
+        yield f"- part of {seconds(part.seconds)}{model}{prompt}{asset}"
+    if film.seams:
+        told = (f"{seconds(s.at_seconds)} ({s.difference:g}, {s.motion:g}, {s.colour:g})" for s in film.seams)
+        yield f"Seams (difference, own motion, colour, of 255): {', '.join(told)}"
 
 
 def _saved_lines(saved: SavedOutput | None) -> Iterator[str]:
@@ -188,6 +208,8 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
 
 def _summary_prices(output: TaskOutput) -> bool:
     """Whether the summary is that of an extended film, which holds its cost."""
+    if output.film is not None and output.film.step == "done" and output.error is None:
+        return True
     return output.video is not None and output.lineage is not None and bool(output.lineage.extended_count)
 
 
@@ -213,6 +235,9 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield from _error_lines(output.error, output.summary, output.next_step)
     for asset in output.assets or ():
         yield from _asset_lines(asset)
+    for film in output.films or ():
+        length = f"{seconds(film.seconds)}, " if film.seconds is not None else ""
+        yield f"- film {in_quotes(film.name or 'unnamed')} ({length}{film.parts} parts): {film.id}"
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
@@ -225,7 +250,8 @@ def _asset_lines(asset: AssetOutput) -> Iterator[str]:
     date = plain_or_quoted(asset.created_at) if asset.created_at else ""
     made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
-    facts = [kind, *_measures(asset), made, _extendability(asset)]
+    onward = "continuable" if asset.continuable else None
+    facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
     name = in_quotes(asset.name) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [

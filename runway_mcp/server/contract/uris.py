@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 from urllib.parse import unquote
 
-Kind = Literal["tasks", "task", "asset", "preview", "last_frame", "strip", "film", "player"]
-"""The kinds of resources: the list of tasks, a task, an asset, its pictures and its file, the page that plays films."""
+Kind = Literal["tasks", "task", "asset", "preview", "last_frame", "strip", "video", "film", "film_video", "player"]
+"""The kinds of resources: tasks, a task, an asset, its pictures, its file; a film of parts, its file; the player."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which hosts list them."""
@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = "runway://tasks"
 """The URI of the list of tasks."""
 
-PLAYER_VERSION = "cd0aee699244"
+PLAYER_VERSION = "b60b2de1eb1e"
 """The first twelve digits of the SHA-256 of the player's page: hosts cache a page by its URI."""
 
 PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"
@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 _PLAYERS = re.compile(r"ui://runway/player(-[0-9a-f]{12})?\.html")
 
 
-def template_of(kind: Kind) -> str:  # noqa: PLR0911  one return for each kind
+def template_of(kind: Kind) -> str:  # noqa: C901, PLR0911  one return for each kind
     """The URI template of a kind, with one variable; without one it is the URI of the only resource."""
     match kind:
         case "tasks":
@@ -43,8 +43,12 @@ def template_of(kind: Kind) -> str:  # noqa: PLR0911  one return for each kind
             return "runway://assets/{assetId}/frames/last"
         case "strip":
             return "runway://assets/{assetId}/strip"
-        case "film":
+        case "video":
             return "runway://assets/{assetId}/video"
+        case "film":
+            return "runway://films/{id}"
+        case "film_video":
+            return "runway://films/{id}/video"
         case "player":
             return PLAYER
         case _:
@@ -87,6 +91,16 @@ def asset_uri(asset_id: str) -> str:
     return Address("asset", asset_id).uri
 
 
+def film_uri(film_id: str) -> str:
+    """The URI of a film of several parts."""
+    return Address("film", film_id).uri
+
+
+def film_video_uri(film_id: str) -> str:
+    """The URI of the file of a film of several parts."""
+    return Address("film_video", film_id).uri
+
+
 def address_of(uri: str) -> Address | None:
     """The resource that a URI names; None if it is none of this server's. The id is not checked."""
     plain = unquote(uri)
@@ -103,7 +117,7 @@ def address_of(uri: str) -> Address | None:
 
 
 def bare_id(text: str) -> str:
-    """The id in the URI of a task or an asset; any other text without surrounding blanks."""
+    """The id in the URI of a task, an asset or a film of several parts; any other text without surrounding blanks."""
     address = address_of(text.strip())
     return address.id if address is not None and address.id is not None else text.strip()
 

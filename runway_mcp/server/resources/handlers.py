@@ -1,4 +1,4 @@
-"""Lists and reads the resources: the list of tasks, each task, each asset with its pictures and its file.
+"""Lists and reads the resources: the list of tasks, each task, each asset with its pictures and its file, each film.
 
 URIs are accepted verbatim or percent-encoded; an unknown one is a JSON-RPC error of invalid params. A host may cache
 only a finished task and what a film shows.
@@ -20,25 +20,31 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.runway.errors import InvalidRequest, NotFound, plain_or_quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.server.context import RequestContext, context_of
+from runway_mcp.server.contract.text import one_line
 from runway_mcp.server.contract.uris import (
     KINDS,
     Address,
     Kind,
     address_of,
+    film_uri,
     task_uri,
     template_of,
     templates_in_words,
     variable_of,
 )
+from runway_mcp.server.joined_films import joined_films
 from runway_mcp.server.resources.kinds import resource_kind
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.history import HistoryEntry, newest_tasks, older_tasks
+from runway_mcp.tasks.history import PAGE, HistoryEntry, newest_tasks, older_tasks
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import film_id_in
 
-_LONGEST_CURSOR = 4
+_LONGEST_CURSOR = 6
+_FILMS = "films-"
 
 
 def templates() -> list[ResourceTemplate]:
@@ -47,17 +53,26 @@ def templates() -> list[ResourceTemplate]:
 
 
 async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | None) -> ListResourcesResult:
-    """The resources without a variable, then the tasks page by page; the cursor is the offset of a page."""
+    """The resources without a variable, then tasks and joined films page by page, both from the offset of the page.
+
+    The cursor is that offset; behind the last page of tasks it says that films alone follow.
+    """
     context, cursor = context_of(ctx), params.cursor if params else None
-    if context.open_service is None:
+    service = context.open_service
+    if service is None:
         return ListResourcesResult(resources=_fixed(context.settings))
+    offset, has_tasks = (0, True) if cursor is None else _offset(cursor)
+    known, following = list[HistoryEntry](), None
     if cursor is None:
-        known, following = await newest_tasks(context.open_service, context.settings.email)
-    else:
-        known, following = await older_tasks(context.open_service, context.settings.email, _offset(cursor))
+        known, following = await newest_tasks(service, context.settings.email)
+    elif has_tasks:
+        known, following = await older_tasks(service, context.settings.email, offset)
+    films = (await joined_films(context))[offset:]
+    films_follow = f"{_FILMS}{offset + PAGE}" if len(films) > PAGE else None
+    next_cursor = films_follow if following is None else str(following)
+    fixed = _fixed(context.settings) if cursor is None else []
     return ListResourcesResult(
-        resources=[*(_fixed(context.settings) if cursor is None else []), *_entries(known)],
-        next_cursor=None if following is None else str(following),
+        resources=[*fixed, *_entries(known), *map(_film_entry, films[:PAGE])], next_cursor=next_cursor
     )
 
 
@@ -97,6 +112,8 @@ def checked_address(uri: str) -> Address:
         except InvalidRequest:
             raise _unknown(uri) from None
         if kind is not None and f"{kind}Id" != variable_of(address.kind):
+            raise _unknown(uri)
+        if address.kind in ("film", "film_video") and film_id_in(address.id) != address.id:
             raise _unknown(uri)
     return address
 
@@ -140,10 +157,18 @@ def _entries(known: Iterable[HistoryEntry]) -> Iterator[Resource]:
             yield Resource(uri=task_uri(task.task_id), name=name, title=title, mime_type=mime_type)
 
 
-def _offset(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
+def _film_entry(film: Intent) -> Resource:
+    told = resource_kind("film")
+    title = f"Continued film, {one_line(film_label(film))}"
+    return Resource(uri=film_uri(film.film_id), name=film.film_id, title=title, mime_type=told.mime_type)
+
+
+def _offset(cursor: str) -> tuple[int, bool]:
+    """The offset that a cursor names, and whether there are tasks from there on."""
+    digits = cursor.removeprefix(_FILMS)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_CURSOR):
         raise MCPError(INVALID_PARAMS, "Unknown cursor: take next_cursor from the page before.")
-    return int(cursor)
+    return int(digits), digits == cursor
 
 
 def _unknown(uri: str) -> MCPError:

@@ -10,11 +10,13 @@ from runway_mcp.films.viewing import View
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.picture_results import MIME_TYPE as PICTURE
 from runway_mcp.server.contract.task_results import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
+from runway_mcp.server.joined_films import film_bytes_for, film_document
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta
 from runway_mcp.server.reads import task_of
 from runway_mcp.server.viewing import bytes_of, clip_named, picture_for, preview_of, require_pictures, seams_for
@@ -59,7 +61,7 @@ class ResourceKind:
     meta: Callable[[Settings], dict[str, Any] | None] = _no_meta
 
 
-def resource_kind(kind: Kind) -> ResourceKind:  # noqa: PLR0911  one return for each kind
+def resource_kind(kind: Kind) -> ResourceKind:  # noqa: C901, PLR0911  one return for each kind
     """The names, the MIME type and the reader of a kind."""
     match kind:
         case "tasks":
@@ -74,8 +76,12 @@ def resource_kind(kind: Kind) -> ResourceKind:  # noqa: PLR0911  one return for 
             return _LAST_FRAME
         case "strip":
             return _STRIP
+        case "video":
+            return _VIDEO
         case "film":
             return _FILM
+        case "film_video":
+            return _FILM_VIDEO
         case "player":
             return _PLAYER
         case _:
@@ -128,9 +134,32 @@ async def _read_strip(context: ServerContext, asset_id: str) -> Content:
     return await _picture(context, clip, View("strip", seams=(await seams_for(context, clip)).seconds))
 
 
-async def _read_film(context: ServerContext, asset_id: str) -> Content:
+async def _read_video(context: ServerContext, asset_id: str) -> Content:
     clip = await _clip(context, asset_id)
     return Content(await bytes_of(context, clip.asset, seconds=_FILE_SECONDS), KEPT_MS)
+
+
+async def _read_film(context: ServerContext, film_id: str) -> Content:
+    film = await _film(context, film_id)
+    return _json((await film_document(context, film)).wire())
+
+
+async def _read_film_video(context: ServerContext, film_id: str) -> Content:
+    film = await _film(context, film_id)
+    return Content(await film_bytes_for(context, film, seconds=_FILE_SECONDS), KEPT_MS)
+
+
+async def _film(context: ServerContext, film_id: str) -> Intent:
+    """The caller's film of that id; raises `NotFound`, and `Failure` while the ledger cannot be read."""
+    try:
+        film = await film_named(context, film_id)
+    except Failure as failure:
+        if failure.kind != "not_found":
+            raise
+        raise NotFound(failure.message) from None
+    if film is None:
+        raise NotFound("There is no film of this id.", status=404)
+    return film
 
 
 async def _clip(context: ServerContext, asset_id: str) -> Clip:
@@ -205,11 +234,24 @@ _STRIP = ResourceKind(
     read=_read_strip,
     mime_type=PICTURE,
 )
-_FILM = ResourceKind(
+_VIDEO = ResourceKind(
     name="video",
-    title="Film",
+    title="Video",
     description="The file of a video, up to 20 MB; the asset has a link to a larger one.",
+    read=_read_video,
+    mime_type="video/mp4",
+)
+_FILM = ResourceKind(
+    name="film",
+    title="Continued film",
+    description="A film of several parts as it stands: its parts with prompts, models, seeds and costs, and its seams.",
     read=_read_film,
+)
+_FILM_VIDEO = ResourceKind(
+    name="film-video",
+    title="File of a continued film",
+    description="The joined film, up to 20 MB; where its file lies stands in the film.",
+    read=_read_film_video,
     mime_type="video/mp4",
 )
 _PLAYER = ResourceKind(

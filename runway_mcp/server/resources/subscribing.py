@@ -1,7 +1,7 @@
 """Requests for change notifications: subscribe in the 2025 protocols, `subscriptions/listen` in 2026-07-28.
 
-A subscribed task is followed at the pace of a waiting call until it ends or its subscriber is gone. While the list
-of tasks is subscribed to, every followed task is read at that pace.
+A subscribed task or film is followed at the pace of a waiting call until it ends or its subscriber is gone. While the
+list of tasks is subscribed to, every followed task is read at that pace.
 """
 
 from mcp.shared.exceptions import MCPError

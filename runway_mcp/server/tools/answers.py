@@ -8,6 +8,7 @@ from mcp_types import CallToolResult
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.server.contract.asset_results import saved_output
 from runway_mcp.server.contract.day_cap import with_day
+from runway_mcp.server.contract.film_parts import film_of_intent
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
 from runway_mcp.server.contract.picture_results import picture_failure
 from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure
@@ -31,6 +32,9 @@ async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
 async def fail_task(call: Call, failure: Failure, step: NextStep | None) -> CallToolResult:
     """The failure of a call about a task; `step` replaces the next call that its kind would give."""
     output = failure_output(await _own(call, failure), call.asked, step=step)
+    film = film_of_intent(failure.intent)
+    if film is not None:
+        output = output.model_copy(update={"film": film})
     return await answer_task(call, await _with_file(call, output, failure.intent))
 
 

@@ -12,15 +12,20 @@ from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.tools.records import RECORDS
 
 INSTRUCTIONS = """\
-Extends Runway Gen-3 Alpha and Turbo videos through useapi.net.
-1. list_assets finds the clip (query searches names, prompts and ancestors) and says how far it can be extended.
-2. extend_video with dry_run prices the extension, free; show the user the price and wait for a yes before spending.
-3. extend_video submits it once. If the film is not ready in time it returns a taskId: call get_task with it.
+Makes Runway videos longer through useapi.net: Gen-3 Alpha and Turbo clips by Runway's own extension, any other clip \
+by a current model that continues from its last frame, joined to one film.
+1. list_assets finds the clip or film (query searches names, prompts and ancestors) and says how far it can be \
+extended, and whether it can be continued.
+2. extend_video with dry_run prices the step, free, and its next call names the model where one continues; show the \
+user the price, of a plan that of all its steps, and wait for a yes before spending.
+3. extend_video submits it once. If the film is not ready in time it returns a taskId or a film id: call get_task with \
+it. A joined film goes on by its film id.
 4. If a call times out, make the same call again; if it fails, make the call that it names next, if any. The same \
 request, whatever its wait, is charged once, for good: repeated, it returns the same film; \
 another take needs another seed.
 5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
-of the prompt before (list_assets; in full get_task).
+of the prompt before (list_assets; in full get_task); to continue, say motion, people and clothes again too, in few \
+long steps.
 6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
 disk."""
 """The server's instructions to a model."""
@@ -35,6 +40,7 @@ _IN_SHORT: Schema = {
     "text_prompt": {"type": "string"},
     "seed": {"type": "integer"},
     "video": {"type": "object", "description": "This and all else as in extend_video."},
+    "film": {"type": "object"},
     "saved": {"type": "object"},
     "lineage": {"type": "object"},
     "error": {"type": "object", "description": "As in extend_video."},

@@ -1,45 +1,63 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
+import difflib
+import re
 from dataclasses import replace
 from typing import Annotated
 
-import anyio
 from mcp_types import InputRequiredResult
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
+from runway_mcp.server.continued import continuations_of, film_named, is_film_id
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
 from runway_mcp.server.player.page import SHOWN_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
-from runway_mcp.server.reads import READING_SECONDS, balance_of, clip_id_of, earlier_of, note_end, plan_of
+from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.continuing import Wish, continue_clip, model_to_continue_with
 from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.saving import warn_of_folder, with_saved
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
-from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
 _DESCRIPTION = (
-    "Extends one of your Runway Gen-3 Alpha or Turbo videos and returns the whole longer film, which goes on from the "
-    "last frame (see it by view_film). Use it when a clip should become longer; not for Gen-4 clips, uploads or films "
-    "extended three times (list_assets tells), and not to wait for a task (get_task). Spends credits (an estimated 10 "
-    "per added second, 40 per Turbo step, none with exploreMode) and cannot be undone: show the user a dry_run first, "
-    "which also tells caps. The source stays as it is; a film has three extensions at most, to 40 s (Turbo 34 s). "
-    "Prompts are moderated; a generation takes one to five minutes; if it is not ready in time the result holds its "
-    "taskId for get_task. The same request is charged once: repeated, it returns the same film; another take needs "
-    "another seed."
+    "Makes one of your Runway videos longer and returns the whole longer film, which goes on from the last frame (see "
+    "it by view_film). Use it when a clip should become longer, not to wait for a task (get_task). Gen-3 Alpha and "
+    "Turbo clips have three extensions, to 40 s (Turbo 34 s); any other clip of list_assets goes on with a `model` as "
+    "often as wanted, its parts joined into one film. Spends credits (estimates: 10 per added second, 40 per Turbo "
+    "step, 5 to 12 a second with a model, none with exploreMode) and cannot be undone: show the user a dry_run first, "
+    "which also tells caps. Prompts are moderated; it takes minutes; if it is not ready in time the result holds an id "
+    "for get_task. The same request is charged once: repeated, it returns the same film; another take needs another "
+    "seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
 _ANSWERED_WITHIN = 3.0
+
+
+_AUTOMATIC = ("auto", *MODELS)
+
+
+def _model(value: str) -> str:
+    """The name of a model; `auto` for the native extension. Other spellings are refused with the one that fits."""
+    name = value.strip().lower()
+    if name in _AUTOMATIC:
+        return "auto"
+    if name in CREATE_MODELS:
+        return name
+    near = difflib.get_close_matches(name.replace("_", "-").replace(" ", "-"), CREATE_MODELS, 1, 0.7)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    raise ValueError(f"model must be auto, {', '.join(list(CREATE_MODELS)[:-1])} or {list(CREATE_MODELS)[-1]}{meant}")
 
 
 class ExtendVideo(Arguments):
@@ -50,8 +68,8 @@ class ExtendVideo(Arguments):
         Field(
             alias="assetId",
             description=(
-                "Video to extend: an assetId of list_assets, a finished task's taskId, a runway:// URI, a link to the "
-                "film, or the exact name of one clip."
+                "Video to extend: an assetId of list_assets, a finished task's taskId, a film's id, a runway:// URI, a "
+                "link to the film, or the exact name of one clip."
             ),
         ),
     ]
@@ -63,8 +81,18 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10; Turbo: leave out, gains 8. Each step uses one of a film's three "
-                "extensions, so 10 leads further."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Turbo: leave out, gains 8. 10 leads further, "
+                "as a Gen-3 film has three extensions."
+            ),
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        AfterValidator(_model),
+        Field(
+            description=(
+                "auto (default): Runway's extension, of Gen-3 clips. gen4.5, gen4 or gen4-turbo: continues any clip or "
+                "film from its last frame."
             ),
         ),
     ] = None
@@ -117,7 +145,7 @@ class ExtendVideo(Arguments):
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
-    """The task of a request that was submitted before; else its plan, or its one submit and the wait for it.
+    """An extension, or the continuation of a film, of a clip with the model that is named, or of one without extension.
 
     Where the policy asks for consent, the result may be the question. A host that takes protocol tasks gets one as soon
     as the task is known. Raises `Failure` and `RunwayError`.
@@ -125,16 +153,53 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     deadline = call.deadline(arguments.wait_seconds)
     await call.progress.say("checking the clip")
     asked = request_of(dict(arguments))
-    asked, spelling, earlier = await _found(call, asked, deadline, dry=arguments.dry_run)
+    named = None if arguments.model in (None, "auto") else arguments.model
+    if named is not None or is_film_id(asked.asset_id) or await film_named(call.context, asked.asset_id) is not None:
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, named))
+    try:
+        return await _extended(call, arguments, asked, deadline)
+    except Failure as failure:
+        if failure.unextendable is None:
+            raise
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, None, why=failure))
+
+
+def _wish(
+    call: Call,
+    arguments: ExtendVideo,
+    asked: Extension,
+    deadline: float,
+    named: str | None,
+    *,
+    why: Failure | None = None,
+) -> Wish:
+    model, is_named = model_to_continue_with(call, named)
+    return Wish(
+        asked,
+        model,
+        named=is_named,
+        dry=arguments.dry_run,
+        deadline=deadline,
+        wait=arguments.wait_seconds,
+        confirm=arguments.confirm,
+        why=why,
+    )
+
+
+async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadline: float) -> Answer:
+    """The task of a request that was submitted before; else its plan, or its one submit and the wait for it."""
+    asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
     if earlier is not None and arguments.dry_run:
         return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
         submitted = await _answered_before(call, earlier, arguments, deadline)
         if submitted is not None:
             return await _told(call, submitted, arguments, deadline)
-        if _reading(call, deadline, dry=False) <= 0:
+        if reading_seconds(call, deadline, dry=False) <= 0:
             raise Failure("busy", _GIVEN_UP, retry_after=1.0)
     plan = await _plan(call, asked, spelling, deadline, dry=arguments.dry_run)
+    if (why := continuations_of(call.context).why_refused(plan.source.asset_id)) is not None:
+        raise Failure("invalid_request", f"This clip cannot be extended: {why}.", unextendable=why)
     if arguments.dry_run:
         return await answer_task(call, await _told_plan(call, plan))
     call.spending = True
@@ -150,43 +215,12 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
         )
     except Failure as failure:
         if failure.kind != "insufficient_credits":
-            raise
+            raise _refused_by_runway(call, failure, plan) from failure
         balance = await balance_of(call.context.service.client, plan.account)
         return await answer_task(call, failure_output(failure, call.asked, balance=balance))
     if isinstance(submitted, InputRequiredResult):
         return submitted
     return await _told(call, submitted, arguments, deadline)
-
-
-async def _found(
-    call: Call, asked: Extension, deadline: float, *, dry: bool
-) -> tuple[Extension, str | None, Intent | None]:
-    """The request with its clip's id, the caller's name for the clip, and the intent that answers it, if there is one.
-
-    An id is looked up in the ledger first, so that a paid film is returned even if its clip is gone or upstream fails.
-    A name may belong to another clip by now, so upstream resolves it first.
-    """
-    reference, caller = asked.asset_id, call.context.caller
-    spelling = spelling_of(reference, caller)
-    if is_id(reference) and (earlier := await earlier_of(call.context, asked, dry=dry)) is not None:
-        return asked, None, earlier
-    try:
-        named = await clip_id_of(call.context, reference, seconds=_reading(call, deadline, dry=dry))
-    except Failure as failure:
-        if failure.kind not in ("not_found", "unavailable"):
-            raise
-        earlier = await earlier_of(call.context, _of_clip(asked, spelling), dry=dry)
-        if earlier is None:
-            raise
-        return asked, None, earlier
-    if named == reference:
-        return asked, None, None
-    resolved = _of_clip(asked, named)
-    return resolved, spelling, await earlier_of(call.context, resolved, dry=dry)
-
-
-def _of_clip(asked: Extension, asset_id: str) -> Extension:
-    return asked.model_copy(update={"asset_id": asset_id})
 
 
 _GIVEN_UP = (
@@ -233,6 +267,27 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
 
 
+_QUOTED = re.compile(r'"[^"]*"')
+# What upstream says of the request's own values; a refusal in other words is one of the clip or of its model.
+_OF_THE_REQUEST = re.compile(
+    r"second|duration|length|too long|prompt|seed|replyurl|replyref|maxjobs|explore|parameter|credit", re.IGNORECASE
+)
+
+
+def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
+    """The failure, as that of a clip without extension where Runway refuses to extend it for good.
+
+    The next calls about the clip in this process then price a continuation at once.
+    """
+    said = _QUOTED.search(failure.message)
+    is_final = failure.kind == "invalid_request" and failure.about is None and failure.charged == "no"
+    if not is_final or _OF_THE_REQUEST.search(said[0] if said else ""):
+        return failure
+    why = f"Runway refused it{f': {said[0]}' if said else ''}"
+    continuations_of(call.context).note_refused(plan.source.asset_id, why)
+    return replace(failure, unextendable=why)
+
+
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
 _CALLED_BACK = (
     "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
@@ -245,7 +300,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
     A request that was submitted before under another spelling of its clip gets its earlier intent.
     """
-    earlier = await earlier_of(call.context, _of_clip(plan.asked, plan.source.asset_id), dry=True)
+    earlier = await earlier_of(call.context, of_clip(plan.asked, plan.source.asset_id), dry=True)
     if earlier is not None:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
@@ -265,20 +320,14 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
 
 async def _plan(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
     """The plan of an extension, within the seconds that are left for reads."""
-    seconds = _reading(call, deadline, dry=dry)
+    seconds = reading_seconds(call, deadline, dry=dry)
     try:
         return await plan_of(call.context, asked, spelling=spelling, seconds=seconds, patience=seconds / 3)
     except Failure as failure:
         if not failure.instead:
             raise
-        taken = await earlier_of(call.context, _of_clip(asked, failure.instead), dry=True) is not None
+        taken = await earlier_of(call.context, of_clip(asked, failure.instead), dry=True) is not None
         raise replace(failure, taken=taken) from failure
-
-
-def _reading(call: Call, deadline: float, *, dry: bool) -> float:
-    """How many seconds are left for reads; unless it is a dry run, the submit keeps those that it needs."""
-    reserve = 0.0 if dry else ANSWER_PATIENCE
-    return call.arrived + max(deadline - call.arrived - reserve, READING_SECONDS) - anyio.current_time()
 
 
 EXTEND_VIDEO = ToolRecord(

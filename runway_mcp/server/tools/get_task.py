@@ -6,9 +6,11 @@ from typing import Annotated
 import anyio
 from pydantic import Field
 
+from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.errors import Unavailable
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import ServerContext
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
@@ -18,6 +20,7 @@ from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.remembered import FRESH_SECONDS
 from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.continuing import follow_film
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.saving import with_saved
@@ -44,7 +47,7 @@ class GetTask(Arguments):
         Field(
             alias="taskId",
             description=(
-                "Task to read: a taskId of extend_video or list_assets, its runway://tasks/ URI, or a film's assetId."
+                "Task to read: a taskId of extend_video or list_assets, a film's id or assetId, or a runway:// URI."
             ),
         ),
     ]
@@ -58,6 +61,8 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
     """The task at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     context = call.context
     deadline = call.deadline(arguments.wait_seconds)
+    if (film := await film_named(context, arguments.task_id)) is not None:
+        return await follow_film(call, film, deadline)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
     task = await _read(call, task_id, deadline)
@@ -77,6 +82,8 @@ def _lasts(context: ServerContext, task: Task, intent: Intent | None, output: Ta
     """Whether a result stays true for a minute: of an ended task, with a fresh link and, where it is kept, its file."""
     if not task.is_terminal or (task.status == "SUCCEEDED" and output.video is None):
         return False
+    if intent is not None and is_continuation(intent):
+        return False  # its film goes on
     ends = output.video.url_expires_at if output.video else None
     left = FRESH_SECONDS + 1 if ends is None else datetime.fromisoformat(ends).timestamp() - context.now()
     is_kept = context.keeper is None or output.saved is not None or intent is None or task.status != "SUCCEEDED"

@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from runway_mcp.films.continuing.listing import listed_films
+from runway_mcp.films.continuing.uploads import FRAME_NAME
 from runway_mcp.server.contract.arguments import Arguments
-from runway_mcp.server.contract.asset_results import assets_output
+from runway_mcp.server.contract.asset_results import FilmsListing, assets_output, films_listing
 from runway_mcp.server.contract.next_steps import LISTS
 from runway_mcp.server.contract.outputs import AssetsOutput
+from runway_mcp.server.joined_films import joined_films, may_continue
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import answer_assets, fail_assets
 from runway_mcp.server.tools.record import Answer, ToolRecord
@@ -20,11 +23,11 @@ LISTING_SECONDS = 40.0
 
 
 _DESCRIPTION = (
-    "Lists the videos, images or audio files in your Runway account, newest first, and for each video its prompt, "
-    "source, and whether, how often, how far and for how much it can be extended. Use it to find the assetId "
-    "for extend_video, with query to search, or the taskIds of running tasks; for one known task, or one film's link, "
-    "use get_task; to see a clip, view_film. Free, and changes nothing. While next_offset is returned there is more: "
-    "call again with it as offset."
+    "Lists the videos, images or audio files in your Runway account and joined films, newest first, and for each "
+    "video its prompt, source, and how far it can be extended, or continued by a current model. Use it to find the "
+    "assetId or film id for extend_video, with query to search, or the taskIds of running tasks; for one known task, "
+    "or one film's link, use get_task; to see a clip, view_film. Free, and changes nothing. While next_offset is "
+    "returned there is more: call again with it as offset."
 )
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
@@ -44,8 +47,8 @@ class ListAssets(Arguments):
         Field(
             max_length=200,
             description=(
-                "Words that all stand in the clip's name, its prompt or the names of the clips it came from; "
-                "searches the newest 200 assets. Default: all."
+                "Words that all stand in the name, prompts or ancestors' names; searches the newest 200 assets and "
+                "all joined films. Default: all."
             ),
         ),
     ] = None
@@ -53,7 +56,7 @@ class ListAssets(Arguments):
         Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
     ] = "video"
     extendable_only: Annotated[
-        bool, Field(description="True: only videos that surely can be extended. Default: false.")
+        bool, Field(description="True: only videos that can be extended or continued. Default: false.")
     ] = False
     links: Annotated[
         bool,
@@ -85,6 +88,7 @@ class ListAssets(Arguments):
 async def list_assets(call: Call, arguments: ListAssets) -> Answer:
     """A page of assets with their verdicts; raises `Failure` and `RunwayError`."""
     service, settings = call.context.service, call.context.settings
+    continues = may_continue(settings)
     page = Page(
         arguments.media_type,
         arguments.offset,
@@ -92,10 +96,19 @@ async def list_assets(call: Call, arguments: ListAssets) -> Answer:
         arguments.email or settings.email,
         arguments.query,
         arguments.extendable_only,
+        continues=continues,
+        left_out=FRAME_NAME,
     )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
     listing = await list_page(service.client, service.ledger, page, seconds=seconds)
-    return await answer_assets(call, assets_output(listing, call.asked))
+    films = await _films(call, page) if page.media_type == "video" else FilmsListing()
+    return await answer_assets(call, assets_output(listing, call.asked, films=films, continues=continues))
+
+
+async def _films(call: Call, page: Page) -> FilmsListing:
+    """The joined films of a page, searched by the same words as the assets beside them."""
+    films = listed_films(await joined_films(call.context), query=page.query, account=page.email)
+    return films_listing(films, page.offset, page.limit)
 
 
 LIST_ASSETS = ToolRecord(

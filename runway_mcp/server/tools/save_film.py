@@ -1,24 +1,30 @@
 """The tool `save_film`: a film of the account becomes a file on the disk of the machine that runs the server."""
 
+from pathlib import Path
 from typing import Annotated
 
 import anyio
 from pydantic import Field
 
+from runway_mcp.films.continuing.files import saved_as
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.naming import wanted_asset, why_called
 from runway_mcp.films.places import SavedFilm
-from runway_mcp.media.errors import MediaError
+from runway_mcp.media.errors import KeepingError, MediaError
 from runway_mcp.media.files.names import given_name
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference
 from runway_mcp.server.contract.asset_results import saved_output, video
+from runway_mcp.server.contract.film_parts import film_of_intent
 from runway_mcp.server.contract.next_steps import KEEPS, link_to
-from runway_mcp.server.contract.outputs import SaveOutput, Video
+from runway_mcp.server.contract.outputs import SavedOutput, SaveOutput, Video
 from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.server.joined_films import told_of_film
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_task
 from runway_mcp.server.tools.answers import answer_save, fail_save
+from runway_mcp.server.tools.joined import joined_or_step
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.tools.saving import failure_of_keeping, under_way, wait_for_film
@@ -26,7 +32,7 @@ from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, task_failure
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import is_id
+from runway_mcp.tasks.naming import film_id_in, is_id
 
 _DESCRIPTION = (
     "Saves one film of your Runway account to the folder of films on this server's machine and returns its path once "
@@ -46,6 +52,10 @@ _RUNS_ON = (
 )
 
 
+# A copy of the largest film to a slow disk.
+_COPY_SECONDS = 40.0
+
+
 class SaveFilm(Arguments):
     """The arguments of `save_film`."""
 
@@ -53,7 +63,7 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="Video to save, named as in extend_video (list_assets has them).",
+            description="Video or film to save, named as in extend_video (list_assets has them).",
         ),
     ]
     name: Annotated[
@@ -69,6 +79,8 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         why = _SET_SO if call.context.settings.save == "never" else _BY_DEFAULT
         message = _NOTHING_IS_KEPT.format(why=why, instead=_way_to_link(reference))
         return await fail_save(call, Failure("not_configured", message), link_to(reference, call.asked))
+    if (film := await film_named(call.context, reference)) is not None:
+        return await answer_save(call, await _saved_joined(call, film, arguments.name, keeper.folder))
     deadline = call.deadline(None)
     there = await _already_there(call, keeper, arguments)
     if there is not None:
@@ -94,10 +106,28 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
             raise under_way(keeping)
 
 
+async def _saved_joined(call: Call, film: Intent, name: str | None, folder: Path) -> SaveOutput:
+    """A film of several parts, which lies on disk since it was joined; with a `name` a copy under it."""
+    joined, data_dir = joined_or_step(call, film), call.context.settings.data_dir
+    try:
+        async with told_of_film(film, _COPY_SECONDS):
+            file, wanted, is_new = await saved_as(film, joined, name=name, folder=folder, data_dir=data_dir)
+    except KeepingError as error:
+        raise failure_of_keeping(error) from None
+    why = why_called(file.path.name, wanted=wanted, wish=name)
+    return SaveOutput(
+        summary=_summary(file.path.name, file.size, why, new=is_new),
+        saved=SavedOutput(path=str(file.path), size_bytes=file.size),
+        film=film_of_intent(film),
+    )
+
+
 def _way_to_link(reference: str) -> str:
     """Where a link to the film stands, as long as no file can be had."""
     if kind_of(reference) == "task":
         return "get_task gives a link to the film."
+    if film_id_in(reference) is not None:
+        return "get_task tells where the film can be had."
     where = f" and {asset_uri(reference)}" if kind_of(reference) == "asset" else ""
     return f"list_assets with links true{where} {'have' if where else 'has'} a link to the film."
 
@@ -141,11 +171,15 @@ async def _film(call: Call, reference: str, deadline: float) -> tuple[Asset, Int
 
 def _told(saved: SavedFilm, film: Video, wanted: str, wish: str | None, *, new: bool) -> SaveOutput:
     """The result, which says why a file is called otherwise than by its `wanted` name, or by the `wish` behind it."""
-    before = "The film is saved" if new else "The film was saved before, and its file is there"
-    size = f"{saved.size / 1e6:.1f} MB"
     why = why_called(saved.path.name, wanted=wanted, wish=wish)
+    summary = _summary(saved.path.name, saved.size, why, new=new)
+    return SaveOutput(summary=summary, saved=saved_output(saved), video=film)
+
+
+def _summary(name: str, size: int, why: str | None, *, new: bool) -> str:
+    before = "The film is saved" if new else "The film was saved before, and its file is there"
     called = f" It is called so because {why}." if why else ""
-    return SaveOutput(summary=f"{before}: {saved.path.name}, {size}.{called}", saved=saved_output(saved), video=film)
+    return f"{before}: {name}, {size / 1e6:.1f} MB.{called}"
 
 
 def _is_offered(settings: Settings) -> bool:

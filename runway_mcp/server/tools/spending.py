@@ -1,8 +1,10 @@
 """The spend of an `extend_video` call: the policy, the user's consent where the policy asks for it, the submit."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from mcp_types import InputRequiredResult
 
@@ -11,12 +13,16 @@ from runway_mcp.server.tools.consent import Person
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state
+from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.refusals import arguments_key, policy_failure
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
 from runway_mcp.tasks.store.protocol import LedgerError
 
 _log = logging.getLogger(__name__)
+
+_Made = TypeVar("_Made")
 
 _SAID_NOTHING = (
     "The user was asked and did not answer in time, so nothing was submitted. Make a dry_run, show the user its price, "
@@ -50,13 +56,40 @@ async def spend(
     `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and those of
     the submit.
     """
-    earlier, submissions = person.answered(), context.service.submissions
+    submit = partial(
+        context.service.submissions.submit,
+        plan,
+        caller=context.caller,
+        deadline=deadline,
+        say=say,
+        patience=patience,
+    )
+
+    async def submitted(policy: SpendPolicy) -> Submitted:
+        return await submit(policy=policy)
+
+    return await with_consent(context, person, plan, submitted, confirm=confirm, deadline=deadline)
+
+
+async def with_consent(
+    context: ServerContext,
+    person: Person,
+    plan: PricedRequest,
+    submit: Callable[[SpendPolicy], Awaitable[_Made]],
+    *,
+    confirm: str | None,
+    deadline: float,
+) -> _Made | InputRequiredResult:
+    """What `submit` makes within the policy, or the question that the host must put to the user first.
+
+    Raises `Failure`: `spend_limit`, `declined`, and those of the submit.
+    """
+    earlier = person.answered()
     if earlier is not None and not earlier.agreed:
         raise Failure("declined", _SAID_NO)
     policy = policy_of(context.settings, earlier.quote if earlier else confirm)
-    submit = partial(submissions.submit, plan, caller=context.caller, deadline=deadline, say=say, patience=patience)
     try:
-        return await submit(policy=policy)
+        return await submit(policy)
     except PolicyRefused as refusal:
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
@@ -72,7 +105,7 @@ async def spend(
         raise Failure("declined", _SAID_NO)
     policy = replace(policy, quote=quote.id)
     try:
-        return await submit(policy=policy)
+        return await submit(policy)
     except PolicyRefused as refusal:
         raise policy_failure(refusal, plan, policy) from refusal
 
@@ -89,7 +122,7 @@ async def day_of(context: ServerContext) -> Day | None:
         return None
 
 
-async def offer(context: ServerContext, plan: Plan) -> Quote | None:
+async def offer(context: ServerContext, plan: PricedRequest) -> Quote | None:
     """A quote for a plan, kept in the ledger; None if the ledger fails, which a submit would report as well."""
     try:
         return await context.service.ledger.offer(arguments_key(plan, context.caller))
@@ -98,7 +131,7 @@ async def offer(context: ServerContext, plan: Plan) -> Quote | None:
         return None
 
 
-async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
+async def refusal_of(context: ServerContext, plan: PricedRequest) -> Failure | None:
     """Why the caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
     policy = policy_of(context.settings)
     try:
@@ -110,6 +143,10 @@ async def refusal_of(context: ServerContext, plan: Plan) -> Failure | None:
     return None
 
 
-def _question(plan: Plan) -> str:
+def _question(plan: PricedRequest) -> str:
     prompt = f' "{plan.asked.text_prompt[:200]}"' if plan.asked.text_prompt else ""
+    if isinstance(plan, Continuation):
+        most = "at most " if plan.model.is_upper_bound else ""
+        way = f"Continue this clip by {plan.seconds} s with {plan.model.title}"
+        return f"{way} for {most}about {plan.cost} credits?{prompt}"
     return f"Extend this {plan.model.title} clip by {plan.seconds} s for about {plan.cost} credits?{prompt}"

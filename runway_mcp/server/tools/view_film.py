@@ -1,5 +1,6 @@
 """The tool `view_film`: a picture of a clip as an image and a text, without structured content."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import anyio
@@ -7,15 +8,19 @@ from pydantic import Field
 
 from runway_mcp.films.chains import Seams
 from runway_mcp.films.viewing import Show, View
+from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
 from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
-from runway_mcp.server.contract.picture_results import picture_result
+from runway_mcp.server.contract.picture_results import film_picture_result, picture_result
+from runway_mcp.server.joined_films import film_picture_for
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import fail_picture
+from runway_mcp.server.tools.joined import joined_or_step
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.viewing import clip_asked_for, picture_for, require_pictures, seams_for
+from runway_mcp.tasks.intents import Intent
 
 _DESCRIPTION = (
     "Shows one frame of a Runway video, or a strip of eight across it, and returns it as a picture with its seconds. "
@@ -32,7 +37,8 @@ class ViewFilm(Arguments):
     """The arguments of `view_film`."""
 
     asset_id: Annotated[
-        Reference, Field(alias="assetId", description="Video to see, named as in extend_video (list_assets has them).")
+        Reference,
+        Field(alias="assetId", description="Video or film to see, named as in extend_video (list_assets has them)."),
     ]
     show: Annotated[
         Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")
@@ -54,12 +60,23 @@ async def view_film(call: Call, arguments: ViewFilm) -> Answer:
     context = call.context
     require_pictures(context)
     await call.progress.say("looking at the film")
+    if (film := await film_named(context, arguments.asset_id)) is not None:
+        return await _view_joined(call, film, View(arguments.show, second), deadline)
     clip = await clip_asked_for(context, arguments.asset_id)
     seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
     view = View(arguments.show, second, seams.seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     picture = await picture_for(context, clip, view, seconds=seconds)
     return picture_result(clip, view, picture, seams, note=call.note)
+
+
+async def _view_joined(call: Call, film: Intent, view: View, deadline: float) -> Answer:
+    """The picture of a film of several parts, whose file lies on this machine."""
+    joined = joined_or_step(call, film)
+    view = replace(view, seams=tuple(seam.at_seconds for seam in joined.seams))
+    seconds = max(deadline - anyio.current_time(), READING_SECONDS)
+    picture = await film_picture_for(call.context, film, joined, view, seconds=seconds)
+    return film_picture_result(film, joined, view, picture, note=call.note)
 
 
 def _second(call: Call, arguments: ViewFilm) -> float | None:

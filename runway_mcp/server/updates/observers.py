@@ -1,6 +1,6 @@
-"""Observers outside calls: subscriptions, `subscriptions/listen` and hosts that poll, counted for each task.
+"""Observers outside calls: subscriptions, `subscriptions/listen` and hosts that poll, counted for each task and film.
 
-An observed task is followed once, at the pace of a waiting call, until it ends or its last observer is gone.
+An observed task or film is followed once, at the pace of a waiting call, until it ends or its last observer is gone.
 """
 
 import logging
@@ -17,6 +17,7 @@ from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Task
 from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
+from runway_mcp.server.updates.films import FilmObservers
 from runway_mcp.tasks.service import TaskService
 
 MOST_POLLED = 256
@@ -63,13 +64,20 @@ def _drop(polled: dict[str, anyio.CancelScope], task_id: str) -> None:
 class Observers:
     """How many observers each task has. Without a task service they are counted, and nothing is followed.
 
-    `unfinished` gives a task that is followed already, and so need not be read first.
+    `unfinished` gives a task that is followed already, and so need not be read first; `films` are the observers of
+    films, None where there are none.
     """
 
     def __init__(
-        self, service: TaskService | None, background: TaskGroup, *, unfinished: Callable[[str], Task | None]
+        self,
+        service: TaskService | None,
+        background: TaskGroup,
+        *,
+        unfinished: Callable[[str], Task | None],
+        films: FilmObservers | None = None,
     ) -> None:
         self._service = service
+        self._films = films
         self._background = background
         self._unfinished = unfinished
         self._reads = anyio.Semaphore(_READS_AT_ONCE)
@@ -109,9 +117,13 @@ class Observers:
         match address.kind:
             case "task" if address.id is not None:
                 (self.add_task if begin else self.remove_task)(address.id)
+            case "film" if address.id is not None and self._films is not None:
+                (self._films.add if begin else self._films.remove)(address.id)
             case "tasks" if self._service is not None:
                 self._service.watcher.observe_all(begin=begin)
-            case "tasks" | "task" | "asset" | "preview" | "last_frame" | "strip" | "film" | "player":
+            case "tasks" | "task" | "asset" | "preview" | "last_frame" | "strip" | "video" | "film" | "film_video":
+                pass
+            case "player":
                 pass
             case _:
                 assert_never(address.kind)

@@ -175,6 +175,20 @@ class Subscriptions:
         except Exception as error:  # noqa: BLE001  a failed notification must not stop the caller
             log_crash("a change of a task", error)
 
+    async def film_changed(self, film: Intent) -> None:
+        """Notifies subscribers that a followed film has changed, those of its own caller alone; never raises."""
+        await self._tell_of(film, (Address("film", film.film_id),), listed=False)
+
+    async def film_joined(self, film: Intent) -> None:
+        """Notifies its caller's clients that the list has a film from now on; never raises."""
+        await self._tell_of(film, (), listed=True)
+
+    async def _tell_of(self, film: Intent, addresses: tuple[Address, ...], *, listed: bool) -> None:
+        try:
+            await self._publish(addresses, film.caller, listed=listed)
+        except Exception as error:  # noqa: BLE001  as in `changed`
+            log_crash("a change of a film", error)
+
     def _is_due(self, task: Task, before: str | None, owner: str | None) -> bool:
         """Whether to notify of the list of tasks: at each new status, and at progress of an owner's once a second."""
         now = anyio.current_time()
@@ -189,13 +203,17 @@ class Subscriptions:
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         addresses = (Address("task", task.task_id), *((Address("tasks"),) if self._is_due(task, before, owner) else ()))
+        await self._publish(addresses, owner, listed=before is None)
+
+    async def _publish(self, addresses: tuple[Address, ...], owner: str | None, *, listed: bool) -> None:
+        """Tells of changed resources, and if `listed` of the list; the owner's connections alone, if there is one."""
         for _, connection in self._connections.values():
             if owner in (None, connection.caller):
-                connection.hear(addresses, listed=before is None)
+                connection.hear(addresses, listed=listed)
         uris = [uri for address in addresses for uri in {address.uri, *self._spelled.get(address, ())}]
         for caller, streams in self._streams.items():
             if owner in (None, caller):
-                await streams.publish(uris, listed=before is None)
+                await streams.publish(uris, listed=listed)
 
 
 class _Streams:

@@ -8,7 +8,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
-from runway_mcp.tasks.catalogue import MODELS, FilmModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
@@ -44,7 +44,7 @@ def request_of(arguments: Mapping[str, Any]) -> Extension:
 
 def asked_for(intent: Intent) -> Extension:
     """The request that an intent came from, as far as the ledger has it; given again, it is the same request."""
-    model = MODELS.get(intent.task_type)
+    model = MODELS.get(intent.task_type) or CREATE_MODELS.get(intent.task_type)
     options = {name: value for name, value in intent.request.items() if name in Extension.model_fields}
     if model is None or not model.chooses_seconds:
         options.pop("seconds", None)
@@ -92,7 +92,7 @@ async def make_plan(
         alone = "; no film before it was found on Runway, so choose another clip" if instead == "" else ""
         steps = verdict.model.seconds if verdict.model else ()
         message = f"This clip cannot be extended: {verdict.reason}{alone}."
-        raise Failure("invalid_request", message, instead=instead, steps=steps)
+        raise Failure("invalid_request", message, instead=instead, steps=steps, unextendable=verdict.reason)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds, explore = _seconds(asked, model), bool(asked.explore_mode)
     length = source.metadata.duration if source.metadata else None
@@ -222,4 +222,7 @@ def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
         f"seconds: the clip is {length:.1f} s long and {model.title} films end at {model.max_seconds} s, "
         f"so {seconds} s more do not fit; {way_on}."
     )
-    raise Failure("invalid_request", message, about="seconds" if fitting else None)
+    if fitting:
+        raise Failure("invalid_request", message, about="seconds")
+    complete = f"it is {length:.1f} s long, and {model.title} films end at {model.max_seconds} s"
+    raise Failure("invalid_request", message, unextendable=complete)

@@ -39,6 +39,12 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
                 "with the same arguments."
             )
             return Failure("declined", message, about="confirm")
+        case _ if not _needs_quote(plan, policy):
+            message = (
+                "The quote in `confirm` is unknown, used, expired or for other arguments. This request needs none: "
+                "leave `confirm` out."
+            )
+            return Failure("declined", message, about="confirm")
         case _:
             message = (
                 "The quote in `confirm` is unknown, used, expired or for other arguments, so it confirms nothing. Make "
@@ -53,8 +59,11 @@ def _frees(frees_at: float | None) -> str:
 
 def _quoted(plan: PricedRequest, policy: SpendPolicy) -> str:
     """That a later call needs a quote of its own, where this server asks for one."""
-    is_needed = policy.confirm_above is not None and plan.cost > policy.confirm_above
-    return "Make a dry_run again then, for the quote that it needs. " if is_needed else ""
+    return "Make a dry_run again then, for the quote that it needs. " if _needs_quote(plan, policy) else ""
+
+
+def _needs_quote(plan: PricedRequest, policy: SpendPolicy) -> bool:
+    return policy.confirm_above is not None and plan.cost > policy.confirm_above
 
 
 def _fewer(plan: PricedRequest, most: int) -> int | None:
@@ -67,5 +76,5 @@ def _fewer(plan: PricedRequest, most: int) -> int | None:
 def _ways_on(fewer: int | None, setting: str) -> str:
     """What the caller can do; fewer seconds only if some would be allowed."""
     explore = "set exploreMode (no credits, on an Unlimited plan)"
-    ask = f"Ask for {fewer} s, {explore}" if fewer else f"No shorter extension fits; {explore}"
+    ask = f"Ask for {fewer} s, {explore}" if fewer else f"No fewer seconds fit; {explore}"
     return f"{ask}, or let the user raise {setting}."

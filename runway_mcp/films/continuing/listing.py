@@ -1,0 +1,64 @@
+"""Films of a caller as they are listed and searched: their names, the words of their chains, their parts. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runway_mcp.films.continuing.steps import FilmPart, JoinMade, parts_of
+from runway_mcp.films.continuing.workspace import JOINED_FILE
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.listing import has_words
+
+
+@dataclass(frozen=True)
+class JoinedFilm:
+    """A joined film of a list; `seconds` is its length, `parts` how many it has."""
+
+    film_id: str
+    name: str
+    seconds: float
+    parts: int
+
+
+def film_label(film: Intent) -> str:
+    """What a film is called: by its file, where it lies under a name of its own, else by its prompt or its source."""
+    joined = JoinMade.of(film)
+    file = Path(joined.path).name if joined is not None else JOINED_FILE
+    return file if file != JOINED_FILE else film.text_prompt or film.source_name or film.film_id
+
+
+def listed_films(films: Sequence[Intent], *, query: str | None = None, account: str | None = None) -> list[JoinedFilm]:
+    """Those of the joined films that all words of a query stand in, in their order; of one account, if it is named.
+
+    The words are looked for in the film's name, in the prompts of its parts and in the names of what it came from.
+    """
+    known = {film.film_id: film for film in films}
+    found: list[JoinedFilm] = []
+    for film in films:
+        joined, is_there = JoinMade.of(film), account is None or film.account in (None, account)
+        if joined is not None and is_there and has_words(_words(film, known), query):
+            found.append(JoinedFilm(film.film_id, film_label(film), joined.seconds, len(parts_of(film))))
+    return found
+
+
+def chain_of(film: Intent, known: Mapping[str, Intent]) -> list[Intent]:
+    """A film and those that it came from, the last one first, as far as they are known by their ids."""
+    chain, step = list[Intent](), film
+    while step.film_id not in {each.film_id for each in chain}:
+        chain.append(step)
+        step = known.get(step.source_asset_id, step)
+    return chain
+
+
+def makers_of(film: Intent, known: Mapping[str, Intent]) -> list[tuple[FilmPart, Intent | None]]:
+    """The parts of a film in order, each with the intent that made it; None for a part that was there before."""
+    parts, chain = parts_of(film), chain_of(film, known)
+    is_joined = JoinMade.of(film) is not None
+    made = dict(zip(range(len(parts) - 1, 0, -1), chain if is_joined else chain[1:], strict=False))
+    return [(part, made.get(number)) for number, part in enumerate(parts)]
+
+
+def _words(film: Intent, known: Mapping[str, Intent]) -> str:
+    names: Iterable[str | None] = (each.source_name for each in chain_of(film, known))
+    prompts: Iterable[str | None] = (part.text_prompt for part in parts_of(film))
+    return " ".join([film_label(film), *(each for each in (*names, *prompts) if each)])

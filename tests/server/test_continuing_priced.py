@@ -1,0 +1,222 @@
+"""What continuing a clip would be and cost is told before anything is spent; without consent nothing is."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runway_mcp.simulator.builders import add_upload, add_video
+from runway_mcp.simulator.media.clips import PaintedFilms
+from runway_mcp.simulator.world import World
+from tests.films.continuing.processes import clip_world
+from tests.kit.client import structured, text
+from tests.server.continuing import clip_id, continuing, creates
+
+pytestmark = pytest.mark.slow
+
+
+def gen3_world(**fields: Any) -> World:
+    """A world whose clips of Gen-3 Runway does not extend any more."""
+    world = clip_world()
+    add_video(world, prompt="an old clip", age=8000.0, **fields)
+    world.switch(gen3_gone=True)
+    return world
+
+
+def _full(_folder: Path) -> int:
+    """A disk with no more than what has to stay free."""
+    return 10**9
+
+
+def kinds_of_clips(world: World) -> list[str]:
+    """Clips without a native extension: of Gen-4, extended three times, uploaded."""
+    clips = [world.assets[0], add_video(world, extended=3, seconds=5, added=5), add_upload(world)]
+    return [world.asset_id(clip) for clip in clips]
+
+
+async def test_a_dry_run_prices_the_continuation_of_any_clip_and_names_its_model(tmp_path: Path) -> None:
+    world = clip_world()
+    clips = kinds_of_clips(world)
+    async with continuing(tmp_path, world) as client:
+        for clip in clips:
+            told = await client.data("extend_video", assetId=clip, text_prompt="on", dry_run=True)
+
+            assert (told["status"], told["model"], told["credits"]["cost"]) == ("DRY_RUN", "gen4.5", 60)
+            assert "error" not in told
+            assert "at most about 60 credits" in told["summary"]
+            assert told["next_step"]["arguments"] == {
+                "assetId": clip,
+                "text_prompt": "on",
+                "model": "gen4.5",
+                "dry_run": False,
+            }
+        assert client.posts == 0
+
+
+async def test_a_dry_run_tells_how_the_film_would_stand(tmp_path: Path) -> None:
+    async with continuing(tmp_path) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), model="gen4", seconds=10, dry_run=True)
+
+        assert "15 s long, of 2 parts" in told["summary"]
+        assert told["lineage"]["added_seconds"] == 10
+        assert (told["credits"]["cost"], told["credits"]["remaining"]) == (120, 2250)
+
+
+async def test_a_call_that_names_no_model_is_refused_free_with_the_priced_call(tmp_path: Path) -> None:
+    world = clip_world()
+    clips = kinds_of_clips(world)
+    async with continuing(tmp_path, world) as client:
+        for clip in clips:
+            result = await client.call("extend_video", assetId=clip, text_prompt="on")
+            told = structured(result)
+
+            assert (told["error"]["kind"], told["error"]["charged"]) == ("invalid_request", "no")
+            assert told["next_step"]["arguments"]["model"] == "gen4.5"
+            assert told["next_step"]["arguments"]["dry_run"] is False
+            assert "at most about 60 credits" in text(result)
+        assert client.posts == 0
+
+
+async def test_the_call_that_a_dry_run_names_makes_the_film(tmp_path: Path) -> None:
+    async with continuing(tmp_path) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), text_prompt="on", dry_run=True)
+        film = await client.data("extend_video", **told["next_step"]["arguments"])
+
+        assert film["status"] == "SUCCEEDED"
+        assert creates(client) == 1
+
+
+async def test_with_a_model_set_a_clip_without_extension_is_continued_at_once(tmp_path: Path) -> None:
+    async with continuing(tmp_path, continue_with="gen4-turbo") as client:
+        priced = await client.data("extend_video", assetId=clip_id(client), dry_run=True)
+        film = await client.data("extend_video", assetId=clip_id(client))
+        again = await client.data("extend_video", assetId=clip_id(client), model="auto")
+
+        assert priced["next_step"]["arguments"]["model"] == "gen4-turbo"
+        assert (film["status"], film["model"], film["credits"]["cost"]) == ("SUCCEEDED", "gen4-turbo", 25)
+        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+        assert creates(client) == 1
+
+
+async def test_a_clip_that_can_be_extended_is_extended_whatever_model_is_set(tmp_path: Path) -> None:
+    world = clip_world()
+    clip = add_video(world, prompt="an old clip")
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        for model in ("auto", "gen3a", "gen3a_turbo"):
+            told = await client.extend(clip, model=model, dry_run=True)
+
+            assert told["model"] == "gen3a"
+
+
+async def test_a_model_that_is_named_continues_a_clip_that_could_be_extended(tmp_path: Path) -> None:
+    world = clip_world()
+    clip = add_video(world, prompt="an old clip")
+    async with continuing(tmp_path, world) as client:
+        film = await client.extend(clip, model="gen4.5")
+
+        assert [part["model"] for part in film["film"]["parts"]] == ["gen3a", "gen4.5"]
+        assert world.requests["POST /gen3/extend"] == 0
+
+
+async def test_a_clip_that_runway_extends_no_more_is_priced_as_a_continuation_from_then_on(tmp_path: Path) -> None:
+    world = gen3_world()
+    old = world.asset_id(world.assets[1])
+    async with continuing(tmp_path, world) as client:
+        refused = await client.data("extend_video", assetId=old, text_prompt="on")
+        priced = await client.data("extend_video", assetId=old, text_prompt="on", dry_run=True)
+
+        assert (refused["error"]["kind"], refused["error"]["charged"]) == ("invalid_request", "no")
+        assert refused["next_step"]["arguments"]["model"] == "gen4.5"
+        assert (priced["status"], priced["model"]) == ("DRY_RUN", "gen4.5")
+        assert creates(client) == 0
+
+
+async def test_a_clip_that_runway_extends_no_more_is_continued_once_with_the_model_that_is_set(tmp_path: Path) -> None:
+    world = gen3_world()
+    old = world.asset_id(world.assets[1])
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        film = await client.data("extend_video", assetId=old, text_prompt="on")
+        again = await client.data("extend_video", assetId=old, text_prompt="on")
+
+        assert film["status"] == "SUCCEEDED"
+        assert (again["film"]["id"], again["twin"], again["credits"]["cost"]) == (film["film"]["id"], True, 0)
+        assert creates(client) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"model": "gen4_turbo"}, "did you mean gen4-turbo?"),
+        ({"model": "gen4_5"}, "did you mean gen4.5?"),
+        ({"model": "sora"}, "model must be auto, gen4.5, gen4 or gen4-turbo"),
+        ({"model": "gen4", "seconds": 8}, "Gen-4 continues by 5 or 10 s"),
+        ({"model": "gen4-turbo", "text_prompt": "w" * 513}, "takes 512 characters at most"),
+        ({"model": "gen4.5", "text_prompt": "w" * 5001}, "takes 5000 characters at most"),
+    ],
+)
+async def test_what_does_not_fit_a_model_is_refused_free_with_what_fits(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    async with continuing(tmp_path) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), **wrong)
+
+        assert (told["error"]["kind"], told["error"]["charged"]) == ("invalid_request", "no")
+        assert said in told["error"]["message"]
+        assert client.posts == 0
+
+
+async def test_an_image_is_no_clip_for_any_model(tmp_path: Path) -> None:
+    world = clip_world()
+    picture = add_upload(world, name="still.png")
+    picture.media_type = "image"
+    async with continuing(tmp_path, world) as client:
+        for model in ("auto", "gen4.5"):
+            told = await client.extend(picture, model=model)
+
+            assert told["error"]["kind"] == "invalid_request"
+            assert "only videos" in told["error"]["message"]
+
+
+async def test_a_dry_run_tells_of_an_end_in_black_and_of_the_last_good_second(tmp_path: Path) -> None:
+    world = clip_world(films=PaintedFilms())
+    clip = world.assets[0]
+    assert clip.film is not None
+    clip.film = replace(clip.film, form=replace(clip.film.form, end="black"))
+    async with continuing(tmp_path, world) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)
+
+        assert "it ends in black" in told["summary"]
+        assert "its last good frame is at" in told["summary"]
+        assert f'view_film {{"assetId": "{clip_id(client)}", "at_seconds": ' in told["summary"]
+
+
+async def test_what_is_missing_is_told_before_anything_is_spent(tmp_path: Path) -> None:
+    async with continuing(tmp_path, free=_full) as client:
+        for dry in (True, False):
+            told = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=dry)
+
+            assert (told["error"]["kind"], told["error"]["charged"]) == ("not_configured", "no")
+            assert "GB" in told["error"]["message"]
+        assert client.posts == 0
+
+
+async def test_a_cap_refuses_what_it_refuses_of_extensions(tmp_path: Path) -> None:
+    async with continuing(tmp_path, max_credits_per_call=100) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", seconds=10)
+
+        assert (told["error"]["kind"], told["next_step"]["arguments"]["seconds"]) == ("spend_limit", 8)
+        assert told["next_step"]["arguments"]["model"] == "gen4.5"
+        assert client.posts == 0
+
+
+async def test_a_spend_that_needs_a_confirmation_is_made_with_the_quote_of_its_dry_run(tmp_path: Path) -> None:
+    async with continuing(tmp_path, confirm_above=50) as client:
+        declined = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
+        priced = await client.data("extend_video", assetId=clip_id(client), dry_run=True)
+        film = await client.data("extend_video", **priced["next_step"]["arguments"])
+
+        assert declined["error"]["kind"] == "declined"
+        assert priced["next_step"]["arguments"]["confirm"] == priced["quote"]["id"]
+        assert film["status"] == "SUCCEEDED"
+        assert creates(client) == 1
