@@ -109,8 +109,9 @@ def _burst(host: Host, call: Mapping[str, Any], spent: Spent, calls: int) -> Non
 
 def _asked(host: Host) -> dict[str, Mapping[str, Any]]:
     """The calls that are measured, by their kind; a task is made to end first."""
-    clips = host.ask("tools/call", {"name": "list_assets", "arguments": {"extendable_only": True}})
-    clip = clips["structuredContent"]["assets"][0]["assetId"]
+    clips = host.ask("tools/call", {"name": "list_assets", "arguments": {"extendable_only": True, "limit": 50}})
+    # The oldest, which is the same for every server: what the first makes of it, the others are told as a twin.
+    clip = clips["structuredContent"]["assets"][-1]["assetId"]
     extending = {"assetId": clip, "text_prompt": "The camera rises.", "wait_seconds": 60}
     task = host.ask("tools/call", {"name": "extend_video", "arguments": extending})["structuredContent"]["taskId"]
     return {

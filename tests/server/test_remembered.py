@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -7,7 +8,6 @@ from mcp_types import CallToolResult, TextContent
 from runway_mcp.server.remembered import KEPT_SECONDS, MOST, Remembered, key_of
 from tests.kit.server import open_server
 from tests.kit.upstream import virtual_world
-from tests.server.test_get_task import all_reads
 
 pytestmark = pytest.mark.virtual_time
 
@@ -75,12 +75,12 @@ async def test_a_finished_task_is_remembered_until_a_call_that_may_change_someth
     async with open_server(world, tmp_path) as server, server.client(mode) as client:
         task_id = (await client.extend(client.clip, wait_seconds=45))["taskId"]
         first = await client.data("get_task", taskId=task_id)
-        reads = all_reads(world)
+        reads = Counter(world.requests)
         again = await client.data("get_task", taskId=task_id)
         key = key_of("", "get_task", {"taskId": task_id}, 45)
 
         assert again == first
-        assert all_reads(world) == reads
+        assert Counter(world.requests) == reads
         assert server.context.remembered.recall(key) is not None
         await client.call("extend_video", assetId=world.asset_id(client.clip), seed=7, wait_seconds=0)
         assert server.context.remembered.recall(key) is None
