@@ -111,8 +111,8 @@ def _asked(host: Host) -> dict[str, Mapping[str, Any]]:
     """The calls that are measured, by their kind; a task is made to end first."""
     clips = host.ask("tools/call", {"name": "list_assets", "arguments": {"extendable_only": True, "limit": 50}})
     # The oldest, which is the same for every server: what the first makes of it, the others are told as a twin.
-    clip = clips["structuredContent"]["assets"][-1]["assetId"]
-    extending = {"assetId": clip, "text_prompt": "The camera rises.", "wait_seconds": 60}
+    native = [each["assetId"] for each in clips["structuredContent"]["assets"] if each["extendable"] == "yes"]
+    extending = {"assetId": native[-1], "text_prompt": "The camera rises.", "wait_seconds": 60}
     task = host.ask("tools/call", {"name": "extend_video", "arguments": extending})["structuredContent"]["taskId"]
     return {
         "from memory": {"name": "get_task", "arguments": {"taskId": task}},
