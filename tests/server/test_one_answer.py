@@ -38,4 +38,5 @@ async def test_lists_are_one_document_and_calls_a_stream(tmp_path: Path, era: st
         called = await kind_of_answer(url, "tools/call", era, name="list_assets", arguments={})
 
     assert told == dict.fromkeys(lists, "application/json")
-    assert called == "text/event-stream"
+    # In the newer era the SDK begins a stream when something is to be notified, and this call notified nothing.
+    assert called == ("text/event-stream" if era == "2025-11-25" else "application/json")
