@@ -4,19 +4,17 @@ It repeats no request, follows no redirect and interprets no body, of which it t
 the loopback address bypass the environment's proxy, so that a stand-in on this machine is always reached.
 """
 
-import errno
-import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import anyio
 import httpx
 
+from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
 from runway_mcp.runway.clock import UpstreamClock
@@ -55,9 +53,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
     ((httpx.DecodingError,), "the answer could not be decoded"),
     ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
 )
-_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _NO_CERTIFICATES = "the certificates of this machine could not be read"
-_OUT_OF_DESCRIPTORS = "the server has no file descriptor left; a higher limit helps (ulimit -n, LimitNOFILE)"
 
 
 class Connections:
@@ -91,7 +87,7 @@ class Connections:
             try:
                 self._clients = _clients(self._token, self._transport)
             except OSError as error:
-                cause = _OUT_OF_DESCRIPTORS if error.errno in _NO_DESCRIPTOR else _NO_CERTIFICATES
+                cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
                 return Lost(cause=cause, sent=False, is_own=True)
         return self._clients
 
@@ -179,8 +175,8 @@ async def _exchange(asked: _Asked, *, seconds: float, failures: _Failures) -> An
                 outcome = replace(outcome, body=body, too_long=body is None)
         except failures as error:
             if isinstance(outcome, Lost):
-                is_own = _is_out_of_descriptors(error)
-                cause = _OUT_OF_DESCRIPTORS if is_own else _cause(error)
+                is_own = isinstance(error, httpx.ConnectError) and lacks_descriptors(error)
+                cause = OUT_OF_DESCRIPTORS if is_own else _cause(error)
                 outcome = Lost(cause=cause, sent=not isinstance(error, _NOT_SENT), is_own=is_own)
             else:
                 outcome = replace(outcome, flaw=_cause(error))
@@ -203,34 +199,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError) and str(error):
         return f"no connection came about ({quoted(str(error))})"
     return next((words for kinds, words in _CAUSES if isinstance(error, kinds)), "the exchange broke off")
-
-
-def _is_out_of_descriptors(error: Exception) -> bool:
-    """Whether a connection failed because this process, or the system, may open no more descriptors."""
-    if not isinstance(error, httpx.ConnectError):
-        return False
-    causes = tuple(_system_errors(error))
-    if any(cause.errno in _NO_DESCRIPTOR for cause in causes):
-        return True
-    # The resolver gives other reasons when it cannot open a socket or its own files.
-    return any(isinstance(cause, socket.gaierror) for cause in causes) and not _has_descriptors()
-
-
-def _system_errors(error: BaseException | None) -> Iterator[OSError]:
-    """The system's errors that led to this one."""
-    while error is not None:
-        if isinstance(error, OSError):
-            yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-                yield from _system_errors(inner)
-        error = cast("BaseException", error)
-        error = error.__cause__ or error.__context__
-
-
-def _has_descriptors() -> bool:
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        return False
-    return True

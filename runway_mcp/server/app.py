@@ -32,8 +32,8 @@ from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
+from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
 
 LEDGER = "ledger.sqlite3"
 """The file name of the ledger in the data folder."""
@@ -107,7 +107,8 @@ async def _opened_service(
         return
     token = settings.token.get_secret_value()
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(SqliteStore(settings.data_dir / LEDGER, now))
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
         client = await stack.enter_async_context(
             RunwayClient(url=settings.url, token=token, transport=transport, now=now)
         )

@@ -7,7 +7,7 @@ import struct
 import sys
 from asyncio import BaseTransport, create_task, get_running_loop
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -34,8 +34,10 @@ class DroppableProtocol(H11Protocol):
         connection: socket.socket = transport.get_extra_info("socket")
 
         def drop(*, reset: bool) -> None:
-            if reset:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            # A client that was killed may have closed it already.
+            with suppress(OSError):
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             transport.close()
 
         self.app_state = {**self.app_state, "drop": drop}

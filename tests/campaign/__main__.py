@@ -1,7 +1,8 @@
 """The campaign as a command: `python -m tests.campaign --runs 10000 --seed 1`; exits with 1 if anything was found.
 
 `--only SEED` replays one run alone, with a log of its events; `--only-kill SEED`, `--only-stop SEED` and
-`--only-real SEED` one of the runs with real processes.
+`--only-real SEED` one of the runs with real processes. `--path continue` plays runs over continuing instead; there
+`--real` are programs that are killed.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.campaign.continuing import many as continuing
 from tests.campaign.many import REAL, Tally, play_many, play_one, pool_of, real_runs, silence
 from tests.campaign.report import Report
 
@@ -22,6 +24,8 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  only the default, where it exists
 def main() -> int:
     """Plays a campaign, or replays a run of one."""
     arguments = _parser().parse_args()
+    if arguments.path == "continue":
+        return continuing.run(arguments, tell=not arguments.markdown)
     if arguments.only is not None:
         return _replay(arguments.only, arguments.folder)
     for name in REAL:
@@ -84,6 +88,8 @@ def _tell(tally: Tally, seconds: float) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    paths = ("extend", "continue")
+    parser.add_argument("--path", choices=paths, default="extend", help="what is submitted (default: extend)")
     parser.add_argument("--runs", type=int, default=1000, help="how many runs on virtual time (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="what all is drawn from (default: 1)")
     parser.add_argument("--kills", type=int, default=0, help="how many kills of the real server (default: none)")

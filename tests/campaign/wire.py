@@ -266,7 +266,9 @@ class Wire(httpx.AsyncBaseTransport):
 
     def _post(self, request: httpx.Request) -> Post:
         traffic = self._traffic
-        post = Post(len(traffic.posts), self._process.name, request.url.path, json.loads(request.content))
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        body = json.loads(request.content) if is_json else dict(request.url.params)
+        post = Post(len(traffic.posts), self._process.name, request.url.path, body)
         traffic.posts.append(post)
         return post
 

@@ -28,14 +28,24 @@ class Form:
     sound: bool = False
     """A loud tone as long as the picture, or from and to the frames of `heard`."""
     heard: tuple[int, int] | None = None
+    uneven: bool = False
+    """Each second frame is shown twice as long as the others."""
     kilobits: int = 0
     """A constant rate, so that each second has the same bytes; 0 for as few as it needs."""
 
 
 def numbered(
-    path: Path, frames: int, form: Form, *, width: int = 320, height: int = 192, rate: int = 24, first: int = 0
+    path: Path,
+    frames: int,
+    form: Form,
+    *,
+    width: int = 320,
+    height: int = 192,
+    rate: int = 24,
+    first: int = 0,
+    step: int = 1,
 ) -> Path:
-    """A film of `frames` frames, each of which carries its number, from `first` on."""
+    """A film of `frames` frames, each of which carries its number, from `first` on by `step`."""
     options = {"movflags": _MOVFLAGS[form.index]} if path.suffix == ".mp4" else {}
     options["max_interleave_delta"] = "0"
     with av.open(str(path), "w", options=options) as container:
@@ -45,8 +55,8 @@ def numbered(
         voice: Any = container.add_stream("aac", rate=48_000, layout="mono") if form.sound else None
         container.start_encoding()
         for number in range(frames):
-            frame = _painted(first + number, width, height)
-            frame.pts, frame.time_base = number, Fraction(1, rate)
+            frame = _painted(first + step * number, width, height)
+            frame.pts, frame.time_base = number + number // 2 * form.uneven, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         for sound in (*_tone(*(form.heard or (0, frames)), rate), None) if voice else ():

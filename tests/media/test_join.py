@@ -117,6 +117,79 @@ async def test_unlike_parts_are_encoded_once_and_every_frame_is_there_at_its_tim
     assert sound_seconds(tmp_path / "film.mp4") == (pytest.approx(joined.seconds, abs=0.06) if form.sound else None)
 
 
+async def test_frames_that_last_unequally_keep_their_times_in_a_copy(tmp_path: Path, limiter: CapacityLimiter) -> None:
+    uneven = numbered(tmp_path / "uneven.mp4", 23, Form(uneven=True))
+    even = numbered(tmp_path / "even.mp4", 17, Form())
+
+    joined = await join_films([uneven, even, uneven], tmp_path / "film.mp4", limiter=limiter)
+
+    numbers, steps = shown(tmp_path / "film.mp4")
+    assert joined.how == "copied"
+    assert numbers == [*range(23), *range(17), *range(23)]
+    assert [round(24 * step) for step in steps] == [*UNEVEN, *[1] * 17, *UNEVEN[:-1]]
+
+
+async def test_frames_that_last_unequally_keep_their_times_in_another_encoding(
+    tmp_path: Path, limiter: CapacityLimiter
+) -> None:
+    uneven = numbered(tmp_path / "uneven.mp4", 23, Form(uneven=True))
+    large = numbered(tmp_path / "large.mp4", 17, Form(), width=640, height=384, rate=30)
+
+    joined = await join_films([uneven, large, uneven], tmp_path / "film.mp4", limiter=limiter)
+
+    numbers, steps = shown(tmp_path / "film.mp4")
+    assert joined.how == "re-encoded"
+    assert numbers == [*range(23), *range(17), *range(23)]
+    within = [5 * each for each in UNEVEN]
+    assert [round(120 * step) for step in steps] == [*within, *[4] * 17, *within[:-1]]
+    assert [round(120 * lasts) for lasts in told_lengths(tmp_path / "film.mp4")][:-1] == [
+        round(120 * step) for step in steps
+    ]
+
+
+def told_lengths(path: Path) -> list[Fraction]:
+    """How long each frame lasts by the file's table, which browsers believe when they seek, in seconds."""
+    container: Any = av.open(str(path))
+    with container:
+        return [packet.duration * packet.time_base for packet in container.demux(video=0) if packet.size]
+
+
+# How many times a 24th of a second each of 23 uneven frames is shown; the last one takes the usual time.
+UNEVEN = [*[1, 2] * 11, 1]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)])
+async def test_a_part_across_loses_only_its_sides_in_an_upright_film_and_the_other_way_round(
+    tmp_path: Path, limiter: CapacityLimiter, order: tuple[int, ...]
+) -> None:
+    # By steps of eight the fields in the middle, which stay when the sides are cut off, tell one frame from the next.
+    across = numbered(tmp_path / "across.mp4", 17, Form(), step=8)
+    upright = numbered(tmp_path / "upright.mp4", 23, Form(), width=192, height=320, step=8)
+    parts, lengths = (across, upright), (17, 23)
+
+    await join_films([parts[each] for each in order], tmp_path / "film.mp4", limiter=limiter)
+
+    is_upright = order[-1] == 1
+    container: Any = av.open(str(tmp_path / "film.mp4"))
+    with container:
+        frames = [frame.to_image().convert("L") for frame in container.decode(video=0)]
+    assert {frame.size for frame in frames} == {(192, 320) if is_upright else (320, 192)}
+    seen = iter(frames)
+    for each in order:
+        cut = is_upright and each == 0
+        for number in range(lengths[each]):
+            assert middle_of(next(seen), cut=cut) == number % 8
+    assert next(seen, None) is None
+
+
+def middle_of(frame: Any, *, cut: bool) -> int:
+    """The fields 3 to 5 of a frame; where its sides were `cut`, a field is as wide as on a height of 192."""
+    width = 32 * frame.height / 192 if cut else frame.width / 10
+    first = frame.width / 2 - 5 * width
+    light = [frame.getpixel((round(first + (bit + 0.5) * width), frame.height // 2)) > 128 for bit in (3, 4, 5)]
+    return sum(1 << place for place, is_bright in enumerate(light) if is_bright)
+
+
 def heard(path: Path) -> str:
     """How loud each quarter of a second is, beginning 0.1 s into it for 0.05 s: `+` for the tone, `-` for silence."""
     samples: list[float] = []

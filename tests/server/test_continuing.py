@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -151,7 +152,7 @@ async def test_a_film_of_which_nothing_is_known_is_not_found(tmp_path: Path) -> 
 
 async def test_a_long_film_is_told_within_the_size_of_a_result(tmp_path: Path) -> None:
     async with continuing(tmp_path, upload_films=True) as client:
-        film = {"film": {"id": clip_id(client)}}
+        film: dict[str, Any] = {"film": {"id": clip_id(client)}}
         for count in range(6):
             prompt = f"step {count}: the camera rises over the dunes, and the light of the evening falls on the grass"
             film = await client.data("extend_video", assetId=film["film"]["id"], model="gen4.5", text_prompt=prompt)

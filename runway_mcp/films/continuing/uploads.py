@@ -20,7 +20,15 @@ from runway_mcp.films.continuing.frame import Frame
 from runway_mcp.films.continuing.steps import UploadMade
 from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import held, write_whole
-from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable, UnexpectedResponse
+from runway_mcp.runway.errors import (
+    AccountBroken,
+    NotFound,
+    RunwayError,
+    SubscriptionLapsed,
+    Unauthorized,
+    Unavailable,
+    UnexpectedResponse,
+)
 from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
@@ -139,8 +147,11 @@ async def _made(
             if isinstance(error, Unavailable) and not error.sent:
                 raise await _refused(path, error) from error
             continue
-        except RunwayError as error:
+        except (Unauthorized, SubscriptionLapsed, AccountBroken) as error:
             raise await _refused(path, error) from error
+        except RunwayError as error:
+            # A proxy that repeats a POST can tell of a refusal though the first one arrived: the next try looks for it.
+            raise failure_of(error) from error
         return await _noted(path, record, asset)
     if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
         return await _noted(path, record, found)

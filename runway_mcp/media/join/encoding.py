@@ -23,6 +23,8 @@ _TICK = Fraction(1, 90_000)
 _X264 = {
     "preset": "veryfast",
     "crf": "15",
+    # An MP4 tells how long a frame lasts by when the next one decodes: with B-frames browsers that seek skip frames.
+    "bf": "0",
     "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709",
 }
 _SAMPLES = 1024

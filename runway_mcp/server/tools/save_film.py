@@ -12,6 +12,7 @@ from runway_mcp.films.naming import wanted_asset, why_called
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.media.errors import KeepingError, MediaError
 from runway_mcp.media.files.names import given_name
+from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.continued import film_named
@@ -88,7 +89,8 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         return await answer_save(call, _told(there[1], there[0], wanted, arguments.name, new=False))
     film, intent = await _film(call, reference, deadline)
     if film.media_type not in (None, "video"):
-        raise Failure("invalid_request", f"This asset is no film, but {film.media_type}; nothing was saved.")
+        kind = plain_or_quoted(film.media_type)
+        raise Failure("invalid_request", f"This asset is no film, but {kind}; nothing was saved.")
     wish = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
     place = await keeper.place(film.asset_id, call.context.caller, name=_file_name(arguments))
     if isinstance(place, SavedFilm):

@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import PATIENCE_SECONDS, RunwayClient
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
 from runway_mcp.runway.shared_reads import KEPT_SECONDS
@@ -114,7 +114,8 @@ class Watcher:
         def seconds(task: Task) -> float:
             return _told_for(task, self._now()) if often else 0.0
 
-        return await client.shared.read(("task", task_id, often), once, seconds=seconds)
+        patient = PATIENCE_SECONDS if patience is None else patience
+        return await client.shared.read(("task", task_id, often), once, seconds=seconds, patience=patient)
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""

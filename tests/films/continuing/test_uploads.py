@@ -166,7 +166,7 @@ async def test_two_uploads_that_stay_unseen_end_the_try_at_no_cost(tmp_path: Pat
         assert world.requests["POST /assets"] == 2
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, "unauthorized"), (400, "invalid_request"), (596, "account")])
+@pytest.mark.parametrize(("status", "kind"), [(401, "unauthorized"), (402, "subscription"), (596, "account")])
 async def test_a_refused_upload_is_told_as_it_is_and_tried_anew_by_the_next_call(
     tmp_path: Path, status: int, kind: str
 ) -> None:
@@ -183,6 +183,26 @@ async def test_a_refused_upload_is_told_as_it_is_and_tried_anew_by_the_next_call
         assert (told.value.kind, told.value.charged) == (kind, "no")
         assert len(process.pictures) == 1
         assert clock.now == begun
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, "invalid_request"), (404, "not_found"), (429, "busy")])
+@pytest.mark.parametrize("handled", [True, False])
+async def test_an_upload_that_was_refused_and_may_have_arrived_is_looked_for_by_the_next_call(
+    tmp_path: Path, status: int, kind: str, handled: bool
+) -> None:
+    clock = SetClock()
+    world = timed_world(clock, late_uploads=40.0)
+    begun = clock.now
+    fault(world, **UPLOADS, status=status, handled=handled)
+    async with uploads(tmp_path, world, clock) as process:
+        film = await process.intent()
+        with pytest.raises(Failure) as told:
+            await uploaded(process.tools, film, FRAME)
+        await uploaded(process.tools, film, FRAME)
+
+        assert (told.value.kind, told.value.charged) == (kind, "no")
+        assert len(process.pictures) == 1
+        assert clock.now - begun >= (40.0 if handled else LOOKING_SECONDS)
 
 
 async def test_an_upload_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
