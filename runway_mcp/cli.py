@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted before 
 # ruff: noqa: PLC0415  late imports make --help and --version fast and independent of MCP
 
 import argparse
-import gc
 import importlib.util
 import logging
 import os
@@ -156,8 +155,11 @@ def _sigterm_as_interrupt() -> Generator[None]:
 def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
+    from runway_mcp.server.opening import light_start
+
     before = os.umask(OWNER_ONLY)
     try:
+        light_start()
         settings = _settings()
         for secret in (settings.token, settings.access_token, settings.database_url):
             if secret is not None:
@@ -217,25 +219,17 @@ def _check_database(settings: "Settings", formatter: Redacted) -> None:
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
-    from runway_mcp.server.app import create_server
+    from runway_mcp.server.assembly import assemble
+    from runway_mcp.server.opening import open_late
     from runway_mcp.server.transport.stdio import serve_stdio
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
     # Over stdio there is no address for upstream to call back.
-    set_here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
-    server = create_server(settings.model_copy(update=set_here))
-    _keep_what_stands()
-    anyio.run(serve_stdio, server)
-
-
-def _keep_what_stands() -> None:
-    """Takes what the process has loaded out of garbage collection, since it lives as long as the process.
-
-    Visiting it took a tenth of a second in each full collection, in which nobody was answered.
-    """
-    gc.freeze()
+    here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
+    set_here = settings.model_copy(update=here)
+    anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
 
 
 def _say_where(settings: "Settings") -> None:
@@ -249,6 +243,9 @@ def _say_where(settings: "Settings") -> None:
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     import anyio
 
+    from runway_mcp.server.opening import load_rest, settled
+
+    load_rest()
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
@@ -281,7 +278,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     async def serve() -> None:
         await serve_app(app, listener, ready=tell)
 
-    _keep_what_stands()
+    settled()
     anyio.run(serve)
 
 

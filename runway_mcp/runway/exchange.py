@@ -5,7 +5,7 @@ the loopback address bypass the environment's proxy, so that a stand-in on this 
 """
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -53,6 +53,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
     ((httpx.DecodingError,), "the answer could not be decoded"),
     ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
 )
+_NO_CERTIFICATES = "the certificates of this machine could not be read"
 
 
 class Connections:
@@ -63,61 +64,79 @@ class Connections:
     """
 
     clock: UpstreamClock
-    _reads: httpx.AsyncClient
-    _submits: httpx.AsyncClient
-    _open: AsyncExitStack
 
     def __init__(self, *, token: str, transport: Transport | None = None) -> None:
         self.clock = UpstreamClock()
         self._token = token
         self._transport = transport
+        self._clients: _Clients | None = None
 
     async def __aenter__(self) -> Self:
-        plain = {"Accept-Encoding": "identity"}
-        bearer = plain | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
-        # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
-        shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
-        shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        if self._transport is None:
-            shared["verify"] = httpx.create_ssl_context()
-        fresh = httpx.Limits(max_keepalive_connections=0)
-        async with AsyncExitStack() as stack:
-            self._reads = await stack.enter_async_context(
-                httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared)
-            )
-            self._submits = await stack.enter_async_context(
-                httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared)
-            )
-            self._open = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._open.__aexit__(kind, error, traceback)
+        if self._clients is not None:
+            await self._clients.reads.aclose()
+            await self._clients.submits.aclose()
+
+    def _opened(self) -> "_Clients | Lost":
+        """The clients, made at the first exchange: an idle server needs no certificates, whose loading is slow."""
+        if self._clients is None:
+            try:
+                self._clients = _clients(self._token, self._transport)
+            except OSError as error:
+                cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
+                return Lost(cause=cause, sent=False, is_own=True)
+        return self._clients
 
     async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:
         """Reads once; an answer of more than `largest` decoded bytes has no body and is `too_long`."""
-        request = self._reads.build_request("GET", url, params=query)
-        asked = _Asked(self._reads, request, self.clock, largest)
+        opened = self._opened()
+        if isinstance(opened, Lost):
+            return opened
+        request = opened.reads.build_request("GET", url, params=query)
+        asked = _Asked(opened.reads, request, self.clock, largest)
         return await _exchange(asked, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
-        return await self._sent(self._submits.build_request("POST", url, json=body))
+        return await self._sent(url, json=body)
 
     async def upload(
         self, url: str, query: Mapping[str, str | int], content: bytes, content_type: str
     ) -> Answer | Lost:
         """Sends a file as it is, once, as `post` does."""
-        headers = {"Content-Type": content_type}
-        return await self._sent(
-            self._submits.build_request("POST", url, params=query, content=content, headers=headers)
-        )
+        return await self._sent(url, params=query, content=content, headers={"Content-Type": content_type})
 
-    async def _sent(self, request: httpx.Request) -> Answer | Lost:
-        asked = _Asked(self._submits, request, self.clock, LARGEST)
+    async def _sent(self, url: str, **request: Any) -> Answer | Lost:
+        opened = self._opened()
+        if isinstance(opened, Lost):
+            return opened
+        asked = _Asked(opened.submits, opened.submits.build_request("POST", url, **request), self.clock, LARGEST)
         return await _exchange(asked, seconds=SUBMIT_SECONDS, failures=(Exception,))
+
+
+@dataclass(frozen=True)
+class _Clients:
+    reads: httpx.AsyncClient
+    submits: httpx.AsyncClient
+
+
+def _clients(token: str, transport: Transport | None) -> _Clients:
+    plain = {"Accept-Encoding": "identity"}
+    bearer = plain | ({"Authorization": f"Bearer {token}"} if token else {})
+    # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
+    shared: dict[str, Any] = {"transport": transport, "mounts": dict.fromkeys(_DIRECT)}
+    shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    if transport is None:
+        shared["verify"] = httpx.create_ssl_context()
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    return _Clients(
+        httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared),
+        httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared),
+    )
 
 
 def usable(url: str) -> bool:

@@ -61,16 +61,16 @@ class SharedReads:
         once: Callable[[], Awaitable[_T]],
         *,
         keeps: Callable[[_T], bool] = lambda _: True,
-        seconds: float = KEPT_SECONDS,
+        seconds: float | Callable[[_T], float] = KEPT_SECONDS,
         fresh: bool = False,
         patience: float = 0.0,
     ) -> _T:
         """What `once` reads; its outcome is shared with all who ask for the key before it comes.
 
-        It also serves those who ask later: for `seconds`, if `keeps` says so, and for `KEPT_SECONDS`, if upstream knows
-        nothing of the kind. Who wants it `fresh` shares only a read that begins after that. `patience` is for how many
-        seconds `once` tries again; only callers of no more patience share its failure, the others go on. Raises what
-        `once` raises. A caller who is cancelled leaves the read to the next one.
+        It also serves those who ask later: for `seconds`, which may depend on it, if `keeps` says so, and for
+        `KEPT_SECONDS`, if upstream knows nothing of the kind. Who wants it `fresh` shares only a read that begins after
+        that. `patience` is for how many seconds `once` tries again; only callers of no more patience share its failure,
+        the others go on. Raises what `once` raises. A caller who is cancelled leaves the read to the next one.
         """
         asked, after = anyio.current_time(), next(self._numbers) if fresh else None
         self._forget(asked)
@@ -88,7 +88,11 @@ class SharedReads:
             outcome.waiting -= 1
 
     async def _renew(
-        self, outcome: _Outcome, once: Callable[[], Awaitable[_T]], keeps: Callable[[_T], bool], seconds: float
+        self,
+        outcome: _Outcome,
+        once: Callable[[], Awaitable[_T]],
+        keeps: Callable[[_T], bool],
+        seconds: float | Callable[[_T], float],
     ) -> None:
         begun = next(self._numbers)
         try:
@@ -98,7 +102,7 @@ class SharedReads:
             kept = KEPT_SECONDS if isinstance(error, NotFound) else 0.0
         else:
             outcome.value, outcome.error = value, None
-            kept = seconds if keeps(value) else 0.0
+            kept = 0.0 if not keeps(value) else seconds(value) if callable(seconds) else seconds
         outcome.begun, outcome.came = begun, anyio.current_time()
         outcome.until = outcome.came + kept
 
