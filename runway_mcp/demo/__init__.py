@@ -31,8 +31,9 @@ def run_demo(
 ) -> int:
     """Extends the stand-in's clip by `seconds` (5 or 10) and saves film and strip in `out`; returns the exit code.
 
-    With a `model` (`gen4.5`, which also takes 8 seconds) a clip of Gen-4 goes on with it and becomes one film. A task takes about `pace` seconds. A failure is one line on stderr and the code 1, or 128 and the signal's number if
-    a signal stopped the demo; both processes have ended in any case. `program` starts both, `limit` is the most seconds
+    With a `model` (`gen4.5`, which also takes 8 seconds) a clip of Gen-4 goes on with it and becomes one film. A task
+    takes about `pace` seconds. A failure is one line on stderr and the code 1, or 128 and the signal's number if a
+    signal stopped the demo; both processes have ended in any case. `program` starts both, `limit` is the most seconds
     for everything. Only for the main thread, where signals arrive.
     """
     out = OUT if out is None else out
