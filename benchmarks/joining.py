@@ -39,13 +39,21 @@ _MOST_COPY, _MOST_MEMORY, _MOST_PROOF, _MOST_LAG = 1.0, 60e6, 6.0, 0.05
 _SCENES = 4
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a step took: seconds by the clock, and of all processors together, which other programs change less."""
+
+    clock: float
+    work: float
+
+
 @dataclass
 class Figures:
-    """Seconds of each round; lags of the event loop in seconds; bytes of memory above idle; steps over seams."""
+    """What each round took; lags of the event loop in seconds; bytes of memory above idle; steps over seams."""
 
-    copies: list[float] = field(default_factory=list[float])
-    proofs: list[float] = field(default_factory=list[float])
-    encodings: list[float] = field(default_factory=list[float])
+    copies: list["Taken"] = field(default_factory=list["Taken"])
+    proofs: list["Taken"] = field(default_factory=list["Taken"])
+    encodings: list["Taken"] = field(default_factory=list["Taken"])
     busy: list[float] = field(default_factory=list[float])
     idle: list[float] = field(default_factory=list[float])
     memory: int = 0
@@ -55,18 +63,18 @@ class Figures:
 
 def promises(figures: Figures) -> Iterator[Promise]:
     """What must hold of the figures."""
-    copy, proof, encoding = map(median, (figures.copies, figures.proofs, figures.encodings))
-    yield Promise("Joining two 10 s clips of 720p by copy: under a second", f"{copy:.2f} s", copy < _MOST_COPY)
+    copy, proof, encoding = map(_usual, (figures.copies, figures.proofs, figures.encodings))
+    yield Promise("Joining two 10 s clips of 720p by copy: under a second", _told(copy), copy.clock < _MOST_COPY)
     yield Promise(
         "Peak memory of that join with its proof: within 60 MB of idle",
         f"{figures.memory / 1e6:.1f} MB above",
         figures.memory <= _MOST_MEMORY,
     )
-    yield Promise("Its proof, frame by frame: under six seconds more", f"{proof:.2f} s", proof < _MOST_PROOF)
+    yield Promise("Its proof, frame by frame: under six seconds more", _told(proof), proof.clock < _MOST_PROOF)
     yield Promise(
         "In another encoding: faster than real time",
-        f"{encoding:.1f} s for {2 * _SECONDS} s of film",
-        encoding < 2 * _SECONDS,
+        f"{_told(encoding)}, for {2 * _SECONDS} s of film",
+        encoding.clock < 2 * _SECONDS,
     )
     busy, idle = p99(figures.busy), p99(figures.idle)
     yield Promise(
@@ -187,16 +195,24 @@ def main() -> int:
     return 0 if all(promise.holds for promise in promises(figures)) else 1
 
 
-def timed(step: Callable[[], object]) -> float:
-    """How many seconds a step takes."""
-    began = time.perf_counter()
+def timed(step: Callable[[], object]) -> Taken:
+    """What a step takes."""
+    began, worked = time.perf_counter(), time.process_time()
     step()
-    return time.perf_counter() - began
+    return Taken(time.perf_counter() - began, time.process_time() - worked)
 
 
 def say(what: str) -> None:
     """Tells how far it is."""
     sys.stderr.write(f"{what}\n")
+
+
+def _usual(taken: list[Taken]) -> Taken:
+    return Taken(median(each.clock for each in taken), median(each.work for each in taken))
+
+
+def _told(taken: Taken) -> str:
+    return f"{taken.clock:.2f} s, {taken.work:.2f} s of processors"
 
 
 def _spread(steps: list[Step]) -> str:

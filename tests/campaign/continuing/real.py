@@ -70,8 +70,10 @@ def draw(seed: int) -> RealRun:
     rng = Random(f"continue real {seed}")  # noqa: S311  the same seed must give the same run
     moments: tuple[Moment, ...] = get_args(Moment)
     first: Moment = moments[seed % len(moments)]
-    drawn = (first, *rng.choices(moments, k=rng.choice((0, 1, 1))))
-    kills = [(moment, rng.uniform(0, 2.0 if moment == "any time" else 0.05)) for moment in drawn]
+    drawn: tuple[Moment, ...] = (first, *rng.choices(moments, k=rng.choice((0, 1, 1))))
+    kills: list[tuple[Moment, float]] = [
+        (moment, rng.uniform(0, 2.0 if moment == "any time" else 0.05)) for moment in drawn
+    ]
     lost = tuple(path for path in _PATHS if rng.random() < 0.25)
     switches = {"hidden_seeds": rng.random() < 0.5, "first_frame": rng.choice(("same", "similar"))}
     return RealRun(seed, tuple(kills), lost, switches)
