@@ -1,4 +1,4 @@
-"""The command `useapi-runway-mcp`: `serve`, `simulate` and `demo`.
+"""The command `useapi-runway-mcp`: `serve`, `simulate`, `demo`, `doctor`, `install` and `uninstall`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted before the end.
 """
@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from runway_mcp.logs import Redacted, logs_to_stderr
 from runway_mcp.private import OWNER_ONLY, close_to_others
 
 if TYPE_CHECKING:
+    from runway_mcp.install.command import Surroundings
     from runway_mcp.settings import Settings
 
 PROGRAM: Final = "useapi-runway-mcp"
@@ -97,7 +98,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--pace", type=_pace, metavar="SECONDS", help="how long a task takes (default: 8)")
     demo.set_defaults(run=_demo, interrupted=130)
+
+    told = (
+        "Checks this set-up, one line for each thing that can be wrong with it. Reads alone: it never spends anything."
+    )
+    doctor = commands.add_parser("doctor", help="check this set-up", description=told)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    doctor.set_defaults(run=_doctor, interrupted=130)
+    _add_install(commands.add_parser)
     return parser
+
+
+def _add_install(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    from runway_mcp.install.hosts import HOSTS
+
+    told = "Registers the server in the configuration of a host, and changes nothing else there. The token comes from "
+    told += "USEAPI_TOKEN or is asked for. Without HOST: lists the hosts on this machine."
+    names = f"hosts: {', '.join(HOSTS)}"
+    install = add_parser("install", help="register the server in a host", description=told, epilog=names)
+    install.add_argument("name", nargs="?", metavar="HOST", choices=HOSTS)
+    install.add_argument("--print", action="store_true", dest="print_only", help="show the change and write nothing")
+    install.set_defaults(run=_install, interrupted=130)
+
+    told = "Takes back exactly what `install` added to the configuration of a host."
+    uninstall = add_parser("uninstall", help="take that back", description=told, epilog=names)
+    uninstall.add_argument("name", metavar="HOST", choices=HOSTS)
+    uninstall.set_defaults(run=_uninstall, interrupted=130)
 
 
 def _port(text: str) -> int:
@@ -129,12 +155,16 @@ def _sigterm_as_interrupt() -> Generator[None]:
 def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
+    from runway_mcp.server.opening import light_start
+
     before = os.umask(OWNER_ONLY)
     try:
+        light_start()
         settings = _settings()
-        for secret in (settings.token, settings.access_token):
+        for secret in (settings.token, settings.access_token, settings.database_url):
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
+        _check_database(settings, formatter)
         if arguments.transport == "stdio":
             _serve_stdio(settings)
         else:
@@ -167,28 +197,55 @@ def _settings() -> "Settings":
     return settings
 
 
+def _check_database(settings: "Settings", formatter: Redacted) -> None:
+    """Keeps the database's password out of the log; raises `CommandError` if its URL or its driver does not do."""
+    if settings.database_url is None:
+        return
+    from urllib.parse import unquote, urlsplit
+
+    from runway_mcp.settings import variables
+    from runway_mcp.tasks.store.opening import is_database_url, missing_driver
+
+    url, variable = settings.database_url.get_secret_value(), variables()["database_url"]
+    if password := urlsplit(url).password:
+        formatter.hide(password)
+        formatter.hide(unquote(password))
+    if missing_driver():
+        raise CommandError(f"{variable.name} needs the extra postgres: install {PROGRAM}[postgres]", 2)
+    if not is_database_url(url):
+        raise CommandError(f"{variable.name} must be {variable.form}", 2)
+
+
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
-    from runway_mcp.server.app import create_server
+    from runway_mcp.server.assembly import assemble
+    from runway_mcp.server.opening import open_late
     from runway_mcp.server.transport.stdio import serve_stdio
 
     if sys.stdin.isatty():
         _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
     _say_where(settings)
     # Over stdio there is no address for upstream to call back.
-    set_here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
-    anyio.run(serve_stdio, create_server(settings.model_copy(update=set_here)))
+    here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
+    set_here = settings.model_copy(update=here)
+    anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
 
 
 def _say_where(settings: "Settings") -> None:
-    """Prints the data folder: nothing is charged twice only among servers that share it."""
-    _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
+    """Prints where the ledger is: nothing is charged twice only among servers that share it."""
+    if settings.database_url is None:
+        _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
+    else:
+        _say(f"{PROGRAM} keeps its ledger in the database of RUNWAY_MCP_DATABASE_URL")
 
 
 def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     import anyio
 
+    from runway_mcp.server.opening import load_rest, settled
+
+    load_rest()
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
@@ -221,6 +278,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     async def serve() -> None:
         await serve_app(app, listener, ready=tell)
 
+    settled()
     anyio.run(serve)
 
 
@@ -244,6 +302,58 @@ def _demo(arguments: argparse.Namespace, _formatter: Redacted) -> int:
     if arguments.model is None and arguments.seconds not in (5, 10):
         raise CommandError("--seconds 8 goes with --model gen4.5: Gen-3 clips are extended by 5 or 10 s", 2)
     return run_demo(arguments.seconds, arguments.out, arguments.pace, model=arguments.model)
+
+
+def _doctor(arguments: argparse.Namespace, formatter: Redacted) -> int:
+    from runway_mcp.doctor.run import run_doctor
+
+    # What the log would warn of is a line of the table.
+    logging.getLogger("runway_mcp").setLevel(logging.CRITICAL)
+    return run_doctor(os.environ, as_json=arguments.json, hide=formatter.hide)
+
+
+def _install(arguments: argparse.Namespace, _formatter: Redacted) -> int:
+    from runway_mcp.install import command
+
+    around = _around(ask=True)
+    try:
+        if arguments.name is None:
+            command.list_hosts(around)
+        else:
+            command.install(arguments.name, around, print_only=arguments.print_only)
+    except command.InstallError as error:
+        raise CommandError(str(error), 1) from None
+    return 0
+
+
+def _uninstall(arguments: argparse.Namespace, _formatter: Redacted) -> int:
+    from runway_mcp.install import command
+
+    try:
+        command.uninstall(arguments.name, _around(ask=False))
+    except command.InstallError as error:
+        raise CommandError(str(error), 1) from None
+    return 0
+
+
+def _around(*, ask: bool) -> "Surroundings":
+    """What installing works with here; a person is asked only at a terminal. Raises `CommandError`."""
+    import getpass
+
+    from runway_mcp.install.command import surroundings
+    from runway_mcp.settings import Settings, SettingsError
+
+    try:
+        data_dir = Settings.from_environment(os.environ).data_dir
+    except SettingsError as error:
+        raise CommandError(str(error), 2) from None
+    asked = getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None
+    return surroundings(data_dir, _tell, asked)
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _need(**modules: str) -> None:

@@ -4,10 +4,11 @@ import json
 import re
 import string
 from base64 import b64encode
+from binascii import a2b_qp
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 REMOVED: Final = "[removed]"
 """What is told in place of a secret, unless something else is asked for."""
@@ -16,7 +17,11 @@ REMOVED: Final = "[removed]"
 _SHORTEST_CORE: Final = 12
 _PLAIN: Final = frozenset((string.ascii_letters + string.digits).encode())
 _MARKS: Final = bytes(each for each in range(256) if each not in _PLAIN)
-_ESCAPE: Final = re.compile(rb"\\(?:u00([2-7][0-9a-fA-F])|u[0-9a-fA-F]{4}|x([2-7][0-9a-fA-F])|.)", re.DOTALL)
+# What would be read as quoted-printable, and the mark that stands for a backslash meanwhile.
+_TAKEN: Final = bytes.maketrans(b"=\r\n\x01", bytes(4))
+# Quotation marks come first, since they are the most frequent and each look for one more costs where they remain.
+_ESCAPED: Final = tuple(f"\\{each}".encode() for each in "\"/'nrtbfav")
+_FOREIGN: Final = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PREFIX: Final = "user:"
 
 
@@ -80,17 +85,28 @@ def _core(text: str) -> bytes:
 def _bare(data: bytes) -> bytes:
     """The letters and digits of data, in lower case, after what is escaped or encoded, also twice, was read."""
     if b"%" in data:
-        data = unquote_to_bytes(unquote_to_bytes(data))
+        data = _unquoted(_unquoted(data))
     if b"\\" in data:
-        data = _ESCAPE.sub(_unescaped, _ESCAPE.sub(_unescaped, data))
+        data = _unescaped(_unescaped(data))
     return data.translate(None, _MARKS).lower()
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    digits = found[1] or found[2]
-    if digits:
-        return bytes([int(digits, 16)])
-    return b"\\" if found[0] == b"\\\\" else b""
+# Both go through quoted-printable, whose decoder is the one that reads 2 MiB of nothing but codes in a hundredth of a
+# second; with a call of Python for each code it takes half a second, in which nobody else is answered.
+def _unquoted(data: bytes) -> bytes:
+    """Data with its percent-encoding read, and some marks replaced by others."""
+    return a2b_qp(data.translate(_TAKEN).replace(b"%", b"\0="))
+
+
+def _unescaped(data: bytes) -> bytes:
+    """Data with the escapes of JSON and Python read, those that are no ASCII left out, and some marks replaced."""
+    data = data.translate(_TAKEN).replace(b"\\\\", b"\x01")
+    if b"\\" in data:
+        data = data.replace(b"\\u00", b"\0=").replace(b"\\x", b"\0=")
+        for escaped in _ESCAPED:
+            data = data.replace(escaped, b"")
+        data = a2b_qp(_FOREIGN.sub(b"", data))
+    return data.replace(b"\x01", b"\\")
 
 
 def _base64_within(data: bytes, offset: int) -> str:

@@ -8,10 +8,21 @@ from typing import Final
 OWNER_ONLY: Final = 0o077
 """The umask under which this program writes: its folders and files are its owner's alone."""
 
-_OTHERS: Final = 0o077
-_LEDGER: Final = "ledger.sqlite3"
+OTHERS: Final = 0o077
+"""The bits of a mode that let other users in."""
+
+LEDGER: Final = "ledger.sqlite3"
+"""The file name of the ledger in the data folder."""
+
 _OWN: Final = frozenset(
-    {*(f"{_LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")), "frames", "kept", "films", "films-kept-since"}
+    {
+        *(f"{LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")),
+        "frames",
+        "kept",
+        "films",
+        "films-kept-since",
+        "installed",
+    }
 )
 
 
@@ -30,7 +41,7 @@ def close_to_others(folder: Path) -> str | None:
     if all(entry.name in _OWN for entry in entries):
         _close(folder.resolve())
     mode = S_IMODE(folder.stat().st_mode)
-    if not mode & _OTHERS:
+    if not mode & OTHERS:
         return None
     return f"other users of this machine can reach into {folder} (mode {mode:o}); `chmod 700` closes it"
 
@@ -39,7 +50,7 @@ def _close(path: Path) -> None:
     """Leaves the access of a file or folder to its owner; what belongs to another user stays as it is."""
     try:
         status = path.lstat()
-        if not S_ISLNK(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
-            path.chmod(S_IMODE(status.st_mode) & ~_OTHERS)
+        if not S_ISLNK(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & OTHERS:
+            path.chmod(S_IMODE(status.st_mode) & ~OTHERS)
     except OSError:
         return

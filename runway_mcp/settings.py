@@ -1,7 +1,7 @@
 """The settings of the program, and the only reader of environment variables.
 
 Empty and blank values and unfilled `${...}` placeholders count as unset; any other value that does not fit stops the
-start. A test compares the README's table and `server.json` with the declarations here.
+start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.
 """
 
 import os
@@ -53,6 +53,13 @@ def is_loopback(host: str) -> bool:
 
 def _visible(secret: SecretStr) -> SecretStr:
     if not _VISIBLE.fullmatch(secret.get_secret_value()):
+        raise ValueError
+    return secret
+
+
+def _database_url(secret: SecretStr) -> SecretStr:
+    url = urlsplit(_visible(secret).get_secret_value())
+    if url.scheme not in ("postgresql", "postgres") or "://" not in secret.get_secret_value():
         raise ValueError
     return secret
 
@@ -111,6 +118,7 @@ Save = Literal["own", "never"]
 """Which films are kept on disk: those of this server's tasks, and others on wish; or none."""
 
 _Secret = Annotated[SecretStr, AfterValidator(_visible)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 _Credits = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _PublicUrl = Annotated[str, AfterValidator(_public_url)]
 _Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -180,6 +188,16 @@ class Settings(BaseModel):
             "the user's data folder",
         ),
     ]
+    database_url: Annotated[
+        _DatabaseUrl | None,
+        Variable(
+            "RUNWAY_MCP_DATABASE_URL",
+            "A PostgreSQL database, 15 or later, that keeps the ledger in place of the data folder's file, so that "
+            "servers on several machines share it. Needs the extra `postgres`.",
+            "a URL such as postgresql://user:password@host/database",
+            secret=True,
+        ),
+    ] = None
     max_credits_per_call: Annotated[
         int | None,
         Field(ge=0),
@@ -328,7 +346,7 @@ def films_folder(settings: Settings, *, videos: Path | None = None) -> Path:
 
 
 def variables() -> dict[str, Variable]:
-    """Every variable by the name of its field, in the order of the README's table."""
+    """Every variable by the name of its field, in the order of the table."""
     return {
         name: variable
         for name, field in Settings.model_fields.items()
@@ -338,7 +356,7 @@ def variables() -> dict[str, Variable]:
 
 
 def settings_table() -> str:
-    """The README's table of settings, in Markdown, without a final line end."""
+    """The table of settings of `docs/settings.md`, in Markdown, without a final line end."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in variables().values():
         default = variable.default if " " in variable.default or variable.default == "none" else f"`{variable.default}`"

@@ -57,6 +57,24 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
     )
 
 
+AFTER_SERVING = "import gc; from runway_mcp.cli import main; main([]); print(gc.get_freeze_count())"
+
+
+@pytest.mark.slow
+def test_what_the_server_has_loaded_is_not_visited_by_garbage_collection(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", AFTER_SERVING],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert int(done.stdout) > 50_000
+
+
 @contextmanager
 def listening(*arguments: str, data: Path, **ours: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
     """A server that listens, with the lines in which it says where, and where its ledger is.
@@ -73,7 +91,19 @@ def listening(*arguments: str, data: Path, **ours: str) -> Generator[tuple[subpr
             process.kill()
 
 
-@pytest.mark.parametrize("question", ["--help", "--version", "serve --help", "simulate --help", "demo --help"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "--help",
+        "--version",
+        "serve --help",
+        "simulate --help",
+        "demo --help",
+        "install --help",
+        "uninstall --help",
+        "doctor --help",
+    ],
+)
 def test_help_and_version_need_nothing_that_is_slow_to_import(question: str, tmp_path: Path) -> None:
     answer = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-X", "importtime", *PROGRAM[1:], *question.split()],
@@ -87,7 +117,21 @@ def test_help_and_version_need_nothing_that_is_slow_to_import(question: str, tmp
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
     assert "argparse" in imported
     assert (
-        not {"mcp", "mcp_types", "pydantic", "anyio", "httpx", "starlette", "uvicorn", "av", "PIL", "rich"} & imported
+        not {
+            "mcp",
+            "mcp_types",
+            "pydantic",
+            "anyio",
+            "httpx",
+            "starlette",
+            "uvicorn",
+            "av",
+            "PIL",
+            "rich",
+            "tomlkit",
+            "ruamel",
+        }
+        & imported
     )
     assert "useapi-runway-mcp" in answer.stdout
 
@@ -110,6 +154,8 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         ("simulate --pace -1", "--pace"),
         ("demo --seconds 7", "--seconds"),
         ("demo --pace inf", "--pace"),
+        ("install emacs", "HOST"),
+        ("uninstall emacs", "HOST"),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(arguments: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from runway_mcp.server.tools.definitions import RECORDS
+from runway_mcp.server.tools.records import RECORDS
 from tests.kit.processes import ROOT
 
 pytest.importorskip("pty", reason="the demo's picture is drawn where there are such terminals")

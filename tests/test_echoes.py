@@ -27,6 +27,10 @@ SPELLINGS: dict[str, Callable[[], str]] = {
     "split by lines": lambda: f"{TOKEN[:12]}\n{TOKEN[12:]}",
     "split by what cannot be seen": lambda: "\u200b".join(TOKEN),
     "escaped": lambda: "".join(f"\\u{ord(char):04x}" for char in TOKEN),
+    "escaped as in Python": lambda: "".join(f"\\x{ord(char):02x}" for char in TOKEN),
+    "percent-encoded after more percent signs": lambda: "".join(f"%%{ord(char):02x}" for char in TOKEN),
+    "split by escapes": lambda: "\\n\\u3042\\t".join(TOKEN),
+    "split by marks of quoted-printable": lambda: "=\r=%\r".join(TOKEN),
 }
 
 
@@ -68,6 +72,36 @@ def test_nothing_else_is_removed(text: str) -> None:
 def test_a_short_secret_is_removed_as_it_is_alone() -> None:
     assert echoes_of("let-me-in").removed("let me in, with let-me-in") == f"let me in, with {REMOVED}"
     assert echoes_of("").removed("anything") == "anything"
+
+
+def test_a_secret_that_is_escaped_twice_is_found() -> None:
+    once = "".join(f"\\u{ord(char):04x}" for char in TOKEN)
+
+    assert echoes_of(TOKEN).are_in(json.dumps(once).encode())
+
+
+LARGEST = 2 * 2**20
+CODES = {
+    "quotation marks": b'\\"',
+    "line ends": b"\\n",
+    "backslashes": b"\\\\",
+    "letters": b"\\u0041",
+    "letters, twice": b"\\\\u0041",
+    "foreign letters": b"\\u3042",
+    "percent": b"%41",
+    "percent, twice": b"%2541",
+}
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=CODES.keys())
+def test_an_answer_of_nothing_but_codes_is_searched_in_less_time_than_anybody_may_wait(code: bytes) -> None:
+    body = code * (LARGEST // len(code))
+    echoes_of(TOKEN)
+    began = time.thread_time()
+
+    assert not echoes_of(TOKEN).are_in(body)
+
+    assert time.thread_time() - began < 0.15
 
 
 def test_looking_for_it_in_the_largest_answer_takes_hundredths_of_a_second() -> None:

@@ -58,19 +58,79 @@ def test_server_json_has_no_key_that_the_schema_does_not_know(definition: str, u
     assert set(used) <= set(known_keys(SCHEMA["definitions"][definition]))
 
 
+_RANGE = re.compile(r"[\^~<>=*|]|\.x\b|\s-\s|^latest$")
+
+
+def broken_rules(server: dict[str, Any]) -> Iterator[str]:
+    """The rules of the Registry beyond its schema that a server.json breaks."""
+    halves = server["name"].split("/")
+    if len(halves) != 2 or not all(half[:1].isalnum() and half[-1:].isalnum() for half in halves):
+        yield "name"
+    for icon in (server, *server.get("icons", ())):
+        address = icon.get("src", icon.get("websiteUrl", "https://a.example"))
+        if not re.fullmatch(r"https://[\w.-]+(/\S*)?", address):
+            yield "address"
+    for each in (server, *server["packages"]):
+        if _RANGE.search(each["version"]):
+            yield "version"
+    for package in server["packages"]:
+        yield from broken_rules_of_a_package(package)
+    if len(json.dumps(server.get("_meta", {}))) > 4096 or {*server.get("_meta", {})} - {PROVIDED}:
+        yield "_meta"
+    if "remotes" in server and any("localhost" in remote["url"] for remote in server["remotes"]):
+        yield "remotes"
+
+
+PROVIDED = "io.modelcontextprotocol.registry/publisher-provided"
+
+
+def broken_rules_of_a_package(package: dict[str, Any]) -> Iterator[str]:
+    if package["registryType"] == "pypi" and {"registryBaseUrl", "fileSha256"} & set(package):
+        yield "pypi"
+    if " " in package["identifier"]:
+        yield "identifier"
+    if package["transport"]["type"] == "stdio" and set(package["transport"]) != {"type"}:
+        yield "transport"
+    for argument in (*package.get("runtimeArguments", ()), *package.get("packageArguments", ())):
+        name = argument.get("name", "")
+        values = [argument.get("value", ""), argument.get("default", "")]
+        if re.search(r"[\s<>$]", name) or any(name and value.startswith(name) for value in values):
+            yield "argument"
+
+
 def test_server_json_keeps_the_rules_that_only_the_registry_checks() -> None:
-    assert SERVER["name"].count("/") == 1
-    assert all(half[0].isalnum() and half[-1].isalnum() for half in SERVER["name"].split("/"))
+    assert [*broken_rules(SERVER)] == []
     assert [package["registryType"] for package in SERVER["packages"]] == ["pypi"]
-    assert not {"registryBaseUrl", "fileSha256"} & set(PACKAGE)
-    assert PACKAGE["transport"] == {"type": "stdio"}
     assert all(url.startswith("https://") for url in re.findall(r"\w+://\S+", json.dumps(SERVER)))
+
+
+BREAKING: list[tuple[str, dict[str, Any]]] = [
+    ("name", {"name": "a/b/c"}),
+    ("name", {"name": "io.github.a/-b"}),
+    ("version", {"version": "latest"}),
+    ("version", {"version": "^1.2.0"}),
+    ("version", {"packages": [PACKAGE | {"version": "1.x"}]}),
+    ("address", {"websiteUrl": "http://a.example"}),
+    ("address", {"icons": [{"src": "icon.png"}]}),
+    ("pypi", {"packages": [PACKAGE | {"registryBaseUrl": "https://a.example"}]}),
+    ("identifier", {"packages": [PACKAGE | {"identifier": "a b"}]}),
+    ("transport", {"packages": [PACKAGE | {"transport": {"type": "stdio", "url": "https://a.example"}}]}),
+    ("argument", {"packages": [PACKAGE | {"runtimeArguments": [{"name": "--with <x>"}]}]}),
+    ("argument", {"packages": [PACKAGE | {"runtimeArguments": [{"name": "--with", "value": "--with=x"}]}]}),
+    ("_meta", {"_meta": {"mine": {}}}),
+    ("remotes", {"remotes": [{"type": "sse", "url": "https://localhost/sse"}]}),
+]
+
+
+@pytest.mark.parametrize(("rule", "change"), BREAKING)
+def test_a_server_json_that_the_registry_would_refuse_is_found(rule: str, change: dict[str, Any]) -> None:
+    assert [*broken_rules(SERVER | change)] == [rule]
 
 
 def test_the_registrys_entry_brings_the_extra_and_leaves_the_name_and_version_to_the_host() -> None:
     assert PACKAGE["runtimeHint"] == "uvx"
     assert [(each["name"], each["value"]) for each in PACKAGE["runtimeArguments"]] == [
-        ("--with", f"{PACKAGE['identifier']}[media]")
+        ("--with", f"{PACKAGE['identifier']}[media]=={PACKAGE['version']}")
     ]
     assert "media" in PROJECT["project"]["optional-dependencies"]
     assert "packageArguments" not in PACKAGE
@@ -104,8 +164,8 @@ def test_the_readme_proves_to_the_registry_whose_package_it_is() -> None:
     assert f"<!-- mcp-name: {SERVER['name']} -->" in prose("README.md").splitlines()
 
 
-def test_the_readme_has_the_table_of_settings() -> None:
-    assert settings_table() in prose("README.md")
+def test_the_page_of_settings_has_the_table_of_settings() -> None:
+    assert settings_table() in prose("docs/settings.md")
 
 
 @pytest.mark.parametrize("page", PROSE)
@@ -121,7 +181,7 @@ def test_the_constraints_name_no_address_and_fit_what_the_project_asks_for() -> 
     extras = [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
     for text in (*PROJECT["project"]["dependencies"], *extras):
         needed = Requirement(text)
-        assert needed.specifier.contains(pinned[needed.name]), f"run scripts/constraints: {text}"
+        assert needed.specifier.contains(pinned[canonicalize_name(needed.name)]), f"run scripts/constraints: {text}"
 
 
 def declared() -> dict[str, Requirement]:

@@ -29,6 +29,9 @@ ACCOUNT_IN_ERROR = 596
 MOST_VALUES = 100_000
 """About how many values the JSON of an answer may hold; it takes some hundredths of a second to read so many."""
 
+MOST_VALUES_WITH_ECHOES = 20_000
+"""How many values are searched singly for a spelling of the token; of an answer of more with one, nothing is left."""
+
 _PARTS = (b",", b"[", b"{")
 _LONGEST_INTEGER = 19
 _END_OF_5XX = 600
@@ -92,9 +95,13 @@ class ErrorContext:
 
 def body_of(outcome: Answer | Lost, context: ErrorContext) -> object:
     """The JSON body of a 2xx answer to a read; raises `RunwayError` for every other outcome."""
+    return body_of_clean(without_secret(outcome, context), context)
+
+
+def body_of_clean(outcome: Answer | Lost, context: ErrorContext) -> object:
+    """`body_of` for an outcome that `without_secret` gave."""
     if isinstance(outcome, Lost):
         raise errors.Unavailable(outcome.told("useapi.net gave no answer"), sent=outcome.sent)
-    outcome = _without_secret(outcome, context)
     if not is_success(outcome.status):
         raise error_of(outcome, context)
     if outcome.too_long:
@@ -114,7 +121,7 @@ def submitted(outcome: Answer | Lost, context: ErrorContext) -> Task:
         if outcome.sent:
             raise errors.SubmitUnclear(outcome.cause)
         raise errors.Unavailable(outcome.told("useapi.net could not be reached"), sent=False)
-    outcome = _without_secret(outcome, context)
+    outcome = _clean(outcome, context)
     if is_refusal(outcome.status):
         raise error_of(outcome, context)
     if not is_success(outcome.status):
@@ -230,8 +237,12 @@ def _fields(body: object) -> list[str | None]:
     return [*(text(error.get(name)) for name in ("errorMessage", "message", "reason")), text(outer.get("message"))]
 
 
-def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
-    """The answer without the token in any spelling; a secret too short to be a token is not searched for."""
+def without_secret(outcome: Answer | Lost, context: ErrorContext) -> Answer | Lost:
+    """The outcome without the token in any spelling; a secret too short to be a token is not searched for."""
+    return outcome if isinstance(outcome, Lost) else _clean(outcome, context)
+
+
+def _clean(answer: Answer, context: ErrorContext) -> Answer:
     if answer.body is None or len(context.secret) < _SHORTEST_SECRET:
         return answer
     echoes, body = echoes_of(context.secret), answer.body
@@ -243,7 +254,9 @@ def _without_secret(answer: Answer, context: ErrorContext) -> Answer:
 
 
 def _without(echoes: Echoes, answer: Answer) -> bytes:
-    """The body of an answer without the texts in which a secret is spelled in another way."""
+    """The body of an answer without the texts in which a secret is spelled in another way, or without all of them."""
+    if _values(answer) > MOST_VALUES_WITH_ECHOES:
+        return json.dumps(REMOVED).encode()
     try:
         return json.dumps(echoes.removed_from(_json_of(answer))).encode()
     except (errors.UnexpectedResponse, RecursionError):
@@ -257,16 +270,20 @@ def _too_long(answer: Answer) -> errors.UnexpectedResponse:
 
 
 def _json_of(answer: Answer) -> object:
-    body = answer.body or b""
-    if sum(map(body.count, _PARTS)) > MOST_VALUES:
+    if _values(answer) > MOST_VALUES:
         raise _too_long(answer)
     try:
-        return json.loads(body, parse_int=_integer)
+        return json.loads(answer.body or b"", parse_int=_integer)
     except (ValueError, RecursionError):
         # The cause is cut because it would hold the body.
         raise errors.UnexpectedResponse(
             f"The answer of useapi.net (HTTP {answer.status}) is no JSON.", unreadable=True, status=answer.status
         ) from None
+
+
+def _values(answer: Answer) -> int:
+    """About how many values the JSON of an answer holds, at most."""
+    return sum(map((answer.body or b"").count, _PARTS))
 
 
 def _integer(digits: str) -> int | float:

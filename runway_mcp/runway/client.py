@@ -30,8 +30,10 @@ from runway_mcp.runway.errors import (
 )
 from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
+from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
+from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
 
 PATIENCE_SECONDS = 20.0
@@ -86,6 +88,7 @@ class RunwayClient:
         self._error_context = ErrorContext(secret=token, now=now)
         self._patience = patience
         self._connections = Connections(token=token, transport=transport)
+        self._readings = Readings(self._error_context)
         self._late_films = LateFilms()
         self.shared = SharedReads()
 
@@ -223,6 +226,10 @@ class RunwayClient:
         """
         return await self._read("/accounts", {}, wire.parse_addresses, patience)
 
+    async def linked_accounts(self, *, patience: float | None = None) -> tuple[LinkedAccount, ...]:
+        """Reads the linked accounts with their slots; raises as `accounts` does (GET /accounts)."""
+        return await self._read("/accounts", {}, wire.parse_accounts, patience)
+
     async def _read(
         self,
         path: str,
@@ -236,7 +243,7 @@ class RunwayClient:
         async def once() -> T:
             answer = await self._connections.get(self._url + path, given, largest=largest)
             try:
-                return parse(body_of(answer, self._error_context))
+                return await self._readings.read(answer, parse)
             except _TROUBLE as error:
                 _tell("GET", path, error)
                 raise

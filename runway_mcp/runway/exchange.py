@@ -4,19 +4,17 @@ It repeats no request, follows no redirect and interprets no body, of which it t
 the loopback address bypass the environment's proxy, so that a stand-in on this machine is always reached.
 """
 
-import errno
-import os
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import anyio
 import httpx
 
+from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
 from runway_mcp.runway.clock import UpstreamClock
@@ -55,7 +53,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
     ((httpx.DecodingError,), "the answer could not be decoded"),
     ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
 )
-_OUT_OF_DESCRIPTORS = "the server has no file descriptor left; a higher limit helps (ulimit -n, LimitNOFILE)"
+_NO_CERTIFICATES = "the certificates of this machine could not be read"
 
 
 class Connections:
@@ -66,61 +64,79 @@ class Connections:
     """
 
     clock: UpstreamClock
-    _reads: httpx.AsyncClient
-    _submits: httpx.AsyncClient
-    _open: AsyncExitStack
 
     def __init__(self, *, token: str, transport: Transport | None = None) -> None:
         self.clock = UpstreamClock()
         self._token = token
         self._transport = transport
+        self._clients: _Clients | None = None
 
     async def __aenter__(self) -> Self:
-        plain = {"Accept-Encoding": "identity"}
-        bearer = plain | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
-        # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
-        shared: dict[str, Any] = {"transport": self._transport, "mounts": dict.fromkeys(_DIRECT)}
-        shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        if self._transport is None:
-            shared["verify"] = httpx.create_ssl_context()
-        fresh = httpx.Limits(max_keepalive_connections=0)
-        async with AsyncExitStack() as stack:
-            self._reads = await stack.enter_async_context(
-                httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared)
-            )
-            self._submits = await stack.enter_async_context(
-                httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared)
-            )
-            self._open = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._open.__aexit__(kind, error, traceback)
+        if self._clients is not None:
+            await self._clients.reads.aclose()
+            await self._clients.submits.aclose()
+
+    def _opened(self) -> "_Clients | Lost":
+        """The clients, made at the first exchange: an idle server needs no certificates, whose loading is slow."""
+        if self._clients is None:
+            try:
+                self._clients = _clients(self._token, self._transport)
+            except OSError as error:
+                cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
+                return Lost(cause=cause, sent=False, is_own=True)
+        return self._clients
 
     async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:
         """Reads once; an answer of more than `largest` decoded bytes has no body and is `too_long`."""
-        request = self._reads.build_request("GET", url, params=query)
-        asked = _Asked(self._reads, request, self.clock, largest)
+        opened = self._opened()
+        if isinstance(opened, Lost):
+            return opened
+        request = opened.reads.build_request("GET", url, params=query)
+        asked = _Asked(opened.reads, request, self.clock, largest)
         return await _exchange(asked, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
         """Submits once, on a new connection; every failure after it began is returned, never raised."""
-        return await self._sent(self._submits.build_request("POST", url, json=body))
+        return await self._sent(url, json=body)
 
     async def upload(
         self, url: str, query: Mapping[str, str | int], content: bytes, content_type: str
     ) -> Answer | Lost:
         """Sends a file as it is, once, as `post` does."""
-        headers = {"Content-Type": content_type}
-        return await self._sent(
-            self._submits.build_request("POST", url, params=query, content=content, headers=headers)
-        )
+        return await self._sent(url, params=query, content=content, headers={"Content-Type": content_type})
 
-    async def _sent(self, request: httpx.Request) -> Answer | Lost:
-        asked = _Asked(self._submits, request, self.clock, LARGEST)
+    async def _sent(self, url: str, **request: Any) -> Answer | Lost:
+        opened = self._opened()
+        if isinstance(opened, Lost):
+            return opened
+        asked = _Asked(opened.submits, opened.submits.build_request("POST", url, **request), self.clock, LARGEST)
         return await _exchange(asked, seconds=SUBMIT_SECONDS, failures=(Exception,))
+
+
+@dataclass(frozen=True)
+class _Clients:
+    reads: httpx.AsyncClient
+    submits: httpx.AsyncClient
+
+
+def _clients(token: str, transport: Transport | None) -> _Clients:
+    plain = {"Accept-Encoding": "identity"}
+    bearer = plain | ({"Authorization": f"Bearer {token}"} if token else {})
+    # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
+    shared: dict[str, Any] = {"transport": transport, "mounts": dict.fromkeys(_DIRECT)}
+    shared["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    if transport is None:
+        shared["verify"] = httpx.create_ssl_context()
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    return _Clients(
+        httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared),
+        httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared),
+    )
 
 
 def usable(url: str) -> bool:
@@ -159,8 +175,8 @@ async def _exchange(asked: _Asked, *, seconds: float, failures: _Failures) -> An
                 outcome = replace(outcome, body=body, too_long=body is None)
         except failures as error:
             if isinstance(outcome, Lost):
-                is_own = _is_out_of_descriptors(error)
-                cause = _OUT_OF_DESCRIPTORS if is_own else _cause(error)
+                is_own = isinstance(error, httpx.ConnectError) and lacks_descriptors(error)
+                cause = OUT_OF_DESCRIPTORS if is_own else _cause(error)
                 outcome = Lost(cause=cause, sent=not isinstance(error, _NOT_SENT), is_own=is_own)
             else:
                 outcome = replace(outcome, flaw=_cause(error))
@@ -183,34 +199,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError) and str(error):
         return f"no connection came about ({quoted(str(error))})"
     return next((words for kinds, words in _CAUSES if isinstance(error, kinds)), "the exchange broke off")
-
-
-def _is_out_of_descriptors(error: Exception) -> bool:
-    """Whether a connection failed because this process, or the system, may open no more descriptors."""
-    if not isinstance(error, httpx.ConnectError):
-        return False
-    causes = tuple(_system_errors(error))
-    if any(cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
-        return True
-    # The resolver gives other reasons when it cannot open a socket or its own files.
-    return any(isinstance(cause, socket.gaierror) for cause in causes) and not _has_descriptors()
-
-
-def _system_errors(error: BaseException | None) -> Iterator[OSError]:
-    """The system's errors that led to this one."""
-    while error is not None:
-        if isinstance(error, OSError):
-            yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-                yield from _system_errors(inner)
-        error = cast("BaseException", error)
-        error = error.__cause__ or error.__context__
-
-
-def _has_descriptors() -> bool:
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        return False
-    return True

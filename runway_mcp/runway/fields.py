@@ -24,8 +24,24 @@ LONGEST_WORD, LONGEST_TEXT = 64, 1024
 MOST_LINKS, MOST_ARTIFACTS = 8, 8
 """The most previews of a film, and the most artifacts of a task, that are read."""
 
+_MOST_SEEN = 4096
+
 # RFC 3986 `pchar` without percent-encoding: the characters that every HTTP client leaves alone in a path segment.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
+
+
+class _Seen(dict[int, str]):
+    """What is seen of a character, by its number; the first few thousand that are asked for are kept."""
+
+    def __missing__(self, number: int) -> str:
+        char = chr(number)
+        seen = " " if char.isspace() else "" if unicodedata.category(char).startswith("C") else char
+        if len(self) < _MOST_SEEN:
+            self[number] = seen
+        return seen
+
+
+_SEEN = _Seen()
 
 
 def text(value: object) -> str | None:
@@ -35,8 +51,9 @@ def text(value: object) -> str | None:
 
 def visible_line(text: str) -> str:
     """The text with every run of blanks as one space, without control, format, private-use and surrogate characters."""
-    seen = "".join(" " if char.isspace() else char for char in text)
-    return " ".join("".join(char for char in seen if not unicodedata.category(char).startswith("C")).split())
+    # What is printable has none of them; most texts are.
+    seen = text if text.isprintable() else text.translate(_SEEN)
+    return " ".join(seen.split())
 
 
 def short(value: object) -> str | None:
@@ -112,7 +129,7 @@ def link(value: object) -> str | None:
     read = text(value)
     if not read or len(read) > LONGEST_LINK or not read.lower().startswith(("http://", "https://")):
         return None
-    if visible_line(read) != read or " " in read:
+    if not read.isprintable() or " " in read:
         return None
     try:
         host = urlsplit(read).netloc

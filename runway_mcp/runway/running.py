@@ -1,5 +1,6 @@
-"""Model of a running task, as GET /scheduler/ and a 429 list it."""
+"""Models of a running task, as GET /scheduler/ and a 429 list it, and of the account under which it runs."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -15,3 +16,15 @@ class RunningTask(Record):
     id: Id = None
     reply_url: Text = Field(default=None, validation_alias="replyUrl", repr=False)
     reply_ref: Text = Field(default=None, validation_alias="replyRef")
+
+
+@dataclass(frozen=True)
+class LinkedAccount:
+    """A Runway account that is linked on useapi.net: its e-mail, and how many tasks it may run at once, if told.
+
+    `is_broken` says that useapi.net reports an error of it.
+    """
+
+    email: str
+    max_jobs: int | None
+    is_broken: bool

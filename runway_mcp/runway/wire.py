@@ -13,8 +13,9 @@ from typing import TypeVar, cast
 from pydantic import ValidationError
 
 from runway_mcp.runway.errors import UnexpectedResponse
-from runway_mcp.runway.fields import Record, mapping
+from runway_mcp.runway.fields import Record, mapping, whole
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Task
+from runway_mcp.runway.running import LinkedAccount
 
 R = TypeVar("R", bound=Record)
 
@@ -85,16 +86,26 @@ def parse_credits(body: object) -> Credits:
     return read
 
 
-def parse_addresses(body: object) -> tuple[str, ...]:
-    """Parses the e-mails of GET /accounts and nothing else, since the rest are passwords and tokens.
+def parse_accounts(body: object) -> tuple[LinkedAccount, ...]:
+    """Parses the e-mails of GET /accounts, their slots and whether they are broken; the rest are passwords and tokens.
 
     What is no address is dropped, and so is what follows the first hundred.
     """
     accounts = mapping(body)
     if accounts is None:
         raise _without("accounts")
-    known = (email for email, account in accounts.items() if mapping(account) is not None and _ADDRESS.fullmatch(email))
+    entries = ((email, mapping(entry)) for email, entry in accounts.items() if _ADDRESS.fullmatch(email))
+    known = (
+        LinkedAccount(email, max_jobs=whole(entry.get("maxJobs")), is_broken=bool(entry.get("error")))
+        for email, entry in entries
+        if entry is not None
+    )
     return tuple(islice(known, _MOST_ACCOUNTS))
+
+
+def parse_addresses(body: object) -> tuple[str, ...]:
+    """Parses the e-mails of GET /accounts and nothing else."""
+    return tuple(account.email for account in parse_accounts(body))
 
 
 def _unwrapped(body: object) -> Mapping[str, object] | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.server.auth.provider import AccessToken, principal_components
@@ -12,6 +12,7 @@ from runway_mcp.films.continuing.continuations import Continuations
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.opening import Films
 from runway_mcp.server.contract.next_steps import READS, Asked
+from runway_mcp.server.remembered import Remembered
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
@@ -40,6 +41,7 @@ class _Opened:
     films: Films
     keeper: Keeper | None
     continuations: Continuations | None
+    remembered: Remembered = field(default_factory=Remembered, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Lifespan(_Opened):
     `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
     knows which tasks are observed, `waits` how long hosts let calls run; `films` is what is open for films, and
     `keeper` keeps them on disk, None where none are kept; `continuations` are the films of several parts that are under
-    way, None without a token. A handler takes none of it but through `context_of`, so that no request reaches what
-    exists for another caller.
+    way, None without a token; `remembered` holds results that stay true. A handler takes none of it but through
+    `context_of`, so that no request reaches what exists for another caller.
     """
 
     def for_caller(self, caller: str) -> "ServerContext":
@@ -66,6 +68,7 @@ class Lifespan(_Opened):
             self.films,
             self.keeper,
             self.continuations,
+            remembered=self.remembered,
             caller=caller,
         )
 
@@ -74,7 +77,7 @@ class Lifespan(_Opened):
 class ServerContext(_Opened):
     """What the handlers of one caller's requests may reach; its fields are those of `Lifespan`."""
 
-    caller: str
+    caller: str = field(kw_only=True)
 
     @property
     def service(self) -> TaskService:

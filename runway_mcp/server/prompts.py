@@ -11,8 +11,6 @@ from mcp_types import (
     INVALID_PARAMS,
     GetPromptRequestParams,
     GetPromptResult,
-    ListPromptsResult,
-    PaginatedRequestParams,
     Prompt,
     PromptArgument,
     PromptMessage,
@@ -160,11 +158,6 @@ PROMPTS: dict[str, Prompt] = {
     )
 }
 """Every prompt by its name, in the order in which hosts list them."""
-
-
-async def list_prompts(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListPromptsResult:
-    """All prompts on one page."""
-    return ListPromptsResult(prompts=list(PROMPTS.values()))
 
 
 async def get_prompt(_ctx: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:

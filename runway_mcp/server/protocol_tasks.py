@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, decode_header_value
 from mcp_types import (
     HEADER_MISMATCH,
     METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
-    RequestParams,
 )
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -23,10 +21,10 @@ from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
-from runway_mcp.server.boundary import error_boundary
-from runway_mcp.server.context import Lifespan, RequestContext, ServerContext, context_of
+from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.continued import continuations_of, film_named, film_told, is_film_id
 from runway_mcp.server.contract.asset_results import saved_output
+from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.contract.tool_results import task_result
 from runway_mcp.server.reads import READING_SECONDS, kept_film, note_end, task_of
@@ -35,9 +33,6 @@ from runway_mcp.tasks.history import is_of_another, owning_intent
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import remembered_task
-
-EXTENSION = "io.modelcontextprotocol/tasks"
-"""The identifier of the extension."""
 
 ERA = "2026-07-28"
 """The protocol version that has the extension."""
@@ -85,12 +80,6 @@ class Acknowledged(_Wire):
     result_type: Literal["complete"] = "complete"
 
 
-class TaskParams(RequestParams):
-    """The parameters of all `tasks/` methods; input responses are not read, since no task here asks for input."""
-
-    task_id: str
-
-
 def declared(ctx: RequestContext) -> bool:
     """Whether the host of this request takes protocol tasks: the extension is declared with each request.
 
@@ -116,14 +105,6 @@ def handed_over(context: ServerContext, task: Task, intent: Intent | None) -> Ta
 async def film_handed_over(context: ServerContext, intent: Intent) -> TaskState:
     """An unfinished film of several parts, as the result of the call that is about it."""
     return await _film_state(context, intent, "task")
-
-
-def install(server: Server[Lifespan]) -> None:
-    """Adds the extension to a server."""
-    server.extensions[EXTENSION] = {}
-    server.add_request_handler("tasks/get", TaskParams, error_boundary(get_protocol_task))
-    server.add_request_handler("tasks/cancel", TaskParams, error_boundary(cancel_protocol_task))
-    server.add_request_handler("tasks/update", TaskParams, error_boundary(update_protocol_task))
 
 
 async def get_protocol_task(ctx: RequestContext, params: TaskParams) -> TaskState:

@@ -10,7 +10,7 @@ from runway_mcp.films.chains import Clip, Seams, seams_of
 from runway_mcp.films.viewing import LARGEST_FILM, OtherPicture, View, film_bytes, picture_of, preview_bytes
 from runway_mcp.media.errors import LinkError, MediaMissing, NoFilm, RefusedLink, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
-from runway_mcp.runway.errors import NotFound, RunwayError
+from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
@@ -61,7 +61,8 @@ async def clip_named(context: ServerContext, reference: str) -> Clip:
     kind = known.asset.media_type
     if kind not in (None, "video"):
         name = in_quotes(known.asset.name) if known.asset.name else "This asset"
-        raise Failure("invalid_request", f"{name} is no video ({kind}), and only videos can be shown here.")
+        told = f"{name} is no video ({plain_or_quoted(kind)}), and only videos can be shown here."
+        raise Failure("invalid_request", told)
     return known
 
 

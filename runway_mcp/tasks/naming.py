@@ -68,9 +68,10 @@ def spelling_of(reference: str, caller: str) -> str:
 async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """The long id of the asset that a reference names, or of the succeeded task that made it, or the id of a film.
 
-    A uuid names an asset rather than a task; the film of another caller is unknown. Raises `LedgerError`, and
-    `Failure`: `not_found` with the nearest clips, `invalid_request` for a name that several assets have, or the failure
-    of a read.
+    A uuid names an asset rather than a task; the film of another caller is unknown. A name is looked for in a list that
+    is read after the call, since another clip may have got it a moment ago, and what is spent on a clip is spent for
+    good. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips, `invalid_request` for a name that
+    several assets have, or the failure of a read.
     """
     if kind_of(reference) is not None:
         return reference
@@ -78,7 +79,7 @@ async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, 
         return film.film_id
     if is_id(reference) and (known := await ledger.named(uuid_of(reference))) is not None:
         return known
-    assets = await _own_assets(client, ledger, email)
+    assets = await _own_assets(client, ledger, email, fresh=name_in(reference) is not None)
     named = [asset for asset in assets if _is_named(asset, reference)]
     if not named and is_id(reference):
         made = [asset for asset in assets if asset.task_id and uuid_of(asset.task_id) == uuid_of(reference)]
@@ -116,13 +117,15 @@ async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, 
     raise not_found("task", reference, assets, await _films_like(ledger, reference))
 
 
-async def newest_assets(client: RunwayClient, email: str | None, *, media_type: str | None = None) -> list[Asset]:
-    """The newest assets; if several accounts are linked and none is named, those of each.
+async def newest_assets(
+    client: RunwayClient, email: str | None, *, media_type: str | None = None, fresh: bool = False
+) -> list[Asset]:
+    """The newest assets, at most a second old or `fresh`; if several accounts are linked and none is named, of each.
 
     Raises `Failure`.
     """
     try:
-        return await _assets_of(client, email, media_type)
+        return await _assets_of(client, email, media_type, fresh=fresh)
     except InvalidRequest as error:
         if email is not None:
             raise failure_of(error) from error
@@ -130,7 +133,8 @@ async def newest_assets(client: RunwayClient, email: str | None, *, media_type: 
         raise failure_of(error) from error
     try:
         accounts = await client.accounts(patience=_NAME_READ_SECONDS)
-        return [asset for each in accounts[:_ACCOUNTS] for asset in await _assets_of(client, each, media_type)]
+        read = [await _assets_of(client, each, media_type, fresh=fresh) for each in accounts[:_ACCOUNTS]]
+        return [asset for assets in read for asset in assets]
     except RunwayError as error:
         raise failure_of(error) from error
 
@@ -144,9 +148,11 @@ async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: s
         return ""
 
 
-async def _own_assets(client: RunwayClient, ledger: CallerLedger, email: str | None) -> list[Asset]:
+async def _own_assets(
+    client: RunwayClient, ledger: CallerLedger, email: str | None, *, fresh: bool = False
+) -> list[Asset]:
     """The newest assets, without those making tasks that exist for other callers alone."""
-    assets = await newest_assets(client, email)
+    assets = await newest_assets(client, email, fresh=fresh)
     made = dict.fromkeys(asset.task_id for asset in assets if asset.task_id)
     others = await ledger.hidden([Task(task_id=each) for each in made])
     return [each.model_copy(update={"task_id": None}) if each.task_id in others else each for each in assets]
@@ -199,11 +205,11 @@ async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, emai
     return asset.task_id
 
 
-async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:
+async def _assets_of(client: RunwayClient, email: str | None, media_type: str | None, *, fresh: bool) -> list[Asset]:
     async def once() -> tuple[Asset, ...]:
         return tuple(await _read_newest(client, email, media_type))
 
-    return [*await client.shared.read(("newest assets", email, media_type), once)]
+    return [*await client.shared.read(("newest assets", email, media_type), once, fresh=fresh)]
 
 
 async def _read_newest(client: RunwayClient, email: str | None, media_type: str | None) -> list[Asset]:

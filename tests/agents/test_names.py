@@ -74,6 +74,17 @@ async def test_every_spelling_of_a_clip_reads_the_task_that_made_it(tmp_path: Pa
         assert {how: data.get("taskId") for how, data in told.items()} == dict.fromkeys(named, task_of(world, clip))
 
 
+async def test_a_name_means_the_clip_that_has_it_when_the_call_comes(tmp_path: Path, mode: str) -> None:
+    world, clip = a_library()
+    async with open_client(world, tmp_path, mode) as client:
+        await client.data("get_task", taskId=BEACH)
+        clip.name = "an old beach.mp4"
+        newer = add_video(world, name=BEACH)
+        told = await client.data("extend_video", assetId=BEACH)
+
+        assert told["lineage"]["source_assetId"] == world.asset_id(newer)
+
+
 async def test_every_spelling_of_a_request_is_the_same_request(tmp_path: Path, mode: str) -> None:
     world, clip = a_library()
     async with open_client(world, tmp_path, mode) as client:

@@ -83,7 +83,7 @@ async def test_a_listing_with_links_leads_to_preview_and_resource_in_text_as_wel
             assert fact in text(result)
 
 
-async def test_a_complete_film_whose_earlier_films_are_gone_leads_to_another_clip_in_words(
+async def test_a_complete_film_whose_earlier_films_are_gone_leads_to_a_model_that_continues_it(
     tmp_path: Path, mode: str
 ) -> None:
     world = virtual_world(clips=0)
@@ -92,8 +92,8 @@ async def test_a_complete_film_whose_earlier_films_are_gone_leads_to_another_cli
         refused = await client.extend(film)
 
         assert refused["error"]["kind"] == "invalid_request"
-        assert "choose another clip" in refused["summary"]
-        assert "next_step" not in refused
+        assert "no film before it was found" in refused["summary"]
+        assert refused["next_step"]["arguments"]["model"] == "gen4.5"
 
 
 @pytest.mark.parametrize("asked", [{"query": "zebra"}, {"query": "zebra", "extendable_only": True}])

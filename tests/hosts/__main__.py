@@ -1,5 +1,7 @@
 """Runs real clients against the real server: `scripts/hosts [--only NAME ...] [--cache DIR] [--markdown]`.
 
+With `--installed` the hosts of the command line read what `install` writes, in place of all that.
+
 Everything runs on this machine against the stand-in; only packages come from outside, each client's into an
 environment of its own. No model is called. Exits with 1 if a client failed at something that is not excused.
 """
@@ -14,6 +16,7 @@ from tempfile import TemporaryDirectory
 from tests.hosts.clients import CLIENTS, Client
 from tests.hosts.driving import Row, driven
 from tests.hosts.environments import installed
+from tests.hosts.installing import run_installed
 from tests.hosts.table import markdown, plain
 
 
@@ -24,11 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", default=names, help=", ".join(names))
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the clients' environments here")
     parser.add_argument("--markdown", action="store_true", help="print the table as docs/hosts.md has it")
+    parser.add_argument("--installed", action="store_true", help="try what `install` writes in command-line hosts")
     asked = parser.parse_args(argv)
     chosen: list[str] = asked.only
     with TemporaryDirectory(prefix="hosts-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         cache: Path = (asked.cache or work / "cache").resolve()
+        if asked.installed:
+            lines = run_installed(chosen, cache, work)
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+            return int(any(line.startswith("FAILED") for line in lines))
         rows = [_row(client, cache, work / client.name) for client in CLIENTS if client.name in chosen]
     sys.stdout.write(f"{(markdown if asked.markdown else plain)(rows)}\n")
     faults = [fault for row in rows for fault in row.faults()]

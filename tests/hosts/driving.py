@@ -24,13 +24,13 @@ GENERATION_SECONDS = 6
 PATIENCE_SECONDS = 60
 SECONDS = 150
 _SHOWN = 400
-PAGES = ("README.md", "docs/hosts.md")
+PAGES = ("README.md", "docs/install.md", "docs/hosts.md")
 """Where users are told what to write into their host."""
 
 LAUNCHER = Path(sys.executable).parent / ("useapi-runway-mcp.exe" if sys.platform == "win32" else "useapi-runway-mcp")
 
 # What clients would report elsewhere, look up elsewhere or fetch; what does not heed these meets a proxy that is dead.
-_QUIET = {
+QUIET = {
     "HTTP_PROXY": "http://127.0.0.1:9",
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "http_proxy": "http://127.0.0.1:9",
@@ -145,7 +145,7 @@ def _run(
         "prompt": f"the waves of {client.name} over {transport}",
         "patience": PATIENCE_SECONDS,
     }
-    inherited = environment(**_QUIET, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"))
+    inherited = environment(**QUIET, HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"))
     inherited["PATH"] = f"{node_home() / 'bin'}{os.pathsep}{inherited['PATH']}"
     del inherited["PYTHONPATH"]
     told, ended = _told([*program.command, json.dumps(asked)], inherited, home)

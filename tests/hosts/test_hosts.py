@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from runway_mcp.install.launcher import RELEASE
 from tests.hosts.clients import CLIENTS, Client
 from tests.hosts.driving import STEPS, Row, Told
 from tests.hosts.environments import DRIVERS
@@ -41,11 +42,11 @@ def test_the_clients_that_broke_once_run_with_every_change() -> None:
 
 
 def test_the_line_for_claude_code_names_the_server_before_the_option_that_takes_every_word_after_it() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 
     settings = "claude mcp add --transport stdio runway --env USEAPI_TOKEN=user:1234-..."
-    program = 'uvx --from "useapi-runway-mcp[media]" useapi-runway-mcp'
-    assert re.findall(r"^claude mcp add .*", readme, re.MULTILINE) == [f"{settings} -- {program}"]
+    program = f'uvx --from "{RELEASE}" useapi-runway-mcp'
+    assert re.findall(r"^claude mcp add .*", page, re.MULTILINE) == [f"{settings} -- {program}"]
 
 
 def test_a_step_that_fails_is_a_fault_unless_it_is_not_ours() -> None:

@@ -1,10 +1,13 @@
 """What leaves this machine, and whereto: addresses dialled, redirects followed, headers sent, certificates checked."""
 
+import errno
+import os
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
+import httpcore
 import pytest
 import trustme
 
@@ -17,7 +20,7 @@ from runway_mcp.media.errors import (
     RefusedLink,
     Unreachable,
 )
-from runway_mcp.media.fetch.client import Limits, Links, open_links
+from runway_mcp.media.fetch.client import Limits, Links, Stream, open_links
 from tests.media.hosts import PUBLIC, QUICK, Network, RawHost, answer, film_host, raw_host
 
 LIMIT = 20.0
@@ -29,6 +32,19 @@ async def body_of(links: Links, link: str, **wanted: str) -> bytes:
     with anyio.fail_after(LIMIT):
         async with links.get(link, wanted=wanted, deadline=deadline) as response:
             return b"".join([chunk async for chunk in response.chunks])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_a_lack_of_descriptors_is_told_as_this_machine_s_and_not_as_the_host_s(number: int) -> None:
+    async def dial(_address: str, _port: int, _seconds: float | None) -> Stream:
+        error = httpcore.ConnectError()
+        error.__context__ = OSError(number, os.strerror(number))
+        raise error
+
+    network = Network({NAME: [[PUBLIC]]}, {})
+    async with open_links(limits=QUICK, resolve=network.resolve, dial=dial) as links:
+        with pytest.raises(Unreachable, match=r"could not leave this machine: .* no file descriptor left.*ulimit"):
+            await body_of(links, f"https://{NAME}/f.mp4")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.answers import (
+    MOST_VALUES_WITH_ECHOES,
     Answer,
     ErrorContext,
     Lost,
@@ -240,6 +241,15 @@ def test_an_answer_that_repeats_the_token_tells_of_it_nowhere() -> None:
 
     assert read.error is not None
     assert read.error.message == "[removed] is bad"
+
+
+@pytest.mark.parametrize(("values", "told"), [(10, ["[removed]", "kept"]), (MOST_VALUES_WITH_ECHOES, "[removed]")])
+def test_of_an_answer_of_many_values_that_spells_the_token_otherwise_nothing_is_left(values: int, told: object) -> None:
+    spelled = "".join(f"%{ord(char):02x}" for char in TOKEN)
+
+    read = body_of(answer(200, [spelled] + ["kept"] * values), ErrorContext(secret=TOKEN, now=lambda: 0.0))
+
+    assert (read[:2] if isinstance(read, list) else read) == told
 
 
 def test_a_submit_of_which_no_byte_went_out_is_refused() -> None:

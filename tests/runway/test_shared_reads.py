@@ -66,6 +66,50 @@ async def test_what_hardly_changes_serves_for_a_second(error: Exception | None, 
     assert source.reads == reads
 
 
+@pytest.mark.parametrize(("first", "second", "told"), [(0.0, 5.0, [Unavailable, 2]), (5.0, 0.0, [Unavailable] * 2)])
+async def test_a_failure_is_shared_with_callers_of_no_more_patience(
+    first: float, second: float, told: list[object]
+) -> None:
+    shared, answers, reads = SharedReads(), list[object](), list[float]()
+
+    async def caller(patience: float) -> None:
+        async def once() -> int:
+            reads.append(patience)
+            await anyio.sleep(1)
+            if len(reads) == 1:
+                raise Unavailable("away")
+            return len(reads)
+
+        try:
+            answers.append(await shared.read("key", once, patience=patience))
+        except Unavailable as error:
+            answers.append(type(error))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(caller, first)
+        await anyio.sleep(0.5)
+        group.start_soon(caller, second)
+
+    assert answers == told
+
+
+async def test_who_wants_it_fresh_shares_only_a_read_that_begins_later() -> None:
+    shared, source, answers = SharedReads(), Source(), list[int]()
+
+    async def caller() -> None:
+        answers.append(await shared.read("key", source, fresh=True))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(caller)
+        await anyio.sleep(0.5)
+        for _ in range(160):
+            group.start_soon(caller)
+    await anyio.sleep(KEPT_SECONDS / 2)
+    await caller()
+
+    assert answers == [1, *[2] * 160, 3]
+
+
 async def test_a_caller_who_is_cancelled_leaves_the_read_to_the_next() -> None:
     shared, source, answers = SharedReads(), Source(), list[object]()
 

@@ -5,6 +5,7 @@ import pytest
 from runway_mcp.runway import wire
 from runway_mcp.runway.errors import UnexpectedResponse
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
+from runway_mcp.runway.running import LinkedAccount
 from tests.runway.samples import ACCOUNTS, ASSET, ASSET_ID, BUSY, EMAIL, TASK, TASK_ID, UPLOAD, UUID
 
 RUNNING = (
@@ -115,6 +116,16 @@ def test_credits_are_read_in_both_shapes() -> None:
 
 def test_only_the_addresses_of_accounts_are_kept() -> None:
     assert wire.parse_addresses({**ACCOUNTS, "code": 200}) == (EMAIL, "second@studio.example")
+
+
+def test_of_an_account_its_slots_and_its_state_are_kept_and_no_secret() -> None:
+    body = {EMAIL: {"maxJobs": 3, "password": "hunter2"}, "b@c.example": {"error": "hunter2", "maxJobs": "x"}}
+
+    whole, broken = wire.parse_accounts(body)
+
+    assert whole == LinkedAccount(EMAIL, max_jobs=3, is_broken=False)
+    assert broken == LinkedAccount("b@c.example", max_jobs=None, is_broken=True)
+    assert "hunter2" not in repr((whole, broken))
 
 
 def test_no_error_shows_a_part_of_a_body() -> None:

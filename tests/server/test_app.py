@@ -7,9 +7,9 @@ from mcp.client.client import Client
 
 from runway_mcp import __version__
 from runway_mcp.server.app import LEDGER, create_server
-from runway_mcp.server.protocol_tasks import EXTENSION
+from runway_mcp.server.contract.extension import EXTENSION
 from runway_mcp.server.resources.kinds import KEPT_MS
-from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, input_schema
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS
 from runway_mcp.simulator.faults import Fault
 from tests.kit.server import open_client, settings
 from tests.kit.upstream import URL, virtual_world
@@ -98,7 +98,11 @@ async def test_a_task_may_be_kept_once_nothing_of_it_can_change(tmp_path: Path, 
 
 
 def test_the_transport_can_look_up_input_schemas_without_listing_the_tools(tmp_path: Path) -> None:
-    assert create_server(settings(tmp_path)).get_tool_input_schema is input_schema
+    look_up = create_server(settings(tmp_path)).get_tool_input_schema
+
+    assert look_up is not None
+    assert {name: look_up(name) for name in TOOLS} == {name: tool.input_schema for name, tool in TOOLS.items()}
+    assert look_up("unknown") is None
 
 
 async def test_neither_the_token_nor_the_password_shows_in_anything_that_is_told(

@@ -6,6 +6,8 @@ import logging
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from mcp import Client
 
 from runway_mcp.server.transport.connections import (
     ConnectionLimits,
+    HttpConnection,
     HttpConnections,
     limits_of_process,
     raised_descriptor_limit,
@@ -217,6 +220,29 @@ async def test_a_request_under_way_never_gives_way() -> None:
             with pytest.raises(TimeoutError), anyio.fail_after(0.1):
                 await caller.receive()
         group.cancel_scope.cancel()
+
+
+class Pipelined(asyncio.Protocol):
+    """What uvicorn's protocol on httptools shows once it has read a second request while it serves the first."""
+
+    def __init__(self, *, serves_first: bool) -> None:
+        self.cycle = SimpleNamespace(response_complete=False, response_started=False, more_body=True, scope={})
+        self.pipeline = [self.cycle] if serves_first else []
+
+
+@pytest.mark.parametrize("serves_first", [True, False])
+async def test_a_request_that_is_served_is_not_cut_for_the_slow_body_of_the_next(*, serves_first: bool) -> None:
+    protocol = HttpConnections(limits()).protocol(partial(Pipelined, serves_first=serves_first))
+    connection = protocol()
+    loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+    with theirs:
+        transport, _ = await loop.create_connection(lambda: connection, sock=ours)
+        assert isinstance(connection, HttpConnection)
+        for now in (0.0, LONG * 10):
+            connection.end_if_late(now, limits(body=SHORT).seconds)
+
+        assert transport.is_closing() is not serves_first
+        transport.abort()
 
 
 async def test_out_of_descriptors_is_told_as_that_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Any, cast
 import pytest
 from mcp_types import ToolAnnotations
 
+from runway_mcp.server.contract.listed import FILE, listed
 from runway_mcp.server.prompts import PROMPTS
-from runway_mcp.server.tools.definitions import INSTRUCTIONS, RECORDS, TOOLS, tools_table
-from runway_mcp.settings import Settings
+from runway_mcp.server.resources.handlers import templates
+from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
+from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.settings import Save, Settings
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
-from tests.server.pinned import FOLDER, check_snapshot
+from tests.server.pinned import FOLDER, REGENERATE, check_snapshot
 
 LISTED_WHEREVER = [record.name for record in RECORDS if record.offered(Settings(data_dir=Path(), save="never"))]
 HINTS = ToolAnnotations()
@@ -94,6 +98,32 @@ def values(node: object) -> Iterator[object]:
             yield from values(value)
     else:
         yield node
+
+
+def told() -> dict[str, Any]:
+    """All that hosts are told before their first call, from the definitions."""
+    return {
+        "instructions": INSTRUCTIONS,
+        "tools": [wire(name) for name in TOOLS],
+        "saving": [name for name in TOOLS if name not in LISTED_WHEREVER],
+        "prompts": [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in PROMPTS.values()],
+        "resource_templates": [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in templates()],
+    }
+
+
+def test_what_hosts_are_told_before_their_first_call_is_what_the_definitions_say() -> None:
+    if os.environ.get(REGENERATE):
+        FILE.write_text(f"{json.dumps(told(), indent=1)}\n", encoding="utf-8")
+
+    assert json.loads(FILE.read_text(encoding="utf-8")) == told()
+
+
+@pytest.mark.parametrize("save", ["own", "never"])
+def test_each_tool_is_listed_under_the_settings_that_offer_it(save: Save) -> None:
+    settings = Settings(data_dir=Path(), save=save)
+    names = [tool["name"] for tool in listed().tools_where(saves=save == "own")]
+
+    assert names == [record.name for record in RECORDS if record.offered(settings)]
 
 
 @pytest.mark.parametrize("name", TOOLS)

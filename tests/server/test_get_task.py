@@ -240,7 +240,7 @@ async def test_an_unknown_id_asked_often_at_once_is_one_read(tmp_path: Path) -> 
     assert reads == {"GET /tasks/{id}": 1, "GET /assets": 1}
 
 
-async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path) -> None:
+async def test_a_loop_on_a_finished_task_costs_a_read_a_minute(tmp_path: Path) -> None:
     world = virtual_world()
     *_, film = extended_clips(world, "the beach", "the dunes")
     assert film.task is not None
@@ -249,8 +249,8 @@ async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path) -
         before = world.requests["GET /tasks/{id}"]
         for _ in range(100):
             await client.data("get_task", taskId=task_id)
-            await anyio.sleep(0.1)
+            await anyio.sleep(3)
         reads = world.requests["GET /tasks/{id}"] - before
 
-    # Each second one of the task, and one in all of the task that made its source.
-    assert 9 <= reads <= 12
+    # In five minutes one each of the task and, where its own has passed too, of the task that made its source.
+    assert 5 <= reads <= 10

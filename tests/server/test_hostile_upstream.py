@@ -152,6 +152,19 @@ async def test_a_word_of_upstreams_is_one_line_in_quotation_marks(
         check_words(words)
 
 
+@pytest.mark.parametrize("mark", ["\n", "\u2028", "\u202e"], ids=ascii)
+async def test_the_kind_of_what_is_no_film_is_quoted_as_well(tmp_path: Path, mark: str) -> None:
+    transport = upstream([film(mediaType=f'a"{mark}{FORGED}')], [task()])
+    kept = {"save": "own", "save_dir": tmp_path / "films"}
+    async with open_client(virtual_world(), tmp_path / "data", "auto", transport=transport, **kept) as client:
+        for tool in ("save_film", "view_film"):
+            words = text(await client.mcp.call_tool(tool, {"assetId": ASSET_ID}))
+
+            check_words(words)
+            assert "Next: extend_video" in words, words
+            assert "theirs" in words
+
+
 IDS: dict[str, Callable[[str], tuple[list[Body], list[Body]]]] = {
     "assetId": lambda bad: ([film(assetId=bad), film()], [task(artifacts=[film(assetId=bad), film()])]),
     "taskId of an asset": lambda bad: ([film(taskId=bad)], [task()]),

@@ -10,8 +10,9 @@ import pytest
 import runway_mcp.server
 from runway_mcp.server.contract.next_steps import Asked, Behaviour, after_failure
 from runway_mcp.server.contract.schemas import wire_schema
-from runway_mcp.server.tools.definitions import RECORDS, TOOLS
+from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.server.tools.record import ToolRecord
+from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.tasks.failures import Failure
 
 SERVER = Path(runway_mcp.server.__file__).parent

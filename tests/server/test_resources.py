@@ -14,7 +14,7 @@ from runway_mcp.simulator.builders import add_image, add_task, add_video
 from runway_mcp.simulator.faults import Fault
 from tests.kit.client import ToolClient, check_output
 from tests.kit.server import open_client
-from tests.kit.upstream import virtual_world
+from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
@@ -39,6 +39,20 @@ async def listed(client: ToolClient) -> list[str]:
         uris += [resource.uri for resource in page.resources]
         cursor = page.next_cursor
     return uris
+
+
+async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path, mode: str) -> None:
+    world = virtual_world()
+    *_, film = extended_clips(world, "the beach", "the dunes")
+    assert film.task is not None
+    async with open_client(world, tmp_path, mode) as client:
+        before = world.requests["GET /tasks/{id}"]
+        for _ in range(100):
+            await client.mcp.read_resource(f"runway://tasks/{world.task_id(film.task)}", cache_mode="bypass")
+            await anyio.sleep(0.1)
+        reads = world.requests["GET /tasks/{id}"] - before
+
+    assert 9 <= reads <= 12
 
 
 @pytest.mark.parametrize("safe", [":/@", "/", ""])

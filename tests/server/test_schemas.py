@@ -6,7 +6,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from runway_mcp.server.contract.schemas import Schema, wire_schema
-from runway_mcp.server.tools.definitions import TOOLS, input_schema
+from runway_mcp.server.tools.definitions import TOOLS
 
 
 class Inner(BaseModel):
@@ -103,8 +103,3 @@ def test_the_body_of_upstreams_request_is_taken_whole_under_its_names() -> None:
         "replyRef",
         "maxJobs",
     ]
-
-
-def test_an_input_schema_is_found_by_name_and_an_unknown_one_is_none() -> None:
-    assert input_schema("get_task") is TOOLS["get_task"].input_schema
-    assert input_schema("render") is None

@@ -11,7 +11,7 @@ from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from starlette.types import Message, Receive, Scope, Send
 
-from runway_mcp.server.transport.serving import GRACE_SECONDS, bind, endable, url_of
+from runway_mcp.server.transport.serving import GRACE_SECONDS, Closing, bind, endable, url_of
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -24,7 +24,7 @@ async def _nothing_more() -> Message:
     raise AssertionError
 
 
-async def answered(messages: tuple[Message, ...], *, then_hang: bool, closing: anyio.Event) -> list[Message]:
+async def answered(messages: tuple[Message, ...], *, then_hang: bool, closing: Closing) -> list[Message]:
     """What a client receives from an app that sends these messages, and then hangs or returns."""
     received: list[Message] = []
 
@@ -45,8 +45,8 @@ async def answered(messages: tuple[Message, ...], *, then_hang: bool, closing: a
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("sent", [(START,), (START, CHUNK)])
 async def test_a_stream_that_would_go_on_gets_a_last_chunk_once_the_grace_is_over(sent: tuple[Message, ...]) -> None:
-    closing = anyio.Event()
-    closing.set()
+    closing = Closing()
+    closing.begin()
     begun = anyio.current_time()
 
     assert await answered(sent, then_hang=True, closing=closing) == [*sent, END]
@@ -54,9 +54,28 @@ async def test_a_stream_that_would_go_on_gets_a_last_chunk_once_the_grace_is_ove
 
 
 @pytest.mark.virtual_time
+async def test_a_stream_that_is_open_when_the_server_begins_to_stop_goes_on_for_the_grace() -> None:
+    closing, ended = Closing(), anyio.Event()
+
+    async def watch() -> None:
+        assert await answered((START, CHUNK), then_hang=True, closing=closing) == [START, CHUNK, END]
+        ended.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(30)
+        assert not ended.is_set()
+        begun = anyio.current_time()
+        closing.begin()
+        await ended.wait()
+
+        assert anyio.current_time() - begun == GRACE_SECONDS
+
+
+@pytest.mark.virtual_time
 async def test_a_request_without_an_answer_yet_is_told_that_the_server_stops() -> None:
-    closing = anyio.Event()
-    closing.set()
+    closing = Closing()
+    closing.begin()
 
     start, _ = await answered((), then_hang=True, closing=closing)
 
@@ -65,9 +84,9 @@ async def test_a_request_without_an_answer_yet_is_told_that_the_server_stops() -
 
 @pytest.mark.parametrize("stopping", [False, True])
 async def test_a_request_that_ends_by_itself_is_left_alone(stopping: bool) -> None:
-    closing = anyio.Event()
+    closing = Closing()
     if stopping:
-        closing.set()
+        closing.begin()
 
     assert await answered((START, CHUNK, END), then_hang=False, closing=closing) == [START, CHUNK, END]
 

@@ -1,31 +1,82 @@
 """Every store that the contract suite runs through; a further one is one more entry of `LEDGERS`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
+from tests.kit.postgres import SERVER_URL, PostgresServer, new_schema, programs, running_postgres
 from tests.store.memory import MemoryStore, Rows
 
 Opener = Callable[[], Store]
 """Opens one more store on the same ledger, as another process would."""
 
+Ledger = Callable[[Path, str, Callable[[], float], AsyncExitStack], Opener]
+"""Makes an empty ledger and opens stores on it, from a folder, the URL of a database and a clock.
 
-def _sqlite(folder: Path, clock: Callable[[], float], opened: ExitStack) -> Opener:
+The stack closes them after the test.
+"""
+
+
+def _sqlite(folder: Path, _url: str, clock: Callable[[], float], opened: AsyncExitStack) -> Opener:
     return lambda: opened.enter_context(SqliteStore(folder / "ledger.sqlite3", clock))
 
 
-def _memory(_folder: Path, clock: Callable[[], float], _opened: ExitStack) -> Opener:
+def _memory(_folder: Path, _url: str, clock: Callable[[], float], _opened: AsyncExitStack) -> Opener:
     rows = Rows()
     return lambda: MemoryStore(rows, clock)
 
 
-LEDGERS: dict[str, Callable[[Path, Callable[[], float], ExitStack], Opener]] = {"sqlite": _sqlite, "memory": _memory}
-"""By name, what makes an empty ledger and opens stores on it; `opened` closes them after the test."""
+def _postgres(_folder: Path, url: str, clock: Callable[[], float], opened: AsyncExitStack) -> Opener:
+    shared = opened.enter_context(new_schema(url))
+
+    def opener() -> Store:
+        store = PostgresStore(shared, clock=clock)
+        opened.push_async_callback(store.close)
+        return store
+
+    return opener
+
+
+LEDGERS: dict[str, Ledger] = {"sqlite": _sqlite, "memory": _memory, "postgres": _postgres}
+"""By name, what makes an empty ledger."""
+
+IN_PROCESS = ("sqlite", "memory")
+"""The ledgers that answer without a socket, so that virtual time does not run away from them."""
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server for the whole run."""
+    if url := os.environ.get(SERVER_URL):
+        yield url
+        return
+    need_postgres()
+    with running_postgres() as server:
+        yield server.url()
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, which it may stop."""
+    need_postgres()
+    with running_postgres() as server:
+        yield server
+
+
+def need_postgres() -> None:
+    """Skips a test where there is no PostgreSQL, or fails it if `POSTGRES_TESTS=required`, as in CI."""
+    if programs() is None:
+        told = f"there is no PostgreSQL: install the package postgresql, or set {SERVER_URL}"
+        if os.environ.get("POSTGRES_TESTS") == "required":
+            pytest.fail(told)
+        pytest.skip(told)
 
 
 @pytest.fixture
@@ -34,10 +85,11 @@ def clock() -> SetClock:
 
 
 @pytest.fixture(params=LEDGERS)
-def opener(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[Opener]:
+async def opener(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[Opener]:
     """Opens stores on one ledger."""
-    with ExitStack() as opened:
-        yield LEDGERS[request.param](tmp_path, clock, opened)
+    url = request.getfixturevalue("database_url") if request.param == "postgres" else ""
+    async with AsyncExitStack() as opened:
+        yield LEDGERS[request.param](tmp_path, url, clock, opened)
 
 
 @pytest.fixture

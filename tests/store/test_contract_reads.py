@@ -122,7 +122,7 @@ async def test_spends_are_told_oldest_first_with_their_cost(store: Store, clock:
     assert await store.spends(caller="") == [Spend(EPOCH, 50), Spend(EPOCH + 5, 50)]
 
 
-def test_a_store_tells_the_time_that_it_goes_by(store: Store, clock: SetClock) -> None:
+async def test_a_store_tells_the_time_that_it_goes_by(store: Store, clock: SetClock) -> None:
     clock.now += 9
 
     assert store.now() == clock.now

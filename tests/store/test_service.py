@@ -1,7 +1,7 @@
 """The task service over any store: one process loses an answer and ends, the next one answers from the ledger."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -14,17 +14,17 @@ from runway_mcp.tasks.spend.submit import Submitted, Waiting
 from tests.kit.clock import wall_clock
 from tests.kit.samples import extension
 from tests.kit.upstream import fault, virtual_world
-from tests.store.conftest import LEDGERS, Opener
+from tests.store.conftest import IN_PROCESS, LEDGERS, Opener
 from tests.tasks.services import open_service_over
 
 pytestmark = pytest.mark.virtual_time
 
 
-@pytest.fixture(params=LEDGERS)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+@pytest.fixture(params=IN_PROCESS)
+async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens stores on one ledger whose time passes as the event loop's does."""
-    with ExitStack() as opened:
-        yield LEDGERS[request.param](tmp_path, wall_clock, opened)
+    async with AsyncExitStack() as opened:
+        yield LEDGERS[request.param](tmp_path, "", wall_clock, opened)
 
 
 async def submit(service: TaskService, wish: Extension) -> Submitted:

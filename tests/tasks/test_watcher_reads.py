@@ -6,6 +6,7 @@ import pytest
 
 from runway_mcp.runway.errors import NotFound, Unavailable
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.follow.watcher import Watcher
 from tests.tasks.observing import observing
 from tests.tasks.scripted_upstream import ScriptedUpstream, nothing, watching
 from tests.tasks.watched_ends import ALLOWED, POLL, ends, fail
@@ -61,6 +62,26 @@ async def test_a_caller_does_not_ask_an_upstream_that_wants_to_be_left_alone() -
             await anyio.sleep(30)
 
             assert asked == len(upstream.arrivals) == 1
+
+
+async def test_a_caller_of_patience_goes_on_where_one_of_none_gives_up() -> None:
+    upstream = ScriptedUpstream()
+    course = upstream.make(600.0)
+    told: dict[float, str] = {}
+
+    async def ask(watcher: Watcher, patience: float) -> None:
+        try:
+            told[patience] = (await watcher.read(course.task_id, patience=patience)).status
+        except Unavailable:
+            told[patience] = "unavailable"
+
+    usual = upstream.single
+    upstream.single = lambda row: httpx.Response(503) if upstream.singles <= 2 else usual(row)
+    async with watching(upstream) as watcher, anyio.create_task_group() as callers:
+        for patience in (0.0, 10.0):
+            callers.start_soon(ask, watcher, patience)
+
+    assert told == {0.0: "unavailable", 10.0: "RUNNING"}
 
 
 async def test_who_asks_for_a_task_that_is_not_there_keeps_no_other_waiting() -> None:

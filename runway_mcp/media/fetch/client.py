@@ -15,6 +15,7 @@ import anyio
 import httpcore
 import httpx
 
+from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.media.errors import Cut, DeadLink, LinkError, NoFilm, RefusedAddress, RefusedLink, Unreachable
 from runway_mcp.media.fetch.addresses import HTTPS_PORT, Target, judged_link, may_dial, redirected
 
@@ -257,6 +258,8 @@ def _told(error: Exception) -> LinkError:
         # httpcore hands the error of TLS on as its own one's argument.
         if any(isinstance(each, ssl.SSLCertVerificationError) for each in error.args):
             return RefusedLink("The certificate of the link's host does not fit its name, or is not trusted.")
+        if lacks_descriptors(error):
+            return Unreachable(f"The request could not leave this machine: {OUT_OF_DESCRIPTORS}.")
         return Unreachable("No connection to the link's host came about.")
     if isinstance(error, httpcore.TimeoutException):
         return Cut("The transfer fell silent.")

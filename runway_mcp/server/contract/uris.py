@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = "runway://tasks"
 """The URI of the list of tasks."""
 
-PLAYER_VERSION = "b60b2de1eb1e"
+PLAYER_VERSION = "e56ac47d9fd6"
 """The first twelve digits of the SHA-256 of the player's page: hosts cache a page by its URI."""
 
 PLAYER = f"ui://runway/player-{PLAYER_VERSION}.html"

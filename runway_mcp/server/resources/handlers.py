@@ -12,7 +12,6 @@ from mcp_types import (
     INVALID_PARAMS,
     BlobResourceContents,
     ListResourcesResult,
-    ListResourceTemplatesResult,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
@@ -48,10 +47,9 @@ _LONGEST_CURSOR = 6
 _FILMS = "films-"
 
 
-async def list_templates(_ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-    """All templates on one page."""
-    templates = [_template(kind) for kind in KINDS if variable_of(kind) is not None]
-    return ListResourceTemplatesResult(resource_templates=templates)
+def templates() -> list[ResourceTemplate]:
+    """All templates, in the order in which hosts list them."""
+    return [_template(kind) for kind in KINDS if variable_of(kind) is not None]
 
 
 async def list_resources(ctx: RequestContext, params: PaginatedRequestParams | None) -> ListResourcesResult:

@@ -7,41 +7,40 @@ from typing import Any
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, PaginatedRequestParams
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
-from runway_mcp.server.context import RequestContext, context_of
-from runway_mcp.server.contract.arguments import InvalidArguments, plain_arguments, read_arguments
+from runway_mcp.server.context import RequestContext, ServerContext, context_of
+from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, plain_arguments, read_arguments
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.text import in_quotes
 from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
+from runway_mcp.server.remembered import key_of
 from runway_mcp.server.tools.consent import Person
-from runway_mcp.server.tools.definitions import RECORDS, TOOLS
 from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
 
 
-async def list_tools(
-    _ctx: RequestContext, _params: PaginatedRequestParams | None, *, settings: Settings
-) -> ListToolsResult:
-    """All tools that the settings offer, on one page."""
-    return ListToolsResult(tools=[TOOLS[record.name] for record in RECORDS if record.offered(settings)])
-
-
-async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer:
+async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer | dict[str, Any]:
     """Makes one call; raises `MCPError` for an unknown tool, every other failure is a result.
 
-    If the host asked for progress, it is notified at least every ten seconds.
+    If the host asked for progress, it is notified at least every ten seconds. A result that stays true is told from
+    memory for a minute.
     """
     arrived = anyio.current_time()
     context = context_of(ctx)
-    record = _record(params.name, context.settings)
-    arguments, waits = plain_arguments(record.arguments, params.arguments or {}), context.waits
+    record, waits, remembered = _record(params.name, context.settings), context.waits, context.remembered
+    key = key_of(context.caller, record.name, params.arguments, waits.suggested(ctx))
+    if (known := remembered.recall(key)) is not None:
+        waits.answered(ctx, 0.0)
+        return known
+    arguments = plain_arguments(record.arguments, params.arguments or {})
     call = Call(
         context,
         Person(ctx, params),
@@ -54,14 +53,22 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
         longest_wait=waits.longest(ctx),
     )
     try:
-        async with call.progress.kept_alive():
-            result = await _answered(call, record)
+        result = await _answered(call, record)
     except anyio.get_cancelled_exc_class():
         by_default = record.behaviour.waits == "by_default" and "wait_seconds" not in arguments
         waits.cut_off(ctx, anyio.current_time() - arrived, by_default=by_default)
         raise
     waits.answered(ctx, anyio.current_time() - arrived)
+    if not record.read_only and not call.lasts:
+        remembered.forget()
+    elif call.lasts and call.note is None and _is_of_no_day(context) and isinstance(result, CallToolResult):
+        remembered.remember(key, result)
     return result
+
+
+def _is_of_no_day(context: ServerContext) -> bool:
+    """Whether results tell nothing of the cap of a day, which every submit changes."""
+    return context.settings.max_credits_per_day is None
 
 
 def _record(name: str, settings: Settings) -> ToolRecord[Any]:
@@ -77,7 +84,20 @@ async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:
     """The result of a call or of its failure; only cancellation passes through."""
     try:
         _ = call.context.service
-        return await record.run(call, read_arguments(record.arguments, record.name, call.asked.arguments))
+        read = read_arguments(record.arguments, record.name, call.asked.arguments)
+        async with call.progress.kept_alive():
+            return await _run(call, record, read)
+    except InvalidArguments as refusal:
+        # It depends on the call alone, and agents that repeat one repeat it often.
+        call.lasts = True
+        return await record.fail(call, Failure("invalid_request", refusal.message), refusal.step)
+    except Failure as failure:
+        return await record.fail(call, failure, None)
+
+
+async def _run(call: Call, record: ToolRecord[Any], read: Arguments) -> Answer:
+    try:
+        return await record.run(call, read)
     except InvalidArguments as refusal:
         return await record.fail(call, Failure("invalid_request", refusal.message), refusal.step)
     except Failure as failure:

@@ -1,19 +1,15 @@
-"""The tools as hosts see them, derived from their records: definitions, and the README's table of them."""
+"""The tools as hosts see them, derived from their records: definitions, and the README's table of them.
+
+A running server does not load this: what hosts are told was written to `contract/listed.json`.
+"""
 
 from typing import Any, cast
 
 from mcp_types import Tool, ToolAnnotations
 
 from runway_mcp.server.contract.schemas import Schema, wire_schema
-from runway_mcp.server.tools.extend_video import EXTEND_VIDEO
-from runway_mcp.server.tools.get_task import GET_TASK
-from runway_mcp.server.tools.list_assets import LIST_ASSETS
 from runway_mcp.server.tools.record import ToolRecord
-from runway_mcp.server.tools.save_film import SAVE_FILM
-from runway_mcp.server.tools.view_film import VIEW_FILM
-
-RECORDS: tuple[ToolRecord[Any], ...] = (EXTEND_VIDEO, GET_TASK, LIST_ASSETS, VIEW_FILM, SAVE_FILM)
-"""Every tool, in the order in which hosts list them."""
+from runway_mcp.server.tools.records import RECORDS
 
 INSTRUCTIONS = """\
 Makes Runway videos longer through useapi.net: Gen-3 Alpha and Turbo clips by Runway's own extension, any other clip \
@@ -91,12 +87,6 @@ def _shortened(schema: Schema) -> Schema:
 
 TOOLS: dict[str, Tool] = {record.name: _tool(record) for record in RECORDS}
 """Every definition by its name, in the same order."""
-
-
-def input_schema(name: str) -> Schema | None:
-    """A tool's input schema; None for an unknown tool."""
-    tool = TOOLS.get(name)
-    return tool.input_schema if tool else None
 
 
 def tools_table() -> str:

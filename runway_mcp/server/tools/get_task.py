@@ -1,12 +1,15 @@
 """The tool `get_task`: reads a task, and waits for its end within the deadline."""
 
+from datetime import datetime
 from typing import Annotated
 
 import anyio
 from pydantic import Field
 
+from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.errors import Unavailable
 from runway_mcp.runway.models import Task
+from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
@@ -15,6 +18,7 @@ from runway_mcp.server.contract.task_results import task_output
 from runway_mcp.server.player.page import CALLED_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
+from runway_mcp.server.remembered import FRESH_SECONDS
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.continuing import follow_film
 from runway_mcp.server.tools.record import Answer, ToolRecord
@@ -22,6 +26,7 @@ from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.saving import with_saved
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import remembered_task
 
 _DESCRIPTION = (
@@ -68,7 +73,21 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
     await note_end(context, task)
     source = None if intent else await extended_by(context, task)
     output = task_output(task, call.asked, intent=intent, source=source)
-    return await answer_task(call, await with_saved(call, output, task, intent, deadline=deadline))
+    output = await with_saved(call, output, task, intent, deadline=deadline)
+    call.lasts = _lasts(context, task, intent, output)
+    return await answer_task(call, output)
+
+
+def _lasts(context: ServerContext, task: Task, intent: Intent | None, output: TaskOutput) -> bool:
+    """Whether a result stays true for a minute: of an ended task, with a fresh link and, where it is kept, its file."""
+    if not task.is_terminal or (task.status == "SUCCEEDED" and output.video is None):
+        return False
+    if intent is not None and is_continuation(intent):
+        return False  # its film goes on
+    ends = output.video.url_expires_at if output.video else None
+    left = FRESH_SECONDS + 1 if ends is None else datetime.fromisoformat(ends).timestamp() - context.now()
+    is_kept = context.keeper is None or output.saved is not None or intent is None or task.status != "SUCCEEDED"
+    return is_kept and left > FRESH_SECONDS
 
 
 async def _read(call: Call, task_id: str, deadline: float) -> Task:

@@ -26,6 +26,7 @@ class Call:
     Times are the event loop's, waits are seconds. `takes_tasks` tells that the host follows protocol tasks itself;
     `shows_player` that it shows the player, which does;
     `default_wait` holds if the call names no wait; `note` is added to the summary of its result, whatever that is.
+    `lasts` says that the same call has the same result for a minute, unless something is remarked.
     """
 
     context: ServerContext
@@ -40,6 +41,7 @@ class Call:
     note: str | None = None
     spending: bool = False
     accepted: Task | None = None
+    lasts: bool = False
 
     def remark(self, sentence: str) -> None:
         """Adds a sentence to the summary of the result."""

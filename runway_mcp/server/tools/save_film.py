@@ -12,6 +12,7 @@ from runway_mcp.films.naming import wanted_asset, why_called
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.media.errors import KeepingError, MediaError
 from runway_mcp.media.files.names import given_name
+from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.continued import film_named
@@ -35,10 +36,11 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import film_id_in, is_id
 
 _DESCRIPTION = (
-    "Saves one film of your Runway account to the folder of films on this server's machine and returns its path once "
-    "it is whole. Use it to keep a clip beyond its link, or as a copy by another name; films of extend_video are saved "
-    "by themselves. For a link use get_task, to look view_film. Free, and replaces no file: a taken name gets a "
-    "number, and the same call again returns the same file, or waits for it."
+    "Downloads one video of your Runway account, or copies a joined film, to the films folder of this server's "
+    "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
+    "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
+    "get_task; to look at a film, view_film. Free, and replaces no file: a name that another film has gets a number, "
+    "and the same call again returns the same file, or waits on while a long download goes on."
 )
 
 _NOTHING_IS_KEPT = (
@@ -63,12 +65,15 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="Video or film to save, named as in extend_video (list_assets has them).",
+            description="Video or film to save: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
     name: Annotated[
         str | None,
-        Field(max_length=200, description="File name you choose; .mp4 is added. Default: from its prompt."),
+        Field(
+            max_length=200,
+            description="File name you choose, without folders; .mp4 is added if missing. Default: from its prompt.",
+        ),
     ] = None
 
 
@@ -88,7 +93,8 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         return await answer_save(call, _told(there[1], there[0], wanted, arguments.name, new=False))
     film, intent = await _film(call, reference, deadline)
     if film.media_type not in (None, "video"):
-        raise Failure("invalid_request", f"This asset is no film, but {film.media_type}; nothing was saved.")
+        kind = plain_or_quoted(film.media_type)
+        raise Failure("invalid_request", f"This asset is no film, but {kind}; nothing was saved.")
     wish = wanted_asset(film, caller=call.context.caller, name=arguments.name, intent=intent)
     place = await keeper.place(film.asset_id, call.context.caller, name=_file_name(arguments))
     if isinstance(place, SavedFilm):

@@ -154,10 +154,14 @@ class HttpConnection(asyncio.Protocol):
     def waits_for(self) -> _Waiting | None:
         """What the connection waits for on the client's side; None while the server has all it needs."""
         request = self._http.cycle
+        # Uvicorn's protocol on httptools reads on while a request is served; what it has read of the next one waits.
+        has_earlier = bool(getattr(self._http, "pipeline", None))
         if self._transport.is_closing():
             return "reader" if self._transport.get_write_buffer_size() else "close"
         if self._is_unread:
             return "reader"
+        if has_earlier:
+            return None
         if request is None or request.response_complete:
             return "headers"
         return "body" if request.more_body else None

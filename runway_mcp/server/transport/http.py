@@ -39,6 +39,15 @@ MAX_BODY = 1_048_576
 _SSE_SESSION = re.compile("[0-9a-f]{32}")
 """The id that the SDK makes for an HTTP+SSE connection. It logs any other, as it came."""
 
+_TOLD_ONCE = frozenset(
+    {
+        *("server/discover", "tools/list", "prompts/list", "prompts/get", "completion/complete", "ping"),
+        *("resources/list", "resources/templates/list", "resources/read"),
+        *("tasks/get", "tasks/cancel", "tasks/update"),
+    }
+)
+"""The methods that never notify: without a session each is answered by one JSON document, all others by a stream."""
+
 Transport = Literal["http", "sse"]
 """`http` serves `/mcp` alone, `sse` the older HTTP+SSE transport as well."""
 
@@ -109,7 +118,10 @@ class _Endpoints:
             )
             self._sessions = Sessions(sessions)
             self._single = StreamableHTTPSessionManager(entered, stateless=True, max_request_body_size=MAX_BODY)
-            async with sessions.run(), self._single.run():
+            self._told_once = StreamableHTTPSessionManager(
+                entered, stateless=True, json_response=True, max_request_body_size=MAX_BODY
+            )
+            async with sessions.run(), self._single.run(), self._told_once.run():
                 yield
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
@@ -146,8 +158,7 @@ class _Endpoints:
             return
         key = (caller_in(scope), session, json.dumps(message.get("id")))
         if session is None:
-            serve = self._sessions.open if message.get("method") == "initialize" else self._single.handle_request
-            await serve(scope, receive, send)
+            await self._serve_single(message.get("method"))(scope, receive, send)
         elif "method" not in message or message.get("id") is None:
             await self._sessions.serve(session, scope, receive, send)
         elif key in self._in_flight:
@@ -159,6 +170,12 @@ class _Endpoints:
                 await self._sessions.serve(session, scope, receive, send)
             finally:
                 self._in_flight.discard(key)
+
+    def _serve_single(self, method: object) -> ASGIApp:
+        """What serves a request without a session. A stream of events costs twice of what one JSON answer costs."""
+        if method == "initialize":
+            return self._sessions.open
+        return (self._told_once if method in _TOLD_ONCE else self._single).handle_request
 
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection while its stream is open."""

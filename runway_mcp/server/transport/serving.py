@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import math
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ async def serve_app(
     Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret. Without
     `limits`, as many connections as the process's descriptors allow; it raises their soft limit.
     """
-    closing = anyio.Event()
+    closing = Closing()
     connections = HttpConnections(limits or limits_of_process())
     config = uvicorn.Config(
         endable(app, closing),
@@ -101,7 +102,7 @@ def _tell_failure(connections: HttpConnections, loop: asyncio.AbstractEventLoop,
 class _BoundedServer(uvicorn.Server):
     """Uvicorn with this package's signals; its own are raised again at its end, which changes the exit code."""
 
-    def __init__(self, config: uvicorn.Config, closing: anyio.Event, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, closing: "Closing", ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._closing = closing
         self._ready = ready
@@ -119,33 +120,51 @@ class _BoundedServer(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._closing.set()
+        self._closing.begin()
         await super().shutdown(sockets)
 
 
-def endable(app: ASGIApp, closing: anyio.Event) -> ASGIApp:
-    """The app, with requests that end soon after `closing` is set: begun responses by a last chunk, others by 503."""
+class Closing:
+    """The requests under way, which end soon after the server begins to stop."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self._ends = math.inf
+
+    def begin(self) -> None:
+        """Lets what runs, and what still comes, go on for `GRACE_SECONDS` at most."""
+        self._ends = anyio.current_time() + GRACE_SECONDS
+        for scope in self._scopes:
+            scope.deadline = self._ends
+
+    @contextmanager
+    def ending(self) -> Generator[None]:
+        """Cancels its body at that time; a deadline costs a request far less than a task of its own."""
+        ends = self._ends if math.isinf(self._ends) else anyio.current_time() + GRACE_SECONDS
+        with anyio.CancelScope(deadline=ends) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+
+def endable(app: ASGIApp, closing: Closing) -> ASGIApp:
+    """The app, with requests that end soon after `closing` begins: begun responses by a last chunk, others by 503."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        sent: list[Message] = []
+        last: Message | None = None
 
         async def noting(message: Message) -> None:
-            sent[:] = [message]
+            nonlocal last
+            last = message
             await send(message)
 
-        async with anyio.create_task_group() as group:
-
-            async def cut() -> None:
-                await closing.wait()
-                await anyio.sleep(GRACE_SECONDS)
-                group.cancel_scope.cancel()
-
-            group.start_soon(cut)
+        with closing.ending():
             await app(scope, receive, noting)
-            group.cancel_scope.cancel()
-        if not sent:
+        if last is None:
             await PlainTextResponse("The server is stopping", 503)(scope, receive, send)
-        elif sent[0]["type"] == "http.response.start" or sent[0].get("more_body"):
+        elif last["type"] == "http.response.start" or last.get("more_body"):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return run

@@ -6,6 +6,7 @@ from typing import Any
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 MOST_IDLE = 256
@@ -15,6 +16,8 @@ IDLE_SECONDS = 600.0
 """How long a session may be idle."""
 
 _REFUSED = 400
+# What the SDK answers for a session that it does not know.
+_NO_SESSION = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "Session not found"}}
 
 
 @dataclass
@@ -28,8 +31,8 @@ class _Session:
 class Sessions:
     """The sessions of one manager of the SDK, which ends idle ones by time but would refuse new ones above a number.
 
-    An entry may outlive its session, if that crashed or its time was over. It is then among the longest idle ones, and
-    goes first.
+    A request of a session that is being ended is refused as a whole, so that none is taken and then lost. An entry may
+    outlive its session, if that crashed or its time was over. It is then among the longest idle ones, and goes first.
     """
 
     def __init__(self, manager: StreamableHTTPSessionManager, *, most_idle: int = MOST_IDLE) -> None:
@@ -37,6 +40,7 @@ class Sessions:
         self._most_idle = most_idle
         self._busy: dict[str, _Session] = {}
         self._idle: dict[str, _Session] = {}
+        self._ending: set[str] = set()
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves `initialize`; the session that it opens may end the longest idle one."""
@@ -60,6 +64,9 @@ class Sessions:
 
     async def serve(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request of a session, which is not idle meanwhile; 404 if there is none."""
+        if session in self._ending:
+            await JSONResponse(_NO_SESSION, 404)(scope, receive, send)
+            return
         ended = False
 
         async def noting(message: Message) -> None:
@@ -108,7 +115,11 @@ class Sessions:
             "headers": [(MCP_SESSION_ID_HEADER.encode(), session.encode())],
             "user": known.user,
         }
-        await self._manager.handle_request(scope, _no_body, _unsent)
+        self._ending.add(session)
+        try:
+            await self._manager.handle_request(scope, _no_body, _unsent)
+        finally:
+            self._ending.discard(session)
 
 
 async def _no_body() -> Message:

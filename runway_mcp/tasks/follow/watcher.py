@@ -6,18 +6,25 @@ bring a read forward, and while callbacks arrive, reads are fewer; their bodies 
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.client import PATIENCE_SECONDS, RunwayClient
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
+from runway_mcp.runway.shared_reads import KEPT_SECONDS
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.followed import Common, Entry, Followed
 from runway_mcp.tasks.follow.reader import AccountReader
 
+ENDED_SECONDS: Final = 60.0
+"""For how long a task whose end is known is told without a read, in seconds."""
+
 _DAY = 86_400.0
+_FRESH_SECONDS = 600.0
 
 
 class Watcher:
@@ -92,9 +99,9 @@ class Watcher:
     async def read(self, task_id: str, *, patience: float | None = None, often: bool = False) -> Task:
         """A task as upstream reports it; a followed one as last reported, while its account may not be read.
 
-        Concurrent callers share one read, and an id that upstream does not know is read once a second at most; so is a
-        task that has ended for callers who may ask `often`, while others get a fresh link. A caller who polls counts as
-        an observer. Raises what the read raises; `patience` is the client's.
+        Concurrent callers share one read, and an id that upstream does not know is read once a second at most; a task
+        that has ended is read once a minute for callers who may ask `often`, while others get a fresh link. A caller
+        who polls counts as an observer. Raises what the read raises; `patience` is the client's.
         """
         reader, entry = self._find(task_id)
         if reader is not None and entry is not None:
@@ -104,7 +111,11 @@ class Watcher:
         async def once() -> Task:
             return await client.task(task_id, patience=patience)
 
-        return await client.shared.read(("task", task_id, often), once, keeps=lambda task: often and task.is_terminal)
+        def seconds(task: Task) -> float:
+            return _told_for(task, self._now()) if often else 0.0
+
+        patient = PATIENCE_SECONDS if patience is None else patience
+        return await client.shared.read(("task", task_id, often), once, seconds=seconds, patience=patient)
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""
@@ -116,3 +127,12 @@ class Watcher:
     def _find(self, task_id: str) -> tuple[AccountReader | None, Entry | None]:
         reader = self._readers.get(account_of(task_id))
         return reader, reader.entries.get(task_id) if reader else None
+
+
+def _told_for(task: Task, now: float) -> float:
+    """How long an answer about a task serves others: a minute at its end, but a second where the film may come yet."""
+    if not task.is_terminal:
+        return 0.0
+    ends = [datetime.fromisoformat(each.url_expires_at).timestamp() for each in task.artifacts if each.url_expires_at]
+    is_fresh = min(ends, default=float("inf")) - now > _FRESH_SECONDS
+    return ENDED_SECONDS if is_fresh and (task.artifacts or task.status != "SUCCEEDED") else KEPT_SECONDS

@@ -89,7 +89,7 @@ async def make_plan(
     if verdict.extendable != "yes" or verdict.model is None or parent is None:
         # Only a film at the end of its chain has earlier films that may be extended instead.
         instead = None if verdict.model is None else await _nearest_existing(client, parent, patience)
-        alone = "; no film before it was found on Runway, so choose another clip" if instead == "" else ""
+        alone = "; no film before it was found on Runway" if instead == "" else ""
         steps = verdict.model.seconds if verdict.model else ()
         message = f"This clip cannot be extended: {verdict.reason}{alone}."
         raise Failure("invalid_request", message, instead=instead, steps=steps, unextendable=verdict.reason)

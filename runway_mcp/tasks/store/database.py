@@ -36,10 +36,7 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
     `sentence` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for companion in _COMPANIONS:
-        # SQLite would follow a link of such a name, and create or write what it leads to.
-        if (beside := path.with_name(f"{path.name}{companion}")).is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(beside))
+    check_companions(path)
     if not path.exists():
         _create(path, hard_link)
     if not path.stat().st_size:
@@ -53,6 +50,24 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
         connection.close()
         raise
     return connection
+
+
+def check_companions(path: Path) -> None:
+    """Raises `OSError` if a link stands beside the file: SQLite would follow it, and write what it leads to."""
+    for companion in _COMPANIONS:
+        if (beside := path.with_name(f"{path.name}{companion}")).is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(beside))
+
+
+def newer(path: Path, version: int) -> LedgerError:
+    """The error of a ledger in a later format than is known here."""
+    found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
+    return LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
+
+
+def damaged(path: Path) -> LedgerError:
+    """The error of a ledger that cannot be read."""
+    return LedgerError(_DAMAGED.format(path=path))
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -116,8 +131,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     with immediate(connection):
         version = _version(connection)
         if version > len(MIGRATIONS):
-            found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
-            raise LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
+            raise newer(path, version)
         for migrate in MIGRATIONS[version:]:
             migrate(connection)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

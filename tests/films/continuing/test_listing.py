@@ -95,12 +95,8 @@ def test_each_part_is_told_with_what_made_it_as_far_as_that_is_known() -> None:
     assert [maker for _, maker in makers_of(THIRD, {})] == [None, None, None, THIRD]
     under_way = film(8, of=SECOND, is_joined=False)
     assert [maker for _, maker in makers_of(under_way, known)] == [None, FIRST, SECOND]
-    assert [part.text_prompt for part, _ in makers_of(THIRD, known)] == [
-        "a beach at dusk",
-        "step 1",
-        "step 2",
-        "step 3",
-    ]
+    prompts = [part.text_prompt for part, _ in makers_of(THIRD, known)]
+    assert prompts == ["a beach at dusk", "step 1", "step 2", "step 3"]
     assert chain_of(THIRD, known) == FILMS
 
 

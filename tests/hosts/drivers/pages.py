@@ -8,9 +8,11 @@ from typing import Any
 
 from conversation import ASKED
 
+from runway_mcp.install.launcher import RELEASE
+
 _TOKEN = "user:1234-..."
-_SHELL = 'uvx --from "useapi-runway-mcp[media]" useapi-runway-mcp'
-_ARGS = '["--from", "useapi-runway-mcp[media]", "useapi-runway-mcp"]'
+_SHELL = f'uvx --from "{RELEASE}" useapi-runway-mcp'
+_ARGS = f'["--from", "{RELEASE}", "useapi-runway-mcp"]'
 _WHOLE = f'["uvx", {_ARGS[1:]}'
 
 

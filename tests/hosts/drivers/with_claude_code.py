@@ -1,4 +1,4 @@
-"""Claude Code: added by the README's line, then `claude mcp list` and a conversation by `claude -p`."""
+"""Claude Code: added by the line of docs/install.md, then `claude mcp list` and a conversation by `claude -p`."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Codex CLI: the README's settings, then a conversation by `codex exec`."""
+"""Codex CLI: the settings of docs/install.md, then a conversation by `codex exec`."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

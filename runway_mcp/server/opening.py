@@ -1,0 +1,163 @@
+"""The one place that loads, beside a host's reading of the first list, what the first answers did not need.
+
+Until then nothing of Runway, ledger or films is imported, and the lifespan is not open.
+"""
+# ruff: noqa: PLC0415  what is put off is imported here, late and on purpose
+
+import gc
+import importlib
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+import anyio
+import anyio.lowlevel
+
+from runway_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from runway_mcp.server.context import Lifespan
+
+PAUSE_SECONDS: Final = 0.02
+"""How long after the first list the rest is loaded, so that the list is on its way before."""
+
+LATEST_SECONDS: Final = 1.0
+"""How long after the start the rest is loaded at the latest, whatever the host asks: it takes up what was left."""
+
+_REST: Final = (
+    *("mcp.server.auth.provider", "runway_mcp.settings", "runway_mcp.runway.client", "runway_mcp.tasks.service"),
+    *("runway_mcp.films.opening", "runway_mcp.films.keeper", "runway_mcp.server.tools.call"),
+    *("runway_mcp.server.completion", "runway_mcp.server.resources.subscribing", "runway_mcp.server.app"),
+)
+"""What is loaded, module by module, each with what it imports: between two the process may end."""
+
+Open = Callable[[], AbstractAsyncContextManager["Lifespan"]]
+"""Opens the lifespan."""
+
+
+def light_start() -> None:
+    """Makes this process's imports cheap; must be called before the SDK is imported, and `settled` after them.
+
+    The collector would look through all that is imported again and again, and none of it is garbage. The SDK has two
+    sets of models, one for each era; each of them is made complete when it is first used, so most never are.
+    """
+    gc.disable()
+    try:
+        # The SDK offers no other way to reach the base of these models.
+        from mcp_types._wire_base import WireModel
+    except ImportError:  # pragma: no cover - an SDK that keeps them elsewhere just starts slower
+        return
+    WireModel.model_config["defer_build"] = True
+
+
+def settled() -> None:
+    """Ends what `light_start` began: from here on garbage is collected, and what was imported is never looked at."""
+    gc.freeze()
+    gc.enable()
+
+
+@contextmanager
+def without_command_lines() -> Generator[None]:
+    """Lets `httpx` be imported without its command line, which loads `rich`, `click` and `pygments`."""
+    modules = cast("dict[str, object]", sys.modules)
+    # An entry that is None is how Python is told that a module is missing; httpx is prepared for that.
+    was_there = modules.setdefault("httpx._main", None) is not None
+    try:
+        yield
+    finally:
+        if not was_there:
+            modules.pop("httpx._main", None)
+
+
+def load_rest() -> None:
+    """Imports all that was put off; takes half a second the first time."""
+    for module in _REST:
+        _load(module)
+
+
+def _load(module: str) -> None:
+    with without_command_lines():
+        importlib.import_module(module)
+
+
+class Opening:
+    """A lifespan that opens once it is wanted; made by `opens_when_wanted`."""
+
+    def __init__(self) -> None:
+        self._state: Lifespan | None = None
+        self._wanted = anyio.Event()
+        self._soon = anyio.Event()
+        self._opened = anyio.Event()
+        self._ending = anyio.Event()
+
+    def want_soon(self) -> None:
+        """Asks for it, a moment later."""
+        self._soon.set()
+
+    async def opened(self, *, wanted: bool = True) -> "Lifespan":
+        """What is open, once it is; asks for it at once if it is `wanted`, else waits until something else does."""
+        if self._state is None:
+            if wanted:
+                self._wanted.set()
+            await self._opened.wait()
+        assert self._state is not None, "it is opened once there is a state"  # noqa: S101  for the type alone
+        return self._state
+
+    async def run(self, load: Iterable[Callable[[], None]], open_lifespan: Open) -> None:
+        """Loads and opens it once it is wanted, and keeps it open until `end`; without a wish, after a second."""
+        with anyio.move_on_after(LATEST_SECONDS):
+            await self._first_wish()
+        for step in load:
+            if self._ending.is_set():
+                return
+            # Not in a thread: its memory would come from an arena of its own, and an idle server would be larger.
+            step()
+            await anyio.lowlevel.checkpoint()
+        async with open_lifespan() as state:
+            self._state = state
+            self._opened.set()
+            await self._ending.wait()
+
+    async def _first_wish(self) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def await_one(event: anyio.Event, pause: float) -> None:
+                await event.wait()
+                await anyio.sleep(pause)
+                group.cancel_scope.cancel()
+
+            group.start_soon(await_one, self._wanted, 0.0)
+            group.start_soon(await_one, self._ending, 0.0)
+            group.start_soon(await_one, self._soon, PAUSE_SECONDS)
+
+    def end(self) -> None:
+        """Ends `run`, which closes in order what is open."""
+        self._ending.set()
+
+
+@asynccontextmanager
+async def opens_when_wanted(load: Iterable[Callable[[], None]], open_lifespan: Open) -> AsyncGenerator[Opening]:
+    """A lifespan that is opened once something needs it, or soon after the first list; the steps of `load` come before.
+
+    Other work of the event loop goes on between two of them, and the end of the program is noticed.
+    """
+    opening = Opening()
+    async with anyio.create_task_group() as group:
+        group.start_soon(opening.run, load, open_lifespan)
+        try:
+            yield opening
+        finally:
+            opening.end()
+
+
+def open_late(settings: Settings) -> AbstractAsyncContextManager[Opening]:
+    """The lifespan of a server with these settings, loaded and opened once it is wanted."""
+
+    def open_lifespan() -> AbstractAsyncContextManager["Lifespan"]:
+        from runway_mcp.server.app import open_lifespan as opened
+
+        return opened(settings)
+
+    return opens_when_wanted([*(partial(_load, module) for module in _REST), settled], open_lifespan)

@@ -1,0 +1,108 @@
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp_types import CallToolResult, TextContent
+
+from runway_mcp.server.remembered import KEPT_SECONDS, MOST, Remembered, key_of
+from tests.kit.server import open_server
+from tests.kit.upstream import virtual_world
+
+pytestmark = pytest.mark.virtual_time
+
+KEY = key_of("", "get_task", {"taskId": "a"}, 45)
+
+
+def result(**structured: object) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text="told")], structured_content={"summary": "told", **structured})
+
+
+async def test_a_result_is_told_for_a_minute_as_it_goes_over_the_wire() -> None:
+    remembered = Remembered()
+    remembered.remember(KEY, result())
+
+    await anyio.sleep(KEPT_SECONDS - 1)
+    told = remembered.recall(KEY)
+    await anyio.sleep(1)
+
+    assert told is not None
+    assert told["structuredContent"] == {"summary": "told"}
+    assert told["content"] == [{"type": "text", "text": "told"}]
+    assert remembered.recall(KEY) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        key_of("carol", "get_task", {"taskId": "a"}, 45),
+        key_of("", "save_film", {"taskId": "a"}, 45),
+        key_of("", "get_task", {"taskId": "b"}, 45),
+        key_of("", "get_task", {"taskId": "a"}, 20),
+        key_of("", "get_task", {"taskId": "a" * 5000}, 45),
+    ],
+)
+async def test_another_caller_call_or_wait_is_not_told_of_it(other: object) -> None:
+    remembered = Remembered()
+    remembered.remember(KEY, result())
+
+    assert remembered.recall(other) is None
+
+
+async def test_a_result_that_names_a_file_is_told_while_the_file_is_there_whole(tmp_path: Path) -> None:
+    film, remembered = tmp_path / "film.mp4", Remembered()
+    film.write_bytes(b"1234")
+    remembered.remember(KEY, result(saved={"path": str(film), "size_bytes": 4}))
+
+    assert remembered.recall(KEY) is not None
+    film.unlink()
+    assert remembered.recall(KEY) is None
+
+
+async def test_the_oldest_results_go_first_and_all_go_when_something_may_have_changed() -> None:
+    remembered = Remembered()
+    for number in range(MOST + 1):
+        remembered.remember(("", number), result())
+
+    assert remembered.recall(("", 0)) is None
+    assert remembered.recall(("", 1)) is not None
+    remembered.forget()
+    assert remembered.recall(("", 1)) is None
+
+
+async def test_a_finished_task_is_remembered_until_a_call_that_may_change_something(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(pace=20)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=45))["taskId"]
+        first = await client.data("get_task", taskId=task_id)
+        reads = Counter(world.requests)
+        again = await client.data("get_task", taskId=task_id)
+        key = key_of("", "get_task", {"taskId": task_id}, 45)
+
+        assert again == first
+        assert Counter(world.requests) == reads
+        assert server.context.remembered.recall(key) is not None
+        await client.call("extend_video", assetId=world.asset_id(client.clip), seed=7, wait_seconds=0)
+        assert server.context.remembered.recall(key) is None
+
+
+async def test_a_running_task_and_a_success_without_its_film_are_never_remembered(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(pace=20)
+    world.script_next(outcome="empty")
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
+        key = key_of("", "get_task", {"taskId": task_id}, 45)
+        for _ in range(2):
+            await client.call("get_task", taskId=task_id)
+            assert server.context.remembered.recall(key) is None
+            await anyio.sleep(300)
+
+
+async def test_a_refusal_of_the_same_arguments_is_told_again_from_memory(tmp_path: Path, mode: str) -> None:
+    async with open_server(virtual_world(), tmp_path) as server, server.client(mode) as client:
+        refused = [await client.call("get_task", taskId="a", wait_seconds=-1) for _ in range(2)]
+        key = key_of("", "get_task", {"taskId": "a", "wait_seconds": -1}, 45)
+
+        assert server.context.remembered.recall(key) is not None
+        assert refused[0].is_error
+        assert refused[0].structured_content == refused[1].structured_content

@@ -1,0 +1,60 @@
+"""Stores in PostgreSQL as tests open, hold and ask them."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import psycopg
+
+from runway_mcp.tasks.store.postgres.database import Patience
+from runway_mcp.tasks.store.postgres.store import PostgresStore
+from tests.kit.clock import SetClock
+
+BOUND = 30.0
+"""How long a test may wait for anything, in seconds."""
+
+HASTY = Patience(verb=0.5, lock=0.2, attempt=2.0, commit=0.5)
+"""For tests in which something is waited for in vain."""
+
+
+@asynccontextmanager
+async def opened(url: str, patience: Patience | None = None) -> AsyncGenerator[PostgresStore]:
+    """A store that has reached its database, and whose clock stands still."""
+    store = PostgresStore(url, clock=SetClock(), patience=patience)
+    try:
+        with anyio.fail_after(BOUND):
+            assert await store.open()
+            yield store
+    finally:
+        await store.close()
+
+
+@contextmanager
+def caller_held(url: str) -> Generator[None]:
+    """The row of the caller without a name, held by another program until the context ends."""
+    with psycopg.connect(url) as holder:
+        holder.execute("INSERT INTO callers VALUES ('') ON CONFLICT DO NOTHING")
+        holder.commit()
+        holder.execute("SELECT 1 FROM callers WHERE id = '' FOR UPDATE")
+        yield
+
+
+async def waiting_backend(url: str, event: str) -> int:
+    """The process of the server in which a verb waits for this kind of event."""
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = %s AND application_name = 'useapi-runway-mcp'"
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as looking:
+        while True:
+            if row := await (await looking.execute(query, (event,))).fetchone():
+                return row[0]
+
+
+def ask(url: str, query: str) -> list[tuple[object, ...]]:
+    """The rows of a query of the test's own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def ask_nothing(url: str, statement: str) -> None:
+    """Runs a statement of the test's own that has no rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())

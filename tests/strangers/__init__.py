@@ -1,0 +1,1 @@
+"""Strangers and a hostile upstream, against the real program."""
