@@ -70,7 +70,7 @@ def promises(figures: Figures) -> Iterator[Promise]:
         f"{figures.memory / 1e6:.1f} MB above",
         figures.memory <= _MOST_MEMORY,
     )
-    busy, idle = _p99(figures.busy), _p99(figures.idle)
+    busy, idle = p99(figures.busy), p99(figures.idle)
     yield Promise(
         f"Other work of the loop: late by at most {1000 * _MOST_LAG:.0f} ms more than idle, at the 99th percentile",
         f"{1000 * busy:.1f} ms against {1000 * idle:.1f} ms, {1000 * max(figures.busy):.0f} ms at most",
@@ -96,7 +96,12 @@ def section(figures: Figures) -> str:
 
 def written(page: str, text: str) -> str:
     """The page with its section replaced."""
-    begin, end = map(re.escape, _MARKS)
+    return written_between(_MARKS, page, text)
+
+
+def written_between(marks: tuple[str, str], page: str, text: str) -> str:
+    """The page with what stands between two marks, and these, replaced."""
+    begin, end = map(re.escape, marks)
     return re.sub(f"{begin}.*{end}", lambda _: text, page, flags=re.DOTALL)
 
 
@@ -122,9 +127,9 @@ async def measure(megabytes: int, rounds: int, origin: str, folder: Path) -> Fig
         for number in range(rounds + 1):
             _say(f"round {number} of {rounds}" if number else "a round that does not count")
             bare = await _timed(partial(_stream, client, origin, folder / "bare.mp4"))
-            async with _ticking() as busy:
+            async with ticking() as busy:
                 kept = await _timed(partial(_keep, links, origin, folder, f"kept-{number}"))
-            async with _ticking() as idle:
+            async with ticking() as idle:
                 await anyio.sleep(_IDLE_SECONDS)
             if number:
                 figures.bare.append(size / bare)
@@ -142,10 +147,10 @@ async def weigh(origin: str, folder: Path) -> int:
     with film_host(10**6) as small:
         async with open_links(allowed_origin=small, limits=_LIMITS) as links:
             await _keep(links, small, folder, "small")
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     async with open_links(allowed_origin=origin, limits=_LIMITS) as links:
         await _keep(links, origin, folder, "large")
-    return _memory("VmHWM") - before
+    return memory("VmHWM") - before
 
 
 def main() -> int:
@@ -171,7 +176,7 @@ def main() -> int:
 
 
 @dataclass
-class _Ticker:
+class Ticker:
     """How much later than asked for a timer woke, each time, in seconds."""
 
     lags: list[float] = field(default_factory=list[float])
@@ -185,8 +190,9 @@ class _Ticker:
 
 
 @asynccontextmanager
-async def _ticking() -> AsyncGenerator[_Ticker]:
-    ticker = _Ticker()
+async def ticking() -> AsyncGenerator[Ticker]:
+    """How late the loop's other work is while the body runs."""
+    ticker = Ticker()
     async with anyio.create_task_group() as group:
         group.start_soon(ticker.tick)
         yield ticker
@@ -219,7 +225,7 @@ def _weighed(origin: str) -> int:
     return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603  our own program
 
 
-def _memory(field_name: str) -> int:
+def memory(field_name: str) -> int:
     """The process's memory in bytes: now (`VmRSS`) or at its peak (`VmHWM`); always the peak where Linux is not."""
     status = Path("/proc/self/status")
     if not status.exists():
@@ -228,7 +234,8 @@ def _memory(field_name: str) -> int:
     return 1024 * int(line.split()[1])
 
 
-def _p99(lags: list[float]) -> float:
+def p99(lags: list[float]) -> float:
+    """The 99th percentile."""
     return quantiles(lags, n=100, method="inclusive")[-1]
 
 

@@ -37,6 +37,28 @@ class Cut:
     dropped: int
 
 
+@dataclass(frozen=True)
+class Step:
+    """How far the pictures on both sides of a seam are apart, and the earlier part's last two, in steps of 255.
+
+    `noise` is what encoding alone may change in pictures of that size.
+    """
+
+    apart: float
+    usual: float
+    noise: float
+
+    @property
+    def limit(self) -> float:
+        """Up to how far apart they count as the same picture."""
+        return max(self.noise, _SHARE * self.usual)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether both sides show the same picture."""
+        return self.apart <= self.limit
+
+
 def doubled_ends(parts: Sequence[Path], check: Callable[[], None]) -> frozenset[int]:
     """The numbers (from 0) of the parts whose last frame the next part shows again as its first.
 
@@ -45,16 +67,20 @@ def doubled_ends(parts: Sequence[Path], check: Callable[[], None]) -> frozenset[
     found: set[int] = set()
     for number, (one, other) in enumerate(pairwise(parts)):
         check()
-        before, last, is_single = _last_two(one)
-        if is_single:
-            continue
-        first = _first(other)
-        step = _apart(last, first)
-        usual = 0.0 if before is None else _apart(before, last)
-        noise = _NOISE if min(last.width, first.width) >= _SIZE[0] else _SMALL_NOISE
-        if step <= max(noise, _SHARE * usual):
+        step = step_over(one, other)
+        if step is not None and step.is_none:
             found.add(number)
     return frozenset(found)
+
+
+def step_over(one: Path, other: Path) -> Step | None:
+    """The step from the last frame of a part to the first of the next; None if that part has one frame alone."""
+    before, last, is_single = _last_two(one)
+    if is_single:
+        return None
+    first = _first(other)
+    noise = _NOISE if min(last.width, first.width) >= _SIZE[0] else _SMALL_NOISE
+    return Step(_apart(last, first), 0.0 if before is None else _apart(before, last), noise)
 
 
 def copy_cut(part: Path) -> Cut | None:
