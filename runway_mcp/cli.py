@@ -83,7 +83,16 @@ def _parser() -> argparse.ArgumentParser:
 
     told = "Extends a video against the stand-in and shows what a host would see; needs no token and no network."
     demo = commands.add_parser("demo", help="see the server at work", description=told)
-    demo.add_argument("--seconds", type=int, choices=(5, 10), default=5, help="how many seconds to add (default: 5)")
+    demo.add_argument(
+        "--seconds",
+        type=int,
+        choices=(5, 8, 10),
+        default=5,
+        help="how many seconds to add (default: 5; 8 with --model)",
+    )
+    demo.add_argument(
+        "--model", choices=("gen4.5",), help="continue a clip of Gen-4 with it, and join both to one film"
+    )
     demo.add_argument(
         "--out", type=Path, metavar="DIR", help="where the film and its pictures go (default: runway-demo)"
     )
@@ -290,7 +299,9 @@ def _demo(arguments: argparse.Namespace, _formatter: Redacted) -> int:
     _need(av="av", pillow="PIL", rich="rich")
     from runway_mcp.demo import run_demo
 
-    return run_demo(arguments.seconds, arguments.out, arguments.pace)
+    if arguments.model is None and arguments.seconds not in (5, 10):
+        raise CommandError("--seconds 8 goes with --model gen4.5: Gen-3 clips are extended by 5 or 10 s", 2)
+    return run_demo(arguments.seconds, arguments.out, arguments.pace, model=arguments.model)
 
 
 def _doctor(arguments: argparse.Namespace, formatter: Redacted) -> int:

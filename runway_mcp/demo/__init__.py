@@ -25,12 +25,13 @@ def run_demo(
     out: Path | None = None,
     pace: float | None = None,
     *,
+    model: str | None = None,
     program: Sequence[str] = PROGRAM,
     limit: float | None = None,
 ) -> int:
     """Extends the stand-in's clip by `seconds` (5 or 10) and saves film and strip in `out`; returns the exit code.
 
-    A task takes about `pace` seconds. A failure is one line on stderr and the code 1, or 128 and the signal's number if
+    With a `model` (`gen4.5`, which also takes 8 seconds) a clip of Gen-4 goes on with it and becomes one film. A task takes about `pace` seconds. A failure is one line on stderr and the code 1, or 128 and the signal's number if
     a signal stopped the demo; both processes have ended in any case. `program` starts both, `limit` is the most seconds
     for everything. Only for the main thread, where signals arrive.
     """
@@ -40,7 +41,7 @@ def run_demo(
     failure: DemoError | None = None
     try:
         with _folders(out) as folder:
-            _play(seconds, out, pace, folder, program=program, limit=limit)
+            _play(seconds, out, pace, folder, model=model, program=program, limit=limit)
     except* (DemoError, OSError) as group:
         first = _first(group)
         failure = first if isinstance(first, DemoError) else DemoError(f"the system refused: {first}")
@@ -67,12 +68,14 @@ def _folders(out: Path) -> Generator[Path]:
         yield Path(name)
 
 
-def _play(seconds: int, out: Path, pace: float, folder: Path, *, program: Sequence[str], limit: float) -> None:
+def _play(
+    seconds: int, out: Path, pace: float, folder: Path, *, model: str | None, program: Sequence[str], limit: float
+) -> None:
     import anyio  # noqa: PLC0415  a folder that cannot be written to is reported before MCP, which takes a second to import
 
     from runway_mcp.demo.run import Options, play  # noqa: PLC0415  likewise
 
-    anyio.run(lambda: play(Options(seconds, out, pace, folder), program=program, limit=limit))
+    anyio.run(lambda: play(Options(seconds, out, pace, folder, model), program=program, limit=limit))
 
 
 def _first(group: ExceptionGroup[DemoError | OSError]) -> DemoError | OSError:

@@ -18,6 +18,8 @@ from runway_mcp.server.contract.outputs import (
     AssetOutput,
     AssetsOutput,
     CreditsOutput,
+    FilmDocument,
+    FilmOutput,
     LineageOutput,
     NextStep,
     Output,
@@ -59,6 +61,15 @@ class Extended:
     extended_count: int
 
 
+@dataclass(frozen=True)
+class Continued:
+    """A film that was joined: the URI of its newest part's task, the film, and where it lies on disk."""
+
+    task_uri: str
+    film: FilmOutput
+    saved: SavedOutput
+
+
 async def find_clip(client: Client) -> AssetOutput:
     """The first extendable Gen-3 Alpha clip of ten seconds that was never extended; raises `DemoError` without one."""
     listing = await _called(client, "list_assets", {"limit": 50, "links": True}, AssetsOutput)
@@ -74,13 +85,50 @@ async def price(client: Client, asset_id: str, **wishes: str | int) -> Price:
     """What an extension would be and cost, by a dry run; spends nothing."""
     told = await _called(client, "extend_video", {"assetId": asset_id, **wishes, "dry_run": True}, TaskOutput)
     money, lineage = told.credits or CreditsOutput(), told.lineage or LineageOutput()
-    if money.cost is None or money.remaining is None or lineage.extensions_left is None or told.next_step is None:
+    # A film that goes on has no extensions to count.
+    left = 0 if "model" in wishes else lineage.extensions_left
+    if money.cost is None or money.remaining is None or left is None or told.next_step is None:
         raise DemoError(f"a dry run left out what to do, what it costs or what is left: {told.summary}")
-    return Price(told.model, money.cost, money.remaining, lineage.extensions_left, told.next_step)
+    return Price(told.model, money.cost, money.remaining, left, told.next_step)
 
 
 async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
     """Submits, and follows the task to its success by the calls that the answers name; raises `DemoError` otherwise."""
+    answer = await _followed(client, submit, screen)
+    if answer.video is None or answer.task_uri is None:
+        raise DemoError(f"a task succeeded without a film: {answer.summary}")
+    saved = answer.saved or await save(client, answer.video.asset_id)
+    return Extended(answer.task_uri, answer.video, saved, (answer.lineage and answer.lineage.extended_count) or 0)
+
+
+async def find_continuable(client: Client) -> AssetOutput:
+    """The first clip without an extension of its own with which a current model can go on; raises `DemoError`."""
+    listing = await _called(client, "list_assets", {"limit": 50, "links": True}, AssetsOutput)
+    for clip in listing.assets or []:
+        if clip.extendable == "no" and clip.continuable and not clip.extended_count:
+            return clip
+    raise DemoError("no video is a clip that a current model continues")
+
+
+async def go_on(client: Client, submit: NextStep, screen: Screen) -> Continued:
+    """Submits a continuation, and follows the film until it is joined; raises `DemoError` otherwise."""
+    answer = await _followed(client, submit, screen)
+    if answer.film is None or answer.film.step != "done" or answer.task_uri is None:
+        raise DemoError(f"a film succeeded and is not joined: {answer.summary}")
+    saved = answer.saved or await save(client, answer.film.uri)
+    return Continued(answer.task_uri, answer.film, saved)
+
+
+async def read_film_document(client: Client, uri: str) -> FilmDocument:
+    """The film's resource; raises `DemoError` unless the film is joined."""
+    film = await _read(client, uri, FilmDocument)
+    if film.step != "done":
+        raise DemoError(f"{uri} says {film.step} of a film that had been joined")
+    return film
+
+
+async def _followed(client: Client, submit: NextStep, screen: Screen) -> TaskOutput:
+    """The answer of a task or film that succeeded, reached by the calls that the answers name."""
     with screen.bar() as bar:
         answer = await _called(client, submit.tool, submit.arguments, TaskOutput, bar)
         while answer.status != "SUCCEEDED":
@@ -88,10 +136,7 @@ async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
             if step is None or step.tool != "get_task":
                 raise DemoError(f"a task that is {answer.status} names no way to its film: {answer.summary}")
             answer = await _called(client, step.tool, step.arguments, TaskOutput, bar)
-    if answer.video is None or answer.task_uri is None:
-        raise DemoError(f"a task succeeded without a film: {answer.summary}")
-    saved = answer.saved or await save(client, answer.video.asset_id)
-    return Extended(answer.task_uri, answer.video, saved, (answer.lineage and answer.lineage.extended_count) or 0)
+    return answer
 
 
 async def save(client: Client, asset_id: str) -> SavedOutput:

@@ -10,7 +10,7 @@ from runway_mcp.doctor.finding import Finding, failure, ok, warning
 from runway_mcp.media.files.folder import RESERVE_BYTES, Free, disk_free
 from runway_mcp.private import LEDGER, OTHERS
 from runway_mcp.settings import Settings, films_folder
-from runway_mcp.tasks.store.health import examine
+from runway_mcp.tasks.store.opening import examined
 from runway_mcp.tasks.store.protocol import LedgerError
 
 _GIGABYTE: Final = 10**9
@@ -31,18 +31,18 @@ def check_data_folder(folder: Path) -> Finding:
     return ok(name, f"{folder} is writable, and yours alone")
 
 
-def check_ledger(folder: Path) -> Finding:
-    """Whether the ledger in a data folder is whole and can be written; never makes or changes one."""
-    path = folder / LEDGER
-    if not os.path.lexists(path):
-        return ok("ledger", "there is none yet; the first start makes it")
+def check_ledger(folder: Path, *, database_url: str | None = None) -> Finding:
+    """Whether the ledger in a data folder, or in a database, is whole; never makes or changes one."""
     try:
-        health = examine(path)
+        health = examined(folder / LEDGER, database_url=database_url)
     except LedgerError as error:
         return failure("ledger", str(error).partition(". ")[0].rstrip("."), _remedy(str(error)))
+    place = " in the database" if database_url else ""
+    if health is None:
+        return ok("ledger", f"there is none{place} yet; the first start makes it")
     if not health.is_checked:
         return warning("ledger", "it is too large to be checked in a second")
-    told = f"whole and writable, with {health.requests} request{'' if health.requests == 1 else 's'}"
+    told = f"whole and writable{place}, with {health.requests} request{'' if health.requests == 1 else 's'}"
     return ok("ledger", told + (f", {health.unclear} of them unclear" if health.unclear else ""))
 
 

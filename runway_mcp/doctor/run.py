@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final, TextIO
 
 import anyio
@@ -64,7 +65,7 @@ async def diagnose(
 ) -> tuple[Finding, ...]:
     """All findings, in the order of the table; reads upstream, and writes nothing anywhere."""
     settings, refused = read_settings(environ)
-    for secret in (settings.token, settings.access_token):
+    for secret in (settings.token, settings.access_token, settings.database_url):
         if secret is not None:
             hide(secret.get_secret_value())
     readings, health = Readings(), list[Answer | Lost]()
@@ -78,6 +79,7 @@ async def diagnose(
         async with anyio.create_task_group() as group:
             group.start_soon(_read, settings, world, readings)
             group.start_soon(callbacks)
+    database = settings.database_url.get_secret_value() if settings.database_url else None
     extras = await run_sync(check_extras)
     return (
         check_program(),
@@ -85,7 +87,7 @@ async def diagnose(
         check_token(settings.token, unfilled=settings.token_unfilled),
         *upstream_findings(settings, readings, now=world.now(), has_media=extras.status == "ok"),
         await run_sync(check_data_folder, settings.data_dir),
-        await run_sync(check_ledger, settings.data_dir),
+        await run_sync(partial(check_ledger, settings.data_dir, database_url=database)),
         await run_sync(check_films_folder, settings),
         extras,
         check_callbacks(settings.public_url, health[0] if health else None),

@@ -170,7 +170,7 @@ def _updates(host: Host, entry: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         if key and entry.get(key) != wanted[key]:
             yield (key,), wanted[key]
     env = host.shape.env
-    if not env:
+    if not env or _is_passed_on(entry):
         return
     token: str = wanted[env][TOKEN]
     variables: Mapping[str, Any] = entry.get(env) or {}
@@ -242,10 +242,13 @@ def _is_ours(words: Sequence[str]) -> bool:
 
 
 def _has_token(host: Host, entry: Mapping[str, Any]) -> bool:
-    if host.secret == "keyring":  # noqa: S105
-        return True
     env = entry.get(host.shape.env or "")
-    return bool(is_tree(env) and env.get(TOKEN))
+    return _is_passed_on(entry) or bool(is_tree(env) and env.get(TOKEN))
+
+
+def _is_passed_on(entry: Mapping[str, Any]) -> bool:
+    """Whether a list in the entry names the variable, as those of Goose and Codex do: the host then passes it on."""
+    return any(is_items(value) and TOKEN in value for value in entry.values())
 
 
 def _is_asked(tree: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,17 @@ _STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{
 _WORD: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 
 
+def _no_constant(name: str) -> None:
+    """Refuses NaN and the infinities, which are no JSON."""
+    raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
+
+
 @dataclass(frozen=True)
 class _Node:
-    """A value from `start` to `end`, with what it holds if it is an object or an array."""
+    """A value from `start` to `end`, with what it holds if it stands on the path that was asked for."""
 
     start: int
     end: int
@@ -36,7 +44,7 @@ class _Child:
 
 def parse(text: str) -> dict[str, Any]:
     """What the text holds, an empty object if it holds nothing; raises `ConfigurationError` with line and column."""
-    root = _root(text)
+    root = _root(text, ())
     value: object = {} if root is None else root.value
     if not is_tree(value):
         raise ConfigurationError("it does not hold a JSON object")
@@ -46,7 +54,7 @@ def parse(text: str) -> dict[str, Any]:
 def put(text: str, path: Sequence[str], value: object) -> list[Edit]:
     """Edits that set the value under a path of keys; what is missing or null on the way becomes an object."""
     newline, unit = newline_of(text), indent_of(text)
-    node = _root(text)
+    node = _root(text, path)
     if node is None:
         before = "" if text.endswith("\n") or not text else newline
         return [Edit(len(text), 0, before + pretty(nested(path, value), "", unit, newline) + newline)]
@@ -63,7 +71,7 @@ def put(text: str, path: Sequence[str], value: object) -> list[Edit]:
 
 def append(text: str, path: Sequence[str], value: object) -> list[Edit]:
     """Edits that add an item to the array under a path; an array that is missing or null is made."""
-    node = _root(text)
+    node = _root(text, path)
     for key in path:
         child = _child(node, key) if node else None
         node = child.node if child else None
@@ -75,7 +83,7 @@ def append(text: str, path: Sequence[str], value: object) -> list[Edit]:
 
 def remove(text: str, path: Sequence[str | int]) -> list[Edit]:
     """Edits that take out a member or an item that is there, with the blanks before it and its comma."""
-    node = parent = _root(text)
+    node = parent = _root(text, path)
     at = -1
     for key in path:
         parent, at = node, _index(node, key)
@@ -162,13 +170,13 @@ def _appended(text: str, parent: _Node, key: str | None, value: object) -> list[
     return [*comma, Edit(comments.end() if comments else behind, 0, lines(indent) + trailing)]
 
 
-def _root(text: str) -> _Node | None:
-    """The value of the text, None if there is nothing but blanks and comments."""
+def _root(text: str, path: Sequence[str | int]) -> _Node | None:
+    """The value of the text, with children along the path alone; None if there is nothing but blanks and comments."""
     start = _skipped(text, 0)
     if start == len(text):
         return None
     try:
-        node = _read(text, start)
+        node = _read(text, start, path)
     except RecursionError:
         raise ConfigurationError("it is nested too deeply") from None
     end = _skipped(text, node.end)
@@ -177,13 +185,21 @@ def _root(text: str) -> _Node | None:
     return node
 
 
-def _read(text: str, at: int) -> _Node:
+def _read(text: str, at: int, path: Sequence[str | int] | None) -> _Node:
+    """The value at a position. Without a path the fast decoder reads it, as long as it has no comments."""
+    if path is None:
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except ValueError:
+            path = ()
+        else:
+            return _Node(at, end, value)
     match text[at : at + 1]:
         case "{":
-            children, end = _children(text, at, "}", _member)
+            children, end = _children(text, at, "}", path)
             return _Node(at, end, {child.key: child.node.value for child in children}, children)
         case "[":
-            children, end = _children(text, at, "]", _item)
+            children, end = _children(text, at, "]", path)
             return _Node(at, end, [child.node.value for child in children], children)
         case _:
             found = _STRING.match(text, at) or _WORD.match(text, at)
@@ -192,16 +208,16 @@ def _read(text: str, at: int) -> _Node:
             return _Node(at, found.end(), json.loads(found[0]))
 
 
-def _children(
-    text: str, at: int, closing: str, read: Callable[[str, int], tuple[str | None, _Node]]
-) -> tuple[tuple[_Child, ...], int]:
+def _children(text: str, at: int, closing: str, path: Sequence[str | int]) -> tuple[tuple[_Child, ...], int]:
     """What stands between a bracket and the closing one, and where that one ends; a last comma may stand."""
     children: list[_Child] = []
     at = _skipped(text, at + 1)
     while not text.startswith(closing, at):
         if children and children[-1].comma is None:
             raise _malformed(text, at)
-        key, node = read(text, at)
+        key, start = _key(text, at) if closing == "}" else (None, at)
+        is_on_path = bool(path) and path[0] == (len(children) if key is None else key)
+        node = _read(text, start, path[1:] if is_on_path else None)
         behind = _skipped(text, node.end)
         comma = behind if text.startswith(",", behind) else None
         children.append(_Child(key, at, node, comma))
@@ -209,16 +225,13 @@ def _children(
     return tuple(children), at + 1
 
 
-def _member(text: str, at: int) -> tuple[str, _Node]:
+def _key(text: str, at: int) -> tuple[str, int]:
+    """The key of a member, and where its value begins."""
     key = _STRING.match(text, at)
     colon = _skipped(text, key.end()) if key else at
     if not key or not text.startswith(":", colon):
         raise _malformed(text, colon)
-    return json.loads(key[0]), _read(text, _skipped(text, colon + 1))
-
-
-def _item(text: str, at: int) -> tuple[None, _Node]:
-    return None, _read(text, at)
+    return json.loads(key[0]), _skipped(text, colon + 1)
 
 
 def _skipped(text: str, at: int) -> int:

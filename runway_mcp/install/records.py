@@ -41,7 +41,8 @@ def load(data_dir: Path, host: str) -> Record | None:
 def save(data_dir: Path, host: str, record: Record) -> None:
     """Keeps the record of a host, readable by its owner alone; raises OSError."""
     file = _file(data_dir, host)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data_dir, file.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:

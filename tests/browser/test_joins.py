@@ -1,5 +1,7 @@
 """Joined films in Chromium: every frame of every part at its time, and played to the end without an error."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,8 +17,9 @@ from playwright.sync_api import BrowserContext, Page, Route
 
 from runway_mcp.media.join.joining import Joined, join_films
 from tests.kit.numbered import Form, number_in, numbered
+from tests.kit.processes import environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # on a machine that is busy with something else
 
 ORIGIN = "http://joins.test"
 PATIENCE_MS = 60_000
@@ -165,3 +168,14 @@ def test_chromium_shows_every_frame_of_every_part_and_plays_to_the_end(
     assert (ended, error) == (True, None)
     assert second == pytest.approx(joined.seconds, abs=0.1)
     assert (width < height) == join.startswith("upright")
+
+
+def test_the_film_of_the_demo_plays_to_its_end(context: BrowserContext, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "runway_mcp", "demo", "--model", "gen4.5", "--pace", "0.5", "--out", str(tmp_path)]
+    subprocess.run(command, env=environment(), capture_output=True, timeout=120, check=True)  # noqa: S603  our own
+    (film,) = tmp_path.glob("*.mp4")
+
+    ended, error, second, *size = shown_in(context, film).evaluate(PLAYED)
+
+    assert (ended, error, size) == (True, None, [1280, 720])
+    assert second == pytest.approx(10, abs=0.1)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         work = Path(folder)
         cache: Path = (asked.cache or work / "cache").resolve()
         if asked.installed:
-            lines = run_installed(cache, work)
+            lines = run_installed(chosen, cache, work)
             sys.stdout.writelines(f"{line}\n" for line in lines)
             return int(any(line.startswith("FAILED") for line in lines))
         rows = [_row(client, cache, work / client.name) for client in CLIENTS if client.name in chosen]

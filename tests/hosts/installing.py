@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +63,14 @@ LISTERS: Mapping[str, Lister] = {
 }
 
 
-def run_installed(cache: Path, work: Path) -> list[str]:
-    """One line for each host: how it went. A line that begins with FAILED says what did not."""
+def run_installed(names: Collection[str], cache: Path, work: Path) -> list[str]:
+    """One line for each host whose client is named: how it went. One that begins with FAILED says what did not."""
     wheels = work / "wheels"
     _ran(["uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels)], environment(), ROOT)
     lines: list[str] = []
     for host, lister in LISTERS.items():
+        if lister.client not in names:
+            continue
         client = next(client for client in CLIENTS if client.name == lister.client)
         folder = work / host
         folder.mkdir()

@@ -196,6 +196,18 @@ def test_a_token_is_replaced_by_a_newer_one_but_a_reference_is_not(
     assert entry["env"] == {"USEAPI_TOKEN": then}
 
 
+def test_a_token_that_the_host_passes_on_is_neither_asked_for_nor_written(desk: Desk) -> None:
+    entry = '[mcp_servers.runway]\ncommand = "uvx"\nargs = ["useapi-runway-mcp"]\nenv_vars = ["USEAPI_TOKEN"]\n'
+    desk.put("codex", entry.encode())
+    desk.environ["USEAPI_TOKEN"] = desk.answer = SECRET
+
+    said = desk.install("codex")
+
+    assert "put your token into" not in said
+    assert SECRET not in desk.file("codex").read_text()
+    assert desk.asked == []
+
+
 @pytest.mark.parametrize("token", ["user:1 2", "user:\u20ac", "a\x07b"])
 def test_what_can_be_no_token_is_refused(token: str, desk: Desk) -> None:
     desk.environ["USEAPI_TOKEN"] = token

@@ -1,4 +1,5 @@
 import json
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,19 @@ def emptied(value: Any) -> Any:
         return value
     held: dict[str, Any] = {key: emptied(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
     return {key: each for key, each in held.items() if each not in ({}, [], None)}
+
+
+def test_a_configuration_of_megabytes_as_claude_code_keeps_is_no_matter_of_minutes(desk: Desk) -> None:
+    history = [{"display": "x" * 80, "at": at} for at in range(40)]
+    content = json.dumps({"projects": {f"/p{at}": {"history": history} for at in range(600)}}, indent=2).encode()
+    file = desk.put("claude-code", content)
+    begun = time.process_time()
+
+    desk.install("claude-code")
+    desk.uninstall("claude-code")
+
+    assert time.process_time() - begun < 20
+    assert file.read_bytes() == content
 
 
 def test_the_copy_of_what_was_there_stands_beside_it(desk: Desk) -> None:

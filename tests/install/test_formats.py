@@ -89,6 +89,12 @@ def test_toml_is_changed_in_its_own_style(text: str, path: tuple[str, ...], valu
         assert changed == after
 
 
+@pytest.mark.parametrize("text", ["s = 1\n", 's = "x"\n', "[[s]]\na = 1\n"])
+def test_toml_whose_servers_are_no_table_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="s is not a table"):
+        toml.put(text, ("s", "r"), {"x": 1})
+
+
 @pytest.mark.parametrize(
     ("text", "path", "value", "after"),
     [

@@ -23,6 +23,7 @@ MALFORMED = [
     ("cursor", b'{"a": 01}', "not valid JSON, at line 1, column 8"),
     ("cursor", b'{"a": "x\ny"}', "not valid JSON, at line 1, column 7"),
     ("cursor", b"{'a': 1}", "not valid JSON, at line 1, column 2"),
+    ("cursor", b'{"a": [NaN]}', "not valid JSON, at line 1, column 8"),
     ("cursor", b"{a: 1}", "not valid JSON, at line 1, column 2"),
     ("cursor", b"[" * 100_000, "nested too deeply"),
     ("cursor", b"[]", "does not hold a JSON object"),
@@ -130,6 +131,34 @@ def test_a_configuration_that_another_program_changes_meanwhile_is_left_alone(de
 
     assert file.read_bytes() == b'{"theirs": 1}'
     assert not (desk.data_dir / "installed").exists()
+
+
+def test_an_update_that_could_not_be_written_leaves_the_earlier_install_to_be_taken_back(desk: Desk) -> None:
+    content = CONFIGURATIONS["cursor"]["as documented"]
+    file = desk.put("cursor", content)
+    desk.install("cursor")
+    installed = file.read_bytes()
+    desk.launchers = [uvx_launcher("/other/uvx")]
+
+    def write_theirs() -> None:
+        file.write_bytes(installed + b"\n")
+
+    desk.at_fetch = write_theirs
+    with pytest.raises(InstallError, match="it was changed by another program"):
+        desk.install("cursor")
+    file.write_bytes(installed)
+    desk.uninstall("cursor")
+
+    assert file.read_bytes() == content
+
+
+def test_what_is_too_large_for_a_configuration_is_not_read(desk: Desk) -> None:
+    file = desk.put("cursor", b"{}")
+    with file.open("r+b") as out:
+        out.truncate(64 * 1024 * 1024 + 1)
+
+    with pytest.raises(InstallError, match="it is too large for a configuration"):
+        desk.install("cursor")
 
 
 def test_a_write_that_fails_leaves_no_file_of_ours(tmp_path: Path) -> None:

@@ -31,14 +31,14 @@ from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 
 _DESCRIPTION = (
-    "Makes one of your Runway videos longer and returns the whole longer film, which goes on from the last frame (see "
-    "it by view_film). Use it when a clip should become longer, not to wait for a task (get_task). Gen-3 Alpha and "
-    "Turbo clips have three extensions, to 40 s (Turbo 34 s); any other clip of list_assets goes on with a `model` as "
-    "often as wanted, its parts joined into one film. Spends credits (estimates: 10 per added second, 40 per Turbo "
-    "step, 5 to 12 a second with a model, none with exploreMode) and cannot be undone: show the user a dry_run first, "
-    "which also tells caps. Prompts are moderated; it takes minutes; if it is not ready in time the result holds an id "
-    "for get_task. The same request is charged once: repeated, it returns the same film; another take needs another "
-    "seed."
+    "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
+    "made. Use it when a clip should become longer, not to wait for a task; it goes on from the last frame (view_film"
+    " shows it). Gen-3 Alpha and Turbo clips have three extensions, to 40 s (Turbo 34 s); any other clip of "
+    "list_assets goes on with a `model` as often as wanted, its parts joined into one film. Spends credits "
+    "(estimates: 10 per added second, 40 per Turbo step, 5 to 12 a second with a model, none with exploreMode) and "
+    "cannot be undone or cancelled: show the user a dry_run first, which also tells spending limits. Prompts are "
+    "moderated, and it takes minutes. The same request is charged once and returns the same film; another take needs "
+    "another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -132,7 +132,9 @@ class ExtendVideo(Arguments):
     ] = None
     wait_seconds: Annotated[
         Wait | None,
-        Field(description="Seconds to wait for the film, 0 to 600. Default and cap: the server's setting, 45."),
+        Field(
+            description="Seconds to wait for the film, 0 to 600; more than the server's 45 is cut to it. Default: 45."
+        ),
     ] = None
     confirm: Annotated[
         str | None,

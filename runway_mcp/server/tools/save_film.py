@@ -36,10 +36,11 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import film_id_in, is_id
 
 _DESCRIPTION = (
-    "Saves one film of your Runway account to the folder of films on this server's machine and returns its path once "
-    "it is whole. Use it to keep a clip beyond its link, or as a copy by another name; films of extend_video are saved "
-    "by themselves. For a link use get_task, to look view_film. Free, and replaces no file: a taken name gets a "
-    "number, and the same call again returns the same file, or waits for it."
+    "Downloads one video of your Runway account, or copies a joined film, to the films folder of this server's "
+    "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
+    "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
+    "get_task; to look at a film, view_film. Free, and replaces no file: a name that another film has gets a number, "
+    "and the same call again returns the same file, or waits on while a long download goes on."
 )
 
 _NOTHING_IS_KEPT = (
@@ -64,12 +65,15 @@ class SaveFilm(Arguments):
         Reference,
         Field(
             alias="assetId",
-            description="Video or film to save, named as in extend_video (list_assets has them).",
+            description="Video or film to save: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
     name: Annotated[
         str | None,
-        Field(max_length=200, description="File name you choose; .mp4 is added. Default: from its prompt."),
+        Field(
+            max_length=200,
+            description="File name you choose, without folders; .mp4 is added if missing. Default: from its prompt.",
+        ),
     ] = None
 
 

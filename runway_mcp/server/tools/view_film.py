@@ -23,10 +23,11 @@ from runway_mcp.server.viewing import clip_asked_for, picture_for, require_pictu
 from runway_mcp.tasks.intents import Intent
 
 _DESCRIPTION = (
-    "Shows one frame of a Runway video, or a strip of eight across it, and returns it as a picture with its seconds. "
-    "Use it before you write a text_prompt for extend_video, which goes on from the last frame (the default), or with "
-    "show strip to check a whole film of list_assets; for a link to it use get_task. Free, and changes nothing: a "
-    "second past the end gives the last frame, and a failure is an error in text."
+    "Shows one frame of a Runway video or joined film, or a strip of eight across it, as one picture with the second "
+    "that each frame is from. Use it before you write a text_prompt for extend_video, which goes on from the last "
+    "frame (the default), or with show strip to check a whole film of list_assets; for a link to it use get_task. "
+    "Free, and changes nothing: it takes some seconds, a second past the end gives the last frame, and images and "
+    "audio are refused."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
@@ -38,7 +39,10 @@ class ViewFilm(Arguments):
 
     asset_id: Annotated[
         Reference,
-        Field(alias="assetId", description="Video or film to see, named as in extend_video (list_assets has them)."),
+        Field(
+            alias="assetId",
+            description="Video or film to see: an assetId or film id of list_assets, a taskId, URI, link or name.",
+        ),
     ]
     show: Annotated[
         Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")

@@ -4,27 +4,17 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, newer, sentence
 from runway_mcp.tasks.store.migrations import MIGRATIONS
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import Health, LedgerError
 
 CHECK_SECONDS: Final = 1.0
 """How long the check of a large ledger may take."""
 
 _STEPS: Final = 10_000
-
-
-@dataclass(frozen=True)
-class Health:
-    """How many requests a whole ledger holds, and how many of them are unclear; `is_checked` unless time ran out."""
-
-    requests: int
-    unclear: int
-    is_checked: bool = True
 
 
 def examine(path: Path, *, monotonic: Callable[[], float] = time.monotonic, patience: float = LOCK_PATIENCE) -> Health:

@@ -3,11 +3,12 @@
 
 import importlib.util
 import logging
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.protocol import Health, LedgerError, Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,22 @@ def is_database_url(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def examined(path: Path, *, database_url: str | None = None) -> Health | None:
+    """The health of the ledger that would be opened, None if there is none yet; makes and changes nothing.
+
+    Blocks for some seconds at most. Raises `LedgerError` if it cannot be used, or the driver of a database is missing.
+    """
+    if database_url is None:
+        from runway_mcp.tasks.store.health import examine
+
+        return examine(path) if os.path.lexists(path) else None
+    if missing_driver():
+        raise LedgerError("A ledger in a database needs the extra postgres. pip install 'useapi-runway-mcp[postgres]'")
+    from runway_mcp.tasks.store.postgres.health import examine as examine_database
+
+    return examine_database(database_url)
 
 
 @asynccontextmanager

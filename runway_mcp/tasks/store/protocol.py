@@ -5,6 +5,7 @@ rules that it applies are those of `transitions` and `policy`. Every asynchronou
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
@@ -17,6 +18,15 @@ Key = Literal["id", "film_id", "task_id", "callback_token"]
 
 class LedgerError(Exception):
     """The ledger cannot be read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How many requests a whole ledger holds, and how many of them are unclear; `is_checked` unless time ran out."""
+
+    requests: int
+    unclear: int
+    is_checked: bool = True
 
 
 class Store(Protocol):
