@@ -179,13 +179,16 @@ async def test_the_task_of_an_original_clip_tells_no_price(tmp_path: Path, mode:
 
 
 @pytest.mark.parametrize("sort", ["gen4", "upload"])
-async def test_a_clip_that_cannot_be_extended_leads_to_those_that_can(tmp_path: Path, mode: str, sort: str) -> None:
+async def test_a_clip_that_cannot_be_extended_leads_to_the_model_that_continues_it(
+    tmp_path: Path, mode: str, sort: str
+) -> None:
     world = virtual_world()
     clip = add_upload(world) if sort == "upload" else add_video(world, model=sort)
     async with open_client(world, tmp_path, mode) as client:
         data = await client.extend(clip)
 
         assert (data["error"]["kind"], data["error"]["retry"]) == ("invalid_request", "after_change")
-        assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("list_assets", {"extendable_only": True})
+        named = {"assetId": world.asset_id(clip), "model": "gen4.5", "dry_run": False}
+        assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("extend_video", named)
         listed = await client.data("list_assets", extendable_only=True)
-        assert [each["assetId"] for each in listed["assets"]] == [world.asset_id(client.clip)]
+        assert {each["assetId"] for each in listed["assets"]} == {world.asset_id(each) for each in (client.clip, clip)}
