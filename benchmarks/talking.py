@@ -56,7 +56,8 @@ class Pipes:
     """A host on the pipes of a server."""
 
     def __init__(self, process: subprocess.Popen[bytes], era: Era) -> None:
-        self.process, self._era, self._number = process, era, 0
+        self.process, self._number = process, 0
+        self._era: Era = era
 
     def open(self) -> None:
         """The handshake of the older era; the newer has none."""
@@ -88,7 +89,8 @@ class Socket:
     """A host on one connection to an HTTP server."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, era: Era) -> None:
-        self.process, self._era, self._number = process, era, 0
+        self.process, self._number = process, 0
+        self._era: Era = era
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._headers = {
             "Content-Type": "application/json",

@@ -8,7 +8,7 @@ import anyio
 
 from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, picture_of_film
 from runway_mcp.films.continuing.listing import makers_of
-from runway_mcp.films.continuing.steps import FilmPart, JoinMade
+from runway_mcp.films.continuing.steps import FilmPart, JoinMade, is_continuation
 from runway_mcp.films.viewing import LARGEST_FILM, View
 from runway_mcp.media.errors import MediaMissing, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
@@ -22,6 +22,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,24 @@ async def joined_films(context: ServerContext) -> list[Intent]:
     except LedgerError as error:
         _log.warning("%s", error)
         return []
+
+
+async def films_under_way(context: ServerContext) -> list[Intent]:
+    """The caller's films that are being made, newest first; none while the ledger cannot be read."""
+    service = context.open_service
+    if service is None or context.continuations is None:
+        return []
+    try:
+        begun = [
+            film
+            for selection in (Selection.WAITING, Selection.UNFINISHED, Selection.UNJOINED)
+            for film in await service.ledger.select(selection)
+            if is_continuation(film) and not context.continuations.standing(service, film).has_ended
+        ]
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return []
+    return sorted({film.id: film for film in begun}.values(), key=lambda film: film.created, reverse=True)
 
 
 async def film_document(context: ServerContext, film: Intent) -> FilmDocument:

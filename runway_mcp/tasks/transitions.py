@@ -45,6 +45,8 @@ class Selection(StrEnum):
     """The task has succeeded, of a request that takes several steps, and the last of them has not ended."""
     ABANDONED = "abandoned"
     """Waits past its lease: whoever held it is gone."""
+    WAITING = "waiting"
+    """Waits for its POST, whether or not anybody holds it."""
 
 
 def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
@@ -63,8 +65,8 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
             return has_succeeded and (is_open or selection is Selection.SUCCEEDED)
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
-        case Selection.ABANDONED:
-            return intent.state is State.WAITING and intent.lease < now
+        case Selection.WAITING | Selection.ABANDONED:
+            return intent.state is State.WAITING and (intent.lease < now or selection is Selection.WAITING)
 
 
 def is_of_request(intent: Intent, key: RequestKey) -> bool:

@@ -149,3 +149,12 @@ async def test_a_quote_that_does_not_fit_a_request_that_needs_none_is_told_to_be
 
         assert "This request needs none: leave `confirm` out." in structured(refused)["error"]["message"]
         assert client.posts == 0
+
+
+async def test_a_cap_that_is_too_small_for_a_model_names_one_that_it_pays_for(tmp_path: Path) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto", max_credits_per_day=30) as client:
+        refused = await client.call("extend_video", assetId=client.world.asset_id(client.clip), model="gen4.5")
+
+        message = structured(refused)["error"]["message"]
+        assert "No fewer seconds fit; take another model (model gen4-turbo adds 5 s for about 25 credits)" in message
+        assert client.posts == 0

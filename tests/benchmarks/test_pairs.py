@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.calls import Figures, Spent, rows
+from benchmarks.calls import Figures, Spent, Wire, rows
 from benchmarks.pairs import PAGE, Bound, Row, section, table, written
 from benchmarks.startup import Figures as Starts
 from benchmarks.startup import Side, bounds
 from benchmarks.startup import rows as start_rows
-from benchmarks.talking import ERAS, Pipes, Used, running, used
+from benchmarks.talking import ERAS, Era, Pipes, Used, running, used
 from tests.kit.processes import server_environment
 
 
@@ -29,7 +29,10 @@ def test_a_table_tells_both_sides_both_ratios_and_what_does_not_hold() -> None:
 
 def test_every_start_and_call_that_was_promised_is_judged() -> None:
     spent = Spent([1.0], [1.0])
-    kinds = [(wire, era, kind) for wire in ("stdio", "HTTP") for era in ERAS for kind in ("from memory", "refused")]
+    wires: tuple[Wire, ...] = ("stdio", "HTTP")
+    kinds: list[tuple[Wire, Era, str]] = [
+        (wire, era, kind) for wire in wires for era in ERAS for kind in ("from memory", "refused")
+    ]
     calls = Figures(dict.fromkeys(kinds, spent), dict.fromkeys(kinds, spent))
     side = Side([1.0], [Used(1.0, 1.0, 1)], [1.0])
     starts = Starts(dict.fromkeys(ERAS, side), dict.fromkeys(ERAS, side), [0.1], [0.1])
@@ -51,14 +54,14 @@ def test_the_page_has_one_place_for_each_table(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("which", ["ours", "bare"])
-def test_both_servers_list_their_tools_to_a_host_of_either_era(which: str, era: str, tmp_path: Path) -> None:
+def test_both_servers_list_their_tools_to_a_host_of_either_era(which: str, era: Era, tmp_path: Path) -> None:
     answers = tmp_path / "answers.json"
     tool = {"name": "echo", "inputSchema": {"type": "object"}}
     answers.write_text(json.dumps({"tools": [tool], "results": {}}), encoding="utf-8")
     ours = [sys.executable, "-m", "runway_mcp"]
     command = ours if which == "ours" else [sys.executable, "-m", "benchmarks.bare", "stdio", str(answers)]
     with running(command, server_environment("http://127.0.0.1:9/", tmp_path)) as process:
-        host = Pipes(process, "2026-07-28" if era == "2026-07-28" else "2025-11-25")
+        host = Pipes(process, era)
         host.open()
         tools = host.ask("tools/list", {})["tools"]
 

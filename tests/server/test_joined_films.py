@@ -94,6 +94,43 @@ async def test_a_film_that_is_under_way_is_read_with_its_step_and_the_call_that_
         assert told["film"]["uri"] not in await listed(client)
 
 
+async def test_a_film_that_is_under_way_is_named_by_the_listing_and_by_no_strangers(tmp_path: Path) -> None:
+    async with (
+        films_server(tmp_path, clip_world(pace=100)) as kept,
+        kept.server.client("auto", caller="maker") as client,
+    ):
+        told = await continued(client)
+        async with kept.server.client("auto", caller="stranger") as stranger:
+            summaries = [(await each.data("list_assets"))["summary"] for each in (client, stranger)]
+
+        named = f"1 film of several parts under way, for get_task: {told['film']['id']}."
+        assert [named in summary for summary in summaries] == [True, False]
+
+
+async def test_the_clip_that_is_a_part_of_a_film_says_so_where_clips_are_listed(tmp_path: Path, mode: str) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
+        told = await joined(client)
+        source, part = [each["assetId"] for each in told["film"]["parts"]]
+        reasons = {each["assetId"]: each.get("reason", "") for each in (await client.data("list_assets"))["assets"]}
+
+        named = f"it is a part of the film {told['film']['id']}, which goes on by that id"
+        assert named in reasons[part]
+        assert "part of the film" not in reasons[source]
+
+
+async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(tmp_path: Path, mode: str) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
+        first = await joined(client)
+        part = first["film"]["parts"][-1]["assetId"]
+        priced = await client.data("extend_video", assetId=part, model="gen4.5", dry_run=True)
+        other = await joined(client, part)
+
+        assert f"To go on with the film give assetId {first['film']['id']}" in priced["summary"]
+        assert "This is a new film, of that part alone" in other["summary"]
+        assert "To go on with the film" not in other["summary"]
+        assert other["next_step"]["arguments"]["assetId"] == other["film"]["id"] != first["film"]["id"]
+
+
 @pytest.mark.parametrize("end", ["", "/video"])
 async def test_an_unknown_film_and_one_of_another_caller_are_answered_alike(tmp_path: Path, end: str) -> None:
     async with films_server(tmp_path) as kept, kept.server.client("auto", caller="maker") as maker:

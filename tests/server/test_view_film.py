@@ -134,9 +134,9 @@ async def test_what_cannot_be_extended_is_shown_as_any_and_says_why(
     async with films_client(world, tmp_path, "auto") as client:
         _, told = seen(await client.call("view_film", assetId=world.asset_id(clip)))
 
-        assert f"It cannot be extended: {why}" in told
-        assert f"assetId: {world.asset_id(clip)}" in told
-        assert "Next:" not in told
+        assert f"Runway cannot extend it itself ({why}" in told
+        assert "a model can continue it" in told
+        assert f'Next: extend_video {{"assetId": "{world.asset_id(clip)}", "dry_run": true}}' in told
 
 
 async def test_a_dry_run_names_the_look_before_the_words(tmp_path: Path) -> None:

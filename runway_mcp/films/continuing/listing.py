@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, parts_of
 from runway_mcp.films.continuing.workspace import JOINED_FILE
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.listing import has_words
 
 
@@ -39,6 +39,12 @@ def listed_films(films: Sequence[Intent], *, query: str | None = None, account: 
         if joined is not None and is_there and has_words(_words(film, known), query):
             found.append(JoinedFilm(film.film_id, film_label(film), joined.seconds, len(parts_of(film))))
     return found
+
+
+def films_of_parts(films: Sequence[Intent]) -> dict[str, str]:
+    """The uuid of each clip that was made as a part of a film, with the newest film that it is a part of."""
+    made = ((part, film) for film in reversed(films) for part in parts_of(film)[1:])
+    return {uuid_of(part.asset_id): film.film_id for part, film in made if part.asset_id is not None}
 
 
 def chain_of(film: Intent, known: Mapping[str, Intent]) -> list[Intent]:

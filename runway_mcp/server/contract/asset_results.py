@@ -1,8 +1,8 @@
 """Listings and assets as structured content; what is unknown is left out."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from runway_mcp.films.continuing.listing import JoinedFilm
 from runway_mcp.films.places import SavedFilm
@@ -19,6 +19,7 @@ from runway_mcp.server.contract.outputs import (
     Video,
 )
 from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.tasks.intents import uuid_of
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
 
 LONGEST_ASSET = 600
@@ -27,7 +28,7 @@ LONGEST_ASSET = 600
 LONGEST_NAME = 120
 """The most characters of a name; tools take a name that was cut."""
 
-_MOST_RUNNING, _LISTED_PREVIEWS = 20, 4
+_MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 # The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
 _LONGEST_PROMPT = 200
 _SHORTEST = (
@@ -38,11 +39,17 @@ _SHORTEST = (
 
 @dataclass(frozen=True)
 class FilmsListing:
-    """The joined films of a page, how many there are in all, and the offset of the next ones if there are more."""
+    """The joined films of a page, how many there are in all, and the offset of the next ones if there are more.
+
+    `under_way` are the ids of films that are being made, `of_parts` the film of each clip that is a part of one, by the
+    clip's uuid.
+    """
 
     films: tuple[JoinedFilm, ...] = ()
     count: int = 0
     next_offset: int | None = None
+    under_way: tuple[str, ...] = ()
+    of_parts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def films_listing(films: Sequence[JoinedFilm], offset: int, limit: int) -> FilmsListing:
@@ -67,7 +74,10 @@ def assets_output(
         step = next_steps.without_search(asked) if listing.matches == 0 and not films.count else None
     return AssetsOutput(
         summary=_summary(listing, films, next_offset, continues=continues),
-        assets=[_asset(listed, links=links, continues=continues) for listed in listing.assets],
+        assets=[
+            _asset(listed, films.of_parts.get(uuid_of(listed.asset.asset_id)), links=links, continues=continues)
+            for listed in listing.assets
+        ],
         films=[_film(film) for film in films.films] or None,
         next_offset=next_offset,
         running=[_running(each) for each in listing.running[:_MOST_RUNNING]],
@@ -117,7 +127,16 @@ def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None
     more = f"more from offset {next_offset}" if next_offset is not None else None
     running = f"{len(listing.running)} running" if listing.running else None
     unknown = "" if listing.uncertain is None else f" {listing.uncertain or 'None'} left out as unknown."
-    return "; ".join(part for part in (what, current, joined, more, running) if part) + f".{unknown}"
+    made = "; ".join(part for part in (what, current, joined, more, running) if part)
+    return f"{made}.{_under_way(films.under_way)}{unknown}"
+
+
+def _under_way(films: tuple[str, ...]) -> str:
+    """Films that are being made, which stand among the films only once they are joined."""
+    if not films:
+        return ""
+    named = ", ".join(films[:_MOST_UNDER_WAY])
+    return f" {_counted(len(films), 'film')} of several parts under way, for get_task: {named}."
 
 
 def _film(film: JoinedFilm) -> ListedFilm:
@@ -130,9 +149,10 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
-def _asset(listed: ListedAsset, *, links: bool, continues: bool) -> AssetOutput:
+def _asset(listed: ListedAsset, film: str | None, *, links: bool, continues: bool) -> AssetOutput:
     asset, verdict, origin, longest = listed.asset, listed.verdict, listed.origin, listed.longest
     metadata = asset.metadata
+    part = f"it is a part of the film {film}, which goes on by that id" if film else None
     told = AssetOutput(
         asset_id=asset.asset_id,
         name=cut(asset.name, LONGEST_NAME),
@@ -144,7 +164,7 @@ def _asset(listed: ListedAsset, *, links: bool, continues: bool) -> AssetOutput:
         source_asset_id=origin.source_asset_id,
         source_name=cut(origin.source_name, LONGEST_NAME),
         extendable=verdict.extendable,
-        reason=verdict.reason,
+        reason="; ".join(why for why in (verdict.reason, part) if why) or None,
         continuable=continues and listed.continuable,
         extended_count=verdict.extended_count,
         extensions_left=listed.extensions_left,
@@ -170,13 +190,13 @@ def _fitted(asset: AssetOutput) -> AssetOutput:
 
     Names are cut at their end alike, so that the name of a source begins as in its own row.
     """
-    for field, shortest in _SHORTEST:
+    for words_of, shortest in _SHORTEST:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
-            words: str = getattr(asset, field) or ""
+            words: str = getattr(asset, words_of) or ""
             if len(words) <= shortest:
                 break
             kept = max(shortest, len(words) - over)
-            asset = asset.model_copy(update={field: cut(words, kept)})
+            asset = asset.model_copy(update={words_of: cut(words, kept)})
     return asset
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from runway_mcp.server.contract.next_steps import fewer_seconds
+from runway_mcp.server.contract.next_steps import shorter
 from runway_mcp.server.contract.outputs import CreditsOutput, NextStep, TaskOutput
-from runway_mcp.tasks.catalogue import MODELS
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel, FilmModel
+from runway_mcp.tasks.creating import price_to_create
 from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.policy import Day
 
@@ -28,12 +29,24 @@ def with_day(output: TaskOutput, day: Day | None) -> TaskOutput:
 
 def _within(day: Day, output: TaskOutput) -> NextStep | None:
     """The next step; a dry run that the cap would refuse asks for fewer seconds, or says that none would fit now."""
-    step, model = output.next_step, MODELS.get(output.model or "")
-    if step is None or model is None or not step.arguments.get("dry_run") or step.arguments.get("exploreMode"):
+    step = output.next_step
+    if step is None or not step.arguments.get("dry_run") or step.arguments.get("exploreMode"):
+        return step
+    named = step.arguments.get("model")
+    model = CREATE_MODELS.get(named) if named else MODELS.get(output.model or "")
+    if model is None:
         return step
     wanted = step.arguments.get("seconds", model.seconds[0])
-    if price(model, wanted, explore=False) <= day.left:
+    if (_price(model, wanted) or 0) <= day.left:
         return step
     later = f"; more are free from {day.frees_at}" if day.frees_at else ""
     too_few = f"{step.reason} The cap of the day leaves {day.left} credits now, too few for it{later}."
-    return fewer_seconds(model, step.arguments, wanted, day.left) or step.model_copy(update={"reason": too_few})
+    payable = [each for each in model.seconds if each < wanted and (_price(model, each) or 0) <= day.left]
+    return shorter(step.arguments, max(payable)) if payable else step.model_copy(update={"reason": too_few})
+
+
+def _price(model: FilmModel | CreateModel, seconds: int) -> int | None:
+    """The estimated credits of adding so many seconds; None if no rate is known."""
+    if isinstance(model, CreateModel):
+        return price_to_create(model, seconds)
+    return price(model, seconds, explore=False)

@@ -111,7 +111,8 @@ def how_joined(joined: JoinMade) -> str:
     left_out = sum(joined.dropped)
     if left_out:
         frames = f"{left_out} frame{'s were' if left_out > 1 else ' was'}"
-        told.append(f"{frames} left out, since the new part shows the last of them again.")
+        seams = f"seam{'s' * (len(joined.seams) > 1)}"
+        told.append(f"{frames} left out at the {seams}, where the next part shows the same picture again.")
     return " ".join([*told, _seams_in_words(joined.seams)]).strip()
 
 

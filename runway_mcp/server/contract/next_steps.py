@@ -155,6 +155,12 @@ def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
+def continue_from(asset_id: str) -> NextStep:
+    """A dry run of a continuation, once its words are written from a picture of the clip."""
+    reason = "Prices the continuation, free, and names the model; add your text_prompt."
+    return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
+
+
 def _longer(steps: Sequence[int]) -> str:
     """That another step may be asked for; the default is told first."""
     return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}, which leads further" if len(steps) > 1 else ""

@@ -13,7 +13,7 @@ from runway_mcp.media.join.proof import Seam
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.media.pictures.strip import COLUMNS
 from runway_mcp.server.contract.film_parts import further_step
-from runway_mcp.server.contract.next_steps import extend_from
+from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import LONGEST_PROMPT
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
@@ -42,10 +42,13 @@ _FROM_THE_END = "An extension goes on from the last frame, so write the text_pro
 
 
 def picture_result(
-    clip: Clip, view: View, picture: Picture, seams: Seams, *, note: str | None = None
+    clip: Clip, view: View, picture: Picture, seams: Seams, *, continuable: bool = True, note: str | None = None
 ) -> CallToolResult:
-    """One JPEG image, then one text: the clip, which seconds are shown, and what to do next; no structured content."""
-    return _with_picture(picture, _lines(clip, view, picture, seams, note))
+    """One JPEG image, then one text: the clip, which seconds are shown, and what to do next; no structured content.
+
+    `continuable` says that clips which have no extension are continued by a model here.
+    """
+    return _with_picture(picture, _lines(clip, view, picture, seams, note, continuable=continuable))
 
 
 def film_picture_result(
@@ -69,21 +72,30 @@ def picture_failure(output: TaskOutput) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=task_text(output))], is_error=True)
 
 
-def _lines(clip: Clip, view: View, picture: Picture, seams: Seams, note: str | None) -> Iterator[str]:
+def _lines(
+    clip: Clip, view: View, picture: Picture, seams: Seams, note: str | None, *, continuable: bool
+) -> Iterator[str]:
     yield f"{_named(clip)}: {_shown(view, picture)}{f' {note}' if note else ''}"
     if view.show == "strip":
         yield _seams(seams)
     verdict = judge(clip.asset, clip.maker, read_failed=clip.maker is None)
     steps = verdict.model.seconds if verdict.model else ()
+    is_end, goes_on = view.show == "last_frame" and view.second is None, True
     step = extend_from(clip.asset.asset_id, longer=steps) if verdict.extendable == "yes" else None
+    if verdict.extendable == "no" and continuable:
+        step = continue_from(clip.asset.asset_id)
     if step is None:
         yield f"assetId: {clip.asset.asset_id}"
-    if verdict.extendable == "no":
-        yield f"It cannot be extended: {verdict.reason}."
+    if verdict.extendable != "no":
+        yield _FROM_HERE if is_end else _FROM_THE_END
+    elif continuable:
+        yield f"Runway cannot extend it itself ({verdict.reason}), but a model can continue it."
+        yield _CONTINUED_HERE if is_end else _CONTINUED_FROM_END
     else:
-        yield _FROM_HERE if view.show == "last_frame" and view.second is None else _FROM_THE_END
-        if prompt := clip.maker.options.text_prompt if clip.maker else None:
-            yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}"
+        yield f"It cannot be extended: {verdict.reason}."
+        goes_on = False
+    if goes_on and (prompt := clip.maker.options.text_prompt if clip.maker else None):
+        yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}"
     yield from next_lines(step)
 
 

@@ -53,6 +53,9 @@ _PART = (
     "This clip is part {number} of the film {film}; this continues the part alone. To go on with the film give assetId "
     "{film}."
 )
+_NEW_FILM = (
+    "This is a new film, of that part alone; the film {film}, of which the clip is part {number}, stays as it was."
+)
 _UNFINISHED = "The film is not finished, so it cannot go on yet; nothing was submitted."
 _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}
 
@@ -109,7 +112,8 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
     plan = await _planned(call, wish, film, spelling)
     await _check(call, plan)
     if film is None and (known := await film_with_part(call.context, plan.source.asset_id)) is not None:
-        call.remark(_PART.format(number=known[1], film=known[0].film_id))
+        told = _NEW_FILM if not wish.dry and wish.named else _PART
+        call.remark(told.format(number=known[1], film=known[0].film_id))
     if wish.dry:
         return await answer_task(call, await _told_plan(call, wish, plan))
     if not wish.named:

@@ -1,17 +1,18 @@
 """The tool `list_assets`: a page of assets, each with the verdict whether it can be extended."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from runway_mcp.films.continuing.listing import listed_films
+from runway_mcp.films.continuing.listing import films_of_parts, listed_films
 from runway_mcp.films.continuing.uploads import FRAME_NAME
 from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.asset_results import FilmsListing, assets_output, films_listing
 from runway_mcp.server.contract.next_steps import LISTS
 from runway_mcp.server.contract.outputs import AssetsOutput
-from runway_mcp.server.joined_films import joined_films, may_continue
+from runway_mcp.server.joined_films import films_under_way, joined_films, may_continue
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import answer_assets, fail_assets
 from runway_mcp.server.tools.record import Answer, ToolRecord
@@ -107,8 +108,10 @@ async def list_assets(call: Call, arguments: ListAssets) -> Answer:
 
 async def _films(call: Call, page: Page) -> FilmsListing:
     """The joined films of a page, searched by the same words as the assets beside them."""
-    films = listed_films(await joined_films(call.context), query=page.query, account=page.email)
-    return films_listing(films, page.offset, page.limit)
+    joined = await joined_films(call.context)
+    films = listed_films(joined, query=page.query, account=page.email)
+    under_way = tuple(film.film_id for film in await films_under_way(call.context))
+    return replace(films_listing(films, page.offset, page.limit), under_way=under_way, of_parts=films_of_parts(joined))
 
 
 LIST_ASSETS = ToolRecord(

@@ -13,7 +13,7 @@ from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Re
 from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.picture_results import film_picture_result, picture_result
-from runway_mcp.server.joined_films import film_picture_for
+from runway_mcp.server.joined_films import film_picture_for, may_continue
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import fail_picture
 from runway_mcp.server.tools.joined import joined_or_step
@@ -71,7 +71,7 @@ async def view_film(call: Call, arguments: ViewFilm) -> Answer:
     view = View(arguments.show, second, seams.seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     picture = await picture_for(context, clip, view, seconds=seconds)
-    return picture_result(clip, view, picture, seams, note=call.note)
+    return picture_result(clip, view, picture, seams, continuable=may_continue(context.settings), note=call.note)
 
 
 async def _view_joined(call: Call, film: Intent, view: View, deadline: float) -> Answer:

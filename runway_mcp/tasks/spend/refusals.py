@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
+from runway_mcp.tasks.creating import price_to_create
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
 from runway_mcp.tasks.spend.priced import PricedRequest
@@ -22,14 +24,16 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
-            fewer = _fewer(plan, policy.per_call or 0)
-            message = f"{cost}, and this server allows {policy.per_call} for one call. {_ways_on(fewer, _PER_CALL)}"
+            fewer, cheaper = _fewer(plan, policy.per_call or 0), _cheaper(plan, policy.per_call or 0)
+            ways = _ways_on(fewer, cheaper, _PER_CALL)
+            message = f"{cost}, and this server allows {policy.per_call} for one call. {ways}"
             return Failure("spend_limit", message, fewer=fewer)
         case "per_day":
-            fewer = _fewer(plan, (policy.per_day or 0) - refusal.spent)
+            left = (policy.per_day or 0) - refusal.spent
+            fewer, cheaper = _fewer(plan, left), _cheaper(plan, left)
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, _PER_DAY)}"
+                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, cheaper, _PER_DAY)}"
             )
             return Failure("spend_limit", message, retry="later", fewer=fewer)
         case "unconfirmed":
@@ -73,8 +77,28 @@ def _fewer(plan: PricedRequest, most: int) -> int | None:
     return max((each for each in paid if each < plan.seconds), default=None)
 
 
-def _ways_on(fewer: int | None, setting: str) -> str:
-    """What the caller can do; fewer seconds only if some would be allowed."""
+def _cheaper(plan: PricedRequest, most: int) -> str | None:
+    """Another model that so many credits pay for, with its seconds and price; None if there is none or none is asked.
+
+    The one that adds the most seconds, and of those the cheapest.
+    """
+    if not isinstance(plan.model, CreateModel):
+        return None
+    paid = [
+        (seconds, -cost, model.name)
+        for model in CREATE_MODELS.values()
+        for seconds in model.seconds
+        if model != plan.model and (cost := price_to_create(model, seconds)) is not None and cost <= most
+    ]
+    if not paid:
+        return None
+    seconds, cost, name = max(paid)
+    return f"model {name} adds {seconds} s for about {-cost} credits"
+
+
+def _ways_on(fewer: int | None, cheaper: str | None, setting: str) -> str:
+    """What the caller can do; fewer seconds and another model only if they would be allowed."""
     explore = "set exploreMode (no credits, on an Unlimited plan)"
-    ask = f"Ask for {fewer} s, {explore}" if fewer else f"No fewer seconds fit; {explore}"
+    other = f"take another model ({cheaper}), " if cheaper else ""
+    ask = f"Ask for {fewer} s, {other}{explore}" if fewer else f"No fewer seconds fit; {other}{explore}"
     return f"{ask}, or let the user raise {setting}."

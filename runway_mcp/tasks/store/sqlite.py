@@ -71,6 +71,7 @@ _SELECTIONS = {
         " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
     ),
     Selection.ABANDONED: "state = 'waiting' AND lease < :now",
+    Selection.WAITING: "state = 'waiting'",
 }
 
 

@@ -53,6 +53,7 @@ _SELECTIONS: dict[Selection, LiteralString] = {
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
     Selection.UNJOINED: "status = 'SUCCEEDED' AND ended IS NOT NULL AND is_unjoined",
     Selection.ABANDONED: "state = 'waiting' AND lease < %(now)s",
+    Selection.WAITING: "state = 'waiting'",
 }
 
 _REQUEST: LiteralString = (
