@@ -318,7 +318,7 @@ def test_a_command_without_its_extra_says_what_to_install(
 
 STAND_IN = """
 import signal, sys, types
-def run_demo(*given):
+def run_demo(*given, model):
     {does}
 sys.modules["runway_mcp.demo"] = types.SimpleNamespace(run_demo=run_demo)
 from runway_mcp.cli import main
@@ -343,8 +343,8 @@ def test_how_a_command_ends_is_how_the_program_ends(does: str, code: int, last_l
 
 
 def test_the_demo_is_given_what_was_asked_for(tmp_path: Path) -> None:
-    arguments = ["demo", "--seconds", "10", "--out", "films", "--pace", "0.5"]
+    arguments = ["demo", "--seconds", "8", "--out", "films", "--pace", "0.5", "--model", "gen4.5"]
 
-    ended = in_a_child(STAND_IN.format(does="return print(*given) or 0", arguments=arguments), tmp_path)
+    ended = in_a_child(STAND_IN.format(does="return print(*given, model) or 0", arguments=arguments), tmp_path)
 
-    assert (ended.returncode, ended.stdout) == (0, "10 films 0.5\n")
+    assert (ended.returncode, ended.stdout) == (0, "8 films 0.5 gen4.5\n")
