@@ -58,21 +58,36 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
 
 
 AFTER_SERVING = "import gc; from runway_mcp.cli import main; main([]); print(gc.get_freeze_count())"
+OPENING = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+CALLS: list[dict[str, object]] = [
+    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": OPENING},
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_assets", "arguments": {}}},
+]
 
 
 @pytest.mark.slow
 def test_what_the_server_has_loaded_is_not_visited_by_garbage_collection(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own program
+    with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", AFTER_SERVING],
         env=environment(tmp_path),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=True,
-    )
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            for call in CALLS:
+                process.stdin.write(f"{json.dumps(call)}\n")
+                process.stdin.flush()
+                while "id" in call and f'"id":{call["id"]}' not in process.stdout.readline().replace(" ", ""):
+                    pass
+            frozen, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
-    assert int(done.stdout) > 50_000
+    assert int(frozen.splitlines()[-1]) > 50_000
 
 
 @contextmanager
