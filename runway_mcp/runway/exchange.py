@@ -53,6 +53,7 @@ _CAUSES: tuple[tuple[_Failures, str], ...] = (
     ((httpx.DecodingError,), "the answer could not be decoded"),
     ((httpx.NetworkError, httpx.RemoteProtocolError), "the connection was lost"),
 )
+_NO_PROXY = "the proxy in this machine's environment cannot be used"
 _NO_CERTIFICATES = "the certificates of this machine could not be read"
 
 
@@ -89,6 +90,8 @@ class Connections:
             except OSError as error:
                 cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
                 return Lost(cause=cause, sent=False, is_own=True)
+            except (ImportError, ValueError):
+                return Lost(cause=_NO_PROXY, sent=False, is_own=True)
         return self._clients
 
     async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:

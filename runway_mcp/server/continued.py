@@ -67,7 +67,7 @@ async def film_named(context: ServerContext, reference: str) -> Intent | None:
             if found is None:
                 raise await _unknown(context, film_id)
             return found
-        if not context.settings.upload_films or kind_of(reference) != "asset":
+        if kind_of(reference) != "asset":
             return None
         return await _uploaded_film(context, films, reference)
     except LedgerError as error:

@@ -68,7 +68,7 @@ class Remembered:
         self._kept.clear()
 
 
-def key_of(caller: str, tool: str, arguments: Mapping[str, Any] | None, wait_seconds: int) -> Hashable | None:
+def memory_key(caller: str, tool: str, arguments: Mapping[str, Any] | None, wait_seconds: int) -> Hashable | None:
     """What makes two calls the same, None above 4,096 characters; `wait_seconds` is what their next step would name."""
     told = json.dumps(arguments, sort_keys=True)
     return None if len(told) > _LONGEST else (caller, tool, told, wait_seconds)

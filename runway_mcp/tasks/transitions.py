@@ -16,6 +16,7 @@ from runway_mcp.tasks.intents import (
     LOOKING_SECONDS,
     OPEN,
     POSTING_LEASE,
+    UPLOAD,
     WAITING_LEASE,
     Film,
     Intent,
@@ -213,11 +214,16 @@ def answered(
 
 
 def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
-    """An intent of which a step has ended; None if the claim was lost. A step that has ended before stays as it is."""
+    """An intent of which a step has ended; None if the claim was lost. A step that has ended before stays as it is.
+
+    But for the upload of what was never posted: one that is gone was made anew, and its task will tell the new one.
+    """
     if intent.claim != claim:
         return None
     if any(step.name == name for step in intent.steps):
-        return intent
+        if name != UPLOAD or intent.state is not State.WAITING or intent.posts:
+            return intent
+        intent = replace(intent, steps=tuple(step for step in intent.steps if step.name != name))
     return replace(intent, steps=(*intent.steps, Step(name, now, dict(made))))
 
 

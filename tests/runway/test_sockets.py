@@ -172,6 +172,22 @@ async def test_a_resolver_that_can_open_nothing_blames_no_name() -> None:
             await client.task(TASK_ID)
 
 
+async def test_a_proxy_of_the_environment_that_cannot_be_used_sends_nothing_and_says_so() -> None:
+    env = {**os.environ, "ALL_PROXY": "socks9://127.0.0.1:1", "HTTP_PROXY": "", "HTTPS_PROXY": "", "NO_PROXY": ""}
+    code = (
+        "import anyio\n"
+        "from runway_mcp.runway.exchange import Connections\n"
+        "async def main():\n"
+        "    async with Connections(token='') as it:\n"
+        "        print(await it.post('http://192.0.2.1/x', {}))\n"
+        "anyio.run(main)\n"
+    )
+    done = await anyio.run_process([sys.executable, "-c", code], env=env)
+
+    assert "the proxy in this machine's environment cannot be used" in done.stdout.decode()
+    assert "sent=False" in done.stdout.decode()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_lack_of_descriptors_is_told_as_this_machines_fault_and_posts_nothing(host: str) -> None:
     async with RunwayClient(url=f"http://{host}:9/v1", token=TOKEN, patience=0) as client:

@@ -47,6 +47,36 @@ async def test_the_same_request_gets_the_film_that_was_made(tmp_path: Path) -> N
         assert creates(client) == 2
 
 
+async def test_the_upload_of_a_film_is_the_film_by_each_of_its_names(tmp_path: Path) -> None:
+    async with continuing(tmp_path, over_http=True, upload_films=True, save=None) as client:
+        first = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
+        asked = {"model": "gen4-turbo", "text_prompt": "on"}
+        longer = await client.data("extend_video", assetId=first["film"]["id"], **asked)
+        upload = first["video"]
+        for name in (upload["assetId"], upload["assetId"].rpartition("asset:")[2], upload["url"]):
+            again = await client.data("extend_video", assetId=name, **asked)
+            assert (again["film"]["id"], again["twin"]) == (longer["film"]["id"], True)
+
+        assert creates(client) == 2
+
+
+async def test_a_film_that_is_too_large_for_an_upload_is_whole_without_one(tmp_path: Path) -> None:
+    world = clip_world()
+
+    async def shrink() -> None:
+        world.switch(largest_upload=100)
+
+    # The frame has been uploaded by then, and the film has not.
+    world.faults.append(Fault(method="POST", path_prefix="/gen4_5", kind="delay", hold=shrink))
+    async with continuing(tmp_path, world, upload_films=True) as client:
+        film = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
+
+        assert (film["status"], film["film"]["step"]) == ("SUCCEEDED", "done")
+        assert "assetId" not in film["film"]
+        assert Path(film["saved"]["path"]).is_file()
+        assert "It lies on the server's disk and has no link." in film["summary"]
+
+
 async def test_two_calls_at_once_make_one_film(tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
     async with continuing(tmp_path, clip_world(pace=1.0)) as client, anyio.create_task_group() as both:

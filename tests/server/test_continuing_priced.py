@@ -144,6 +144,22 @@ async def test_a_clip_that_runway_extends_no_more_is_continued_once_with_the_mod
         assert creates(client) == 1
 
 
+async def test_a_request_that_was_continued_stays_so_though_runway_extends_its_clip_again(tmp_path: Path) -> None:
+    world = gen3_world()
+    old = world.asset_id(world.assets[1])
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        film = await client.data("extend_video", assetId=old, text_prompt="on")
+    world.switch(gen3_gone=False)
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        priced = await client.data("extend_video", assetId=old, text_prompt="on", dry_run=True)
+        again = await client.data("extend_video", assetId=old, text_prompt="on")
+
+        assert (priced["twin"], priced["credits"]["cost"]) == (True, 0)
+        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+        assert creates(client) == 1
+        assert len(world.accepted) == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -5,13 +5,13 @@ import anyio
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from runway_mcp.server.remembered import KEPT_SECONDS, MOST, Remembered, key_of
+from runway_mcp.server.remembered import KEPT_SECONDS, MOST, Remembered, memory_key
 from tests.kit.server import open_server
 from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
-KEY = key_of("", "get_task", {"taskId": "a"}, 45)
+KEY = memory_key("", "get_task", {"taskId": "a"}, 45)
 
 
 def result(**structured: object) -> CallToolResult:
@@ -35,11 +35,11 @@ async def test_a_result_is_told_for_a_minute_as_it_goes_over_the_wire() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        key_of("carol", "get_task", {"taskId": "a"}, 45),
-        key_of("", "save_film", {"taskId": "a"}, 45),
-        key_of("", "get_task", {"taskId": "b"}, 45),
-        key_of("", "get_task", {"taskId": "a"}, 20),
-        key_of("", "get_task", {"taskId": "a" * 5000}, 45),
+        memory_key("carol", "get_task", {"taskId": "a"}, 45),
+        memory_key("", "save_film", {"taskId": "a"}, 45),
+        memory_key("", "get_task", {"taskId": "b"}, 45),
+        memory_key("", "get_task", {"taskId": "a"}, 20),
+        memory_key("", "get_task", {"taskId": "a" * 5000}, 45),
     ],
 )
 async def test_another_caller_call_or_wait_is_not_told_of_it(other: object) -> None:
@@ -77,7 +77,7 @@ async def test_a_finished_task_is_remembered_until_a_call_that_may_change_someth
         first = await client.data("get_task", taskId=task_id)
         reads = Counter(world.requests)
         again = await client.data("get_task", taskId=task_id)
-        key = key_of("", "get_task", {"taskId": task_id}, 45)
+        key = memory_key("", "get_task", {"taskId": task_id}, 45)
 
         assert again == first
         assert Counter(world.requests) == reads
@@ -91,7 +91,7 @@ async def test_a_running_task_and_a_success_without_its_film_are_never_remembere
     world.script_next(outcome="empty")
     async with open_server(world, tmp_path) as server, server.client(mode) as client:
         task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
-        key = key_of("", "get_task", {"taskId": task_id}, 45)
+        key = memory_key("", "get_task", {"taskId": task_id}, 45)
         for _ in range(2):
             await client.call("get_task", taskId=task_id)
             assert server.context.remembered.recall(key) is None
@@ -101,7 +101,7 @@ async def test_a_running_task_and_a_success_without_its_film_are_never_remembere
 async def test_a_refusal_of_the_same_arguments_is_told_again_from_memory(tmp_path: Path, mode: str) -> None:
     async with open_server(virtual_world(), tmp_path) as server, server.client(mode) as client:
         refused = [await client.call("get_task", taskId="a", wait_seconds=-1) for _ in range(2)]
-        key = key_of("", "get_task", {"taskId": "a", "wait_seconds": -1}, 45)
+        key = memory_key("", "get_task", {"taskId": "a", "wait_seconds": -1}, 45)
 
         assert server.context.remembered.recall(key) is not None
         assert refused[0].is_error

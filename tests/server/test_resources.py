@@ -41,7 +41,7 @@ async def listed(client: ToolClient) -> list[str]:
     return uris
 
 
-async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path, mode: str) -> None:
+async def test_a_loop_on_a_finished_task_costs_a_read_a_minute(tmp_path: Path, mode: str) -> None:
     world = virtual_world()
     *_, film = extended_clips(world, "the beach", "the dunes")
     assert film.task is not None
@@ -49,10 +49,10 @@ async def test_a_loop_on_a_finished_task_costs_a_read_a_second(tmp_path: Path, m
         before = world.requests["GET /tasks/{id}"]
         for _ in range(100):
             await client.mcp.read_resource(f"runway://tasks/{world.task_id(film.task)}", cache_mode="bypass")
-            await anyio.sleep(0.1)
+            await anyio.sleep(1.3)
         reads = world.requests["GET /tasks/{id}"] - before
 
-    assert 9 <= reads <= 12
+    assert 2 <= reads <= 3
 
 
 @pytest.mark.parametrize("safe", [":/@", "/", ""])

@@ -48,3 +48,19 @@ async def test_steps_last_through_a_post(store: Store) -> None:
 
     assert posting is not None
     assert [step.name for step in posting.steps] == ["frame"]
+
+
+async def test_an_upload_that_was_made_anew_before_anything_was_posted_takes_the_place_of_the_first(
+    store: Store,
+) -> None:
+    made = await claimed(store)
+    await store.end_step(made.id, made.claim, "upload", {"asset_id": "gone"})
+    told = await store.end_step(made.id, made.claim, "upload", {"asset_id": "new"})
+    posted = await store.begin_post(made.id, made.claim, upstream=None)
+    late = await store.end_step(made.id, made.claim, "upload", {"asset_id": "late"})
+
+    assert told is not None
+    assert [step.made for step in told.steps] == [{"asset_id": "new"}]
+    assert posted is not None
+    assert late is not None
+    assert late.steps == told.steps

@@ -1,6 +1,7 @@
 """The last step: the new part fetched, all original parts joined and proven, and the film published under its name."""
 
 import json
+import logging
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -31,6 +32,8 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.spend.preparing import ClaimLost
+
+_log = logging.getLogger(__name__)
 
 _JOINED_NOTE: Final = "film.json"
 
@@ -94,7 +97,14 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
     joined = JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
     if not tools.uploads:
         return joined
-    return replace(joined, asset_id=await uploaded_film(tools, intent, workspace / JOINED_FILE))
+    try:
+        return replace(joined, asset_id=await uploaded_film(tools, intent, workspace / JOINED_FILE))
+    except Failure as failure:
+        if failure.kind != "invalid_request":
+            raise
+        # Refused for good, as too large for one: the film is whole all the same, and no repeat would help.
+        _log.warning("the film %s has no copy at Runway: %s", intent.film_id, failure)
+        return joined
 
 
 async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:

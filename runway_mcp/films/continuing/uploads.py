@@ -99,9 +99,14 @@ async def uploaded(tools: Tools, intent: Intent, frame: Frame) -> tuple[Intent, 
 
 
 async def uploaded_film(tools: Tools, intent: Intent, film: Path) -> str:
-    """The assetId of a joined film in the account, uploaded once; raises `Failure`, `KeepingError` and OSError."""
+    """The assetId of a joined film in the account, uploaded once; raises `Failure`, `KeepingError` and OSError.
+
+    The failure is `invalid_request` where no upload of it is taken.
+    """
     if (await run_sync(film.stat)).st_size > LARGEST_FILM:
-        raise Failure("unavailable", f"The film has more than {LARGEST_FILM // 1_000_000} MB, too many for an upload.")
+        raise Failure(
+            "invalid_request", f"The film has more than {LARGEST_FILM // 1_000_000} MB, too many for an upload."
+        )
     path = _record_path(tools.data_dir, intent.account, intent.film_id)
     async with held(path.with_suffix(".lock"), pause=tools.pause):
         record = await run_sync(_read, path)

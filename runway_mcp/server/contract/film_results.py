@@ -66,7 +66,7 @@ def continued_output(
     is_done = standing.step == "done"
     film = video(whereabouts.asset) if whereabouts.asset is not None else None
     return TaskOutput(
-        summary=_summary(intent, standing, asked, twin=twin),
+        summary=f"{_summary(intent, standing, asked, twin=twin)}{_where(standing, whereabouts)}",
         status=standing.status,
         progress=standing.progress,
         task_id=intent.task_id,
@@ -185,6 +185,15 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short} {then}, of {parts} parts joined into "
         f"one file, and can go on as often as wanted. {_LOOK}"
     )
+
+
+def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
+    """That a joined film has no link, or cannot be had at all."""
+    if standing.joined is None or whereabouts.asset is not None:
+        return ""
+    if whereabouts.saved is not None:
+        return " It lies on the server's disk and has no link."
+    return " Its file cannot be had here: it is not where it was saved, or nobody reaches this server's disk."
 
 
 def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool) -> str:

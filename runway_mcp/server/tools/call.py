@@ -18,7 +18,7 @@ from runway_mcp.server.contract.text import in_quotes
 from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
-from runway_mcp.server.remembered import key_of
+from runway_mcp.server.remembered import memory_key
 from runway_mcp.server.tools.consent import Person
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.records import RECORDS
@@ -36,7 +36,7 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     arrived = anyio.current_time()
     context = context_of(ctx)
     record, waits, remembered = _record(params.name, context.settings), context.waits, context.remembered
-    key = key_of(context.caller, record.name, params.arguments, waits.suggested(ctx))
+    key = memory_key(context.caller, record.name, params.arguments, waits.suggested(ctx))
     if (known := remembered.recall(key)) is not None:
         waits.answered(ctx, 0.0)
         return known

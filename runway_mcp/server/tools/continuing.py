@@ -54,7 +54,7 @@ _PART = (
     "{film}."
 )
 _NEW_FILM = (
-    "This is a new film, of that part alone; the film {film}, of which the clip is part {number}, stays as it was."
+    "This is a new film, of one part alone: the clip is part {number} of the film {film}, which stays as it was."
 )
 _UNFINISHED = "The film is not finished, so it cannot go on yet; nothing was submitted."
 _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}
@@ -102,6 +102,10 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
         earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model)
     else:
         asked, spelling, earlier = await found_request(call, wish.asked, wish.deadline, dry=dry, model=wish.model)
+        # A name, a link or a uuid may have been that of a film's upload, which is the film.
+        if asked.asset_id != wish.asked.asset_id and (film := await film_named(call.context, asked.asset_id)):
+            asked, spelling = of_clip(asked, film.film_id), None
+            earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model) or earlier
     wish = replace(wish, asked=asked)
     if earlier is not None:
         return await _answered_before(call, wish, earlier)

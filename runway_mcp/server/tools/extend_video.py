@@ -27,6 +27,7 @@ from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import is_id
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 
@@ -158,6 +159,8 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     named = None if arguments.model in (None, "auto") else arguments.model
     if named is not None or is_film_id(asked.asset_id) or await film_named(call.context, asked.asset_id) is not None:
         return await continue_clip(call, _wish(call, arguments, asked, deadline, named))
+    if is_id(asked.asset_id) and await _was_continued(call, asked, dry=arguments.dry_run):
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, None))
     try:
         return await _extended(call, arguments, asked, deadline)
     except Failure as failure:
@@ -199,9 +202,7 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
             return await _told(call, submitted, arguments, deadline)
         if reading_seconds(call, deadline, dry=False) <= 0:
             raise Failure("busy", _GIVEN_UP, retry_after=1.0)
-    plan = await _plan(call, asked, spelling, deadline, dry=arguments.dry_run)
-    if (why := continuations_of(call.context).why_refused(plan.source.asset_id)) is not None:
-        raise Failure("invalid_request", f"This clip cannot be extended: {why}.", unextendable=why)
+    plan = await _extendable(call, asked, spelling, deadline, dry=arguments.dry_run)
     if arguments.dry_run:
         return await answer_task(call, await _told_plan(call, plan))
     call.spending = True
@@ -225,6 +226,33 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
     return await _told(call, submitted, arguments, deadline)
 
 
+async def _extendable(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
+    """The plan of an extension that was not continued before.
+
+    Of a clip that Runway has refused to extend a dry run has none. A call that may spend tries it again: it looks for
+    what the refused submit may have made all the same, and a refusal is free.
+    """
+    if await _was_continued(call, asked, dry=dry):
+        raise Failure("invalid_request", _CONTINUED, unextendable=_CONTINUED)
+    plan = await _plan(call, asked, spelling, deadline, dry=dry)
+    why = continuations_of(call.context).why_refused(plan.source.asset_id) if dry else None
+    if why is not None:
+        raise Failure("invalid_request", f"This clip cannot be extended: {why}.", unextendable=why)
+    return plan
+
+
+async def _was_continued(call: Call, asked: Extension, *, dry: bool) -> bool:
+    """Whether this request was continued before with the model that the settings name, and was never extended.
+
+    Runway may extend the clip again by now, or another process may not have been refused yet: it stays one request.
+    """
+    model = call.context.settings.continue_with
+    if model is None or await earlier_of(call.context, asked, dry=dry) is not None:
+        return False
+    return await earlier_of(call.context, asked, dry=dry, model=CREATE_MODELS[model]) is not None
+
+
+_CONTINUED = "this request was continued with a model before"
 _GIVEN_UP = (
     "Another call of this request waited for a slot and gave up, and this call has no time left to submit it; nothing "
     "was submitted."

@@ -156,6 +156,10 @@ class Submissions:
             raise
         except LedgerError as error:
             raise _not_submitted(error) from error
+        except Exception:
+            # Left waiting it would be prepared, and would crash, again and again.
+            await self._withdraw(intent, ("unexpected_response", _CRASHED))
+            raise
         if submission is None:
             return None
         whole = identified(submission, plan, intent, callbacks=self._callbacks)
@@ -343,6 +347,7 @@ _CANNOT_LOOK = (
     "An earlier try of this request was refused. Before it is submitted again Runway's lists have to show that it made "
     "no task, and they cannot be read now; this call submitted nothing. Make the same call later."
 )
+_CRASHED = "The film could not be prepared through a fault of this server; nothing was submitted or charged."
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 
 

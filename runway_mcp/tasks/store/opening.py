@@ -41,7 +41,7 @@ def examined(path: Path, *, database_url: str | None = None) -> Health | None:
         return examine(path) if os.path.lexists(path) else None
     if missing_driver():
         raise LedgerError("A ledger in a database needs the extra postgres. pip install 'useapi-runway-mcp[postgres]'")
-    from runway_mcp.tasks.store.postgres.health import examine as examine_database
+    from runway_mcp.tasks.store.postgres.health import examine_database
 
     return examine_database(database_url)
 

@@ -101,6 +101,21 @@ async def test_a_failure_of_the_preparation_is_kept_for_whoever_asks_for_the_fil
         assert done.film_id == film_id
 
 
+async def test_a_crash_of_the_preparation_ends_it_at_no_cost_and_the_next_call_begins_anew(tmp_path: Path) -> None:
+    def crash() -> None:
+        raise ValueError("a fault of a library")
+
+    world = clip_world()
+    async with process(tmp_path, world, require=crash) as server:
+        told = await refused(server)
+
+        assert (told.kind, told.charged, told.repeat) == ("unexpected_response", "no", "later")
+        assert "nothing was submitted or charged" in told.message
+        assert_free(world)
+    async with process(tmp_path, world) as server:
+        assert (await server.submit()).intent.task_id is not None
+
+
 @pytest.mark.parametrize(
     ("rule", "kind"),
     [

@@ -11,7 +11,7 @@ _HAS_TABLES = "SELECT 1 FROM pg_class WHERE relname = 'ledger_format' AND pg_tab
 _COUNTED = "SELECT count(*), count(*) FILTER (WHERE state = 'unclear') FROM intents"
 
 
-def examine(url: str) -> Health | None:
+def examine_database(url: str) -> Health | None:
     """The health of the ledger in a database, None if it has none yet; blocks for some seconds at most.
 
     Raises `LedgerError` if it cannot be reached or read, or was written by a later version.
