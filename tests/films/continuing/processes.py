@@ -82,8 +82,10 @@ class HaltingTransport(httpx.AsyncBaseTransport):
             await self._halt.at(f"before {request.method} {kind}")
         answer = await self._network.handle_async_request(request)
         if self._halt is not None:
-            await answer.aread()
+            content = await answer.aread()
             await self._halt.at(f"after {request.method} {kind}")
+            # What was read whole cannot be read as a stream a second time.
+            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
         return answer
 
     async def aclose(self) -> None:
