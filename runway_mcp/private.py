@@ -17,11 +17,13 @@ LEDGER: Final = "ledger.sqlite3"
 _OWN: Final = frozenset(
     {
         *(f"{LEDGER}{end}" for end in ("", "-wal", "-shm", "-journal")),
+        "continued",
         "frames",
         "kept",
         "films",
         "films-kept-since",
         "installed",
+        "uploads",
     }
 )
 

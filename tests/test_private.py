@@ -5,6 +5,8 @@ from stat import S_IMODE
 
 import pytest
 
+from runway_mcp.films import records
+from runway_mcp.films.continuing import uploads, workspace
 from runway_mcp.private import close_to_others
 from tests.kit.processes import environment, serve_command
 
@@ -24,10 +26,11 @@ def opened(path: Path, bits: int = 0o755) -> Path:
 
 def test_an_own_data_folder_is_closed_with_all_that_this_program_wrote(tmp_path: Path) -> None:
     folder = opened(tmp_path / "data", 0o777)
-    ledger, frames, kept = (opened(folder / name) for name in ("ledger.sqlite3", "frames", "kept"))
+    own = ("ledger.sqlite3", "frames", "kept", uploads.FOLDER, workspace.FOLDER, records.FOLDER)
+    written = [opened(folder / name) for name in dict.fromkeys(own)]
 
     assert close_to_others(folder) is None
-    assert [mode(each) for each in (folder, ledger, frames, kept)] == [0o700] * 4
+    assert [mode(each) for each in (folder, *written)] == [0o700] * (1 + len(written))
 
 
 def test_a_folder_with_other_things_in_it_is_named_and_left_as_it_is(tmp_path: Path) -> None:

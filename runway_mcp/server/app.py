@@ -19,6 +19,7 @@ from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
 from runway_mcp.media.files.folder import Free, disk_free
+from runway_mcp.private import LEDGER
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
@@ -34,9 +35,6 @@ from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError
-
-LEDGER = "ledger.sqlite3"
-"""The file name of the ledger in the data folder."""
 
 
 def create_server(

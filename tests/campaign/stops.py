@@ -216,8 +216,9 @@ def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitSt
 
 @contextlib.contextmanager
 def _ledger(data: Path) -> Generator[sqlite3.Connection]:
-    """A connection of our own to the ledger, which the servers have made when they started."""
+    """A connection of our own to the ledger, which the servers make a moment after they started."""
     with contextlib.closing(sqlite3.connect(data / "ledger.sqlite3", timeout=2, isolation_level=None)) as ledger:
+        _wait(lambda: ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'intents'").fetchone()[0])
         yield ledger
 
 

@@ -6,7 +6,8 @@ import pytest
 from mcp.client.client import Client
 
 from runway_mcp import __version__
-from runway_mcp.server.app import LEDGER, create_server
+from runway_mcp.private import LEDGER
+from runway_mcp.server.app import create_server
 from runway_mcp.server.contract.extension import EXTENSION
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS

@@ -11,7 +11,8 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, JSONRPCError, JSONRPCRequest
 
-from runway_mcp.server.app import LEDGER, create_server
+from runway_mcp.private import LEDGER
+from runway_mcp.server.app import create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.builders import add_task
@@ -262,8 +263,8 @@ async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_l
     arguments = {"assetId": world.asset_id(world.assets[0]), "seconds": 10}
     async with open_client(world, tmp_path, mode, now=clock) as client:
         await anyio.sleep(1)
-        # The search for an earlier submit asks the clock once; the claim then finds it broken.
-        clock.left = 2
+        # The searches for a film and for an earlier submit ask the clock once each; the claim then finds it broken.
+        clock.left = 3
         data = structured(await client.mcp.call_tool("extend_video", arguments))
 
     assert data["error"]["kind"] == "submission_unknown"

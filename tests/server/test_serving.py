@@ -11,7 +11,7 @@ from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from starlette.types import Message, Receive, Scope, Send
 
-from runway_mcp.server.transport.serving import GRACE_SECONDS, Closing, bind, endable, url_of
+from runway_mcp.server.transport.serving import GRACE_SECONDS, Closing, bind, endable, trimmed, url_of
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -40,6 +40,20 @@ async def answered(messages: tuple[Message, ...], *, then_hang: bool, closing: C
     with anyio.fail_after(60):
         await endable(app, closing)(SCOPE, _nothing_more, send)
     return received
+
+
+async def test_blanks_around_the_value_of_a_header_are_none_of_it() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Scope, _: Receive, __: Send) -> None:
+        seen.extend(scope["headers"])
+
+    async def send(_: Message) -> None:
+        return
+
+    await trimmed(app)({**SCOPE, "headers": [(b"mcp-name", b" get_task \t"), (b"a", b"b c")]}, _nothing_more, send)
+
+    assert seen == [(b"mcp-name", b"get_task"), (b"a", b"b c")]
 
 
 @pytest.mark.virtual_time

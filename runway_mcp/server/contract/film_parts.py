@@ -73,7 +73,6 @@ def part_told(output: TaskOutput, intent: Intent | None, task: Task, asked: Aske
     if film is None or intent is None:
         return output
     known: dict[str, Any] = {"film": film, "lineage": film_lineage(intent)}
-    known: dict[str, Any] = {"film": film, "lineage": film_lineage(intent)}
     if output.error is None:
         told = output.summary.replace("The film is ready", "The part is ready", 1)
         known["summary"] = f"{told} It is a part of the film {film.id}, which is what counts."

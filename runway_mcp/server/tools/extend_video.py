@@ -303,6 +303,11 @@ _OF_THE_REQUEST = re.compile(
     r"second|duration|length|too long|prompt|seed|replyurl|replyref|maxjobs|explore|parameter|credit", re.IGNORECASE
 )
 
+# What it says of a model that it offers no more. A refusal without such a word may pass: no other model is paid for it.
+_OF_THE_MODEL = re.compile(
+    r"gen.?3|model|support|no longer|task.?type|retire|deprecat|discontinu|migrat|available|removed", re.IGNORECASE
+)
+
 
 def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
     """The failure, as that of a clip without extension where Runway refuses to extend it for good.
@@ -311,7 +316,8 @@ def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
     """
     said = _QUOTED.search(failure.message)
     is_final = failure.kind == "invalid_request" and failure.about is None and failure.charged == "no"
-    if not is_final or _OF_THE_REQUEST.search(said[0] if said else ""):
+    words = said[0] if said else ""
+    if not is_final or _OF_THE_REQUEST.search(words) or not _OF_THE_MODEL.search(words):
         return failure
     why = f"Runway refused it{f': {said[0]}' if said else ''}"
     continuations_of(call.context).note_refused(plan.source.asset_id, why)

@@ -60,7 +60,7 @@ async def serve_app(
     closing = Closing()
     connections = HttpConnections(limits or limits_of_process())
     config = uvicorn.Config(
-        endable(app, closing),
+        endable(trimmed(app), closing),
         access_log=False,
         backlog=BACKLOG,
         http=connections.protocol(AutoHTTPProtocol),
@@ -147,6 +147,20 @@ class Closing:
                 yield
             finally:
                 self._scopes.discard(scope)
+
+
+def trimmed(app: ASGIApp) -> ASGIApp:
+    """The app, with header values without the blanks around them, which are none of the value (RFC 9112, 5.1).
+
+    The parser of httptools leaves those behind a value in it.
+    """
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        if "headers" in scope:
+            scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        await app(scope, receive, send)
+
+    return run
 
 
 def endable(app: ASGIApp, closing: Closing) -> ASGIApp:
