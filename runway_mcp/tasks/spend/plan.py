@@ -92,7 +92,9 @@ async def make_plan(
         alone = "; no film before it was found on Runway" if instead == "" else ""
         steps = verdict.model.seconds if verdict.model else ()
         message = f"This clip cannot be extended: {verdict.reason}{alone}."
-        raise Failure("invalid_request", message, instead=instead, steps=steps, unextendable=verdict.reason)
+        # A making task that was not found may be there all the same: no other model is offered for its clip unasked.
+        why = None if parent is None and source.task_id is not None else verdict.reason
+        raise Failure("invalid_request", message, instead=instead, steps=steps, unextendable=why)
     model, count = verdict.model, (verdict.extended_count or 0) + 1
     seconds, explore = _seconds(asked, model), bool(asked.explore_mode)
     length = source.metadata.duration if source.metadata else None
