@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 from runway_mcp import __version__
 from runway_mcp.cli import main
 from tests.kit import processes
-from tests.kit.processes import PROGRAM
+from tests.kit.processes import PROGRAM, served_one_call
 
 SCRIPT = Path(sys.executable).with_name("useapi-runway-mcp")
 SECRET = "user:1234-hunter2"
@@ -58,34 +58,11 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
 
 
 AFTER_SERVING = "import gc; from runway_mcp.cli import main; main([]); print(gc.get_freeze_count())"
-OPENING = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-CALLS: list[dict[str, object]] = [
-    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": OPENING},
-    {"jsonrpc": "2.0", "method": "notifications/initialized"},
-    {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_assets", "arguments": {}}},
-]
 
 
 @pytest.mark.slow
 def test_what_the_server_has_loaded_is_not_visited_by_garbage_collection(tmp_path: Path) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", AFTER_SERVING],
-        env=environment(tmp_path),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            for call in CALLS:
-                process.stdin.write(f"{json.dumps(call)}\n")
-                process.stdin.flush()
-                while "id" in call and f'"id":{call["id"]}' not in process.stdout.readline().replace(" ", ""):
-                    pass
-            frozen, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    frozen = served_one_call([sys.executable, "-c", AFTER_SERVING], environment(tmp_path))
 
     assert int(frozen.splitlines()[-1]) > 50_000
 

@@ -1,5 +1,4 @@
 import os
-import subprocess
 from pathlib import Path
 from stat import S_IMODE
 
@@ -8,7 +7,7 @@ import pytest
 from runway_mcp.films import records
 from runway_mcp.films.continuing import uploads, workspace
 from runway_mcp.private import close_to_others
-from tests.kit.processes import environment, serve_command
+from tests.kit.processes import environment, serve_command, served_one_call
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders have no modes on Windows")
 
@@ -65,9 +64,8 @@ def test_the_program_writes_for_its_owner_alone_whatever_the_umask(tmp_path: Pat
         data = tmp_path / "data"
     env = environment(RUNWAY_MCP_DATA_DIR=str(data), USEAPI_TOKEN="user:1234-simulated", RUNWAY_MCP_SAVE="never")
 
-    ended = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)  # noqa: S603  our own program
+    served_one_call(command, env)
 
-    assert ended.returncode == 0, ended.stderr
     assert mode(data) == 0o700
     assert {mode(each) for each in data.iterdir()} == {0o600}
     assert (data / "ledger.sqlite3").exists()

@@ -3,6 +3,7 @@
 Nothing of the caller's settings reaches them, and nothing that they are asked to reach lies beyond this machine.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -143,3 +144,29 @@ def _origin(program: Program) -> str:
         except subprocess.TimeoutExpired:
             continue
         raise RuntimeError(f"the server did not start: {''.join(program.told)}")
+
+
+_OPENING = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+_CALLS: list[dict[str, object]] = [
+    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _OPENING},
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_assets", "arguments": {}}},
+]
+
+
+def served_one_call(command: list[str], env: dict[str, str]) -> str:
+    """What a program on stdio writes after it has answered a call; it must end as its input does."""
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdin
+        assert process.stdout
+        try:
+            for call in _CALLS:
+                process.stdin.write(f"{json.dumps(call)}\n")
+                process.stdin.flush()
+                while "id" in call and f'"id":{call["id"]}' not in process.stdout.readline().replace(" ", ""):
+                    pass
+            rest, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    return rest
