@@ -1,6 +1,7 @@
 """What `install` and `uninstall` do and say."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,10 @@ from runway_mcp.install.hosts import HOSTS, TOKEN, Host, Machine, configuration,
 from runway_mcp.install.launcher import PACKAGE, Launcher, LauncherError, fetch, find_launchers, is_cached
 
 _MASK: Final = "(your token)"
+
+_TOLD_TOKEN = re.compile(r"user:[^\s\"'\\,}]+")
+# A value beside the name, but for an empty one, a reference to the host's own secret and what is masked already.
+_TOKEN_VALUE = re.compile(rf"""(?P<name>{TOKEN}["']?\s*[:=]\s*["']?)(?![\s"'(]|\$\{{|\{{env:|$)(?:[^"'\\\n,}}]|\\.)+""")
 
 
 class InstallError(Exception):
@@ -194,9 +199,25 @@ def _shown(steps: tuple[Step, ...], token: str) -> Iterator[str]:
     for step in steps:
         for edit in step.edits:
             gone = step.before[edit.start : edit.start + edit.length]
+            if _is_within_token(step.before, edit.start, gone + edit.text):
+                yield from (f"{sign} {_MASK}" for sign, text in (("-", gone), ("+", edit.text)) if text)
+                continue
             for sign, text in (("-", gone), ("+", edit.text)):
                 lines = dedent(text.strip("\r\n").removeprefix(",").strip("\r\n")).strip().splitlines()
-                yield from (f"{sign} {line.replace(token, _MASK) if token else line}" for line in lines)
+                yield from (f"{sign} {_masked(line, token)}" for line in lines)
+
+
+def _is_within_token(before: str, start: int, changed: str) -> bool:
+    """Whether a change within one line begins behind the name of the token on it: what it shows is a part of one."""
+    line = before[before.rfind("\n", 0, start) + 1 : start]
+    return "\n" not in changed and TOKEN in line
+
+
+def _masked(line: str, token: str) -> str:
+    """A line of a change without any token: the one that is written, and one that stood there or is given in part."""
+    told = line.replace(token, _MASK) if token else line
+    told = _TOLD_TOKEN.sub(_MASK, told)
+    return _TOKEN_VALUE.sub(rf"\g<name>{_MASK}", told)
 
 
 def _standing(host: Host, machine: Machine) -> Standing:

@@ -122,6 +122,9 @@ def rows_of(data: Path) -> list[Row]:
         return []
     with contextlib.closing(sqlite3.connect(ledger, timeout=5)) as connection:
         connection.row_factory = sqlite3.Row
+        # A server makes its tables a moment after its start, and may have been stopped before.
+        if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'intents'").fetchone()[0]:
+            return []
         return [dict(row) for row in connection.execute("SELECT * FROM intents")]
 
 

@@ -47,6 +47,19 @@ def test_of_an_entry_by_hand_only_the_command_changes_until_uninstall(host: str,
     assert file.read_text() == BY_HAND[host]
 
 
+@pytest.mark.parametrize("host", ["cursor", "codex"])
+@pytest.mark.parametrize("given", [SECRET, f'"{SECRET}"'], ids=["plain", "in quotation marks"])
+def test_neither_the_token_that_stood_there_nor_the_new_one_is_shown(host: str, given: str, desk: Desk) -> None:
+    desk.put(host, BY_HAND[host].replace("user:1-old", "user:1-OLDVALUE").encode())
+    desk.environ = {**desk.environ, "USEAPI_TOKEN": given}
+
+    said = desk.install(host)
+
+    assert "(your token)" in said
+    for part in ("OLDVALUE", SECRET, SECRET.partition(":")[2]):
+        assert part not in said
+
+
 @pytest.mark.parametrize("host", CONFIGURATIONS)
 def test_after_an_update_uninstall_still_gives_back_what_was_there_first(host: str, desk: Desk) -> None:
     content = CONFIGURATIONS[host]["as documented"]

@@ -304,9 +304,7 @@ _OF_THE_REQUEST = re.compile(
 )
 
 # What it says of a model that it offers no more. A refusal without such a word may pass: no other model is paid for it.
-_OF_THE_MODEL = re.compile(
-    r"gen.?3|model|support|no longer|task.?type|retire|deprecat|discontinu|migrat|available|removed", re.IGNORECASE
-)
+_OF_THE_MODEL = re.compile(r"gen.?3|no longer|task.?type|retire|deprecat|discontinu|migrat", re.IGNORECASE)
 
 
 def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
