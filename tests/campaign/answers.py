@@ -116,9 +116,10 @@ def _judge_end(case: _Case, asked: Asked) -> None:
     allowed = max(asked.limit if wait is None else min(wait, asked.limit), _LEAST_WAIT)
     if asked.asking and case.facts.policy.confirm_above is not None:
         allowed += _PERSON
-    if not _is_continuation(asked.content or {}):
+    is_timed = not ("model" in asked.arguments or _is_continuation(asked.content or {}))
+    if is_timed:
         case.verdict.late = max(case.verdict.late, took - allowed)
-    if took > allowed + _GRACE and not _is_continuation(asked.content or {}):
+    if took > allowed + _GRACE and is_timed:
         case.verdict.find("broken", f"{name} took {took:.1f} s of {allowed:.0f} s")
     if wait is None and asked.spends and took > _AT_ONCE and _is_known(case, asked):
         case.verdict.find("broken", f"{name} took {took:.1f} s to tell a task that was known")
