@@ -59,8 +59,8 @@ def switches(rng: Random) -> dict[str, Any]:
         "moderation": rng.choice(("422", "400", "failed")),
         "task_error": rng.choice(("object", "object", "string", "null")),
         "metadata": rng.choice(("own", "A", "B", "null")),
-        # Never: such a clip is priced with a model, and that dry run reads its file in a thread, while virtual time goes
-        # on. Tests of continuing play it. It is still drawn, so that each seed means what it did.
+        # Never: such a clip is priced with a model, and that dry run reads its file in a thread, while virtual time
+        # goes on. Tests of continuing play it. It is still drawn, so that each seed means what it did.
         "gen3_gone": rng.random() < 0.0,
         "thin_ends": rng.random() < 0.3,
     }
