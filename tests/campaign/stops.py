@@ -217,7 +217,10 @@ def _until(stop: Stop, case: Case, first: ServerProcess, lock: contextlib.ExitSt
 @contextlib.contextmanager
 def _ledger(data: Path) -> Generator[sqlite3.Connection]:
     """A connection of our own to the ledger, which the servers make a moment after they started."""
-    with contextlib.closing(sqlite3.connect(data / "ledger.sqlite3", timeout=2, isolation_level=None)) as ledger:
+    file = data / "ledger.sqlite3"
+    # To connect would make an empty file, in the way of the server's own.
+    _wait(file.exists)
+    with contextlib.closing(sqlite3.connect(file, timeout=2, isolation_level=None)) as ledger:
         _wait(lambda: ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'intents'").fetchone()[0])
         yield ledger
 
