@@ -90,13 +90,14 @@ class Intent:
 
     `caller` is whose it is; empty for the one user of stdio and of the one access token. `request` is what was asked
     for by name: the options that make it the same request, with the effective seconds. `parent_task_id` is the task
-    that made the source; None for a source without one. `created` is when it was claimed or its last POST left. `claim`
-    names the holder that may post for it, so that a replaced holder cannot. `posts` counts its POSTs; `posted` is when
-    the first one left, on upstream's clock (None: unknown). `looked` says that a look after the last POST could read
-    all that upstream shows. `seed` and `reply_ref` are what the POST sends; `seed_generated` and `reply_ref_generated`
-    say that this server made them. `steps` are those that have ended, in order, where the request takes several.
-    `ended` is when the task was seen to end, `closed` when looking ended. `callback_token` ends the intent's callback
-    address; None if no callback was requested. No signed link and no callback address is stored.
+    that made the source; None for a source without one. `created` is when it was claimed or its last POST left.
+    `claim` names the holder that may post for it, so that a replaced holder cannot. `posts` counts its POSTs; `posted`
+    is when the first one left, before that when the intent was first claimed, on upstream's clock (None: unknown).
+    `looked` says that a look after the last POST could read all that upstream shows. `seed` and `reply_ref` are what
+    the POST sends; `seed_generated` and `reply_ref_generated` say that this server made them. `steps` are those that
+    have ended, in order, where the request takes several. `ended` is when the task was seen to end, `closed` when
+    looking ended. `callback_token` ends the intent's callback address; None if no callback was requested. No signed
+    link and no callback address is stored.
     """
 
     id: str

@@ -230,33 +230,42 @@ def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[
 def withdrawn(intent: Intent, *, claim: str, failure: tuple[str, str] | None = None) -> Intent:
     """A waiting intent whose holder gives up: refused if it certainly has no task, else unclear.
 
-    `failure` is the kind and message of what made it give up; without one it is `busy`.
+    `failure` is the kind and message of what made it give up; without one it is `busy`. One of the kind
+    `submission_unknown` leaves it unclear: upstream may have a task of it though this holder posted nothing.
     """
     if intent.claim != claim or intent.state is not State.WAITING:
         return intent
-    state = State.REFUSED if intent.is_verified else State.UNCLEAR
+    is_doubted = failure is not None and failure[0] == "submission_unknown"
+    state = State.REFUSED if intent.is_verified and not is_doubted else State.UNCLEAR
     if failure is not None:
-        return replace(intent, state=state, failure_kind=failure[0], failure_message=failure[1])
+        looked = intent.looked and not is_doubted
+        return replace(intent, state=state, looked=looked, failure_kind=failure[0], failure_message=failure[1])
     return replace(intent, state=state, failure_kind="busy" if intent.failure_kind is None else intent.failure_kind)
 
 
-def looked_for(intent: Intent, now: float, *, before: Intent, complete: bool) -> Intent:
+def looked_for(intent: Intent, now: float, *, before: Intent, complete: bool, alike: bool = False) -> Intent:
     """An intent after a look that found no task.
 
     `before` is the intent as it stood when the look began: the look proves nothing about what was posted or answered
-    since. `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal;
-    else the first one after ten minutes closes the intent as unknown, and so does a day without any.
+    since. `complete` says that the look could read the scheduler and the task list, `alike` that it saw a task which
+    may be the intent's. A complete look confirms a refusal, unless it saw one; else the first one after ten minutes
+    closes the intent as unknown, and so does a day without any.
     """
     if intent.state not in OPEN or intent.posts != before.posts:
         return intent
     changed, age = intent, now - intent.created
-    if complete and State.POSTING not in (before.state, intent.state):
+    if complete and not alike and State.POSTING not in (before.state, intent.state):
         changed = replace(changed, looked=True)
     if changed.looked and before.failure_kind is not None:
+        if changed.failure_kind == "submission_unknown":
+            changed = replace(changed, failure_kind="unavailable", failure_message=_NOTHING_MADE)
         return replace(changed, state=State.REFUSED, closed=None)
     if intent.state is not State.UNKNOWN and age >= (LOOKING_SECONDS if complete else BLIND_SECONDS):
         return replace(changed, state=State.UNKNOWN, looked=complete, closed=now)
     return changed
+
+
+_NOTHING_MADE = "Runway's lists show by now that nothing was submitted or charged. Make the same call again."
 
 
 def orphaned(intent: Intent, now: float) -> Intent:

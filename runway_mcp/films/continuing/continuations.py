@@ -246,7 +246,9 @@ class Continuations:
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
         deadline = anyio.current_time() + SLOT_SECONDS
         try:
-            await submissions.spend(plan, intent, prepare=self._preparation(plan), deadline=deadline, say=_quiet)
+            await submissions.spend(
+                plan, intent, prepare=self._preparation(submissions, plan), deadline=deadline, say=_quiet
+            )
         except Failure as failure:
             self._refusals[intent.id] = replace(failure, intent=intent)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -255,14 +257,14 @@ class Continuations:
             self._preparing.discard(intent.id)
             self._stir()
 
-    def _preparation(self, plan: Continuation) -> Prepare:
+    def _preparation(self, submissions: Submissions, plan: Continuation) -> Prepare:
         """Frame and upload as steps of the intent, then the create that they lead to."""
 
         async def prepare(intent: Intent) -> Submission:
             with told_as_free():
                 intent, frame = await framed(self._tools, plan, intent)
                 self._stir()
-                intent, asset_id = await uploaded(self._tools, intent, frame)
+                intent, asset_id = await uploaded(self._tools, intent, frame, is_left=submissions.is_left(intent))
                 self._stir()
                 return creation_of(
                     plan.model,

@@ -160,8 +160,8 @@ class SqliteStore(Store):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete))
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
+        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete, alike=alike))
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         def work(ledger: sqlite3.Connection) -> Intent | None:

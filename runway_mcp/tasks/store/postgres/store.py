@@ -189,8 +189,8 @@ class PostgresStore(Store):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         await self._changed(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        return await self._changed(intent.id, partial(looked_for, before=intent, complete=complete))
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
+        return await self._changed(intent.id, partial(looked_for, before=intent, complete=complete, alike=alike))
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         async def work(ledger: Statements) -> Intent | None:
