@@ -26,6 +26,10 @@ GENERATED_REFERENCE = "runway-mcp-"
 FILM_PREFIX, FILM_DIGITS = "film_", 16
 """What the id of a film begins with, and how many characters of its intent's id follow."""
 
+AUTO = "auto"
+"""The step of a continuation whose model no call named; it makes `refused`, the id of the intent of the same request to
+extend that Runway refused, None without one."""
+
 JOIN = "join"
 """The name of the last step of a request that takes several."""
 

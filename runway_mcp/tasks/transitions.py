@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from runway_mcp.tasks.intents import (
+    AUTO,
     BLIND_SECONDS,
     JOIN,
     LOOKING_SECONDS,
@@ -216,12 +217,14 @@ def answered(
 def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
     """An intent of which a step has ended; None if the claim was lost. A step that has ended before stays as it is.
 
-    But for the upload of what was never posted: one that is gone was made anew, and its task will tell the new one.
+    But for three: the upload of what was never posted, since one that is gone was made anew, and its task will tell the
+    new one; by which refusal a model came to be chosen; and the join, since a film whose file is gone is joined anew.
     """
     if intent.claim != claim:
         return None
     if any(step.name == name for step in intent.steps):
-        if name != UPLOAD or intent.state is not State.WAITING or intent.posts:
+        is_unposted = intent.state is State.WAITING and not intent.posts
+        if name not in (AUTO, JOIN) and not (name == UPLOAD and is_unposted):
             return intent
         intent = replace(intent, steps=tuple(step for step in intent.steps if step.name != name))
     return replace(intent, steps=(*intent.steps, Step(name, now, dict(made))))

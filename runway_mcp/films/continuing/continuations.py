@@ -10,23 +10,21 @@ import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.films.continuing.ending import ending_of
-from runway_mcp.films.continuing.frame import check_possible, framed
+from runway_mcp.films.continuing.frame import check_possible
 from runway_mcp.films.continuing.join import joined
+from runway_mcp.films.continuing.preparation import preparation
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
-from runway_mcp.films.continuing.uploads import uploaded
 from runway_mcp.media.pictures.endings import Ending
-from runway_mcp.runway.models import Submission, Task
-from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
+from runway_mcp.runway.models import Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
-from runway_mcp.tasks.spend.preparing import Prepare
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
@@ -247,7 +245,11 @@ class Continuations:
         deadline = anyio.current_time() + SLOT_SECONDS
         try:
             await submissions.spend(
-                plan, intent, prepare=self._preparation(submissions, plan), deadline=deadline, say=_quiet
+                plan,
+                intent,
+                prepare=preparation(self._tools, submissions, plan, self._stir),
+                deadline=deadline,
+                say=_quiet,
             )
         except Failure as failure:
             self._refusals[intent.id] = replace(failure, intent=intent)
@@ -256,27 +258,6 @@ class Continuations:
         finally:
             self._preparing.discard(intent.id)
             self._stir()
-
-    def _preparation(self, submissions: Submissions, plan: Continuation) -> Prepare:
-        """Frame and upload as steps of the intent, then the create that they lead to."""
-
-        async def prepare(intent: Intent) -> Submission:
-            with told_as_free():
-                intent, frame = await framed(self._tools, plan, intent)
-                self._stir()
-                intent, asset_id = await uploaded(self._tools, intent, frame, is_left=submissions.is_left(intent))
-                self._stir()
-                return creation_of(
-                    plan.model,
-                    start_frame=asset_id,
-                    aspect_ratio=aspect_ratio_for(frame.width, frame.height, plan.model),
-                    seconds=plan.seconds,
-                    text_prompt=plan.asked.text_prompt,
-                    explore_mode=plan.asked.explore_mode,
-                    max_jobs=plan.asked.max_jobs,
-                )
-
-        return prepare
 
     async def _join(self, intent: Intent) -> None:
         try:

@@ -64,8 +64,9 @@ _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}
 class Wish:
     """A request to continue a clip or a film.
 
-    `named` says that the call or the settings name the model, which is the consent to continue with it; `why` why the
-    clip has no native extension, if that was asked for. `wait` is the wait that the call named, in seconds.
+    `named` says that the call or the settings name the model, which is the consent to continue with it, `is_auto` that
+    the call does not; `why` why the clip has no native extension, if that was asked for. `wait` is the wait that the
+    call named, in seconds.
     """
 
     asked: Extension
@@ -75,6 +76,7 @@ class Wish:
     deadline: float
     wait: int | None
     confirm: str | None
+    is_auto: bool
     why: Failure | None = None
 
     @property
@@ -114,6 +116,7 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
         step = next_steps.follow(film.film_id, call.asked)
         return await answer_task(call, failure_output(failure, call.asked, step=step))
     plan = await _planned(call, wish, film, spelling)
+    plan = replace(plan, is_auto=wish.is_auto, refused=wish.why.refused if wish.why is not None else None)
     await _check(call, plan)
     if film is None and (known := await film_with_part(call.context, plan.source.asset_id)) is not None:
         told = _NEW_FILM if not wish.dry and wish.named else _PART

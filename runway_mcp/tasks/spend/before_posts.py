@@ -10,6 +10,11 @@ from runway_mcp.tasks.store.protocol import Store
 ANSWER_PATIENCE = 5.0
 """The least time for the answer of a POST, or for a look before it, however short the caller's wait, in seconds."""
 
+CERTAIN_SECONDS = 15.0
+"""For so long a refused extension is looked for before the same request is paid as a continuation, in seconds."""
+
+# Seconds between two looks for what was refused.
+_LOOK_ON = 3.0
 # How long a look may take, and between two of them, in seconds.
 _LOOK_PATIENCE, _LOOK_AGAIN = 15.0, 5.0
 
@@ -48,6 +53,23 @@ class LooksBeforePosts:
             if anyio.current_time() + _LOOK_AGAIN > deadline:
                 raise await self._doubted(intent, _LEFT)
             await anyio.sleep(_LOOK_AGAIN)
+
+    async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
+        """The refused intent of that id with the task that a look finds; None once it surely has none.
+
+        That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Ends only then.
+        """
+        while True:
+            intent = await self._ledger.find("id", intent_id)
+            if intent is None or intent.task_id is not None:
+                return intent
+            begun = anyio.current_time()
+            seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
+            if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
+                return adopted
+            if seen.proves_none and begun >= since + CERTAIN_SECONDS:
+                return None
+            await anyio.sleep(_LOOK_ON)
 
     async def _doubted(self, intent: Intent, why: str) -> Failure:
         """The failure to be raised for a waiting intent that is left unclear: it is looked for, and not posted."""

@@ -40,6 +40,7 @@ def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False, up
         lease=0.0,
         claim="",
         posted=upstream,
+        steps=plan.steps,
         callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not asked.reply_url else None,
     )
 

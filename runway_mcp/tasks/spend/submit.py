@@ -145,6 +145,10 @@ class Submissions:
             self._left.add(intent.claim)
         return intent, is_earlier
 
+    async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
+        """As `LooksBeforePosts.accepted_after_all`."""
+        return await self._looks.accepted_after_all(intent_id, since=since)
+
     def is_left(self, intent: Intent) -> bool:
         """Whether an intent that is claimed here was left by an earlier claim.
 
@@ -245,7 +249,7 @@ class Submissions:
         """The outcome of this call's own POST; raises `Failure` for a refusal, which this call does not try again."""
         submitted = await self._outcomes.told(intent, twin=False)
         if submitted is None and intent.state is State.REFUSED and intent.failure_kind is not None:
-            raise failed(intent.failure_kind, intent.failure_message or "", intent=intent)
+            raise failed(intent.failure_kind, intent.failure_message or "", intent=intent, refused=intent.id)
         return submitted
 
     async def _sent(
@@ -266,7 +270,7 @@ class Submissions:
                 raise await self._reconciler.failure(standing)
             if standing.task_id is not None:
                 return await self._outcomes.told(standing, twin=False)
-        raise failure_of(refused.error) from refused.error
+        raise replace(failure_of(refused.error), refused=intent.id) from refused.error
 
     async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
         """As `LooksBeforePosts.found`."""
