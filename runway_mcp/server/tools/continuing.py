@@ -26,7 +26,7 @@ from runway_mcp.server.contract.text import as_json
 from runway_mcp.server.contract.text import seconds as in_seconds
 from runway_mcp.server.progress import TOTAL
 from runway_mcp.server.protocol_tasks import film_handed_over
-from runway_mcp.server.reads import balance_of, earlier_of
+from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of
 from runway_mcp.server.tools.answers import answer_task
 from runway_mcp.server.tools.record import Answer
 from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
@@ -131,6 +131,9 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
 async def follow_film(call: Call, intent: Intent, deadline: float, *, twin: bool = False) -> Answer:
     """The film at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     films = continuations_of(call.context)
+    if await films.check_file(intent):
+        # A join takes a moment, and the film was told as done before.
+        deadline = max(deadline, anyio.current_time() + READING_SECONDS)
     standing = films.standing(call.context.service, intent)
     is_open = not standing.has_ended and films.failure_of(intent) is None
     if call.takes_tasks and is_open and deadline > anyio.current_time():
@@ -273,7 +276,8 @@ async def _told(call: Call, wish: Wish, made: Continued) -> Answer:
     is_open = not standing.has_ended and films.failure_of(made.intent) is None
     if call.takes_tasks and is_open:
         return await film_handed_over(context, made.intent)
-    if wish.wait is None and (made.twin or call.shows_player):
+    is_joined_anew = is_open and made.intent.step(JOIN) is not None
+    if wish.wait is None and (made.twin or call.shows_player) and not is_joined_anew:
         if is_open and call.shows_player:
             call.remark(_PLAYER_FOLLOWS)
         return await answer_task(call, await film_told(context, made.intent, call.asked, twin=made.twin))
