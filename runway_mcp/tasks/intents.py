@@ -15,6 +15,8 @@ from typing import Any
 WAITING_LEASE = 10.0
 # How long a POST may be unanswered, in seconds, before another process looks for its task; a POST ends after 60 s.
 POSTING_LEASE = 75.0
+# No lease lasts longer than this, in seconds: one that would was given before the clock was set back.
+LONGEST_LEASE = 120.0
 # After so many seconds the next complete look that finds no task closes an unclear submit as unknown.
 LOOKING_SECONDS = 600.0
 # The same if no look could read both the scheduler and the task list.
@@ -189,6 +191,14 @@ class Intent:
         return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
 
 
+def is_lapsed(intent: Intent, now: float) -> bool:
+    """Whether nobody holds an intent any more: its lease has ended, or the clock was set back since it was given.
+
+    Whoever holds it all the same has the claim as a fence.
+    """
+    return not now <= intent.lease <= now + LONGEST_LEASE
+
+
 def answers_duplicates(intent: Intent, *, now: float) -> bool:
     """Whether a duplicate is answered by this intent instead of a POST.
 
@@ -197,7 +207,7 @@ def answers_duplicates(intent: Intent, *, now: float) -> bool:
     """
     match intent.state:
         case State.WAITING:
-            return now < intent.lease
+            return not is_lapsed(intent, now)
         case State.REFUSED:
             return intent.failure_kind == "moderated"
         case _:

@@ -25,6 +25,7 @@ from runway_mcp.tasks.intents import (
     State,
     Step,
     answers_duplicates,
+    is_lapsed,
     spelling_key,
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, Quote, Spend, SpendPolicy, check_caps, check_quote
@@ -68,7 +69,7 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
         case Selection.WAITING | Selection.ABANDONED:
-            return intent.state is State.WAITING and (intent.lease < now or selection is Selection.WAITING)
+            return intent.state is State.WAITING and (is_lapsed(intent, now) or selection is Selection.WAITING)
 
 
 def is_of_request(intent: Intent, key: RequestKey) -> bool:
@@ -273,7 +274,7 @@ _NOTHING_MADE = "Runway's lists show by now that nothing was submitted or charge
 
 def orphaned(intent: Intent, now: float) -> Intent:
     """An intent whose holder is away past its lease, with a POST of unknown outcome: it becomes unclear."""
-    if intent.lease >= now:
+    if not is_lapsed(intent, now):
         return intent
     if intent.state is State.POSTING:
         return replace(intent, state=State.UNCLEAR)

@@ -219,14 +219,18 @@ class Continuations:
                 for intent in await self._tools.store.select(Selection.UNJOINED):
                     self.changed(intent)
                 for intent in await self._tools.store.select(Selection.ABANDONED):
-                    age = self._tools.store.now() - intent.created
-                    if is_continuation(intent) and intent.is_verified and age < RESUMED_SECONDS:
+                    if is_continuation(intent) and intent.is_verified and self._age(intent) < RESUMED_SECONDS:
                         await self._resume_preparing(submissions, intent)
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("films that other processes left could not all be taken up")
             await anyio.sleep(_SWEEP_PAUSE)
+
+    def _age(self, intent: Intent) -> float:
+        """Seconds since a film was claimed, by the ledger's clock or by upstream's, whichever says more."""
+        age, upstream = self._tools.store.now() - intent.created, self._tools.client.upstream_time()
+        return age if upstream is None or intent.posted is None else max(age, upstream - intent.posted)
 
     async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
         try:
@@ -247,9 +251,9 @@ class Continuations:
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        deadline = anyio.current_time() + SLOT_SECONDS
+        deadline, posted = anyio.current_time() + SLOT_SECONDS, True
         try:
-            await submissions.spend(
+            posted = None is not await submissions.spend(
                 plan,
                 intent,
                 prepare=preparation(self._tools, submissions, plan, self._stir),
@@ -263,6 +267,18 @@ class Continuations:
         finally:
             self._preparing.discard(intent.id)
             self._stir()
+        if not posted:
+            await self._go_on(submissions, intent)
+
+    async def _go_on(self, submissions: Submissions, intent: Intent) -> None:
+        """Takes a film up again that lost its lease while nobody else has claimed it, as when the clock jumps."""
+        try:
+            standing = await self._tools.store.find("id", intent.id)
+        except LedgerError as error:
+            _log.warning("%s", error)
+            return
+        if standing is not None and standing.state is State.WAITING and standing.claim == intent.claim:
+            await self._resume_preparing(submissions, standing)
 
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
         """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.

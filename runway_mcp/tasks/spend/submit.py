@@ -18,7 +18,7 @@ from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
@@ -46,6 +46,8 @@ _ONE_LOOK = 1.0
 _LOOK_AGAIN = 5.0
 # The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
+# For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
+_LEASED = 60.0
 # How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
 # Seconds between two reads of the intent while its holder is another call or process.
@@ -289,9 +291,11 @@ class Submissions:
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
                 return False
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
-        if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
-            return False
-        await wait_for(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
+        ends = anyio.current_time() + pause
+        while (left := min(ends - anyio.current_time(), _LEASED)) > 0:
+            if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=left):
+                return False
+            await wait_for(anyio.Event(), anyio.current_time() + left, say, Waiting("slot", running))
         return True
 
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
@@ -318,7 +322,7 @@ class Submissions:
                 soon = deadline if patience is None else min(deadline, now + patience)
             limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
-                if standing.lease < self._dependencies.ledger.now():
+                if is_lapsed(standing, self._dependencies.ledger.now()):
                     return standing
             elif post is None and now >= next_look:
                 next_look = now + _LOOK_AGAIN

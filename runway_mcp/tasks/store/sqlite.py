@@ -18,6 +18,7 @@ import anyio
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
+    LONGEST_LEASE,
     Film,
     Intent,
     RequestKey,
@@ -70,7 +71,7 @@ _SELECTIONS = {
         "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
     ),
-    Selection.ABANDONED: "state = 'waiting' AND lease < :now",
+    Selection.ABANDONED: f"state = 'waiting' AND NOT lease BETWEEN :now AND :now + {LONGEST_LEASE}",
     Selection.WAITING: "state = 'waiting'",
 }
 

@@ -104,3 +104,45 @@ async def test_a_film_that_was_claimed_long_ago_is_not_paid_unasked(tmp_path: Pa
 
         assert done.id == film.id
         assert_made_once(world, done)
+
+
+@pytest.mark.parametrize("where", ["before frame", "after frame", "after upload"])
+async def test_a_film_is_finished_though_the_clock_was_set_back_since_its_process_was_killed(
+    tmp_path: Path, where: str
+) -> None:
+    world = clip_world()
+    halt = Halt(where)
+    async with process(tmp_path, world, halt=halt, later=7200) as server:
+        film = (await server.submit(wait=0)).intent
+        await halt.reached.wait()
+
+    async with process(tmp_path, world) as server:
+        assert_made_once(world, await server.film(film))
+
+
+async def test_the_same_call_goes_on_with_a_film_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    world = clip_world()
+    halt = Halt("before frame")
+    async with process(tmp_path, world, halt=halt, later=7200) as server:
+        film = (await server.submit(wait=0)).intent
+        await halt.reached.wait()
+
+    async with process(tmp_path, world) as server:
+        done = await server.done((await server.submit()).intent)
+
+        assert done.id == film.id
+        assert_made_once(world, done)
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0])
+async def test_a_clock_that_jumps_while_the_frame_is_taken_stops_no_film(tmp_path: Path, jump: float) -> None:
+    world = clip_world()
+    ahead = [0.0]
+
+    def require() -> None:
+        ahead[0] = jump
+
+    async with process(tmp_path, world, later=lambda: ahead[0], require=require) as server:
+        begun = await server.submit(wait=0)
+
+        assert_made_once(world, await server.done(begun.intent))
