@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.asked import forget_asked, with_asked
 from runway_mcp.films.continuing.ending import ending_of
 from runway_mcp.films.continuing.frame import check_possible
 from runway_mcp.films.continuing.joins import Joins, OnJoin
@@ -18,7 +20,7 @@ from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.media.pictures.endings import Ending
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
@@ -70,6 +72,7 @@ class Continuations:
         self._preparing: set[str] = set()
         self._refusals: dict[str, Failure] = {}
         self._refused_clips: dict[str, str] = {}
+        self._balances: dict[str, Credits] = {}
         self._stirred = anyio.Event()
         self._joins = Joins(background, tools, self._stir, on_join)
 
@@ -148,6 +151,10 @@ class Continuations:
         if (ended := remembered_failure(intent)) is not None and intent.film is None:
             return replace(ended, twin=False)
         return self._joins.failure_of(intent)
+
+    def balance_after(self, intent: Intent) -> Credits | None:
+        """What was left on the account when the create of a film was accepted, if this process posted it."""
+        return self._balances.get(intent.id)
 
     def note_refused(self, asset_id: str, why: str) -> None:
         """Remembers in this process that Runway refuses to extend a clip itself."""
@@ -238,6 +245,7 @@ class Continuations:
             if left.source_asset_id.startswith(FILM_PREFIX):
                 film = await self._tools.store.find("film_id", left.source_asset_id)
             plan = remembered_continuation(left, film=film)
+            plan = await run_sync(with_asked, self._tools.data_dir, left.film_id, plan)
             intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=self._caps)
         except (Failure, PolicyRefused) as failure:
             _log.warning("a film could not be taken up: %s", failure)
@@ -251,15 +259,13 @@ class Continuations:
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        deadline, posted = anyio.current_time() + SLOT_SECONDS, True
+        deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
+        prepare = preparation(self._tools, submissions, plan, self._stir)
         try:
-            posted = None is not await submissions.spend(
-                plan,
-                intent,
-                prepare=preparation(self._tools, submissions, plan, self._stir),
-                deadline=deadline,
-                say=_quiet,
-            )
+            told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
+            is_over = told is not None
+            if told is not None and told.task.features is not None:
+                self._balances[intent.id] = told.task.features
         except Failure as failure:
             self._refusals[intent.id] = replace(failure, intent=intent)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -267,8 +273,11 @@ class Continuations:
         finally:
             self._preparing.discard(intent.id)
             self._stir()
-        if not posted:
+        if not is_over:
             await self._go_on(submissions, intent)
+            return
+        with suppress(OSError):
+            await run_sync(forget_asked, self._tools.data_dir, intent.film_id)
 
     async def _go_on(self, submissions: Submissions, intent: Intent) -> None:
         """Takes a film up again that lost its lease while nobody else has claimed it, as when the clock jumps."""

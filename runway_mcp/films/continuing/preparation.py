@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import anyio
+from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.asked import keep_asked
 from runway_mcp.films.continuing.frame import framed
 from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.troubles import told_as_free
@@ -31,6 +33,8 @@ def preparation(tools: Tools, submissions: Submissions, plan: Continuation, stir
     async def prepare(intent: Intent) -> Submission:
         begun = anyio.current_time()
         with told_as_free():
+            tools.films.require()
+            await run_sync(keep_asked, tools.data_dir, intent.film_id, plan)
             intent = await _noted(tools, plan, intent)
             intent, frame = await framed(tools, plan, intent)
             stir()

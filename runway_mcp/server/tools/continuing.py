@@ -8,7 +8,8 @@ from mcp_types import InputRequiredResult
 
 from runway_mcp.films.continuing.continuations import Continued
 from runway_mcp.films.continuing.standing import FilmStanding
-from runway_mcp.runway.models import Extension, Task
+from runway_mcp.media.pictures.endings import Ending
+from runway_mcp.runway.models import Extension, Metadata, Task
 from runway_mcp.server.continued import (
     continuation_of,
     continuations_of,
@@ -179,11 +180,13 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
     why = wish.why.unextendable if wish.why is not None else None
     refusal = await refusal_of(context, plan)
     balance = await balance_of(context.service.client, plan.account)
+    ending = await _ending(call, plan) if refusal is None or plan.length is None else None
+    plan = _measured(plan, ending)
     if refusal is not None:
         step = next_steps.shorter(_named(call, plan), refusal.fewer) if refusal.fewer else None
         output = continuation_output(plan, balance, why=why, step=step)
         return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
-    await _remark_ending(call, plan)
+    _remark_ending(call, plan, ending)
     step, quote = await _priced(call, plan)
     return continuation_output(plan, balance, why=why, quote=quote, step=step)
 
@@ -201,11 +204,25 @@ def _named(call: Call, plan: Continuation) -> dict[str, Any]:
     return call.asked.arguments | {"model": plan.model.name}
 
 
-async def _remark_ending(call: Call, plan: Continuation) -> None:
-    """Remarks that the clip ends in black, in white or in a blur, with the last good second to look at."""
-    ending = None
+async def _ending(call: Call, plan: Continuation) -> Ending | None:
+    """How the clip ends, every frame of it decoded; None if that cannot be told in time."""
     with anyio.move_on_after(_ENDING_SECONDS):
-        ending = await continuations_of(call.context).ending(plan)
+        return await continuations_of(call.context).ending(plan)
+    return None
+
+
+def _measured(plan: Continuation, ending: Ending | None) -> Continuation:
+    """The plan with the length of its clip as it was decoded, where Runway tells none."""
+    if plan.length is not None or ending is None:
+        return plan
+    length = ending.last.second
+    measures = (plan.source.metadata or Metadata()).model_copy(update={"duration": length})
+    source = plan.source.model_copy(update={"metadata": measures})
+    return replace(plan, source=source, length=length + plan.seconds)
+
+
+def _remark_ending(call: Call, plan: Continuation, ending: Ending | None) -> None:
+    """Remarks that the clip ends in black, in white or in a blur, with the last good second to look at."""
     if ending is None or ending.flaw is None:
         return
     told = f"Look at its end before you agree: it ends {_ENDS_IN[ending.flaw]}, and what is added begins from that"
@@ -235,7 +252,9 @@ async def _answered_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
     source = None
     if is_film_id(earlier.source_asset_id):
         source = await film_named(call.context, earlier.source_asset_id)
-    return await _submitted(call, wish, remembered_continuation(earlier, film=source))
+    plan = remembered_continuation(earlier, film=source)
+    beside = {"max_jobs": wish.asked.max_jobs, "reply_url": wish.asked.reply_url}
+    return await _submitted(call, wish, replace(plan, asked=plan.asked.model_copy(update=beside)))
 
 
 async def _submitted(call: Call, wish: Wish, plan: Continuation) -> Answer:

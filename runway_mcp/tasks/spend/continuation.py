@@ -8,11 +8,11 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Asset, Extension, Metadata, Task
-from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel
 from runway_mcp.tasks.creating import aspect_ratio_for, price_to_create
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import AUTO, JOIN, Intent, RequestKey, Step, request_key
-from runway_mcp.tasks.lineage import Lineage
+from runway_mcp.tasks.lineage import Lineage, extended_count
 from runway_mcp.tasks.spend.plan import read_source, spellings_of
 from runway_mcp.tasks.spend.priced import PricedRequest
 
@@ -23,8 +23,8 @@ class Continuation(PricedRequest):
 
     `film` is the intent of the film that goes on; None if the source is a clip. `aspect_ratio` is that of the model's
     canvas for the source's size, None while that is unknown. `is_auto` says that no call named the model, `refused` is
-    the id of the intent of the same request to extend that Runway refused. `lineage` counts continuations; a joined
-    film has no native extension left.
+    the id of the intent of the same request to extend that Runway refused. `lineage` counts the extensions
+    by Runway itself, in the clip with which the film begins; a joined film has none left.
     """
 
     model: CreateModel
@@ -133,7 +133,8 @@ def _plan(
     length = measures.duration if measures else None
     width, height = (measures.width, measures.height) if measures else (None, None)
     ratio = aspect_ratio_for(width, height, model) if width and height else None
-    count = 1 + ((film.extended_count or 1) if film else 0)
+    count = extended_count(parent) if parent is not None and parent.task_type in MODELS else 0
+    count = (film.extended_count or 0) if film is not None else count
     return Continuation(
         asked=asked,
         source=source,
