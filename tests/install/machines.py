@@ -23,6 +23,7 @@ class Desk:
     is_absent: bool = False
     answer: str | None = None
     piped: str | None = None
+    ask: Callable[[str], str] | None = None
     system: System = "linux"
     said: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
@@ -66,7 +67,7 @@ class Desk:
         return "\n".join(self.said)
 
     def _around(self) -> Surroundings:
-        ask = None if self.answer is None else self._ask
+        ask = self.ask or (None if self.answer is None else self._ask)
         piped = None if self.piped is None else self._piped
         started = (lambda: self.launchers, self._is_cached, self._is_absent, self._fetch)
         return Surroundings(self.machine, self.data_dir, self.said.append, ask, *started, piped)
