@@ -84,8 +84,9 @@ def check_settings(environ: Mapping[str, str], refused: tuple[str, ...]) -> Find
 def _strangers(environ: Mapping[str, str], known: list[str]) -> Iterator[str]:
     """A sentence for each variable that looks like one of ours and is none, with the nearest name of one."""
     for name in sorted(environ):
-        if name not in known and name.upper().replace("-", "_").startswith(_PREFIXES):
-            close = difflib.get_close_matches(name.upper(), known, n=1)
+        meant = name.upper().replace("RUNWAY_", "RUNWAY_MCP_", 1)
+        if name not in known and (name.upper().startswith(_PREFIXES) or meant in known):
+            close = [meant] if meant in known else difflib.get_close_matches(name.upper(), known, n=1)
             yield f"{name} is no setting of this program" + (f"; {close[0]} is meant?" if close else "")
 
 

@@ -78,6 +78,11 @@ def test_a_value_that_cannot_be_used_is_left_out_and_every_such_variable_is_name
             "warning",
             "RUNWAYMCP_SAVE_DIR is no setting of this program; RUNWAY_MCP_SAVE_DIR is meant?",
         ),
+        (
+            {"RUNWAY_SAVE_DIR": "/x", "RUNWAYML_API_SECRET": "x"},
+            "warning",
+            "RUNWAY_SAVE_DIR is no setting of this program; RUNWAY_MCP_SAVE_DIR is meant?",
+        ),
         ({"RUNWAY_MCP_ZZZ": "x"}, "warning", "RUNWAY_MCP_ZZZ is no setting of this program"),
     ],
 )
