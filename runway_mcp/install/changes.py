@@ -135,6 +135,7 @@ def record_of(change: Change, earlier: Record | None) -> Record:
         content.raw is None,
         [str(folder) for folder in missing_folders(content.file)],
         change.name,
+        [word for entry in entries_in(change.host, change.text) if entry.name == change.name for word in entry.words],
         was,
         None if change.mode is None else content.mode,
         content.digest,
@@ -157,8 +158,10 @@ def without(host: Host, content: Content, record: Record | None) -> Removal:
     """The configuration without what was added; the same text if there is nothing of that in it.
 
     A file that nobody changed since becomes what it was. From any other the entry is taken, with what was made for it
-    and holds nothing else; of an entry that a person wrote only the command becomes what it was. Without a record only
-    an entry that is exactly what installing writes is taken. Raises `ConfigurationError` for a malformed file.
+    and holds nothing else; of an entry that a person wrote only the command becomes what it was. An entry that the
+    record does not name with its command is taken only if it is exactly what installing writes.
+
+    Raises `ConfigurationError` for a malformed file.
     """
     if record and record.file != str(content.file):
         record = None
@@ -177,10 +180,11 @@ def without(host: Host, content: Content, record: Record | None) -> Removal:
 
 def _taken_out(host: Host, text: str, record: Record | None) -> list[Step]:
     ours = [*entries_in(host, text)]
-    named = next((each for each in ours if record and each.name == record.name), None)
+    known = (record.name, tuple(record.words)) if record else None
+    named = next((each for each in ours if (each.name, each.words) == known), None)
     if record and record.was is not None and named:
         return _command_back(host, text, (*host.servers, named.name), record.was)
-    entry = named or (next(iter(ours), None) if record else next((each for each in ours if each.is_as_written), None))
+    entry = named or next((each for each in ours if each.is_as_written), None)
     if entry is None:
         return []
     steps = [_removed(host, text, (*host.servers, entry.name))]

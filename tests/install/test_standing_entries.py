@@ -103,6 +103,19 @@ def test_without_a_record_an_entry_that_a_person_changed_stays(changed: str, des
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("host", BY_HAND)
+@pytest.mark.parametrize("name", ["runway", "mine"])
+def test_an_entry_that_a_person_wrote_in_place_of_ours_stays(host: str, name: str, desk: Desk) -> None:
+    file = desk.put(host, b"")
+    desk.install(host)
+    file.write_text(BY_HAND[host].replace("mine", name))
+
+    said = desk.uninstall(host)
+
+    assert file.read_text() == BY_HAND[host].replace("mine", name)
+    assert f"Its entry {name} (`" in said
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_uninstall_print_shows_what_goes_without_secrets_and_writes_nothing(host: str, desk: Desk) -> None:
     desk.environ["USEAPI_TOKEN"] = SECRET

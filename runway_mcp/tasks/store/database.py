@@ -29,7 +29,7 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
 
     `hard_link` gives a file a second name and raises `OSError` on a file system without hard links. Raises
     `LedgerError` for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise;
-    `ledger_error` words them all.
+    `file_error` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_companions(path)
@@ -159,7 +159,7 @@ def is_busy(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def ledger_error(path: Path, error: Exception) -> LedgerError:
+def file_error(path: Path, error: Exception) -> LedgerError:
     """The error that callers get: what is wrong with the file, and what to do."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if isinstance(error, BeingMade) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

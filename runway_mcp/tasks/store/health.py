@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, ledger_error, newer
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, file_error, newer
 from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import Health
 
@@ -31,7 +31,7 @@ def examine(path: Path, *, monotonic: Callable[[], float] = time.monotonic, pati
             ledger.set_progress_handler(lambda: monotonic() > deadline, _STEPS)
             return _examined(ledger, path)
     except (sqlite3.Error, OSError) as error:
-        raise ledger_error(path, error) from error
+        raise file_error(path, error) from error
 
 
 def _examined(ledger: sqlite3.Connection, path: Path) -> Health:
