@@ -61,6 +61,7 @@ def continued_output(
     *,
     whereabouts: Whereabouts,
     twin: bool = False,
+    balance: Credits | None = None,
 ) -> TaskOutput:
     """A film under way or joined, with the call that waits for it or prices its next part."""
     is_done = standing.step == "done"
@@ -76,7 +77,7 @@ def continued_output(
         film=film_output(standing),
         saved=whereabouts.saved,
         lineage=film_lineage(intent),
-        credits=credits_output(0 if twin else intent.cost, None),
+        credits=credits_output(0 if twin else intent.cost, balance),
         twin=twin or None,
         next_step=further_step(intent) if is_done else next_steps.follow(intent.film_id, asked),
     )

@@ -115,16 +115,18 @@ class Store(Protocol):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         """Releases a waiting intent: refused if it certainly has no task, else unclear.
 
-        `failure` is the kind and message of what made its holder give up; without one it is `busy`.
+        `failure` is the kind and message of what made its holder give up; without one it is `busy`. One of the kind
+        `submission_unknown` leaves it unclear.
         """
         ...
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
         """Records a look that found no task, closes the intent if its time is over; returns it as it then stands.
 
         `intent` is as it stood when the look began: the look proves nothing about what was posted or answered since.
-        `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal; else
-        the first one after ten minutes closes the intent as unknown, and so does a day without any.
+        `complete` says that the look could read the scheduler and the task list, `alike` that it saw a task which may
+        be the intent's. A complete look confirms a refusal, unless it saw one; else the first one after ten minutes
+        closes the intent as unknown, and so does a day without any.
         """
         ...
 

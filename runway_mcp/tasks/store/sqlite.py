@@ -18,6 +18,7 @@ import anyio
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
+    LONGEST_LEASE,
     Film,
     Intent,
     RequestKey,
@@ -70,7 +71,7 @@ _SELECTIONS = {
         "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
     ),
-    Selection.ABANDONED: "state = 'waiting' AND lease < :now",
+    Selection.ABANDONED: f"state = 'waiting' AND NOT lease BETWEEN :now AND :now + {LONGEST_LEASE}",
     Selection.WAITING: "state = 'waiting'",
 }
 
@@ -160,8 +161,8 @@ class SqliteStore(Store):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete))
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
+        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete, alike=alike))
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         def work(ledger: sqlite3.Connection) -> Intent | None:
