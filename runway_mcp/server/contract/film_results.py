@@ -214,6 +214,6 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         then = f" It cost about {intent.cost} credits then." if intent.cost else ""
         begin = f"Nothing new was made or charged: this is the film of {date_of(intent)}, {facts}.{then}"
         return f"{begin} {how} {_OTHER_TAKE}"
-    paid = ", charged when it was made" if not asked.behaviour.spends else ""
+    paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
     return f"The longer film is ready, {facts}{price}. {how}"

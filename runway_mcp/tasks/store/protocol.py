@@ -17,7 +17,15 @@ Key = Literal["id", "film_id", "task_id", "callback_token"]
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written; the message says why and what to do."""
+    """The ledger cannot be read or written; the message says why and what to do.
+
+    `trouble` is the first part of it, one sentence, and `remedy` the second, empty if nothing is known to help.
+    """
+
+    def __init__(self, trouble: str, remedy: str = "") -> None:
+        super().__init__(f"{trouble} {remedy}".rstrip())
+        self.trouble = trouble
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,18 @@ class Health:
     requests: int
     unclear: int
     is_checked: bool = True
+
+
+@dataclass(frozen=True)
+class DatabaseHealth:
+    """A database that can be reached and written to: its version, and what it promises of a confirmed write.
+
+    `settings` is one line; `risks` are what could make it forget a confirmed write, one sentence each.
+    """
+
+    version: str
+    settings: str
+    risks: tuple[str, ...] = ()
 
 
 class Store(Protocol):

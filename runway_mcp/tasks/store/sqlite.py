@@ -27,7 +27,7 @@ from runway_mcp.tasks.intents import (
     uuid_of,
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, identity, immediate, is_busy, sentence
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
 from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
 from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
 from runway_mcp.tasks.transitions import (
@@ -273,7 +273,7 @@ class SqliteStore(Store):
                     return work(ledger)
             except (sqlite3.Error, OSError) as error:
                 if not is_busy(error) or anyio.current_time() >= give_up:
-                    raise LedgerError(sentence(self._path, error)) from error
+                    raise file_error(self._path, error) from error
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
 
     def _identities(self) -> list[tuple[int, int] | None]:
@@ -287,8 +287,9 @@ class SqliteStore(Store):
         elif self._identities() != self._files:
             raise LedgerError(
                 f"The ledger {self._path} was removed or replaced while this server runs, so what is written now would "
-                "be lost. Put it back: a server that is restarted without it has forgotten what was paid, and would "
-                "submit and charge the same request once more."
+                "be lost.",
+                "Put it back: a server that is restarted without it has forgotten what was paid, and would "
+                "submit and charge the same request once more.",
             )
         return self._open
 
