@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import anyio
@@ -28,7 +29,8 @@ from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.preparing import Prepare
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.leases import while_leased
+from runway_mcp.tasks.store.protocol import Hint, LedgerError
 from runway_mcp.tasks.transitions import Selection
 
 RESUMED_SECONDS: Final = 3600.0
@@ -278,9 +280,12 @@ class Continuations:
 
     async def _join(self, intent: Intent) -> None:
         try:
-            film = await joined(self._tools, intent)
-            if self._on_join is not None:
+            replicas = self._tools.store.replicas
+            film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._tools, intent))
+            if film is not None and self._on_join is not None:
                 await self._on_join(film)
+            if film is not None and replicas is not None:
+                await replicas.hint(Hint("joined", intent.id))
         except Failure as failure:
             _log.warning("%s", failure)
             self._unjoined[intent.id] = failure
