@@ -150,7 +150,8 @@ class AccountReader:
         await self._take_over()
         out_of_turn = any(each.claim <= anyio.current_time() for each in self.entries.values())
         if (left := await sharing.permit(account, out_of_turn=out_of_turn)) > 0:
-            self._put_off(anyio.current_time() + left)
+            # It may be given back before its time.
+            self._put_off(anyio.current_time() + min(left, self._poll))
             return
         self._noted.clear()
         failure: RunwayError | None = None
