@@ -27,7 +27,10 @@ BOUND = 120.0
 async def replica(database: str, upstream: str, folder: Path, world: World) -> AsyncGenerator[ToolClient]:
     """A client at a program of its own that serves over HTTP."""
     env = server_environment(upstream, folder, RUNWAY_MCP_DATABASE_URL=database)
-    async with http_server_process_of_loop(env) as served, Client(streamable_http_client(served.mcp)) as mcp:
+    async with (
+        http_server_process_of_loop(env, transport="http") as served,
+        Client(streamable_http_client(served.mcp)) as mcp,
+    ):
         yield ToolClient(mcp, world)
     assert not [line for line in served.program.told if database in line]
 

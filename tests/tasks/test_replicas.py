@@ -77,7 +77,7 @@ class Ledger:
         async def run() -> None:
             store = MemoryStore(self.rows, wall_clock, is_shared=True)
             assert store.replicas is not None
-            transport, public_url = Recording(self.world, name, self.reads), self.public_url
+            transport = Recording(self.world, name, self.reads)
             async with (
                 RunwayClient(url=URL, token=self.world.token, transport=transport, now=wall_clock) as client,
                 open_tasks(
