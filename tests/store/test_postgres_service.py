@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -33,7 +34,8 @@ def url(database_url: str) -> Generator[str]:
 @asynccontextmanager
 async def service_at(world: World, url: str) -> AsyncGenerator[tuple[TaskService, PostgresStore]]:
     """A task service as a process has it, over the ledger of that URL."""
-    store = PostgresStore(url, patience=HASTY)
+    # A busy machine needs its time to reach the database anew.
+    store = PostgresStore(url, patience=replace(HASTY, verb=2.0))
     try:
         with anyio.fail_after(BOUND):
             async with open_service_over(world, store, poll_seconds=0.05) as service:
