@@ -27,7 +27,7 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.continuation import make_continuation
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.films import SmallFilms
 from tests.kit.samples import extension
@@ -170,10 +170,11 @@ async def process_over(
     free: Free = disk_free,
     join: JoinParts = join_films,
     require: Callable[[], None] = require_media,
+    shared: Store | None = None,
 ) -> AsyncGenerator[Process]:
-    """A process over a stand-in, whose clock is `later` by so many seconds."""
+    """A process over a stand-in, whose clock is `later` by so many seconds; its ledger is `shared` if that is given."""
     data_dir = folder / "data"
-    data_dir.mkdir(exist_ok=True)
+    data_dir.mkdir(exist_ok=True, parents=True)
     opened: list[Continuations] = []
 
     async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
@@ -184,7 +185,8 @@ async def process_over(
         open_films(url=url, data_dir=data_dir) as films,
         RunwayClient(url=url, token=TOKEN, transport=HaltingTransport(halt)) as client,
     ):
-        with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as store:
+        with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as own:
+            store = shared or own
             saved = folder / "films" if saves else None
             tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
             async with (
