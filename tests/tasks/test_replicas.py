@@ -19,7 +19,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.replicas import LOOK_SECONDS
 from runway_mcp.tasks.service import TaskService, open_tasks
-from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint
+from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint, LedgerError
 from tests.kit.clock import wall_clock
 from tests.kit.samples import intent as some_intent
 from tests.kit.upstream import URL, Upstream, fault, virtual_world
@@ -64,6 +64,7 @@ class Ledger:
         self.rows = Rows()
         self.reads: list[tuple[float, str]] = []
         self.joined: list[tuple[str, Intent]] = []
+        self.changes: list[tuple[str, str, str | None]] = []
 
     @asynccontextmanager
     async def server(self, name: str) -> AsyncGenerator[Server]:
@@ -74,6 +75,9 @@ class Ledger:
         async def on_join(film: Intent) -> None:
             self.joined.append((name, film))
 
+        async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
+            self.changes.append((name, task.status, intent.caller if isinstance(intent, Intent) else None))
+
         async def run() -> None:
             store = MemoryStore(self.rows, wall_clock, is_shared=True)
             assert store.replicas is not None
@@ -81,7 +85,12 @@ class Ledger:
             async with (
                 RunwayClient(url=URL, token=self.world.token, transport=transport, now=wall_clock) as client,
                 open_tasks(
-                    client, store=store, poll_seconds=POLL, public_url=self.public_url, on_join=on_join
+                    client,
+                    store=store,
+                    poll_seconds=POLL,
+                    public_url=self.public_url,
+                    on_change=on_change,
+                    on_join=on_join,
                 ) as service,
             ):
                 opened.append(Server(service, store.replicas, ended.set))
@@ -152,6 +161,18 @@ async def test_a_waiting_caller_hears_of_what_another_server_has_read() -> None:
     assert last.artifacts[0].url, "an end is told with a link of its own"
     assert len(told) > 3
     assert min(gaps(ledger)[2:]) >= POLL * 0.99
+
+
+async def test_the_changes_of_a_task_reach_the_subscribers_of_every_server() -> None:
+    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
+        made = (await submit(one.service, wish(ledger.world), wait=1)).task
+        await followed(other, made.task_id)
+        async with observing(one.service.watcher, made):
+            await until(lambda: ("other", "SUCCEEDED", "") in ledger.changes, 120)
+
+    for name in ("one", "other"):
+        heard = [status for server, status, caller in ledger.changes if (server, caller) == (name, "")]
+        assert list(dict.fromkeys(heard)) == ["PENDING", "RUNNING", "SUCCEEDED"]
 
 
 async def test_no_link_is_shared() -> None:

@@ -90,6 +90,7 @@ class AccountReader:
         entry.observed_until = anyio.current_time() + _OBSERVED * self._poll
         self.reconsider()
         async with self._one_at_a_time:
+            await self._take_over()
             now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
             if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
                 in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
@@ -147,7 +148,6 @@ class AccountReader:
         if sharing is None:
             await self._read_in_time(entry, patience)
             return
-        await self._take_over()
         out_of_turn = any(each.claim <= anyio.current_time() for each in self.entries.values())
         if (left := await sharing.permit(account, out_of_turn=out_of_turn)) > 0:
             # It may be given back before its time.
