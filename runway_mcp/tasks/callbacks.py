@@ -54,17 +54,14 @@ class Callbacks:
         if intent.task_id is not None:
             if _claims_end(body, intent.task_id):
                 self._watcher.note_callback(intent.task_id)
-                await self._tell_others(intent)
         elif intent.state in OPEN:
             self._look(intent)
             await self._tell_others(intent)
         return True
 
     def cue(self, intent: Intent) -> None:
-        """Handles a callback that another server has taken: only this one may know the POST, or wait for the task."""
-        if intent.task_id is not None:
-            self._watcher.note_callback(intent.task_id)
-        elif self._posts.of(intent) is not None:
+        """Looks at once for the task of a POST of this server's, of which another one has taken a callback."""
+        if self._posts.of(intent) is not None:
             self._look(intent)
 
     async def _tell_others(self, intent: Intent) -> None:

@@ -61,8 +61,8 @@ class MemoryReplicas(Replicas):
     async def take(self, name: str, *, seconds: float) -> float:
         self._check()
         now, (owner, until) = self._clock(), self._rows.leases.get(name, (None, 0.0))
-        if owner is not self and until >= now:
-            return until - now or 0.05
+        if owner is not self and until > now:
+            return until - now
         self._rows.leases[name] = self, now + seconds
         return 0.0
 

@@ -7,10 +7,9 @@ import anyio
 import psycopg
 import pytest
 
-from runway_mcp.tasks.store.leases import while_leased
 from runway_mcp.tasks.store.postgres.replicas import KEPT_SECONDS, PostgresReplicas
 from runway_mcp.tasks.store.postgres.store import PostgresStore
-from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint
+from runway_mcp.tasks.store.protocol import Hint
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.postgres import new_schema
@@ -190,47 +189,3 @@ async def test_a_listener_whose_connection_is_ended_listens_again_and_looks(url:
             )
         await looks[1].wait()
         group.cancel_scope.cancel()
-
-
-async def test_work_under_a_lease_is_done_by_one_server_and_begun_again_after_its_end(
-    url: str, clock: SetClock
-) -> None:
-    begun, go_on = anyio.Event(), anyio.Event()
-
-    async def work() -> str:
-        begun.set()
-        await go_on.wait()
-        return "joined"
-
-    results: list[str | None] = []
-
-    async def run(replicas: PostgresReplicas) -> None:
-        results.append(await while_leased(replicas, "join", work))
-
-    async with two(url, clock) as (one, other):
-        async with anyio.create_task_group() as group:
-            group.start_soon(run, one)
-            await begun.wait()
-            assert await while_leased(other, "join", work) is None
-            go_on.set()
-        assert results == ["joined"]
-        clock.now += 0.1
-        assert await while_leased(other, "join", work) == "joined"
-
-
-async def test_work_that_fails_gives_its_lease_back_and_raises_what_it_raised(url: str, clock: SetClock) -> None:
-    async def fail() -> None:
-        raise ValueError("full disk")
-
-    async with two(url, clock) as (one, other):
-        with pytest.raises(ValueError, match="full disk"):
-            await while_leased(one, "join", fail)
-        clock.now += 0.1
-        assert await other.take("join", seconds=LEASE_SECONDS) == 0
-
-
-async def test_without_other_servers_work_needs_no_lease() -> None:
-    async def work() -> int:
-        return 1
-
-    assert await while_leased(None, "join", work) == 1

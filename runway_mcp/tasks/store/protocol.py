@@ -35,7 +35,7 @@ LEASE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class Hint:
-    """What a server tells the others: an intent of theirs that was called back or joined, or that they should look."""
+    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined."""
 
     kind: Literal["look", "called", "joined"]
     intent_id: str = ""

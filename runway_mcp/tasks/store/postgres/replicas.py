@@ -30,7 +30,7 @@ _IDLE, _AGAIN = 5.0, 2.0
 _TAKE: LiteralString = """
     INSERT INTO leases (name, owner, until) VALUES (%(name)s, %(owner)s, %(until)s)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-    WHERE leases.owner = excluded.owner OR leases.until < %(now)s RETURNING until
+    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s RETURNING until
 """
 _TELL: LiteralString = """
     INSERT INTO seen (account, task_id, teller, told, at)
