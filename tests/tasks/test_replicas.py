@@ -220,7 +220,7 @@ async def test_a_server_that_stands_still_with_the_permit_holds_nobody_up_for_lo
             await stopped.wait()
             (_, holder), at = ledger.reads[-1], anyio.current_time()
             await until(lambda: ledger.reads[-1][1] != holder, LEASE_SECONDS + 2 * POLL)
-            assert ledger.reads[-1][0] - at >= LEASE_SECONDS
+            assert ledger.reads[-1][0] - at >= LEASE_SECONDS - 0.001
 
 
 async def test_while_the_ledger_cannot_be_asked_each_server_reads_at_its_own_pace() -> None:
