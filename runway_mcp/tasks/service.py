@@ -12,7 +12,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
 from runway_mcp.tasks.follow.durations import Durations
-from runway_mcp.tasks.follow.sharing import SharedReads
+from runway_mcp.tasks.follow.sharing import ReadPermits
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
@@ -83,7 +83,7 @@ async def open_tasks(
     durations = Durations()
     callbacks = address(public_url) if public_url else None
     replicas = store.replicas
-    sharing = SharedReads(replicas, identity=client.identity) if replicas is not None else None
+    sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
         await on_change(task, await write_down(store, task))

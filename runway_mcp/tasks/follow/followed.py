@@ -11,7 +11,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.schedule import Forecast
-from runway_mcp.tasks.follow.sharing import SharedReads
+from runway_mcp.tasks.follow.sharing import ReadPermits
 
 
 def told(task: Task) -> tuple[object, ...]:
@@ -51,7 +51,7 @@ class Common:
     on_gone: Callable[[Task], Awaitable[None]]
     missed: int = 0
     observers: int = 0
-    sharing: SharedReads | None = None
+    sharing: ReadPermits | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -35,7 +35,7 @@ _OPTIONS: Final = {
 }
 
 
-class SharedReads:
+class ReadPermits:
     """The permits to read the accounts of one useapi.net token, and what the reads told of followed tasks.
 
     `identity` tells one token from another and is kept as a digest alone. Nothing here raises.

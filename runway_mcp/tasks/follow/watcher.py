@@ -19,7 +19,7 @@ from runway_mcp.runway.shared_reads import KEPT_SECONDS
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.followed import Common, Entry, Followed
 from runway_mcp.tasks.follow.reader import AccountReader
-from runway_mcp.tasks.follow.sharing import SharedReads
+from runway_mcp.tasks.follow.sharing import ReadPermits
 
 ENDED_SECONDS: Final = 60.0
 """For how long a task whose end is known is told without a read, in seconds."""
@@ -46,7 +46,7 @@ class Watcher:
         on_gone: Callable[[Task], Awaitable[None]],
         durations: Durations | None = None,
         now: Callable[[], float] = time.time,
-        sharing: SharedReads | None = None,
+        sharing: ReadPermits | None = None,
     ) -> None:
         self._common = Common(
             client, readers, poll_seconds, durations or Durations(), on_change, on_gone, sharing=sharing
