@@ -1,15 +1,17 @@
 """Files of joined films: where one lies, its pictures, its bytes, and copies of it under other names."""
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
-from runway_mcp.films.continuing.workspace import LOCK_FILE, held, make_workspace
+from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.films.continuing.workspace import JOINED_FILE, LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
 from runway_mcp.films.viewing import LARGEST_FILM, View, picture_of_file
 from runway_mcp.media.errors import NoFilm, TooLarge
@@ -36,6 +38,25 @@ async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
     if await run_sync(_size, file.path) != file.size:
         raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted. Its parts are kept.")
     return file
+
+
+async def brought(tools: Tools, film: Intent, joined: JoinMade) -> JoinMade:
+    """The join with its film on this machine: one that lies on another server's disk is fetched from its upload.
+
+    Where there are no other servers, or no upload, it stays as it was told. Raises the errors of `media.errors`, and
+    `RunwayError`.
+    """
+    is_here = await run_sync(_size, Path(joined.path)) == joined.size_bytes
+    if is_here or tools.store.replicas is None or joined.asset_id is None:
+        return joined
+    workspace = await run_sync(make_workspace, tools.data_dir, film.film_id)
+    async with held(workspace / LOCK_FILE, pause=tools.pause):
+        path = workspace / JOINED_FILE
+        size = await run_sync(_size, path)
+        if size is None:
+            path = await fetched(tools, joined.asset_id, workspace, JOINED_FILE)
+            size = (await run_sync(path.stat)).st_size
+    return replace(joined, path=str(path), size_bytes=size)
 
 
 async def picture_of_film(films: Films, film: Intent, joined: JoinMade, view: View) -> Picture:

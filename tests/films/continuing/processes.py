@@ -171,8 +171,9 @@ async def process_over(
     join: JoinParts = join_films,
     require: Callable[[], None] = require_media,
     shared: Store | None = None,
+    uploads: bool = False,
 ) -> AsyncGenerator[Process]:
-    """A process over a stand-in, whose clock is `later` by so many seconds; its ledger is `shared` if that is given."""
+    """A process over a stand-in, whose clock is `later` by so many seconds; its ledger is `shared` if given."""
     data_dir = folder / "data"
     data_dir.mkdir(exist_ok=True, parents=True)
     opened: list[Continuations] = []
@@ -188,7 +189,8 @@ async def process_over(
         with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as own:
             store = shared or own
             saved = folder / "films" if saves else None
-            tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
+            decoding = replace(films, require=require)
+            tools = Tools(client, store, decoding, data_dir, saved, free=free, join=join, uploads=uploads)
             async with (
                 open_continuations(tools) as continuations,
                 open_tasks(client, store=store, poll_seconds=0.05, on_change=on_change) as service,

@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio import CapacityLimiter
 
+from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, file_of
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.media.join.joining import Joined, join_films
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
@@ -91,3 +92,24 @@ async def test_a_film_whose_machine_is_gone_while_it_joins_is_joined_by_another_
     assert again.count == 1
     assert JoinMade.of(done) is not None
     assert world.requests["POST /gen4_5/create"] == 1
+
+
+@pytest.mark.parametrize("uploads", [True, False])
+async def test_a_film_of_another_machine_is_read_from_its_upload_once(tmp_path: Path, *, uploads: bool) -> None:
+    world, rows = clip_world(), Rows()
+    async with process(tmp_path / "one", world, shared=machine(rows), saves=False, uploads=uploads) as one:
+        done = await one.done((await one.submit()).intent)
+    told = JoinMade.of(done)
+    assert told is not None
+    content = Path(told.path).read_bytes()
+    Path(told.path).unlink()
+    async with process(tmp_path / "other", world, shared=machine(rows), uploads=uploads) as other:
+        here = [await other.continuations.brought(done, told) for _ in range(2)]
+        if uploads:
+            assert here[0] == here[1]
+            assert (await file_of(done, here[0])).path.is_relative_to(tmp_path / "other")
+            assert await bytes_of_film(done, here[0]) == content
+        else:
+            assert here == [told, told]
+            with pytest.raises(FilmFileGone):
+                await file_of(done, here[0])
