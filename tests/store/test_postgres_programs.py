@@ -70,9 +70,8 @@ async def test_a_client_of_2025_whose_requests_go_to_two_programs_in_turn_is_ans
     headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
     opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     asked = {"assetId": world.asset_id(world.assets[0]), "text_prompt": "the camera rises", "wait_seconds": 20}
-    calls = [("initialize", opening), ("tools/list", {})] + 3 * [
-        ("tools/call", {"name": "extend_video", "arguments": asked})
-    ]
+    call: tuple[str, dict[str, Any]] = ("tools/call", {"name": "extend_video", "arguments": asked})
+    calls: list[tuple[str, dict[str, Any]]] = [("initialize", opening), ("tools/list", {}), call, call, call]
     with anyio.fail_after(BOUND):
         async with running(world) as upstream, httpx.AsyncClient(headers=headers, timeout=60) as http:
             envs = [
