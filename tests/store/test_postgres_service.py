@@ -37,8 +37,6 @@ def url(database_url: str) -> Generator[str]:
 async def service_at(
     world: World, url: str, *, poll: float = 0.05
 ) -> AsyncGenerator[tuple[TaskService, PostgresStore]]:
-    world: World, url: str, *, poll: float = 0.05
-) -> AsyncGenerator[tuple[TaskService, PostgresStore]]:
     """A task service as a process has it, over the ledger of that URL."""
     # A busy machine needs its time to reach the database anew.
     store = PostgresStore(url, patience=replace(HASTY, verb=2.0))
