@@ -122,7 +122,7 @@ class Scene:
 @asynccontextmanager
 async def scene() -> AsyncGenerator[Scene]:
     """Two machines on a new database, and a stand-in."""
-    world = small_world(pace=1.0, max_jobs=3)
+    world = small_world(pace=1.0, max_jobs=3, permitted=10_000_000)
     with tempfile.TemporaryDirectory() as folder, running_postgres() as server, new_schema(server.url()) as url:
         async with running(world) as upstream, open_way(url) as way, open_way(url) as other:
             ways = enumerate((way, other))
@@ -293,7 +293,7 @@ async def campaign(runs: int, seed: int) -> list[Run]:
         for number in range(runs):
             run = await play(shared, seed + number)
             played.append(run)
-            sys.stdout.write("".join(f"seed {run.seed}: {told}\n" for told in run.found))
+            sys.stdout.write("".join(f"seed {run.seed}: {told}\n" for told in run.found or ["nothing found"]))
             sys.stdout.flush()
         return played
 
