@@ -32,7 +32,7 @@ from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
 from runway_mcp.tasks.policy import Quote
-from runway_mcp.tasks.recall import date_of
+from runway_mcp.tasks.recall import as_submitted, date_of
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
@@ -283,7 +283,7 @@ def _left(plan: Plan) -> str:
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
     measures = task.artifacts[0].metadata if task.artifacts else None
     return lineage_of(
-        task,
+        task if intent is None else as_submitted(task, intent),
         intent.source_asset_id if intent else source.asset_id if source else None,
         intent.source_name if intent else source.name if source else None,
         measures.duration if measures else None,
