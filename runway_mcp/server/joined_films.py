@@ -97,10 +97,14 @@ def joined_of(context: ServerContext, film: Intent, *, then: str) -> JoinMade:
 async def film_picture_for(
     context: ServerContext, film: Intent, joined: JoinMade, view: View, *, seconds: float
 ) -> Picture:
-    """The picture of a joined film; raises `Failure`, also after `seconds`."""
+    """The picture of a joined film, joined anew if its file is gone; raises `Failure`, also after `seconds`."""
     async with told_of_film(film, seconds):
         joined = await continuations_of(context).brought(film, joined)
-        return await picture_of_film(context.films, film, joined, view)
+        try:
+            return await picture_of_film(context.films, film, joined, view)
+        except FilmFileGone:
+            film, joined = await film_restored(context, film)
+            return await picture_of_film(context.films, film, joined, view)
     raise AssertionError  # pragma: no cover  the context above returns or raises
 
 
@@ -108,9 +112,23 @@ async def film_bytes_for(context: ServerContext, film: Intent, *, seconds: float
     """The file of a joined film, of at most `LARGEST_FILM` bytes; raises as `film_picture_for`."""
     joined = joined_of(context, film, then="read it")
     async with told_of_film(film, seconds):
-        joined = await continuations_of(context).brought(film, joined)
-        return await bytes_of_film(film, joined)
+        here = await continuations_of(context).brought(film, joined)
+        if here == joined and joined.size_bytes <= LARGEST_FILM:
+            film, here = await film_restored(context, film)
+        return await bytes_of_film(film, here)
     raise AssertionError  # pragma: no cover  likewise
+
+
+async def film_restored(context: ServerContext, film: Intent) -> tuple[Intent, JoinMade]:
+    """A joined film with its file, joined anew if that is gone, and what its join has made; raises `Failure`."""
+    try:
+        film = await continuations_of(context).restored(film)
+    except LedgerError as error:
+        raise Failure("unavailable", f"{error} Until then the film cannot be joined again.") from error
+    joined = JoinMade.of(film)
+    if joined is None:
+        raise FilmFileGone(f"The film {film.film_id} is not joined.")
+    return film, joined
 
 
 @asynccontextmanager

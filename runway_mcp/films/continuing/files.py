@@ -32,11 +32,16 @@ class FilmFile:
     size: int
 
 
+async def is_there(joined: JoinMade) -> bool:
+    """Whether the file of a joined film lies where it was published, as long as it was."""
+    return await run_sync(_size, Path(joined.path)) == joined.size_bytes
+
+
 async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
     """The file of a joined film; raises `FilmFileGone`."""
     file = FilmFile(Path(joined.path), joined.size_bytes)
-    if await run_sync(_size, file.path) != file.size:
-        raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted. Its parts are kept.")
+    if not await is_there(joined):
+        raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted.")
     return file
 
 
@@ -46,8 +51,7 @@ async def brought(tools: Tools, film: Intent, joined: JoinMade) -> JoinMade:
     Where there are no other servers, or no upload, it stays as it was told. Raises the errors of `media.errors`, and
     `RunwayError`.
     """
-    is_here = await run_sync(_size, Path(joined.path)) == joined.size_bytes
-    if is_here or tools.store.replicas is None or joined.asset_id is None:
+    if tools.store.replicas is None or joined.asset_id is None or await is_there(joined):
         return joined
     workspace = await run_sync(make_workspace, tools.data_dir, film.film_id)
     async with held(workspace / LOCK_FILE, pause=tools.pause):

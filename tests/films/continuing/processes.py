@@ -164,7 +164,7 @@ async def process_over(
     url: str,
     clip: str,
     *,
-    later: float = 0.0,
+    later: float | Callable[[], float] = 0.0,
     halt: Halt | None = None,
     saves: bool = True,
     free: Free = disk_free,
@@ -173,7 +173,11 @@ async def process_over(
     shared: Store | None = None,
     uploads: bool = False,
 ) -> AsyncGenerator[Process]:
-    """A process over a stand-in, whose clock is `later` by so many seconds; its ledger is `shared` if given."""
+    """A process over a stand-in, whose clock is `later` by seconds that may change; `shared` is its ledger."""
+
+    def clock() -> float:
+        return time.time() + (later() if callable(later) else later)
+
     data_dir = folder / "data"
     data_dir.mkdir(exist_ok=True, parents=True)
     opened: list[Continuations] = []
@@ -186,7 +190,7 @@ async def process_over(
         open_films(url=url, data_dir=data_dir) as films,
         RunwayClient(url=url, token=TOKEN, transport=HaltingTransport(halt)) as client,
     ):
-        with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as own:
+        with HaltingStore(data_dir / "ledger.sqlite3", clock, halt) as own:
             store = shared or own
             saved = folder / "films" if saves else None
             decoding = replace(films, require=require)
