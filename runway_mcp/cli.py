@@ -162,7 +162,7 @@ def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     try:
         light_start()
         settings = _settings()
-        for secret in (settings.token, settings.access_token, settings.database_url):
+        for secret in (settings.token, settings.access_token, settings.database_url, *settings.state_keys):
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
         _check_database(settings, formatter)
@@ -257,6 +257,10 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     refusal = refusal_to_listen(host, access_token=settings.access_token, allowed_hosts=settings.allowed_hosts)
     if refusal:
         raise CommandError(refusal, 2)
+    if arguments.transport == "sse" and settings.database_url is not None:
+        raise CommandError(
+            "--transport sse needs one server for a connection; with RUNWAY_MCP_DATABASE_URL it is http", 2
+        )
     try:
         listener = bind(host, port)
     except OSError as error:
@@ -269,12 +273,18 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
         verifier=OneToken(settings.access_token) if settings.access_token else None,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
+        has_sessions=settings.database_url is None,
     )
 
     def tell() -> None:
         for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
             _say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
         _say_where(settings)
+        if settings.database_url is not None and not settings.state_keys:
+            logging.getLogger(__name__).warning(
+                "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
+                "this server alone. Set the same keys on every server of the database."
+            )
 
     async def serve() -> None:
         await serve_app(app, listener, ready=tell)

@@ -20,6 +20,9 @@ _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\{env:[^}]*\}")
 # Upstream accepts URLs of at most 1,024 characters, and a path with a token is appended to this one.
 _LONGEST_PUBLIC_URL: Final = 900
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+# A key has 32 bytes or more; in a list it has no slash, so that a mistyped path is not taken for one.
+_KEY: Final = re.compile(r"[\x21-\x7e]{32,}")
+_LISTED_KEY: Final = re.compile(r"[A-Za-z0-9_+=.-]{32,}")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
 
 
@@ -91,6 +94,21 @@ def _folder(value: Path) -> Path:
     if str(folder).startswith("~") or (folder.exists() and not folder.is_dir()):
         raise ValueError
     return folder.absolute()
+
+
+def _state_keys(value: object) -> object:
+    """The keys of a list, or of the lines of the file that any other value names."""
+    if not isinstance(value, str):
+        return value
+    keys = [key.strip() for key in value.split(",") if key.strip()]
+    if not all(_LISTED_KEY.fullmatch(key) for key in keys):
+        try:
+            keys = Path(os.path.expanduser(value)).read_text(encoding="ascii").split()  # noqa: PTH111  as in `_folder`
+        except OSError:
+            raise ValueError from None
+    if not keys or not all(_KEY.fullmatch(key) for key in keys):
+        raise ValueError
+    return keys
 
 
 def _host_names(value: object) -> object:
@@ -317,11 +335,29 @@ class Settings(BaseModel):
         ),
     ] = ()
 
+    state_keys: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(_state_keys),
+        Variable(
+            "RUNWAY_MCP_STATE_KEYS",
+            "The keys that seal what clients carry from one request to the next, the same for all servers on one "
+            "database: at least 32 characters each, separated by commas, or a file with one on each line. The first "
+            "one seals and all of them open, so that keys can be replaced. Without any each start makes one.",
+            "keys of at least 32 visible ASCII characters, separated by commas, or a file with one on each line",
+            secret=True,
+        ),
+    ] = ()
+
     token_unfilled: bool = False
     """Whether the token's variable holds a placeholder that the host did not fill in."""
 
     over_http: bool = False
     """Whether hosts reach the server over HTTP, so that files on its disk are out of their reach."""
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether a host's next request may reach another server: they share a database, and hosts come over HTTP."""
+        return self.over_http and self.database_url is not None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

@@ -59,6 +59,7 @@ def test_an_empty_or_blank_value_is_as_good_as_none(nothing: str) -> None:
         ("RUNWAY_MCP_SAVE", "never", "save", "never"),
         ("RUNWAY_MCP_SAVE_DIR", "/srv/films", "save_dir", Path("/srv/films")),
         ("RUNWAY_MCP_SAVE_DIR", "~/films", "save_dir", Path.home() / "films"),
+        ("RUNWAY_MCP_STATE_KEYS", f"{'a' * 32}, {'b' * 40},", "state_keys", (SecretStr("a" * 32), SecretStr("b" * 40))),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "A.example.com, 10.0.0.5:80,", "allowed_hosts", ("a.example.com", "10.0.0.5:80")),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "[fe80::1]:8000", "allowed_hosts", ("[fe80::1]:8000",)),
     ],
@@ -107,6 +108,10 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
         ("RUNWAY_MCP_ACCESS_TOKEN", "two words"),
         ("RUNWAY_MCP_SAVE", "always"),
         ("RUNWAY_MCP_SAVE_DIR", __file__),
+        ("RUNWAY_MCP_STATE_KEYS", "hunter2"),
+        ("RUNWAY_MCP_STATE_KEYS", f"{'a' * 32},hunter2"),
+        ("RUNWAY_MCP_STATE_KEYS", "/nowhere/keys-that-are-long-enough-for-keys"),
+        ("RUNWAY_MCP_STATE_KEYS", __file__),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "*"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "https://example.com"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "example.com/mcp"),
@@ -122,6 +127,15 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable_and_shows_no
     assert str(refused.value) == f"{name} must be {form}"
     assert "\n" not in form
     assert refused.value.__context__ is refused.value.__cause__ is None
+
+
+def test_the_keys_of_a_file_are_those_of_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a/' * 16}\n\n{'b' * 32}\n", encoding="ascii")
+
+    read = Settings.from_environment({"RUNWAY_MCP_STATE_KEYS": str(file)})
+
+    assert [key.get_secret_value() for key in read.state_keys] == ["a/" * 16, "b" * 32]
 
 
 @pytest.mark.parametrize("name", [variable.name for variable in variables().values()])

@@ -125,6 +125,7 @@ async def _opened_service(
                 poll_seconds=settings.poll_seconds,
                 on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
+                on_join=tell.film_joined,
             )
         )
         continuations.background.start_soon(continuations.resume, service.submissions)

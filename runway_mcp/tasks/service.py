@@ -12,9 +12,11 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
 from runway_mcp.tasks.follow.durations import Durations
+from runway_mcp.tasks.follow.sharing import ReadPermits
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
+from runway_mcp.tasks.replicas import OnJoin, OtherServers
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
@@ -68,6 +70,7 @@ async def open_tasks(
     poll_seconds: float,
     on_change: OnChange = _ignore,
     public_url: str | None = None,
+    on_join: OnJoin | None = None,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
@@ -75,10 +78,12 @@ async def open_tasks(
     accepted task, and with each followed one whenever upstream reports a change, and with the intent that owns it. An
     unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
     time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
-    submits without a replyUrl request callbacks.
+    submits without a replyUrl request callbacks. `on_join` is told of films that servers on other machines have joined.
     """
     durations = Durations()
     callbacks = address(public_url) if public_url else None
+    replicas = store.replicas
+    sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
         await on_change(task, await write_down(store, task))
@@ -95,6 +100,7 @@ async def open_tasks(
             on_gone=note_gone,
             durations=durations,
             now=store.now,
+            sharing=sharing,
         )
 
         async def accepted(task: Task) -> None:
@@ -111,6 +117,9 @@ async def open_tasks(
         called = Callbacks(store, watcher, posts, reconciler, pause=poll_seconds)
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
+        if replicas is not None:
+            others = OtherServers(store, watcher, called, accepted=accepted, on_join=on_join)
+            background.start_soon(others.run, replicas)
         try:
             yield TaskService(client, CallerLedger(store, ""), watcher, submissions, called)
         finally:

@@ -86,11 +86,14 @@ async def served(
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
     limits: ConnectionLimits | None = None,
+    has_sessions: bool = True,
 ) -> AsyncGenerator[str]:
     """The base URL of the server on a real socket of this machine, for as long as the context is open."""
     if access_token is not None:
         verifier = OneToken(SecretStr(access_token))
-    app = create_app(server, transport=transport, verifier=verifier, allowed_hosts=allowed_hosts)
+    app = create_app(
+        server, transport=transport, verifier=verifier, allowed_hosts=allowed_hosts, has_sessions=has_sessions
+    )
     ready = anyio.Event()
     listener = bind("127.0.0.1", 0)
     url = url_of("127.0.0.1", listener)

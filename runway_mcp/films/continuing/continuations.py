@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.asked import forget_asked, with_asked
 from runway_mcp.films.continuing.ending import ending_of
+from runway_mcp.films.continuing.files import brought
 from runway_mcp.films.continuing.frame import check_possible
 from runway_mcp.films.continuing.joins import Joins, OnJoin
 from runway_mcp.films.continuing.preparation import preparation
@@ -120,6 +121,10 @@ class Continuations:
         """The caller's joined films, newest first; raises `LedgerError`."""
         made = await service.ledger.select(Selection.SUCCEEDED, limit=limit)
         return [intent for intent in made if is_continuation(intent) and JoinMade.of(intent) is not None]
+
+    async def brought(self, film: Intent, joined: JoinMade) -> JoinMade:
+        """A film's join with its file on this machine, as `files.brought` fetches it."""
+        return await brought(self._tools, film, joined)
 
     def take_up(self, intent: Intent) -> None:
         """Joins a film whose task has succeeded, again if that has failed before; else does nothing."""

@@ -58,12 +58,14 @@ def create_app(
     transport: Transport = "http",
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    has_sessions: bool = True,
 ) -> Starlette:
     """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
 
     `verifier` tells the caller of a request by its token; without one there is one caller, and no token is asked for.
+    Without sessions every request is served by itself, so that the next one may reach another server; `sse` needs them.
     """
-    endpoints = _Endpoints(server)
+    endpoints = _Endpoints(server, has_sessions=has_sessions)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
         callback_route(endpoints.take_callback),
@@ -96,8 +98,9 @@ class _Endpoints:
     The SDK's security settings stay off, because `access_guard` checks each request first.
     """
 
-    def __init__(self, server: Server[Any]) -> None:
+    def __init__(self, server: Server[Any], *, has_sessions: bool) -> None:
         self._server = server
+        self._has_sessions = has_sessions
         self._in_flight: set[tuple[str, str | None, str]] = set()
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
@@ -135,10 +138,10 @@ class _Endpoints:
         Clients of the handshake era (up to 2025-11-25) get sessions, because only a session carries cancellation,
         resource updates and questions to the user. Some hosts forget the session id, and some connectors send a
         2026-07-28 body under a 2025-11-25 header; those are served request by request. Clients of 2026-07-28 never have
-        sessions.
+        sessions, and nobody has where there are none: what names one that another server may have had is served too.
         """
         request = Request(scope, receive)
-        session = request.headers.get(MCP_SESSION_ID_HEADER)
+        session = request.headers.get(MCP_SESSION_ID_HEADER) if self._has_sessions else None
         if request.method == "POST":
             try:
                 body = await request.body()
@@ -173,7 +176,7 @@ class _Endpoints:
 
     def _serve_single(self, method: object) -> ASGIApp:
         """What serves a request without a session. A stream of events costs twice of what one JSON answer costs."""
-        if method == "initialize":
+        if method == "initialize" and self._has_sessions:
             return self._sessions.open
         return (self._told_once if method in _TOLD_ONCE else self._single).handle_request
 
