@@ -85,6 +85,8 @@ async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:
     try:
         _ = call.context.service
         read = read_arguments(record.arguments, record.name, call.asked.arguments)
+        if record.behaviour.spends and not getattr(read, "dry_run", False):
+            call.context.check_may_spend()
         async with call.progress.kept_alive():
             return await _run(call, record, read)
     except InvalidArguments as refusal:
