@@ -11,18 +11,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp import __version__
 from runway_mcp.logs import Redacted, logs_to_stderr
 from runway_mcp.private import OWNER_ONLY, close_to_others
 
 if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+    from starlette.applications import Starlette
+
     from runway_mcp.callers import CallersFile
     from runway_mcp.install.command import Surroundings
+    from runway_mcp.server.transport.hosting import Hosting
+    from runway_mcp.server.transport.metrics import Metrics
     from runway_mcp.settings import Settings
 
 PROGRAM: Final = "useapi-runway-mcp"
@@ -272,19 +277,21 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: 
     if refusal:
         raise CommandError(refusal, 2)
     file, own = _callers_file(settings, formatter), OneToken(settings.access_token) if settings.access_token else None
-    hosting = None
+    metrics, hosting = _metrics(settings), None
     if knows_callers:
-        from runway_mcp.server.transport.hosting import hosting_of
+        from runway_mcp.server.transport.hosting import Counted, hosting_of
 
-        hosting = hosting_of(settings, file, [own] if own else [])
+        counted = Counted(metrics.refused, metrics.limited) if metrics else None
+        hosting = hosting_of(settings, file, [own] if own else [], counted=counted)
     try:
         listener = bind(host, port)
     except OSError as error:
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
     uploads = settings.upload_films is None or settings.upload_films
+    # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
+    server = create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads}), callers=file)
     app = create_app(
-        # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
-        create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads}), callers=file),
+        server,
         transport=arguments.transport,
         verifier=own,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
@@ -302,7 +309,42 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: 
         await serve_app(app, listener, ready=tell, drain=drain)
 
     settled()
-    anyio.run(serve)
+    with _metrics_served(settings, metrics, server, app, hosting):
+        anyio.run(serve)
+
+
+def _metrics(settings: "Settings") -> "Metrics | None":
+    """The figures of the server; None unless they are wanted. Raises `CommandError` without the extra."""
+    if settings.metrics is None:
+        return None
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise CommandError(f"RUNWAY_MCP_METRICS needs the extra metrics: install {PROGRAM}[metrics]", 2)
+    from runway_mcp.server.transport.metrics import Metrics
+
+    return Metrics()
+
+
+@contextmanager
+def _metrics_served(
+    settings: "Settings", metrics: "Metrics | None", server: "Server[Any]", app: "Starlette", hosting: "Hosting | None"
+) -> Generator[None]:
+    """Measures what the server does, and lets it be read, if that is wanted; raises `CommandError`."""
+    if metrics is None or settings.metrics is None:
+        yield
+        return
+    server.middleware.insert(0, metrics.measure)
+    uses = hosting.uses if hosting else None
+    metrics.observe(
+        calls=uses.calls if uses else lambda: 0,
+        streams=uses.streams if uses else lambda: 0,
+        draining=app.state.is_draining,
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics.served(settings.metrics))
+        except OSError as error:
+            raise CommandError(f"cannot listen on RUNWAY_MCP_METRICS: {error.strerror}", 1) from None
+        yield
 
 
 def _callers_file(settings: "Settings", formatter: Redacted) -> "CallersFile | None":

@@ -263,7 +263,8 @@ class Settings(BaseModel):
         Variable(
             "RUNWAY_MCP_ACCESS_TOKEN",
             "What clients of the HTTP and SSE transports must send as a bearer token. "
-            "Needed to listen beyond this machine, and then at least 16 characters long.",
+            "Needed to listen beyond this machine, unless callers or an issuer are set, and then at least 16 "
+            "characters long.",
             "a token of visible ASCII characters, no blanks",
             secret=True,
         ),

@@ -1,8 +1,9 @@
 """Puts together what a server for several callers needs before their requests: who they are and what they may take."""
 # ruff: noqa: PLC0415  what verifies signed tokens is imported where an issuer is set alone
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -35,6 +36,18 @@ _FIRST_KEYS_SECONDS: Final = 2.0
 _SPENDING = {record.name: record for record in RECORDS if record.behaviour.spends}
 
 
+def _uncounted() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is called for each request that is refused: for its token, and over a limit."""
+
+    refused: Callable[[], None] = _uncounted
+    limited: Callable[[], None] = _uncounted
+
+
 class Hosting:
     """Who may come in and how much each may take; `keys` are the issuer's, None without one."""
 
@@ -46,11 +59,13 @@ class Hosting:
         uses: Uses | None = None,
         keys: "Keys | None" = None,
         connections: Connections | None = None,
+        counted: Counted | None = None,
     ) -> None:
         self.verifier = AnyOf(verifiers)
         self.challenges = challenges
         self.uses = uses or Uses()
-        self.admission = Admission(self.verifier, challenges, self.uses)
+        self._counted = counted or Counted()
+        self.admission = Admission(self.verifier, challenges, self.uses, limited=self._counted.limited)
         self._keys = keys
         self._connections = connections
 
@@ -90,7 +105,11 @@ class Hosting:
 
     def middleware(self, rules: HostRules) -> list[Middleware]:
         """What each request passes: the check of its token and names, then the caller's scopes and limits."""
-        challenge = self.challenges.unauthorized
+
+        def challenge(scope: Scope, *, given: bool) -> Response:
+            self._counted.refused()
+            return self.challenges.unauthorized(scope, given=given)
+
         guard = Middleware(
             access_guard, verifier=self.verifier, rules=rules, challenge=challenge, told_to_all=ALL_WELL_KNOWN
         )
@@ -107,6 +126,7 @@ class Hosting:
             if message.get("method") == "subscriptions/listen" and isinstance(taken, Taken):
                 taken.become_stream()
         except TooMany as too_many:
+            self._counted.limited()
             return too_many.response()
         if SPEND in scopes_in(scope) or not self.challenges.steps_up(scope) or not spends(message):
             return None
@@ -144,12 +164,13 @@ def hosting_of(
     own: Sequence[TokenVerifier] = (),
     *,
     transport: Transport | None = None,
+    counted: Counted | None = None,
 ) -> Hosting:
     """What the settings and the file of callers say; `own` verifiers come first. `transport` replaces the network."""
     verifiers = [*own, *([CallersTokens(file)] if file is not None else [])]
     challenges = Challenges(settings.issuer, settings.public_url)
     if settings.issuer is None:
-        return Hosting(verifiers, challenges)
+        return Hosting(verifiers, challenges, counted=counted)
     from runway_mcp.server.transport.issuers import IssuerTokens
     from runway_mcp.server.transport.keys import Keys
 
@@ -160,4 +181,4 @@ def hosting_of(
     keys = Keys(settings.issuer, connections)
     audiences = {settings.audience, f"{settings.public_url}{RESOURCE}" if settings.public_url else None} - {None}
     tokens = IssuerTokens(issuer=settings.issuer, audiences=frozenset(map(str, audiences)), keys=keys, callers=callers)
-    return Hosting([*verifiers, tokens], challenges, keys=keys, connections=connections)
+    return Hosting([*verifiers, tokens], challenges, keys=keys, connections=connections, counted=counted)

@@ -88,7 +88,7 @@ def create_app(
             Mount("/messages/", app=RequestBodyLimitMiddleware(endpoints.messages, MAX_BODY)),
         ]
     app = Starlette(routes=routes, middleware=middleware, lifespan=endpoints.open)
-    app.state.drain = endpoints.drain
+    app.state.drain, app.state.is_draining = endpoints.drain, endpoints.is_draining
     # A redirect would lead to whatever the Host header or the path names.
     app.router.redirect_slashes = False
     return app
@@ -145,6 +145,10 @@ class _Endpoints:
         is_known = self._hosting is None or self._hosting.is_ready
         status = "draining" if self._is_draining else "ready" if is_known else "starting"
         return JSONResponse({"status": status}, 200 if status == "ready" else 503)
+
+    def is_draining(self) -> bool:
+        """Whether the server will stop soon."""
+        return self._is_draining
 
     def drain(self) -> None:
         """Says that the server will stop soon; calls that wait for their task end with how it stands."""
