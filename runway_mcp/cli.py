@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp import __version__
-from runway_mcp.logs import Redacted, logs_to_stderr
+from runway_mcp.logs import SPENDS, Redacted, logs_to_stderr
 from runway_mcp.private import OWNER_ONLY, close_to_others
 
 if TYPE_CHECKING:
@@ -180,7 +180,9 @@ def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
         for secret in (settings.token, settings.access_token, settings.database_url):
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
-        formatter.as_json = settings.log == "json"
+        if settings.log == "json":
+            formatter.as_json = True
+            logging.getLogger(SPENDS).setLevel(logging.INFO)
         _check_database(settings, formatter)
         if arguments.transport == "stdio":
             _serve_stdio(settings)

@@ -27,6 +27,9 @@ _UNSEEN: Final = re.compile(
 _INPUT: Final = re.compile(r", input_value=[^\n]*, input_type=")
 """What was sent, as pydantic's errors quote it: cut in the middle, so that no filter knows a secret in it."""
 
+SPENDS: Final = "runway_mcp.spends"
+"""The log of what was spent: a line for each task, none of them counted together, and written as JSON alone."""
+
 WINDOW_SECONDS: Final = 60.0
 """How long records of one place in the code are counted together."""
 
@@ -73,7 +76,7 @@ class Redacted(logging.Formatter):
             head, mark, told = self._without_secrets(super().format(record)).partition(": ")
             return self._without_signatures(head + mark + self._without_echoes(told))
         told = self._without_echoes(self._without_secrets(super().format(record).partition(": ")[2]))
-        about = {name: self._without_secrets(value) for name, value in _about.get().items()}
+        about = {name: self._without_signatures(self._without_secrets(value)) for name, value in _about.get().items()}
         made = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -138,7 +141,10 @@ class CountingHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Writes or counts a record; a mistake in it is told as the standard handler does."""
         try:
-            self._write_or_count(record)
+            if record.name == SPENDS:
+                super().emit(record)
+            else:
+                self._write_or_count(record)
         except Exception:  # noqa: BLE001  a mistake in a log call must not end what it tells of
             self.handleError(record)
 

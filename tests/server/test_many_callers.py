@@ -1,5 +1,8 @@
 """A file of callers over real HTTP: who comes in, through which useapi.net token, and what each may do and spend."""
 
+import json
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import httpx2
 import pytest
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from runway_mcp.logs import SPENDS, Redacted
 from runway_mcp.server.contract.uris import TASKS
 from tests.kit.client import ToolClient, text
 from tests.server.callers import DUNES, everything_told
@@ -150,6 +154,20 @@ async def test_one_caller_is_asked_before_a_spend_and_another_is_not(tmp_path: P
     ):
         assert (await ana.extend(ana.clip))["error"]["kind"] == "declined"
         assert "taskId" in await bob.extend(bob.clip, wait_seconds=0)
+
+
+async def test_each_spend_is_told_of_with_its_caller_and_task(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=SPENDS)
+    form = Redacted()
+    form.as_json = True
+    caplog.handler.setFormatter(form)
+    async with many_callers(tmp_path, ana="") as server, server.client("ana") as ana:
+        task = await running(ana)
+        await running(ana)
+
+    (line,) = [json.loads(line) for line in caplog.text.splitlines() if SPENDS in line]
+    assert (line["caller"], line["task"]) == ("ana", task)
+    assert re.fullmatch(r"a task was accepted: about \d+ credits", line["event"])
 
 
 # --- a file that changes
