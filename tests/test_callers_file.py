@@ -1,7 +1,6 @@
 import logging
 import os
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -175,9 +174,12 @@ def test_a_new_useapi_token_is_read_and_each_is_kept_out_of_the_log(tmp_path: Pa
     assert hidden == ["user:7-old", "user:7-newer"]
 
 
-def test_the_entry_that_is_printed_is_what_the_page_describes() -> None:
+def test_the_example_of_the_page_is_a_file_of_callers(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs/http.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "bob-useapi-token").write_text("user:7-secret", encoding="utf-8")
+    (tmp_path / "callers.toml").write_text(example, encoding="utf-8")
+    callers = read_callers(tmp_path / "callers.toml")
 
-    described = {key for entry in tomllib.loads(example)["callers"] for key in entry}
-    assert described >= {*tomllib.loads(minted("ana")[1])["callers"][0], "useapi_token_file", "subjects", "confirm"}
+    assert list(callers.by_name) == ["ana", "bob"]
+    assert callers.by_subject == {"auth0|64f0c2": callers.by_name["bob"]}
