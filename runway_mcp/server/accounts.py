@@ -31,10 +31,11 @@ class Accounts:
     A token that nobody has any more is closed once calls that began with it are over.
     """
 
-    def __init__(self, settings: Settings, open_account: OpenAccount, group: TaskGroup) -> None:
+    def __init__(self, settings: Settings, open_account: OpenAccount, group: TaskGroup, leaving: TaskGroup) -> None:
         self._settings = settings
         self._open = open_account
         self._group = group
+        self._leaving = leaving
         self._own = settings.token
         # Whose requests go through which token, callers that are in the file no more included: their tasks go on.
         self._tokens: dict[str, SecretStr | None] = {}
@@ -73,7 +74,7 @@ class Accounts:
         self._routes |= {name: self._accounts[token][0] for name, token in wanted.items()}
         self._settings_of = own
         for token in self._unused():
-            self._group.start_soon(self._leave, token)
+            self._leaving.start_soon(self._leave, token)
 
     def end(self) -> None:
         """Closes all, in order."""
@@ -85,10 +86,10 @@ class Accounts:
         return [token for token in self._accounts if token not in used]
 
     async def _leave(self, token: SecretStr | None) -> None:
-        _, ended = self._accounts[token]
-        with anyio.move_on_after(self._settings.wait_seconds + _LEAVING_SECONDS):
-            await ended.wait()
+        await anyio.sleep(self._settings.wait_seconds + _LEAVING_SECONDS)
         if token in self._unused():
+            # Whoever comes back to it from here on opens it anew.
+            _, ended = self._accounts.pop(token)
             ended.set()
 
     async def _run(self, token: SecretStr | None, *, task_status: TaskStatus[tuple[Account, anyio.Event]]) -> None:
@@ -99,21 +100,19 @@ class Accounts:
         async with self._open(token, owns, self.settings_of) as account:
             task_status.started((account, ended))
             await ended.wait()
-        self._accounts.pop(token, None)
 
 
 @asynccontextmanager
 async def opened_accounts(settings: Settings, file: CallersFile, open_account: OpenAccount) -> AsyncGenerator[Accounts]:
     """The accounts of a file of callers, which is read again whenever it changes."""
-    async with anyio.create_task_group() as group:
-        accounts = Accounts(settings, open_account, group)
+    async with anyio.create_task_group() as group, anyio.create_task_group() as background:
+        accounts = Accounts(settings, open_account, group, background)
         try:
             await accounts.adopt(file.callers)
-            async with anyio.create_task_group() as reading:
-                reading.start_soon(_reread, accounts, file)
-                yield accounts
-                reading.cancel_scope.cancel()
+            background.start_soon(_reread, accounts, file)
+            yield accounts
         finally:
+            background.cancel_scope.cancel()
             accounts.end()
 
 

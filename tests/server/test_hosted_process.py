@@ -4,6 +4,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -115,3 +117,20 @@ def test_a_new_caller_is_printed_and_a_bad_name_is_not(capsys: pytest.CaptureFix
     assert hash_of(token) in entry
     assert main(["callers", "new", "Ana"]) == 2
     assert capsys.readouterr().out == ""
+
+
+HOSTED_ALONE = ("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.transport.hosting")
+IMPORTS = """
+import sys
+import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.call
+import runway_mcp.server.transport.http, runway_mcp.server.transport.serving, runway_mcp.server.transport.stdio
+print(*sys.modules)
+"""
+
+
+def test_without_callers_nothing_of_them_is_loaded() -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603  our own program
+
+    loaded = set(run.stdout.split())
+    assert "runway_mcp.server.transport.http" in loaded
+    assert loaded & set(HOSTED_ALONE) == set()

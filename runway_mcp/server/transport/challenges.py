@@ -70,7 +70,7 @@ class Challenges:
                 "bearer_methods_supported": ["header"],
                 "resource_name": "Runway by useapi.net",
             },
-            headers={"Cache-Control": "private, max-age=300", "Access-Control-Allow-Origin": "*"},
+            headers={"Cache-Control": "private, max-age=300"},
         )
 
     def resource(self, scope: Scope) -> str:
