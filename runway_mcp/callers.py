@@ -5,14 +5,14 @@ import logging
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from runway_mcp.settings import threshold
+from runway_mcp.settings import Settings, threshold
 
 READ, SPEND = "read", "spend"
 SCOPES: Final = (READ, SPEND)
@@ -135,6 +135,17 @@ def read_callers(path: Path) -> Callers:
         _put(by_hash, caller.hashes, caller, "token_sha256")
         _put(by_subject, caller.subjects, caller, "subjects")
     return Callers(by_name, by_hash, by_subject, read.only_named, tuple(files))
+
+
+def faults_of(settings: Settings) -> Iterator[str]:
+    """What of the settings for callers cannot be used, each in a sentence that begins with its variable; blocks."""
+    if settings.issuer is not None and settings.audience is None and settings.public_url is None:
+        yield "RUNWAY_MCP_ISSUER needs RUNWAY_MCP_AUDIENCE or RUNWAY_MCP_PUBLIC_URL"
+    if settings.callers is not None:
+        try:
+            read_callers(settings.callers)
+        except CallersError as error:
+            yield f"RUNWAY_MCP_CALLERS cannot be used: {error}"
 
 
 def _put(table: dict[str, Caller], keys: tuple[str, ...], caller: Caller, what: str) -> None:

@@ -351,18 +351,13 @@ def _metrics_served(
 
 def _callers_file(settings: "Settings", formatter: Redacted) -> "CallersFile | None":
     """The file of callers, read; None if none is set. Raises `CommandError` if it, or what goes with it, is wrong."""
-    from runway_mcp.settings import variables
-
-    if settings.issuer is not None and settings.audience is None and settings.public_url is None:
-        raise CommandError("RUNWAY_MCP_ISSUER needs RUNWAY_MCP_AUDIENCE or RUNWAY_MCP_PUBLIC_URL", 2)
-    if settings.callers is None:
+    if settings.callers is None and settings.issuer is None:
         return None
-    from runway_mcp.callers import CallersError, CallersFile
+    from runway_mcp.callers import CallersFile, faults_of
 
-    try:
-        return CallersFile(settings.callers, hide=formatter.hide)
-    except CallersError as error:
-        raise CommandError(f"{variables()['callers'].name} cannot be used: {error}", 2) from None
+    for fault in faults_of(settings):
+        raise CommandError(fault, 2)
+    return CallersFile(settings.callers, hide=formatter.hide) if settings.callers else None
 
 
 def _callers_new(arguments: argparse.Namespace, _formatter: Redacted) -> int:
