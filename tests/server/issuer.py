@@ -48,7 +48,7 @@ def published() -> list[dict[str, Any]]:
 
 def claims(**fields: Any) -> dict[str, Any]:
     """The claims of a good token; None leaves one out."""
-    good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u1", "exp": NOW + 300, "iat": NOW - 5, "scope": "read spend"}
+    good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u1", "exp": NOW + 86_400, "iat": NOW - 5, "scope": "read spend"}
     return {name: value for name, value in (good | fields).items() if value is not None}
 
 

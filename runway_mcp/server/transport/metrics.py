@@ -9,7 +9,7 @@ from mcp.server.context import ServerRequestContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from runway_mcp import __version__
-from runway_mcp.server.contract.listed import listed
+from runway_mcp.server.tools.records import RECORDS
 
 _BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 _METHODS: Final = frozenset(
@@ -38,7 +38,7 @@ class Metrics:
             **within,
         )
         self._submits = Counter(
-            "runway_mcp_submits", "Results of extend_video, by what became of the submit.", ("outcome",), **within
+            "runway_mcp_submits", "Results of tools that spend, by what became of the submit.", ("outcome",), **within
         )
         self._credits = Counter(
             "runway_mcp_credits", "Credits of submits that were accepted, by the estimate.", ("kind",), **within
@@ -50,7 +50,7 @@ class Metrics:
         self._draining = Gauge("runway_mcp_draining", "1 once the server was told to stop.", **within)
         build = Gauge("runway_mcp_build_info", "The version that runs.", ("version",), **within)
         build.labels(__version__).set(1)
-        self._tools = frozenset(tool["name"] for tool in listed().tools)
+        self._tools = {record.name: record.behaviour.spends for record in RECORDS}
 
     def refused(self) -> None:
         """Counts a request without the right token."""
@@ -87,7 +87,7 @@ class Metrics:
         told = _structured(result)
         failed = told.get("error")
         kind = str(cast("Mapping[str, Any]", failed).get("kind", _OTHER)) if isinstance(failed, Mapping) else ""
-        if tool == "extend_video" and told and told.get("status") not in _NOT_SUBMITTED:
+        if self._tools.get(tool) and told and told.get("status") not in _NOT_SUBMITTED:
             outcome = "twin" if told.get("twin") else kind or "accepted"
             self._submits.labels(outcome).inc()
             cost = cast("Mapping[str, Any]", told.get("credits") or {}).get("cost")
