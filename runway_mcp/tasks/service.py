@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from runway_mcp.logs import SPENDS, said_of
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
@@ -26,6 +27,7 @@ from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
+_spends = logging.getLogger(SPENDS)
 
 # Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
 SHUTDOWN_GRACE = 3.0
@@ -107,6 +109,8 @@ async def open_tasks(
             intent = await write_down(store, task)
             await on_change(task, intent)
             owner = intent if isinstance(intent, Intent) else None
+            with said_of(caller=owner.caller if owner else "", task=task.task_id):
+                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
             calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
 
