@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from runway_mcp.settings import Settings, threshold
+from runway_mcp.settings import Settings
+from runway_mcp.values import threshold
 
 READ, SPEND = "read", "spend"
 SCOPES: Final = (READ, SPEND)

@@ -11,39 +11,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from runway_mcp import __version__
-from runway_mcp.logs import SPENDS, Redacted, logs_to_stderr
-from runway_mcp.private import OWNER_ONLY, close_to_others
+from runway_mcp.logs import Redacted, logs_to_stderr
+from runway_mcp.terminal import PROGRAM, CommandError, say, tell
 
 if TYPE_CHECKING:
-    from mcp.server.lowlevel import Server
-    from starlette.applications import Starlette
-
-    from runway_mcp.callers import CallersFile
     from runway_mcp.install.command import Surroundings
-    from runway_mcp.server.transport.hosting import Hosting
-    from runway_mcp.server.transport.metrics import Metrics
-    from runway_mcp.settings import Settings
-
-PROGRAM: Final = "useapi-runway-mcp"
-"""The name of the command."""
-
-
-# For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
-_DRAIN_SECONDS: Final = 5.0
-
-
-class CommandError(Exception):
-    """A command cannot run: the message is one line for stderr, `code` is the exit code."""
-
-    def __init__(self, line: str, code: int) -> None:
-        super().__init__(line)
-        self.code = code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,18 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             with _sigterm_as_interrupt():
                 return arguments.run(arguments, formatter)
         except CommandError as error:
-            _say(f"{PROGRAM}: {error}")
+            say(f"{PROGRAM}: {error}")
             return error.code
         except KeyboardInterrupt:
             return arguments.interrupted
         except Exception:
             logging.getLogger(__name__).exception("The program ended unexpectedly")
             return 1
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,205 +143,9 @@ def _sigterm_as_interrupt() -> Generator[None]:
 
 
 def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
-    if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
-        raise CommandError("--host and --port go with --transport http or sse", 2)
-    from runway_mcp.server.opening import light_start
+    from runway_mcp.serve import serve
 
-    before = os.umask(OWNER_ONLY)
-    try:
-        light_start()
-        settings = _settings()
-        for secret in (settings.token, settings.access_token, settings.database_url, *settings.state_keys):
-            if secret is not None:
-                formatter.hide(secret.get_secret_value())
-        if settings.log == "json":
-            formatter.as_json = True
-            logging.getLogger(SPENDS).setLevel(logging.INFO)
-        _check_database(settings, formatter)
-        if arguments.transport == "stdio":
-            _serve_stdio(settings)
-        else:
-            _serve_http(settings, arguments, formatter)
-    finally:
-        os.umask(before)
-    return 0
-
-
-def _settings() -> "Settings":
-    """The settings of the environment, with an existing, writable data folder; raises `CommandError`."""
-    import tempfile
-
-    from runway_mcp.settings import Settings, SettingsError, variables
-
-    try:
-        settings = Settings.from_environment(os.environ)
-    except SettingsError as error:
-        raise CommandError(str(error), 2) from None
-    folder = variables()["data_dir"]
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.data_dir):
-            pass
-        named = close_to_others(settings.data_dir)
-    except OSError as error:
-        raise CommandError(f"{folder.name} must be {folder.form}: {error.strerror}", 2) from None
-    if named:
-        _say(f"{PROGRAM}: {named}")
-    return settings
-
-
-def _check_database(settings: "Settings", formatter: Redacted) -> None:
-    """Keeps the database's password out of the log; raises `CommandError` if its URL or its driver does not do."""
-    if settings.database_url is None:
-        return
-    from urllib.parse import unquote, urlsplit
-
-    from runway_mcp.settings import variables
-    from runway_mcp.tasks.store.opening import is_database_url, missing_driver
-
-    url, variable = settings.database_url.get_secret_value(), variables()["database_url"]
-    if password := urlsplit(url).password:
-        formatter.hide(password)
-        formatter.hide(unquote(password))
-    if missing_driver():
-        raise CommandError(f"{variable.name} needs the extra postgres: install {PROGRAM}[postgres]", 2)
-    if not is_database_url(url):
-        raise CommandError(f"{variable.name} must be {variable.form}", 2)
-
-
-def _serve_stdio(settings: "Settings") -> None:
-    import anyio
-
-    from runway_mcp.server.assembly import assemble
-    from runway_mcp.server.opening import open_late
-    from runway_mcp.server.transport.stdio import serve_stdio
-
-    if sys.stdin.isatty():
-        _say(f"{PROGRAM} waits for an MCP host on stdin; Ctrl-C ends it, and --help tells what else it does.")
-    _say_where(settings)
-    # Over stdio there is no address for upstream to call back.
-    here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
-    set_here = settings.model_copy(update=here)
-    anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
-
-
-def _say_where(settings: "Settings") -> None:
-    """Prints where the ledger is: nothing is charged twice only among servers that share it."""
-    if settings.database_url is None:
-        _say(f"{PROGRAM} keeps its ledger in {settings.data_dir}")
-    else:
-        _say(f"{PROGRAM} keeps its ledger in the database of RUNWAY_MCP_DATABASE_URL")
-
-
-def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: Redacted) -> None:
-    import anyio
-
-    from runway_mcp.server.opening import load_rest, settled
-
-    load_rest()
-    from runway_mcp.server.app import create_server
-    from runway_mcp.server.transport.http import create_app
-    from runway_mcp.server.transport.security import OneToken, refusal_to_listen
-    from runway_mcp.server.transport.serving import Drain, bind, serve_app, url_of
-
-    host: str = arguments.host or "127.0.0.1"
-    port: int = 8000 if arguments.port is None else arguments.port
-    knows_callers = settings.callers is not None or settings.issuer is not None
-    refusal = refusal_to_listen(
-        host, access_token=settings.access_token, allowed_hosts=settings.allowed_hosts, knows_callers=knows_callers
-    )
-    if refusal:
-        raise CommandError(refusal, 2)
-    if arguments.transport == "sse" and settings.database_url is not None:
-        raise CommandError(
-            "--transport sse needs one server for a connection; with RUNWAY_MCP_DATABASE_URL it is http", 2
-        )
-    file, own = _callers_file(settings, formatter), OneToken(settings.access_token) if settings.access_token else None
-    metrics, hosting = _metrics(settings), None
-    if knows_callers:
-        from runway_mcp.server.transport.hosting import Counted, hosting_of
-
-        counted = Counted(metrics.refused, metrics.limited) if metrics else None
-        hosting = hosting_of(settings, file, [own] if own else [], counted=counted)
-    try:
-        listener = bind(host, port)
-    except OSError as error:
-        raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
-    uploads = settings.upload_films is None or settings.upload_films
-    # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
-    server = create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads}), callers=file)
-    app = create_app(
-        server,
-        transport=arguments.transport,
-        verifier=own,
-        # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
-        allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
-        has_sessions=settings.database_url is None,
-        hosting=hosting,
-    )
-
-    def tell() -> None:
-        for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
-            _say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
-        _say_where(settings)
-        if settings.database_url is not None and not settings.state_keys:
-            logging.getLogger(__name__).warning(
-                "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
-                "this server alone. Set the same keys on every server of the database."
-            )
-
-    async def serve() -> None:
-        drain = Drain(app.state.drain, _DRAIN_SECONDS) if hosting is not None else None
-        await serve_app(app, listener, ready=tell, drain=drain)
-
-    settled()
-    with _metrics_served(settings, metrics, server, app, hosting):
-        anyio.run(serve)
-
-
-def _metrics(settings: "Settings") -> "Metrics | None":
-    """The figures of the server; None unless they are wanted. Raises `CommandError` without the extra."""
-    if settings.metrics is None:
-        return None
-    if importlib.util.find_spec("prometheus_client") is None:
-        raise CommandError(f"RUNWAY_MCP_METRICS needs the extra metrics: install {PROGRAM}[metrics]", 2)
-    from runway_mcp.server.transport.metrics import Metrics
-
-    return Metrics()
-
-
-@contextmanager
-def _metrics_served(
-    settings: "Settings", metrics: "Metrics | None", server: "Server[Any]", app: "Starlette", hosting: "Hosting | None"
-) -> Generator[None]:
-    """Measures what the server does, and lets it be read, if that is wanted; raises `CommandError`."""
-    if metrics is None or settings.metrics is None:
-        yield
-        return
-    server.middleware.insert(0, metrics.measure)
-    uses = hosting.uses if hosting else None
-    metrics.observe(
-        calls=uses.calls if uses else lambda: 0,
-        streams=uses.streams if uses else lambda: 0,
-        draining=app.state.is_draining,
-    )
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(metrics.served(settings.metrics))
-        except OSError as error:
-            raise CommandError(f"cannot listen on RUNWAY_MCP_METRICS: {error.strerror}", 1) from None
-        yield
-
-
-def _callers_file(settings: "Settings", formatter: Redacted) -> "CallersFile | None":
-    """The file of callers, read; None if none is set. Raises `CommandError` if it, or what goes with it, is wrong."""
-    if settings.callers is None and settings.issuer is None:
-        return None
-    from runway_mcp.callers import CallersFile, faults_of
-
-    for fault in faults_of(settings):
-        raise CommandError(fault, 2)
-    return CallersFile(settings.callers, hide=formatter.hide) if settings.callers else None
+    return serve(arguments, formatter)
 
 
 def _callers_new(arguments: argparse.Namespace, _formatter: Redacted) -> int:
@@ -378,8 +155,8 @@ def _callers_new(arguments: argparse.Namespace, _formatter: Redacted) -> int:
         token, entry = minted(arguments.name)
     except CallersError as error:
         raise CommandError(str(error), 2) from None
-    _tell(f"{token}\n\n{entry}")
-    _say("The first line is the caller's token, which is shown this once; the rest goes into RUNWAY_MCP_CALLERS.")
+    tell(f"{token}\n\n{entry}")
+    say("The first line is the caller's token, which is shown this once; the rest goes into RUNWAY_MCP_CALLERS.")
     return 0
 
 
@@ -460,13 +237,8 @@ def _around(*, ask: bool) -> "Surroundings":
         data_dir = Settings.from_environment(os.environ).data_dir
     except SettingsError as error:
         raise CommandError(str(error), 2) from None
-    asked, piped = ways_to_ask(sys.stdin, _say) if ask else (None, None)
-    return surroundings(data_dir, _tell, asked, piped)
-
-
-def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    asked, piped = ways_to_ask(sys.stdin, say) if ask else (None, None)
+    return surroundings(data_dir, tell, asked, piped)
 
 
 def _need(**modules: str) -> None:

@@ -4,27 +4,16 @@ Empty and blank values and unfilled `${...}` and `{env:...}` placeholders count 
 fit stops the start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\{env:[^}]*\}")
-# Upstream accepts URLs of at most 1,024 characters, and a path with a token is appended to this one.
-_LONGEST_PUBLIC_URL: Final = 900
-_LAST_PORT: Final = 65_535
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
-# A key has 32 bytes or more; in a list it has no slash, so that a mistyped path is not taken for one.
-_KEY: Final = re.compile(r"[\x21-\x7e]{32,}")
-_LISTED_KEY: Final = re.compile(r"[A-Za-z0-9_+=.-]{32,}")
-_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
+from runway_mcp import values
+from runway_mcp.values import LONGEST_PUBLIC_URL, is_unfilled
 
 
 class SettingsError(Exception):
@@ -45,126 +34,16 @@ class Variable:
     secret: bool = False
 
 
-def is_unfilled(value: str) -> bool:
-    """Whether a value holds a placeholder that hosts fill in, and this one has not: `${...}` or `{env:...}`."""
-    return bool(_PLACEHOLDER.search(value))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (IPv6 with or without brackets) is this machine's loopback."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _visible(secret: SecretStr) -> SecretStr:
-    if not _VISIBLE.fullmatch(secret.get_secret_value()):
-        raise ValueError
-    return secret
-
-
-def _database_url(secret: SecretStr) -> SecretStr:
-    url = urlsplit(_visible(secret).get_secret_value())
-    if url.scheme not in ("postgresql", "postgres") or "://" not in secret.get_secret_value():
-        raise ValueError
-    return secret
-
-
-def _base_url(value: str) -> str:
-    url = urlsplit(value)
-    if not (url.scheme == "https" or is_loopback(url.hostname or "")):
-        raise ValueError
-    return _public_url(value)
-
-
-def _public_url(value: str) -> str:
-    url = urlsplit(value)
-    # urlsplit raises ValueError for a port that is no number only when `port` is read.
-    plain = url.port != 0 and _VISIBLE.fullmatch(value) and not set("?#@\\") & set(value)
-    if not (len(value) <= _LONGEST_PUBLIC_URL and url.hostname and url.scheme in ("http", "https") and plain):
-        raise ValueError
-    return value.rstrip("/")
-
-
-def _folder(value: Path) -> Path:
-    # Without a home folder Path.expanduser raises RuntimeError; os.path.expanduser leaves the tilde.
-    folder = Path(os.path.expanduser(value))  # noqa: PTH111  see above
-    if str(folder).startswith("~") or (folder.exists() and not folder.is_dir()):
-        raise ValueError
-    return folder.absolute()
-
-
-def _state_keys(value: object) -> object:
-    """The keys of a list, or of the lines of the file that any other value names."""
-    if not isinstance(value, str):
-        return value
-    keys = [key.strip() for key in value.split(",") if key.strip()]
-    if not all(_LISTED_KEY.fullmatch(key) for key in keys):
-        try:
-            keys = Path(os.path.expanduser(value)).read_text(encoding="ascii").split()  # noqa: PTH111  as in `_folder`
-        except OSError:
-            raise ValueError from None
-    if not keys or not all(_KEY.fullmatch(key) for key in keys):
-        raise ValueError
-    return keys
-
-
-def _file(value: Path) -> Path:
-    file = Path(os.path.expanduser(value))  # noqa: PTH111  as above
-    if str(file).startswith("~") or not file.is_file():
-        raise ValueError
-    return file.absolute()
-
-
-def _issuer(value: str) -> str:
-    # Compared as a text with what tokens and the issuer itself say, so not even a slash at its end may change.
-    _base_url(value)
-    return value
-
-
-def _loopback_address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (colon and is_loopback(host) and port.isdecimal() and int(port) <= _LAST_PORT):
-        raise ValueError
-    return value
-
-
-def _host_names(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    if not all(_HOST.fullmatch(name) for name in names):
-        raise ValueError
-    return names
-
-
-def threshold(value: object) -> object:
-    """`never` as None, `always` as 0.0: a cost above the threshold needs a confirmation."""
-    return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _flag(value: object) -> object:
-    """`true` and `false` in any case, as booleans; other values unchanged."""
-    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
-
-
 ContinueWith = Literal["gen4.5", "gen4", "gen4-turbo"]
 """The model with which clips go on that have no native extension."""
 
 Save = Literal["own", "never"]
 """Which films are kept on disk: those of this server's tasks, and others on wish; or none."""
 
-_Secret = Annotated[SecretStr, AfterValidator(_visible)]
-_DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+_Secret = Annotated[SecretStr, AfterValidator(values.visible)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(values.database_url)]
 _Credits = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_PublicUrl = Annotated[str, AfterValidator(_public_url)]
+_PublicUrl = Annotated[str, AfterValidator(values.public_url)]
 _Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -184,7 +63,7 @@ class Settings(BaseModel):
     ] = None
     url: Annotated[
         str,
-        AfterValidator(_base_url),
+        AfterValidator(values.base_url),
         Variable(
             "USEAPI_URL",
             "Base URL of the API. The token travels to it, so plain http is taken for this machine alone.",
@@ -223,7 +102,7 @@ class Settings(BaseModel):
     ] = 5.0
     data_dir: Annotated[
         Path,
-        AfterValidator(_folder),
+        AfterValidator(values.folder),
         Variable(
             "RUNWAY_MCP_DATA_DIR",
             "The folder of the ledger, which remembers what was submitted, and of whatever else must last. One for an "
@@ -263,7 +142,7 @@ class Settings(BaseModel):
     ] = None
     confirm_above: Annotated[
         _Credits | None,
-        BeforeValidator(threshold),
+        BeforeValidator(values.threshold),
         Variable(
             "RUNWAY_MCP_CONFIRM",
             "Whether a person must confirm a spend: `never`, `always`, or a number of credits above which to ask. "
@@ -278,7 +157,7 @@ class Settings(BaseModel):
             "RUNWAY_MCP_PUBLIC_URL",
             "The address under which useapi.net reaches this server's HTTP transport. With it, submits ask to be "
             "called back at /callbacks/, in place of the account's own replyUrl, and tasks are polled far less.",
-            f"an http or https URL of at most {_LONGEST_PUBLIC_URL} characters, without user name, query and fragment",
+            f"an http or https URL of at most {LONGEST_PUBLIC_URL} characters, without user name, query and fragment",
         ),
     ] = None
     access_token: Annotated[
@@ -294,7 +173,7 @@ class Settings(BaseModel):
     ] = None
     callers: Annotated[
         Path | None,
-        AfterValidator(_file),
+        AfterValidator(values.existing_file),
         Variable(
             "RUNWAY_MCP_CALLERS",
             "A TOML file of the callers of the HTTP transports: the hashes of their tokens, what each may do and "
@@ -304,7 +183,7 @@ class Settings(BaseModel):
     ] = None
     issuer: Annotated[
         str | None,
-        AfterValidator(_issuer),
+        AfterValidator(values.issuer),
         Variable(
             "RUNWAY_MCP_ISSUER",
             "The issuer (OAuth 2.1, OpenID Connect) whose signed tokens (JWT) the HTTP transports take. Needs "
@@ -314,17 +193,17 @@ class Settings(BaseModel):
     ] = None
     audience: Annotated[
         str | None,
-        Field(max_length=_LONGEST_PUBLIC_URL),
+        Field(max_length=LONGEST_PUBLIC_URL),
         Variable(
             "RUNWAY_MCP_AUDIENCE",
             "The audience that the issuer's tokens for this server name, besides its own address, which is "
             "`RUNWAY_MCP_PUBLIC_URL` and `/mcp`.",
-            f"a text of at most {_LONGEST_PUBLIC_URL} characters",
+            f"a text of at most {LONGEST_PUBLIC_URL} characters",
         ),
     ] = None
     log: Annotated[
         Literal["text", "json"],
-        BeforeValidator(_lower),
+        BeforeValidator(values.lower),
         Variable(
             "RUNWAY_MCP_LOG",
             "The form of the log on stderr: `text`, or `json` for one JSON object a line, with caller and task.",
@@ -334,7 +213,7 @@ class Settings(BaseModel):
     ] = "text"
     metrics: Annotated[
         str | None,
-        AfterValidator(_loopback_address),
+        AfterValidator(values.loopback_address),
         Variable(
             "RUNWAY_MCP_METRICS",
             "Where the HTTP transports' figures can be read by Prometheus: an address of this machine, such as "
@@ -344,7 +223,7 @@ class Settings(BaseModel):
     ] = None
     resource_links: Annotated[
         bool,
-        BeforeValidator(_flag),
+        BeforeValidator(values.flag),
         Variable(
             "RUNWAY_MCP_RESOURCE_LINKS",
             "Whether results carry `resource_link` blocks beside the text, for hosts that show them, such as VS Code: "
@@ -355,7 +234,7 @@ class Settings(BaseModel):
     ] = False
     save: Annotated[
         Save | None,
-        BeforeValidator(_lower),
+        BeforeValidator(values.lower),
         Variable(
             "RUNWAY_MCP_SAVE",
             "Whether films are kept on disk: `own` keeps each film of this server's tasks when it is ready, and offers "
@@ -366,7 +245,7 @@ class Settings(BaseModel):
     ] = None
     save_dir: Annotated[
         Path | None,
-        AfterValidator(_folder),
+        AfterValidator(values.folder),
         Variable(
             "RUNWAY_MCP_SAVE_DIR",
             "The folder in which films are kept. Nothing is written outside it and the data folder; no file in it is "
@@ -377,7 +256,7 @@ class Settings(BaseModel):
     ] = None
     continue_with: Annotated[
         ContinueWith | None,
-        BeforeValidator(_lower),
+        BeforeValidator(values.lower),
         Variable(
             "RUNWAY_MCP_CONTINUE_WITH",
             "The model that continues clips which Runway cannot extend: `gen4.5`, `gen4` or `gen4-turbo`. Without it "
@@ -387,7 +266,7 @@ class Settings(BaseModel):
     ] = None
     upload_films: Annotated[
         bool | None,
-        BeforeValidator(_flag),
+        BeforeValidator(values.flag),
         Variable(
             "RUNWAY_MCP_UPLOAD_FILMS",
             "Whether joined films are also uploaded to the Runway account, so that they have an assetId and a link: "
@@ -398,7 +277,7 @@ class Settings(BaseModel):
     ] = None
     allowed_hosts: Annotated[
         tuple[str, ...],
-        BeforeValidator(_host_names),
+        BeforeValidator(values.host_names),
         Variable(
             "RUNWAY_MCP_ALLOWED_HOSTS",
             "Host names, separated by commas, under which clients reach the HTTP and SSE transports; with a port, that "
@@ -409,7 +288,7 @@ class Settings(BaseModel):
 
     state_keys: Annotated[
         tuple[SecretStr, ...],
-        BeforeValidator(_state_keys),
+        BeforeValidator(values.state_keys),
         Variable(
             "RUNWAY_MCP_STATE_KEYS",
             "The keys that seal what clients carry from one request to the next, the same for all servers on one "

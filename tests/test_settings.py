@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from runway_mcp.settings import Settings, SettingsError, films_folder, is_loopback, settings_table, variables
+from runway_mcp.settings import Settings, SettingsError, films_folder, settings_table, variables
+from runway_mcp.values import is_loopback
 
 DECIDED_LATER = ("data_dir", "save", "save_dir", "upload_films")
 """Fields whose default depends on the machine, or on the transport, and is told in words."""

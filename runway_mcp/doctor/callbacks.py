@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from runway_mcp.doctor.finding import Finding, ok, warning
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.exchange import Connections, Transport
-from runway_mcp.settings import is_loopback
+from runway_mcp.values import is_loopback
 
 _HEALTH: Final = "/healthz"
 _PASS_ON: Final = (

@@ -13,7 +13,8 @@ from runway_mcp import __version__
 from runway_mcp.callers import faults_of
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
 from runway_mcp.install.tokens import FORM
-from runway_mcp.settings import Settings, SettingsError, is_unfilled, variables
+from runway_mcp.settings import Settings, SettingsError, variables
+from runway_mcp.values import is_unfilled
 
 EXTRA: Final = "pip install 'useapi-runway-mcp[media]', or name useapi-runway-mcp[media] in the host's entry"
 """How the extra `media` is installed."""

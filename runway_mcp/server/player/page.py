@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from runway_mcp.server.context import RequestContext
 from runway_mcp.server.contract.uris import PLAYER
-from runway_mcp.settings import Settings, is_loopback
+from runway_mcp.settings import Settings
+from runway_mcp.values import is_loopback
 
 EXTENSION: Final = "io.modelcontextprotocol/ui"
 """The identifier of the extension."""

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
 from runway_mcp.callers import READ, SPEND
-from runway_mcp.settings import is_loopback
+from runway_mcp.values import is_loopback
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 """Where the metadata of a protected resource is, by its path."""

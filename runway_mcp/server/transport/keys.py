@@ -15,7 +15,7 @@ import jwt
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.exchange import Connections
 from runway_mcp.server.transport.security import CannotVerify
-from runway_mcp.settings import is_loopback
+from runway_mcp.values import is_loopback
 
 ALGORITHMS: Final[Mapping[str, str]] = {"ES256": "EC", "RS256": "RSA", "PS256": "RSA", "EdDSA": "OKP"}
 """The signatures that are taken, each with the kind of its key; which one holds is never the token's to say alone."""

@@ -22,8 +22,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runway_mcp.server.transport.connections import ADMITTED
-from runway_mcp.settings import is_loopback
 from runway_mcp.tasks.callbacks import PATH
+from runway_mcp.values import is_loopback
 
 HEALTH = "/healthz"
 """The path of the health check."""
