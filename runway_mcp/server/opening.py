@@ -4,6 +4,7 @@ Until then nothing of Runway, ledger or films is imported, and the lifespan is n
 """
 # ruff: noqa: PLC0415  what is put off is imported here, late and on purpose
 
+import contextlib
 import gc
 import importlib
 import sys
@@ -33,6 +34,12 @@ _REST: Final = (
 )
 """What is loaded, module by module, each with what it imports: between two the process may end."""
 
+_FOR_HTTP: Final = ("uvicorn", "python_multipart", "multipart")
+"""What sse-starlette and Starlette import if it is there: a server whose stop they hear of, and a parser of forms."""
+
+_COMMAND_LINES: Final = ("httpx._main",)
+"""What `httpx` imports if it is there: its command line, which loads `rich`, `click` and `pygments`."""
+
 Open = Callable[[], AbstractAsyncContextManager["Lifespan"]]
 """Opens the lifespan."""
 
@@ -58,17 +65,26 @@ def settled() -> None:
     gc.enable()
 
 
+def load_sdk_for_pipes() -> None:
+    """Imports the SDK without the packages that it takes along for HTTP alone: six megabytes, and a tenth of a second.
+
+    Does nothing of use where some release of the SDK cannot do without them: the import that follows loads it whole.
+    """
+    with contextlib.suppress(ImportError), without(*_FOR_HTTP):
+        importlib.import_module("mcp.server.lowlevel")
+
+
 @contextmanager
-def without_command_lines() -> Generator[None]:
-    """Lets `httpx` be imported without its command line, which loads `rich`, `click` and `pygments`."""
-    modules = cast("dict[str, object]", sys.modules)
-    # An entry that is None is how Python is told that a module is missing; httpx is prepared for that.
-    was_there = modules.setdefault("httpx._main", None) is not None
+def without(*modules: str) -> Generator[None]:
+    """Lets others be imported as if these modules were not installed, unless they are loaded already."""
+    loaded = cast("dict[str, object]", sys.modules)
+    # An entry that is None is how Python is told that a module is missing.
+    hidden = [name for name in modules if loaded.setdefault(name, None) is None]
     try:
         yield
     finally:
-        if not was_there:
-            modules.pop("httpx._main", None)
+        for name in hidden:
+            loaded.pop(name, None)
 
 
 def load_rest() -> None:
@@ -78,7 +94,7 @@ def load_rest() -> None:
 
 
 def _load(module: str) -> None:
-    with without_command_lines():
+    with without(*_COMMAND_LINES):
         importlib.import_module(module)
 
 
