@@ -213,7 +213,7 @@ class Settings(BaseModel):
         Variable(
             "RUNWAY_MCP_MAX_CREDITS_PER_DAY",
             "The most credits that the extensions of any 24 hours may cost together, counted over all servers that "
-            "share the data folder; a submit whose fate is unclear counts.",
+            "share the ledger; a submit whose fate is unclear counts.",
             "a whole number of credits",
         ),
     ] = None

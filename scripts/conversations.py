@@ -111,7 +111,8 @@ async def _look(folder: Path, notes: Notebook, clip: str) -> None:
         # The file alone is small: what is told of a clip is told by its asset, and large films take long to paint.
         asset.film = replace(asset.film, width=320, height=192) if asset.film else None
     async with running(world) as url, open_client(world, folder / "look", "auto", url=url) as client:
-        await notes.call(client, "view_film", assetId=clip)
+        # Whether a look takes long enough for a progress message is a matter of the machine.
+        notes.answer("view_film", {"assetId": clip}, await client.call("view_film", assetId=clip), [])
 
 
 async def _extend(folder: Path, notes: Notebook) -> str:

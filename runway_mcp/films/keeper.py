@@ -10,9 +10,9 @@ comes unasked days later is a surprise.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,11 +23,11 @@ from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.checking import check_ends
+from runway_mcp.films.keeping import FilmGone, Keeping
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.places import Place, SavedFilm, files_of, place_of
 from runway_mcp.films.records import Record, Records, State
 from runway_mcp.media.errors import (
-    DeadLink,
     KeepingError,
     KeptElsewhere,
     MediaError,
@@ -55,10 +55,6 @@ TRIED_AGAIN: Final = (60.0, 600.0, 3600.0, 21_600.0)
 _log = logging.getLogger(__name__)
 
 
-class FilmGone(DeadLink):
-    """Runway has no link to the film any more: it was deleted there."""
-
-
 # How long another process that keeps the same film is waited for, and how often it is asked, in seconds.
 _ELSEWHERE_SECONDS, _ELSEWHERE_PAUSE = 900.0, 1.0
 _LINK_SECONDS = 10.0
@@ -72,55 +68,6 @@ _FOR_GOOD = (NoFilm, TooLarge, FilmGone)
 _TRIES_OF_NO_FILM = 2
 
 _Key = tuple[str, str, str]
-
-
-@dataclass
-class Keeping:
-    """The keeping of one film: how many bytes of how many have come, and how it ended once it has.
-
-    `waiting` until it has its turn; `named` is the film once its file has its name, a moment before that is written
-    down and the keeping ends.
-    """
-
-    wanted: Wanted
-    waiting: bool = True
-    received: int = 0
-    total: int | None = None
-    outcome: SavedFilm | MediaError | None = None
-    named: SavedFilm | None = None
-    _stirred: anyio.Event = field(default_factory=anyio.Event)
-
-    async def wait(self, *, deadline: float, tell: Callable[["Keeping"], Awaitable[None]]) -> None:
-        """Waits for its end until `deadline` of the loop's clock; `tell` is awaited with it as bytes come."""
-        with anyio.move_on_after(deadline - anyio.current_time()):
-            while self.outcome is None:
-                stirred = self._stirred
-                await tell(self)
-                await stirred.wait()
-
-    @property
-    def saved(self) -> SavedFilm | None:
-        """The film on disk, as soon as it is there."""
-        return self.outcome if isinstance(self.outcome, SavedFilm) else self.named
-
-    def take_turn(self) -> None:
-        """Notes that it waits no more."""
-        self.waiting = False
-        self._stir()
-
-    def advance(self, received: int, total: int | None) -> None:
-        """Notes how far the transfer is."""
-        self.received, self.total = received, total
-        self._stir()
-
-    def end(self, outcome: SavedFilm | MediaError) -> None:
-        """Notes how it ended, and wakes whoever waits."""
-        self.outcome = outcome
-        self._stir()
-
-    def _stir(self) -> None:
-        self._stirred.set()
-        self._stirred = anyio.Event()
 
 
 class Keeper:

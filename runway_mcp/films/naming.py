@@ -49,7 +49,7 @@ def own_films(task: Task, intent: Intent) -> tuple[Wanted, ...]:
 
 def own_name(film: Asset, intent: Intent) -> str:
     """The file name of an own film: by its prompt, else by its source, with its extensions and its seconds."""
-    label = intent.text_prompt or _label(intent.source_name) or _label(film.name)
+    label = intent.text_prompt or label_of(intent.source_name) or label_of(film.name)
     seconds = film.metadata.duration if film.metadata else None
     return film_name(label, film.asset_id, extensions=intent.extended_count or 0, seconds=seconds)
 
@@ -62,7 +62,7 @@ def wanted_asset(asset: Asset, *, caller: str, name: str | None = None, intent: 
         file = own_name(asset, intent)
     else:
         seconds = asset.metadata.duration if asset.metadata else None
-        file = film_name(_label(asset.name), asset.asset_id, seconds=seconds)
+        file = film_name(label_of(asset.name), asset.asset_id, seconds=seconds)
     return Wanted(asset.asset_id, caller, file, asset.url, own=intent is not None and name is None)
 
 
@@ -91,7 +91,7 @@ def _letters(name: str) -> int:
     return sum(each.isdecimal() or unicodedata.category(each).startswith("L") for each in name)
 
 
-def _label(name: str | None) -> str:
+def label_of(name: str | None) -> str:
     """The telling part of a clip's name: without the ending, and without model and seed where more is left."""
     if not name:
         return ""

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Final
 
 HOW_TO_INSTALL = (
-    "Pictures of films need the extra `media`: pip install 'useapi-runway-mcp[media]', "
+    "Pictures and joins of films need the extra `media`: pip install 'useapi-runway-mcp[media]', "
     "or uvx --from 'useapi-runway-mcp[media]' useapi-runway-mcp."
 )
 

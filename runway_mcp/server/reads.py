@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import anyio
 
-from runway_mcp.films.keeper import Keeping
+from runway_mcp.films.keeping import Keeping
 from runway_mcp.films.naming import own_films
 from runway_mcp.films.own import may_begin
 from runway_mcp.films.places import SavedFilm

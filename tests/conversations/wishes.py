@@ -124,10 +124,9 @@ async def turbo_ten(agent: Agent) -> None:
 
 
 async def fourth_extension(agent: Agent) -> None:
-    """Extend the last part of the long way home once more."""
-    await agent.call("list_assets", query="part 3")
+    """Make the last part of the long way home longer once more."""
+    await agent.call("list_assets", query="long way home")
     await agent.call("extend_video", assetId=agent.clip("part 3"), text_prompt=RISE, dry_run=True)
-    await agent.follow()
 
 
 async def other_models(agent: Agent) -> None:
@@ -135,7 +134,6 @@ async def other_models(agent: Agent) -> None:
     await agent.call("list_assets")
     for clip in (agent.clip("lighthouse"), agent.clip("holiday")):
         await agent.call("extend_video", assetId=clip, dry_run=True)
-    await agent.follow()
 
 
 async def forty_for_three_hundred(agent: Agent) -> None:

@@ -9,8 +9,10 @@ import anyio
 import pytest
 
 from runway_mcp.films.checking import check_ends
-from runway_mcp.films.keeper import AT_ONCE, FilmGone, Keeper, Keeping, SavedFilm
+from runway_mcp.films.keeper import AT_ONCE, Keeper
+from runway_mcp.films.keeping import FilmGone, Keeping
 from runway_mcp.films.naming import Wanted
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.films.records import FOLDER, Record, begun_records, write_record
 from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
 from runway_mcp.media.files.keeping import Check

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import anyio
 
-from runway_mcp.films.keeper import Keeping, SavedFilm
+from runway_mcp.films.keeping import Keeping
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.own import SINCE, forget_kept_since, kept_since
+from runway_mcp.films.places import SavedFilm
 from runway_mcp.films.records import FOLDER
 from runway_mcp.server.reads import kept_film, task_of
 from runway_mcp.simulator.links.faults import LinkFault

@@ -5,6 +5,7 @@ import shutil
 from filecmp import cmp
 from pathlib import Path
 
+from runway_mcp.films.naming import label_of
 from runway_mcp.media.errors import FolderRefused
 from runway_mcp.media.files.folder import Folder, disk_errors
 from runway_mcp.media.files.names import film_name, folded, numbered
@@ -13,7 +14,7 @@ from runway_mcp.tasks.intents import Intent
 
 def film_file_name(film: Intent, *, parts: int, seconds: float) -> str:
     """The name of a joined film's file, by its last prompt, else by its source, with its parts and its length."""
-    label = film.text_prompt or (film.source_name or "").rpartition(".")[0] or film.source_name or ""
+    label = film.text_prompt or label_of(film.source_name)
     return film_name(label, film.film_id, extensions=parts - 1, seconds=seconds)
 
 

@@ -31,10 +31,7 @@ LONGEST_NAME = 120
 _MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 # The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
 _LONGEST_PROMPT = 200
-_SHORTEST = (
-    *(("text_prompt", 60), ("name", 40), ("source_name", 40)),
-    *(("text_prompt", 20), ("name", 20), ("source_name", 20)),
-)
+_SHORTEST = (("text_prompt", 60), ("source_name", 20), ("name", 40), ("text_prompt", 20), ("name", 20))
 
 
 @dataclass(frozen=True)
@@ -122,6 +119,7 @@ def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None
     what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
     if listing.searched is not None:
         what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
+        what = f"{what}; {able} extendable" if count else what
     current = f"{onward} continuable with a current model" if onward else None
     joined = f"{_counted(films.count, 'joined film')}" if films.films else None
     more = f"more from offset {next_offset}" if next_offset is not None else None
@@ -186,9 +184,9 @@ def _asset(listed: ListedAsset, film: str | None, *, links: bool, continues: boo
 
 
 def _fitted(asset: AssetOutput) -> AssetOutput:
-    """The asset within `LONGEST_ASSET`: its prompt is cut first, then its name, then the name of its source.
+    """The asset within `LONGEST_ASSET`: its prompt is cut first, then the name of its source, then its own.
 
-    Names are cut at their end alike, so that the name of a source begins as in its own row.
+    Names are cut at their end, so that the name of a source begins as in its own row; its assetId stands whole.
     """
     for words_of, shortest in _SHORTEST:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:

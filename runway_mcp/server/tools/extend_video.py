@@ -47,6 +47,7 @@ _ANSWERED_WITHIN = 3.0
 
 
 _AUTOMATIC = ("auto", *MODELS)
+_CREATING = f"{', '.join(list(CREATE_MODELS)[:-1])} or {list(CREATE_MODELS)[-1]}"
 
 
 def _model(value: str) -> str:
@@ -58,7 +59,7 @@ def _model(value: str) -> str:
         return name
     near = difflib.get_close_matches(name.replace("_", "-").replace(" ", "-"), CREATE_MODELS, 1, 0.7)
     meant = f"; did you mean {near[0]}?" if near else "."
-    raise ValueError(f"model must be auto, {', '.join(list(CREATE_MODELS)[:-1])} or {list(CREATE_MODELS)[-1]}{meant}")
+    raise ValueError(f"model must be auto, {_CREATING}{meant}")
 
 
 class ExtendVideo(Arguments):
@@ -92,8 +93,8 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                "auto (default): Runway's extension, of Gen-3 clips. gen4.5, gen4 or gen4-turbo: continues any clip or "
-                "film from its last frame."
+                f"auto (default): Runway's extension, of Gen-3 clips. {_CREATING}: continues any clip or film from its "
+                "last frame."
             ),
         ),
     ] = None
