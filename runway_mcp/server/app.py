@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -21,7 +21,6 @@ from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume
 from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.private import LEDGER
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
 from runway_mcp.server.assembly import assemble
 from runway_mcp.server.context import Lifespan
@@ -36,11 +35,14 @@ from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError
 
+if TYPE_CHECKING:
+    from runway_mcp.runway.exchange import Transport
+
 
 def create_server(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
 ) -> Server[Lifespan]:
@@ -59,7 +61,7 @@ def create_server(
 async def open_lifespan(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
 ) -> AsyncGenerator[Lifespan]:
@@ -89,7 +91,7 @@ _Opened = tuple[TaskService | None, Keeper | None, Continuations | None]
 @asynccontextmanager
 async def _opened_service(
     settings: Settings,
-    transport: Transport | None,
+    transport: "Transport | None",
     now: Callable[[], float],
     *,
     films: Films,

@@ -12,8 +12,9 @@ from typing import cast
 import anyio
 import pytest
 
+from runway_mcp.importing import without
 from runway_mcp.server.context import Lifespan
-from runway_mcp.server.opening import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted, without
+from runway_mcp.server.opening import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted
 from tests.kit.processes import server_environment, stdio_server_process
 
 LISTS = """
@@ -59,6 +60,26 @@ load_sdk_for_pipes()
 from runway_mcp.server import assembly
 print("uvicorn" in sys.modules)
 """
+IDLE = """
+import json, sys
+from pathlib import Path
+from runway_mcp.server.opening import light_start, load_sdk_for_pipes, open_late
+light_start()
+load_sdk_for_pipes()
+import anyio
+from runway_mcp.settings import Settings
+
+async def main():
+    async with open_late(Settings(data_dir=Path(sys.argv[1]), token="a", save="own")) as opening:
+        await opening.opened()
+        print(json.dumps(sorted(sys.modules)))
+
+anyio.run(main)
+"""
+AT_FIRST_USE = (
+    *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
+    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.join", "runway_mcp.server.completion"),
+)
 PUT_OFF = (
     *("uvicorn", "click", "python_multipart"),
     *("httpx", "httpcore", "stamina", "sqlite3", "av", "PIL", "rich"),
@@ -93,6 +114,15 @@ def test_a_list_loads_nothing_that_answers_calls_and_completes_no_model_of_the_o
     assert not set(PUT_OFF) & set(modules)
     assert "ListToolsRequest" in complete[spoken]
     assert complete[1 - spoken] == []
+
+
+def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_what_reaches_upstream(
+    tmp_path: Path,
+) -> None:
+    modules = json.loads(output_of(IDLE, str(tmp_path)))
+
+    assert {"runway_mcp.server.tools.call", "runway_mcp.tasks.store.sqlite"} <= set(modules)
+    assert not set(AT_FIRST_USE) & set(modules)
 
 
 def test_an_sdk_that_cannot_do_without_what_http_needs_is_loaded_with_it() -> None:

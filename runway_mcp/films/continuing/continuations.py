@@ -1,23 +1,19 @@
 """Continuations: films under way in this process, from the claim to the joined film, whoever waits for them."""
+# ruff: noqa: PLC0415  frames, joins and uploads are loaded when a film is continued, which most servers never do
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from runway_mcp.films.continuing.ending import ending_of
-from runway_mcp.films.continuing.frame import check_possible, framed
-from runway_mcp.films.continuing.join import joined
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
-from runway_mcp.films.continuing.uploads import uploaded
-from runway_mcp.media.pictures.endings import Ending
 from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
 from runway_mcp.tasks.failures import Failure, failed
@@ -30,6 +26,9 @@ from runway_mcp.tasks.spend.preparing import Prepare
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
+
+if TYPE_CHECKING:
+    from runway_mcp.media.pictures.endings import Ending
 
 RESUMED_SECONDS: Final = 3600.0
 """For so long after its claim a film whose create was not posted is taken up unasked, in seconds."""
@@ -173,11 +172,15 @@ class Continuations:
 
         Raises `Failure`: `not_configured`, at no cost.
         """
+        from runway_mcp.films.continuing.frame import check_possible
+
         with told_as_free():
             await check_possible(self._tools, plan)
 
-    async def ending(self, plan: Continuation) -> Ending | None:
+    async def ending(self, plan: Continuation) -> "Ending | None":
         """How the clip or film of a plan ends, every frame of it decoded; None if that cannot be told now."""
+        from runway_mcp.films.continuing.ending import ending_of
+
         return await ending_of(self._tools, plan)
 
     async def changes(
@@ -259,6 +262,9 @@ class Continuations:
         """Frame and upload as steps of the intent, then the create that they lead to."""
 
         async def prepare(intent: Intent) -> Submission:
+            from runway_mcp.films.continuing.frame import framed
+            from runway_mcp.films.continuing.uploads import uploaded
+
             with told_as_free():
                 intent, frame = await framed(self._tools, plan, intent)
                 self._stir()
@@ -278,6 +284,8 @@ class Continuations:
 
     async def _join(self, intent: Intent) -> None:
         try:
+            from runway_mcp.films.continuing.join import joined
+
             film = await joined(self._tools, intent)
             if self._on_join is not None:
                 await self._on_join(film)
