@@ -78,7 +78,7 @@ anyio.run(main)
 """
 AT_FIRST_USE = (
     *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
-    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.join", "runway_mcp.server.completion"),
+    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.frame", "runway_mcp.server.completion"),
 )
 PUT_OFF = (
     *("uvicorn", "click", "python_multipart"),
