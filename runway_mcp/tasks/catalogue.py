@@ -139,3 +139,6 @@ CREATE_MODELS = {
     )
 }
 """Every model that makes films from a start frame, by its name."""
+
+DEFAULT_CREATE_MODEL = CREATE_MODELS["gen4.5"]
+"""The model that is named where a caller has chosen none."""

@@ -5,7 +5,7 @@ cannot be read in time becomes `unknown`; it never fails the page.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -14,7 +14,7 @@ from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.lineage import Reach, Verdict, is_continuable, judge, reach
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -114,19 +114,33 @@ class Running:
 
 
 @dataclass(frozen=True)
+class FoundBy:
+    """What else a search finds an asset by: words, and the names of what the film of a task came from."""
+
+    words: str
+    task_id: str | None = None
+
+
+def _nothing(_: str | None) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
 class AssetListing:
     """A page of assets, the non-terminal tasks read with it, and the offset of the next page if there may be one.
 
-    `searched` counts the assets that were searched, `matches` those that match; both are None without a search.
-    `uncertain` counts those that only an unknown verdict left out; None if verdicts decided nothing.
+    `searched` counts the assets that were searched, `matches` are all that match; both are None without a search.
+    `uncertain` counts those that only an unknown verdict left out; None if verdicts decided nothing. `ancestors` gives
+    the names of what the film of a task came from.
     """
 
     assets: tuple[ListedAsset, ...]
     running: tuple[Running, ...]
     next_offset: int | None
     searched: int | None = None
-    matches: int | None = None
+    matches: tuple[ListedAsset, ...] | None = None
     uncertain: int | None = None
+    ancestors: Callable[[str | None], str] = _nothing
 
 
 @dataclass
@@ -138,6 +152,7 @@ class _Makers:
     gone: set[str] = field(default_factory=set[str])
     films: dict[str, Asset] = field(default_factory=dict[str, Asset])
     intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
+    found_by: Mapping[str, FoundBy] = field(default_factory=dict[str, FoundBy])
 
     def of(self, assets: Iterable[Asset]) -> list[Task]:
         """The tasks that made assets, those that could not be read by their ids alone."""
@@ -152,8 +167,7 @@ class _Makers:
     def origin(self, task_id: str | None) -> Origin:
         """The origin of a task's film, by the task's options and the ledger."""
         task, intent = self.read.get(task_id or ""), self.intents.get(task_id or "")
-        parent_id = task.options.extended_from_task_id if task else intent.parent_task_id if intent else None
-        parent = self._film(parent_id)
+        parent = self._film(self._parent_id(task_id))
         return Origin(
             text_prompt=(task.options.text_prompt if task else None) or (intent.text_prompt if intent else None),
             source_asset_id=intent.source_asset_id if intent else parent.asset_id if parent else None,
@@ -163,13 +177,24 @@ class _Makers:
 
     def words(self, listed: ListedAsset) -> str:
         """The text that a query is matched against: name, prompt, and the names of the sources."""
-        words, task_id = [listed.asset.name or "", listed.origin.text_prompt or ""], listed.asset.task_id
+        asset = listed.asset
+        words = [asset.name or "", listed.origin.text_prompt or "", self.ancestors(asset.task_id)]
+        also = self.found_by.get(uuid_of(asset.asset_id))
+        if also is not None:
+            words += [also.words, self.ancestors(also.task_id)]
+        return " ".join(words)
+
+    def ancestors(self, task_id: str | None) -> str:
+        """The names of what the film of a task came from."""
+        names: list[str] = []
         for _ in range(_ANCESTORS):
-            origin, task = self.origin(task_id), self.read.get(task_id or "")
-            words.append(origin.source_name or "")
-            intent = self.intents.get(task_id or "")
-            task_id = task.options.extended_from_task_id if task else intent.parent_task_id if intent else None
-        return " ".join(words).casefold()
+            names.append(self.origin(task_id).source_name or "")
+            task_id = self._parent_id(task_id)
+        return " ".join(names)
+
+    def _parent_id(self, task_id: str | None) -> str | None:
+        task, intent = self.read.get(task_id or ""), self.intents.get(task_id or "")
+        return (task.options.extended_from_task_id if task else None) or (intent.parent_task_id if intent else None)
 
     def _film(self, task_id: str | None) -> Asset | None:
         if task_id is None:
@@ -178,12 +203,22 @@ class _Makers:
         return self.films.get(task_id) or (task.artifacts[0] if task and task.artifacts else None)
 
 
-async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, seconds: float) -> AssetListing:
-    """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named."""
+async def list_page(
+    client: RunwayClient,
+    ledger: CallerLedger,
+    page: Page,
+    *,
+    seconds: float,
+    found_by: Mapping[str, FoundBy] | None = None,
+) -> AssetListing:
+    """Reads one page within `seconds`; raises `Failure`, of kind `account` if one of several accounts must be named.
+
+    `found_by` adds what a search finds assets by, by their uuids.
+    """
     deadline = anyio.current_time() + seconds
     assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
     makers = _Makers(films={asset.task_id: asset for asset in reversed(assets) if asset.task_id})
-    makers.intents = await _intents(ledger)
+    makers.intents, makers.found_by = await _intents(ledger), found_by or {}
     with anyio.move_on_after(deadline - anyio.current_time()):
         await _read_pages(client, makers, page)
         await _read_missing(client, makers, assets)
@@ -195,15 +230,17 @@ async def list_page(client: RunwayClient, ledger: CallerLedger, page: Page, *, s
     following = page.offset + page.limit
     if not page.searches:
         more = len(assets) >= page.limit and following <= LAST_OFFSET
-        return AssetListing(tuple(listed[: page.limit]), running, following if more else None)
+        shown_now = tuple(listed[: page.limit])
+        return AssetListing(shown_now, running, following if more else None, ancestors=makers.ancestors)
     matches = [each for each in listed if _matches(each, makers, page)]
     return AssetListing(
         assets=tuple(matches[page.offset : following]),
         running=running,
         next_offset=following if following < len(matches) else None,
         searched=len(assets),
-        matches=len(matches),
+        matches=tuple(matches),
         uncertain=_uncertain(listed, makers, page) if page.extendable_only and not page.continues else None,
+        ancestors=makers.ancestors,
     )
 
 

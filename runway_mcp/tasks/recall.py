@@ -33,6 +33,14 @@ def remembered_task(intent: Intent, task_id: str) -> Task:
     )
 
 
+def as_submitted(task: Task, intent: Intent) -> Task:
+    """A task with the model and options of its intent wherever upstream tells none, as of a task that just runs."""
+    known = remembered_task(intent, task.task_id)
+    told = {name: value for name, value in task.options if value is not None}
+    options = known.options.model_copy(update=told)
+    return task.model_copy(update={"options": options, "task_type": task.task_type or known.task_type})
+
+
 def remembered_failure(intent: Intent) -> Failure | None:
     """The recorded failure of the intent's task; None if the task has a film or runs."""
     if intent.failure_kind is None or intent.ended is None:

@@ -16,6 +16,7 @@ from tests.films.joined import RISES, clip_world, continued, films_server, joine
 from tests.films.servers import until
 from tests.kit.client import ToolClient, structured, text
 from tests.kit.server import InProcessServer
+from tests.kit.upstream import extended_clips
 from tests.server.subscribers import LIST, hearing
 
 pytestmark = pytest.mark.slow
@@ -287,3 +288,17 @@ async def test_whoever_is_gone_is_followed_for_no_more(tmp_path: Path) -> None:
             await watched(kept.server, uri)
         async with hearing(kept.server, "legacy", uri, "runway://films/film_0123456789abcdef") as (_, heard):
             assert heard == []
+
+
+async def test_a_film_and_its_parts_are_found_by_what_its_first_clip_was_extended_from(
+    tmp_path: Path, mode: str
+) -> None:
+    world = clip_world()
+    *_, tide = extended_clips(world, "a pier at noon", "the tide comes in", seconds=5, step=5)
+    tide.film = world.assets[0].film
+    async with films_server(tmp_path, world) as kept, kept.server.client(mode) as client:
+        told = await joined(client, world.asset_id(tide), text_prompt="lanterns are lit")
+        found = await client.data("list_assets", query="lanterns tide pier")
+
+        assert [each["id"] for each in found["films"]] == [told["film"]["id"]]
+        assert [each["assetId"] for each in found["assets"]] == [told["film"]["parts"][-1]["assetId"]]

@@ -34,6 +34,8 @@ def test_the_intent_fills_in_what_upstream_leaves_out_of_a_task_of_ours() -> Non
     assert (output.text_prompt, output.seed, output.reply_ref, output.model) == ("on", 7, "mine", "gen3a")
     assert output.credits is not None
     assert (output.credits.cost, output.credits.remaining) == (50, 5)
+    assert output.lineage is not None
+    assert (output.lineage.source_asset_id, output.lineage.extensions_left) == (ours.source_asset_id, 2)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_a_film_that_is_read_tells_that_its_price_was_paid_before() -> None:
         for explore in (False, True)
     )
 
-    assert paid.endswith("10 s added for about 100 credits (an estimate), paid when made.")
+    assert paid.endswith("10 s added for about 100 credits (an estimate), charged when it was made.")
     assert free.endswith("10 s added for no credits (explore mode, on an Unlimited plan).")
 
 

@@ -1,13 +1,13 @@
 """Films of a caller as they are listed and searched: their names, the words of their chains, their parts. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, parts_of
 from runway_mcp.films.continuing.workspace import JOINED_FILE
 from runway_mcp.tasks.intents import Intent, uuid_of
-from runway_mcp.tasks.listing import has_words
+from runway_mcp.tasks.listing import FoundBy, has_words
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,32 @@ def film_label(film: Intent) -> str:
     return file if file != JOINED_FILE else film.text_prompt or film.source_name or film.film_id
 
 
-def listed_films(films: Sequence[Intent], *, query: str | None = None, account: str | None = None) -> list[JoinedFilm]:
+def listed_films(
+    films: Sequence[Intent],
+    ancestors: Callable[[str | None], str],
+    *,
+    query: str | None = None,
+    account: str | None = None,
+) -> list[JoinedFilm]:
     """Those of the joined films that all words of a query stand in, in their order; of one account, if it is named.
 
-    The words are looked for in the film's name, in the prompts of its parts and in the names of what it came from.
+    The words are looked for in the film's name, in the prompts of its parts and in the names of what it came from;
+    `ancestors` gives the names of what the film of a task came from.
     """
-    known = {film.film_id: film for film in films}
+    found_by = _found_by(films)
     found: list[JoinedFilm] = []
     for film in films:
         joined, is_there = JoinMade.of(film), account is None or film.account in (None, account)
-        if joined is not None and is_there and has_words(_words(film, known), query):
+        by = found_by[film.film_id]
+        if joined is not None and is_there and has_words(f"{by.words} {ancestors(by.task_id)}", query):
             found.append(JoinedFilm(film.film_id, film_label(film), joined.seconds, len(parts_of(film))))
     return found
+
+
+def parts_found_by(films: Sequence[Intent]) -> dict[str, FoundBy]:
+    """What a search finds the parts of films by, by the parts' uuids: the words of the newest film of each."""
+    found_by = _found_by(films)
+    return {uuid: found_by[film_id] for uuid, film_id in films_of_parts(films).items()}
 
 
 def films_of_parts(films: Sequence[Intent]) -> dict[str, str]:
@@ -64,7 +78,16 @@ def makers_of(film: Intent, known: Mapping[str, Intent]) -> list[tuple[FilmPart,
     return [(part, made.get(number)) for number, part in enumerate(parts)]
 
 
-def _words(film: Intent, known: Mapping[str, Intent]) -> str:
-    names: Iterable[str | None] = (each.source_name for each in chain_of(film, known))
+def _found_by(films: Sequence[Intent]) -> dict[str, FoundBy]:
+    known = {film.film_id: film for film in films}
+    return {
+        film.film_id: FoundBy(_words(film, chain), chain[-1].parent_task_id)
+        for film in films
+        if (chain := chain_of(film, known))
+    }
+
+
+def _words(film: Intent, chain: Iterable[Intent]) -> str:
+    names: Iterable[str | None] = (each.source_name for each in chain)
     prompts: Iterable[str | None] = (part.text_prompt for part in parts_of(film))
     return " ".join([film_label(film), *(each for each in (*names, *prompts) if each)])

@@ -68,7 +68,7 @@ def assets_output(
     if next_offset is not None:
         step = next_steps.next_page(asked, next_offset)
     else:
-        step = next_steps.without_search(asked) if listing.matches == 0 and not films.count else None
+        step = next_steps.without_search(asked) if listing.matches == () and not films.count else None
     return AssetsOutput(
         summary=_summary(listing, films, next_offset, continues=continues),
         assets=[
@@ -113,13 +113,13 @@ def asset_output(asset: Asset) -> AssetDocument:
 
 
 def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None, *, continues: bool) -> str:
-    able = sum(listed.verdict.extendable == "yes" for listed in listing.assets)
-    onward = sum(listed.continuable for listed in listing.assets) if continues else 0
-    count = len(listing.assets)
-    what = f"{_counted(count, 'asset')}, {able} of them extendable" if count else "No assets here"
+    counted = listing.assets if listing.matches is None else listing.matches
+    able = sum(listed.verdict.extendable == "yes" for listed in counted)
+    onward = sum(listed.continuable for listed in counted) if continues else 0
+    what = f"{_counted(len(counted), 'asset')}, {able} of them extendable" if counted else "No assets here"
     if listing.searched is not None:
-        what = f"{_counted(listing.matches or 0, 'match', 'matches')} among the newest {listing.searched} assets"
-        what = f"{what}; {able} extendable" if count else what
+        what = f"{_counted(len(counted), 'match', 'matches')} among the newest {listing.searched} assets"
+        what = f"{what}; {able} extendable" if counted else what
     current = f"{onward} continuable with a current model" if onward else None
     joined = f"{_counted(films.count, 'joined film')}" if films.films else None
     more = f"more from offset {next_offset}" if next_offset is not None else None

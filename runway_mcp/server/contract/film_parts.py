@@ -84,7 +84,10 @@ def further_step(intent: Intent) -> NextStep:
     """The dry run of the next continuation of a film, in the same way as the last."""
     model = CREATE_MODELS.get(intent.task_type)
     same = intent.seconds if model is None or intent.seconds != model.seconds[0] else None
-    return next_steps.continue_further(intent.film_id, intent.task_type, seconds=same, explore=intent.explore_mode)
+    longer = model.seconds if model is not None else ()
+    return next_steps.continue_further(
+        intent.film_id, intent.task_type, seconds=same, explore=intent.explore_mode, longer=longer
+    )
 
 
 def same_call(intent: Intent) -> dict[str, Any]:

@@ -180,10 +180,13 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     then = f"The film would then be {seconds(plan.length)} long" if plan.length else "The film would then be longer"
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     native = f" Runway cannot extend it itself ({why})." if why else ""
+    other = (
+        f" `seconds`: {' or '.join(map(str, plan.model.seconds[1:]))} adds more." if plan.asked.seconds is None else ""
+    )
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
-        f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short} {then}, of {parts} parts joined into "
-        f"one file, and can go on as often as wanted. {_LOOK}"
+        f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
+        f"joined into one file, and can go on as often as wanted. {_LOOK}"
     )
 
 
@@ -210,6 +213,6 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         then = f" It cost about {intent.cost} credits then." if intent.cost else ""
         begin = f"Nothing new was made or charged: this is the film of {date_of(intent)}, {facts}.{then}"
         return f"{begin} {how} {_OTHER_TAKE}"
-    paid = ", paid when made" if not asked.behaviour.spends else ""
+    paid = ", charged when it was made" if not asked.behaviour.spends else ""
     price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
     return f"The longer film is ready, {facts}{price}. {how}"

@@ -131,11 +131,14 @@ def extend_further(
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
-def continue_further(film_id: str, model: str, *, seconds: int | None = None, explore: bool = False) -> NextStep:
+def continue_further(
+    film_id: str, model: str, *, seconds: int | None = None, explore: bool = False, longer: Sequence[int] = ()
+) -> NextStep:
     """A dry run of the next continuation of a film; the parameters as for `extend_further`."""
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
     arguments = {"assetId": film_id, "model": model, **like, "dry_run": True}
-    return NextStep(tool="extend_video", arguments=arguments, reason="Prices the next part, free; add its text_prompt.")
+    reason = f"Prices the next part, free; add its text_prompt{'' if seconds else _more(longer)}."
+    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
 def same_continuation(arguments: dict[str, Any], failure: Failure) -> NextStep:
@@ -155,27 +158,33 @@ def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
-def continue_from(asset_id: str) -> NextStep:
-    """A dry run of a continuation, once its words are written from a picture of the clip."""
-    reason = "Prices the continuation, free, and names the model; add your text_prompt."
+def continue_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
+    """A dry run of a continuation, once its words are written from a picture of the clip; `longer` as above."""
+    reason = f"Prices the continuation, free, and names the model; add your text_prompt{_more(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
 def _longer(steps: Sequence[int]) -> str:
     """That another step may be asked for; the default is told first."""
-    return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}, which leads further" if len(steps) > 1 else ""
+    return f"{_more(steps)}, which leads further" if len(steps) > 1 else ""
 
 
-def submit(asked: Asked, asset_id: str, cost: int, quote: str | None, *, model: str | None = None) -> NextStep:
+def _more(steps: Sequence[int]) -> str:
+    return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}" if len(steps) > 1 else ""
+
+
+def submit(
+    asked: Asked, asset_id: str, cost: int, quote: str | None, *, model: str | None = None, at_most: bool = False
+) -> NextStep:
     """The submit of what a dry run has shown, by the clip's assetId; with `quote` where it must be confirmed.
 
-    `model` is the one that continues the clip; None for an extension.
+    `model` is the one that continues the clip; None for an extension. `at_most` says that the cost is an upper bound.
     """
     kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
     arguments = kept | ({"model": model} if model else {}) | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
-    price = f"it spends about {cost} credits" if cost else "it spends no credits"
+    price = f"it spends {'at most ' if at_most else ''}about {cost} credits" if cost else "it spends no credits"
     return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
 
 

@@ -17,6 +17,7 @@ from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.task_results import LONGEST_PROMPT
 from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
+from runway_mcp.tasks.catalogue import DEFAULT_CREATE_MODEL
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import judge
 
@@ -83,7 +84,7 @@ def _lines(
     is_end, goes_on = view.show == "last_frame" and view.second is None, True
     step = extend_from(clip.asset.asset_id, longer=steps) if verdict.extendable == "yes" else None
     if verdict.extendable == "no" and continuable:
-        step = continue_from(clip.asset.asset_id)
+        step = continue_from(clip.asset.asset_id, longer=DEFAULT_CREATE_MODEL.seconds)
     if step is None:
         yield f"assetId: {clip.asset.asset_id}"
     if verdict.extendable != "no":

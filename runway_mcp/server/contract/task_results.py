@@ -32,14 +32,14 @@ from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
 from runway_mcp.tasks.policy import Quote
-from runway_mcp.tasks.recall import date_of
+from runway_mcp.tasks.recall import as_submitted, date_of
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 
 # The model of the clips whose seconds a caller may choose.
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
-_PAID_THEN = ", paid when made"
+_PAID_THEN = ", charged when it was made"
 _OTHER_TAKE = "For another take give another `seed`."
 _LOOK = "view_film shows the last frame, from which it goes on."
 LONGEST_PROMPT = 10_000
@@ -250,7 +250,7 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
         return f"{_FILM_READY}{length}."
     count, most = lineage.extended_count, lineage.extended_count + lineage.extensions_left
     price = f" for {paid}" if paid is not None else ""
-    end = " It is complete: no extension is left." if not lineage.extensions_left else ""
+    end = " It is complete: no extension is left; only a model can continue it." if not lineage.extensions_left else ""
     return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}.{end}"
 
 
@@ -283,7 +283,7 @@ def _left(plan: Plan) -> str:
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
     measures = task.artifacts[0].metadata if task.artifacts else None
     return lineage_of(
-        task,
+        task if intent is None else as_submitted(task, intent),
         intent.source_asset_id if intent else source.asset_id if source else None,
         intent.source_name if intent else source.name if source else None,
         measures.duration if measures else None,

@@ -32,15 +32,12 @@ from runway_mcp.server.tools.record import Answer
 from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
 from runway_mcp.server.tools.running_call import Call
 from runway_mcp.server.tools.spending import offer, refusal_of, with_consent
-from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, DEFAULT_CREATE_MODEL, CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.policy import Quote, SpendPolicy
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
-
-DEFAULT_MODEL = "gen4.5"
-"""The model that is priced where neither the call nor the settings name one."""
 
 _ENDING_SECONDS = 12.0
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
@@ -86,7 +83,7 @@ class Wish:
 def model_to_continue_with(call: Call, named: str | None) -> tuple[CreateModel, bool]:
     """The model of a continuation, and whether the call or the settings name it."""
     name = named or call.context.settings.continue_with
-    return CREATE_MODELS[name or DEFAULT_MODEL], name is not None
+    return CREATE_MODELS[name] if name else DEFAULT_CREATE_MODEL, name is not None
 
 
 async def continue_clip(call: Call, wish: Wish) -> Answer:
@@ -188,7 +185,9 @@ async def _priced(call: Call, plan: Continuation) -> tuple[NextStep, Quote | Non
     is_needed = threshold is not None and plan.cost > threshold
     quote = await offer(call.context, plan) if is_needed else None
     quoted = quote.id if quote else None
-    return next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quoted, model=plan.model.name), quote
+    return next_steps.submit(
+        call.asked, plan.source.asset_id, plan.cost, quoted, model=plan.model.name, at_most=plan.model.is_upper_bound
+    ), quote
 
 
 def _named(call: Call, plan: Continuation) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The tool `list_assets`: a page of assets, each with the verdict whether it can be extended."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from runway_mcp.films.continuing.listing import films_of_parts, listed_films
+from runway_mcp.films.continuing.listing import films_of_parts, listed_films, parts_found_by
 from runway_mcp.films.continuing.uploads import FRAME_NAME
 from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.asset_results import FilmsListing, assets_output, films_listing
@@ -17,7 +18,8 @@ from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.answers import answer_assets, fail_assets
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.running_call import Call
-from runway_mcp.tasks.listing import Page, list_page
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.listing import AssetListing, Page, list_page
 
 LISTING_SECONDS = 40.0
 """The longest time for a page, in seconds, however long the configured wait is."""
@@ -101,15 +103,15 @@ async def list_assets(call: Call, arguments: ListAssets) -> Answer:
         left_out=FRAME_NAME,
     )
     seconds = min(max(settings.wait_seconds, READING_SECONDS), LISTING_SECONDS)
-    listing = await list_page(service.client, service.ledger, page, seconds=seconds)
-    films = await _films(call, page) if page.media_type == "video" else FilmsListing()
+    joined = await joined_films(call.context) if page.media_type == "video" else []
+    listing = await list_page(service.client, service.ledger, page, seconds=seconds, found_by=parts_found_by(joined))
+    films = await _films(call, page, joined, listing) if page.media_type == "video" else FilmsListing()
     return await answer_assets(call, assets_output(listing, call.asked, films=films, continues=continues))
 
 
-async def _films(call: Call, page: Page) -> FilmsListing:
+async def _films(call: Call, page: Page, joined: Sequence[Intent], beside: AssetListing) -> FilmsListing:
     """The joined films of a page, searched by the same words as the assets beside them."""
-    joined = await joined_films(call.context)
-    films = listed_films(joined, query=page.query, account=page.email)
+    films = listed_films(joined, beside.ancestors, query=page.query, account=page.email)
     under_way = tuple(film.film_id for film in await films_under_way(call.context))
     return replace(films_listing(films, page.offset, page.limit), under_way=under_way, of_parts=films_of_parts(joined))
 

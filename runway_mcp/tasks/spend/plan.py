@@ -207,7 +207,9 @@ def _seconds(asked: Extension, model: FilmModel) -> int:
         return model.seconds[0]
     if len(model.seconds) == 1 and asked.seconds not in model.seconds:
         step = model.seconds[0]
-        message = f"seconds: a {model.title} clip gains {step} s a step, {2 * step} in two; leave `seconds` out."
+        able = [name for name, each in CREATE_MODELS.items() if asked.seconds in each.seconds]
+        other = f", or continue it with a `model` that adds {asked.seconds} s: {', '.join(able)}" if able else ""
+        message = f"seconds: a {model.title} clip gains {step} s a step, {2 * step} in two; leave `seconds` out{other}."
         raise Failure("invalid_request", message, about="seconds")
     if asked.seconds not in model.seconds:
         allowed = " or ".join(map(str, model.seconds))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.films.continuing.listing import chain_of, film_label, listed_films, makers_of
+from runway_mcp.films.continuing.listing import chain_of, film_label, listed_films, makers_of, parts_found_by
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
 from runway_mcp.server.contract.asset_results import films_listing
 from runway_mcp.tasks.intents import Intent, Step
@@ -42,6 +42,10 @@ THIRD = film(3, of=SECOND)
 FILMS = [THIRD, SECOND, FIRST]
 
 
+def no_ancestors(_: str | None) -> str:
+    return ""
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -58,13 +62,27 @@ FILMS = [THIRD, SECOND, FIRST]
 def test_films_are_found_by_their_names_the_prompts_of_their_parts_and_what_they_came_from(
     query: str | None, found: list[int]
 ) -> None:
-    told = listed_films(FILMS, query=query)
+    told = listed_films(FILMS, no_ancestors, query=query)
 
     assert [each.film_id for each in told] == [f"film_{number:016x}" for number in found]
 
 
+def test_films_and_their_parts_are_found_by_what_their_first_clip_was_extended_from() -> None:
+    made = {FIRST.parent_task_id: "the pier at night"}
+
+    def ancestors(task_id: str | None) -> str:
+        return made.get(task_id, "")
+
+    told = listed_films(FILMS, ancestors, query="pier beach step 2")
+    found_by = parts_found_by(FILMS)
+
+    assert [each.film_id for each in told] == [THIRD.film_id, SECOND.film_id]
+    assert {by.task_id for by in found_by.values()} == {FIRST.parent_task_id}
+    assert all("a beach at dusk" in by.words for by in found_by.values())
+
+
 def test_a_listed_film_tells_its_length_its_parts_and_the_name_of_its_file() -> None:
-    (told,) = listed_films([THIRD])
+    (told,) = listed_films([THIRD], no_ancestors)
 
     assert (told.name, told.seconds, told.parts) == ("step-3_ext1.mp4", 20.0, 4)
 
@@ -73,7 +91,10 @@ def test_of_a_named_account_there_are_its_own_films_and_a_film_that_is_not_joine
     other, nobodys = film(4, account="other@b.c"), film(5, account=None)
     films = [film(6, is_joined=False), other, nobodys, FIRST]
 
-    assert [each.film_id for each in listed_films(films, account="a@b.c")] == [nobodys.film_id, FIRST.film_id]
+    assert [each.film_id for each in listed_films(films, no_ancestors, account="a@b.c")] == [
+        nobodys.film_id,
+        FIRST.film_id,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +122,7 @@ def test_each_part_is_told_with_what_made_it_as_far_as_that_is_known() -> None:
 
 
 def test_films_stand_on_pages_of_their_own_length_beside_those_of_the_assets() -> None:
-    films = listed_films(FILMS)
+    films = listed_films(FILMS, no_ancestors)
 
     pages = [films_listing(films, offset, 2) for offset in (0, 2, 4)]
 
