@@ -113,16 +113,17 @@ def _add_install(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     from runway_mcp.install.hosts import HOSTS
 
     told = "Registers the server in the configuration of a host, and changes nothing else there. The token comes from "
-    told += "USEAPI_TOKEN or is asked for. Without HOST: lists the hosts on this machine."
+    told += "USEAPI_TOKEN or a pipe, or is asked for. Without HOST: lists the hosts on this machine."
     names = f"hosts: {', '.join(HOSTS)}"
     install = add_parser("install", help="register the server in a host", description=told, epilog=names)
-    install.add_argument("name", nargs="?", metavar="HOST", choices=HOSTS)
+    install.add_argument("name", nargs="*", metavar="HOST")
     install.add_argument("--print", action="store_true", dest="print_only", help="show the change and write nothing")
     install.set_defaults(run=_install, interrupted=130)
 
     told = "Takes back exactly what `install` added to the configuration of a host."
     uninstall = add_parser("uninstall", help="take that back", description=told, epilog=names)
-    uninstall.add_argument("name", metavar="HOST", choices=HOSTS)
+    uninstall.add_argument("name", nargs="+", metavar="HOST")
+    uninstall.add_argument("--print", action="store_true", dest="print_only", help="show the change and write nothing")
     uninstall.set_defaults(run=_uninstall, interrupted=130)
 
 
@@ -317,31 +318,43 @@ def _doctor(arguments: argparse.Namespace, formatter: Redacted) -> int:
 def _install(arguments: argparse.Namespace, _formatter: Redacted) -> int:
     from runway_mcp.install import command
 
+    name = _host(arguments.name) if arguments.name else None
     around = _around(ask=True)
     try:
-        if arguments.name is None:
+        if name is None:
             command.list_hosts(around)
         else:
-            command.install(arguments.name, around, print_only=arguments.print_only)
+            command.install(name, around, print_only=arguments.print_only)
     except command.InstallError as error:
-        raise CommandError(str(error), 1) from None
+        raise CommandError(str(error), error.code) from None
     return 0
 
 
 def _uninstall(arguments: argparse.Namespace, _formatter: Redacted) -> int:
     from runway_mcp.install import command
 
+    name = _host(arguments.name)
     try:
-        command.uninstall(arguments.name, _around(ask=False))
+        command.uninstall(name, _around(ask=False), print_only=arguments.print_only)
     except command.InstallError as error:
-        raise CommandError(str(error), 1) from None
+        raise CommandError(str(error), error.code) from None
     return 0
+
+
+def _host(words: Sequence[str]) -> str:
+    """The id of the host that a person names, also in several words; raises `CommandError`."""
+    from runway_mcp.install.hosts import HOSTS, host_id
+
+    given = " ".join(words)
+    name = host_id(given)
+    if name is None:
+        raise CommandError(f"HOST must be one of {', '.join(HOSTS)}, not {given!r}", 2)
+    return name
 
 
 def _around(*, ask: bool) -> "Surroundings":
     """What installing works with here; a person is asked only at a terminal. Raises `CommandError`."""
-    import getpass
-
+    from runway_mcp.install.answers import ways_to_ask
     from runway_mcp.install.command import surroundings
     from runway_mcp.settings import Settings, SettingsError
 
@@ -349,8 +362,8 @@ def _around(*, ask: bool) -> "Surroundings":
         data_dir = Settings.from_environment(os.environ).data_dir
     except SettingsError as error:
         raise CommandError(str(error), 2) from None
-    asked = getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None
-    return surroundings(data_dir, _tell, asked)
+    asked, piped = ways_to_ask(sys.stdin, _say) if ask else (None, None)
+    return surroundings(data_dir, _tell, asked, piped)
 
 
 def _tell(line: str) -> None:

@@ -1,7 +1,7 @@
 """The settings of the program, and the only reader of environment variables.
 
-Empty and blank values and unfilled `${...}` placeholders count as unset; any other value that does not fit stops the
-start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.
+Empty and blank values and unfilled `${...}` and `{env:...}` placeholders count as unset; any other value that does not
+fit stops the start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.
 """
 
 import os
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\{env:[^}]*\}")
 # Upstream accepts URLs of at most 1,024 characters, and a path with a token is appended to this one.
 _LONGEST_PUBLIC_URL: Final = 900
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
@@ -39,6 +39,11 @@ class Variable:
     form: str
     default: str = "none"
     secret: bool = False
+
+
+def is_unfilled(value: str) -> bool:
+    """Whether a value holds a placeholder that hosts fill in, and this one has not: `${...}` or `{env:...}`."""
+    return bool(_PLACEHOLDER.search(value))
 
 
 def is_loopback(host: str) -> bool:
@@ -324,11 +329,11 @@ class Settings(BaseModel):
         given: dict[str, str | Path] = {"data_dir": platformdirs.user_data_path("useapi-runway-mcp", appauthor=False)}
         for field, variable in variables().items():
             value = environ.get(variable.name, "").strip()
-            if value and not _PLACEHOLDER.search(value):
+            if value and not is_unfilled(value):
                 given[field] = value
         token = environ.get(variables()["token"].name, "")
         try:
-            return cls.model_validate({**given, "token_unfilled": bool(_PLACEHOLDER.search(token))})
+            return cls.model_validate({**given, "token_unfilled": is_unfilled(token)})
         except ValidationError as error:
             variable = variables()[str(error.errors(include_input=False)[0]["loc"][0])]
         raise SettingsError(f"{variable.name} must be {variable.form}")

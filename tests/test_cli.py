@@ -146,8 +146,6 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         ("simulate --pace -1", "--pace"),
         ("demo --seconds 7", "--seconds"),
         ("demo --pace inf", "--pace"),
-        ("install emacs", "HOST"),
-        ("uninstall emacs", "HOST"),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(arguments: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,9 @@ async def extend(client: Client, submit: NextStep, screen: Screen) -> Extended:
     if answer.video is None or answer.task_uri is None:
         raise DemoError(f"a task succeeded without a film: {answer.summary}")
     saved = answer.saved or await save(client, answer.video.asset_id)
-    return Extended(answer.task_uri, answer.video, saved, (answer.lineage and answer.lineage.extended_count) or 0)
+    added = len(answer.film.parts) - 1 if answer.film else 0
+    count = (answer.lineage and answer.lineage.extended_count) or 0
+    return Extended(answer.task_uri, answer.video, saved, count + added)
 
 
 async def find_continuable(client: Client) -> AssetOutput:

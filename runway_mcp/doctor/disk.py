@@ -16,6 +16,7 @@ from runway_mcp.tasks.store.protocol import LedgerError
 _GIGABYTE: Final = 10**9
 # Of twice the reserve on, some hundred films fit.
 _AMPLE_BYTES: Final = 2 * RESERVE_BYTES
+_REMEDY: Final = "close the other program, or set RUNWAY_MCP_DATA_DIR"
 
 
 def check_data_folder(folder: Path) -> Finding:
@@ -36,18 +37,15 @@ def check_ledger(folder: Path, *, database_url: str | None = None) -> Finding:
     try:
         health = examined(folder / LEDGER, database_url=database_url)
     except LedgerError as error:
-        return failure("ledger", str(error).partition(". ")[0].rstrip("."), _remedy(str(error)))
+        return failure("ledger", error.trouble.rstrip("."), error.remedy.rstrip(".") or _REMEDY)
     place = " in the database" if database_url else ""
     if health is None:
         return ok("ledger", f"there is none{place} yet; the first start makes it")
     if not health.is_checked:
         return warning("ledger", "it is too large to be checked in a second")
-    told = f"whole and writable{place}, with {health.requests} request{'' if health.requests == 1 else 's'}"
+    able = "readable" if database_url else "writable"
+    told = f"whole and {able}{place}, with {health.requests} request{'' if health.requests == 1 else 's'}"
     return ok("ledger", told + (f", {health.unclear} of them unclear" if health.unclear else ""))
-
-
-def _remedy(told: str) -> str:
-    return told.partition(". ")[2].rstrip(".") or "close the other program, or set RUNWAY_MCP_DATA_DIR"
 
 
 def check_films_folder(settings: Settings, *, free: Free = disk_free) -> Finding:

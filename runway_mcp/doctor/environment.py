@@ -3,7 +3,6 @@
 import difflib
 import importlib
 import platform
-import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -12,16 +11,15 @@ from pydantic import SecretStr
 
 from runway_mcp import __version__
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
-from runway_mcp.settings import Settings, SettingsError, variables
+from runway_mcp.install.tokens import FORM
+from runway_mcp.settings import Settings, SettingsError, is_unfilled, variables
 
 EXTRA: Final = "pip install 'useapi-runway-mcp[media]', or name useapi-runway-mcp[media] in the host's entry"
 """How the extra `media` is installed."""
 
 _NAMED: Final = ("mcp", "httpx", "pydantic")
 _EXTRAS: Final = {"av": "av", "pillow": "PIL", "rich": "rich"}
-_PREFIXES: Final = ("USEAPI_", "RUNWAY_MCP_")
-_UNFILLED: Final = re.compile(r"\$\{[^}]*\}")
-_TOKEN: Final = re.compile(r"user:[0-9]+-[^\s\"']+")
+_PREFIXES: Final = ("USEAPI", "USE_API", "RUNWAY_MCP", "RUNWAYMCP")
 _TOKEN_FORM: Final = "user:1234-..., as useapi.net shows it, without quotation marks and without Bearer"  # noqa: S105  a form
 _IN_THE_ENTRY: Final = "set USEAPI_TOKEN in the host's entry for this server, and here to check it"
 
@@ -67,34 +65,38 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]
 def check_settings(environ: Mapping[str, str], refused: tuple[str, ...]) -> Finding:
     """Whether all variables have a usable value; tells their names alone, since a value may be a secret."""
     known = [variable.name for variable in variables().values()]
+    told, remedies = list[str](), list[str]()
     if refused:
-        return failure("settings", "; ".join(refused), "correct it: the server does not start with it")
-    unfilled = [name for name in known[1:] if _UNFILLED.search(environ.get(name, ""))]
-    if unfilled:
-        told = f"{' and '.join(unfilled)} still has a placeholder ${{...}}, and counts as unset"
-        return warning("settings", told, "write the value, or let the host ask for it")
-    strangers = list(_strangers(environ, known))
-    if strangers:
-        return warning("settings", "; ".join(strangers), "correct the name, or remove it")
+        told += refused
+        remedies.append("correct it: the server does not start with it")
+    if unfilled := [name for name in known[1:] if is_unfilled(environ.get(name, ""))]:
+        told.append(f"{' and '.join(unfilled)} still has a placeholder ${{...}} or {{env:...}}, and counts as unset")
+        remedies.append("write the value, or let the host ask for it")
+    if strangers := list(_strangers(environ, known)):
+        told += strangers
+        remedies.append("correct the name, or remove it")
+    if told:
+        return (failure if refused else warning)("settings", "; ".join(told), "; ".join(remedies))
     names = [name for name in known if environ.get(name, "").strip()]
     return ok("settings", f"set: {', '.join(names)}" if names else "none is set, all have their defaults")
 
 
 def _strangers(environ: Mapping[str, str], known: list[str]) -> Iterator[str]:
-    """A sentence for each variable that looks like one of ours and is none."""
+    """A sentence for each variable that looks like one of ours and is none, with the nearest name of one."""
     for name in sorted(environ):
-        if name.startswith(_PREFIXES) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+        meant = name.upper().replace("RUNWAY_", "RUNWAY_MCP_", 1)
+        if name not in known and (name.upper().startswith(_PREFIXES) or meant in known):
+            close = [meant] if meant in known else difflib.get_close_matches(name.upper(), known, n=1)
             yield f"{name} is no setting of this program" + (f"; {close[0]} is meant?" if close else "")
 
 
 def check_token(token: SecretStr | None, *, unfilled: bool) -> Finding:
     """Whether there is a token of the usual form; never shows any of it."""
     if unfilled:
-        told = "USEAPI_TOKEN holds a placeholder ${...} that the host did not fill in"
+        told = "USEAPI_TOKEN holds a placeholder, ${...} or {env:...}, that the host did not fill in"
         return failure("token", told, "write the token itself, or set the variable that the host reads")
     if token is None:
         return failure("token", "USEAPI_TOKEN is not set", _IN_THE_ENTRY)
-    if not _TOKEN.fullmatch(token.get_secret_value()):
+    if not FORM.fullmatch(token.get_secret_value()):
         return warning("token", "USEAPI_TOKEN does not look like a token of useapi.net", f"expected: {_TOKEN_FORM}")
     return ok("token", "USEAPI_TOKEN is set and looks like a token of useapi.net")

@@ -143,19 +143,33 @@ async def why_unresolved(
     the end of the program does not wait for.
     """
     host, port = dialled(url)
-    loop, done, told = get_running_loop(), anyio.Event(), list[str]()
 
-    def ask() -> None:
+    def ask() -> str:
         try:
             resolve(host, port)
         except OSError as error:
-            told.append(f"the name {host} cannot be resolved ({error.strerror or 'no address'})")
+            return f"the name {host} cannot be resolved ({error.strerror or 'no address'})"
+        return ""
+
+    told = await within(seconds, ask)
+    return f"the name {host} was not resolved within {seconds:.0f} seconds" if told is None else told or None
+
+
+async def within(seconds: float, work: Callable[[], T]) -> T | None:
+    """What blocking work returns, None if it takes longer: its thread is left behind, and holds up no end.
+
+    `work` raises nothing.
+    """
+    loop, done, returned = get_running_loop(), anyio.Event(), list[T]()
+
+    def run() -> None:
+        returned.append(work())
         # The loop is closed if it waited no longer.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     with anyio.move_on_after(seconds):
         await done.wait()
-        return told[0] if told else None
-    return f"the name {host} was not resolved within {seconds:.0f} seconds"
+        return returned[0]
+    return None

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 import anyio
@@ -14,14 +14,15 @@ from anyio.to_thread import run_sync
 
 from runway_mcp import __version__
 from runway_mcp.doctor.callbacks import check_callbacks, read_health
+from runway_mcp.doctor.database import database_findings
 from runway_mcp.doctor.disk import check_data_folder, check_films_folder, check_ledger
 from runway_mcp.doctor.environment import check_extras, check_program, check_settings, check_token, read_settings
 from runway_mcp.doctor.finding import Finding, Status
 from runway_mcp.doctor.hosts import check_hosts
 from runway_mcp.doctor.reading import Readings, Resolve, read_upstream, why_unresolved
 from runway_mcp.doctor.upstream import upstream_findings
-from runway_mcp.install.command import standings
 from runway_mcp.install.hosts import Machine
+from runway_mcp.install.standing import standings
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.settings import Settings
@@ -89,12 +90,18 @@ async def diagnose(
         check_token(settings.token, unfilled=settings.token_unfilled),
         *upstream_findings(settings, readings, now=world.now(), has_media=extras.status == "ok"),
         await run_sync(check_data_folder, settings.data_dir),
-        await run_sync(partial(check_ledger, settings.data_dir, database_url=database)),
+        *(await _ledger(settings.data_dir, database)),
         await run_sync(check_films_folder, settings),
         extras,
         check_callbacks(settings.public_url, health[0] if health else None),
         check_hosts(await run_sync(standings, world.machine or Machine.here(environ))),
     )
+
+
+async def _ledger(folder: Path, database_url: str | None) -> tuple[Finding, ...]:
+    if database_url is None:
+        return (await run_sync(check_ledger, folder),)
+    return await database_findings(folder, database_url)
 
 
 async def _read(settings: Settings, world: World, readings: Readings) -> None:

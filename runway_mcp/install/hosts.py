@@ -1,5 +1,6 @@
 """The hosts in whose configurations the server can be registered, one record each."""
 
+import os
 import re
 import shutil
 import sys
@@ -13,6 +14,9 @@ from runway_mcp.install.edits import FormatName
 System = Literal["linux", "macos", "windows"]
 Secret = Literal["entry", "question", "keyring"]
 """How a host takes the token: in the entry, by a question that it asks and keeps, or from its keyring."""
+
+PASSED: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+"""Variables, in capitals or not, without which the network may be out of reach of what a host starts."""
 
 NAME: Final = "runway"
 """The name of the server in a host."""
@@ -69,7 +73,8 @@ class Host:
     Of `files` the first counts that exists, else the first whose folder does, else the first. In them `{home}`,
     `{config}`, `{appdata}` and `{localappdata}` are folders; another name is a variable of the host's own, which
     decides alone if it is set. `*` stands for any name. `servers` is the path of keys to the servers. A host is found
-    by its file, and by `commands` and `folders`, which are the file's folder if there are none.
+    by its file, and by `commands` and `folders`, which are the file's folder if there are none. `inherits` says that
+    what it starts has the variables of the shell: it is started there, or reads them, and passes all of them on.
     """
 
     id: str
@@ -81,6 +86,7 @@ class Host:
     secret: Secret = "entry"  # noqa: S105  a way, not a secret
     commands: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    inherits: bool = False
     next: str = "restart it"
 
 
@@ -112,6 +118,7 @@ _ALL: Final = (
         _everywhere("{CLAUDE_CONFIG_DIR}/.claude.json", "{home}/.claude.json"),
         shape=Shape(before={"type": "stdio"}),
         commands=("claude",),
+        inherits=True,
         folders=("{CLAUDE_CONFIG_DIR}", "{home}/.claude"),
         next="start a new session; `claude mcp list` shows it",
     ),
@@ -133,6 +140,7 @@ _ALL: Final = (
         shape=Shape(before={"type": "stdio"}),
         secret="question",  # noqa: S106  a way, not a secret
         commands=("code",),
+        inherits=True,
         next="start it with `MCP: List Servers`; VS Code then asks for the token once and keeps it",
     ),
     Host(
@@ -151,6 +159,7 @@ _ALL: Final = (
         },
         servers=("context_servers",),
         commands=("zed",),
+        inherits=True,
         next="see Agent Settings for its green dot",
     ),
     Host(
@@ -170,6 +179,7 @@ _ALL: Final = (
         # Its default for calls; `gemini mcp list` alone would give a server five seconds to start.
         shape=Shape(after={"timeout": 600_000}),
         commands=("gemini",),
+        inherits=True,
         next="start a new session in a trusted folder; `gemini mcp list` shows it",
     ),
     Host(
@@ -190,6 +200,7 @@ _ALL: Final = (
         ),
         secret="keyring",  # noqa: S106  a way, not a secret
         commands=("goose",),
+        inherits=True,
         next=f"give Goose the {TOKEN}: in its settings of the extension, which keep it in the keyring, or a variable",
     ),
     Host(
@@ -208,6 +219,7 @@ _ALL: Final = (
         servers=("mcp",),
         shape=Shape(args=None, env="environment", before={"type": "local"}, after={"timeout": _MINUTES * 1000}),
         commands=("opencode",),
+        inherits=True,
         next="start a new session; `opencode mcp list` shows it",
     ),
 )
@@ -216,12 +228,26 @@ HOSTS: Final[Mapping[str, Host]] = {host.id: host for host in _ALL}
 """All hosts, by what `install` calls them."""
 
 
+def host_id(given: str) -> str | None:
+    """The id of a host that a person names by id or title, in any case, with or without blanks and hyphens."""
+    names = {_plain(name): host.id for host in _ALL for name in (host.id, host.title)}
+    return names.get(_plain(given))
+
+
+def passed(host: Host, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the network that are set here, and that the host would not pass on to what it starts."""
+    if host.inherits or host.shape.env is None:
+        return {}
+    names = [spelled for name in PASSED for spelled in (name, name.lower())]
+    return {name: environ[name] for name in names if environ.get(name, "").strip()}
+
+
 def configuration(host: Host, machine: Machine) -> Path:
     """The file of a host's configuration, which need not exist."""
     files = [file for template in host.files[machine.system] for file in _paths(template, machine)]
     own = [template for template in host.files[machine.system] if _is_own(template)]
     decided = next((path for template in own for path in _paths(template, machine)), None)
-    there = [file for file in files if file.exists()] or [file for file in files if file.parent.is_dir()]
+    there = [file for file in files if _exists(file)] or [file for file in files if os.path.isdir(file.parent)]  # noqa: PTH112  as in `_exists`
     return decided or (there or files)[0]
 
 
@@ -231,10 +257,19 @@ def is_found(host: Host, machine: Machine) -> bool:
     folders = [path for template in host.folders for path in _paths(template, machine)] or [file.parent]
     path = machine.environ.get("PATH", "")
     return (
-        file.exists()
-        or any(folder.is_dir() for folder in folders)
+        _exists(file)
+        or any(os.path.isdir(folder) for folder in folders)  # noqa: PTH112  as in `_exists`
         or any(shutil.which(command, path=path) for command in host.commands)
     )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _exists(file: Path) -> bool:
+    """Whether there is a file; False where one may not look, for which `Path.exists` raises."""
+    return os.path.exists(file)  # noqa: PTH110  see above
 
 
 def _is_own(template: str) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -102,7 +103,20 @@ def fetch(launcher: Launcher, run: Runner | None = None) -> None:
     code, said = (run or _run)([launcher.command, *launcher.args, "--version"], _PATIENCE, _FETCH_SECONDS)
     if code:
         told = f"{' '.join(launcher.args[1:2])} cannot be fetched: {_reason(said)}"
-        raise LauncherError(told, is_absent=any(sign in " ".join(said.split()) for sign in _ABSENT))
+        raise LauncherError(told, is_absent=_tells_absence(said))
+
+
+def is_absent(launcher: Launcher, run: Runner | None = None) -> bool:
+    """Whether the index says that it has no such package; fetches nothing. False if it cannot be asked."""
+    uvx = Path(launcher.command)
+    with tempfile.TemporaryDirectory() as nowhere:
+        asked = ["pip", "install", "--dry-run", "--no-deps", "--target", nowhere, *launcher.args[1:2]]
+        code, said = (run or _run)([str(uvx.with_name(f"uv{uvx.suffix}")), *asked], _PATIENCE, _CACHED_SECONDS)
+    return bool(code) and _tells_absence(said)
+
+
+def _tells_absence(said: str) -> bool:
+    return any(sign in " ".join(said.split()) for sign in _ABSENT)
 
 
 def _reason(said: str) -> str:

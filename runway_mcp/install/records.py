@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,10 @@ class Record:
 
     `digest` is that of the file after them, and `undo` takes them back from such a file, one list of edits a step; it
     is None once the file was changed in between. `made` are the paths of keys that held nothing before, `is_new` says
-    that there was no file, and `folders` are those made for it. It holds no token, only the length of what was put in.
+    that there was no file, and `folders` are those made for it. `name` and `words` are those of the entry and of its
+    command, and `was` has the keys of the command as a person wrote them, None if there was no entry. `mode` is the one
+    that the file had, None if it kept it, and `copy` the digest of the copy beside it. Of a token that is put in it
+    holds only the length.
     """
 
     file: str
@@ -26,6 +29,11 @@ class Record:
     made: list[list[str]]
     is_new: bool
     folders: list[str]
+    name: str = ""
+    words: list[str] = field(default_factory=list[str])
+    was: dict[str, Any] | None = None
+    mode: int | None = None
+    copy: str = ""
 
 
 def load(data_dir: Path, host: str) -> Record | None:

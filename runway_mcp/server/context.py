@@ -27,7 +27,7 @@ _NOT_CONFIGURED = (
     "terminal."
 )
 
-_UNFILLED = "USEAPI_TOKEN holds a ${...} that the host did not fill in. "
+_UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill in. "
 
 
 @dataclass(frozen=True)

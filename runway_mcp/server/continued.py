@@ -154,7 +154,8 @@ async def film_told(
         return film_failure(replace(failure, twin=twin), intent, standing, asked)
     joined = standing.joined
     whereabouts = await _whereabouts(context, joined) if joined is not None else Whereabouts()
-    output = continued_output(intent, standing, asked, whereabouts=whereabouts, twin=twin)
+    balance = films.balance_after(intent) if asked.behaviour.spends else None
+    output = continued_output(intent, standing, asked, whereabouts=whereabouts, twin=twin, balance=balance)
     if intent.state is State.WAITING and context.service.ledger.now() - intent.created > RESUMED_SECONDS:
         step = next_steps.same_continuation(same_call(intent), outcome_failure(intent))
         return output.model_copy(update={"summary": f"{output.summary} {_LEFT}", "next_step": step})

@@ -95,9 +95,13 @@ def joined_of(context: ServerContext, film: Intent, *, then: str) -> JoinMade:
 async def film_picture_for(
     context: ServerContext, film: Intent, joined: JoinMade, view: View, *, seconds: float
 ) -> Picture:
-    """The picture of a joined film; raises `Failure`, also after `seconds`."""
+    """The picture of a joined film, joined anew if its file is gone; raises `Failure`, also after `seconds`."""
     async with told_of_film(film, seconds):
-        return await picture_of_film(context.films, film, joined, view)
+        try:
+            return await picture_of_film(context.films, film, joined, view)
+        except FilmFileGone:
+            film, joined = await film_restored(context, film)
+            return await picture_of_film(context.films, film, joined, view)
     raise AssertionError  # pragma: no cover  the context above returns or raises
 
 
@@ -105,8 +109,22 @@ async def film_bytes_for(context: ServerContext, film: Intent, *, seconds: float
     """The file of a joined film, of at most `LARGEST_FILM` bytes; raises as `film_picture_for`."""
     joined = joined_of(context, film, then="read it")
     async with told_of_film(film, seconds):
+        if joined.size_bytes <= LARGEST_FILM:
+            film, joined = await film_restored(context, film)
         return await bytes_of_film(film, joined)
     raise AssertionError  # pragma: no cover  likewise
+
+
+async def film_restored(context: ServerContext, film: Intent) -> tuple[Intent, JoinMade]:
+    """A joined film with its file, joined anew if that is gone, and what its join has made; raises `Failure`."""
+    try:
+        film = await continuations_of(context).restored(film)
+    except LedgerError as error:
+        raise Failure("unavailable", f"{error} Until then the film cannot be joined again.") from error
+    joined = JoinMade.of(film)
+    if joined is None:
+        raise FilmFileGone(f"The film {film.film_id} is not joined.")
+    return film, joined
 
 
 @asynccontextmanager

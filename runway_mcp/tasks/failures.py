@@ -49,6 +49,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     `twin` marks the outcome of an earlier submit. `instead` is the asset to extend in place of the refused one, empty
     if none of its chain can be; `taken` says that the same request extended it before, `steps` by which seconds it can
     be. `fewer` is the most seconds that the caps still allow. `unextendable` says why a clip has no native extension.
+    `refused` is the id of the intent that Runway refused.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     steps: tuple[int, ...] = ()
     fewer: int | None = None
     unextendable: str | None = None
+    refused: str | None = None
 
     def __str__(self) -> str:
         """The message alone, for logs."""

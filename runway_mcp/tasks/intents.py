@@ -15,6 +15,8 @@ from typing import Any
 WAITING_LEASE = 10.0
 # How long a POST may be unanswered, in seconds, before another process looks for its task; a POST ends after 60 s.
 POSTING_LEASE = 75.0
+# No lease lasts longer than this, in seconds: one that would was given before the clock was set back.
+LONGEST_LEASE = 120.0
 # After so many seconds the next complete look that finds no task closes an unclear submit as unknown.
 LOOKING_SECONDS = 600.0
 # The same if no look could read both the scheduler and the task list.
@@ -25,6 +27,10 @@ GENERATED_REFERENCE = "runway-mcp-"
 
 FILM_PREFIX, FILM_DIGITS = "film_", 16
 """What the id of a film begins with, and how many characters of its intent's id follow."""
+
+AUTO = "auto"
+"""The step of a continuation whose model no call named; it makes `refused`, the id of the intent of the same request to
+extend that Runway refused, None without one."""
 
 JOIN = "join"
 """The name of the last step of a request that takes several."""
@@ -90,13 +96,14 @@ class Intent:
 
     `caller` is whose it is; empty for the one user of stdio and of the one access token. `request` is what was asked
     for by name: the options that make it the same request, with the effective seconds. `parent_task_id` is the task
-    that made the source; None for a source without one. `created` is when it was claimed or its last POST left. `claim`
-    names the holder that may post for it, so that a replaced holder cannot. `posts` counts its POSTs; `posted` is when
-    the first one left, on upstream's clock (None: unknown). `looked` says that a look after the last POST could read
-    all that upstream shows. `seed` and `reply_ref` are what the POST sends; `seed_generated` and `reply_ref_generated`
-    say that this server made them. `steps` are those that have ended, in order, where the request takes several.
-    `ended` is when the task was seen to end, `closed` when looking ended. `callback_token` ends the intent's callback
-    address; None if no callback was requested. No signed link and no callback address is stored.
+    that made the source; None for a source without one. `created` is when it was claimed or its last POST left.
+    `claim` names the holder that may post for it, so that a replaced holder cannot. `posts` counts its POSTs; `posted`
+    is when the first one left, before that when the intent was first claimed, on upstream's clock (None: unknown).
+    `looked` says that a look after the last POST could read all that upstream shows. `seed` and `reply_ref` are what
+    the POST sends; `seed_generated` and `reply_ref_generated` say that this server made them. `steps` are those that
+    have ended, in order, where the request takes several. `ended` is when the task was seen to end, `closed` when
+    looking ended. `callback_token` ends the intent's callback address; None if no callback was requested. No signed
+    link and no callback address is stored.
     """
 
     id: str
@@ -184,6 +191,14 @@ class Intent:
         return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
 
 
+def is_lapsed(intent: Intent, now: float) -> bool:
+    """Whether nobody holds an intent any more: its lease has ended, or the clock was set back since it was given.
+
+    Whoever holds it all the same has the claim as a fence.
+    """
+    return not now <= intent.lease <= now + LONGEST_LEASE
+
+
 def answers_duplicates(intent: Intent, *, now: float) -> bool:
     """Whether a duplicate is answered by this intent instead of a POST.
 
@@ -192,7 +207,7 @@ def answers_duplicates(intent: Intent, *, now: float) -> bool:
     """
     match intent.state:
         case State.WAITING:
-            return now < intent.lease
+            return not is_lapsed(intent, now)
         case State.REFUSED:
             return intent.failure_kind == "moderated"
         case _:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from runway_mcp.tasks.intents import (
+    AUTO,
     BLIND_SECONDS,
     JOIN,
     LOOKING_SECONDS,
@@ -24,6 +25,7 @@ from runway_mcp.tasks.intents import (
     State,
     Step,
     answers_duplicates,
+    is_lapsed,
     spelling_key,
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, Quote, Spend, SpendPolicy, check_caps, check_quote
@@ -67,7 +69,7 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
         case Selection.WAITING | Selection.ABANDONED:
-            return intent.state is State.WAITING and (intent.lease < now or selection is Selection.WAITING)
+            return intent.state is State.WAITING and (is_lapsed(intent, now) or selection is Selection.WAITING)
 
 
 def is_of_request(intent: Intent, key: RequestKey) -> bool:
@@ -216,12 +218,14 @@ def answered(
 def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
     """An intent of which a step has ended; None if the claim was lost. A step that has ended before stays as it is.
 
-    But for the upload of what was never posted: one that is gone was made anew, and its task will tell the new one.
+    But for three: the upload of what was never posted, since one that is gone was made anew, and its task will tell the
+    new one; by which refusal a model came to be chosen; and the join, since a film whose file is gone is joined anew.
     """
     if intent.claim != claim:
         return None
     if any(step.name == name for step in intent.steps):
-        if name != UPLOAD or intent.state is not State.WAITING or intent.posts:
+        is_unposted = intent.state is State.WAITING and not intent.posts
+        if name not in (AUTO, JOIN) and not (name == UPLOAD and is_unposted):
             return intent
         intent = replace(intent, steps=tuple(step for step in intent.steps if step.name != name))
     return replace(intent, steps=(*intent.steps, Step(name, now, dict(made))))
@@ -230,38 +234,47 @@ def stepped(intent: Intent, now: float, *, claim: str, name: str, made: Mapping[
 def withdrawn(intent: Intent, *, claim: str, failure: tuple[str, str] | None = None) -> Intent:
     """A waiting intent whose holder gives up: refused if it certainly has no task, else unclear.
 
-    `failure` is the kind and message of what made it give up; without one it is `busy`.
+    `failure` is the kind and message of what made it give up; without one it is `busy`. One of the kind
+    `submission_unknown` leaves it unclear: upstream may have a task of it though this holder posted nothing.
     """
     if intent.claim != claim or intent.state is not State.WAITING:
         return intent
-    state = State.REFUSED if intent.is_verified else State.UNCLEAR
+    is_doubted = failure is not None and failure[0] == "submission_unknown"
+    state = State.REFUSED if intent.is_verified and not is_doubted else State.UNCLEAR
     if failure is not None:
-        return replace(intent, state=state, failure_kind=failure[0], failure_message=failure[1])
+        looked = intent.looked and not is_doubted
+        return replace(intent, state=state, looked=looked, failure_kind=failure[0], failure_message=failure[1])
     return replace(intent, state=state, failure_kind="busy" if intent.failure_kind is None else intent.failure_kind)
 
 
-def looked_for(intent: Intent, now: float, *, before: Intent, complete: bool) -> Intent:
+def looked_for(intent: Intent, now: float, *, before: Intent, complete: bool, alike: bool = False) -> Intent:
     """An intent after a look that found no task.
 
     `before` is the intent as it stood when the look began: the look proves nothing about what was posted or answered
-    since. `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal;
-    else the first one after ten minutes closes the intent as unknown, and so does a day without any.
+    since. `complete` says that the look could read the scheduler and the task list, `alike` that it saw a task which
+    may be the intent's. A complete look confirms a refusal, unless it saw one; else the first one after ten minutes
+    closes the intent as unknown, and so does a day without any.
     """
     if intent.state not in OPEN or intent.posts != before.posts:
         return intent
     changed, age = intent, now - intent.created
-    if complete and State.POSTING not in (before.state, intent.state):
+    if complete and not alike and State.POSTING not in (before.state, intent.state):
         changed = replace(changed, looked=True)
     if changed.looked and before.failure_kind is not None:
+        if changed.failure_kind == "submission_unknown":
+            changed = replace(changed, failure_kind="unavailable", failure_message=_NOTHING_MADE)
         return replace(changed, state=State.REFUSED, closed=None)
     if intent.state is not State.UNKNOWN and age >= (LOOKING_SECONDS if complete else BLIND_SECONDS):
         return replace(changed, state=State.UNKNOWN, looked=complete, closed=now)
     return changed
 
 
+_NOTHING_MADE = "Runway's lists show by now that nothing was submitted or charged. Make the same call again."
+
+
 def orphaned(intent: Intent, now: float) -> Intent:
     """An intent whose holder is away past its lease, with a POST of unknown outcome: it becomes unclear."""
-    if intent.lease >= now:
+    if not is_lapsed(intent, now):
         return intent
     if intent.state is State.POSTING:
         return replace(intent, state=State.UNCLEAR)

@@ -97,6 +97,17 @@ def test_a_ledger_of_a_later_version_is_a_failure_that_says_what_to_install(fold
     assert "RUNWAY_MCP_DATA_DIR" in (found.remedy or "")
 
 
+def test_a_folder_with_a_full_stop_in_its_name_is_told_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "my. data"
+    folder.mkdir(mode=0o700)
+    (folder / "ledger.sqlite3").touch()
+
+    found = check_ledger(folder)
+
+    assert f"{folder / 'ledger.sqlite3'} is damaged, and it is not replaced" in found.message
+    assert found.remedy == "Move it away to begin with an empty one, or restore a copy"
+
+
 @posix
 def test_a_link_beside_the_ledger_is_never_followed(folder: Path, tmp_path: Path) -> None:
     with closing(connect(folder / "ledger.sqlite3")):

@@ -65,6 +65,24 @@ def test_a_value_that_cannot_be_used_is_left_out_and_every_such_variable_is_name
         ({"USEAPI_TOKEN": "x", "HOME": "/", "RUNWAY_MCP_SAVE": " "}, "ok", "set: USEAPI_TOKEN"),
         ({"USEAPI_EMAIL": "${EMAIL}"}, "warning", "USEAPI_EMAIL still has a placeholder"),
         ({"USEAPI_TOKN": "x"}, "warning", "USEAPI_TOKN is no setting of this program; USEAPI_TOKEN is meant?"),
+        ({"USEAPI_EMAIL": "{env:EMAIL}"}, "warning", "USEAPI_EMAIL still has a placeholder"),
+        (
+            {"RUNWAY_MCP_WAIT_SECOND": "25"},
+            "warning",
+            "RUNWAY_MCP_WAIT_SECOND is no setting of this program; RUNWAY_MCP_WAIT_SECONDS is meant?",
+        ),
+        ({"useapi_token": "x"}, "warning", "useapi_token is no setting of this program; USEAPI_TOKEN is meant?"),
+        ({"USE_API_TOKEN": "x"}, "warning", "USE_API_TOKEN is no setting of this program; USEAPI_TOKEN is meant?"),
+        (
+            {"RUNWAYMCP_SAVE_DIR": "/x"},
+            "warning",
+            "RUNWAYMCP_SAVE_DIR is no setting of this program; RUNWAY_MCP_SAVE_DIR is meant?",
+        ),
+        (
+            {"RUNWAY_SAVE_DIR": "/x", "RUNWAYML_API_SECRET": "x"},
+            "warning",
+            "RUNWAY_SAVE_DIR is no setting of this program; RUNWAY_MCP_SAVE_DIR is meant?",
+        ),
         ({"RUNWAY_MCP_ZZZ": "x"}, "warning", "RUNWAY_MCP_ZZZ is no setting of this program"),
     ],
 )
@@ -73,6 +91,18 @@ def test_settings_are_told_by_their_names(environ: dict[str, str], status: str, 
 
     assert found.status == status
     assert found.message.startswith(words)
+
+
+def test_a_bad_value_hides_neither_a_placeholder_nor_a_misspelled_name() -> None:
+    environ = {"RUNWAY_MCP_WAIT_SECONDS": "soon", "USEAPI_EMAIL": "${EMAIL}", "RUNWAY_MCP_WAIT_SECOND": "25"}
+
+    settings, refused = read_settings(environ)
+    found = check_settings(environ, refused)
+
+    assert (settings.email, settings.wait_seconds, found.status) == (None, 45, "failure")
+    assert "RUNWAY_MCP_WAIT_SECONDS must be a whole number" in found.message
+    assert "USEAPI_EMAIL still has a placeholder" in found.message
+    assert "RUNWAY_MCP_WAIT_SECOND is no setting of this program" in found.message
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ class Desk:
     unavailable: set[str] = field(default_factory=set[str])
     is_absent: bool = False
     answer: str | None = None
+    piped: str | None = None
+    ask: Callable[[str], str] | None = None
     system: System = "linux"
     said: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
@@ -54,9 +56,9 @@ class Desk:
         install(host, self._around(), print_only=print_only)
         return "\n".join(self.said)
 
-    def uninstall(self, host: str) -> str:
+    def uninstall(self, host: str, *, print_only: bool = False) -> str:
         del self.said[:]
-        uninstall(host, self._around())
+        uninstall(host, self._around(), print_only=print_only)
         return "\n".join(self.said)
 
     def hosts(self) -> str:
@@ -65,16 +67,23 @@ class Desk:
         return "\n".join(self.said)
 
     def _around(self) -> Surroundings:
-        ask = None if self.answer is None else self._ask
-        started = (lambda: self.launchers, self._is_cached, self._fetch)
-        return Surroundings(self.machine, self.data_dir, self.said.append, ask, *started)
+        ask = self.ask or (None if self.answer is None else self._ask)
+        piped = None if self.piped is None else self._piped
+        started = (lambda: self.launchers, self._is_cached, self._is_absent, self._fetch)
+        return Surroundings(self.machine, self.data_dir, self.said.append, ask, *started, piped)
 
     def _ask(self, question: str) -> str:
         self.asked.append(question)
         return self.answer or ""
 
+    def _piped(self, _seconds: float) -> str:
+        return self.piped or ""
+
     def _is_cached(self, launcher: Launcher) -> bool:
         return not launcher.args or launcher.args[1] in self.cached
+
+    def _is_absent(self, launcher: Launcher) -> bool:
+        return self.is_absent and launcher.args[1] in self.unavailable
 
     def _fetch(self, launcher: Launcher) -> None:
         self.at_fetch()

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from runway_mcp.install import jsonc
-from runway_mcp.install.command import InstallError
 from runway_mcp.install.launcher import uvx_launcher
 from tests.install.configurations import CONFIGURATIONS
 from tests.install.machines import SECRET, UVX, Desk, bytes_of
@@ -199,14 +198,14 @@ def test_the_token_is_where_the_host_keeps_secrets_and_nobody_sees_it(
 def test_a_token_is_replaced_by_a_newer_one_but_a_reference_is_not(
     there: str, given: str, then: str, desk: Desk
 ) -> None:
-    desk.environ["USEAPI_TOKEN"] = there
-    desk.install("cursor")
+    entry = {"command": "uvx", "args": ["useapi-runway-mcp"], "env": {"USEAPI_TOKEN": there}}
+    desk.put("cursor", json.dumps({"mcpServers": {"runway": entry}}).encode())
     desk.environ["USEAPI_TOKEN"] = given
 
     desk.install("cursor")
 
-    entry: dict[str, Any] = json.loads(desk.file("cursor").read_text())["mcpServers"]["runway"]
-    assert entry["env"] == {"USEAPI_TOKEN": then}
+    written: dict[str, Any] = json.loads(desk.file("cursor").read_text())["mcpServers"]["runway"]
+    assert written["env"] == {"USEAPI_TOKEN": then}
 
 
 def test_a_token_that_the_host_passes_on_is_neither_asked_for_nor_written(desk: Desk) -> None:
@@ -219,13 +218,3 @@ def test_a_token_that_the_host_passes_on_is_neither_asked_for_nor_written(desk: 
     assert "put your token into" not in said
     assert SECRET not in desk.file("codex").read_text()
     assert desk.asked == []
-
-
-@pytest.mark.parametrize("token", ["user:1 2", "user:\u20ac", "a\x07b"])
-def test_what_can_be_no_token_is_refused(token: str, desk: Desk) -> None:
-    desk.environ["USEAPI_TOKEN"] = token
-
-    with pytest.raises(InstallError, match="the token has blanks or signs that no token has"):
-        desk.install("cursor")
-
-    assert not desk.file("cursor").exists()

@@ -151,12 +151,12 @@ def test_a_configuration_of_megabytes_as_claude_code_keeps_is_no_matter_of_minut
     assert file.read_bytes() == content
 
 
-def test_the_copy_of_what_was_there_stands_beside_it(desk: Desk) -> None:
-    content = CONFIGURATIONS["cursor"]["as documented"]
-    file = desk.put("cursor", content)
+def test_the_copy_of_what_was_there_stands_beside_it_with_its_mode(desk: Desk) -> None:
+    content = CONFIGURATIONS["vscode"]["as documented"]
+    file = desk.put("vscode", content)
     file.chmod(0o640)
 
-    said = desk.install("cursor")
+    said = desk.install("vscode")
 
     copy = Path(f"{file}{BACKUP}")
     assert str(copy) in said

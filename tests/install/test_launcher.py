@@ -13,6 +13,7 @@ from runway_mcp.install.launcher import (
     LauncherError,
     fetch,
     find_launchers,
+    is_absent,
     is_cached,
     requirement_of,
     uvx_launcher,
@@ -162,3 +163,29 @@ def test_a_real_launcher_is_given_the_arguments_and_no_token_on_its_command_line
     fetch(uvx_launcher(str(uvx)))
 
     assert (tmp_path / "args").read_text() == repr(["--from", RELEASE, "useapi-runway-mcp", "--version"])
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "absent"),
+    [
+        (1, "  x No solution found:\n  because there is no version of\n  it\n", True),
+        (1, "Because a was not found in the package registry", True),
+        (1, "error: failed to look up address information", False),
+        (0, "Would install 1 package: there is no version of", False),
+    ],
+)
+def test_whether_the_index_lacks_a_package_is_asked_without_fetching(code: int, said: str, *, absent: bool) -> None:
+    runs = Runs([(code, said)])
+
+    assert is_absent(uvx_launcher("/opt/uvx"), runs) == absent
+    command = runs.asked[0][0]
+    assert command[:4] == ["/opt/uv", "pip", "install", "--dry-run"]
+    assert command[-1] == RELEASE
+
+
+def test_the_uv_of_windows_has_the_ending_of_its_uvx() -> None:
+    runs = Runs([(0, "")])
+
+    is_absent(uvx_launcher("/opt/uvx.exe"), runs)
+
+    assert runs.asked[0][0][0] == "/opt/uv.exe"

@@ -65,7 +65,7 @@ async def test_a_film_is_told_from_its_claim_on_and_followed_to_its_join(tmp_pat
         told = [note.message for note in client.told]
         assert (done["status"], done["film"]["id"], done["film"]["step"]) == ("SUCCEEDED", film, "done")
         assert any(f"Film {film}: step create" in message for message in told)
-        assert "charged when it was made" in done["summary"]
+        assert "already charged" in done["summary"]
         assert creates(client) == 1
 
 

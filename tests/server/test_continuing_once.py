@@ -237,6 +237,63 @@ async def test_a_refused_extension_that_is_continued_is_charged_once_across_a_re
     assert films[0] == films[1]
 
 
+@pytest.mark.parametrize("later", [0.0, 6.0, 12.0])
+@pytest.mark.parametrize("wait", [0, 40])
+async def test_an_extension_that_was_refused_after_acceptance_is_not_continued_as_well(
+    tmp_path: Path, later: float, wait: int
+) -> None:
+    world = clip_world(pace=2.0)
+    old = world.asset_id(add_video(world, prompt="an old clip"))
+    world.switch(late_in_lists=later, late_in_scheduler=later)
+    world.faults.append(
+        Fault("POST", "/gen3/extend", status=400, body={"error": "Gen-3 is no longer supported."}, handled=True)
+    )
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        told = await client.data("extend_video", assetId=old, text_prompt="on", wait_seconds=wait)
+        if "taskId" not in told:
+            followed = await client.data("get_task", taskId=told["film"]["id"], wait_seconds=40)
+            assert (followed["error"]["kind"], followed["error"]["charged"]) == ("unavailable", "no")
+            told = await client.data("extend_video", assetId=old, text_prompt="on", wait_seconds=40)
+
+        assert told["taskId"] == world.task_id(world.accepted[0])
+        assert told["model"] == "gen3a"
+        assert creates(client) == 0
+        assert len(world.accepted) == 1
+
+
+@pytest.mark.parametrize("then", ["gen4", None])
+@pytest.mark.parametrize("of_film", [False, True])
+async def test_a_request_without_a_model_stays_the_same_when_another_one_is_set(
+    tmp_path: Path, then: str | None, of_film: bool
+) -> None:
+    world = clip_world()
+    async with running(world) as url:
+        async with continuing_at(url, world, tmp_path, continue_with="gen4.5") as client:
+            named = clip_id(client)
+            if of_film:
+                named = (await client.data("extend_video", assetId=named, model="gen4"))["film"]["id"]
+            asked: dict[str, Any] = {"assetId": named, "text_prompt": "on"}
+            film = await client.data("extend_video", **asked)
+        async with continuing_at(url, world, tmp_path, continue_with=then) as client:
+            again = await client.data("extend_video", **asked)
+            by_auto = await client.data("extend_video", **asked, model="auto")
+            priced = await client.data("extend_video", **asked, dry_run=True)
+
+            for twin in (again, by_auto):
+                assert (twin["film"]["id"], twin["twin"], twin["credits"]["cost"]) == (film["film"]["id"], True, 0)
+            assert (priced["twin"], priced["credits"]["cost"]) == (True, 0)
+            assert creates(client) == 1 + of_film
+
+
+async def test_a_request_that_named_its_model_is_another_one_than_one_that_names_none(tmp_path: Path) -> None:
+    async with continuing(tmp_path, continue_with="gen4") as client:
+        named = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
+        unnamed = await client.data("extend_video", assetId=clip_id(client))
+
+        assert unnamed["film"]["id"] != named["film"]["id"]
+        assert unnamed["model"] == "gen4"
+
+
 async def test_another_callers_film_does_not_exist(tmp_path: Path) -> None:
     async with continuing_server(clip_world(), tmp_path) as server:
         async with server.client("auto", caller="one") as client:

@@ -99,6 +99,40 @@ async def test_with_a_model_set_a_clip_without_extension_is_continued_at_once(tm
         assert creates(client) == 1
 
 
+@pytest.mark.parametrize(("extended", "count"), [(3, 3), (0, 0)])
+async def test_the_lineage_of_a_film_counts_the_extensions_by_runway_alone(
+    tmp_path: Path, extended: int, count: int
+) -> None:
+    world = clip_world()
+    clip = add_video(world, prompt="an old clip", extended=extended)
+    async with continuing(tmp_path, world) as client:
+        priced = await client.extend(clip, model="gen4.5", dry_run=True)
+        film = await client.extend(clip, model="gen4.5")
+        longer = await client.data("extend_video", assetId=film["film"]["id"], model="gen4.5")
+
+        for told in (priced, film, longer):
+            assert told["lineage"]["extended_count"] == count
+        assert len(longer["film"]["parts"]) == 3
+
+
+async def test_a_film_tells_what_is_left_on_the_account_as_an_extension_does(tmp_path: Path) -> None:
+    async with continuing(tmp_path) as client:
+        film = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
+        other = await client.data("extend_video", assetId=clip_id(client), model="gen4", dry_run=True)
+
+        assert film["credits"] == {"cost": 60, "remaining": other["credits"]["remaining"]}
+
+
+async def test_a_dry_run_tells_the_length_of_a_clip_of_which_runway_tells_none(tmp_path: Path) -> None:
+    world = clip_world()
+    world.switch(metadata="null")
+    async with continuing(tmp_path, world) as client:
+        priced = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)
+
+        assert "Continuing the 0.1 s clip" in priced["summary"]
+        assert "The film would then be 5.1 s long" in priced["summary"]
+
+
 async def test_a_clip_that_can_be_extended_is_extended_whatever_model_is_set(tmp_path: Path) -> None:
     world = clip_world()
     clip = add_video(world, prompt="an old clip")

@@ -5,7 +5,6 @@ from typing import Any
 
 import av
 import pytest
-from mcp.shared.exceptions import MCPError
 from PIL import Image
 
 from runway_mcp.films.continuing.files import bytes_of_film
@@ -16,7 +15,7 @@ from runway_mcp.server.contract.tool_results import LONGEST_RESULT
 from runway_mcp.simulator.links.faults import LinkFault
 from tests.agents.reading import next_call, size
 from tests.films.joined import RISES, clip_world, continued, films_server, joined
-from tests.kit.client import structured, text
+from tests.kit.client import ToolClient, structured, text
 from tests.kit.samples import intent
 from tests.server.pictures import brightness, seen
 
@@ -72,24 +71,93 @@ async def test_a_strip_of_a_joined_film_marks_its_seams_and_tells_how_they_look(
         assert f"the mean colour changes by {seam['colour']:.1f}" in words
 
 
-async def test_what_was_seen_of_a_film_is_shown_though_its_file_is_gone_and_the_rest_is_not_found(
-    tmp_path: Path, mode: str
+CALLS = ["the same call", "get_task", "view_film", "save_film", "its resource"]
+"""What is asked about a film whose file is gone."""
+
+
+async def ask(client: ToolClient, call: str, told: dict[str, Any]) -> Any:
+    """What a call about a film tells."""
+    film_id = told["film"]["id"]
+    match call:
+        case "the same call":
+            return await continued(client, wait_seconds=20)
+        case "get_task":
+            return await client.data("get_task", taskId=film_id)
+        case "view_film":
+            return await client.call("view_film", assetId=film_id, show="strip")
+        case "save_film":
+            return await client.data("save_film", assetId=film_id)
+        case _:
+            return await client.mcp.read_resource(f"{told['film']['uri']}/video")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("without_parts", [False, True])
+async def test_a_film_whose_file_was_deleted_is_joined_again_from_its_parts(
+    tmp_path: Path, call: str, without_parts: bool
 ) -> None:
-    async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
         told = await joined(client)
-        film_id = told["film"]["id"]
-        seen(await client.call("view_film", assetId=film_id))
+        path = Path(told["saved"]["path"])
+        frames = [brightness(frame) for frame in decoded(str(path))]
+        paid = len(client.world.accepted)
+        path.unlink()
+        if without_parts:
+            for part in tmp_path.glob("**/continued/*/part-*.mp4"):
+                part.unlink()
+        else:
+            client.world.link_faults.append(LinkFault("status", times=None))
+
+        await ask(client, call, told)
+        again = await client.data("get_task", taskId=told["film"]["id"])
+
+        assert again["status"] == "SUCCEEDED"
+        assert again["saved"] == told["saved"]
+        assert [brightness(frame) for frame in decoded(str(path))] == frames
+        assert len(client.world.accepted) == paid
+
+
+async def test_what_was_seen_of_a_film_is_shown_though_its_file_is_gone(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        seen(await client.call("view_film", assetId=told["film"]["id"]))
         Path(told["saved"]["path"]).unlink()
 
-        seen(await client.call("view_film", assetId=film_id))
-        refused = await client.call("view_film", assetId=film_id, show="strip")
-        unsaved = await client.call("save_film", assetId=film_id, name="again")
-        with pytest.raises(MCPError, match="moved, changed or deleted"):
-            await client.mcp.read_resource(f"{told['film']['uri']}/video")
+        seen(await client.call("view_film", assetId=told["film"]["id"]))
+        assert not Path(told["saved"]["path"]).exists()
 
-        for each in (text(refused), text(unsaved)):
-            assert "was moved, changed or deleted. Its parts are kept" in each.replace("\n", " ")
-            assert "Error: not_found. Charged: yes." in each
+
+@pytest.mark.parametrize("call", ["the same call", "get_task", "view_film", "save_film"])
+async def test_a_film_of_which_a_part_is_gone_for_good_is_told_as_paid_with_what_is_lost(
+    tmp_path: Path, call: str
+) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        Path(told["saved"]["path"]).unlink()
+        next(tmp_path.glob("**/continued/*/part-1.mp4")).unlink()
+        client.clip.deleted = True
+
+        answer = await ask(client, call, told)
+        words = text(answer) if call == "view_film" else f"{answer['summary']} {answer['error']['message']}"
+
+        assert "part-1.mp4" in words
+        assert "another `seed`" in words
+        if call == "view_film":
+            assert "Error: not_found. Charged: yes." in words
+        else:
+            assert (answer["error"]["kind"], answer["error"]["charged"]) == ("not_found", "yes")
+
+
+async def test_another_file_in_place_of_a_film_is_left_alone(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        path = Path(told["saved"]["path"])
+        path.write_bytes(b"cut by hand")
+
+        again = await client.data("get_task", taskId=told["film"]["id"])
+
+        assert path.read_bytes() == b"cut by hand"
+        assert Path(again["saved"]["path"]).name == f"{path.stem}-2.mp4"
 
 
 async def test_a_film_that_is_not_joined_is_refused_with_the_call_that_waits_for_it(tmp_path: Path, mode: str) -> None:

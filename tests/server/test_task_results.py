@@ -142,7 +142,7 @@ def test_a_film_that_is_read_tells_that_its_price_was_paid_before() -> None:
         for explore in (False, True)
     )
 
-    assert paid.endswith("10 s added for about 100 credits (an estimate), charged when it was made.")
+    assert paid.endswith("10 s added for about 100 credits (an estimate), already charged.")
     assert free.endswith("10 s added for no credits (explore mode, on an Unlimited plan).")
 
 

@@ -1,6 +1,8 @@
 """The contract of every store: the steps of an intent, each of which ends once."""
 
-from runway_mcp.tasks.intents import Step
+import pytest
+
+from runway_mcp.tasks.intents import AUTO, JOIN, Step
 from runway_mcp.tasks.store.protocol import Store
 from tests.kit.clock import EPOCH, SetClock
 from tests.store.steps import claimed, standing_of
@@ -64,3 +66,16 @@ async def test_an_upload_that_was_made_anew_before_anything_was_posted_takes_the
     assert posted is not None
     assert late is not None
     assert late.steps == told.steps
+
+
+@pytest.mark.parametrize("name", [JOIN, AUTO])
+async def test_a_film_that_is_joined_anew_and_a_model_that_is_chosen_anew_replace_what_was_there(
+    store: Store, name: str
+) -> None:
+    made = await claimed(store)
+    await store.end_step(made.id, made.claim, name, {"made": "first"})
+
+    told = await store.end_step(made.id, made.claim, name, {"made": "second"})
+
+    assert told is not None
+    assert [step.made for step in told.steps] == [{"made": "second"}]

@@ -62,7 +62,7 @@ async def test_any_clip_is_priced_by_the_model_that_continues_it(
 
         assert (told.seconds, told.cost, told.length) == (seconds, cost, 5 + seconds)
         assert (told.aspect_ratio, told.account) == ("9:16", vertical.email)
-        assert told.lineage.extended_count == 1
+        assert told.lineage.extended_count == 0
 
 
 async def test_uploads_and_clips_at_the_end_of_their_chain_can_be_continued(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_a_film_goes_on_as_itself_and_not_as_one_of_its_parts(tmp_path: Pa
         again = await planned(service, film.film_id, film=film, seconds=10)
 
         assert (again.source.asset_id, again.length, again.account) == (film.film_id, 25.0, first.account)
-        assert again.lineage.extended_count == 2
+        assert again.lineage.extended_count == 0
         assert remembered_continuation(draft(again), film=film).key("") == again.key("")
 
 

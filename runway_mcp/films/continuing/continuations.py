@@ -1,28 +1,29 @@
 """Continuations: films under way in this process, from the claim to the joined film, whoever waits for them."""
-# ruff: noqa: PLC0415  frames, joins and uploads are loaded when a film is continued, which most servers never do
+# ruff: noqa: PLC0415  frames and uploads are loaded when a film is continued, which most servers never do
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.asked import forget_asked, with_asked
+from runway_mcp.films.continuing.joins import Joins, OnJoin
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
-from runway_mcp.runway.models import Submission, Task
-from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
+from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, OPEN, Intent, State, uuid_of
+from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
-from runway_mcp.tasks.spend.preparing import Prepare
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
@@ -37,9 +38,6 @@ SLOT_SECONDS: Final = 600.0
 """For so long a film waits for a free slot of the account before it is given up, at no cost, in seconds."""
 
 _log = logging.getLogger(__name__)
-
-OnJoin = Callable[[Intent], Awaitable[None]]
-"""Is told of a film once it is joined; must not raise."""
 
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
@@ -70,14 +68,13 @@ class Continuations:
     ) -> None:
         self.background = background
         self._tools = tools
-        self._on_join = on_join
         self._caps = replace(caps, confirm_above=None, quote=None)
         self._preparing: set[str] = set()
-        self._joining: set[str] = set()
         self._refusals: dict[str, Failure] = {}
-        self._unjoined: dict[str, Failure] = {}
         self._refused_clips: dict[str, str] = {}
+        self._balances: dict[str, Credits] = {}
         self._stirred = anyio.Event()
+        self._joins = Joins(background, tools, self._stir, on_join)
 
     async def submit(
         self,
@@ -92,10 +89,10 @@ class Continuations:
     ) -> Continued:
         """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
 
-        The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed is
-        joined again; one whose create has no known outcome is looked for, for `patience` seconds at most. `tell` is
-        awaited with the intent as it stands, from the claim on. Raises `PolicyRefused`, and `Failure` for what ended it
-        before its create, or if its outcome stays unknown.
+        The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed, or
+        whose file is gone, is joined again; one whose create has no known outcome is looked for, for `patience`
+        seconds at most. `tell` is awaited with the intent as it stands, from the claim on. Raises `PolicyRefused`, and
+        `Failure` for what ended it before its create, or if its outcome stays unknown.
         """
         while True:
             intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
@@ -109,6 +106,7 @@ class Continuations:
                     continue
                 intent = await self._tools.store.find("id", intent.id) or told.intent
             self.take_up(intent)
+            await self.check_file(intent)
             return Continued(await self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold), is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:
@@ -125,17 +123,21 @@ class Continuations:
 
     def take_up(self, intent: Intent) -> None:
         """Joins a film whose task has succeeded, again if that has failed before; else does nothing."""
-        if intent.id not in self._joining:
-            self._unjoined.pop(intent.id, None)
-        self.changed(intent)
+        self.changed(intent, again=True)
 
-    def changed(self, intent: Intent) -> None:
-        """Begins to join a film once its task has succeeded, unless it is joined or that has failed."""
-        is_due = is_continuation(intent) and intent.status == "SUCCEEDED" and intent.film is not None
-        if is_due and JoinMade.of(intent) is None and intent.id not in self._joining | self._unjoined.keys():
-            self._joining.add(intent.id)
-            self.background.start_soon(self._join, intent)
+    def changed(self, intent: Intent, *, again: bool = False) -> None:
+        """Begins to join a film once its task has succeeded, unless it is joined or that has failed and not `again`."""
+        if is_continuation(intent) and intent.status == "SUCCEEDED" and intent.film is not None:
+            self._joins.begin(intent, again=again)
         self._stir()
+
+    async def check_file(self, intent: Intent) -> bool:
+        """Whether a joined film is joined anew from its parts now, since its file is gone."""
+        return await self._joins.check(intent)
+
+    async def restored(self, intent: Intent) -> Intent:
+        """A joined film with its file, joined anew from its parts if that is gone; raises `Failure`, `LedgerError`."""
+        return await self._joins.restored(intent)
 
     def failure_of(self, intent: Intent) -> Failure | None:
         """What ended a film, its task or its last join in this process; None while it goes on and once it is joined.
@@ -148,7 +150,11 @@ class Continuations:
             return kept if kept is not None and kept.kind == kind else failed(kind, message, intent=intent)
         if (ended := remembered_failure(intent)) is not None and intent.film is None:
             return replace(ended, twin=False)
-        return None if JoinMade.of(intent) is not None else self._unjoined.get(intent.id)
+        return self._joins.failure_of(intent)
+
+    def balance_after(self, intent: Intent) -> Credits | None:
+        """What was left on the account when the create of a film was accepted, if this process posted it."""
+        return self._balances.get(intent.id)
 
     def note_refused(self, asset_id: str, why: str) -> None:
         """Remembers in this process that Runway refuses to extend a clip itself."""
@@ -161,7 +167,12 @@ class Continuations:
         return self._refused_clips.get(uuid_of(asset_id))
 
     def standing(self, service: TaskService, intent: Intent) -> FilmStanding:
-        """How far a film is, by its intent and by its task as it is followed, else as the ledger remembers it."""
+        """How far a film is, by its intent and by its task as it is followed, else as the ledger remembers it.
+
+        One whose file is gone stands in its join again.
+        """
+        if self._joins.is_lost(intent):
+            intent = replace(intent, steps=tuple(step for step in intent.steps if step.name != JOIN))
         if intent.task_id is None:
             return standing_of(intent, None)
         followed = service.watcher.followed(intent.task_id) if intent.ended is None else None
@@ -172,9 +183,9 @@ class Continuations:
 
         Raises `Failure`: `not_configured`, at no cost.
         """
-        from runway_mcp.films.continuing.frame import check_possible
-
         with told_as_free():
+            from runway_mcp.films.continuing.frame import check_possible
+
             await check_possible(self._tools, plan)
 
     async def ending(self, plan: Continuation) -> "Ending | None":
@@ -219,8 +230,7 @@ class Continuations:
                 for intent in await self._tools.store.select(Selection.UNJOINED):
                     self.changed(intent)
                 for intent in await self._tools.store.select(Selection.ABANDONED):
-                    age = self._tools.store.now() - intent.created
-                    if is_continuation(intent) and intent.is_verified and age < RESUMED_SECONDS:
+                    if is_continuation(intent) and intent.is_verified and self._age(intent) < RESUMED_SECONDS:
                         await self._resume_preparing(submissions, intent)
             except LedgerError as error:
                 _log.warning("%s", error)
@@ -228,12 +238,18 @@ class Continuations:
                 _log.exception("films that other processes left could not all be taken up")
             await anyio.sleep(_SWEEP_PAUSE)
 
+    def _age(self, intent: Intent) -> float:
+        """Seconds since a film was claimed, by the ledger's clock or by upstream's, whichever says more."""
+        age, upstream = self._tools.store.now() - intent.created, self._tools.client.upstream_time()
+        return age if upstream is None or intent.posted is None else max(age, upstream - intent.posted)
+
     async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
         try:
             film = None
             if left.source_asset_id.startswith(FILM_PREFIX):
                 film = await self._tools.store.find("film_id", left.source_asset_id)
             plan = remembered_continuation(left, film=film)
+            plan = await run_sync(with_asked, self._tools.data_dir, left.film_id, plan)
             intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=self._caps)
         except (Failure, PolicyRefused) as failure:
             _log.warning("a film could not be taken up: %s", failure)
@@ -247,9 +263,15 @@ class Continuations:
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        deadline = anyio.current_time() + SLOT_SECONDS
+        from runway_mcp.films.continuing.preparation import preparation
+
+        deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
+        prepare = preparation(self._tools, submissions, plan, self._stir)
         try:
-            await submissions.spend(plan, intent, prepare=self._preparation(plan), deadline=deadline, say=_quiet)
+            told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
+            is_over = told is not None
+            if told is not None and told.task.features is not None:
+                self._balances[intent.id] = told.task.features
         except Failure as failure:
             self._refusals[intent.id] = replace(failure, intent=intent)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -257,50 +279,21 @@ class Continuations:
         finally:
             self._preparing.discard(intent.id)
             self._stir()
+        if not is_over:
+            await self._go_on(submissions, intent)
+            return
+        with suppress(OSError):
+            await run_sync(forget_asked, self._tools.data_dir, intent.film_id)
 
-    def _preparation(self, plan: Continuation) -> Prepare:
-        """Frame and upload as steps of the intent, then the create that they lead to."""
-
-        async def prepare(intent: Intent) -> Submission:
-            from runway_mcp.films.continuing.frame import framed
-            from runway_mcp.films.continuing.uploads import uploaded
-
-            with told_as_free():
-                intent, frame = await framed(self._tools, plan, intent)
-                self._stir()
-                intent, asset_id = await uploaded(self._tools, intent, frame)
-                self._stir()
-                return creation_of(
-                    plan.model,
-                    start_frame=asset_id,
-                    aspect_ratio=aspect_ratio_for(frame.width, frame.height, plan.model),
-                    seconds=plan.seconds,
-                    text_prompt=plan.asked.text_prompt,
-                    explore_mode=plan.asked.explore_mode,
-                    max_jobs=plan.asked.max_jobs,
-                )
-
-        return prepare
-
-    async def _join(self, intent: Intent) -> None:
+    async def _go_on(self, submissions: Submissions, intent: Intent) -> None:
+        """Takes a film up again that lost its lease while nobody else has claimed it, as when the clock jumps."""
         try:
-            from runway_mcp.films.continuing.join import joined
-
-            film = await joined(self._tools, intent)
-            if self._on_join is not None:
-                await self._on_join(film)
-        except Failure as failure:
-            _log.warning("%s", failure)
-            self._unjoined[intent.id] = failure
+            standing = await self._tools.store.find("id", intent.id)
         except LedgerError as error:
             _log.warning("%s", error)
-            self._unjoined[intent.id] = failed("unavailable", str(error), charged="yes", retry="now", intent=intent)
-        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("a film could not be joined through a fault of this server")
-            self._unjoined[intent.id] = failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent)
-        finally:
-            self._joining.discard(intent.id)
-            self._stir()
+            return
+        if standing is not None and standing.state is State.WAITING and standing.claim == intent.claim:
+            await self._resume_preparing(submissions, standing)
 
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
         """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
@@ -353,8 +346,4 @@ async def note_change(continuations: Continuations, _task: Task, intent: Intent 
 
 
 _BUSY = "All slots of the account were busy for too long, so nothing was submitted. Make the same call later."
-_FAULT = (
-    "The new part was made and paid, but the film could not be joined through a fault of this server. All parts stay. "
-    "Make the same call again: it joins again, free."
-)
 _LOST = "Whether the film goes on is not known; the same call looks and never submits it again."

@@ -30,11 +30,16 @@ class FilmFile:
     size: int
 
 
+async def is_there(joined: JoinMade) -> bool:
+    """Whether the file of a joined film lies where it was published, as long as it was."""
+    return await run_sync(_size, Path(joined.path)) == joined.size_bytes
+
+
 async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
     """The file of a joined film; raises `FilmFileGone`."""
     file = FilmFile(Path(joined.path), joined.size_bytes)
-    if await run_sync(_size, file.path) != file.size:
-        raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted. Its parts are kept.")
+    if not await is_there(joined):
+        raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted.")
     return file
 
 

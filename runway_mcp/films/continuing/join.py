@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.files import is_there
 from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
-from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
+from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, parts_of
 from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
@@ -22,13 +23,14 @@ from runway_mcp.films.continuing.workspace import (
     held,
     make_workspace,
     part_file,
+    workspace_of,
     write_whole,
 )
+from runway_mcp.media.errors import DeadLink, KeepingError, LinkError, MediaMissing, UnreadableFilm
 from runway_mcp.media.errors import JoinFailed as PartsNotJoined
-from runway_mcp.media.errors import KeepingError, LinkError, MediaMissing, UnreadableFilm
 from runway_mcp.media.join.joining import Joined
 from runway_mcp.media.join.proof import Seam
-from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.spend.preparing import ClaimLost
@@ -42,13 +44,16 @@ async def joined(tools: Tools, intent: Intent) -> Intent:
     """The intent with its join step ended, by this call or by whoever held the film's lock before.
 
     The task of the intent has succeeded. Each join begins with the original parts; what an earlier try has fetched or
-    joined whole is used. Raises `Failure`: `unavailable`, charged, to be tried again; and `LedgerError`.
+    joined whole is used. A joined film whose file is gone is joined anew. Raises `Failure`: `unavailable`, charged, to
+    be tried again; `not_found`, charged, for one of which a part is gone for good; and `LedgerError`.
     """
+    workspace = workspace_of(tools.data_dir, intent.film_id)
     try:
         workspace = await run_sync(make_workspace, tools.data_dir, intent.film_id)
         async with held(workspace / LOCK_FILE, pause=tools.pause):
             standing = await tools.store.find("id", intent.id) or intent
-            if JoinMade.of(standing) is not None:
+            before = JoinMade.of(standing)
+            if before is not None and await is_there(before):
                 return standing
             made = await _made(tools, standing, workspace)
             ended = await end_step(tools, standing, JOIN, made.made())
@@ -57,7 +62,12 @@ async def joined(tools: Tools, intent: Intent) -> Intent:
             return ended
     except MediaMissing as error:
         raise _failure(intent, str(error)) from error
-    except (KeepingError, LinkError, UnreadableFilm, PartsNotJoined) as error:
+    except (DeadLink, UnreadableFilm) as error:
+        why = f"{str(error).rstrip('.')}."
+        is_final = isinstance(error, UnreadableFilm) or isinstance(error.__cause__, NotFound)
+        lost = await _lost(intent, workspace) if is_final else None
+        raise lost or _failure(intent, why) from error
+    except (KeepingError, LinkError, PartsNotJoined) as error:
         raise _failure(intent, f"{str(error).rstrip('.')}.") from error
     except RunwayError as error:
         raise _failure(intent, error.message) from error
@@ -70,11 +80,27 @@ async def joined(tools: Tools, intent: Intent) -> Intent:
 
 
 def _failure(intent: Intent, why: str) -> Failure:
-    message = (
-        f"The new part was made and paid, but the film could not be joined: {why} All parts stay. Make the same call "
-        "again: it joins again, free."
-    )
+    begin = "The new part was made and paid, but the film could not be joined"
+    if JoinMade.of(intent) is not None:
+        begin = "The film's file was moved, changed or deleted, and it could not be joined again from its parts"
+    message = f"{begin}: {why} Make the same call again: it joins again, free."
     return Failure("unavailable", message, charged="yes" if intent.cost else "no", retry="now", intent=intent)
+
+
+async def _lost(intent: Intent, workspace: Path) -> Failure | None:
+    """The failure of a film with parts that are neither on disk nor at Runway; None if every part is on disk."""
+    parts = [part.file for part in parts_of(intent)]
+    if JoinMade.of(intent) is None:
+        parts.append(part_file(len(parts) + 1))
+    gone = [file for file in parts if not await run_sync((workspace / file).is_file)]
+    if not gone:
+        return None
+    message = (
+        f"The film cannot be joined: {' and '.join(gone)} in {workspace} {'is' if len(gone) == 1 else 'are'} gone, and "
+        "not to be had from Runway any more. What else lies there stays. To make and pay the film once more, give "
+        "another `seed`."
+    )
+    return Failure("not_found", message, charged="yes" if intent.cost else "no", intent=intent)
 
 
 async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
@@ -84,7 +110,10 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
         raise UnreadableFilm("the earlier parts of the film are not known")
     earlier = await _present(tools, workspace, frame.parts)
     number = len(earlier) + 1
-    path = await fetched(tools, intent.film.asset_id, workspace, part_file(number))
+    before = JoinMade.of(intent)
+    path = workspace / before.part.file if before is not None else None
+    if path is None or not await run_sync(path.is_file):
+        path = await fetched(tools, intent.film.asset_id, workspace, part_file(number))
     paths = [workspace / part.file for part in earlier] + [path]
     size = sum([(await run_sync(each.stat)).st_size for each in paths])
     await run_sync(partial(check_writable, workspace, needed=size, free=tools.free))
@@ -95,6 +124,8 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
     part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
     size = (await run_sync(target.stat)).st_size
     joined = JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
+    if before is not None and before.asset_id is not None:
+        return replace(joined, asset_id=before.asset_id)
     if not tools.uploads:
         return joined
     try:

@@ -57,6 +57,8 @@ MediaType = Literal["image", "video"]
 _MOST_UPLOADS = 2
 _LOOK_PAUSE = 3.0
 _PAGE, _PAGES = 50, 2
+# So many letters and digits follow the beginning of a name.
+_NAMED_BY = 32
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,22 @@ class UploadRecord:
 
 @dataclass(frozen=True)
 class _Content:
-    """What is uploaded: bytes of a media type under names that begin so, with its size in pixels where it counts."""
+    """What is uploaded: bytes of a media type under an unguessable name, with its size in pixels where it counts."""
 
     content: bytes
-    begins: str
+    name: str
     content_type: str
     media_type: MediaType
     width: int | None = None
     height: int | None = None
 
 
-async def uploaded(tools: Tools, intent: Intent, frame: "Frame") -> tuple[Intent, str]:
+async def uploaded(tools: Tools, intent: Intent, frame: "Frame", *, is_left: bool = False) -> tuple[Intent, str]:
     """The intent with its upload step ended, and the assetId of its frame.
 
     The same frame of an account is uploaded once, for however many films; only one that stays unseen for a minute is
-    uploaded a second time. One that was deleted meanwhile is uploaded anew. Raises `Failure`, `ClaimLost`,
+    uploaded a second time. One that was deleted meanwhile is uploaded anew. Of an intent that `is_left` an upload by
+    another server on a copy of the ledger is looked for first: its task names that one. Raises `Failure`, `ClaimLost`,
     `KeepingError` and `LedgerError`.
     """
     path = _record_path(tools.data_dir, intent.account, frame.digest)
@@ -94,8 +97,10 @@ async def uploaded(tools: Tools, intent: Intent, frame: "Frame") -> tuple[Intent
         if record is not None and record.asset_id is not None and not await _is_there(tools, record.asset_id):
             record = None
         if record is None or record.asset_id is None:
-            picture = _Content(frame.png, FRAME_NAME, "image/png", "image", frame.width, frame.height)
-            record = await _made(tools, path, intent.account, picture, record)
+            # By its pixels: each copy of the ledger gives the same name, and nobody else can guess it.
+            name = f"{FRAME_NAME}{hashlib.sha256(frame.digest.encode()).hexdigest()[:_NAMED_BY]}"
+            picture = _Content(frame.png, name, "image/png", "image", frame.width, frame.height)
+            record = await _made(tools, path, intent.account, picture, record, looks_first=is_left)
     assert record.asset_id is not None  # noqa: S101  for the type alone: `_made` returns no other
     return await end_step(tools, intent, UPLOAD, UploadMade(record.asset_id, record.file).made()), record.asset_id
 
@@ -114,7 +119,7 @@ async def uploaded_film(tools: Tools, intent: Intent, film: Path) -> str:
         record = await run_sync(_read, path)
         if record is None or record.asset_id is None:
             content = await run_sync(film.read_bytes)
-            whole = _Content(content, FILM_NAME, "video/mp4", "video")
+            whole = _Content(content, f"{FILM_NAME}{token_hex(_NAMED_BY // 2)}", "video/mp4", "video")
             record = await _made(tools, path, intent.account, whole, record)
     assert record.asset_id is not None  # noqa: S101  as above
     return record.asset_id
@@ -132,13 +137,24 @@ async def _is_there(tools: Tools, asset_id: str) -> bool:
 
 
 async def _made(
-    tools: Tools, path: Path, account: str | None, whole: _Content, record: UploadRecord | None
+    tools: Tools,
+    path: Path,
+    account: str | None,
+    whole: _Content,
+    record: UploadRecord | None,
+    *,
+    looks_first: bool = False,
 ) -> UploadRecord:
     """Uploads, unless an earlier POST did; each POST is on disk before it leaves."""
+    if looks_first and record is None:
+        # A list that cannot be read is no hindrance: uploads are free, and a task of the other one shows all the same.
+        with suppress(RunwayError):
+            if (found := await _listed(tools, account, whole.name, whole.media_type)) is not None:
+                return await _noted(path, UploadRecord(whole.name, tools.store.now()), found)
     for _ in range(_MOST_UPLOADS):
         if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
             return await _noted(path, record, found)
-        name = record.name if record is not None else f"{whole.begins}{token_hex(16)}"
+        name = record.name if record is not None else whole.name
         record = UploadRecord(name, tools.store.now())
         await run_sync(write_whole, path, json.dumps(asdict(record)).encode())
         try:

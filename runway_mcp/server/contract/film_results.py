@@ -61,6 +61,7 @@ def continued_output(
     *,
     whereabouts: Whereabouts,
     twin: bool = False,
+    balance: Credits | None = None,
 ) -> TaskOutput:
     """A film under way or joined, with the call that waits for it or prices its next part."""
     is_done = standing.step == "done"
@@ -76,7 +77,7 @@ def continued_output(
         film=film_output(standing),
         saved=whereabouts.saved,
         lineage=film_lineage(intent),
-        credits=credits_output(0 if twin else intent.cost, None),
+        credits=credits_output(0 if twin else intent.cost, balance),
         twin=twin or None,
         next_step=further_step(intent) if is_done else next_steps.follow(intent.film_id, asked),
     )
@@ -213,6 +214,6 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         then = f" It cost about {intent.cost} credits then." if intent.cost else ""
         begin = f"Nothing new was made or charged: this is the film of {date_of(intent)}, {facts}.{then}"
         return f"{begin} {how} {_OTHER_TAKE}"
-    paid = ", charged when it was made" if not asked.behaviour.spends else ""
+    paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
     return f"The longer film is ready, {facts}{price}. {how}"

@@ -39,7 +39,7 @@ from runway_mcp.tasks.spend.reconcile import outcome_failure
 # The model of the clips whose seconds a caller may choose.
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
-_PAID_THEN = ", charged when it was made"
+_PAID_THEN = ", already charged"
 _OTHER_TAKE = "For another take give another `seed`."
 _LOOK = "view_film shows the last frame, from which it goes on."
 LONGEST_PROMPT = 10_000

@@ -1,14 +1,14 @@
 """Continuing on behalf of `extend_video` and `get_task`: plan and price, the one submit, the wait for the film."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp_types import InputRequiredResult
 
 from runway_mcp.films.continuing.continuations import Continued
 from runway_mcp.films.continuing.standing import FilmStanding
-from runway_mcp.runway.models import Extension, Task
+from runway_mcp.runway.models import Extension, Metadata, Task
 from runway_mcp.server.continued import (
     continuation_of,
     continuations_of,
@@ -26,7 +26,7 @@ from runway_mcp.server.contract.text import as_json
 from runway_mcp.server.contract.text import seconds as in_seconds
 from runway_mcp.server.progress import TOTAL
 from runway_mcp.server.protocol_tasks import film_handed_over
-from runway_mcp.server.reads import balance_of, earlier_of
+from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of
 from runway_mcp.server.tools.answers import answer_task
 from runway_mcp.server.tools.record import Answer
 from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
@@ -38,6 +38,9 @@ from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.policy import Quote, SpendPolicy
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
+
+if TYPE_CHECKING:
+    from runway_mcp.media.pictures.endings import Ending
 
 _ENDING_SECONDS = 12.0
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
@@ -61,8 +64,9 @@ _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}
 class Wish:
     """A request to continue a clip or a film.
 
-    `named` says that the call or the settings name the model, which is the consent to continue with it; `why` why the
-    clip has no native extension, if that was asked for. `wait` is the wait that the call named, in seconds.
+    `named` says that the call or the settings name the model, which is the consent to continue with it, `is_auto` that
+    the call does not; `why` why the clip has no native extension, if that was asked for. `wait` is the wait that the
+    call named, in seconds.
     """
 
     asked: Extension
@@ -72,6 +76,7 @@ class Wish:
     deadline: float
     wait: int | None
     confirm: str | None
+    is_auto: bool
     why: Failure | None = None
 
     @property
@@ -111,6 +116,7 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
         step = next_steps.follow(film.film_id, call.asked)
         return await answer_task(call, failure_output(failure, call.asked, step=step))
     plan = await _planned(call, wish, film, spelling)
+    plan = replace(plan, is_auto=wish.is_auto, refused=wish.why.refused if wish.why is not None else None)
     await _check(call, plan)
     if film is None and (known := await film_with_part(call.context, plan.source.asset_id)) is not None:
         told = _NEW_FILM if not wish.dry and wish.named else _PART
@@ -125,6 +131,9 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
 async def follow_film(call: Call, intent: Intent, deadline: float, *, twin: bool = False) -> Answer:
     """The film at its end or at the deadline; a host that takes protocol tasks gets one instead of the wait."""
     films = continuations_of(call.context)
+    if await films.check_file(intent):
+        # A join takes a moment, and the film was told as done before.
+        deadline = max(deadline, anyio.current_time() + READING_SECONDS)
     standing = films.standing(call.context.service, intent)
     is_open = not standing.has_ended and films.failure_of(intent) is None
     if call.takes_tasks and is_open and deadline > anyio.current_time():
@@ -170,11 +179,13 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
     why = wish.why.unextendable if wish.why is not None else None
     refusal = await refusal_of(context, plan)
     balance = await balance_of(context.service.client, plan.account)
+    ending = await _ending(call, plan) if refusal is None or plan.length is None else None
+    plan = _measured(plan, ending)
     if refusal is not None:
         step = next_steps.shorter(_named(call, plan), refusal.fewer) if refusal.fewer else None
         output = continuation_output(plan, balance, why=why, step=step)
         return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
-    await _remark_ending(call, plan)
+    _remark_ending(call, plan, ending)
     step, quote = await _priced(call, plan)
     return continuation_output(plan, balance, why=why, quote=quote, step=step)
 
@@ -194,11 +205,25 @@ def _named(call: Call, plan: Continuation) -> dict[str, Any]:
     return call.asked.arguments | {"model": plan.model.name}
 
 
-async def _remark_ending(call: Call, plan: Continuation) -> None:
-    """Remarks that the clip ends in black, in white or in a blur, with the last good second to look at."""
-    ending = None
+async def _ending(call: Call, plan: Continuation) -> "Ending | None":
+    """How the clip ends, every frame of it decoded; None if that cannot be told in time."""
     with anyio.move_on_after(_ENDING_SECONDS):
-        ending = await continuations_of(call.context).ending(plan)
+        return await continuations_of(call.context).ending(plan)
+    return None
+
+
+def _measured(plan: Continuation, ending: "Ending | None") -> Continuation:
+    """The plan with the length of its clip as it was decoded, where Runway tells none."""
+    if plan.length is not None or ending is None:
+        return plan
+    length = ending.last.second
+    measures = (plan.source.metadata or Metadata()).model_copy(update={"duration": length})
+    source = plan.source.model_copy(update={"metadata": measures})
+    return replace(plan, source=source, length=length + plan.seconds)
+
+
+def _remark_ending(call: Call, plan: Continuation, ending: "Ending | None") -> None:
+    """Remarks that the clip ends in black, in white or in a blur, with the last good second to look at."""
     if ending is None or ending.flaw is None:
         return
     told = f"Look at its end before you agree: it ends {_ENDS_IN[ending.flaw]}, and what is added begins from that"
@@ -228,7 +253,9 @@ async def _answered_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
     source = None
     if is_film_id(earlier.source_asset_id):
         source = await film_named(call.context, earlier.source_asset_id)
-    return await _submitted(call, wish, remembered_continuation(earlier, film=source))
+    plan = remembered_continuation(earlier, film=source)
+    beside = {"max_jobs": wish.asked.max_jobs, "reply_url": wish.asked.reply_url}
+    return await _submitted(call, wish, replace(plan, asked=plan.asked.model_copy(update=beside)))
 
 
 async def _submitted(call: Call, wish: Wish, plan: Continuation) -> Answer:
@@ -269,7 +296,8 @@ async def _told(call: Call, wish: Wish, made: Continued) -> Answer:
     is_open = not standing.has_ended and films.failure_of(made.intent) is None
     if call.takes_tasks and is_open:
         return await film_handed_over(context, made.intent)
-    if wish.wait is None and (made.twin or call.shows_player):
+    is_joined_anew = is_open and made.intent.step(JOIN) is not None
+    if wish.wait is None and (made.twin or call.shows_player) and not is_joined_anew:
         if is_open and call.shows_player:
             call.remark(_PLAYER_FOLLOWS)
         return await answer_task(call, await film_told(context, made.intent, call.asked, twin=made.twin))

@@ -1,6 +1,5 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
-import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -8,7 +7,7 @@ from mcp_types import InputRequiredResult
 from pydantic import AfterValidator, Field
 
 from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
-from runway_mcp.server.continued import continuations_of, film_named, is_film_id
+from runway_mcp.server.continued import continuations_of, film_named
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
@@ -19,13 +18,14 @@ from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
 from runway_mcp.server.tools.answers import answer_task, fail_task
 from runway_mcp.server.tools.continuing import Wish, continue_clip, model_to_continue_with
 from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.refusals import refused_by_runway
 from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
 from runway_mcp.server.tools.running_call import Call, waited
 from runway_mcp.server.tools.saving import warn_of_folder, with_saved
 from runway_mcp.server.tools.spending import offer, refusal_of, spend
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import AUTO, Intent
 from runway_mcp.tasks.naming import is_id
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
@@ -159,16 +159,35 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
     await call.progress.say("checking the clip")
     asked = request_of(dict(arguments))
     named = None if arguments.model in (None, "auto") else arguments.model
-    if named is not None or is_film_id(asked.asset_id) or await film_named(call.context, asked.asset_id) is not None:
+    film = await film_named(call.context, asked.asset_id)
+    if named is None and (film is not None or is_id(asked.asset_id)):
+        source = of_clip(asked, film.film_id) if film is not None else asked
+        named = await _continued_with(call, source, dry=arguments.dry_run)
+    if named is not None or film is not None:
         return await continue_clip(call, _wish(call, arguments, asked, deadline, named))
-    if is_id(asked.asset_id) and await _was_continued(call, asked, dry=arguments.dry_run):
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, None))
     try:
         return await _extended(call, arguments, asked, deadline)
     except Failure as failure:
         if failure.unextendable is None:
             raise
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, None, why=failure))
+        return await _continued_instead(call, arguments, asked, deadline, failure)
+
+
+async def _continued_instead(
+    call: Call, arguments: ExtendVideo, asked: Extension, deadline: float, why: Failure
+) -> Answer:
+    """A clip without an extension continued; the extension where Runway turns out to have accepted that."""
+    try:
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, None, why=why))
+    except Failure as failure:
+        service = call.context.service
+        extended = await service.ledger.find("id", failure.refused) if failure.refused is not None else None
+        if extended is None or extended.task_id is None:
+            raise
+        submitted = await service.submissions.answer(extended, deadline=deadline, say=call.progress.waiting, twin=False)
+        if submitted is None:
+            raise
+        return await _told(call, submitted, arguments, deadline)
 
 
 def _wish(
@@ -189,13 +208,17 @@ def _wish(
         deadline=deadline,
         wait=arguments.wait_seconds,
         confirm=arguments.confirm,
+        is_auto=arguments.model in (None, "auto"),
         why=why,
     )
 
 
 async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadline: float) -> Answer:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it."""
+    reference = asked.asset_id
     asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
+    if asked.asset_id != reference and (model := await _continued_with(call, asked, dry=arguments.dry_run)) is not None:
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, model))
     if earlier is not None and arguments.dry_run:
         return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
@@ -220,22 +243,19 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
         )
     except Failure as failure:
         if failure.kind != "insufficient_credits":
-            raise _refused_by_runway(call, failure, plan) from failure
+            raise refused_by_runway(call, failure, plan) from failure
         balance = await balance_of(call.context.service.client, plan.account)
         return await answer_task(call, failure_output(failure, call.asked, balance=balance))
-    if isinstance(submitted, InputRequiredResult):
-        return submitted
-    return await _told(call, submitted, arguments, deadline)
+    is_question = isinstance(submitted, InputRequiredResult)
+    return submitted if is_question else await _told(call, submitted, arguments, deadline)
 
 
 async def _extendable(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
-    """The plan of an extension that was not continued before.
+    """The plan of an extension.
 
     Of a clip that Runway has refused to extend a dry run has none. A call that may spend tries it again: it looks for
     what the refused submit may have made all the same, and a refusal is free.
     """
-    if await _was_continued(call, asked, dry=dry):
-        raise Failure("invalid_request", _CONTINUED, unextendable=_CONTINUED)
     plan = await _plan(call, asked, spelling, deadline, dry=dry)
     why = continuations_of(call.context).why_refused(plan.source.asset_id) if dry else None
     if why is not None:
@@ -243,18 +263,25 @@ async def _extendable(call: Call, asked: Extension, spelling: str | None, deadli
     return plan
 
 
-async def _was_continued(call: Call, asked: Extension, *, dry: bool) -> bool:
-    """Whether this request was continued before with the model that the settings name, and was never extended.
+async def _continued_with(call: Call, asked: Extension, *, dry: bool) -> str | None:
+    """The model with which this request, which names none, was continued before; None if it was not, or was extended.
 
-    Runway may extend the clip again by now, or another process may not have been refused yet: it stays one request.
+    It stays one request: Runway may extend the clip again by now, another process may not have been refused yet, and
+    the settings may name another model.
     """
-    model = call.context.settings.continue_with
-    if model is None or await earlier_of(call.context, asked, dry=dry) is not None:
-        return False
-    return await earlier_of(call.context, asked, dry=dry, model=CREATE_MODELS[model]) is not None
+    context, found = call.context, dict[str, Intent]()
+    if await earlier_of(context, asked, dry=dry) is not None:
+        return None
+    for name, model in CREATE_MODELS.items():
+        earlier = await earlier_of(context, asked, dry=dry, model=model)
+        if earlier is not None and earlier.step(AUTO) is not None:
+            return name
+        if earlier is not None:
+            found[name] = earlier
+    # What was asked for by the name of the model that is set is what a call without a name asks for now.
+    return context.settings.continue_with if context.settings.continue_with in found else None
 
 
-_CONTINUED = "this request was continued with a model before"
 _GIVEN_UP = (
     "Another call of this request waited for a slot and gave up, and this call has no time left to submit it; nothing "
     "was submitted."
@@ -297,31 +324,6 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
     waiting = None if at_once else deadline
     return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
-
-
-_QUOTED = re.compile(r'"[^"]*"')
-# What upstream says of the request's own values; a refusal in other words is one of the clip or of its model.
-_OF_THE_REQUEST = re.compile(
-    r"second|duration|length|too long|prompt|seed|replyurl|replyref|maxjobs|explore|parameter|credit", re.IGNORECASE
-)
-
-# What it says of a model that it offers no more. A refusal without such a word may pass: no other model is paid for it.
-_OF_THE_MODEL = re.compile(r"gen.?3|no longer|task.?type|retire|deprecat|discontinu|migrat", re.IGNORECASE)
-
-
-def _refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
-    """The failure, as that of a clip without extension where Runway refuses to extend it for good.
-
-    The next calls about the clip in this process then price a continuation at once.
-    """
-    said = _QUOTED.search(failure.message)
-    is_final = failure.kind == "invalid_request" and failure.about is None and failure.charged == "no"
-    words = said[0] if said else ""
-    if not is_final or _OF_THE_REQUEST.search(words) or not _OF_THE_MODEL.search(words):
-        return failure
-    why = f"Runway refused it{f': {said[0]}' if said else ''}"
-    continuations_of(call.context).note_refused(plan.source.asset_id, why)
-    return replace(failure, unextendable=why)
 
 
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."

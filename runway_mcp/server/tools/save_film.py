@@ -22,7 +22,7 @@ from runway_mcp.server.contract.film_parts import film_of_intent
 from runway_mcp.server.contract.next_steps import KEEPS, link_to
 from runway_mcp.server.contract.outputs import SavedOutput, SaveOutput, Video
 from runway_mcp.server.contract.uris import asset_uri
-from runway_mcp.server.joined_films import told_of_film
+from runway_mcp.server.joined_films import film_restored, told_of_film
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_task
 from runway_mcp.server.tools.answers import answer_save, fail_save
 from runway_mcp.server.tools.joined import joined_or_step
@@ -117,6 +117,7 @@ async def _saved_joined(call: Call, film: Intent, name: str | None, folder: Path
     joined, data_dir = joined_or_step(call, film), call.context.settings.data_dir
     try:
         async with told_of_film(film, _COPY_SECONDS):
+            film, joined = await film_restored(call.context, film)
             file, wanted, is_new = await saved_as(film, joined, name=name, folder=folder, data_dir=data_dir)
     except KeepingError as error:
         raise failure_of_keeping(error) from None

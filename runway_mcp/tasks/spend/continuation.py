@@ -8,11 +8,11 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Asset, Extension, Metadata, Task
-from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel
 from runway_mcp.tasks.creating import aspect_ratio_for, price_to_create
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import JOIN, Intent, RequestKey, request_key
-from runway_mcp.tasks.lineage import Lineage
+from runway_mcp.tasks.intents import AUTO, JOIN, Intent, RequestKey, Step, request_key
+from runway_mcp.tasks.lineage import Lineage, extended_count
 from runway_mcp.tasks.spend.plan import read_source, spellings_of
 from runway_mcp.tasks.spend.priced import PricedRequest
 
@@ -22,13 +22,21 @@ class Continuation(PricedRequest):
     """A clip or a film that can go on from its last frame; what its POST sends is known once the frame is uploaded.
 
     `film` is the intent of the film that goes on; None if the source is a clip. `aspect_ratio` is that of the model's
-    canvas for the source's size, None while that is unknown. `lineage` counts continuations; a joined film has no
-    native extension left.
+    canvas for the source's size, None while that is unknown. `is_auto` says that no call named the model, `refused` is
+    the id of the intent of the same request to extend that Runway refused. `lineage` counts the extensions
+    by Runway itself, in the clip with which the film begins; a joined film has none left.
     """
 
     model: CreateModel
     film: Intent | None = None
     aspect_ratio: str | None = None
+    is_auto: bool = False
+    refused: str | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """That no call named the model, where that is so."""
+        return (Step(AUTO, 0.0, {"refused": self.refused}),) if self.is_auto else ()
 
     def price_of(self, seconds: int) -> int | None:
         """The estimated credits if it added so many seconds, at most if the rate is a bound; None if none is known."""
@@ -125,7 +133,8 @@ def _plan(
     length = measures.duration if measures else None
     width, height = (measures.width, measures.height) if measures else (None, None)
     ratio = aspect_ratio_for(width, height, model) if width and height else None
-    count = 1 + ((film.extended_count or 1) if film else 0)
+    count = extended_count(parent) if parent is not None and parent.task_type in MODELS else 0
+    count = (film.extended_count or 0) if film is not None else count
     return Continuation(
         asked=asked,
         source=source,

@@ -12,11 +12,11 @@ _LARGEST_SEED = 4294967294
 _TOKEN_BYTES = 24
 
 
-def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False) -> Intent:
+def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False, upstream: float | None = None) -> Intent:
     """A new intent for a plan, without a POST; makes a seed and a replyRef if the caller gave none.
 
-    With `calls_back` and no replyUrl it also gets an unguessable callback token. The ledger sets its times and its
-    claim.
+    `upstream` is the time on upstream's clock, if known: no task of the intent is older. With `calls_back` and no
+    replyUrl it also gets an unguessable callback token. The ledger sets its times and its claim.
     """
     asked, identity = plan.asked, uuid.uuid4().hex
     return Intent(
@@ -39,6 +39,8 @@ def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False) ->
         source_name=plan.source.name,
         lease=0.0,
         claim="",
+        posted=upstream,
+        steps=plan.steps,
         callback_token=secrets.token_urlsafe(_TOKEN_BYTES) if calls_back and not asked.reply_url else None,
     )
 

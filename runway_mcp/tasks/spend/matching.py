@@ -17,7 +17,7 @@ from runway_mcp.runway.errors import RunwayError, UnexpectedResponse
 from runway_mcp.runway.ids import account_of, kind_of
 from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
-from runway_mcp.tasks.catalogue import CREATE_MODELS
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.callers import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
@@ -32,11 +32,18 @@ _LOOK_READ_SECONDS = 3.0
 class LookResult:
     """What a look found: the intent's task or None.
 
-    `complete` says that the scheduler and the task list could both be read, so that None proves that there is no task.
+    `complete` says that the scheduler and the task list could both be read. `alike` says that a task is there which
+    nobody owns and which may be the intent's, though upstream does not show whose it is.
     """
 
     task: Task | None
     complete: bool
+    alike: bool = False
+
+    @property
+    def proves_none(self) -> bool:
+        """Whether upstream shows that the intent has no task."""
+        return self.task is None and self.complete and not self.alike
 
 
 async def look(client: RunwayClient, ledger: Store, intent: Intent, named: Iterable[RunningTask] = ()) -> LookResult:
@@ -53,10 +60,10 @@ async def look(client: RunwayClient, ledger: Store, intent: Intent, named: Itera
     if task is not None:
         return LookResult(task, complete=True)
     try:
-        task = await _listed(client, ledger, intent, running)
+        task, alike = await _listed(client, ledger, intent, running)
     except RunwayError:
         return LookResult(None, complete=False)
-    return LookResult(task, complete=complete)
+    return LookResult(task, complete=complete, alike=alike)
 
 
 async def _running(client: RunwayClient) -> Entries[RunningTask] | None:
@@ -130,13 +137,38 @@ def is_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bo
 
 def _fits(task: Task, intent: Intent) -> bool:
     """Whether all that upstream reports of a task matches, and it was made after the POST left."""
-    options = task.options
     return (
         _tells_source(task, intent)
-        and all(_agrees(getattr(options, name, None), asked) for name, asked in _options(intent).items())
+        and _has_options(task, intent)
         and task.created is not None
         and not _is_older(task, intent)
     )
+
+
+def _may_be_ours(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
+    """Whether nothing that upstream tells of a task says that another request made it.
+
+    Its start frame may be another upload of the same picture, or the same one under another name.
+    """
+    reference = task.reply_ref or running.get(task.task_id)
+    if reference not in (None, intent.reply_ref) or _told_seed(task, intent) not in (None, intent.seed):
+        return False
+    if _is_from_another(task, intent) or not _is_of_model(task, intent) or not _has_options(task, intent):
+        return False
+    return not _is_older(task, intent) or (intent.posts == 0 and intent.posted is None)
+
+
+def _is_of_model(task: Task, intent: Intent) -> bool:
+    """Whether a task may be of the intent's model: of one that extends it names the task that it extends."""
+    if intent.task_type in MODELS:
+        return task.task_type in (None, intent.task_type) and task.options.extended_from_task_id is not None
+    others = {kind for model in CREATE_MODELS.values() if model.name != intent.task_type for kind in model.task_types}
+    return task.task_type not in {*MODELS, *others}
+
+
+def _has_options(task: Task, intent: Intent) -> bool:
+    """Whether all options that upstream tells of a task are those of the request."""
+    return all(_agrees(getattr(task.options, name, None), asked) for name, asked in _options(intent).items())
 
 
 def _options(intent: Intent) -> dict[str, Any]:
@@ -197,9 +229,10 @@ async def candidates(client: RunwayClient, ledger: Store, intent: Intent) -> tup
 
 async def _listed(
     client: RunwayClient, ledger: Store, intent: Intent, running: Collection[RunningTask] | None
-) -> Task | None:
-    """The intent's task in upstream's task list."""
+) -> tuple[Task | None, bool]:
+    """The intent's task in upstream's task list; and whether, without it, a task of nobody may be the intent's."""
     references = {entry.task_id: entry.reply_ref for entry in running or ()}
+    alike = False
     async for page in _pages(client, intent):
         fitting = [task for task in page if is_ours(task, intent, references)]
         for task in sorted(fitting, key=lambda task: _distance(task, intent)):
@@ -208,8 +241,10 @@ async def _listed(
             # The list may omit a terminal task's account, error or film, so it is read again before it is adopted.
             whole = await client.task(task.task_id, patience=_LOOK_READ_SECONDS) if task.is_terminal else task
             if is_ours(whole, intent, {task.task_id: None} | references):
-                return whole
-    return None
+                return whole, False
+        doubtful = [task for task in page if _may_be_ours(task, intent, references)]
+        alike = alike or not all([await _owned(ledger, task.task_id, intent) for task in doubtful])
+    return None, alike
 
 
 def _distance(task: Task, intent: Intent) -> float:

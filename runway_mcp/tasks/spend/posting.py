@@ -155,7 +155,7 @@ class Posts:
             seen = await self._reconciler.look(intent, named=named, seconds=_LOOK_SECONDS)
             if seen.task is not None:
                 return seen.task
-            confirmed = confirmed or seen.complete
+            confirmed = (confirmed or seen.complete) and not seen.alike
         return Refused(answer, confirmed=confirmed)
 
     async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> PostOutcome:

@@ -5,7 +5,7 @@ from typing import Any
 
 from runway_mcp.runway.models import Asset, Extension, Task
 from runway_mcp.tasks.catalogue import Model
-from runway_mcp.tasks.intents import RequestKey, request_key
+from runway_mcp.tasks.intents import RequestKey, Step, request_key
 from runway_mcp.tasks.lineage import Lineage
 
 
@@ -28,6 +28,11 @@ class PricedRequest:
     account: str | None
     length: float | None
     spellings: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Steps that have ended before anything is made: what the plan itself has to tell of its intent."""
+        return ()
 
     def price_of(self, seconds: int) -> int | None:
         """The estimated credits if it added so many seconds; None if no rate is known."""

@@ -69,15 +69,15 @@ class Reconciler:
         A refusal that is not confirmed yet needs two looks, two seconds apart. A task that another intent adopted
         meanwhile is skipped.
         """
-        complete = False
+        seen = LookResult(None, complete=False)
         for pause in (0.0,) if intent.failure_kind is None else (0.0, CONFIRMING_PAUSE):
             await sleep(pause)
             while (seen := await self.look(intent)).task is not None:
                 adopted = await self.adopt(intent, seen.task)
                 if adopted is not None:
                     return adopted
-            complete = seen.complete
-        return await self._dependencies.ledger.looked(intent, complete=complete) or intent
+        looked = await self._dependencies.ledger.looked(intent, complete=seen.complete, alike=seen.alike)
+        return looked or intent
 
     def look_soon(self, intent: Intent) -> None:
         """Reconciles once in the background, when there is a sign of a task."""
@@ -155,6 +155,9 @@ def outcome_failure(intent: Intent) -> Failure:
     if intent.state is State.UNKNOWN:
         words = (_CLOSED if intent.looked else _BLIND).format(facts=_facts(intent))
         return Failure("submission_unknown", words, charged="unknown", retry="after_change", intent=intent)
+    if intent.failure_kind == "submission_unknown":
+        words = f"{intent.failure_message or ''} {_facts(intent)}".strip()
+        return Failure("submission_unknown", words, charged="unknown", retry="later", intent=intent)
     if intent.failure_kind is not None:
         moderated = intent.failure_kind == "moderated"
         message = f"{intent.failure_message or _BUSY} {_UNCONFIRMED}{'' if moderated else _LOOKS_FIRST}"
@@ -185,7 +188,7 @@ _BLIND = (
 _WAITING = "All slots of the account are busy, and the same request is already waiting for one."
 _BUSY = "All slots of the account were busy."
 _UNCONFIRMED = (
-    "That answer could not be confirmed, since Runway's lists cannot be read: a task may have been started and charged "
-    "all the same."
+    "That answer could not be confirmed, since Runway's lists cannot be read or show a task that may be this one: it "
+    "may have been started and charged all the same."
 )
 _LOOKS_FIRST = " Make the same call later: it looks first, and submits only if there is none."

@@ -18,8 +18,9 @@ from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
+from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, identified, submission_of
@@ -39,18 +40,16 @@ __all__ = ["ANSWER_PATIENCE", "Say", "Submissions", "Submitted", "Waiting"]
 
 _log = logging.getLogger(__name__)
 
-# The least time for the answer of a POST, however short the caller's wait, in seconds.
-ANSWER_PATIENCE = 5.0
 # The least time for one look, however short the caller's wait, in seconds.
 _ONE_LOOK = 1.0
 # Seconds between two looks of a waiting call.
 _LOOK_AGAIN = 5.0
 # The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
+# For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
+_LEASED = 60.0
 # How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
-# How long a look before a POST may take, in seconds.
-_LOOK_PATIENCE = 15.0
 # Seconds between two reads of the intent while its holder is another call or process.
 _LEDGER_PAUSE = 0.5
 
@@ -75,6 +74,8 @@ class Submissions:
         self._posts = posts
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
+        self._looks = LooksBeforePosts(dependencies.ledger, reconciler)
+        self._left: set[str] = set()
 
     async def earlier(self, asked: Extension, *, caller: str, model: CreateModel | None = None) -> Intent | None:
         """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`.
@@ -130,9 +131,11 @@ class Submissions:
 
     async def claim(self, plan: PricedRequest, *, caller: str, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
         """A caller's intent of a plan, as `Store.claim` gives it; raises `PolicyRefused` and `Failure`."""
+        upstream = self._dependencies.client.upstream_time()
+        drafted = draft(plan, caller=caller, calls_back=self._callbacks is not None, upstream=upstream)
         try:
-            return await self._dependencies.ledger.claim(
-                draft(plan, caller=caller, calls_back=self._callbacks is not None),
+            intent, is_earlier = await self._dependencies.ledger.claim(
+                drafted,
                 plan.key(caller),
                 policy=policy,
                 covers=arguments_key(plan, caller),
@@ -140,6 +143,20 @@ class Submissions:
             )
         except LedgerError as error:
             raise _not_submitted(error) from error
+        if not is_earlier and intent.id != drafted.id:
+            self._left.add(intent.claim)
+        return intent, is_earlier
+
+    async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
+        """As `LooksBeforePosts.accepted_after_all`."""
+        return await self._looks.accepted_after_all(intent_id, since=since)
+
+    def is_left(self, intent: Intent) -> bool:
+        """Whether an intent that is claimed here was left by an earlier claim.
+
+        The ledger may be a copy by then, and another server may have posted for it: it is looked for before any POST.
+        """
+        return intent.claim in self._left
 
     async def spend(
         self, plan: PricedRequest, intent: Intent, *, prepare: Prepare, deadline: float, say: Say
@@ -200,12 +217,16 @@ class Submissions:
         finally:
             if withdraws and self._posts.of(intent) is None:
                 await self._withdraw(intent)
+            self._left.discard(intent.claim)
 
     async def _posted(
         self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
     ) -> Submitted | None:
-        """Posts, and again while the slots are busy; every POST but the first follows a look that found no task."""
-        is_first, is_sure = intent.posts == 0, intent.is_verified
+        """Posts, and again while the slots are busy; every POST but the first follows a look that found no task.
+
+        So does the first one of an intent that was left.
+        """
+        is_first, is_sure = intent.posts == 0 and not self.is_left(intent), intent.is_verified
         while True:
             if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.claim not in posted)
@@ -230,7 +251,7 @@ class Submissions:
         """The outcome of this call's own POST; raises `Failure` for a refusal, which this call does not try again."""
         submitted = await self._outcomes.told(intent, twin=False)
         if submitted is None and intent.state is State.REFUSED and intent.failure_kind is not None:
-            raise failed(intent.failure_kind, intent.failure_message or "", intent=intent)
+            raise failed(intent.failure_kind, intent.failure_message or "", intent=intent, refused=intent.id)
         return submitted
 
     async def _sent(
@@ -251,29 +272,12 @@ class Submissions:
                 raise await self._reconciler.failure(standing)
             if standing.task_id is not None:
                 return await self._outcomes.told(standing, twin=False)
-        raise failure_of(refused.error) from refused.error
+        raise replace(failure_of(refused.error), refused=intent.id) from refused.error
 
     async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
-        """The intent with the task that an earlier POST of it made, or as its new holder left it.
-
-        None if it certainly has no task: then another POST may leave. Raises `Failure` if no look was complete;
-        `is_sure` says that an earlier look found none.
-        """
+        """As `LooksBeforePosts.found`."""
         await say(Waiting("trace"))
-        ledger = self._dependencies.ledger
-        holds = await ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
-        # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
-        standing = await ledger.find("id", intent.id)
-        if standing is None or not holds:
-            return standing
-        seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-        while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
-            adopted = await self._reconciler.adopt(standing, seen.task)
-            if adopted is not None:
-                return adopted
-        if seen.complete:
-            return None
-        raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
+        return await self._looks.found(intent, deadline, is_left=self.is_left(intent), is_sure=is_sure)
 
     async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, is_sure: bool) -> bool:
         """Waits as long as upstream asks; raises `busy` if the deadline comes first; False if the claim was lost."""
@@ -287,9 +291,11 @@ class Submissions:
             if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
                 return False
             raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
-        if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=pause):
-            return False
-        await wait_for(anyio.Event(), anyio.current_time() + pause, say, Waiting("slot", running))
+        ends = anyio.current_time() + pause
+        while (left := min(ends - anyio.current_time(), _LEASED)) > 0:
+            if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=left):
+                return False
+            await wait_for(anyio.Event(), anyio.current_time() + left, say, Waiting("slot", running))
         return True
 
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
@@ -316,7 +322,7 @@ class Submissions:
                 soon = deadline if patience is None else min(deadline, now + patience)
             limit = deadline if standing.state is State.WAITING else soon
             if post is None and standing.state is State.WAITING:
-                if standing.lease < self._dependencies.ledger.now():
+                if is_lapsed(standing, self._dependencies.ledger.now()):
                     return standing
             elif post is None and now >= next_look:
                 next_look = now + _LOOK_AGAIN
@@ -343,10 +349,6 @@ class Submissions:
                 _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
 
 
-_CANNOT_LOOK = (
-    "An earlier try of this request was refused. Before it is submitted again Runway's lists have to show that it made "
-    "no task, and they cannot be read now; this call submitted nothing. Make the same call later."
-)
 _CRASHED = "The film could not be prepared through a fault of this server; nothing was submitted or charged."
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 

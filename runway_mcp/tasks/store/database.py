@@ -18,10 +18,6 @@ from runway_mcp.tasks.store.protocol import LedgerError
 LOCK_PATIENCE = 5.0
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
-_DAMAGED = (
-    "The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for. Move it "
-    "away to begin with an empty one, or restore a copy."
-)
 
 
 class BeingMade(OSError):  # noqa: N818  a temporary state of the file
@@ -33,7 +29,7 @@ def connect(path: Path, *, hard_link: Callable[[Path, Path], None] = os.link) ->
 
     `hard_link` gives a file a second name and raises `OSError` on a file system without hard links. Raises
     `LedgerError` for a later format, `BeingMade` for an empty file, else what sqlite3 and the file system raise;
-    `sentence` words them all.
+    `file_error` words them all.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_companions(path)
@@ -62,12 +58,13 @@ def check_companions(path: Path) -> None:
 def newer(path: Path, version: int) -> LedgerError:
     """The error of a ledger in a later format than is known here."""
     found = f"The ledger {path} was written by a later version of useapi-runway-mcp (format {version})."
-    return LedgerError(f"{found} Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
+    return LedgerError(found, "Install that version, or set RUNWAY_MCP_DATA_DIR to another folder.")
 
 
 def damaged(path: Path) -> LedgerError:
     """The error of a ledger that cannot be read."""
-    return LedgerError(_DAMAGED.format(path=path))
+    told = f"The ledger {path} is damaged, and it is not replaced, since it may remember tasks that were paid for."
+    return LedgerError(told, "Move it away to begin with an empty one, or restore a copy.")
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -162,17 +159,17 @@ def is_busy(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def sentence(path: Path, error: Exception) -> str:
-    """A sentence for the user about what is wrong with the file and what to do."""
+def file_error(path: Path, error: Exception) -> LedgerError:
+    """The error that callers get: what is wrong with the file, and what to do."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if isinstance(error, BeingMade):
-        return _DAMAGED.format(path=path)
+    if isinstance(error, BeingMade) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path)
     if is_busy(error):
-        return f"The ledger {path} has been locked by another program for {LOCK_PATIENCE:.0f} s."
+        return LedgerError(f"The ledger {path} has been locked by another program for {LOCK_PATIENCE:.0f} s.")
     if code == sqlite3.SQLITE_FULL:
-        return f"The disk that holds the ledger {path} is full. Free some space, then make the same call again."
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _DAMAGED.format(path=path)
+        told = f"The disk that holds the ledger {path} is full."
+        return LedgerError(told, "Free some space, then make the same call again.")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
-        return f"The ledger {path} cannot be written ({error}). Make it writable, or set RUNWAY_MCP_DATA_DIR."
-    return f"The ledger {path} cannot be used ({error})."
+        told = f"The ledger {path} cannot be written ({error})."
+        return LedgerError(told, "Make it writable, or set RUNWAY_MCP_DATA_DIR.")
+    return LedgerError(f"The ledger {path} cannot be used ({error}).")

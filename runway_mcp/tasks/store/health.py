@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, newer, sentence
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, file_error, newer
 from runway_mcp.tasks.store.migrations import MIGRATIONS
-from runway_mcp.tasks.store.protocol import Health, LedgerError
+from runway_mcp.tasks.store.protocol import Health
 
 CHECK_SECONDS: Final = 1.0
 """How long the check of a large ledger may take."""
@@ -31,7 +31,7 @@ def examine(path: Path, *, monotonic: Callable[[], float] = time.monotonic, pati
             ledger.set_progress_handler(lambda: monotonic() > deadline, _STEPS)
             return _examined(ledger, path)
     except (sqlite3.Error, OSError) as error:
-        raise LedgerError(sentence(path, error)) from error
+        raise file_error(path, error) from error
 
 
 def _examined(ledger: sqlite3.Connection, path: Path) -> Health:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runway_mcp.tasks.store.protocol import Health, LedgerError, Store
+from runway_mcp.tasks.store.protocol import DatabaseHealth, Health, LedgerError, Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 
 _log = logging.getLogger(__name__)
@@ -40,10 +40,27 @@ def examined(path: Path, *, database_url: str | None = None) -> Health | None:
 
         return examine(path) if os.path.lexists(path) else None
     if missing_driver():
-        raise LedgerError("A ledger in a database needs the extra postgres. pip install 'useapi-runway-mcp[postgres]'")
+        raise _no_driver()
     from runway_mcp.tasks.store.postgres.health import examine_database
 
     return examine_database(database_url)
+
+
+def examined_database(url: str) -> DatabaseHealth:
+    """The health of a database, whether or not it has a ledger; makes and changes nothing.
+
+    Blocks for some seconds at most. Raises `LedgerError` if it cannot be used, or its driver is missing.
+    """
+    if missing_driver():
+        raise _no_driver()
+    from runway_mcp.tasks.store.postgres.health import examine_server
+
+    return examine_server(url)
+
+
+def _no_driver() -> LedgerError:
+    told = "A ledger in a database needs the extra postgres."
+    return LedgerError(told, "pip install 'useapi-runway-mcp[postgres]'")
 
 
 @asynccontextmanager

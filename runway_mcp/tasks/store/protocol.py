@@ -17,7 +17,15 @@ Key = Literal["id", "film_id", "task_id", "callback_token"]
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written; the message says why and what to do."""
+    """The ledger cannot be read or written; the message says why and what to do.
+
+    `trouble` is the first part of it, one sentence, and `remedy` the second, empty if nothing is known to help.
+    """
+
+    def __init__(self, trouble: str, remedy: str = "") -> None:
+        super().__init__(f"{trouble} {remedy}".rstrip())
+        self.trouble = trouble
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,18 @@ class Health:
     requests: int
     unclear: int
     is_checked: bool = True
+
+
+@dataclass(frozen=True)
+class DatabaseHealth:
+    """A database that can be reached and written to: its version, and what it promises of a confirmed write.
+
+    `settings` is one line; `risks` are what could make it forget a confirmed write, one sentence each.
+    """
+
+    version: str
+    settings: str
+    risks: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -95,16 +115,18 @@ class Store(Protocol):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         """Releases a waiting intent: refused if it certainly has no task, else unclear.
 
-        `failure` is the kind and message of what made its holder give up; without one it is `busy`.
+        `failure` is the kind and message of what made its holder give up; without one it is `busy`. One of the kind
+        `submission_unknown` leaves it unclear.
         """
         ...
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
         """Records a look that found no task, closes the intent if its time is over; returns it as it then stands.
 
         `intent` is as it stood when the look began: the look proves nothing about what was posted or answered since.
-        `complete` says that the look could read the scheduler and the task list. Such a look confirms a refusal; else
-        the first one after ten minutes closes the intent as unknown, and so does a day without any.
+        `complete` says that the look could read the scheduler and the task list, `alike` that it saw a task which may
+        be the intent's. A complete look confirms a refusal, unless it saw one; else the first one after ten minutes
+        closes the intent as unknown, and so does a day without any.
         """
         ...
 

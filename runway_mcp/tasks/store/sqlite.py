@@ -18,6 +18,7 @@ import anyio
 
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
+    LONGEST_LEASE,
     Film,
     Intent,
     RequestKey,
@@ -26,7 +27,7 @@ from runway_mcp.tasks.intents import (
     uuid_of,
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, identity, immediate, is_busy, sentence
+from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
 from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
 from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
 from runway_mcp.tasks.transitions import (
@@ -70,7 +71,7 @@ _SELECTIONS = {
         "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
     ),
-    Selection.ABANDONED: "state = 'waiting' AND lease < :now",
+    Selection.ABANDONED: f"state = 'waiting' AND NOT lease BETWEEN :now AND :now + {LONGEST_LEASE}",
     Selection.WAITING: "state = 'waiting'",
 }
 
@@ -160,8 +161,8 @@ class SqliteStore(Store):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         await self._change(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete))
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
+        return await self._change(intent.id, partial(looked_for, before=intent, complete=complete, alike=alike))
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         def work(ledger: sqlite3.Connection) -> Intent | None:
@@ -272,7 +273,7 @@ class SqliteStore(Store):
                     return work(ledger)
             except (sqlite3.Error, OSError) as error:
                 if not is_busy(error) or anyio.current_time() >= give_up:
-                    raise LedgerError(sentence(self._path, error)) from error
+                    raise file_error(self._path, error) from error
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
 
     def _identities(self) -> list[tuple[int, int] | None]:
@@ -286,8 +287,9 @@ class SqliteStore(Store):
         elif self._identities() != self._files:
             raise LedgerError(
                 f"The ledger {self._path} was removed or replaced while this server runs, so what is written now would "
-                "be lost. Put it back: a server that is restarted without it has forgotten what was paid, and would "
-                "submit and charge the same request once more."
+                "be lost.",
+                "Put it back: a server that is restarted without it has forgotten what was paid, and would "
+                "submit and charge the same request once more.",
             )
         return self._open
 

@@ -164,14 +164,18 @@ async def process_over(
     url: str,
     clip: str,
     *,
-    later: float = 0.0,
+    later: float | Callable[[], float] = 0.0,
     halt: Halt | None = None,
     saves: bool = True,
     free: Free = disk_free,
     join: JoinParts = join_films,
     require: Callable[[], None] = require_media,
 ) -> AsyncGenerator[Process]:
-    """A process over a stand-in, whose clock is `later` by so many seconds."""
+    """A process over a stand-in, whose clock is `later` by so many seconds, which may change."""
+
+    def clock() -> float:
+        return time.time() + (later() if callable(later) else later)
+
     data_dir = folder / "data"
     data_dir.mkdir(exist_ok=True)
     opened: list[Continuations] = []
@@ -184,7 +188,7 @@ async def process_over(
         open_films(url=url, data_dir=data_dir) as films,
         RunwayClient(url=url, token=TOKEN, transport=HaltingTransport(halt)) as client,
     ):
-        with HaltingStore(data_dir / "ledger.sqlite3", lambda: time.time() + later, halt) as store:
+        with HaltingStore(data_dir / "ledger.sqlite3", clock, halt) as store:
             saved = folder / "films" if saves else None
             tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
             async with (

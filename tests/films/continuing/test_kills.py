@@ -1,15 +1,19 @@
 """A process that is killed in any step leaves a film that the next one finishes; nothing is paid or uploaded twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
+from runway_mcp.films.continuing.asked import with_asked
 from runway_mcp.films.continuing.standing import standing_of
 from runway_mcp.films.continuing.steps import JoinMade
+from runway_mcp.films.continuing.workspace import workspace_of
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import OPEN, Intent, State
+from runway_mcp.tasks.spend.continuation import remembered_continuation
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
 
 pytestmark = pytest.mark.slow
@@ -104,3 +108,67 @@ async def test_a_film_that_was_claimed_long_ago_is_not_paid_unasked(tmp_path: Pa
 
         assert done.id == film.id
         assert_made_once(world, done)
+
+
+@pytest.mark.parametrize("where", ["before frame", "after frame", "after upload"])
+async def test_a_film_is_finished_though_the_clock_was_set_back_since_its_process_was_killed(
+    tmp_path: Path, where: str
+) -> None:
+    world = clip_world()
+    halt = Halt(where)
+    async with process(tmp_path, world, halt=halt, later=7200) as server:
+        film = (await server.submit(wait=0)).intent
+        await halt.reached.wait()
+
+    async with process(tmp_path, world) as server:
+        assert_made_once(world, await server.film(film))
+
+
+async def test_the_same_call_goes_on_with_a_film_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    world = clip_world()
+    halt = Halt("before frame")
+    async with process(tmp_path, world, halt=halt, later=7200) as server:
+        film = (await server.submit(wait=0)).intent
+        await halt.reached.wait()
+
+    async with process(tmp_path, world) as server:
+        done = await server.done((await server.submit()).intent)
+
+        assert done.id == film.id
+        assert_made_once(world, done)
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0])
+async def test_a_clock_that_jumps_while_the_frame_is_taken_stops_no_film(tmp_path: Path, jump: float) -> None:
+    world = clip_world()
+    ahead = [0.0]
+
+    def require() -> None:
+        ahead[0] = jump
+
+    async with process(tmp_path, world, later=lambda: ahead[0], require=require) as server:
+        begun = await server.submit(wait=0)
+
+        assert_made_once(world, await server.done(begun.intent))
+
+
+@pytest.mark.parametrize("where", ["before frame", "after upload"])
+async def test_a_film_that_is_taken_up_keeps_what_its_call_asked_for_beside_the_request(
+    tmp_path: Path, where: str
+) -> None:
+    world = clip_world()
+    world.switches = replace(world.switches, delivery="lost")
+    address = "http://127.0.0.1:9/called"
+    halt = Halt(where)
+    async with process(tmp_path, world, halt=halt) as server:
+        film = (await server.submit(wait=0, reply_url=address, max_jobs=3)).intent
+        await halt.reached.wait()
+        plan = with_asked(tmp_path / "data", film.film_id, remembered_continuation(film))
+        assert (plan.asked.reply_url, plan.asked.max_jobs) == (address, 3)
+
+    async with process(tmp_path, world, later=LAPSED) as server:
+        await server.film(film)
+
+        assert world.tasks[-1].reply_url == address
+        assert not (workspace_of(tmp_path / "data", film.film_id) / "asked.json").exists()
+    assert address.encode() not in (tmp_path / "data" / "ledger.sqlite3").read_bytes()

@@ -30,6 +30,17 @@ class Durability:
     @property
     def risks(self) -> list[str]:
         """What could make the database forget what it confirmed, one sentence each; none if nothing is known to."""
+        if self.standbys or self.copies:
+            return self.faults
+        told = (
+            "It has no synchronous standby: a fail-over to a copy, or a restored backup, can forget what was paid "
+            "since. One server, or a fail-over that moves its disk, forgets nothing."
+        )
+        return [*self.faults, told]
+
+    @property
+    def faults(self) -> list[str]:
+        """Those of the risks that a setting would mend, as the server stands now."""
         risks: list[str] = []
         if self.fsync == "off":
             risks.append("With fsync off a crash of its machine can forget or damage what was paid.")
@@ -41,11 +52,6 @@ class Durability:
             risks.append(
                 "Its standbys are asynchronous: a fail-over to one can forget what was just paid, and the same request "
                 "would be paid again. Set synchronous_standby_names."
-            )
-        elif not self.standbys:
-            risks.append(
-                "It has no synchronous standby: a fail-over to a copy, or a restored backup, can forget what was paid "
-                "since. One server, or a fail-over that moves its disk, forgets nothing."
             )
         return risks
 
@@ -60,13 +66,16 @@ DURABLE: LiteralString = (
 """Makes the COMMIT of the open transaction wait for the disk, and for the standbys if there are any."""
 
 
+SETTINGS: LiteralString = (
+    "SELECT current_setting('fsync'), current_setting('synchronous_commit'),"
+    " current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
+)
+"""Reads what a `Durability` consists of, in its order."""
+
+
 async def durability_of(connection: psycopg.AsyncConnection) -> Durability:
     """Reads the settings; raises what psycopg raises."""
-    query = (
-        "SELECT current_setting('fsync'), current_setting('synchronous_commit'),"
-        " current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
-    )
-    row = await (await connection.execute(query)).fetchone()
+    row = await (await connection.execute(SETTINGS)).fetchone()
     if row is None:
         raise psycopg.DataError("no settings")
     return Durability(*row)

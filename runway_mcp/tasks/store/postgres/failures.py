@@ -8,6 +8,8 @@ from runway_mcp.tasks.store.protocol import LedgerError
 SUBJECT = "The database of RUNWAY_MCP_DATABASE_URL"
 """How messages name it: its address is no matter of callers."""
 
+_AGAIN = "Make the same call again in a minute."
+
 FAILURES = (psycopg.Error, OSError)
 """What an attempt raises if the database fails it; time-outs are a kind of `OSError`."""
 
@@ -57,11 +59,13 @@ def log_line(error: BaseException) -> str:
 def ledger_error(error: BaseException) -> LedgerError:
     """The error that callers get: a sentence on what is wrong and what to do."""
     if isinstance(error, UnclearCommitError):
-        return LedgerError(f"{SUBJECT} did not confirm what was written. Make the same call again in a minute.")
+        return LedgerError(f"{SUBJECT} did not confirm what was written.", _AGAIN)
     if is_away(error):
-        return LedgerError(f"{SUBJECT} cannot be reached now. Make the same call again in a minute.")
+        return LedgerError(f"{SUBJECT} cannot be reached now.", _AGAIN)
     if is_held(error):
-        return LedgerError(f"{SUBJECT} is held by another program. Make the same call again in a minute.")
+        return LedgerError(f"{SUBJECT} is held by another program.", _AGAIN)
     if isinstance(error, errors.DiskFull):
-        return LedgerError(f"The disk of the database is full ({SUBJECT}). Free some space, then make the call again.")
+        return LedgerError(
+            f"The disk of the database is full ({SUBJECT}).", "Free some space, then make the call again."
+        )
     return LedgerError(f"{SUBJECT} cannot be used ({log_line(error)}).")

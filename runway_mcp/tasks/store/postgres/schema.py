@@ -57,8 +57,8 @@ async def migrate(connection: psycopg.AsyncConnection) -> None:
         version = await _version(connection)
         if version > len(MIGRATIONS):
             raise LedgerError(
-                f"The ledger in the database was written by a later version of useapi-runway-mcp (format {version}). "
-                "Install that version, or set RUNWAY_MCP_DATABASE_URL to another database."
+                f"The ledger in the database was written by a later version of useapi-runway-mcp (format {version}).",
+                "Install that version, or set RUNWAY_MCP_DATABASE_URL to another database.",
             )
         for script in MIGRATIONS[version:]:
             await connection.execute(script)

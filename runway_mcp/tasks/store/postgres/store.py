@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, LiteralString, TypeVar
 
-from runway_mcp.tasks.intents import BLIND_SECONDS, Film, Intent, RequestKey, State, spelling_key, uuid_of
+from runway_mcp.tasks.intents import (
+    BLIND_SECONDS,
+    LONGEST_LEASE,
+    Film,
+    Intent,
+    RequestKey,
+    State,
+    spelling_key,
+    uuid_of,
+)
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
 from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
 from runway_mcp.tasks.store.postgres.failures import UnclearCommitError, ledger_error
@@ -52,7 +61,7 @@ _SELECTIONS: dict[Selection, LiteralString] = {
     Selection.SUCCEEDED: "status = 'SUCCEEDED' AND ended IS NOT NULL",
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
     Selection.UNJOINED: "status = 'SUCCEEDED' AND ended IS NOT NULL AND is_unjoined",
-    Selection.ABANDONED: "state = 'waiting' AND lease < %(now)s",
+    Selection.ABANDONED: "state = 'waiting' AND NOT lease BETWEEN %(now)s AND %(now)s + %(longest)s",
     Selection.WAITING: "state = 'waiting'",
 }
 
@@ -189,8 +198,8 @@ class PostgresStore(Store):
     async def withdraw(self, intent_id: str, claim: str, *, failure: tuple[str, str] | None = None) -> None:
         await self._changed(intent_id, lambda standing, _: withdrawn(standing, claim=claim, failure=failure))
 
-    async def looked(self, intent: Intent, *, complete: bool) -> Intent | None:
-        return await self._changed(intent.id, partial(looked_for, before=intent, complete=complete))
+    async def looked(self, intent: Intent, *, complete: bool, alike: bool = False) -> Intent | None:
+        return await self._changed(intent.id, partial(looked_for, before=intent, complete=complete, alike=alike))
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         async def work(ledger: Statements) -> Intent | None:
@@ -227,9 +236,10 @@ class PostgresStore(Store):
             # In one order, so that two sweeps never wait for each other.
             query = (
                 "SELECT id FROM callers WHERE id IN (SELECT caller FROM intents WHERE state IN ('posting', 'waiting')"
-                " AND lease < %s) ORDER BY id FOR UPDATE"
+                " AND NOT lease BETWEEN %s AND %s) ORDER BY id FOR UPDATE"
             )
-            locked = {row[0] for row in await ledger.rows(query, (await ledger.now(),))}
+            before = await ledger.now()
+            locked = {row[0] for row in await ledger.rows(query, (before, before + LONGEST_LEASE))}
             now, unclear = await ledger.now(), list[Intent]()
             for standing in await intents(ledger, _UNSETTLED):
                 changed = orphaned(standing, now) if standing.caller in locked else standing
@@ -271,7 +281,8 @@ class PostgresStore(Store):
         where = own + _SELECTIONS[selection] + ") ORDER BY created DESC, position DESC LIMIT %(limit)s"
 
         async def work(ledger: Statements) -> list[Intent]:
-            values = {"now": await ledger.now(), "blind": BLIND_SECONDS, "caller": caller, "limit": limit}
+            values = {"now": await ledger.now(), "blind": BLIND_SECONDS, "longest": LONGEST_LEASE}
+            values |= {"caller": caller, "limit": limit}
             return await intents(ledger, where, values)
 
         return await self._database.read(work)

@@ -1,0 +1,103 @@
+"""Joins under way in this process: of films whose task has ended, and of joined films whose file is gone."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from runway_mcp.films.continuing.files import is_there
+from runway_mcp.films.continuing.steps import JoinMade
+from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.tasks.failures import Failure, failed
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.protocol import LedgerError
+
+OnJoin = Callable[[Intent], Awaitable[None]]
+"""Is told of a film once it is joined; must not raise."""
+
+_FAULT = (
+    "The new part was made and paid, but the film could not be joined through a fault of this server. Make the same "
+    "call again: it joins again, free."
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Joins:
+    """Joins films in the background, each one once at a time; `stir` is called whenever one has ended."""
+
+    def __init__(self, background: TaskGroup, tools: Tools, stir: Callable[[], None], on_join: OnJoin | None) -> None:
+        self._background = background
+        self._tools = tools
+        self._stir = stir
+        self._on_join = on_join
+        self._under_way: dict[str, anyio.Event] = {}
+        self._failures: dict[str, Failure] = {}
+        self._lost: set[str] = set()
+
+    def begin(self, intent: Intent, *, again: bool = False) -> None:
+        """Begins to join a film that is not joined, unless that is under way or, but for `again`, has failed."""
+        if again and intent.id not in self._under_way:
+            self._failures.pop(intent.id, None)
+        if JoinMade.of(intent) is None and intent.id not in self._under_way | self._failures.keys():
+            self._start(intent)
+
+    async def check(self, intent: Intent) -> bool:
+        """Whether a joined film is joined anew now, since its file was moved, changed or deleted."""
+        made = JoinMade.of(intent)
+        if made is None or intent.id in self._under_way:
+            return made is not None
+        if await is_there(made):
+            self._lost.discard(intent.id)
+            self._failures.pop(intent.id, None)
+            return False
+        if intent.id not in self._under_way:
+            self._lost.add(intent.id)
+            self._failures.pop(intent.id, None)
+            self._start(intent)
+        return True
+
+    async def restored(self, intent: Intent) -> Intent:
+        """A joined film with its file, joined anew if that is gone; raises `Failure` and `LedgerError`."""
+        if await self.check(intent):
+            if (under_way := self._under_way.get(intent.id)) is not None:
+                await under_way.wait()
+            if (failure := self.failure_of(intent)) is not None:
+                raise failure
+        return await self._tools.store.find("id", intent.id) or intent
+
+    def is_lost(self, intent: Intent) -> bool:
+        """Whether the file of a joined film is gone and it is not joined anew yet."""
+        return intent.id in self._lost
+
+    def failure_of(self, intent: Intent) -> Failure | None:
+        """What the last join of a film has failed by; None if it is joined and there."""
+        if JoinMade.of(intent) is not None and not self.is_lost(intent):
+            return None
+        return self._failures.get(intent.id)
+
+    def _start(self, intent: Intent) -> None:
+        self._under_way[intent.id] = anyio.Event()
+        self._background.start_soon(self._join, intent)
+
+    async def _join(self, intent: Intent) -> None:
+        try:
+            from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
+
+            film = await joined(self._tools, intent)
+            self._lost.discard(intent.id)
+            if self._on_join is not None:
+                await self._on_join(film)
+        except Failure as failure:
+            _log.warning("%s", failure)
+            self._failures[intent.id] = failure
+        except LedgerError as error:
+            _log.warning("%s", error)
+            self._failures[intent.id] = failed("unavailable", str(error), charged="yes", retry="now", intent=intent)
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("a film could not be joined through a fault of this server")
+            self._failures[intent.id] = failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent)
+        finally:
+            self._under_way.pop(intent.id).set()
+            self._stir()

@@ -1,0 +1,72 @@
+"""What a continuation needs before its create: frame and upload as steps, and that nothing else was paid instead."""
+
+from collections.abc import Callable
+
+import anyio
+from anyio.to_thread import run_sync
+
+from runway_mcp.films.continuing.asked import keep_asked
+from runway_mcp.films.continuing.frame import framed
+from runway_mcp.films.continuing.tools import Tools, end_step
+from runway_mcp.films.continuing.troubles import told_as_free
+from runway_mcp.films.continuing.uploads import uploaded
+from runway_mcp.runway.models import Submission
+from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import AUTO, Intent
+from runway_mcp.tasks.spend.continuation import Continuation
+from runway_mcp.tasks.spend.preparing import Prepare
+from runway_mcp.tasks.spend.submit import Submissions
+
+_EXTENDED = (
+    "Runway has accepted the extension after all, as the task {task_id}; continuing the clip submitted nothing. The "
+    "same call tells of that task, and so does get_task."
+)
+
+
+def preparation(tools: Tools, submissions: Submissions, plan: Continuation, stir: Callable[[], None]) -> Prepare:
+    """Frame and upload as steps of the intent, then the create that they lead to; `stir` is called after each step.
+
+    An extension that was refused before is looked for meanwhile: if it has a task, preparing raises `Failure`.
+    """
+
+    async def prepare(intent: Intent) -> Submission:
+        begun = anyio.current_time()
+        with told_as_free():
+            tools.films.require()
+            await run_sync(keep_asked, tools.data_dir, intent.film_id, plan)
+            intent = await _noted(tools, plan, intent)
+            intent, frame = await framed(tools, plan, intent)
+            stir()
+            intent, asset_id = await uploaded(tools, intent, frame, is_left=submissions.is_left(intent))
+            stir()
+            await _check_refused(submissions, intent, since=begun)
+            return creation_of(
+                plan.model,
+                start_frame=asset_id,
+                aspect_ratio=aspect_ratio_for(frame.width, frame.height, plan.model),
+                seconds=plan.seconds,
+                text_prompt=plan.asked.text_prompt,
+                explore_mode=plan.asked.explore_mode,
+                max_jobs=plan.asked.max_jobs,
+            )
+
+    return prepare
+
+
+async def _noted(tools: Tools, plan: Continuation, intent: Intent) -> Intent:
+    """The intent, if it is claimed again, with the refusal by which its model came to be chosen this time."""
+    noted = intent.step(AUTO)
+    if plan.refused is None or (noted is not None and noted.made["refused"] == plan.refused):
+        return intent
+    return await end_step(tools, intent, AUTO, {"refused": plan.refused})
+
+
+async def _check_refused(submissions: Submissions, intent: Intent, *, since: float) -> None:
+    """Raises `Failure` if the extension that was refused before has a task all the same."""
+    noted = intent.step(AUTO)
+    if noted is None or noted.made["refused"] is None:
+        return
+    extended = await submissions.accepted_after_all(noted.made["refused"], since=since)
+    if extended is not None and extended.task_id is not None:
+        raise Failure("unavailable", _EXTENDED.format(task_id=extended.task_id), refused=extended.id)

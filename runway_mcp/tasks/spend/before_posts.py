@@ -1,0 +1,95 @@
+"""Looks before a POST that is not an intent's first, or whose intent was left by an earlier claim."""
+
+import anyio
+
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.spend.reconcile import Reconciler
+from runway_mcp.tasks.store.protocol import Store
+
+ANSWER_PATIENCE = 5.0
+"""The least time for the answer of a POST, or for a look before it, however short the caller's wait, in seconds."""
+
+CERTAIN_SECONDS = 15.0
+"""For so long a refused extension is looked for before the same request is paid as a continuation, in seconds."""
+
+# Seconds between two looks for what was refused.
+_LOOK_ON = 3.0
+# How long a look may take, and between two of them, in seconds.
+_LOOK_PATIENCE, _LOOK_AGAIN = 15.0, 5.0
+
+
+class LooksBeforePosts:
+    """Looks for what earlier POSTs of an intent made; another POST may leave only after one that saw nothing."""
+
+    def __init__(self, ledger: Store, reconciler: Reconciler) -> None:
+        self._ledger = ledger
+        self._reconciler = reconciler
+
+    async def found(self, intent: Intent, deadline: float, *, is_left: bool, is_sure: bool) -> Intent | None:
+        """The intent with the task that an earlier POST of it made, or as its new holder left it.
+
+        None if it certainly has no task: then another POST may leave. One that `is_left` is looked for until a look
+        succeeds or the deadline (loop's time). Raises `Failure` if no look was complete, or if one saw a task that may
+        be its own; `is_sure` says that an earlier look found none.
+        """
+        while True:
+            holds = await self._ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
+            # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
+            standing = await self._ledger.find("id", intent.id)
+            if standing is None or not holds:
+                return standing
+            seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
+            while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
+                adopted = await self._reconciler.adopt(standing, seen.task)
+                if adopted is not None:
+                    return adopted
+            if seen.proves_none:
+                return None
+            if seen.alike:
+                raise await self._doubted(intent, _ALIKE)
+            if not is_left:
+                raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
+            if anyio.current_time() + _LOOK_AGAIN > deadline:
+                raise await self._doubted(intent, _LEFT)
+            await anyio.sleep(_LOOK_AGAIN)
+
+    async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
+        """The refused intent of that id with the task that a look finds; None once it surely has none.
+
+        That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Ends only then.
+        """
+        while True:
+            intent = await self._ledger.find("id", intent_id)
+            if intent is None or intent.task_id is not None:
+                return intent
+            begun = anyio.current_time()
+            seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
+            if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
+                return adopted
+            if seen.proves_none and begun >= since + CERTAIN_SECONDS:
+                return None
+            await anyio.sleep(_LOOK_ON)
+
+    async def _doubted(self, intent: Intent, why: str) -> Failure:
+        """The failure to be raised for a waiting intent that is left unclear: it is looked for, and not posted."""
+        await self._ledger.withdraw(intent.id, intent.claim, failure=("submission_unknown", why))
+        standing = await self._ledger.find("id", intent.id) or intent
+        if standing.state is State.UNCLEAR:
+            self._reconciler.keep_looking(standing)
+        return await self._reconciler.failure(standing)
+
+
+_CANNOT_LOOK = (
+    "An earlier try of this request was refused. Before it is submitted again Runway's lists have to show that it made "
+    "no task, and they cannot be read now; this call submitted nothing. Make the same call later."
+)
+_ALIKE = (
+    "Runway shows a task of the same request that no request of this server owns, and not whose it is; this call "
+    "submitted nothing. The same call looks again. To submit once more on purpose, give another `seed`."
+)
+_LEFT = (
+    "This request was left waiting, and meanwhile another server on a copy of the ledger may have submitted it. Before "
+    "it is submitted Runway's lists have to show no task of it, and they cannot be read now; this call submitted "
+    "nothing. Make the same call later."
+)
