@@ -1,4 +1,4 @@
-"""The command `useapi-runway-mcp`: `serve`, `simulate`, `demo`, `doctor`, `install` and `uninstall`.
+"""The command `useapi-runway-mcp`: `serve`, `simulate`, `demo`, `doctor`, `callers`, `install` and `uninstall`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted before the end.
 """
@@ -11,21 +11,31 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp import __version__
-from runway_mcp.logs import Redacted, logs_to_stderr
+from runway_mcp.logs import SPENDS, Redacted, logs_to_stderr
 from runway_mcp.private import OWNER_ONLY, close_to_others
 
 if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+    from starlette.applications import Starlette
+
+    from runway_mcp.callers import CallersFile
     from runway_mcp.install.command import Surroundings
+    from runway_mcp.server.transport.hosting import Hosting
+    from runway_mcp.server.transport.metrics import Metrics
     from runway_mcp.settings import Settings
 
 PROGRAM: Final = "useapi-runway-mcp"
 """The name of the command."""
+
+
+# For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
+_DRAIN_SECONDS: Final = 5.0
 
 
 class CommandError(Exception):
@@ -105,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check this set-up", description=told)
     doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     doctor.set_defaults(run=_doctor, interrupted=130)
+    told = "Makes callers of a hosted server, whose file is named by RUNWAY_MCP_CALLERS."
+    callers = commands.add_parser("callers", help="make a caller of a hosted server", description=told)
+    told = "Prints a new access token for a caller, and his entry in the file of callers, which holds its hash alone."
+    new = callers.add_subparsers(metavar="new NAME", required=True).add_parser("new", description=told)
+    new.add_argument("name", metavar="NAME", help="his name: lower-case letters, digits and . _ -")
+    new.set_defaults(run=_callers_new, interrupted=130)
     _add_install(commands.add_parser)
     return parser
 
@@ -162,14 +178,17 @@ def _serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     try:
         light_start()
         settings = _settings()
-        for secret in (settings.token, settings.access_token, settings.database_url):
+        for secret in (settings.token, settings.access_token, settings.database_url, *settings.state_keys):
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
+        if settings.log == "json":
+            formatter.as_json = True
+            logging.getLogger(SPENDS).setLevel(logging.INFO)
         _check_database(settings, formatter)
         if arguments.transport == "stdio":
             _serve_stdio(settings)
         else:
-            _serve_http(settings, arguments)
+            _serve_http(settings, arguments, formatter)
     finally:
         os.umask(before)
     return 0
@@ -243,7 +262,7 @@ def _say_where(settings: "Settings") -> None:
         _say(f"{PROGRAM} keeps its ledger in the database of RUNWAY_MCP_DATABASE_URL")
 
 
-def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
+def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: Redacted) -> None:
     import anyio
 
     from runway_mcp.server.opening import load_rest, settled
@@ -252,37 +271,118 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace) -> None:
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
-    from runway_mcp.server.transport.serving import bind, serve_app, url_of
+    from runway_mcp.server.transport.serving import Drain, bind, serve_app, url_of
 
     host: str = arguments.host or "127.0.0.1"
     port: int = 8000 if arguments.port is None else arguments.port
-    refusal = refusal_to_listen(host, access_token=settings.access_token, allowed_hosts=settings.allowed_hosts)
+    knows_callers = settings.callers is not None or settings.issuer is not None
+    refusal = refusal_to_listen(
+        host, access_token=settings.access_token, allowed_hosts=settings.allowed_hosts, knows_callers=knows_callers
+    )
     if refusal:
         raise CommandError(refusal, 2)
+    if arguments.transport == "sse" and settings.database_url is not None:
+        raise CommandError(
+            "--transport sse needs one server for a connection; with RUNWAY_MCP_DATABASE_URL it is http", 2
+        )
+    file, own = _callers_file(settings, formatter), OneToken(settings.access_token) if settings.access_token else None
+    metrics, hosting = _metrics(settings), None
+    if knows_callers:
+        from runway_mcp.server.transport.hosting import Counted, hosting_of
+
+        counted = Counted(metrics.refused, metrics.limited) if metrics else None
+        hosting = hosting_of(settings, file, [own] if own else [], counted=counted)
     try:
         listener = bind(host, port)
     except OSError as error:
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
     uploads = settings.upload_films is None or settings.upload_films
+    # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
+    server = create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads}), callers=file)
     app = create_app(
-        # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
-        create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads})),
+        server,
         transport=arguments.transport,
-        verifier=OneToken(settings.access_token) if settings.access_token else None,
+        verifier=own,
         # All of 127.0.0.0/8 is loopback, but the default host rules name 127.0.0.1 alone.
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
+        has_sessions=settings.database_url is None,
+        hosting=hosting,
     )
 
     def tell() -> None:
         for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
             _say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
         _say_where(settings)
+        if settings.database_url is not None and not settings.state_keys:
+            logging.getLogger(__name__).warning(
+                "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
+                "this server alone. Set the same keys on every server of the database."
+            )
 
     async def serve() -> None:
-        await serve_app(app, listener, ready=tell)
+        drain = Drain(app.state.drain, _DRAIN_SECONDS) if hosting is not None else None
+        await serve_app(app, listener, ready=tell, drain=drain)
 
     settled()
-    anyio.run(serve)
+    with _metrics_served(settings, metrics, server, app, hosting):
+        anyio.run(serve)
+
+
+def _metrics(settings: "Settings") -> "Metrics | None":
+    """The figures of the server; None unless they are wanted. Raises `CommandError` without the extra."""
+    if settings.metrics is None:
+        return None
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise CommandError(f"RUNWAY_MCP_METRICS needs the extra metrics: install {PROGRAM}[metrics]", 2)
+    from runway_mcp.server.transport.metrics import Metrics
+
+    return Metrics()
+
+
+@contextmanager
+def _metrics_served(
+    settings: "Settings", metrics: "Metrics | None", server: "Server[Any]", app: "Starlette", hosting: "Hosting | None"
+) -> Generator[None]:
+    """Measures what the server does, and lets it be read, if that is wanted; raises `CommandError`."""
+    if metrics is None or settings.metrics is None:
+        yield
+        return
+    server.middleware.insert(0, metrics.measure)
+    uses = hosting.uses if hosting else None
+    metrics.observe(
+        calls=uses.calls if uses else lambda: 0,
+        streams=uses.streams if uses else lambda: 0,
+        draining=app.state.is_draining,
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics.served(settings.metrics))
+        except OSError as error:
+            raise CommandError(f"cannot listen on RUNWAY_MCP_METRICS: {error.strerror}", 1) from None
+        yield
+
+
+def _callers_file(settings: "Settings", formatter: Redacted) -> "CallersFile | None":
+    """The file of callers, read; None if none is set. Raises `CommandError` if it, or what goes with it, is wrong."""
+    if settings.callers is None and settings.issuer is None:
+        return None
+    from runway_mcp.callers import CallersFile, faults_of
+
+    for fault in faults_of(settings):
+        raise CommandError(fault, 2)
+    return CallersFile(settings.callers, hide=formatter.hide) if settings.callers else None
+
+
+def _callers_new(arguments: argparse.Namespace, _formatter: Redacted) -> int:
+    from runway_mcp.callers import CallersError, minted
+
+    try:
+        token, entry = minted(arguments.name)
+    except CallersError as error:
+        raise CommandError(str(error), 2) from None
+    _tell(f"{token}\n\n{entry}")
+    _say("The first line is the caller's token, which is shown this once; the rest goes into RUNWAY_MCP_CALLERS.")
+    return 0
 
 
 def _simulate(arguments: argparse.Namespace, _formatter: Redacted) -> int:

@@ -1,12 +1,15 @@
 """The log on stderr: warnings and errors, without secrets and without the signed part of links."""
 
+import json
 import logging
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import TracebackType
+from datetime import UTC, datetime
+from types import MappingProxyType, TracebackType
 from typing import Final, TextIO
 
 from runway_mcp.echoes import Echoes, echoes_of
@@ -24,14 +27,32 @@ _UNSEEN: Final = re.compile(
 _INPUT: Final = re.compile(r", input_value=[^\n]*, input_type=")
 """What was sent, as pydantic's errors quote it: cut in the middle, so that no filter knows a secret in it."""
 
+SPENDS: Final = "runway_mcp.spends"
+"""The log of what was spent: a line for each task, none of them counted together, and written as JSON alone."""
+
 WINDOW_SECONDS: Final = 60.0
 """How long records of one place in the code are counted together."""
 
 MOST_OF_ONE_PLACE: Final = 20
 """How many different records of one place are written within a window; the same record is written once."""
 
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
+
+
+@contextmanager
+def said_of(**about: str) -> Generator[None]:
+    """Has every record that is made meanwhile, here and in what is started here, tell what it is about.
+
+    `caller` and `task` are told; an empty text is not.
+    """
+    token = _about.set({**_about.get(), **{name: value for name, value in about.items() if value}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 class Redacted(logging.Formatter):
@@ -39,6 +60,8 @@ class Redacted(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.as_json = False
+        """Whether a record is a JSON object; told before anything is served, since settings are read by then alone."""
         self._secrets: set[str] = set()
         self._echoes: list[Echoes] = []
 
@@ -48,16 +71,33 @@ class Redacted(logging.Formatter):
         self._echoes.append(echoes_of(secret))
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text of a record, redacted."""
-        text = super().format(record)
+        """The text of a record, redacted; as a JSON object, its message, traceback included, and what it is about."""
+        if not self.as_json:
+            head, mark, told = self._without_secrets(super().format(record)).partition(": ")
+            return self._without_signatures(head + mark + self._without_echoes(told))
+        told = self._without_echoes(self._without_secrets(super().format(record).partition(": ")[2]))
+        about = {name: self._without_signatures(self._without_secrets(value)) for name, value in _about.get().items()}
+        made = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "event": self._without_signatures(told),
+        }
+        return json.dumps(made | about)
+
+    def _without_secrets(self, text: str) -> str:
         # Longest first: replacing a part of a longer secret would leave the rest of it visible.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        head, mark, told = text.partition(": ")
+        return text
+
+    def _without_echoes(self, told: str) -> str:
         for echoes in self._echoes:
             lines = [echoes.removed(line, HIDDEN) for line in told.split("\n")]
             told = echoes.removed("\n".join(lines), HIDDEN)
-        text = head + mark + told
+        return told
+
+    def _without_signatures(self, text: str) -> str:
         return _LINK.sub(r"\1", _INPUT.sub(", input_type=", text))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's
@@ -101,7 +141,10 @@ class CountingHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Writes or counts a record; a mistake in it is told as the standard handler does."""
         try:
-            self._write_or_count(record)
+            if record.name == SPENDS:
+                super().emit(record)
+            else:
+                self._write_or_count(record)
         except Exception:  # noqa: BLE001  a mistake in a log call must not end what it tells of
             self.handleError(record)
 

@@ -19,7 +19,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\{env:[^}]*\}")
 # Upstream accepts URLs of at most 1,024 characters, and a path with a token is appended to this one.
 _LONGEST_PUBLIC_URL: Final = 900
+_LAST_PORT: Final = 65_535
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+# A key has 32 bytes or more; in a list it has no slash, so that a mistyped path is not taken for one.
+_KEY: Final = re.compile(r"[\x21-\x7e]{32,}")
+_LISTED_KEY: Final = re.compile(r"[A-Za-z0-9_+=.-]{32,}")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?")
 
 
@@ -93,6 +97,41 @@ def _folder(value: Path) -> Path:
     return folder.absolute()
 
 
+def _state_keys(value: object) -> object:
+    """The keys of a list, or of the lines of the file that any other value names."""
+    if not isinstance(value, str):
+        return value
+    keys = [key.strip() for key in value.split(",") if key.strip()]
+    if not all(_LISTED_KEY.fullmatch(key) for key in keys):
+        try:
+            keys = Path(os.path.expanduser(value)).read_text(encoding="ascii").split()  # noqa: PTH111  as in `_folder`
+        except OSError:
+            raise ValueError from None
+    if not keys or not all(_KEY.fullmatch(key) for key in keys):
+        raise ValueError
+    return keys
+
+
+def _file(value: Path) -> Path:
+    file = Path(os.path.expanduser(value))  # noqa: PTH111  as above
+    if str(file).startswith("~") or not file.is_file():
+        raise ValueError
+    return file.absolute()
+
+
+def _issuer(value: str) -> str:
+    # Compared as a text with what tokens and the issuer itself say, so not even a slash at its end may change.
+    _base_url(value)
+    return value
+
+
+def _loopback_address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and is_loopback(host) and port.isdecimal() and int(port) <= _LAST_PORT):
+        raise ValueError
+    return value
+
+
 def _host_names(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -102,7 +141,7 @@ def _host_names(value: object) -> object:
     return names
 
 
-def _threshold(value: object) -> object:
+def threshold(value: object) -> object:
     """`never` as None, `always` as 0.0: a cost above the threshold needs a confirmation."""
     return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
 
@@ -224,7 +263,7 @@ class Settings(BaseModel):
     ] = None
     confirm_above: Annotated[
         _Credits | None,
-        BeforeValidator(_threshold),
+        BeforeValidator(threshold),
         Variable(
             "RUNWAY_MCP_CONFIRM",
             "Whether a person must confirm a spend: `never`, `always`, or a number of credits above which to ask. "
@@ -247,9 +286,60 @@ class Settings(BaseModel):
         Variable(
             "RUNWAY_MCP_ACCESS_TOKEN",
             "What clients of the HTTP and SSE transports must send as a bearer token. "
-            "Needed to listen beyond this machine, and then at least 16 characters long.",
+            "Needed to listen beyond this machine, unless callers or an issuer are set, and then at least 16 "
+            "characters long.",
             "a token of visible ASCII characters, no blanks",
             secret=True,
+        ),
+    ] = None
+    callers: Annotated[
+        Path | None,
+        AfterValidator(_file),
+        Variable(
+            "RUNWAY_MCP_CALLERS",
+            "A TOML file of the callers of the HTTP transports: the hashes of their tokens, what each may do and "
+            "spend. Read again when it changes; `callers new NAME` makes an entry.",
+            "a file that exists",
+        ),
+    ] = None
+    issuer: Annotated[
+        str | None,
+        AfterValidator(_issuer),
+        Variable(
+            "RUNWAY_MCP_ISSUER",
+            "The issuer (OAuth 2.1, OpenID Connect) whose signed tokens (JWT) the HTTP transports take. Needs "
+            "`RUNWAY_MCP_AUDIENCE` or `RUNWAY_MCP_PUBLIC_URL`.",
+            "an https URL (http for this machine alone) without user name, query and fragment",
+        ),
+    ] = None
+    audience: Annotated[
+        str | None,
+        Field(max_length=_LONGEST_PUBLIC_URL),
+        Variable(
+            "RUNWAY_MCP_AUDIENCE",
+            "The audience that the issuer's tokens for this server name, besides its own address, which is "
+            "`RUNWAY_MCP_PUBLIC_URL` and `/mcp`.",
+            f"a text of at most {_LONGEST_PUBLIC_URL} characters",
+        ),
+    ] = None
+    log: Annotated[
+        Literal["text", "json"],
+        BeforeValidator(_lower),
+        Variable(
+            "RUNWAY_MCP_LOG",
+            "The form of the log on stderr: `text`, or `json` for one JSON object a line, with caller and task.",
+            "text or json",
+            "text",
+        ),
+    ] = "text"
+    metrics: Annotated[
+        str | None,
+        AfterValidator(_loopback_address),
+        Variable(
+            "RUNWAY_MCP_METRICS",
+            "Where the HTTP transports' figures can be read by Prometheus: an address of this machine, such as "
+            "127.0.0.1:9464. Needs the extra `metrics`.",
+            "a loopback address and a port, such as 127.0.0.1:9464",
         ),
     ] = None
     resource_links: Annotated[
@@ -317,11 +407,29 @@ class Settings(BaseModel):
         ),
     ] = ()
 
+    state_keys: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(_state_keys),
+        Variable(
+            "RUNWAY_MCP_STATE_KEYS",
+            "The keys that seal what clients carry from one request to the next, the same for all servers on one "
+            "database: at least 32 characters each, separated by commas, or a file with one on each line. The first "
+            "one seals and all of them open, so that keys can be replaced. Without any each start makes one.",
+            "keys of at least 32 visible ASCII characters, separated by commas, or a file with one on each line",
+            secret=True,
+        ),
+    ] = ()
+
     token_unfilled: bool = False
     """Whether the token's variable holds a placeholder that the host did not fill in."""
 
     over_http: bool = False
     """Whether hosts reach the server over HTTP, so that files on its disk are out of their reach."""
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether a host's next request may reach another server: they share a database, and hosts come over HTTP."""
+        return self.over_http and self.database_url is not None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

@@ -160,6 +160,14 @@ def test_a_port_without_a_transport_that_has_ports_is_refused(capsys: pytest.Cap
     assert capsys.readouterr().err == "useapi-runway-mcp: --host and --port go with --transport http or sse\n"
 
 
+def test_the_transport_of_connections_is_refused_where_servers_share_a_database(tmp_path: Path) -> None:
+    url = "postgresql://someone:hunter2@127.0.0.1:9/ledger"
+    ended = run("serve", "--transport", "sse", "--port", "0", data=tmp_path, RUNWAY_MCP_DATABASE_URL=url)
+
+    told = "--transport sse needs one server for a connection; with RUNWAY_MCP_DATABASE_URL it is http"
+    assert (ended.returncode, ended.stderr) == (2, f"useapi-runway-mcp: {told}\n")
+
+
 @pytest.mark.parametrize("command", [(), ("serve",), ("serve", "--transport", "http", "--port", "0")])
 def test_a_bad_setting_stops_the_start_with_one_line_and_no_secret(command: tuple[str, ...], tmp_path: Path) -> None:
     ended = run(*command, data=tmp_path, USEAPI_TOKEN=SECRET, RUNWAY_MCP_WAIT_SECONDS=SECRET)

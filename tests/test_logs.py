@@ -1,10 +1,21 @@
 import io
+import json
 import logging
+from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from runway_mcp.logs import MOST_OF_ONE_PLACE, WINDOW_SECONDS, CountingHandler, Redacted, logs_to_stderr
+from runway_mcp.logs import (
+    MOST_OF_ONE_PLACE,
+    SPENDS,
+    WINDOW_SECONDS,
+    CountingHandler,
+    Redacted,
+    logs_to_stderr,
+    said_of,
+)
 
 
 def written(message: str, *arguments: object, secrets: tuple[str, ...] = ()) -> str:
@@ -170,3 +181,51 @@ def test_a_log_call_whose_message_does_not_fit_its_arguments_ends_nothing(capsys
     handler.handle(logging.LogRecord("library", logging.WARNING, __file__, 1, "%d", ("one",), None))
 
     assert "Logging error" in capsys.readouterr().err
+
+
+def test_each_spend_is_a_line_however_many_there_are() -> None:
+    told = io.StringIO()
+    handler = CountingHandler(told)
+    for _ in range(MOST_OF_ONE_PLACE + 5):
+        handler.emit(logging.LogRecord(SPENDS, logging.INFO, __file__, 1, "accepted", (), None))
+
+    assert told.getvalue().count("accepted") == MOST_OF_ONE_PLACE + 5
+
+
+# --- as JSON
+
+
+def as_json(message: str, *arguments: object) -> dict[str, Any]:
+    """The object that a warning becomes."""
+    form = Redacted()
+    form.as_json = True
+    form.hide("user:1-abc")
+    line = form.format(logging.LogRecord("runway_mcp.x", logging.WARNING, __file__, 1, message, arguments, None))
+    assert "\n" not in line
+    return json.loads(line)
+
+
+def test_a_record_is_one_json_object_that_says_what_it_is_about() -> None:
+    with said_of(caller="ana", task=""), said_of(task="user:9-runwayml:a@example.com-task:1"):
+        told = as_json("a %s", "line\nand another")
+    assert datetime.fromisoformat(told.pop("ts")).tzinfo is not None
+    assert told == {
+        "level": "WARNING",
+        "logger": "runway_mcp.x",
+        "event": "a line\\nand another",
+        "caller": "ana",
+        "task": "user:9-runwayml:a@example.com-task:1",
+    }
+    assert "caller" not in as_json("later")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("token user:1-abc here", "token [hidden] here"),
+        ("https://cdn.example.com/a.mp4?_jwt=x", "https://cdn.example.com/a.mp4"),
+        ('a "quoted" one: yes', 'a "quoted" one: yes'),
+    ],
+)
+def test_as_json_nothing_is_told_that_is_not_told_as_text(text: str, shown: str) -> None:
+    assert as_json(text)["event"] == shown

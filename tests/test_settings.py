@@ -55,10 +55,18 @@ def test_an_empty_or_blank_value_is_as_good_as_none(nothing: str) -> None:
         ("RUNWAY_MCP_CONFIRM", "60", "confirm_above", 60.0),
         ("RUNWAY_MCP_PUBLIC_URL", "http://mcp.example.com:81/r/", "public_url", "http://mcp.example.com:81/r"),
         ("RUNWAY_MCP_ACCESS_TOKEN", "$t0ken", "access_token", SecretStr("$t0ken")),
+        ("RUNWAY_MCP_CALLERS", __file__, "callers", Path(__file__)),
+        ("RUNWAY_MCP_ISSUER", "https://id.example.com/t/", "issuer", "https://id.example.com/t/"),
+        ("RUNWAY_MCP_ISSUER", "http://127.0.0.1:8123", "issuer", "http://127.0.0.1:8123"),
+        ("RUNWAY_MCP_AUDIENCE", "api://runway", "audience", "api://runway"),
+        ("RUNWAY_MCP_LOG", "JSON", "log", "json"),
+        ("RUNWAY_MCP_METRICS", "127.0.0.1:9464", "metrics", "127.0.0.1:9464"),
+        ("RUNWAY_MCP_METRICS", "[::1]:9464", "metrics", "[::1]:9464"),
         ("RUNWAY_MCP_SAVE", "Own", "save", "own"),
         ("RUNWAY_MCP_SAVE", "never", "save", "never"),
         ("RUNWAY_MCP_SAVE_DIR", "/srv/films", "save_dir", Path("/srv/films")),
         ("RUNWAY_MCP_SAVE_DIR", "~/films", "save_dir", Path.home() / "films"),
+        ("RUNWAY_MCP_STATE_KEYS", f"{'a' * 32}, {'b' * 40},", "state_keys", (SecretStr("a" * 32), SecretStr("b" * 40))),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "A.example.com, 10.0.0.5:80,", "allowed_hosts", ("a.example.com", "10.0.0.5:80")),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "[fe80::1]:8000", "allowed_hosts", ("[fe80::1]:8000",)),
     ],
@@ -70,6 +78,14 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("RUNWAY_MCP_CALLERS", "/no/such/file.toml"),
+        ("RUNWAY_MCP_CALLERS", "/"),
+        ("RUNWAY_MCP_ISSUER", "http://id.example.com"),
+        ("RUNWAY_MCP_ISSUER", "https://id.example.com?a=b"),
+        ("RUNWAY_MCP_LOG", "xml"),
+        ("RUNWAY_MCP_METRICS", "0.0.0.0:9464"),
+        ("RUNWAY_MCP_METRICS", "127.0.0.1"),
+        ("RUNWAY_MCP_METRICS", "127.0.0.1:99999"),
         ("USEAPI_TOKEN", "two words"),
         ("USEAPI_TOKEN", "tökën"),
         ("USEAPI_TOKEN", "a\x00b"),
@@ -107,6 +123,10 @@ def test_a_value_that_fits_is_taken(name: str, value: str, field: str, expected:
         ("RUNWAY_MCP_ACCESS_TOKEN", "two words"),
         ("RUNWAY_MCP_SAVE", "always"),
         ("RUNWAY_MCP_SAVE_DIR", __file__),
+        ("RUNWAY_MCP_STATE_KEYS", "hunter2"),
+        ("RUNWAY_MCP_STATE_KEYS", f"{'a' * 32},hunter2"),
+        ("RUNWAY_MCP_STATE_KEYS", "/nowhere/keys-that-are-long-enough-for-keys"),
+        ("RUNWAY_MCP_STATE_KEYS", __file__),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "*"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "https://example.com"),
         ("RUNWAY_MCP_ALLOWED_HOSTS", "example.com/mcp"),
@@ -122,6 +142,15 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable_and_shows_no
     assert str(refused.value) == f"{name} must be {form}"
     assert "\n" not in form
     assert refused.value.__context__ is refused.value.__cause__ is None
+
+
+def test_the_keys_of_a_file_are_those_of_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a/' * 16}\n\n{'b' * 32}\n", encoding="ascii")
+
+    read = Settings.from_environment({"RUNWAY_MCP_STATE_KEYS": str(file)})
+
+    assert [key.get_secret_value() for key in read.state_keys] == ["a/" * 16, "b" * 32]
 
 
 @pytest.mark.parametrize("name", [variable.name for variable in variables().values()])

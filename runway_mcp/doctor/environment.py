@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from runway_mcp import __version__
+from runway_mcp.callers import faults_of
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
 from runway_mcp.install.tokens import FORM
 from runway_mcp.settings import Settings, SettingsError, is_unfilled, variables
@@ -52,11 +53,12 @@ def _loads(module: str, load: Callable[[str], object]) -> bool:
 
 
 def read_settings(environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
-    """The settings, and one sentence for each variable whose value cannot be used and was left out."""
+    """The settings, and one sentence for each variable whose value cannot be used; some of them were left out."""
     usable, refused = dict(environ), list[str]()
     while True:
         try:
-            return Settings.from_environment(usable), tuple(refused)
+            settings = Settings.from_environment(usable)
+            return settings, (*refused, *faults_of(settings))
         except SettingsError as error:
             refused.append(str(error))
             del usable[str(error).partition(" ")[0]]

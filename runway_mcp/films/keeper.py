@@ -10,7 +10,7 @@ comes unasked days later is a surprise.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -69,12 +69,21 @@ _TRIES_OF_NO_FILM = 2
 
 _Key = tuple[str, str, str]
 
+Owns = Callable[[str], bool]
+"""Whether a caller's films are this keeper's."""
+
+
+def everybody(_caller: str) -> bool:
+    """Every caller's films are."""
+    return True
+
 
 class Keeper:
     """Keeps films in one folder; made for the server's lifespan, in whose task group it works.
 
     `background` is that group, `folder` takes the films, `data_dir` the records. `free`, `check` and `pause` are those
     of `media.files.keeping`; `most_waiting` is how many films have a place in memory, `tried_again` as `TRIED_AGAIN`.
+    `owns` tells of which callers it takes up what earlier processes began.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Keeper:
         pause: Pause = anyio.sleep,
         most_waiting: int = MOST_WAITING,
         tried_again: Sequence[float] = TRIED_AGAIN,
+        owns: Owns = everybody,
     ) -> None:
         self.folder = folder
         self.background = background
@@ -107,6 +117,7 @@ class Keeper:
         self._more = self._taking_up = False
         self._failed: dict[_Key, Keeping] = {}
         self._tried_again = tried_again
+        self._owns = owns
         self._tries: dict[_Key, int] = {}
         self._due: set[_Key] = set()
 
@@ -175,6 +186,8 @@ class Keeper:
             while self._more and len(self._under_way) < self._most_waiting:
                 self._more = False
                 for record in await run_sync(self._records.begun):
+                    if not self._owns(record.caller):
+                        continue
                     wanted = Wanted(record.asset_id, record.caller, record.name, own=record.own)
                     key = _key_of(wanted)
                     if key in self._under_way or key in self._failed:
@@ -325,9 +338,12 @@ def _remarked(film: SavedFilm, remark: str) -> SavedFilm:
 
 @asynccontextmanager
 async def open_keeper(
-    client: RunwayClient, *, links: Links, folder: Path, data_dir: Path, free: Free = disk_free
+    client: RunwayClient, *, links: Links, folder: Path, data_dir: Path, free: Free = disk_free, owns: Owns = everybody
 ) -> AsyncGenerator[Keeper]:
-    """A keeper for as long as the server lives; what is under way at the end stays as a part, to go on from."""
+    """A keeper for as long as the server lives; what is under way at the end stays as a part, to go on from.
+
+    Of what earlier processes began it takes up the films of the callers that it `owns`.
+    """
     async with anyio.create_task_group() as background:
-        yield Keeper(background, client=client, links=links, folder=folder, data_dir=data_dir, free=free)
+        yield Keeper(background, client=client, links=links, folder=folder, data_dir=data_dir, free=free, owns=owns)
         background.cancel_scope.cancel()

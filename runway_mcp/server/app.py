@@ -7,15 +7,17 @@ shared state belongs to the lifespan, because one process may serve through seve
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.lowlevel import Server
+from pydantic import SecretStr
 
-from runway_mcp.films.continuing.continuations import Continuations, note_change, open_continuations
+from runway_mcp.films.continuing.continuations import Caps, Continuations, note_change, open_continuations
 from runway_mcp.films.continuing.tools import Tools
-from runway_mcp.films.keeper import Keeper, open_keeper
+from runway_mcp.films.keeper import Keeper, Owns, everybody, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
 from runway_mcp.media.files.folder import Free, disk_free
@@ -23,7 +25,7 @@ from runway_mcp.private import LEDGER
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.server.assembly import assemble
-from runway_mcp.server.context import Lifespan
+from runway_mcp.server.context import Account, Lifespan
 from runway_mcp.server.updates.films import FilmObservers
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
@@ -33,9 +35,10 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.opening import opened_store
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, Store
 
 if TYPE_CHECKING:
+    from runway_mcp.callers import CallersFile
     from runway_mcp.runway.exchange import Transport
 
 
@@ -45,14 +48,16 @@ def create_server(
     transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
+    callers: "CallersFile | None" = None,
 ) -> Server[Lifespan]:
     """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds.
 
-    `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`.
+    `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`. `callers` are those
+    of a hosted server.
     """
 
     def lifespan(_: Server[Any]) -> AbstractAsyncContextManager[Lifespan]:
-        return open_lifespan(settings, transport=transport, now=now, free=free)
+        return open_lifespan(settings, transport=transport, now=now, free=free, callers=callers)
 
     return assemble(settings, lifespan)
 
@@ -64,24 +69,88 @@ async def open_lifespan(
     transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
+    callers: "CallersFile | None" = None,
 ) -> AsyncGenerator[Lifespan]:
     """Opens all that handlers reach, for as long as the server lives; the parameters are those of `create_server`."""
-    subscriptions = Subscriptions()
+    subscriptions, waits = Subscriptions(), Waits(settings.wait_seconds)
+    async with AsyncExitStack() as stack:
+        films = await stack.enter_async_context(open_films(url=settings.url, data_dir=settings.data_dir))
+        store = None
+        if settings.token is not None or callers is not None:
+            url = settings.database_url.get_secret_value() if settings.database_url else None
+            store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
+        shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free)
+        if callers is None:
+            account = await stack.enter_async_context(_opened_account(shared, settings.token))
+            hosted = None
+        else:
+            from runway_mcp.server.accounts import opened_accounts  # noqa: PLC0415  of hosted servers alone
+
+            hosted = await stack.enter_async_context(opened_accounts(settings, callers, partial(_opened_of, shared)))
+            account = hosted.own
+        yield Lifespan(
+            settings,
+            account.open_service,
+            now,
+            subscriptions,
+            account.observers,
+            waits,
+            films,
+            account.keeper,
+            account.continuations,
+            hosted=hosted,
+        )
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all accounts of a server share."""
+
+    settings: Settings
+    store: Store | None
+    films: Films
+    tell: Subscriptions
+    transport: "Transport | None" = field(kw_only=True)
+    now: Callable[[], float] = field(kw_only=True)
+    free: Free = field(kw_only=True)
+
+
+def _opened_of(
+    shared: _Shared, token: SecretStr | None, owns: Owns, settings_of: Callable[[str], Settings]
+) -> AbstractAsyncContextManager[Account]:
+    """What is open for one of several useapi.net tokens: of the ledger it sees what its callers have asked for."""
+    if shared.store is None or token is None:
+        return _opened_account(shared, None)
+    from runway_mcp.tasks.store.accounts import store_of_account  # noqa: PLC0415  of hosted servers alone
+
+    store = store_of_account(shared.store, owns, token=token.get_secret_value())
+    return _opened_account(replace(shared, store=store), token, owns=owns, settings_of=settings_of)
+
+
+@asynccontextmanager
+async def _opened_account(
+    shared: _Shared,
+    token: SecretStr | None,
+    *,
+    owns: Owns = everybody,
+    settings_of: Callable[[str], Settings] | None = None,
+) -> AsyncGenerator[Account]:
+    """What works with a useapi.net token, and who observes its tasks."""
+    tell = shared.tell
+
+    def caps(caller: str) -> SpendPolicy:
+        settings = settings_of(caller) if settings_of else shared.settings
+        return SpendPolicy(per_call=settings.max_credits_per_call, per_day=settings.max_credits_per_day)
+
     async with (
-        open_films(url=settings.url, data_dir=settings.data_dir) as films,
-        _opened_service(settings, transport, now, films=films, free=free, tell=subscriptions) as (
-            service,
-            keeper,
-            continuations,
-        ),
+        _opened_service(shared, token, owns, caps) as (service, keeper, continuations),
         anyio.create_task_group() as background,
     ):
-        films_observed = None
+        films = None
         if service is not None and continuations is not None:
-            films_observed = FilmObservers(service, continuations, background, tell=subscriptions.film_changed)
-        observers = Observers(service, background, unfinished=subscriptions.unfinished, films=films_observed)
-        waits = Waits(settings.wait_seconds)
-        yield Lifespan(settings, service, now, subscriptions, observers, waits, films, keeper, continuations)
+            films = FilmObservers(service, continuations, background, tell=tell.film_changed)
+        observers = Observers(service, background, unfinished=tell.unfinished, films=films)
+        yield Account(service, observers, keeper, continuations)
         background.cancel_scope.cancel()
 
 
@@ -89,36 +158,25 @@ _Opened = tuple[TaskService | None, Keeper | None, Continuations | None]
 
 
 @asynccontextmanager
-async def _opened_service(
-    settings: Settings,
-    transport: "Transport | None",
-    now: Callable[[], float],
-    *,
-    films: Films,
-    free: Free,
-    tell: Subscriptions,
-) -> AsyncGenerator[_Opened]:
+async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, caps: Caps) -> AsyncGenerator[_Opened]:
     """The task service on an open client, the keeper of its films and the films of several parts that are under way.
 
     None without a token; the keeper also where no films are kept.
     """
-    if settings.token is None:
+    settings, store, films, tell = shared.settings, shared.store, shared.films, shared.tell
+    if token is None or store is None:
         yield None, None, None
         return
-    token = settings.token.get_secret_value()
     async with AsyncExitStack() as stack:
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
         client = await stack.enter_async_context(
-            RunwayClient(url=settings.url, token=token, transport=transport, now=now)
+            RunwayClient(url=settings.url, token=token.get_secret_value(), transport=shared.transport, now=shared.now)
         )
-        keeper, folder, data_dir = None, None, settings.data_dir
+        keeper, folder, data_dir, free = None, None, settings.data_dir, shared.free
         if settings.save == "own":
             folder = films_folder(settings)
-            opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free)
+            opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free, owns=owns)
             keeper = await stack.enter_async_context(opening)
         tools = Tools(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
-        caps = SpendPolicy(per_call=settings.max_credits_per_call, per_day=settings.max_credits_per_day)
         continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(
@@ -127,6 +185,7 @@ async def _opened_service(
                 poll_seconds=settings.poll_seconds,
                 on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
+                on_join=tell.film_joined,
             )
         )
         continuations.background.start_soon(continuations.resume, service.submissions)

@@ -6,7 +6,7 @@ runs when it is first called; by then `opening.load_rest` has loaded that, besid
 # ruff: noqa: PLC0415  late imports keep all that runs the tools out of the way of the first answers
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +27,8 @@ from mcp_types import (
     SubscriptionsListenRequestParams,
     UnsubscribeRequestParams,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import SecretStr
 
 from runway_mcp import __version__
 from runway_mcp.server.contract.extension import EXTENSION, TaskParams
@@ -50,8 +52,10 @@ class _Server(Server[Any]):
     """The SDK's server, announcing exactly the notifications that it sends: changes of resources, in every era.
 
     The SDK would announce no list changes to clients of the 2025 protocols, and to later clients changes of tools and
-    prompts, which never change.
+    prompts, which never change. Without sessions nobody of the 2025 protocols can be notified.
     """
+
+    has_sessions = True
 
     def get_capabilities(
         self,
@@ -67,6 +71,8 @@ class _Server(Server[Any]):
         for capability, changes in ((told.tools, False), (told.prompts, False), (told.resources, True)):
             if capability is not None:
                 capability.list_changed = changes
+        if not self.has_sessions and told.resources is not None and protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            told.resources.subscribe = told.resources.list_changed = False
         return told
 
 
@@ -83,6 +89,7 @@ def assemble(settings: Settings, lifespan: _Lifespan) -> Server[Any]:
             ("server/discover", "tools/list", "prompts/list", "resources/templates/list"), _FIXED
         ),
     )
+    server.has_sessions = not settings.has_replicas
     server.extensions[EXTENSION] = {}
     told = listed()
     # The SDK's constructor takes models of results alone; what never changes is told as it goes over the wire.
@@ -95,19 +102,23 @@ def assemble(settings: Settings, lifespan: _Lifespan) -> Server[Any]:
     for method, (params, load) in _LATE.items():
         server.add_request_handler(method, params, _late(load))
     server.add_notification_handler("notifications/initialized", NotificationParams, _send_updates)
-    server.middleware.append(RequestStateBoundary(_sealed(), default_audience=server.name))
+    server.middleware.append(RequestStateBoundary(_sealed(settings.state_keys), default_audience=server.name))
     return server
 
 
-def _sealed() -> RequestStateSecurity:
-    """State that clients carry between two requests, sealed by this process for the caller that it was made for."""
+def _sealed(keys: Sequence[SecretStr]) -> RequestStateSecurity:
+    """State that clients carry between two requests, sealed for the caller that it was made for.
+
+    The first key seals and all of them open; without keys only this process opens what it has sealed.
+    """
 
     def principal(ctx: ServerRequestContext[Any]) -> str | None:
         from runway_mcp.server.context import caller_of
 
         return caller_of(ctx) or None
 
-    return RequestStateSecurity(keys=[secrets.token_bytes(32)], bind_principal=principal)
+    shared = [key.get_secret_value().encode() for key in keys]
+    return RequestStateSecurity(keys=shared or [secrets.token_bytes(32)], bind_principal=principal)
 
 
 def _fixed(content: dict[str, Any]) -> _Handler:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import ServerRequestContext
@@ -28,6 +28,42 @@ _NOT_CONFIGURED = (
 )
 
 _UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill in. "
+
+
+_MAY_NOT_SPEND = (
+    "This access token may read but not spend, so nothing was submitted. The user has to ask whoever runs this server "
+    "for the scope `spend`. A dry_run is free and needs no more than this token."
+)
+
+
+class ScopedToken(AccessToken):
+    """A verified token whose scopes say what its caller may do; those of any other token bind nothing."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is open for one useapi.net token, or for none; the fields are those of `Lifespan`."""
+
+    open_service: TaskService | None
+    observers: Observers
+    keeper: Keeper | None
+    continuations: Continuations | None
+
+
+class Hosted(Protocol):
+    """What differs among the callers of a hosted server."""
+
+    def account_of(self, caller: str) -> Account:
+        """What is open for a caller."""
+        ...
+
+    def settings_of(self, caller: str) -> Settings:
+        """The settings that hold for a caller."""
+        ...
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All that are open."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,22 +91,35 @@ class Lifespan(_Opened):
     `context_of`, so that no request reaches what exists for another caller.
     """
 
-    def for_caller(self, caller: str) -> "ServerContext":
+    hosted: Hosted | None = field(default=None, kw_only=True)
+    """What differs among callers; None where all have the same."""
+
+    def for_caller(self, caller: str, *, may_spend: bool = True) -> "ServerContext":
         """What exists of it for a caller."""
-        service = self.open_service.for_caller(caller) if self.open_service else None
+        account = self.hosted.account_of(caller) if self.hosted else self.own
         return ServerContext(
-            self.settings,
-            service,
+            self.hosted.settings_of(caller) if self.hosted else self.settings,
+            account.open_service.for_caller(caller) if account.open_service else None,
             self.now,
             self.subscriptions,
-            self.observers,
+            account.observers,
             self.waits,
             self.films,
-            self.keeper,
-            self.continuations,
+            account.keeper,
+            account.continuations,
             remembered=self.remembered,
             caller=caller,
+            may_spend=may_spend,
         )
+
+    @property
+    def own(self) -> Account:
+        """What is open for the server's own token."""
+        return Account(self.open_service, self.observers, self.keeper, self.continuations)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """What is open for each useapi.net token."""
+        return self.hosted.accounts() if self.hosted else (self.own,)
 
 
 @dataclass(frozen=True)
@@ -78,6 +127,12 @@ class ServerContext(_Opened):
     """What the handlers of one caller's requests may reach; its fields are those of `Lifespan`."""
 
     caller: str = field(kw_only=True)
+    may_spend: bool = field(default=True, kw_only=True)
+
+    def check_may_spend(self) -> None:
+        """Raises the `unauthorized` failure for a caller whose token may not spend."""
+        if not self.may_spend:
+            raise Failure("unauthorized", _MAY_NOT_SPEND)
 
     @property
     def service(self) -> TaskService:
@@ -98,7 +153,8 @@ RequestContext = ServerRequestContext[Lifespan]
 
 def context_of(ctx: RequestContext) -> ServerContext:
     """What exists for the caller of a request."""
-    return ctx.lifespan_context.for_caller(caller_of(ctx))
+    may_spend = ctx.request is None or "spend" in scopes_in(ctx.request.scope)
+    return ctx.lifespan_context.for_caller(caller_of(ctx), may_spend=may_spend)
 
 
 def caller_of(ctx: RequestContext) -> str:
@@ -110,6 +166,13 @@ def caller_in(scope: Mapping[str, Any]) -> str:
     """Who makes an HTTP request, by what its checks left in its ASGI scope; empty where no token is asked for."""
     user: Any = scope.get("user")
     return "" if user is None else caller_named(user.access_token)
+
+
+def scopes_in(scope: Mapping[str, Any]) -> frozenset[str]:
+    """What the caller of an HTTP request may do, by what its checks left in its ASGI scope."""
+    user: Any = scope.get("user")
+    token = None if user is None else user.access_token
+    return frozenset(token.scopes if isinstance(token, ScopedToken) else ("read", "spend"))
 
 
 def caller_named(token: AccessToken) -> str:

@@ -10,15 +10,16 @@ from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, pictu
 from runway_mcp.films.continuing.listing import makers_of
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, is_continuation
 from runway_mcp.films.viewing import LARGEST_FILM, View
-from runway_mcp.media.errors import MediaMissing, TooLarge, UnreadableFilm
+from runway_mcp.media.errors import MediaError, MediaMissing, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
+from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import continuations_of, film_told
 from runway_mcp.server.contract.film_documents import film_document_output
 from runway_mcp.server.contract.outputs import FilmDocument
 from runway_mcp.server.contract.uris import film_uri
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -31,6 +32,7 @@ _NOT_JOINED = (
     "ended, then {then} again."
 )
 _NO_FILM = "The film {film_id} is not there: {why}"
+_ELSEWHERE = "The film {film_id} lies on another server, and its copy at Runway cannot be fetched now: {why}"
 _IN_TIME = "The film could not be decoded in time."
 
 
@@ -97,6 +99,7 @@ async def film_picture_for(
 ) -> Picture:
     """The picture of a joined film, joined anew if its file is gone; raises `Failure`, also after `seconds`."""
     async with told_of_film(film, seconds):
+        joined = await continuations_of(context).brought(film, joined)
         try:
             return await picture_of_film(context.films, film, joined, view)
         except FilmFileGone:
@@ -109,9 +112,10 @@ async def film_bytes_for(context: ServerContext, film: Intent, *, seconds: float
     """The file of a joined film, of at most `LARGEST_FILM` bytes; raises as `film_picture_for`."""
     joined = joined_of(context, film, then="read it")
     async with told_of_film(film, seconds):
-        if joined.size_bytes <= LARGEST_FILM:
-            film, joined = await film_restored(context, film)
-        return await bytes_of_film(film, joined)
+        here = await continuations_of(context).brought(film, joined)
+        if here == joined and joined.size_bytes <= LARGEST_FILM:
+            film, here = await film_restored(context, film)
+        return await bytes_of_film(film, here)
     raise AssertionError  # pragma: no cover  likewise
 
 
@@ -145,6 +149,10 @@ async def told_of_film(film: Intent, seconds: float) -> AsyncGenerator[None]:
         raise Failure("invalid_request", message) from None
     except FilmFileGone as error:
         raise Failure("not_found", str(error), charged="yes" if film.cost else "no", intent=film) from None
+    except MediaError as error:
+        raise Failure("unavailable", _ELSEWHERE.format(film_id=film.film_id, why=error)) from None
+    except RunwayError as error:
+        raise failure_of(error) from error
     except UnreadableFilm as error:
         raise Failure("unexpected_response", f"No picture could be made: {error}.", retry="after_change") from None
 

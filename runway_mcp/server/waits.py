@@ -1,8 +1,11 @@
 """How long a call waits by default and at most, learned for each connection from the calls that its host cuts off."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from mcp.server.context import ServerRequestContext
 
 SHORTEST = 4.0
@@ -45,6 +48,26 @@ class Waits:
     def __init__(self, most: float) -> None:
         self._most = most
         self._granted: dict[int, _Granted] = {}
+        self._waiting: set[anyio.CancelScope] = set()
+        self._is_over = False
+
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """A wait, which `end_all` ends; what comes after it goes on."""
+        with anyio.CancelScope() as scope:
+            self._waiting.add(scope)
+            if self._is_over:
+                scope.cancel()
+            try:
+                yield
+            finally:
+                self._waiting.discard(scope)
+
+    def end_all(self) -> None:
+        """Ends each `waiting`, now and from now on: the server will stop soon."""
+        self._is_over = True
+        for scope in tuple(self._waiting):
+            scope.cancel()
 
     def default(self, ctx: ServerRequestContext[Any]) -> float:
         """How long a call that names no wait waits, in seconds."""

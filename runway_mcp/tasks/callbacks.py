@@ -7,6 +7,7 @@ about progress causes no read: one per change would cost as much as polling.
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 
@@ -16,7 +17,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.protocol import Hint, LedgerError, Store
 
 PATH = "/callbacks/"
 """The path of callbacks; a token follows."""
@@ -55,7 +56,19 @@ class Callbacks:
                 self._watcher.note_callback(intent.task_id)
         elif intent.state in OPEN:
             self._look(intent)
+            await self._tell_others(intent)
         return True
+
+    def cue(self, intent: Intent) -> None:
+        """Looks at once for the task of a POST of this server's, of which another one has taken a callback."""
+        if self._posts.of(intent) is not None:
+            self._look(intent)
+
+    async def _tell_others(self, intent: Intent) -> None:
+        replicas = self._ledger.replicas
+        if replicas is not None:
+            with suppress(LedgerError):
+                await replicas.hint(Hint("called", intent.id))
 
     def _look(self, intent: Intent) -> None:
         """Looks for the task of a submit that is unanswered or unclear; the callback is a sign that it exists."""

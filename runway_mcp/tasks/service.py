@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from runway_mcp.logs import SPENDS, said_of
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
 from runway_mcp.tasks.follow.durations import Durations
+from runway_mcp.tasks.follow.sharing import ReadPermits
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
+from runway_mcp.tasks.replicas import OnJoin, OtherServers
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
@@ -24,6 +27,7 @@ from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
+_spends = logging.getLogger(SPENDS)
 
 # Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
 SHUTDOWN_GRACE = 3.0
@@ -68,6 +72,7 @@ async def open_tasks(
     poll_seconds: float,
     on_change: OnChange = _ignore,
     public_url: str | None = None,
+    on_join: OnJoin | None = None,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
@@ -75,10 +80,12 @@ async def open_tasks(
     accepted task, and with each followed one whenever upstream reports a change, and with the intent that owns it. An
     unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
     time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
-    submits without a replyUrl request callbacks.
+    submits without a replyUrl request callbacks. `on_join` is told of films that servers on other machines have joined.
     """
     durations = Durations()
     callbacks = address(public_url) if public_url else None
+    replicas = store.replicas
+    sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
         await on_change(task, await write_down(store, task))
@@ -95,12 +102,15 @@ async def open_tasks(
             on_gone=note_gone,
             durations=durations,
             now=store.now,
+            sharing=sharing,
         )
 
         async def accepted(task: Task) -> None:
             intent = await write_down(store, task)
             await on_change(task, intent)
             owner = intent if isinstance(intent, Intent) else None
+            with said_of(caller=owner.caller if owner else "", task=task.task_id):
+                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
             calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
 
@@ -111,6 +121,9 @@ async def open_tasks(
         called = Callbacks(store, watcher, posts, reconciler, pause=poll_seconds)
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
+        if replicas is not None:
+            others = OtherServers(store, watcher, called, accepted=accepted, on_join=on_join)
+            background.start_soon(others.run, replicas)
         try:
             yield TaskService(client, CallerLedger(store, ""), watcher, submissions, called)
         finally:

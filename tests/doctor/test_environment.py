@@ -1,4 +1,5 @@
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -56,6 +57,19 @@ def test_a_value_that_cannot_be_used_is_left_out_and_every_such_variable_is_name
     assert found.status == "failure"
     assert {"RUNWAY_MCP_WAIT_SECONDS", "RUNWAY_MCP_SAVE"} <= set(found.message.split())
     assert "hunter2" not in found.message
+
+
+def test_a_file_of_callers_is_read_and_what_an_issuer_needs_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "callers.toml"
+    file.write_text('[[callers]]\nname = "ana"\n', encoding="utf-8")
+    environ = {"RUNWAY_MCP_CALLERS": str(file), "RUNWAY_MCP_ISSUER": "https://issuer.example.com"}
+
+    assert read_settings(environ)[1] == (
+        "RUNWAY_MCP_ISSUER needs RUNWAY_MCP_AUDIENCE or RUNWAY_MCP_PUBLIC_URL",
+        "RUNWAY_MCP_CALLERS cannot be used: the caller ana has neither token_sha256 nor subjects",
+    )
+    file.write_text("", encoding="utf-8")
+    assert read_settings(environ | {"RUNWAY_MCP_AUDIENCE": "runway"})[1] == ()
 
 
 @pytest.mark.parametrize(

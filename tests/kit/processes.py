@@ -121,9 +121,11 @@ async def stdio_server_process(env: dict[str, str]) -> AsyncGenerator[Process]:
 
 
 @asynccontextmanager
-async def http_server_process_of_loop(env: dict[str, str]) -> AsyncGenerator[HttpServerProcess]:
-    """A server on all transports of HTTP, for a test whose event loop has to go on meanwhile."""
-    process = http_server_process(serve_command("sse"), env)
+async def http_server_process_of_loop(
+    env: dict[str, str], *, transport: str = "sse"
+) -> AsyncGenerator[HttpServerProcess]:
+    """A server on all transports of HTTP, or on `http` alone, for a test whose event loop has to go on meanwhile."""
+    process = http_server_process(serve_command(transport), env)
     served = await anyio.to_thread.run_sync(process.__enter__)
     try:
         yield served

@@ -24,6 +24,7 @@ from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from runway_mcp.callers import CallersFile
 from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.server.app import create_server
 from runway_mcp.server.context import Lifespan, ServerContext
@@ -101,10 +102,12 @@ async def open_server(
     now: Callable[[], float] = wall_clock,
     within: float = 7200,
     free: Free = disk_free,
+    callers: CallersFile | None = None,
     **fields: Any,
 ) -> AsyncGenerator[InProcessServer]:
     """A fresh server over this world or another `transport`, for so many seconds at most; `fields` are its settings."""
-    server = create_server(settings(folder, **fields), transport=transport or Upstream(world), now=now, free=free)
+    upstream = transport or Upstream(world)
+    server = create_server(settings(folder, **fields), transport=upstream, now=now, free=free, callers=callers)
     with anyio.fail_after(within):
         async with server.lifespan(server) as context:
             yield InProcessServer(server, context, world)

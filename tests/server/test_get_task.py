@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import anyio
@@ -9,7 +10,7 @@ from runway_mcp.simulator.builders import add_task, add_video
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.world import World
 from tests.kit.client import links, structured, text
-from tests.kit.server import open_client
+from tests.kit.server import open_client, open_server
 from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
@@ -254,3 +255,21 @@ async def test_a_loop_on_a_finished_task_costs_a_read_a_minute(tmp_path: Path) -
 
     # In five minutes one each of the task and, where its own has passed too, of the task that made its source.
     assert 5 <= reads <= 10
+
+
+async def test_a_wait_ends_with_how_the_task_stands_once_the_server_is_told_to_stop(tmp_path: Path, mode: str) -> None:
+    async with open_server(virtual_world(pace=100), tmp_path) as server, server.client(mode) as client:
+        told: list[dict[str, Any]] = []
+
+        async def wait(tool: str, **arguments: Any) -> None:
+            told.append(await client.data(tool, **arguments))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(wait, "extend_video", assetId=client.world.asset_id(client.clip)))
+            await anyio.sleep(20)
+            server.context.waits.end_all()
+        assert told[0]["status"] == "RUNNING"
+        assert told[0]["next_step"]["tool"] == "get_task"
+        assert client.took == 20
+        await wait("get_task", taskId=told[0]["taskId"], wait_seconds=30)
+        assert (told[1]["status"], client.took) == ("RUNNING", 0)

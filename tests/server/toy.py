@@ -19,6 +19,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
 from runway_mcp.server.transport.connections import ConnectionLimits
+from runway_mcp.server.transport.hosting import Hosting
 from runway_mcp.server.transport.http import Transport, create_app
 from runway_mcp.server.transport.security import OneToken
 from runway_mcp.server.transport.serving import bind, serve_app, url_of
@@ -86,11 +87,20 @@ async def served(
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
     limits: ConnectionLimits | None = None,
+    has_sessions: bool = True,
+    hosting: Hosting | None = None,
 ) -> AsyncGenerator[str]:
     """The base URL of the server on a real socket of this machine, for as long as the context is open."""
     if access_token is not None:
         verifier = OneToken(SecretStr(access_token))
-    app = create_app(server, transport=transport, verifier=verifier, allowed_hosts=allowed_hosts)
+    app = create_app(
+        server,
+        transport=transport,
+        verifier=verifier,
+        allowed_hosts=allowed_hosts,
+        has_sessions=has_sessions,
+        hosting=hosting,
+    )
     ready = anyio.Event()
     listener = bind("127.0.0.1", 0)
     url = url_of("127.0.0.1", listener)

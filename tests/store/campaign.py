@@ -35,7 +35,7 @@ from tests.tasks.submits import POST, submit, wish
 _PROMPTS = ("first", "second")
 # How long a run may take, and how long a request is repeated in the end, in seconds.
 _RUN_SECONDS, _PEACE_SECONDS = 90.0, 20.0
-_SPOILS: tuple[dict[str, Any], ...] = (
+SPOILS: tuple[dict[str, Any], ...] = (
     {**POST, "kind": "reset"},
     {**POST, "kind": "reset_after"},
     {**POST, "kind": "cut", "after_bytes": 9},
@@ -45,6 +45,7 @@ _SPOILS: tuple[dict[str, Any], ...] = (
     {**POST, "kind": "status", "status": 429, "retry_after": 0.2},
     {"method": "GET", "kind": "status", "status": 503, "times": 2},
 )
+"""What may spoil answers of upstream: fields of faults."""
 
 
 @dataclass
@@ -70,7 +71,7 @@ async def play(server: PostgresServer, seed: int) -> Run:
     """Plays the run of a seed; the server runs again when it ends."""
     run, draw = Run(seed), random.Random(seed)  # noqa: S311  to be repeated
     world = virtual_world(pace=draw.uniform(0.1, 0.6), max_jobs=draw.choice((1, 3, 3)))
-    for rule in draw.sample(_SPOILS, draw.randint(0, 3)):
+    for rule in draw.sample(SPOILS, draw.randint(0, 3)):
         fault(world, **rule)
     try:
         with anyio.fail_after(_RUN_SECONDS), new_schema(server.url()) as schema:

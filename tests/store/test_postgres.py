@@ -16,6 +16,7 @@ from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
 from runway_mcp.tasks.store.postgres.durability import Durability
+from runway_mcp.tasks.store.postgres.schema import MIGRATIONS
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.postgres.unposted import Unposted
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -226,7 +227,7 @@ async def test_programs_that_make_the_tables_at_once_share_them(url: str) -> Non
         await store.close()
 
     assert reached == [True] * 4
-    assert ask(url, "SELECT version FROM ledger_format") == [(1,)]
+    assert ask(url, "SELECT version FROM ledger_format") == [(len(MIGRATIONS),)]
 
 
 async def test_tables_of_a_later_version_are_left_alone(url: str) -> None:

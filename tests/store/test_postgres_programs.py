@@ -1,5 +1,6 @@
 """Whole programs on one ledger in PostgreSQL, as on several machines: each has a data folder of its own."""
 
+import json
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -27,7 +29,10 @@ BOUND = 120.0
 async def replica(database: str, upstream: str, folder: Path, world: World) -> AsyncGenerator[ToolClient]:
     """A client at a program of its own that serves over HTTP."""
     env = server_environment(upstream, folder, RUNWAY_MCP_DATABASE_URL=database)
-    async with http_server_process_of_loop(env) as served, Client(streamable_http_client(served.mcp)) as mcp:
+    async with (
+        http_server_process_of_loop(env, transport="http") as served,
+        Client(streamable_http_client(served.mcp)) as mcp,
+    ):
         yield ToolClient(mcp, world)
     assert not [line for line in served.program.told if database in line]
 
@@ -56,6 +61,38 @@ async def test_two_programs_that_get_the_same_request_at_once_make_one_post(
     assert sorted(each.get("twin", False) for each in told) == [False, True, True, True]
     assert later["twin"]
     assert not (tmp_path / "one" / "ledger.sqlite3").exists()
+
+
+async def test_a_client_of_2025_whose_requests_go_to_two_programs_in_turn_is_answered_by_both(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    world, told = small_world(pace=1.0), list[dict[str, Any]]()
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = {"assetId": world.asset_id(world.assets[0]), "text_prompt": "the camera rises", "wait_seconds": 20}
+    call: tuple[str, dict[str, Any]] = ("tools/call", {"name": "extend_video", "arguments": asked})
+    calls: list[tuple[str, dict[str, Any]]] = [("initialize", opening), ("tools/list", {}), call, call, call]
+    with anyio.fail_after(BOUND):
+        async with running(world) as upstream, httpx.AsyncClient(headers=headers, timeout=60) as http:
+            envs = [
+                server_environment(upstream, tmp_path / name, RUNWAY_MCP_DATABASE_URL=server.url())
+                for name in ("one", "other")
+            ]
+            async with (
+                http_server_process_of_loop(envs[0], transport="http") as one,
+                http_server_process_of_loop(envs[1], transport="http") as other,
+            ):
+                for number, (method, params) in enumerate(calls):
+                    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                    answer = await http.post((one, other)[number % 2].mcp, json=message)
+                    assert answer.status_code == 200
+                    last = answer.text.strip().splitlines()[-1].removeprefix("data: ")
+                    told.append(json.loads(last)["result"])
+
+    results = [each["structuredContent"] for each in told[2:]]
+    assert {each["taskId"] for each in results} == {world.task_id(world.accepted[0])}
+    assert [each.get("twin", False) for each in results] == [False, True, True]
+    assert len(world.accepted) == 1
 
 
 async def test_a_program_whose_database_is_away_lists_and_says_that_nothing_was_submitted(

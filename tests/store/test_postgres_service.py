@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
 
+from runway_mcp.runway.models import Task
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
@@ -16,6 +18,7 @@ from tests.kit.postgres import PostgresServer, new_schema
 from tests.kit.upstream import fault, virtual_world
 from tests.store.cut import Cut, open_way
 from tests.store.databases import BOUND, HASTY, ask
+from tests.tasks.observing import end_of
 from tests.tasks.services import open_service_over
 from tests.tasks.submits import POST, failure_of_submit, submit, wish
 
@@ -31,12 +34,15 @@ def url(database_url: str) -> Generator[str]:
 
 
 @asynccontextmanager
-async def service_at(world: World, url: str) -> AsyncGenerator[tuple[TaskService, PostgresStore]]:
+async def service_at(
+    world: World, url: str, *, poll: float = 0.05
+) -> AsyncGenerator[tuple[TaskService, PostgresStore]]:
     """A task service as a process has it, over the ledger of that URL."""
-    store = PostgresStore(url, patience=HASTY)
+    # A busy machine needs its time to reach the database anew.
+    store = PostgresStore(url, patience=replace(HASTY, verb=2.0))
     try:
         with anyio.fail_after(BOUND):
-            async with open_service_over(world, store, poll_seconds=0.05) as service:
+            async with open_service_over(world, store, poll_seconds=poll) as service:
                 yield service, store
     finally:
         await store.close()
@@ -130,3 +136,41 @@ async def test_an_answer_that_comes_while_the_server_restarts_is_written_afterwa
         assert (await submit(service, wish(world), wait=1)).twin
 
     assert len(world.accepted) == 1
+
+
+async def test_two_machines_that_follow_a_task_read_as_often_as_one_and_both_see_its_end(url: str) -> None:
+    world, poll, told = virtual_world(pace=3.0), 0.25, list[Task]()
+
+    async def wait(service: TaskService, task: Task) -> None:
+        told.append(await end_of(service.watcher, task, deadline=anyio.current_time() + 20))
+
+    async with service_at(world, url, poll=poll) as (one, _), service_at(world, url, poll=poll) as (other, _):
+        made = (await submit(one, wish(world), wait=0)).task
+        before, began = reads_of(world), anyio.current_time()
+        async with anyio.create_task_group() as calls:
+            for service in (one, other):
+                calls.start_soon(wait, service, made)
+        reads, seconds = reads_of(world) - before, anyio.current_time() - began
+
+    assert [each.status for each in told] == ["SUCCEEDED"] * 2
+    assert all(each.artifacts[0].url for each in told)
+    assert reads <= seconds / poll + 1
+    assert ask(url, "SELECT count(*) FROM seen WHERE told::text LIKE '%http%'") == [(0,)]
+
+
+async def test_a_machine_that_ends_leaves_no_task_unfollowed(url: str) -> None:
+    world = virtual_world(pace=2.0)
+    async with service_at(world, url) as (other, store):
+        async with service_at(world, url) as (one, _):
+            made = (await submit(one, wish(world), wait=0)).task
+        while other.watcher.followed(made.task_id) is None:
+            await anyio.lowlevel.checkpoint()
+        while (intent := await store.find("task_id", made.task_id)) is None or intent.ended is None:
+            await anyio.lowlevel.checkpoint()
+
+    assert intent.status == "SUCCEEDED"
+
+
+def reads_of(world: World) -> int:
+    """How often tasks were read."""
+    return world.requests["GET /tasks/{id}"] + world.requests["GET /tasks"]

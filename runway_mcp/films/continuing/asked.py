@@ -4,6 +4,7 @@ It lies in the film's working folder and not in the ledger, which holds no callb
 """
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,8 @@ def keep_asked(data_dir: Path, film_id: str, plan: Continuation) -> None:
     told = {name: value for name in _KEPT if (value := getattr(plan.asked, name)) is not None}
     if told:
         write_whole(make_workspace(data_dir, film_id) / _FILE, json.dumps(told).encode())
-    else:
+        return
+    with suppress(OSError):
         forget_asked(data_dir, film_id)
 
 

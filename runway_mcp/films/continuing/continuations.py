@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.asked import forget_asked, with_asked
+from runway_mcp.films.continuing.files import brought
 from runway_mcp.films.continuing.joins import Joins, OnJoin
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
@@ -56,19 +57,28 @@ Tell = Callable[[Intent], Awaitable[None]]
 """Is awaited with the intent of a film as it stands."""
 
 
+Caps = Callable[[str], SpendPolicy]
+"""The caps of a caller."""
+
+
+def uncapped(_caller: str) -> SpendPolicy:
+    """The caps of a caller who has none."""
+    return FREE
+
+
 class Continuations:
     """Films under way; made for the server's lifespan, in whose task group they are prepared and joined.
 
-    `caps` are the user's caps, which also hold for films that an earlier process left before their create; `on_join`
+    `caps` are each caller's caps, which also hold for films that an earlier process left before their create; `on_join`
     is told of each film that this process has joined.
     """
 
     def __init__(
-        self, background: TaskGroup, tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+        self, background: TaskGroup, tools: Tools, *, caps: Caps = uncapped, on_join: OnJoin | None = None
     ) -> None:
         self.background = background
         self._tools = tools
-        self._caps = replace(caps, confirm_above=None, quote=None)
+        self._caps = caps
         self._preparing: set[str] = set()
         self._refusals: dict[str, Failure] = {}
         self._refused_clips: dict[str, str] = {}
@@ -120,6 +130,10 @@ class Continuations:
         """The caller's joined films, newest first; raises `LedgerError`."""
         made = await service.ledger.select(Selection.SUCCEEDED, limit=limit)
         return [intent for intent in made if is_continuation(intent) and JoinMade.of(intent) is not None]
+
+    async def brought(self, film: Intent, joined: JoinMade) -> JoinMade:
+        """A film's join with its file on this machine, as `files.brought` fetches it."""
+        return await brought(self._tools, film, joined)
 
     def take_up(self, intent: Intent) -> None:
         """Joins a film whose task has succeeded, again if that has failed before; else does nothing."""
@@ -250,7 +264,8 @@ class Continuations:
                 film = await self._tools.store.find("film_id", left.source_asset_id)
             plan = remembered_continuation(left, film=film)
             plan = await run_sync(with_asked, self._tools.data_dir, left.film_id, plan)
-            intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=self._caps)
+            policy = replace(self._caps(left.caller), confirm_above=None, quote=None)
+            intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=policy)
         except (Failure, PolicyRefused) as failure:
             _log.warning("a film could not be taken up: %s", failure)
             return
@@ -331,7 +346,7 @@ async def _untold(_: Intent) -> None:
 
 @asynccontextmanager
 async def open_continuations(
-    tools: Tools, *, caps: SpendPolicy = FREE, on_join: OnJoin | None = None
+    tools: Tools, *, caps: Caps = uncapped, on_join: OnJoin | None = None
 ) -> AsyncGenerator[Continuations]:
     """Continuations for as long as the server lives; what is under way at the end is left to the next process."""
     async with anyio.create_task_group() as background:

@@ -1,15 +1,17 @@
 """Files of joined films: where one lies, its pictures, its bytes, and copies of it under other names."""
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
-from runway_mcp.films.continuing.workspace import LOCK_FILE, held, make_workspace
+from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.films.continuing.workspace import JOINED_FILE, LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
 from runway_mcp.films.viewing import LARGEST_FILM, View, picture_of_file
 from runway_mcp.media.errors import NoFilm, TooLarge
@@ -41,6 +43,24 @@ async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
     if not await is_there(joined):
         raise FilmFileGone(f"The file of the film {film.film_id} was moved, changed or deleted.")
     return file
+
+
+async def brought(tools: Tools, film: Intent, joined: JoinMade) -> JoinMade:
+    """The join with its film on this machine: one that lies on another server's disk is fetched from its upload.
+
+    Where there are no other servers, or no upload, it stays as it was told. Raises the errors of `media.errors`, and
+    `RunwayError`.
+    """
+    if tools.store.replicas is None or joined.asset_id is None or await is_there(joined):
+        return joined
+    workspace = await run_sync(make_workspace, tools.data_dir, film.film_id)
+    async with held(workspace / LOCK_FILE, pause=tools.pause):
+        path = workspace / JOINED_FILE
+        size = await run_sync(_size, path)
+        if size is None:
+            path = await fetched(tools, joined.asset_id, workspace, JOINED_FILE)
+            size = (await run_sync(path.stat)).st_size
+    return replace(joined, path=str(path), size_bytes=size)
 
 
 async def picture_of_film(films: Films, film: Intent, joined: JoinMade, view: View) -> Picture:

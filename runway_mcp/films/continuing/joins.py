@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -11,7 +12,8 @@ from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.leases import while_leased
+from runway_mcp.tasks.store.protocol import Hint, LedgerError
 
 OnJoin = Callable[[Intent], Awaitable[None]]
 """Is told of a film once it is joined; must not raise."""
@@ -22,6 +24,11 @@ _FAULT = (
 )
 
 _log = logging.getLogger(__name__)
+
+
+def _lies_elsewhere(tools: Tools, made: JoinMade) -> bool:
+    """Whether a film may lie on another server's disk, so that it is shown from its upload where it is not here."""
+    return tools.store.replicas is not None and made.asset_id is not None
 
 
 class Joins:
@@ -48,7 +55,7 @@ class Joins:
         made = JoinMade.of(intent)
         if made is None or intent.id in self._under_way:
             return made is not None
-        if await is_there(made):
+        if await is_there(made) or _lies_elsewhere(self._tools, made):
             self._lost.discard(intent.id)
             self._failures.pop(intent.id, None)
             return False
@@ -85,10 +92,15 @@ class Joins:
         try:
             from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
 
-            film = await joined(self._tools, intent)
+            replicas = self._tools.store.replicas
+            film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._tools, intent))
+            if film is None:
+                return
             self._lost.discard(intent.id)
             if self._on_join is not None:
                 await self._on_join(film)
+            if replicas is not None:
+                await replicas.hint(Hint("joined", intent.id))
         except Failure as failure:
             _log.warning("%s", failure)
             self._failures[intent.id] = failure

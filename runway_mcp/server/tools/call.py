@@ -9,6 +9,7 @@ import anyio
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult
 
+from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
@@ -53,7 +54,8 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
         longest_wait=waits.longest(ctx),
     )
     try:
-        result = await _answered(call, record)
+        with said_of(caller=context.caller):
+            result = await _answered(call, record)
     except anyio.get_cancelled_exc_class():
         by_default = record.behaviour.waits == "by_default" and "wait_seconds" not in arguments
         waits.cut_off(ctx, anyio.current_time() - arrived, by_default=by_default)
@@ -85,6 +87,8 @@ async def _answered(call: Call, record: ToolRecord[Any]) -> Answer:
     try:
         _ = call.context.service
         read = read_arguments(record.arguments, record.name, call.asked.arguments)
+        if record.behaviour.spends and not getattr(read, "dry_run", False):
+            call.context.check_may_spend()
         async with call.progress.kept_alive():
             return await _run(call, record, read)
     except InvalidArguments as refusal:

@@ -138,10 +138,11 @@ async def follow_film(call: Call, intent: Intent, deadline: float, *, twin: bool
     is_open = not standing.has_ended and films.failure_of(intent) is None
     if call.takes_tasks and is_open and deadline > anyio.current_time():
         return await film_handed_over(call.context, intent)
-    async for each in films.changes(call.context.service, intent, deadline):
-        intent, standing = each
-        with anyio.move_on_after(deadline - anyio.current_time()):
-            await _say(call, standing)
+    with call.context.waits.waiting():
+        async for each in films.changes(call.context.service, intent, deadline):
+            intent, standing = each
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                await _say(call, standing)
     return await answer_task(call, await film_told(call.context, intent, call.asked, standing=standing, twin=twin))
 
 

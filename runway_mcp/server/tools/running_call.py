@@ -64,11 +64,12 @@ async def waited(call: Call, task: Task, deadline: float) -> Task:
     watcher, task_id = call.context.service.watcher, task.task_id
     if deadline > anyio.current_time():
         watcher.follow(task)
-        async for state in watcher.changes(task_id, deadline):
-            task = state
-            with anyio.move_on_after(deadline - anyio.current_time()):
-                if not task.is_terminal:
-                    await call.progress.task(task)
+        with call.context.waits.waiting():
+            async for state in watcher.changes(task_id, deadline):
+                task = state
+                with anyio.move_on_after(deadline - anyio.current_time()):
+                    if not task.is_terminal:
+                        await call.progress.task(task)
     followed = watcher.followed(task_id)
     if followed is not None and followed.silence is not None and followed.silence >= _SILENCE:
         call.remark(_SILENT.format(silence=followed.silence))

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from copy import copy
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pydantic_core
 from mcp.server.auth.provider import TokenVerifier
@@ -30,8 +30,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
-from runway_mcp.server.transport.security import HEALTH, access_guard, host_rules
+from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
+
+if TYPE_CHECKING:
+    from runway_mcp.server.transport.hosting import Hosting
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -58,24 +61,36 @@ def create_app(
     transport: Transport = "http",
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    has_sessions: bool = True,
+    hosting: "Hosting | None" = None,
 ) -> Starlette:
     """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
 
     `verifier` tells the caller of a request by its token; without one there is one caller, and no token is asked for.
+    Without sessions every request is served by itself, so that the next one may reach another server; `sse` needs them.
+    `hosting`, which brings a verifier of its own, is for several callers. `/readyz` tells whether requests should be
+    sent here: not until they can be judged, and not once `state.drain()` of the app was called.
     """
-    endpoints = _Endpoints(server)
+    endpoints = _Endpoints(server, hosting, has_sessions=has_sessions)
+    mcp = RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
+        Route(READY, endpoints.readiness, methods=["GET"]),
         callback_route(endpoints.take_callback),
-        *_routes("/mcp", RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)),
+        *_routes("/mcp", mcp),
     ]
+    rules = host_rules(allowed_hosts)
+    middleware = [Middleware(access_guard, verifier=verifier, rules=rules)]
+    if hosting is not None:
+        routes += [*hosting.routes(), *(_routes(f"{hosting.of_tokens}/mcp", mcp) if hosting.of_tokens else ())]
+        middleware = hosting.middleware(rules)
     if transport == "sse":
         routes += [
             *_routes("/sse", RequestBodyLimitMiddleware(endpoints.sse, MAX_BODY), methods=["GET"]),
             Mount("/messages/", app=RequestBodyLimitMiddleware(endpoints.messages, MAX_BODY)),
         ]
-    guard = Middleware(access_guard, verifier=verifier, rules=host_rules(allowed_hosts))
-    app = Starlette(routes=routes, middleware=[guard], lifespan=endpoints.open)
+    app = Starlette(routes=routes, middleware=middleware, lifespan=endpoints.open)
+    app.state.drain, app.state.is_draining = endpoints.drain, endpoints.is_draining
     # A redirect would lead to whatever the Host header or the path names.
     app.router.redirect_slashes = False
     return app
@@ -96,8 +111,11 @@ class _Endpoints:
     The SDK's security settings stay off, because `access_guard` checks each request first.
     """
 
-    def __init__(self, server: Server[Any]) -> None:
+    def __init__(self, server: Server[Any], hosting: "Hosting | None", *, has_sessions: bool) -> None:
         self._server = server
+        self._has_sessions = has_sessions
+        self._hosting = hosting
+        self._is_draining = False
         self._in_flight: set[tuple[str, str | None, str]] = set()
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
@@ -121,13 +139,32 @@ class _Endpoints:
             self._told_once = StreamableHTTPSessionManager(
                 entered, stateless=True, json_response=True, max_request_body_size=MAX_BODY
             )
-            async with sessions.run(), self._single.run(), self._told_once.run():
+            hosting = self._hosting.open() if self._hosting else nullcontext()
+            async with sessions.run(), self._single.run(), self._told_once.run(), hosting:
                 yield
+
+    async def readiness(self, _: Request) -> Response:
+        """Tells whether requests should be sent here; nothing that is away for a while changes that."""
+        is_known = self._hosting is None or self._hosting.is_ready
+        status = "draining" if self._is_draining else "ready" if is_known else "starting"
+        return JSONResponse({"status": status}, 200 if status == "ready" else 503)
+
+    def is_draining(self) -> bool:
+        """Whether the server will stop soon."""
+        return self._is_draining
+
+    def drain(self) -> None:
+        """Says that the server will stop soon; calls that wait for their task end with how it stands."""
+        self._is_draining = True
+        if isinstance(self._state, Lifespan):
+            self._state.waits.end_all()
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
-        service = self._state.open_service if isinstance(self._state, Lifespan) else None
-        return service is not None and await service.callbacks.take(token, read)
+        for account in self._state.accounts() if isinstance(self._state, Lifespan) else ():
+            if account.open_service is not None and await account.open_service.callbacks.take(token, read):
+                return True
+        return False
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.
@@ -135,10 +172,10 @@ class _Endpoints:
         Clients of the handshake era (up to 2025-11-25) get sessions, because only a session carries cancellation,
         resource updates and questions to the user. Some hosts forget the session id, and some connectors send a
         2026-07-28 body under a 2025-11-25 header; those are served request by request. Clients of 2026-07-28 never have
-        sessions.
+        sessions, and nobody has where there are none: what names one that another server may have had is served too.
         """
         request = Request(scope, receive)
-        session = request.headers.get(MCP_SESSION_ID_HEADER)
+        session = request.headers.get(MCP_SESSION_ID_HEADER) if self._has_sessions else None
         if request.method == "POST":
             try:
                 body = await request.body()
@@ -155,6 +192,10 @@ class _Endpoints:
         message = _message(body)
         if isinstance(message, Response):
             await message(scope, receive, send)
+            return
+        refusal = self._hosting.refusal(scope, message) if self._hosting else None
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
         key = (caller_in(scope), session, json.dumps(message.get("id")))
         if session is None:
@@ -173,7 +214,7 @@ class _Endpoints:
 
     def _serve_single(self, method: object) -> ASGIApp:
         """What serves a request without a session. A stream of events costs twice of what one JSON answer costs."""
-        if method == "initialize":
+        if method == "initialize" and self._has_sessions:
             return self._sessions.open
         return (self._told_once if method in _TOLD_ONCE else self._single).handle_request
 

@@ -1,7 +1,8 @@
 """Checks each HTTP request before any of it is parsed: its token and so its caller, and the Host and Origin headers.
 
-Two paths are exempt: `/healthz`, since health checks have no token and learn only that the process is up;
-`/callbacks/`, since upstream knows neither the token nor the names, and is never believed.
+Some paths are exempt: `/healthz` and `/readyz`, since health checks have no token and learn only that the process is
+up; `/callbacks/`, since upstream knows neither the token nor the names, and is never believed. What is told of an
+issuer needs no token, since clients ask for it before they have one.
 """
 
 import hmac
@@ -10,14 +11,14 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from pydantic import SecretStr
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runway_mcp.server.transport.connections import ADMITTED
@@ -26,6 +27,9 @@ from runway_mcp.tasks.callbacks import PATH
 
 HEALTH = "/healthz"
 """The path of the health check."""
+
+READY: Final = "/readyz"
+"""The path that tells whether requests should be sent here."""
 
 SHORTEST_TOKEN: Final = 16
 """The fewest characters of an access token with which the server listens beyond this machine."""
@@ -45,15 +49,17 @@ _GLIMPSE: Final = 80
 _log = logging.getLogger(__name__)
 
 
-def refusal_to_listen(host: str, *, access_token: SecretStr | None, allowed_hosts: tuple[str, ...]) -> str | None:
+def refusal_to_listen(
+    host: str, *, access_token: SecretStr | None, allowed_hosts: tuple[str, ...], knows_callers: bool = False
+) -> str | None:
     """Why the server must not bind to `host`, in one line that names what to set; None where it may.
 
-    A client that reaches the server spends its owner's credits, so beyond this machine it takes both an access token
-    that cannot be guessed and allowed host names.
+    A client that reaches the server spends its owner's credits, so beyond this machine it takes both allowed host names
+    and tokens: an access token that cannot be guessed, or a file or an issuer by which it `knows_callers`.
     """
     if is_loopback(host):
         return None
-    needed = {"RUNWAY_MCP_ACCESS_TOKEN": access_token, "RUNWAY_MCP_ALLOWED_HOSTS": allowed_hosts}
+    needed = {"RUNWAY_MCP_ACCESS_TOKEN": access_token or knows_callers, "RUNWAY_MCP_ALLOWED_HOSTS": allowed_hosts}
     missing = " and ".join(name for name, value in needed.items() if not value)
     if missing:
         return f"to listen on {host}, beyond this machine, set {missing}"
@@ -136,6 +142,24 @@ class Refusals:
         return min(SLOWEST, _FAILURE_SECONDS * self._lately)
 
 
+class Challenge(Protocol):
+    """Refuses a request without the right token."""
+
+    def __call__(self, scope: Scope, *, given: bool) -> Response:
+        """401; `given` says that there was a token."""
+        ...
+
+
+class CannotVerify(Exception):  # noqa: N818  named for the fact, as every refusal here
+    """Whether a token is right cannot be told now; in some seconds it may."""
+
+
+def bare_challenge(scope: Scope, *, given: bool) -> Response:
+    """The refusal of a request without the right token, that says no more than that; `given` says there was a token."""
+    _ = scope, given
+    return PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
+
+
 def access_guard(
     app: ASGIApp,
     *,
@@ -143,26 +167,35 @@ def access_guard(
     rules: HostRules,
     now: Callable[[], float] = time.time,
     pause: Callable[[float], Awaitable[None]] = anyio.sleep,
+    challenge: Challenge = bare_challenge,
+    told_to_all: str | None = None,
 ) -> ASGIApp:
     """The app with its checks: 401 without a valid token, 421 for a wrong Host, 403 for a wrong Origin.
 
     The verifier tells whose a token is, and until when it is valid (Unix seconds, compared with `now`); without a
-    verifier no token is asked for. A 401 is logged and waits for a `pause`. A browser that says that another site's
-    page asks is refused like its Origin.
+    verifier no token is asked for. A 401, which is a `challenge`, is logged and waits for a `pause`. A browser that
+    says that another site's page asks is refused like its Origin. 503 while the verifier cannot tell. What lies under
+    the path `told_to_all` takes no token.
     """
     refusals = Refusals()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == HEALTH or scope["path"].startswith(PATH):
+        if scope["type"] != "http" or scope["path"] in (HEALTH, READY) or scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        user = None if verifier is None else await _user(headers, verifier, now())
-        if verifier is not None and user is None:
+        wanted = None if told_to_all and scope["path"].startswith(told_to_all) else verifier
+        try:
+            user = None if wanted is None else await _user(headers, wanted, now())
+        except CannotVerify:
+            unclear = PlainTextResponse("Tokens cannot be verified now", 503, headers={"Retry-After": "5"})
+            await unclear(scope, receive, send)
+            return
+        if wanted is not None and user is None:
             given = "its access token is wrong" if "authorization" in headers else "it has no access token"
             _log.warning("a request from %s was refused: %s", (scope.get("client") or ("elsewhere",))[0], given)
             await pause(refusals.seconds())
-            refusal = PlainTextResponse("Unauthorized", 401, headers={"WWW-Authenticate": "Bearer"})
+            refusal = challenge(scope, given="authorization" in headers)
         else:
             refusal = _misled(headers, rules)
         if refusal is None:
@@ -173,7 +206,7 @@ def access_guard(
     return guarded
 
 
-def _misled(headers: Headers, rules: HostRules) -> PlainTextResponse | None:
+def _misled(headers: Headers, rules: HostRules) -> Response | None:
     """The refusal of a request that was made for another server, or by a page of another site; None for all others."""
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
     if not rules.takes_host(hosts):

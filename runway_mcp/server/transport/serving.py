@@ -7,6 +7,7 @@ import math
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,11 @@ import anyio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from runway_mcp.server.transport.connections import ConnectionLimits, HttpConnections, limits_of_process
+from runway_mcp.server.transport.ending import served_within
 from runway_mcp.server.transport.signals import stop_signals
 
 BACKLOG = 64
@@ -28,6 +30,14 @@ GRACE_SECONDS = 1.0
 
 _LIMIT_SECONDS = 4
 """How long the process waits for connections that do not close even then, in seconds."""
+
+
+@dataclass(frozen=True)
+class Drain:
+    """A stop that is told before: `begin` is called at the signal, and `seconds` later the server stops."""
+
+    begin: Callable[[], None]
+    seconds: float
 
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -50,12 +60,18 @@ def url_of(host: str, listener: socket.socket) -> str:
 
 
 async def serve_app(
-    app: Starlette, listener: socket.socket, *, ready: Callable[[], None], limits: ConnectionLimits | None = None
+    app: Starlette,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    limits: ConnectionLimits | None = None,
+    drain: Drain | None = None,
 ) -> None:
     """Serves the app, within its lifespan, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
     Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret. Without
-    `limits`, as many connections as the process's descriptors allow; it raises their soft limit.
+    `limits`, as many connections as the process's descriptors allow; it raises their soft limit. With a `drain` it goes
+    on serving for a while after the signal.
     """
     closing = Closing()
     connections = HttpConnections(limits or limits_of_process())
@@ -79,7 +95,7 @@ async def serve_app(
         with listener:
             async with app.router.lifespan_context(app), anyio.create_task_group() as group:
                 group.start_soon(connections.enforce)
-                await _BoundedServer(config, closing, ready).serve(sockets=[listener])
+                await _BoundedServer(config, closing, ready, drain).serve(sockets=[listener])
                 connections.abort_all()
                 group.cancel_scope.cancel()
     finally:
@@ -102,18 +118,34 @@ def _tell_failure(connections: HttpConnections, loop: asyncio.AbstractEventLoop,
 class _BoundedServer(uvicorn.Server):
     """Uvicorn with this package's signals; its own are raised again at its end, which changes the exit code."""
 
-    def __init__(self, config: uvicorn.Config, closing: "Closing", ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, closing: "Closing", ready: Callable[[], None], drain: Drain | None
+    ) -> None:
         super().__init__(config)
         self._closing = closing
         self._ready = ready
+        self._drain = drain
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+
         def stop() -> None:
-            self.should_exit = True
+            if self._drain is None:
+                self.should_exit = True
+            else:
+                # A signal may come between two steps of whatever runs, so what it begins waits for its turn.
+                loop.call_soon_threadsafe(self._begin_drain, self._drain)
 
         with stop_signals(stop):
             yield
+
+    def _begin_drain(self, drain: Drain) -> None:
+        drain.begin()
+        asyncio.get_running_loop().call_later(drain.seconds, self._exit)
+
+    def _exit(self) -> None:
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -167,18 +199,7 @@ def endable(app: ASGIApp, closing: Closing) -> ASGIApp:
     """The app, with requests that end soon after `closing` begins: begun responses by a last chunk, others by 503."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        last: Message | None = None
-
-        async def noting(message: Message) -> None:
-            nonlocal last
-            last = message
-            await send(message)
-
-        with closing.ending():
-            await app(scope, receive, noting)
-        if last is None:
-            await PlainTextResponse("The server is stopping", 503)(scope, receive, send)
-        elif last["type"] == "http.response.start" or last.get("more_body"):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        refusal = PlainTextResponse("The server is stopping", 503)
+        await served_within(closing.ending(), app, scope, receive, send, refusal=refusal)
 
     return run

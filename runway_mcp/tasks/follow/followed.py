@@ -11,6 +11,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.schedule import Forecast
+from runway_mcp.tasks.follow.sharing import ReadPermits
 
 
 def told(task: Task) -> tuple[object, ...]:
@@ -39,6 +40,7 @@ class Common:
 
     `on_change` is awaited with each changed task before its observers get it, `on_gone` with each that upstream has not
     known for ten minutes. `missed` counts the ends in a row without their callback, `observers` those of all tasks.
+    `sharing` is where other servers may follow the same tasks.
     """
 
     client: RunwayClient
@@ -49,6 +51,7 @@ class Common:
     on_gone: Callable[[Task], Awaitable[None]]
     missed: int = 0
     observers: int = 0
+    sharing: ReadPermits | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -74,3 +77,5 @@ class Entry:
     absent: int = 0
     unknown: bool = False
     urgent: bool = False
+    # When another server read it last, by the store's clock, as far as that was taken over.
+    shared_at: float = -inf

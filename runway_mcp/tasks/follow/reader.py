@@ -44,6 +44,7 @@ class AccountReader:
         self._runs = self._was_alone = False
         self._one_at_a_time = anyio.Lock()
         self._stirred = anyio.Event()
+        self._noted: dict[str, Task] = {}
 
     def follow(self, task: Task, *, calls_back: bool, age: float) -> None:
         """Adds a task, unless it is followed already; `calls_back` says that its submit requested callbacks."""
@@ -89,6 +90,7 @@ class AccountReader:
         entry.observed_until = anyio.current_time() + _OBSERVED * self._poll
         self.reconsider()
         async with self._one_at_a_time:
+            await self._take_over()
             now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
             if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
                 in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
@@ -110,7 +112,8 @@ class AccountReader:
                         await self._stirred.wait()
                     continue
                 async with self._one_at_a_time:
-                    # A caller may have read meanwhile, and so ended the last task.
+                    await self._take_over()
+                    # A caller or another server may have read meanwhile, a caller even have ended the last task.
                     if self.entries and self._next() <= anyio.current_time():
                         await self._turn()
             except RunwayError as error:
@@ -138,9 +141,32 @@ class AccountReader:
     async def _turn(self, entry: Entry | None = None, patience: float | None = 0) -> None:
         """Makes one read, of the entry alone if one is given, and sets the earliest time of the next one.
 
-        Raises what the read raises. Pauses count from the answer, so that network delays bring no two reads closer
-        together at upstream.
+        Where other servers follow the same account, nothing is read while it is another's turn. Raises what the read
+        raises.
         """
+        sharing, account = self._common.sharing, self._account
+        if sharing is None:
+            await self._read_in_time(entry, patience)
+            return
+        out_of_turn = any(each.claim <= anyio.current_time() for each in self.entries.values())
+        if (left := await sharing.permit(account, out_of_turn=out_of_turn)) > 0:
+            # It may be given back before its time.
+            self._put_off(anyio.current_time() + min(left, self._poll))
+            return
+        self._noted.clear()
+        failure: RunwayError | None = None
+        try:
+            await self._read_in_time(entry, patience)
+        except RunwayError as error:
+            failure = error
+        # A permit that a crash or a cancelled call leaves behind ends by itself.
+        pause = max(0.0, self._earliest - self._last_read)
+        await sharing.end(account, self._noted.values(), pause=pause, out_of_turn=out_of_turn)
+        if failure is not None:
+            raise failure
+
+    async def _read_in_time(self, entry: Entry | None, patience: float | None) -> None:
+        """Makes one read. Pauses count from the answer, so that network delays bring no two closer at upstream."""
         pause = self._pause
         try:
             if entry is None:
@@ -156,6 +182,34 @@ class AccountReader:
         finally:
             self._pause, self._last_read = pause, anyio.current_time()
             self._earliest = self._last_read + max(self._poll, pause * random.uniform(1.0, 1.25))  # noqa: S311  jitter
+
+    def _put_off(self, at: float) -> None:
+        """Reads nothing before a time; claims of ends wait as well."""
+        self._earliest = max(self._earliest, at)
+        for entry in self.entries.values():
+            entry.claim = max(entry.claim, at)
+
+    async def catch_up(self) -> None:
+        """Takes over what other servers have read; does nothing where there are none."""
+        if self._common.sharing is not None:
+            async with self._one_at_a_time:
+                await self._take_over()
+
+    async def _take_over(self) -> None:
+        """Takes over what other servers have read; an end is read here as well, since its links are not shared."""
+        if self._common.sharing is None:
+            return
+        for task_id, (task, at) in (await self._common.sharing.news(self._account, list(self.entries))).items():
+            entry = self.entries.get(task_id)
+            if entry is None or at <= entry.shared_at:
+                continue
+            entry.shared_at = at
+            if task.is_terminal:
+                entry.urgent = True
+            else:
+                kept = entry.task.model_fields_set - task.model_fields_set
+                await self._note(entry, task.model_copy(update={name: getattr(entry.task, name) for name in kept}))
+            self.reconsider()
 
     async def _read(self) -> None:
         """Reads what is due: claimed ends, then between two pages one task that the list does not serve."""
@@ -239,6 +293,8 @@ class AccountReader:
         if task.status == "SUCCEEDED":
             self._common.durations.learn((task.task_type, bool(task.options.explore_mode)), now - entry.forecast.began)
         entry.task = task
+        if self._common.sharing is not None:
+            self._noted[task.task_id] = task
         if is_change:
             entry.changed.set()
             entry.changed = anyio.Event()

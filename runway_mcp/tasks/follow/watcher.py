@@ -19,6 +19,7 @@ from runway_mcp.runway.shared_reads import KEPT_SECONDS
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.followed import Common, Entry, Followed
 from runway_mcp.tasks.follow.reader import AccountReader
+from runway_mcp.tasks.follow.sharing import ReadPermits
 
 ENDED_SECONDS: Final = 60.0
 """For how long a task whose end is known is told without a read, in seconds."""
@@ -32,7 +33,7 @@ class Watcher:
 
     `on_change` is awaited with each changed task before its observers get it, `on_gone` with each that upstream has
     not known for ten minutes and that is no longer read. `durations` holds what earlier tasks took; the watcher adds to
-    it. `now` gives Unix seconds.
+    it. `now` gives Unix seconds. With `sharing` the pace is that of all servers on one ledger.
     """
 
     def __init__(
@@ -45,8 +46,11 @@ class Watcher:
         on_gone: Callable[[Task], Awaitable[None]],
         durations: Durations | None = None,
         now: Callable[[], float] = time.time,
+        sharing: ReadPermits | None = None,
     ) -> None:
-        self._common = Common(client, readers, poll_seconds, durations or Durations(), on_change, on_gone)
+        self._common = Common(
+            client, readers, poll_seconds, durations or Durations(), on_change, on_gone, sharing=sharing
+        )
         self._now = now
         self._readers: dict[str | None, AccountReader] = {}
 
@@ -116,6 +120,11 @@ class Watcher:
 
         patient = PATIENCE_SECONDS if patience is None else patience
         return await client.shared.read(("task", task_id, often), once, seconds=seconds, patience=patient)
+
+    async def catch_up(self) -> None:
+        """Takes over what other servers have read of the followed tasks."""
+        for reader in list(self._readers.values()):
+            await reader.catch_up()
 
     def note_callback(self, task_id: str) -> None:
         """Handles a callback that claims a task's end: a read at once if it is followed, at most one per interval."""

@@ -29,6 +29,8 @@ CONFIRMING_PAUSE = 2.0
 # Seconds between two looks in the background: short at first, since most tasks appear at once.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 _LAST_PAUSE = 30.0
+# For how long a server that looks for a submit has it to itself, in seconds: more than a pause and a usual look.
+_LOOKER_SECONDS = 60.0
 # Seconds between two checks of the ledger for intents that other processes abandoned.
 _SWEEP_PAUSE = 15.0
 
@@ -136,11 +138,22 @@ class Reconciler:
             _log.exception("looking for a submit failed with a fault of this server")
         return None
 
+    async def _is_ours(self, intent: Intent) -> bool:
+        """Whether no server on another machine looks for it; if that one ends, a later sweep takes it up here."""
+        replicas = self._dependencies.ledger.replicas
+        try:
+            return replicas is None or await replicas.take(f"look:{intent.id}", seconds=_LOOKER_SECONDS) <= 0
+        except LedgerError as error:
+            _log.warning("%s", error)
+            return True
+
     async def _keep_looking(self, intent: Intent) -> None:
         pauses = iter(_PAUSES)
         try:
             while True:
                 await sleep(next(pauses, _LAST_PAUSE))
+                if not await self._is_ours(intent):
+                    return
                 standing = await self._reconcile_safely(intent)
                 if standing is not None and (standing.state not in OPEN or standing.state is State.UNKNOWN):
                     return

@@ -4,9 +4,9 @@ Every verb is atomic, also between several processes on one ledger, and reads it
 rules that it applies are those of `transitions` and `policy`. Every asynchronous verb raises `LedgerError`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, NoReturn, Protocol
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
 from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy
@@ -49,11 +49,68 @@ class DatabaseHealth:
     risks: tuple[str, ...] = ()
 
 
+LEASE_SECONDS: Final = 15.0
+"""How long a piece of work stays with a server that tells nothing of itself, in seconds."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined."""
+
+    kind: Literal["look", "called", "joined"]
+    intent_id: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a server has read of a task: as JSON, without links, and when, by the store's clock."""
+
+    told: str
+    at: float
+
+
+class Replicas(Protocol):
+    """What several servers on one ledger agree on, so that one of them does what would be done twice.
+
+    No promise on spending rests on it: leases and permits save work, and what is told here is found in the ledger as
+    well. Every asynchronous method raises `LedgerError`.
+    """
+
+    async def take(self, name: str, *, seconds: float) -> float:
+        """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not."""
+        ...
+
+    async def give_back(self, name: str, *, pause: float = 0.0) -> None:
+        """Ends a lease of this server's; with `pause` nobody has it for so many seconds more."""
+        ...
+
+    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
+        """Keeps what was read of tasks, by id and as JSON, and hints at it."""
+        ...
+
+    async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
+        """What was told last of some tasks, but for those of which this server told last itself."""
+        ...
+
+    async def hint(self, hint: Hint) -> None:
+        """Tells the other servers, of which each hears it at once, late or never."""
+        ...
+
+    async def listen(self, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
+        """Passes on the hints of other servers until it is cancelled; raises nothing while they cannot be heard."""
+        ...
+
+
 class Store(Protocol):
     """The intents of all callers, kept before anything is spent; whoever opens a store closes it.
 
     What a caller may see of it is `CallerLedger`.
     """
+
+    @property
+    def replicas(self) -> Replicas | None:
+        """What servers on other machines agree on; None where all that share the ledger are on this one."""
+        return None
 
     def now(self) -> float:
         """The store's clock in Unix seconds, to compare with times that it returned."""

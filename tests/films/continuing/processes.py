@@ -27,7 +27,7 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.continuation import make_continuation
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.films import SmallFilms
 from tests.kit.samples import extension
@@ -170,14 +170,16 @@ async def process_over(
     free: Free = disk_free,
     join: JoinParts = join_films,
     require: Callable[[], None] = require_media,
+    shared: Store | None = None,
+    uploads: bool = False,
 ) -> AsyncGenerator[Process]:
-    """A process over a stand-in, whose clock is `later` by so many seconds, which may change."""
+    """A process over a stand-in, whose clock is `later` by seconds that may change; `shared` is its ledger."""
 
     def clock() -> float:
         return time.time() + (later() if callable(later) else later)
 
     data_dir = folder / "data"
-    data_dir.mkdir(exist_ok=True)
+    data_dir.mkdir(exist_ok=True, parents=True)
     opened: list[Continuations] = []
 
     async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
@@ -188,9 +190,11 @@ async def process_over(
         open_films(url=url, data_dir=data_dir) as films,
         RunwayClient(url=url, token=TOKEN, transport=HaltingTransport(halt)) as client,
     ):
-        with HaltingStore(data_dir / "ledger.sqlite3", clock, halt) as store:
+        with HaltingStore(data_dir / "ledger.sqlite3", clock, halt) as own:
+            store = shared or own
             saved = folder / "films" if saves else None
-            tools = Tools(client, store, replace(films, require=require), data_dir, saved, free=free, join=join)
+            decoding = replace(films, require=require)
+            tools = Tools(client, store, decoding, data_dir, saved, free=free, join=join, uploads=uploads)
             async with (
                 open_continuations(tools) as continuations,
                 open_tasks(client, store=store, poll_seconds=0.05, on_change=on_change) as service,

@@ -145,6 +145,12 @@ class Database:
             with anyio.CancelScope(shield=True):
                 await pool.close(timeout=1.0)
 
+    async def connect(self) -> psycopg.AsyncConnection:
+        """A connection of the caller's own, outside the pool; raises what `FAILURES` names."""
+        await self._opened()
+        with anyio.fail_after(_OPENING_SECONDS):
+            return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+
     async def read(self, work: Callable[[Statements], Awaitable[_T]]) -> _T:
         """What `work` returns, which reads outside a transaction: each of its queries has a view of its own."""
 

@@ -41,6 +41,15 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     CREATE INDEX quotes_by_expiry ON quotes (expires);
     CREATE TABLE spellings (spelling text PRIMARY KEY, asset_id text NOT NULL);
     """,
+    """
+    CREATE TABLE leases (name text PRIMARY KEY, owner text NOT NULL, until double precision NOT NULL);
+    CREATE INDEX leases_by_end ON leases (until);
+    CREATE TABLE seen (
+        account text NOT NULL, task_id text NOT NULL, teller text NOT NULL, told json NOT NULL,
+        at double precision NOT NULL, PRIMARY KEY (account, task_id)
+    );
+    CREATE INDEX seen_by_time ON seen (at);
+    """,
 )
 """One script per format of the tables; the row of `ledger_format` counts those that have run."""
 

@@ -22,6 +22,7 @@ from runway_mcp.tasks.intents import (
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
 from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
 from runway_mcp.tasks.store.postgres.failures import UnclearCommitError, ledger_error
+from runway_mcp.tasks.store.postgres.replicas import PostgresReplicas
 from runway_mcp.tasks.store.postgres.rows import INSERT, UPDATE, values_of
 from runway_mcp.tasks.store.postgres.statements import (
     change_intent,
@@ -33,7 +34,7 @@ from runway_mcp.tasks.store.postgres.statements import (
     write,
 )
 from runway_mcp.tasks.store.postgres.unposted import Unposted
-from runway_mcp.tasks.store.protocol import Key, Store
+from runway_mcp.tasks.store.protocol import Hint, Key, Store
 from runway_mcp.tasks.transitions import (
     Selection,
     adopted,
@@ -96,6 +97,11 @@ class PostgresStore(Store):
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, patience: Patience | None = None) -> None:
         self._database = Database(url, clock=clock, patience=patience)
         self._unposted = Unposted(self._database)
+        self._replicas = PostgresReplicas(self._database)
+
+    @property
+    def replicas(self) -> PostgresReplicas:
+        return self._replicas
 
     async def open(self) -> bool:
         """Reaches the database and brings its tables to the newest format; False if that failed, which is logged."""
@@ -209,7 +215,8 @@ class PostgresStore(Store):
             standing = next((each for each in found if each.id == intent_id), None)
             owner = next((each for each in found if each.task_id == task_id), None)
             changed = standing and adopted(standing, owner=owner, task_id=task_id, status=status)
-            await write(ledger, standing, changed)
+            if await write(ledger, standing, changed):
+                await self._replicas.note(ledger, Hint("look"))
             return changed
 
         return await self._transaction(work)

@@ -1,0 +1,133 @@
+"""The useapi.net tokens of a hosted server, each with one client and watcher, and which caller goes through which."""
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from anyio.to_thread import run_sync
+from pydantic import SecretStr
+
+from runway_mcp.callers import Callers, CallersFile
+from runway_mcp.server.context import Account
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.store.accounts import Owns
+
+REREAD_SECONDS: Final = 2.0
+"""How often the file of callers is looked at, in seconds."""
+
+_LEAVING_SECONDS: Final = 60.0
+_log = logging.getLogger(__name__)
+
+OpenAccount = Callable[[SecretStr | None, Owns, Callable[[str], Settings]], AbstractAsyncContextManager[Account]]
+"""Opens what works with a useapi.net token, or with none, for the callers that it owns; with the settings of each."""
+
+
+class Accounts:
+    """What is open for each caller of a file, and the settings that hold for him; made by `opened_accounts`.
+
+    A token that nobody has any more is closed once calls that began with it are over.
+    """
+
+    def __init__(self, settings: Settings, open_account: OpenAccount, group: TaskGroup, leaving: TaskGroup) -> None:
+        self._settings = settings
+        self._open = open_account
+        self._group = group
+        self._leaving = leaving
+        self._own = settings.token
+        # Whose requests go through which token, callers that are in the file no more included: their tasks go on.
+        self._tokens: dict[str, SecretStr | None] = {}
+        self._routes: dict[str, Account] = {}
+        self._accounts: dict[SecretStr | None, tuple[Account, anyio.Event]] = {}
+        self._settings_of: dict[str, Settings] = {}
+
+    @property
+    def own(self) -> Account:
+        """What is open for the server's own token, and so for callers who have none."""
+        return self._accounts[self._own][0]
+
+    def account_of(self, caller: str) -> Account:
+        """What is open for a caller."""
+        return self._routes.get(caller, self.own)
+
+    def settings_of(self, caller: str) -> Settings:
+        """The settings that hold for a caller."""
+        return self._settings_of.get(caller, self._settings)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All that are open."""
+        return tuple(account for account, _ in self._accounts.values())
+
+    async def adopt(self, callers: Callers) -> None:
+        """Opens what new tokens need, then lets each caller go where the file says."""
+        wanted = {name: caller.useapi_token or self._own for name, caller in callers.by_name.items()}
+        self._tokens |= wanted
+        own = {
+            name: self._settings.model_copy(update=dict(caller.settings)) for name, caller in callers.by_name.items()
+        }
+        self._settings_of = self._settings_of | own
+        for token in (self._own, *wanted.values()):
+            if token not in self._accounts:
+                self._accounts[token] = await self._group.start(self._run, token)
+        self._routes |= {name: self._accounts[token][0] for name, token in wanted.items()}
+        self._settings_of = own
+        for token in self._unused():
+            self._leaving.start_soon(self._leave, token)
+
+    def end(self) -> None:
+        """Closes all, in order."""
+        for _, ended in self._accounts.values():
+            ended.set()
+
+    def _unused(self) -> list[SecretStr | None]:
+        used = {self._own, *self._tokens.values()}
+        return [token for token in self._accounts if token not in used]
+
+    async def _leave(self, token: SecretStr | None) -> None:
+        await anyio.sleep(self._settings.wait_seconds + _LEAVING_SECONDS)
+        if token in self._unused():
+            # Whoever comes back to it from here on opens it anew.
+            _, ended = self._accounts.pop(token)
+            ended.set()
+
+    async def _run(self, token: SecretStr | None, *, task_status: TaskStatus[tuple[Account, anyio.Event]]) -> None:
+        def owns(caller: str) -> bool:
+            return self._tokens.get(caller, self._own) == token
+
+        ended = anyio.Event()
+        async with self._open(token, owns, self.settings_of) as account:
+            task_status.started((account, ended))
+            await ended.wait()
+
+
+@asynccontextmanager
+async def opened_accounts(settings: Settings, file: CallersFile, open_account: OpenAccount) -> AsyncGenerator[Accounts]:
+    """The accounts of a file of callers, which is read again whenever it changes."""
+    async with anyio.create_task_group() as group, anyio.create_task_group() as background:
+        accounts = Accounts(settings, open_account, group, background)
+        try:
+            await accounts.adopt(file.callers)
+            background.start_soon(_reread, accounts, file)
+            yield accounts
+        finally:
+            background.cancel_scope.cancel()
+            accounts.end()
+
+
+async def _reread(accounts: Accounts, file: CallersFile) -> None:
+    while True:
+        await anyio.sleep(REREAD_SECONDS)
+        await take_changes(accounts, file)
+
+
+async def take_changes(accounts: Accounts, file: CallersFile) -> None:
+    """Lets what the file says now hold, if it has changed; never raises."""
+    try:
+        fresh = await run_sync(file.reread)
+        if fresh is not None:
+            await accounts.adopt(fresh)
+            file.take(fresh)
+    except Exception:  # noqa: BLE001  a crash here would end every call of the process
+        _log.exception("a change of the file of RUNWAY_MCP_CALLERS could not be taken")

@@ -1,0 +1,95 @@
+"""How a hosted server refuses a request for its token, and what it tells clients of its issuer (RFC 6750, RFC 9728)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Scope
+
+from runway_mcp.callers import READ, SPEND
+from runway_mcp.settings import is_loopback
+
+WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+"""Where the metadata of a protected resource is, by its path."""
+
+OF_TOKENS: Final = "/token"
+"""Before the path of the endpoint: the same endpoint, but with no word of an issuer.
+
+Hosts that discover an issuer ignore the token that they were given, so tokens of the file of callers need this one.
+"""
+
+RESOURCE: Final = "/mcp"
+_SCOPES: Final = f"{READ} {SPEND}"
+
+
+@dataclass(frozen=True)
+class Challenges:
+    """What is asked of a client without the right token; `issuer` is None where no signed tokens are taken.
+
+    `public_url` is the address by which clients reach the server; without one it is made of the request's Host.
+    """
+
+    issuer: str | None
+    public_url: str | None = None
+
+    def unauthorized(self, scope: Scope, *, given: bool) -> Response:
+        """401; that the token is wrong is told only if there was one."""
+        error = {"error": "invalid_token"} if given else {}
+        return PlainTextResponse("Unauthorized", 401, headers=self._headers(scope, error, _SCOPES))
+
+    def insufficient(self, scope: Scope, needed: str) -> Response:
+        """403 for a token that does not allow what was asked for; `needed` is all that this takes."""
+        headers = self._headers(scope, {"error": "insufficient_scope"}, needed, always=True)
+        told = {"code": -32001, "message": f"The access token lacks the scope: {needed}"}
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": told}, 403, headers=headers)
+
+    def steps_up(self, scope: Scope) -> bool:
+        """Whether the client of a request can get a token of more scope by itself, from the issuer."""
+        user: Any = scope.get("user")
+        is_signed = user is not None and user.access_token.expires_at is not None
+        return self.issuer is not None and is_signed and not scope["path"].startswith(OF_TOKENS)
+
+    @property
+    def metadata_paths(self) -> tuple[str, ...]:
+        """Where the metadata is: by the path of the endpoint here, and by the one that clients know."""
+        known = urlsplit(self.public_url or "").path
+        return tuple(dict.fromkeys((f"{WELL_KNOWN}{RESOURCE}", f"{WELL_KNOWN}{known}{RESOURCE}")))
+
+    def metadata(self, scope: Scope) -> Response:
+        """The metadata of this server as a protected resource; 404 without an issuer."""
+        if self.issuer is None:
+            return JSONResponse({"error": "not_found"}, 404)
+        return JSONResponse(
+            {
+                "resource": self.resource(scope),
+                "authorization_servers": [self.issuer],
+                "scopes_supported": [READ, SPEND],
+                "bearer_methods_supported": ["header"],
+                "resource_name": "Runway by useapi.net",
+            },
+            headers={"Cache-Control": "private, max-age=300"},
+        )
+
+    def resource(self, scope: Scope) -> str:
+        """The address that clients know the endpoint by."""
+        if self.public_url is not None:
+            return f"{self.public_url}{RESOURCE}"
+        host = Headers(scope=scope).get("host", "")
+        name = urlsplit(f"//{host}").hostname or ""
+        return f"{'http' if is_loopback(name) else 'https'}://{host}{RESOURCE}"
+
+    def _headers(
+        self, scope: Scope, error: Mapping[str, str], needed: str, *, always: bool = False
+    ) -> Mapping[str, str]:
+        tells_issuer = self.issuer is not None and not scope["path"].startswith(OF_TOKENS)
+        told = dict(error)
+        if tells_issuer:
+            parts = urlsplit(self.resource(scope))
+            told["resource_metadata"] = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path}"
+        if tells_issuer or always:
+            told["scope"] = needed
+        listed = ", ".join(f'{name}="{value}"' for name, value in told.items())
+        return {"WWW-Authenticate": f"Bearer {listed}".strip()}

@@ -1,0 +1,185 @@
+"""Puts together what a server for several callers needs before their requests: who they are and what they may take."""
+# ruff: noqa: PLC0415  what verifies signed tokens is imported where an issuer is set alone
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import anyio
+from mcp.server.auth.provider import TokenVerifier
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
+
+from runway_mcp.callers import READ, SPEND, Callers, CallersFile
+from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.exchange import Transport
+from runway_mcp.server.context import scopes_in
+from runway_mcp.server.contract.arguments import plain_arguments
+from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.server.transport.admission import TAKEN, Admission
+from runway_mcp.server.transport.challenges import OF_TOKENS, RESOURCE, Challenges
+from runway_mcp.server.transport.limits import Taken, TooMany, Uses
+from runway_mcp.server.transport.security import HostRules, access_guard
+from runway_mcp.server.transport.tokens import AnyOf, CallersTokens
+from runway_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from runway_mcp.server.transport.keys import Keys
+
+ALL_WELL_KNOWN: Final = "/.well-known/"
+"""Where clients look for what a server tells of itself before they have a token."""
+
+_FIRST_KEYS_SECONDS: Final = 2.0
+_SPENDING = {record.name: record for record in RECORDS if record.behaviour.spends}
+
+
+def _uncounted() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is called for each request that is refused: for its token, and over a limit."""
+
+    refused: Callable[[], None] = _uncounted
+    limited: Callable[[], None] = _uncounted
+
+
+class Hosting:
+    """Who may come in and how much each may take; `keys` are the issuer's, None without one."""
+
+    def __init__(
+        self,
+        verifiers: Sequence[TokenVerifier],
+        challenges: Challenges,
+        *,
+        uses: Uses | None = None,
+        keys: "Keys | None" = None,
+        connections: Connections | None = None,
+        counted: Counted | None = None,
+    ) -> None:
+        self.verifier = AnyOf(verifiers)
+        self.challenges = challenges
+        self.uses = uses or Uses()
+        self._counted = counted or Counted()
+        self.admission = Admission(self.verifier, challenges, self.uses, limited=self._counted.limited)
+        self._keys = keys
+        self._connections = connections
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every caller's token can be judged; once it is true it stays so."""
+        return self._keys is None or self._keys.are_there
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Fetches the issuer's keys, and ends requests whose token is none any more, while it is open."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.admission.sweep)
+            if self._keys is not None:
+                group.start_soon(_fetch_first, self._keys)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+                if self._connections is not None:
+                    with anyio.CancelScope(shield=True):
+                        await self._connections.__aexit__(None, None, None)
+
+    @property
+    def of_tokens(self) -> str | None:
+        """Before which path the endpoint is served a second time, for tokens of the file; None without an issuer."""
+        return None if self.challenges.issuer is None else OF_TOKENS
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes of what clients are told of the issuer; nothing is there without one."""
+        paths = () if self.challenges.issuer is None else self.challenges.metadata_paths
+        nothing = Route(f"{ALL_WELL_KNOWN}{{path:path}}", _nothing)
+        return [*(Route(path, self._metadata, methods=["GET"]) for path in paths), nothing]
+
+    async def _metadata(self, request: Request) -> Response:
+        return self.challenges.metadata(request.scope)
+
+    def middleware(self, rules: HostRules) -> list[Middleware]:
+        """What each request passes: the check of its token and names, then the caller's scopes and limits."""
+
+        def challenge(scope: Scope, *, given: bool) -> Response:
+            self._counted.refused()
+            return self.challenges.unauthorized(scope, given=given)
+
+        guard = Middleware(
+            access_guard, verifier=self.verifier, rules=rules, challenge=challenge, told_to_all=ALL_WELL_KNOWN
+        )
+        return [guard, Middleware(self.admission.admitting)]
+
+    def refusal(self, scope: Scope, message: Mapping[str, Any]) -> Response | None:
+        """Why a request is refused before a stream of its answer begins: a stream too many, or a call that spends.
+
+        The latter only by a signed token that may not spend, since its client can get one that may: any other caller is
+        told in the result of his call. None for all others.
+        """
+        taken = scope.get(TAKEN)
+        try:
+            if message.get("method") == "subscriptions/listen" and isinstance(taken, Taken):
+                taken.become_stream()
+        except TooMany as too_many:
+            self._counted.limited()
+            return too_many.response()
+        if SPEND in scopes_in(scope) or not self.challenges.steps_up(scope) or not spends(message):
+            return None
+        return self.challenges.insufficient(scope, f"{READ} {SPEND}")
+
+
+def spends(message: Mapping[str, Any]) -> bool:
+    """Whether a message calls a tool that would spend credits by it: a dry run does not."""
+    params = message.get("params")
+    if message.get("method") != "tools/call" or not isinstance(params, dict):
+        return False
+    called = cast("dict[str, Any]", params)
+    record = _SPENDING.get(str(called.get("name")))
+    given = called.get("arguments")
+    if record is None:
+        return False
+    arguments = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    return plain_arguments(record.arguments, arguments).get("dry_run") is not True
+
+
+async def _nothing(_: Request) -> Response:
+    """404 as JSON, which clients that look for an issuer want to read."""
+    return JSONResponse({"error": "not_found"}, 404)
+
+
+async def _fetch_first(keys: "Keys") -> None:
+    while not keys.are_there:
+        await keys.fetch()
+        await anyio.sleep(_FIRST_KEYS_SECONDS)
+
+
+def hosting_of(
+    settings: Settings,
+    file: CallersFile | None,
+    own: Sequence[TokenVerifier] = (),
+    *,
+    transport: Transport | None = None,
+    counted: Counted | None = None,
+) -> Hosting:
+    """What the settings and the file of callers say; `own` verifiers come first. `transport` replaces the network."""
+    verifiers = [*own, *([CallersTokens(file)] if file is not None else [])]
+    challenges = Challenges(settings.issuer, settings.public_url)
+    if settings.issuer is None:
+        return Hosting(verifiers, challenges, counted=counted)
+    from runway_mcp.server.transport.issuers import IssuerTokens
+    from runway_mcp.server.transport.keys import Keys
+
+    def callers() -> Callers:
+        return Callers() if file is None else file.callers
+
+    connections = Connections(token="", transport=transport)
+    keys = Keys(settings.issuer, connections)
+    audiences = {settings.audience, f"{settings.public_url}{RESOURCE}" if settings.public_url else None} - {None}
+    tokens = IssuerTokens(issuer=settings.issuer, audiences=frozenset(map(str, audiences)), keys=keys, callers=callers)
+    return Hosting([*verifiers, tokens], challenges, keys=keys, connections=connections, counted=counted)

@@ -1,0 +1,58 @@
+"""Work that one of several servers does at a time, under a lease that is prolonged while it lasts."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from runway_mcp.tasks.store.protocol import LEASE_SECONDS, LedgerError, Replicas
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+_RENEWALS = 3
+
+
+async def while_leased(replicas: Replicas | None, name: str, work: Callable[[], Awaitable[_T]]) -> _T | None:
+    """What `work` returns; None if another server does it, or takes it over from this one, which then ends it.
+
+    Without `replicas` it is this server's. While the ledger cannot be asked, work that has begun goes on. Raises what
+    `work` raises, and `LedgerError` if the ledger cannot be asked before.
+    """
+    if replicas is None:
+        return await work()
+    if await replicas.take(name, seconds=LEASE_SECONDS) > 0:
+        return None
+    result: _T | None = None
+    failure: Exception | None = None
+
+    async def keep(lease: Replicas) -> None:
+        while True:
+            await anyio.sleep(LEASE_SECONDS / _RENEWALS)
+            try:
+                if await lease.take(name, seconds=LEASE_SECONDS) > 0:
+                    running.cancel_scope.cancel()
+            except LedgerError as error:
+                _log.info("a lease could not be prolonged: %s", error)
+
+    async with anyio.create_task_group() as running:
+        running.start_soon(keep, replicas)
+        try:
+            result = await work()
+        except Exception as error:  # noqa: BLE001  raised below, not in a group
+            failure = error
+        running.cancel_scope.cancel()
+    await give_back(replicas, name)
+    if failure is not None:
+        raise failure
+    return result
+
+
+async def give_back(replicas: Replicas, name: str) -> None:
+    """Ends a lease; one that cannot be ended now ends by itself."""
+    try:
+        await replicas.give_back(name)
+    except LedgerError as error:
+        _log.info("a lease ends by itself: %s", error)

@@ -1,0 +1,136 @@
+"""Leases, hints and what was read of tasks, shared by the servers on one ledger in PostgreSQL.
+
+A hint is a notification of the transaction that it tells of, heard on a connection of its own. One that is lost is
+made up for by whoever looks at the tables.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict
+from typing import Final, LiteralString, NoReturn, cast
+
+import anyio
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from runway_mcp.tasks.store.postgres.database import Database, Statements
+from runway_mcp.tasks.store.postgres.failures import FAILURES, SUBJECT, log_line
+from runway_mcp.tasks.store.protocol import Hint, LedgerError, Replicas, Seen
+
+_log = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 3600.0
+"""For how long an ended lease, and what was read of a task, is kept."""
+
+# Seconds after which the way to the server is tried while no notification comes, and between two attempts to reach it.
+_IDLE, _AGAIN = 5.0, 2.0
+
+_TAKE: LiteralString = """
+    INSERT INTO leases (name, owner, until) VALUES (%(name)s, %(owner)s, %(until)s)
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s RETURNING until
+"""
+_TELL: LiteralString = """
+    INSERT INTO seen (account, task_id, teller, told, at)
+    SELECT %(account)s, task_id, %(teller)s, told::json, %(now)s
+    FROM unnest(%(ids)s::text[], %(told)s::text[]) AS tasks (task_id, told)
+    ON CONFLICT (account, task_id) DO UPDATE SET teller = excluded.teller, told = excluded.told, at = excluded.at
+"""
+# Notifications reach the whole database, and each schema of it may hold a ledger.
+_CHANNEL: LiteralString = "'runway_' || md5(current_schema())"
+
+
+class PostgresReplicas(Replicas):
+    """What the servers on one database agree on; each has an id of its own from its start on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._own = secrets.token_hex(8)
+
+    async def take(self, name: str, *, seconds: float) -> float:
+        async def work(ledger: Statements) -> float:
+            now = await ledger.now()
+            values = {"name": name, "owner": self._own, "until": now + seconds, "now": now}
+            if await ledger.rows(_TAKE, values):
+                return 0.0
+            rows = await ledger.rows("SELECT until FROM leases WHERE name = %s", (name,))
+            # One that was given up just now is asked for again soon.
+            return max(0.05, rows[0][0] - now) if rows else 0.05
+
+        return await self._database.transaction(work)
+
+    async def give_back(self, name: str, *, pause: float = 0.0) -> None:
+        async def work(ledger: Statements) -> None:
+            now = await ledger.now()
+            query = "UPDATE leases SET owner = '', until = %s WHERE name = %s AND owner = %s"
+            await ledger.execute(query, (now + pause, name, self._own))
+            await ledger.execute("DELETE FROM leases WHERE until < %s", (now - KEPT_SECONDS,))
+
+        await self._database.transaction(work)
+
+    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
+        async def work(ledger: Statements) -> None:
+            now = await ledger.now()
+            # In one order, so that two servers never wait for each other.
+            ids = sorted(tasks)
+            values = {"account": account, "teller": self._own, "now": now, "ids": ids, "told": [tasks[i] for i in ids]}
+            await ledger.execute(_TELL, values)
+            await ledger.execute("DELETE FROM seen WHERE at < %s", (now - KEPT_SECONDS,))
+            await self.note(ledger, Hint("look"))
+
+        await self._database.transaction(work)
+
+    async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
+        query = "SELECT task_id, told::text, at FROM seen WHERE account = %s AND task_id = ANY(%s) AND teller <> %s"
+        rows = await self._database.read(lambda ledger: ledger.rows(query, (account, list(task_ids), self._own)))
+        return {task_id: Seen(told, at) for task_id, told, at in rows}
+
+    async def hint(self, hint: Hint) -> None:
+        await self._database.transaction(lambda ledger: self.note(ledger, hint))
+
+    async def note(self, ledger: Statements, hint: Hint) -> None:
+        """Gives a hint as part of a transaction, and only if that lasts."""
+        payload = json.dumps({"from": self._own, **asdict(hint)})
+        await ledger.execute("SELECT pg_notify(" + _CHANNEL + ", %s)", (payload,))
+
+    async def listen(self, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
+        is_told = False
+        while True:
+            try:
+                async with await self._database.connect() as connection:
+                    await self._subscribe(connection)
+                    is_told = False
+                    # What came while nobody listened is found by a look.
+                    await hear(Hint("look"))
+                    await self._pass_on(connection, hear)
+            except (*FAILURES, LedgerError) as error:
+                if not is_told:
+                    _log.info("%s tells nothing of other servers for now: %s", SUBJECT, log_line(error))
+                is_told = True
+            await anyio.sleep(_AGAIN)
+
+    async def _subscribe(self, connection: psycopg.AsyncConnection) -> None:
+        row = await (await connection.execute("SELECT " + _CHANNEL)).fetchone()
+        name = row[0] if row else ""
+        await connection.execute(SQL("LISTEN {}").format(Identifier(name)))
+
+    async def _pass_on(self, connection: psycopg.AsyncConnection, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
+        while True:
+            async for notification in connection.notifies(timeout=_IDLE):
+                hint = self._read(notification.payload)
+                if hint is not None:
+                    await hear(hint)
+            with anyio.fail_after(_IDLE):
+                await connection.execute("SELECT 1")
+
+    def _read(self, payload: str) -> Hint | None:
+        """The hint of another server; None for this server's own, and for what a later version tells."""
+        try:
+            told = cast("dict[str, str]", json.loads(payload))
+            if told["from"] == self._own or told["kind"] not in ("look", "called", "joined"):
+                return None
+            return Hint(told["kind"], told["intent_id"])
+        except (ValueError, KeyError, TypeError):
+            return None

@@ -1,0 +1,128 @@
+"""The useapi.net tokens of a hosted server: one account for each, which callers go through, as the file says."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from pydantic import SecretStr
+
+from runway_mcp.callers import CallersFile
+from runway_mcp.server.accounts import Accounts, opened_accounts, take_changes
+from runway_mcp.server.context import Account
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.store.accounts import Owns
+from tests.server.many_callers import OTHER_TOKEN, CallersOnDisk
+
+pytestmark = pytest.mark.virtual_time
+
+SERVERS = "user:1-server"
+OWN = 'useapi_token_file = "useapi"'
+
+
+@dataclass
+class Opened:
+    """What is open at the moment, by its token, with whom it owns; and how often one was opened."""
+
+    owns: dict[str | None, Owns] = field(default_factory=dict[str | None, Owns])
+    count: int = 0
+
+    @asynccontextmanager
+    async def account(
+        self, token: SecretStr | None, owns: Owns, _: Callable[[str], Settings]
+    ) -> AsyncGenerator[Account]:
+        """An account that only notes that it is open."""
+        name = None if token is None else token.get_secret_value()
+        assert name not in self.owns, "a token is open once"
+        self.owns[name] = owns
+        self.count += 1
+        try:
+            yield cast("Any", Account(None, cast("Any", name), None, None))
+        finally:
+            del self.owns[name]
+
+
+@dataclass
+class Place:
+    """Accounts, what is open, and the file."""
+
+    accounts: Accounts
+    opened: Opened
+    on_disk: CallersOnDisk
+    file: CallersFile
+
+    def token_of(self, caller: str) -> Any:
+        """Through which token a caller goes."""
+        return self.accounts.account_of(caller).observers
+
+    async def write(self, **entries: str) -> None:
+        """Writes the file anew, and lets it hold."""
+        self.on_disk.write(**entries)
+        await take_changes(self.accounts, self.file)
+
+
+@asynccontextmanager
+async def place(folder: Path, token: str | None = SERVERS, **entries: str) -> AsyncGenerator[Place]:
+    on_disk, opened = CallersOnDisk(folder), Opened()
+    file = CallersFile(on_disk.write(**entries), hide=lambda _: None)
+    settings = Settings.model_validate({"data_dir": folder, "token": token, "max_credits_per_day": 500})
+    async with opened_accounts(settings, file, opened.account) as accounts:
+        yield Place(accounts, opened, on_disk, file)
+    assert opened.owns == {}, "all are closed at the end"
+
+
+async def test_each_token_is_open_once_and_owns_its_callers(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="", bob=OWN, eve=OWN) as here:
+        assert here.opened.count == 2
+        assert [here.token_of(each) for each in ("ana", "bob", "eve", "unnamed")] == [
+            *(SERVERS, OTHER_TOKEN, OTHER_TOKEN, SERVERS),
+        ]
+        callers = ("ana", "bob", "eve", "unnamed")
+        owned = {token: [each for each in callers if owns(each)] for token, owns in here.opened.owns.items()}
+        assert owned == {SERVERS: ["ana", "unnamed"], OTHER_TOKEN: ["bob", "eve"]}
+
+
+async def test_settings_of_a_caller_take_the_place_of_the_servers(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="max_credits_per_day = 5", bob="") as here:
+        caps = {each: here.accounts.settings_of(each).max_credits_per_day for each in ("ana", "bob", "unnamed")}
+        assert caps == {"ana": 5, "bob": 500, "unnamed": 500}
+
+        await here.write(ana="", bob="max_credits_per_day = 7")
+        assert [here.accounts.settings_of(each).max_credits_per_day for each in ("ana", "bob")] == [500, 7]
+
+
+async def test_a_caller_who_gets_a_token_of_his_own_goes_through_it_at_once(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="", bob="") as here:
+        assert here.opened.count == 1
+        await here.write(ana="", bob=OWN)
+
+        assert here.token_of("bob") == OTHER_TOKEN
+        assert here.opened.owns[OTHER_TOKEN]("bob")
+        assert not here.opened.owns[SERVERS]("bob")
+
+
+async def test_what_a_removed_caller_left_stays_with_his_token(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="", bob=OWN) as here:
+        await here.write(ana="")
+        await anyio.sleep(3600)
+
+        assert here.opened.owns[OTHER_TOKEN]("bob")
+        assert not here.opened.owns[SERVERS]("bob")
+
+
+async def test_a_token_that_was_replaced_is_closed_once_its_calls_are_over(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="", bob=OWN) as here:
+        (tmp_path / "useapi").write_text("user:5678-new-one", encoding="utf-8")
+        await here.write(ana="", bob=OWN)
+
+        assert here.token_of("bob") == "user:5678-new-one"
+        assert set(here.opened.owns) == {SERVERS, OTHER_TOKEN, "user:5678-new-one"}
+        await anyio.sleep(3600)
+        assert set(here.opened.owns) == {SERVERS, "user:5678-new-one"}
+
+        (tmp_path / "useapi").write_text(OTHER_TOKEN, encoding="utf-8")
+        await here.write(ana="", bob=OWN)
+        assert here.token_of("bob") == OTHER_TOKEN

@@ -1,0 +1,191 @@
+"""What servers on one PostgreSQL agree on: leases, what was read of tasks, hints."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+
+import anyio
+import psycopg
+import pytest
+
+from runway_mcp.tasks.store.postgres.replicas import KEPT_SECONDS, PostgresReplicas
+from runway_mcp.tasks.store.postgres.store import PostgresStore
+from runway_mcp.tasks.store.protocol import Hint
+from runway_mcp.tasks.store.sqlite import SqliteStore
+from tests.kit.clock import SetClock
+from tests.kit.postgres import new_schema
+from tests.store.databases import BOUND, ask
+from tests.store.steps import claimed
+
+ACCOUNT, TASK = "digest", "user:1-task:0"
+
+
+@pytest.fixture
+def url(database_url: str) -> Generator[str]:
+    """The URL of an empty ledger."""
+    with new_schema(database_url) as url:
+        yield url
+
+
+@asynccontextmanager
+async def two(url: str, clock: SetClock) -> AsyncGenerator[tuple[PostgresReplicas, PostgresReplicas]]:
+    """The parts of two servers on one ledger."""
+    one, other = PostgresStore(url, clock=clock), PostgresStore(url, clock=clock)
+    try:
+        with anyio.fail_after(BOUND):
+            yield one.replicas, other.replicas
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def test_a_ledger_in_a_file_has_no_other_servers(url: str) -> None:
+    assert SqliteStore.replicas.fget is not None
+    assert SqliteStore.replicas.fget(object()) is None
+    assert PostgresStore(url).replicas is not None
+
+
+async def test_of_many_servers_that_take_a_lease_at_once_one_has_it(url: str, clock: SetClock) -> None:
+    stores, left = [PostgresStore(url, clock=clock) for _ in range(8)], list[float]()
+
+    async def take(store: PostgresStore) -> None:
+        left.append(await store.replicas.take("read", seconds=10))
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            for store in stores:
+                group.start_soon(take, store)
+        for store in stores:
+            await store.close()
+
+    assert sorted(left) == [0.0, *[10.0] * 7]
+
+
+async def test_a_lease_is_prolonged_by_its_holder_and_passes_on_once_it_has_ended(url: str, clock: SetClock) -> None:
+    async with two(url, clock) as (one, other):
+        assert await one.take("join", seconds=15) == 0
+        clock.now += 10
+        assert await one.take("join", seconds=15) == 0
+        assert await other.take("join", seconds=15) == 15
+        clock.now += 15.5
+        assert await other.take("join", seconds=15) == 0
+        # Whoever stood still for so long finds that it is another's, and takes nothing from it by giving back.
+        assert await one.take("join", seconds=15) > 0
+        await one.give_back("join")
+        assert await one.take("join", seconds=15) > 0
+
+
+async def test_a_lease_that_is_given_back_with_a_pause_is_nobodys_until_then(url: str, clock: SetClock) -> None:
+    async with two(url, clock) as (one, other):
+        await one.take("read", seconds=15)
+        await one.give_back("read", pause=5)
+        assert await one.take("read", seconds=15) == 5
+        assert await other.take("read", seconds=15) == 5
+        clock.now += 5.5
+        assert await other.take("read", seconds=15) == 0
+
+
+async def test_what_a_server_tells_of_tasks_is_told_to_the_others_alone(url: str, clock: SetClock) -> None:
+    async with two(url, clock) as (one, other):
+        await one.tell(ACCOUNT, {TASK: '{"status": "RUNNING"}', "another": "{}"})
+        seen = await other.told(ACCOUNT, [TASK])
+        assert {task_id: (each.told, each.at) for task_id, each in seen.items()} == {
+            TASK: ('{"status": "RUNNING"}', clock())
+        }
+        assert await one.told(ACCOUNT, [TASK]) == {}
+        assert await other.told("another account", [TASK]) == {}
+
+        clock.now += 1
+        await other.tell(ACCOUNT, {TASK: '{"status": "SUCCEEDED"}'})
+        assert [each.told for each in (await one.told(ACCOUNT, [TASK])).values()] == ['{"status": "SUCCEEDED"}']
+
+
+async def test_what_was_told_and_leases_that_have_ended_are_removed_after_an_hour(url: str, clock: SetClock) -> None:
+    async with two(url, clock) as (one, _):
+        await one.tell(ACCOUNT, {TASK: "{}"})
+        await one.take("read", seconds=1)
+        clock.now += KEPT_SECONDS + 2
+        await one.tell(ACCOUNT, {"newer": "{}"})
+        await one.give_back("another")
+
+    assert ask(url, "SELECT task_id FROM seen") == [("newer",)]
+    assert ask(url, "SELECT name FROM leases") == []
+
+
+async def test_a_hint_reaches_the_other_servers_of_this_ledger_alone(
+    url: str, database_url: str, clock: SetClock
+) -> None:
+    heard, own, strange = list[Hint](), list[Hint](), list[Hint]()
+    listening, complete = [anyio.Event() for _ in range(3)], anyio.Event()
+
+    async def listen(replicas: PostgresReplicas, to: list[Hint], ready: anyio.Event) -> None:
+        async def hear(hint: Hint) -> None:
+            to.append(hint)
+            ready.set()
+            if hint.kind == "called":
+                complete.set()
+
+        await replicas.listen(hear)
+
+    with new_schema(database_url) as another:
+        async with (
+            two(url, clock) as (one, other),
+            two(another, clock) as (stranger, _),
+            anyio.create_task_group() as group,
+        ):
+            for replicas, to, ready in zip((other, one, stranger), (heard, own, strange), listening, strict=True):
+                group.start_soon(listen, replicas, to, ready)
+            for ready in listening:
+                await ready.wait()
+            await one.tell(ACCOUNT, {TASK: "{}"})
+            await one.hint(Hint("called", "intent"))
+            await complete.wait()
+            group.cancel_scope.cancel()
+
+    # Each begins with a look, since nobody knows what was told before it listened.
+    assert heard == [Hint("look"), Hint("look"), Hint("called", "intent")]
+    assert own == strange == [Hint("look")]
+
+
+async def test_an_accepted_task_is_hinted_at_and_one_that_changes_nothing_is_not(url: str, clock: SetClock) -> None:
+    heard, listening, accepted = list[Hint](), anyio.Event(), anyio.Event()
+
+    async def hear(hint: Hint) -> None:
+        (accepted if listening.is_set() else listening).set()
+        heard.append(hint)
+
+    one, other = PostgresStore(url, clock=clock), PostgresStore(url, clock=clock)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(other.replicas.listen, hear)
+            await listening.wait()
+            made = await claimed(one)
+            await one.begin_post(made.id, made.claim, upstream=clock())
+            await one.accept(made.id, TASK, "PENDING")
+            await accepted.wait()
+            await one.accept(made.id, TASK, "PENDING")
+            await one.replicas.hint(Hint("joined", made.id))
+            while heard[-1].kind != "joined":
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+    await one.close()
+    await other.close()
+
+    assert [hint.kind for hint in heard] == ["look", "look", "joined"]
+
+
+async def test_a_listener_whose_connection_is_ended_listens_again_and_looks(url: str, clock: SetClock) -> None:
+    looks = [anyio.Event(), anyio.Event()]
+
+    async def hear(_: Hint) -> None:
+        next(each for each in looks if not each.is_set()).set()
+
+    async with two(url, clock) as (one, _), anyio.create_task_group() as group:
+        group.start_soon(one.listen, hear)
+        await looks[0].wait()
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+            )
+        await looks[1].wait()
+        group.cancel_scope.cancel()
