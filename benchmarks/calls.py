@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from benchmarks.pairs import PAGE, Row, section, table, written
+from benchmarks.pairs import PAGE, Row, moment, section, table, written
 from benchmarks.talking import ERAS, Era, Host, Pipes, Socket, port_of, running, used
 from runway_mcp.server.contract.listed import listed
 
@@ -62,14 +62,15 @@ def rows(figures: Figures) -> list[Row]:
     return told
 
 
-def measure(pairs: int, calls: int, folder: Path) -> Figures:
-    """So many bursts of so many calls on each side, in turns, after one that does not count."""
+def measure(pairs: int, calls: int, folder: Path, loads: list[float]) -> Figures:
+    """So many bursts of so many calls on each side, in turns, after one that does not count; notes the load."""
     figures = Figures()
     with stand_in() as told:
         env = _environment(folder, told)
         for wire in ("stdio", "HTTP"):
             for era in ERAS:
                 _say(f"{wire}, {era}")
+                loads.append(os.getloadavg()[0])
                 with ExitStack() as stack:
                     ours = stack.enter_context(_ours(wire, era, env))
                     asked = _asked(ours)
@@ -178,9 +179,11 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=300, help="calls of each burst (default: 300)")
     parser.add_argument("--write", action="store_true", help="write the result into docs/performance.md")
     arguments = parser.parse_args()
+    loads: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(arguments.pairs, arguments.calls, Path(folder))
-    text = section("calls", "calls --write", table(rows(figures)))
+        figures = measure(arguments.pairs, arguments.calls, Path(folder), loads)
+    loads.append(os.getloadavg()[0])
+    text = section("calls", "calls --write", table(rows(figures)), moment=moment(loads))
     sys.stdout.write(f"{text}\n")
     if arguments.write:
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), "calls", text), encoding="utf-8")

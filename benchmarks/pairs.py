@@ -1,8 +1,10 @@
 """Ours and the bare server in turns: ratios of what each has used, judged and written into the performance page."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -40,17 +42,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Bound:
-    """One measure that is judged by itself: at most so much of a unit."""
+    """One measure that is judged by itself: at most so much of a unit; None where nothing was promised."""
 
     what: str
     unit: str
     value: float
-    most: float
+    most: float | None = None
 
     @property
     def holds(self) -> bool:
         """Whether the promise holds."""
-        return self.value <= self.most
+        return self.most is None or self.value <= self.most
 
 
 def table(rows: Sequence[Row], bounds: Sequence[Bound] = ()) -> Iterator[str]:
@@ -63,20 +65,26 @@ def table(rows: Sequence[Row], bounds: Sequence[Bound] = ()) -> Iterator[str]:
         sides = f"{median(row.ours):.2f} {row.unit} | {median(row.bare):.2f} {row.unit}"
         yield f"| {row.what} | {sides} | {row.ratio:.2f} | {row.best:.2f} | {most} | {told} |"
     for bound in bounds:
-        yield (
-            f"| {bound.what} | {bound.value:.0f} {bound.unit} | | | | {bound.most:.0f} {bound.unit} | "
-            f"{_word(bound.holds)} |"
-        )
+        most = "" if bound.most is None else f"{bound.most:.0f} {bound.unit}"
+        told = "" if bound.most is None else _word(bound.holds)
+        yield f"| {bound.what} | {bound.value:.0f} {bound.unit} | | | | {most} | {told} |"
 
 
 def _word(holds: bool) -> str:  # noqa: FBT001  one word for one fact
     return "yes" if holds else "NO"
 
 
-def section(name: str, command: str, lines: Iterator[str]) -> str:
-    """The section of the page that a benchmark writes."""
+def section(name: str, command: str, lines: Iterator[str], *, moment: str = "") -> str:
+    """The section of the page that a benchmark writes; `moment` tells when, and what else the machine did."""
     begin, end = marks(name)
-    return "\n".join([begin, "", f"Written by `uv run python -m benchmarks.{command}`.", "", *lines, "", end])
+    written_by = f"Written by `uv run python -m benchmarks.{command}`{moment and f' {moment}'}."
+    return "\n".join([begin, "", written_by, "", *lines, "", end])
+
+
+def moment(loads: Sequence[float]) -> str:
+    """The day, and between which the machine's load average was; its load counts programs that run or could."""
+    day = datetime.now(UTC).date()
+    return f"on {day}, at a load of {min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} processors"
 
 
 def marks(name: str) -> tuple[str, str]:

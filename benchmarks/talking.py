@@ -26,24 +26,30 @@ _INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo"
 
 @dataclass(frozen=True)
 class Used:
-    """What a process has used: CPU in user mode and in all, in seconds, and its memory at the moment, in bytes."""
+    """What a process has used: CPU in user mode and in all, in seconds, and its memory at the moment, in bytes.
+
+    `own` is that part of the memory which no other process shares.
+    """
 
     user: float
     cpu: float
     memory: int
+    own: int
 
 
 def used(pid: int) -> Used:
     """What a process has used so far, by the accounts of Linux; user time is counted in hundredths of a second."""
     process = Path(f"/proc/{pid}")
     fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    status = (process / "status").read_text(encoding="ascii")
-    resident = int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    told = (process / "smaps_rollup").read_text(encoding="ascii")
+    resident, clean, dirty = (
+        int(told.partition(f"{name}:")[2].split()[0]) * 1024 for name in ("Rss", "Private_Clean", "Private_Dirty")
+    )
     # Of all threads: the account of the process is that of its first one alone.
     threads = [
         int((each / "schedstat").read_text(encoding="ascii").split()[0]) for each in (process / "task").iterdir()
     ]
-    return Used(int(fields[11]) / _TICKS, sum(threads) / 1e9, resident)
+    return Used(int(fields[11]) / _TICKS, sum(threads) / 1e9, resident, clean + dirty)
 
 
 def message(era: Era, number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,8 +101,10 @@ def _check_database(settings: "Settings", formatter: Redacted) -> None:
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
+    from runway_mcp.server.opening import load_sdk_for_pipes, open_late
+
+    load_sdk_for_pipes()
     from runway_mcp.server.assembly import assemble
-    from runway_mcp.server.opening import open_late
     from runway_mcp.server.transport.stdio import serve_stdio
 
     if sys.stdin.isatty():

@@ -1,13 +1,16 @@
 """Check of the address under which useapi.net calls this program's HTTP server."""
 
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runway_mcp.doctor.finding import Finding, ok, warning
 from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.exchange import Connections, Transport
+from runway_mcp.runway.connections import Connections
 from runway_mcp.values import is_loopback
+
+if TYPE_CHECKING:
+    from runway_mcp.runway.exchange import Transport
 
 _HEALTH: Final = "/healthz"
 _PASS_ON: Final = (
@@ -16,7 +19,7 @@ _PASS_ON: Final = (
 _OK: Final = 200
 
 
-async def read_health(public_url: str, transport: Transport | None) -> Answer | Lost:
+async def read_health(public_url: str, transport: "Transport | None") -> Answer | Lost:
     """What the address of this program's HTTP server answers about its health; no token goes there."""
     async with Connections(token="", transport=transport) as connections:
         return await connections.get(public_url + _HEALTH, {})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import anyio
 from anyio.to_thread import run_sync
@@ -25,8 +25,10 @@ from runway_mcp.install.hosts import Machine
 from runway_mcp.install.standing import standings
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.exchange import Transport
 from runway_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from runway_mcp.runway.exchange import Transport
 
 WITHIN_SECONDS: Final = 8.0
 """How long upstream has for all that is asked of it."""
@@ -42,7 +44,7 @@ class World:
     `machine` is where hosts are looked for, None for this one.
     """
 
-    transport: Transport | None = None
+    transport: "Transport | None" = None
     resolve: Resolve = socket.getaddrinfo
     now: Callable[[], float] = time.time
     seconds: float = WITHIN_SECONDS

@@ -10,14 +10,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
-import stamina
 
 from runway_mcp.runway import wire
 from runway_mcp.runway.answers import ErrorContext, body_of, submitted
 from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
+from runway_mcp.runway.connections import Connections, usable
 from runway_mcp.runway.errors import (
     AccountBroken,
     Busy,
@@ -29,13 +29,15 @@ from runway_mcp.runway.errors import (
     Unavailable,
     UnexpectedResponse,
 )
-from runway_mcp.runway.exchange import Connections, Transport, usable
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
+
+if TYPE_CHECKING:
+    from runway_mcp.runway.exchange import Transport
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
@@ -50,6 +52,7 @@ LARGEST_LAST_PAGE = 1000
 """The most tasks of a page at `LAST_OFFSET`; the bound of a list holds for it as well."""
 
 _TROUBLE = (AccountBroken, Busy, SubmitUnclear, SubscriptionLapsed, Unauthorized, Unavailable, UnexpectedResponse)
+_RETRIED = (Busy, Unavailable, UnexpectedResponse)
 _ID_IN_PATH = re.compile(r"(?<=^/tasks/).+|(?<=^/assets/).+")
 
 _log = logging.getLogger(__name__)
@@ -77,7 +80,7 @@ class RunwayClient:
         *,
         url: str,
         token: str,
-        transport: Transport | None = None,
+        transport: "Transport | None" = None,
         patience: float = PATIENCE_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -258,7 +261,16 @@ class RunwayClient:
 
     async def _patiently(self, once: Callable[[], Awaitable[T]], patience: float | None) -> T:
         """Retries while a pause still fits in, on the event loop's clock."""
-        deadline = anyio.current_time() + (self._patience if patience is None else patience)
+        failed: list[Exception] = []
+        begun = anyio.current_time()
+        try:
+            return await once()
+        except _RETRIED as error:
+            failed.append(error)
+        # Loaded here, since most reads need no second attempt; the first one counts as that of its loop.
+        import stamina  # noqa: PLC0415
+
+        deadline = begun + (self._patience if patience is None else patience)
         longest = 0.0
 
         def pause(error: Exception) -> bool | float:
@@ -275,6 +287,8 @@ class RunwayClient:
         ):
             longest = min(attempt.next_wait + _JITTER, _LONGEST_PAUSE)
             with attempt:
+                if failed:
+                    raise failed.pop()
                 return await once()
         raise AssertionError  # pragma: no cover  the loop ends by returning or raising
 
@@ -292,7 +306,7 @@ def _tell(method: str, path: str, error: RunwayError) -> None:
 
 def _pause(error: Exception, *, left: float, longest: float) -> bool | float:
     """The pause that the server asks for in seconds, True for the default of up to `longest`, False to give up."""
-    if not isinstance(error, Busy | Unavailable | UnexpectedResponse):
+    if not isinstance(error, _RETRIED):
         return False
     if isinstance(error, UnexpectedResponse) and not error.unreadable:
         return False

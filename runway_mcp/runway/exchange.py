@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import anyio
-import httpx
 
 from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
+from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
 from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
 from runway_mcp.runway.clock import UpstreamClock
 from runway_mcp.runway.errors import quoted
+
+with without(COMMAND_LINE_OF_HTTPX):
+    import httpx
 
 Transport = httpx.AsyncBaseTransport
 """What carries requests; tests and the demo pass their own."""
@@ -57,77 +59,43 @@ _NO_PROXY = "the proxy in this machine's environment cannot be used"
 _NO_CERTIFICATES = "the certificates of this machine could not be read"
 
 
-class Connections:
-    """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every POST.
+@dataclass(frozen=True)
+class Clients:
+    """Open clients for reads and for submits, and upstream's clock, which their answers set."""
 
-    Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
-    answers. Cookies are neither kept nor sent.
-    """
-
+    reads: httpx.AsyncClient
+    submits: httpx.AsyncClient
     clock: UpstreamClock
 
-    def __init__(self, *, token: str, transport: Transport | None = None) -> None:
-        self.clock = UpstreamClock()
-        self._token = token
-        self._transport = transport
-        self._clients: _Clients | None = None
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self.reads.aclose()
+        await self.submits.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._clients is not None:
-            await self._clients.reads.aclose()
-            await self._clients.submits.aclose()
-
-    def _opened(self) -> "_Clients | Lost":
-        """The clients, made at the first exchange: an idle server needs no certificates, whose loading is slow."""
-        if self._clients is None:
-            try:
-                self._clients = _clients(self._token, self._transport)
-            except OSError as error:
-                cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
-                return Lost(cause=cause, sent=False, is_own=True)
-            except (ImportError, ValueError):
-                return Lost(cause=_NO_PROXY, sent=False, is_own=True)
-        return self._clients
-
-    async def get(self, url: str, query: Mapping[str, str | int], *, largest: int = LARGEST) -> Answer | Lost:
+    async def get(self, url: str, query: Mapping[str, str | int], *, largest: int) -> Answer | Lost:
         """Reads once; an answer of more than `largest` decoded bytes has no body and is `too_long`."""
-        opened = self._opened()
-        if isinstance(opened, Lost):
-            return opened
-        request = opened.reads.build_request("GET", url, params=query)
-        asked = _Asked(opened.reads, request, self.clock, largest)
+        request = self.reads.build_request("GET", url, params=query)
+        asked = _Asked(self.reads, request, self.clock, largest)
         return await _exchange(asked, seconds=WHOLE_READ_SECONDS, failures=(httpx.HTTPError,))
 
-    async def post(self, url: str, body: Mapping[str, Any]) -> Answer | Lost:
-        """Submits once, on a new connection; every failure after it began is returned, never raised."""
-        return await self._sent(url, json=body)
-
-    async def upload(
-        self, url: str, query: Mapping[str, str | int], content: bytes, content_type: str
-    ) -> Answer | Lost:
-        """Sends a file as it is, once, as `post` does."""
-        return await self._sent(url, params=query, content=content, headers={"Content-Type": content_type})
-
-    async def _sent(self, url: str, **request: Any) -> Answer | Lost:
-        opened = self._opened()
-        if isinstance(opened, Lost):
-            return opened
-        asked = _Asked(opened.submits, opened.submits.build_request("POST", url, **request), self.clock, LARGEST)
+    async def post(self, url: str, **request: Any) -> Answer | Lost:
+        """Sends once, on a new connection; every failure after it began is returned, never raised."""
+        asked = _Asked(self.submits, self.submits.build_request("POST", url, **request), self.clock, LARGEST)
         return await _exchange(asked, seconds=SUBMIT_SECONDS, failures=(Exception,))
 
 
-@dataclass(frozen=True)
-class _Clients:
-    reads: httpx.AsyncClient
-    submits: httpx.AsyncClient
+def opened(*, token: str, transport: Transport | None, clock: UpstreamClock) -> Clients | Lost:
+    """The clients of a token, which set the clock; lost before it was sent if they cannot be made on this machine."""
+    try:
+        return _clients(token, transport, clock)
+    except OSError as error:
+        cause = OUT_OF_DESCRIPTORS if lacks_descriptors(error) else _NO_CERTIFICATES
+        return Lost(cause=cause, sent=False, is_own=True)
+    except (ImportError, ValueError):
+        return Lost(cause=_NO_PROXY, sent=False, is_own=True)
 
 
-def _clients(token: str, transport: Transport | None) -> _Clients:
+def _clients(token: str, transport: Transport | None, clock: UpstreamClock) -> Clients:
     plain = {"Accept-Encoding": "identity"}
     bearer = plain | ({"Authorization": f"Bearer {token}"} if token else {})
     # One TLS context for all, since loading the certificates is slow; a given transport brings its own.
@@ -136,9 +104,10 @@ def _clients(token: str, transport: Transport | None) -> _Clients:
     if transport is None:
         shared["verify"] = httpx.create_ssl_context()
     fresh = httpx.Limits(max_keepalive_connections=0)
-    return _Clients(
+    return Clients(
         httpx.AsyncClient(headers=bearer, timeout=_silence(READ_SECONDS), **shared),
         httpx.AsyncClient(headers=bearer, timeout=_silence(SUBMIT_SECONDS), limits=fresh, **shared),
+        clock,
     )
 
 
@@ -146,9 +115,10 @@ def usable(url: str) -> bool:
     """Whether the URL is absolute http(s) and free of a login, which would replace the token."""
     try:
         read = httpx.URL(url)
+        # The host's name is decoded when it is asked for, which may fail as well.
+        return read.scheme in {"http", "https"} and bool(read.host) and not read.userinfo
     except (httpx.InvalidURL, ValueError):
         return False
-    return read.scheme in {"http", "https"} and bool(read.host) and not read.userinfo
 
 
 def _silence(seconds: float) -> httpx.Timeout:

@@ -158,7 +158,10 @@ Links = Annotated[tuple[str, ...], BeforeValidator(links)]
 class Record(BaseModel):
     """A frozen model of an object from upstream: drops undocumented fields, takes wire names and Python names."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_alias=True, validate_by_name=True)
+    # An idle server uses none of these models, so each is made complete when it is first used.
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, extra="ignore", validate_by_alias=True, validate_by_name=True
+    )
 
 
 def record(value: object) -> Record | Mapping[str, object] | None:

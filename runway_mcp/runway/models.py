@@ -91,7 +91,10 @@ class Submission(BaseModel):
     with a `validation_alias` have that name on the wire.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True, validate_by_name=True)
+    # An idle server uses none of these models, so each is made complete when it is first used.
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, extra="forbid", validate_by_alias=True, validate_by_name=True
+    )
 
     endpoint: str
     seed: Seed | None = None

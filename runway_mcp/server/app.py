@@ -23,7 +23,6 @@ from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume
 from runway_mcp.media.files.folder import Free, disk_free
 from runway_mcp.private import LEDGER
 from runway_mcp.runway.client import RunwayClient
-from runway_mcp.runway.exchange import Transport
 from runway_mcp.runway.models import Task
 from runway_mcp.server.assembly import assemble
 from runway_mcp.server.context import Account, Lifespan
@@ -40,12 +39,13 @@ from runway_mcp.tasks.store.protocol import LedgerError, Store
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
+    from runway_mcp.runway.exchange import Transport
 
 
 def create_server(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
@@ -66,7 +66,7 @@ def create_server(
 async def open_lifespan(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    transport: "Transport | None" = None,
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
@@ -110,7 +110,7 @@ class _Shared:
     store: Store | None
     films: Films
     tell: Subscriptions
-    transport: Transport | None = field(kw_only=True)
+    transport: "Transport | None" = field(kw_only=True)
     now: Callable[[], float] = field(kw_only=True)
     free: Free = field(kw_only=True)
 

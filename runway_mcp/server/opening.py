@@ -4,17 +4,18 @@ Until then nothing of Runway, ledger or films is imported, and the lifespan is n
 """
 # ruff: noqa: PLC0415  what is put off is imported here, late and on purpose
 
+import contextlib
 import gc
 import importlib
-import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
 
+from runway_mcp.importing import without
 from runway_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,9 +30,19 @@ LATEST_SECONDS: Final = 1.0
 _REST: Final = (
     *("mcp.server.auth.provider", "runway_mcp.settings", "runway_mcp.runway.client", "runway_mcp.tasks.service"),
     *("runway_mcp.films.opening", "runway_mcp.films.keeper", "runway_mcp.server.tools.call"),
-    *("runway_mcp.server.completion", "runway_mcp.server.resources.subscribing", "runway_mcp.server.app"),
+    *("runway_mcp.server.resources.subscribing", "runway_mcp.server.app"),
 )
 """What is loaded, module by module, each with what it imports: between two the process may end."""
+
+_FOR_HTTP: Final = ("uvicorn", "python_multipart", "multipart")
+"""What sse-starlette and Starlette import if it is there: a server whose stop they hear of, and a parser of forms."""
+
+_AT_FIRST_USE: Final = (
+    *("runway_mcp.runway.exchange", "runway_mcp.media.fetch.network", "stamina", "difflib"),
+    *("runway_mcp.films.continuing.frame", "runway_mcp.films.continuing.ending", "runway_mcp.films.continuing.join"),
+    *("runway_mcp.films.continuing.uploads", "runway_mcp.media.join.joining", "runway_mcp.server.completion"),
+)
+"""What an idle server on pipes does without, and loads when it is first used; a server on HTTP begins with it."""
 
 Open = Callable[[], AbstractAsyncContextManager["Lifespan"]]
 """Opens the lifespan."""
@@ -58,27 +69,18 @@ def settled() -> None:
     gc.enable()
 
 
-@contextmanager
-def without_command_lines() -> Generator[None]:
-    """Lets `httpx` be imported without its command line, which loads `rich`, `click` and `pygments`."""
-    modules = cast("dict[str, object]", sys.modules)
-    # An entry that is None is how Python is told that a module is missing; httpx is prepared for that.
-    was_there = modules.setdefault("httpx._main", None) is not None
-    try:
-        yield
-    finally:
-        if not was_there:
-            modules.pop("httpx._main", None)
+def load_sdk_for_pipes() -> None:
+    """Imports the SDK without the packages that it takes along for HTTP alone: six megabytes, and a tenth of a second.
+
+    Does nothing of use where some release of the SDK cannot do without them: the import that follows loads it whole.
+    """
+    with contextlib.suppress(ImportError), without(*_FOR_HTTP):
+        importlib.import_module("mcp.server.lowlevel")
 
 
 def load_rest() -> None:
     """Imports all that was put off; takes half a second the first time."""
-    for module in _REST:
-        _load(module)
-
-
-def _load(module: str) -> None:
-    with without_command_lines():
+    for module in (*_REST, *_AT_FIRST_USE):
         importlib.import_module(module)
 
 
@@ -105,7 +107,7 @@ class Opening:
         assert self._state is not None, "it is opened once there is a state"  # noqa: S101  for the type alone
         return self._state
 
-    async def run(self, load: Iterable[Callable[[], None]], open_lifespan: Open) -> None:
+    async def run(self, load: Iterable[Callable[[], object]], open_lifespan: Open) -> None:
         """Loads and opens it once it is wanted, and keeps it open until `end`; without a wish, after a second."""
         with anyio.move_on_after(LATEST_SECONDS):
             await self._first_wish()
@@ -138,7 +140,7 @@ class Opening:
 
 
 @asynccontextmanager
-async def opens_when_wanted(load: Iterable[Callable[[], None]], open_lifespan: Open) -> AsyncGenerator[Opening]:
+async def opens_when_wanted(load: Iterable[Callable[[], object]], open_lifespan: Open) -> AsyncGenerator[Opening]:
     """A lifespan that is opened once something needs it, or soon after the first list; the steps of `load` come before.
 
     Other work of the event loop goes on between two of them, and the end of the program is noticed.
@@ -160,4 +162,4 @@ def open_late(settings: Settings) -> AbstractAsyncContextManager[Opening]:
 
         return opened(settings)
 
-    return opens_when_wanted([*(partial(_load, module) for module in _REST), settled], open_lifespan)
+    return opens_when_wanted([*(partial(importlib.import_module, module) for module in _REST), settled], open_lifespan)

@@ -53,7 +53,8 @@ _GOES_ON = "Runway cannot stop a task: this one goes on and may be charged."
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+    # An idle server uses none of these models, so each is made complete when it is first used.
+    model_config = ConfigDict(frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class TaskState(_Wire):

@@ -3,7 +3,6 @@
 References are resolved in the ledger first, then among the newest assets.
 """
 
-import difflib
 import logging
 import re
 from collections.abc import Sequence
@@ -256,6 +255,8 @@ class _Candidate:
 
 def _nearest(reference: str, assets: Sequence[Asset], films: Sequence[Intent] = ()) -> str:
     """A sentence with the clips and films whose name or id is most like the reference, the most similar first."""
+    import difflib  # noqa: PLC0415  only where a name fits nothing
+
     wanted = uuid_of(reference).casefold()
     words = set[str]() if film_id_in(reference) else set(_WORD.findall(wanted))
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.calls import Figures, Spent, Wire, rows
 from benchmarks.pairs import PAGE, Bound, Row, section, table, written
 from benchmarks.startup import Figures as Starts
-from benchmarks.startup import Side, bounds
+from benchmarks.startup import Seconds, Side, bounds
 from benchmarks.startup import rows as start_rows
 from benchmarks.talking import ERAS, Era, Pipes, Used, running, used
 from tests.kit.processes import server_environment
@@ -21,10 +21,12 @@ def test_a_measure_holds_by_the_lower_ratio_of_medians_and_of_lowest(ours: list[
 
 
 def test_a_table_tells_both_sides_both_ratios_and_what_does_not_hold() -> None:
-    told = list(table([Row("calls", "ms", [2.0, 4.0], [1.0, 1.0], most=1.5)], [Bound("help", "ms", 90.0, 100.0)]))
+    row, bound = Row("calls", "ms", [2.0, 4.0], [1.0, 1.0], most=1.5), Bound("help", "ms", 90.0, 100.0)
+    told = list(table([row], [bound, Bound("wall", "ms", 95.0)]))
 
     assert told[2] == "| calls | 3.00 ms | 1.00 ms | 3.00 | 2.00 | 1.50 | NO |"
     assert told[3] == "| help | 90 ms | | | | 100 ms | yes |"
+    assert told[4] == "| wall | 95 ms | | | |  |  |"
 
 
 def test_every_start_and_call_that_was_promised_is_judged() -> None:
@@ -34,12 +36,13 @@ def test_every_start_and_call_that_was_promised_is_judged() -> None:
         (wire, era, kind) for wire in wires for era in ERAS for kind in ("from memory", "refused")
     ]
     calls = Figures(dict.fromkeys(kinds, spent), dict.fromkeys(kinds, spent))
-    side = Side([1.0], [Used(1.0, 1.0, 1)], [1.0])
-    starts = Starts(dict.fromkeys(ERAS, side), dict.fromkeys(ERAS, side), [0.1], [0.1])
+    side = Side([1.0], [Used(1.0, 1.0, 1, 1)], [Used(1.0, 1.0, 1, 1)])
+    more = [Seconds(0.1, 0.1)]
+    starts = Starts(dict.fromkeys(ERAS, side), dict.fromkeys(ERAS, side), more, more)
 
     assert sorted(row.most for row in rows(calls) if row.most) == [1.25] * 4 + [1.3] * 2 + [1.5] * 2
     assert sorted(row.most for row in start_rows(starts) if row.most) == [1.1] * 2 + [1.12] * 2
-    assert [bound.most for bound in bounds(starts)] == [150.0, 100.0]
+    assert [bound.most for bound in bounds(starts)] == [150.0, None, 100.0, None]
 
 
 @pytest.mark.parametrize("name", ["startup", "calls"])

@@ -1,6 +1,7 @@
 """Runs real clients against the real server: `scripts/hosts [--only NAME ...] [--cache DIR] [--markdown]`.
 
-With `--installed` the hosts of the command line read what `install` writes, in place of all that.
+With `--installed` the hosts of the command line read what `install` writes, in place of all that. With `--times` the
+clients start the server on stdio so many times, as it is installed here and by `uvx` from a wheel.
 
 Everything runs on this machine against the stand-in; only packages come from outside, each client's into an
 environment of its own. No model is called. Exits with 1 if a client failed at something that is not excused.
@@ -17,6 +18,7 @@ from tests.hosts.clients import CLIENTS, Client
 from tests.hosts.driving import Row, driven
 from tests.hosts.environments import installed
 from tests.hosts.installing import run_installed
+from tests.hosts.repeating import run_repeatedly
 from tests.hosts.table import markdown, plain
 
 
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the clients' environments here")
     parser.add_argument("--markdown", action="store_true", help="print the table as docs/hosts.md has it")
     parser.add_argument("--installed", action="store_true", help="try what `install` writes in command-line hosts")
+    parser.add_argument("--times", type=int, metavar="N", help="connect over stdio so many times, each anew")
     asked = parser.parse_args(argv)
     chosen: list[str] = asked.only
     with TemporaryDirectory(prefix="hosts-", ignore_cleanup_errors=True) as folder:
@@ -35,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         cache: Path = (asked.cache or work / "cache").resolve()
         if asked.installed:
             lines = run_installed(chosen, cache, work)
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+            return int(any(line.startswith("FAILED") for line in lines))
+        if asked.times:
+            lines = run_repeatedly([each for each in CLIENTS if each.name in chosen], asked.times, cache, work)
             sys.stdout.writelines(f"{line}\n" for line in lines)
             return int(any(line.startswith("FAILED") for line in lines))
         rows = [_row(client, cache, work / client.name) for client in CLIENTS if client.name in chosen]

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -68,6 +68,9 @@ class Told:
     again: bool = False
     """Whether only a second run of the client came so far."""
 
+    at: float = 0.0
+    """How many seconds after the client's start, where it tells that."""
+
 
 @dataclass
 class Row:
@@ -123,23 +126,33 @@ def _driven(
 
     Some clients give a server five seconds to start, which a busy machine may exceed; the table tells of it.
     """
-    told = _run(client, program, upstream, folder / f"home-{transport}", transport, url)
+    told = played(client, program, upstream, folder / f"home-{transport}", transport, url)
     if not told["list"].ok:
-        told = _run(client, program, upstream, folder / f"home-{transport}-again", transport, url)
+        told = played(client, program, upstream, folder / f"home-{transport}-again", transport, url)
         told["list"] = replace(told["list"], again=True)
     return told
 
 
-def _run(
-    client: Client, program: Installed, upstream: StandIn, home: Path, transport: Transport, url: str | None
+def played(
+    client: Client,
+    program: Installed,
+    upstream: StandIn,
+    home: Path,
+    transport: Transport,
+    url: str | None = None,
+    *,
+    command: Sequence[str] = (str(LAUNCHER), "serve"),
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, Told]:
+    """One conversation, in a home of its own; on stdio with the server that `command` starts, which gets `more`."""
     home.mkdir(parents=True)
     own = server_environment(upstream.url, home / "data")
     asked = {
         "transport": transport,
         "url": url,
-        "command": [str(LAUNCHER), "serve"],
-        "env": {name: value for name, value in own.items() if name.startswith((*OURS, "PATH", "HOME"))},
+        "command": list(command),
+        "env": {name: value for name, value in own.items() if name.startswith((*OURS, "PATH", "HOME"))}
+        | dict(more or {}),
         "folder": str(program.folder),
         "pages": [str(ROOT / page) for page in PAGES],
         "prompt": f"the waves of {client.name} over {transport}",
@@ -192,4 +205,6 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _line(line: str) -> tuple[str, Told]:
     found: dict[str, Any] = json.loads(line)
-    return found["step"], Told(found["ok"], found["saw"], found.get("cut", 0), found.get("raised", ""))
+    return found["step"], Told(
+        found["ok"], found["saw"], found.get("cut", 0), found.get("raised", ""), at=found.get("at", 0.0)
+    )

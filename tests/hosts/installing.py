@@ -65,8 +65,7 @@ LISTERS: Mapping[str, Lister] = {
 
 def run_installed(names: Collection[str], cache: Path, work: Path) -> list[str]:
     """One line for each host whose client is named: how it went. One that begins with FAILED says what did not."""
-    wheels = work / "wheels"
-    _ran(["uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels)], environment(), ROOT)
+    wheels = built_wheels(work)
     lines: list[str] = []
     for host, lister in LISTERS.items():
         if lister.client not in names:
@@ -80,6 +79,18 @@ def run_installed(names: Collection[str], cache: Path, work: Path) -> list[str]:
         except (RuntimeError, OSError, LookupError) as error:
             lines.append(f"FAILED  {host} {client.version}: {error}")
     return lines
+
+
+def built_wheels(work: Path) -> Path:
+    """A folder with a wheel of this checkout, for `UV_FIND_LINKS`."""
+    wheels = work / "wheels"
+    _ran(["uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels)], environment(), ROOT)
+    return wheels
+
+
+def uv_cache() -> str:
+    """The cache of uv, which programs with a home of their own would not find."""
+    return os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
 
 
 def _listed(host: str, lister: Lister, modules: Path, folder: Path, wheels: Path) -> str:
@@ -109,8 +120,7 @@ def _listed(host: str, lister: Lister, modules: Path, folder: Path, wheels: Path
 
 
 def _environment(home: Path, wheels: Path) -> dict[str, str]:
-    cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
-    ours = {"HOME": str(home), "UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": cache}
+    ours = {"HOME": str(home), "UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": uv_cache()}
     return {
         **{name: value for name, value in environment().items() if not name.startswith(("XDG_", "CODEX_", "CLAUDE_"))},
         **ours,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import anyio
 import httpcore
 
-from runway_mcp.media.fetch.client import Limits, Links, Stream, open_links
+from runway_mcp.media.fetch.client import Limits, Links, open_links
+from runway_mcp.media.fetch.network import Stream
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.links.faults import LinkFault, LinkFaultKind
 from runway_mcp.simulator.records import Asset

@@ -20,7 +20,8 @@ from runway_mcp.media.errors import (
     RefusedLink,
     Unreachable,
 )
-from runway_mcp.media.fetch.client import Limits, Links, Stream, open_links
+from runway_mcp.media.fetch.client import Limits, Links, open_links
+from runway_mcp.media.fetch.network import Stream
 from tests.media.hosts import PUBLIC, QUICK, Network, RawHost, answer, film_host, raw_host
 
 LIMIT = 20.0

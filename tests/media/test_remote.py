@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import httpcore
 import pytest
 
 from runway_mcp.media.errors import Changed, Cut, DeadLink, MediaError, NoFilm, RangesRefused, TooLarge, Unreachable
 from runway_mcp.media.fetch.client import Limits, Links, Response
+from runway_mcp.media.fetch.network import Pool
 from runway_mcp.media.fetch.remote import SILENCE_SECONDS, FilmBytes, open_film
 from runway_mcp.simulator.links.faults import LinkFault
 from tests.media.boxes import film
@@ -152,11 +152,15 @@ async def test_a_first_part_that_was_not_asked_for_is_not_taken(told: str) -> No
             await open_film(links, link, head_bytes=9)
 
 
+def never_connects() -> Pool:
+    raise AssertionError
+
+
 class SlowLinks(Links):
     """Links whose answers come after `wait` seconds, and their bytes in two pieces with as much between."""
 
     def __init__(self, wait: float) -> None:
-        super().__init__(httpcore.AnyIOBackend(), None, None, Limits())  # pyright: ignore[reportArgumentType]  the stub of a missing anyio
+        super().__init__(never_connects, None, Limits())
         self.wait = wait
         self.asked = 0
 

@@ -245,6 +245,31 @@ async def test_a_request_that_is_served_is_not_cut_for_the_slow_body_of_the_next
         transport.abort()
 
 
+class Asked(asyncio.Protocol):
+    """Uvicorn's protocol of a connection that sends nothing; notes how often it was asked what it does."""
+
+    def __init__(self, asked: list[object]) -> None:
+        self._asked = asked
+
+    @property
+    def cycle(self) -> None:
+        self._asked.append(self)
+
+
+async def test_a_stranger_above_the_limit_costs_no_look_at_all_the_others() -> None:
+    held, asked = 50, list[object]()
+    connections = HttpConnections(limits(most=held))
+    make, loop = connections.protocol(partial(Asked, asked)), asyncio.get_running_loop()
+    async with AsyncExitStack() as opened:
+        for _ in range(held + 1):
+            ours, theirs = socket.socketpair()
+            opened.callback(theirs.close)
+            transport, _ = await loop.create_connection(make, sock=ours)
+            opened.callback(transport.abort)
+
+    assert 0 < len(asked) < held
+
+
 async def test_out_of_descriptors_is_told_as_that_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     async with served(toy()):
         with caplog.at_level(logging.ERROR):

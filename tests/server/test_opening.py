@@ -1,4 +1,6 @@
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -10,6 +12,7 @@ from typing import cast
 import anyio
 import pytest
 
+from runway_mcp.importing import without
 from runway_mcp.server.context import Lifespan
 from runway_mcp.server.opening import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted
 from tests.kit.processes import server_environment, stdio_server_process
@@ -18,8 +21,9 @@ LISTS = """
 import json, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from runway_mcp.server.opening import Opening, light_start
+from runway_mcp.server.opening import Opening, light_start, load_sdk_for_pipes
 light_start()
+load_sdk_for_pipes()
 import anyio
 from mcp.client.client import Client
 from runway_mcp.server.assembly import assemble
@@ -42,12 +46,53 @@ async def main():
 
 anyio.run(main)
 """
+NEEDS_UVICORN = """
+import importlib.abc, sys
+
+class NeedsUvicorn(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "sse_starlette":
+            import uvicorn
+
+sys.meta_path.insert(0, NeedsUvicorn())
+from runway_mcp.server.opening import load_sdk_for_pipes
+load_sdk_for_pipes()
+from runway_mcp.server import assembly
+print("uvicorn" in sys.modules)
+"""
+IDLE = """
+import json, sys
+from pathlib import Path
+from runway_mcp.server.opening import light_start, load_sdk_for_pipes, open_late
+light_start()
+load_sdk_for_pipes()
+import anyio
+from runway_mcp.settings import Settings
+
+async def main():
+    async with open_late(Settings(data_dir=Path(sys.argv[1]), token="a", save="own")) as opening:
+        await opening.opened()
+        print(json.dumps(sorted(sys.modules)))
+
+anyio.run(main)
+"""
+AT_FIRST_USE = (
+    *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
+    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.frame", "runway_mcp.server.completion"),
+)
 PUT_OFF = (
+    *("uvicorn", "click", "python_multipart"),
     *("httpx", "httpcore", "stamina", "sqlite3", "av", "PIL", "rich"),
     *("runway_mcp.runway", "runway_mcp.tasks", "runway_mcp.films", "runway_mcp.media", "runway_mcp.simulator"),
     *("runway_mcp.server.app", "runway_mcp.server.context", "runway_mcp.server.tools", "runway_mcp.server.prompts"),
 )
 OPENED = cast("Lifespan", object())
+
+
+def output_of(*program: str) -> bytes:
+    # Coverage would measure the child as well, and imports sqlite3 for it.
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    return subprocess.check_output([sys.executable, "-c", *program], env=unmeasured, timeout=60)  # noqa: S603  ours
 
 
 @asynccontextmanager
@@ -63,13 +108,35 @@ async def told(events: list[str]) -> AsyncGenerator[Lifespan]:
 def test_a_list_loads_nothing_that_answers_calls_and_completes_no_model_of_the_other_era(
     mode: str, spoken: int
 ) -> None:
-    program = [sys.executable, "-c", LISTS, mode]
-    tools, modules, complete = json.loads(subprocess.check_output(program, timeout=60))  # noqa: S603  our own
+    tools, modules, complete = json.loads(output_of(LISTS, mode))
 
     assert tools == 5
     assert not set(PUT_OFF) & set(modules)
     assert "ListToolsRequest" in complete[spoken]
     assert complete[1 - spoken] == []
+
+
+def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_what_reaches_upstream(
+    tmp_path: Path,
+) -> None:
+    modules = json.loads(output_of(IDLE, str(tmp_path)))
+
+    assert {"runway_mcp.server.tools.call", "runway_mcp.tasks.store.sqlite"} <= set(modules)
+    assert not set(AT_FIRST_USE) & set(modules)
+
+
+def test_an_sdk_that_cannot_do_without_what_http_needs_is_loaded_with_it() -> None:
+    assert output_of(NEEDS_UVICORN) == b"True\n"
+
+
+def test_modules_are_missing_only_while_they_are_hidden_and_only_if_they_were_not_loaded() -> None:
+    with without("json", "this"):
+        assert importlib.import_module("json") is json
+        with pytest.raises(ImportError):
+            importlib.import_module("this")
+
+    assert importlib.util.find_spec("this")
+    assert sys.modules["json"] is json
 
 
 @pytest.mark.virtual_time

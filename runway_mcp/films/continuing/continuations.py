@@ -1,26 +1,23 @@
 """Continuations: films under way in this process, from the claim to the joined film, whoever waits for them."""
+# ruff: noqa: PLC0415  frames and uploads are loaded when a film is continued, which most servers never do
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.asked import forget_asked, with_asked
-from runway_mcp.films.continuing.ending import ending_of
 from runway_mcp.films.continuing.files import brought
-from runway_mcp.films.continuing.frame import check_possible
 from runway_mcp.films.continuing.joins import Joins, OnJoin
-from runway_mcp.films.continuing.preparation import preparation
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
-from runway_mcp.media.pictures.endings import Ending
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uuid_of
@@ -31,6 +28,9 @@ from runway_mcp.tasks.spend.continuation import Continuation, remembered_continu
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
+
+if TYPE_CHECKING:
+    from runway_mcp.media.pictures.endings import Ending
 
 RESUMED_SECONDS: Final = 3600.0
 """For so long after its claim a film whose create was not posted is taken up unasked, in seconds."""
@@ -198,10 +198,14 @@ class Continuations:
         Raises `Failure`: `not_configured`, at no cost.
         """
         with told_as_free():
+            from runway_mcp.films.continuing.frame import check_possible
+
             await check_possible(self._tools, plan)
 
-    async def ending(self, plan: Continuation) -> Ending | None:
+    async def ending(self, plan: Continuation) -> "Ending | None":
         """How the clip or film of a plan ends, every frame of it decoded; None if that cannot be told now."""
+        from runway_mcp.films.continuing.ending import ending_of
+
         return await ending_of(self._tools, plan)
 
     async def changes(
@@ -274,6 +278,8 @@ class Continuations:
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
+        from runway_mcp.films.continuing.preparation import preparation
+
         deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
         prepare = preparation(self._tools, submissions, plan, self._stir)
         try:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.continuing.tools import Tools
@@ -53,6 +52,8 @@ async def brought(tools: Tools, film: Intent, joined: JoinMade) -> JoinMade:
     """
     if tools.store.replicas is None or joined.asset_id is None or await is_there(joined):
         return joined
+    from runway_mcp.films.continuing.frame import fetched  # noqa: PLC0415  only between servers on one database
+
     workspace = await run_sync(make_workspace, tools.data_dir, film.film_id)
     async with held(workspace / LOCK_FILE, pause=tools.pause):
         path = workspace / JOINED_FILE

@@ -8,7 +8,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.films.continuing.files import is_there
-from runway_mcp.films.continuing.join import joined
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.tasks.failures import Failure, failed
@@ -91,6 +90,8 @@ class Joins:
 
     async def _join(self, intent: Intent) -> None:
         try:
+            from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
+
             replicas = self._tools.store.replicas
             film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._tools, intent))
             if film is None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio import CapacityLimiter
@@ -11,11 +11,13 @@ from anyio import CapacityLimiter
 from runway_mcp.films.opening import Films
 from runway_mcp.media.files.download import Pause
 from runway_mcp.media.files.folder import Free, disk_free
-from runway_mcp.media.join.joining import Joined, join_films
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.spend.preparing import ClaimLost
 from runway_mcp.tasks.store.protocol import Store
+
+if TYPE_CHECKING:
+    from runway_mcp.media.join.joining import Joined
 
 
 class JoinParts(Protocol):
@@ -23,9 +25,16 @@ class JoinParts(Protocol):
 
     async def __call__(
         self, parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter, undouble: bool
-    ) -> Joined:
+    ) -> "Joined":
         """The film that they are."""
         ...
+
+
+async def _join_films(parts: Sequence[Path], target: Path, *, limiter: CapacityLimiter, undouble: bool) -> "Joined":
+    # Loaded here, since most servers never join a film.
+    from runway_mcp.media.join.joining import join_films  # noqa: PLC0415
+
+    return await join_films(parts, target, limiter=limiter, undouble=undouble)
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Tools:
     folder: Path | None
     free: Free = disk_free
     pause: Pause = anyio.sleep
-    join: JoinParts = join_films
+    join: JoinParts = _join_films
     uploads: bool = False
 
 

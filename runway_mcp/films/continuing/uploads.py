@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.frame import Frame
 from runway_mcp.films.continuing.steps import UploadMade
 from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import held, write_whole
@@ -33,6 +32,9 @@ from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import UPLOAD, Intent
+
+if TYPE_CHECKING:
+    from runway_mcp.films.continuing.frame import Frame
 
 FOLDER: Final = "uploads"
 """The folder of the records in the data folder."""
@@ -81,7 +83,7 @@ class _Content:
     height: int | None = None
 
 
-async def uploaded(tools: Tools, intent: Intent, frame: Frame, *, is_left: bool = False) -> tuple[Intent, str]:
+async def uploaded(tools: Tools, intent: Intent, frame: "Frame", *, is_left: bool = False) -> tuple[Intent, str]:
     """The intent with its upload step ended, and the assetId of its frame.
 
     The same frame of an account is uploaded once, for however many films; only one that stays unseen for a minute is

@@ -4,7 +4,6 @@ Lenient where hosts are known to differ, strict in everything else; a value that
 a spend.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -84,7 +83,8 @@ Reference = Annotated[str, AfterValidator(_reference), Field(min_length=1, max_l
 class Arguments(BaseModel):
     """The arguments of one tool, by their wire names alone; unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # An idle server uses none of these models, so each is made complete when it is first used.
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", strict=True)
 
 
 class InvalidArguments(Exception):  # noqa: N818  named for the fact, as every refusal here
@@ -174,6 +174,8 @@ def _unknown(tool: str, plain: Mapping[str, Any], properties: Schema) -> list[st
 
 def _meant(plain: Mapping[str, Any], properties: Schema) -> dict[str, str]:
     """For each unknown name, the most similar accepted name that was not given."""
+    import difflib  # noqa: PLC0415  only where a name fits nothing
+
     free = [name for name in properties if name not in plain]
     unknown = (name for name in plain if name not in properties and len(name) <= _LONGEST_COMPARED)
     compared = islice(unknown, _MOST_COMPARED)

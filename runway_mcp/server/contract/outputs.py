@@ -13,7 +13,8 @@ from pydantic.json_schema import SkipJsonSchema
 class Output(BaseModel):
     """A part of a result; None is left out on the wire."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    # An idle server uses none of these models, so each is made complete when it is first used.
+    model_config = ConfigDict(frozen=True, defer_build=True, populate_by_name=True)
 
     def wire(self) -> dict[str, Any]:
         """The JSON object by its wire names, without what is unknown."""

@@ -1,14 +1,13 @@
 """Continuing on behalf of `extend_video` and `get_task`: plan and price, the one submit, the wait for the film."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp_types import InputRequiredResult
 
 from runway_mcp.films.continuing.continuations import Continued
 from runway_mcp.films.continuing.standing import FilmStanding
-from runway_mcp.media.pictures.endings import Ending
 from runway_mcp.runway.models import Extension, Metadata, Task
 from runway_mcp.server.continued import (
     continuation_of,
@@ -39,6 +38,9 @@ from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.policy import Quote, SpendPolicy
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
+
+if TYPE_CHECKING:
+    from runway_mcp.media.pictures.endings import Ending
 
 _ENDING_SECONDS = 12.0
 _REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
@@ -204,14 +206,14 @@ def _named(call: Call, plan: Continuation) -> dict[str, Any]:
     return call.asked.arguments | {"model": plan.model.name}
 
 
-async def _ending(call: Call, plan: Continuation) -> Ending | None:
+async def _ending(call: Call, plan: Continuation) -> "Ending | None":
     """How the clip ends, every frame of it decoded; None if that cannot be told in time."""
     with anyio.move_on_after(_ENDING_SECONDS):
         return await continuations_of(call.context).ending(plan)
     return None
 
 
-def _measured(plan: Continuation, ending: Ending | None) -> Continuation:
+def _measured(plan: Continuation, ending: "Ending | None") -> Continuation:
     """The plan with the length of its clip as it was decoded, where Runway tells none."""
     if plan.length is not None or ending is None:
         return plan
@@ -221,7 +223,7 @@ def _measured(plan: Continuation, ending: Ending | None) -> Continuation:
     return replace(plan, source=source, length=length + plan.seconds)
 
 
-def _remark_ending(call: Call, plan: Continuation, ending: Ending | None) -> None:
+def _remark_ending(call: Call, plan: Continuation, ending: "Ending | None") -> None:
     """Remarks that the clip ends in black, in white or in a blur, with the last good second to look at."""
     if ending is None or ending.flaw is None:
         return

@@ -1,6 +1,5 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
-import difflib
 from dataclasses import replace
 from typing import Annotated
 
@@ -57,6 +56,8 @@ def _model(value: str) -> str:
         return "auto"
     if name in CREATE_MODELS:
         return name
+    import difflib  # noqa: PLC0415  only where a name fits nothing
+
     near = difflib.get_close_matches(name.replace("_", "-").replace(" ", "-"), CREATE_MODELS, 1, 0.7)
     meant = f"; did you mean {near[0]}?" if near else "."
     raise ValueError(f"model must be auto, {_CREATING}{meant}")

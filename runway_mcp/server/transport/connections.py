@@ -39,8 +39,15 @@ class ConnectionLimits:
 
     def seconds(self, waiting: _Waiting) -> float:
         """How long a connection may wait for this."""
-        each = (self.headers_seconds, self.body_seconds, self.reader_seconds, self.close_seconds)
-        return dict(zip(("headers", "body", "reader", "close"), each, strict=True))[waiting]
+        match waiting:
+            case "headers":
+                return self.headers_seconds
+            case "body":
+                return self.body_seconds
+            case "reader":
+                return self.reader_seconds
+            case "close":
+                return self.close_seconds
 
 
 def limits_of_process() -> ConnectionLimits:
@@ -98,11 +105,20 @@ class HttpConnections:
         """
         self._open[connection] = None
         if len(self._open) > self._limits.most:
-            strangers = [each for each in self._open if each is not connection and not each.is_admitted]
-            waiting = (each for each in strangers if each.waits_for() in ("headers", "close"))
-            longest = next(waiting, strangers[0] if strangers else connection)
-            self.remove(longest)
-            longest.abort()
+            giving_way = self._giving_way(connection)
+            self.remove(giving_way)
+            giving_way.abort()
+
+    def _giving_way(self, newest: "HttpConnection") -> "HttpConnection":
+        # Whoever opens connections above the limit makes the server look here, so it looks no further than it must.
+        oldest: HttpConnection | None = None
+        for each in self._open:
+            if each is newest or each.is_admitted:
+                continue
+            if each.waits_for() in ("headers", "close"):
+                return each
+            oldest = oldest or each
+        return oldest or newest
 
     def remove(self, connection: "HttpConnection") -> None:
         """Forgets a connection; does nothing if it is not counted."""

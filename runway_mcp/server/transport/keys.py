@@ -13,7 +13,7 @@ import anyio
 import jwt
 
 from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.exchange import Connections
+from runway_mcp.runway.connections import Connections
 from runway_mcp.server.transport.security import CannotVerify
 from runway_mcp.values import is_loopback
 

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 from starlette.applications import Starlette
 
-from runway_mcp.media.fetch.client import Dial, Stream
+from runway_mcp.media.fetch.network import Dial, Stream
 from runway_mcp.simulator.faults import ConnectionLost
 from tests.campaign.wire import carried
 

@@ -9,7 +9,8 @@ const NEXT = /^Next: (\w+) (\{.*\})\./m;
 const TIMES_OUT = /time[d -]*out|cancel|abort/i;
 
 export function tell(step, ok, saw, more = {}) {
-  process.stdout.write(`${JSON.stringify({ step, ok, saw: String(saw).slice(0, SHOWN), ...more })}\n`);
+  const at = performance.now() / 1000;
+  process.stdout.write(`${JSON.stringify({ step, ok, saw: String(saw).slice(0, SHOWN), at, ...more })}\n`);
 }
 
 // `listed` gives the names of the tools as models get them, `call` the text that a model gets of a result.
