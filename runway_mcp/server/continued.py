@@ -8,6 +8,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.continuations import RESUMED_SECONDS, Continuations
+from runway_mcp.films.continuing.listing import chain_of
 from runway_mcp.films.continuing.standing import FilmStanding
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.runway.errors import RunwayError
@@ -155,11 +156,31 @@ async def film_told(
     joined = standing.joined
     whereabouts = await _whereabouts(context, joined) if joined is not None else Whereabouts()
     balance = films.balance_after(intent) if asked.behaviour.spends else None
-    output = continued_output(intent, standing, asked, whereabouts=whereabouts, twin=twin, balance=balance)
+    output = continued_output(
+        intent,
+        standing,
+        asked,
+        whereabouts=whereabouts,
+        twin=twin,
+        balance=balance,
+        in_all=await _cost_in_all(context, films, intent) if joined is not None else None,
+    )
     if intent.state is State.WAITING and context.service.ledger.now() - intent.created > RESUMED_SECONDS:
         step = next_steps.same_continuation(same_call(intent), outcome_failure(intent))
         return output.model_copy(update={"summary": f"{output.summary} {_LEFT}", "next_step": step})
     return output
+
+
+async def _cost_in_all(context: ServerContext, films: Continuations, film: Intent) -> int | None:
+    """What all continuations of a film cost; None if there is only one, or the ledger cannot be read."""
+    if film_id_in(film.source_asset_id) is None:
+        return None
+    try:
+        known = {each.film_id: each for each in await films.list_films(context.service)}
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+    return sum(each.cost for each in chain_of(film, known))
 
 
 _LEFT = "It was left before anything was submitted, and goes on with the same extend_video call."

@@ -18,6 +18,7 @@ from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.world import TOKEN, World
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from tests.kit.client import structured, text
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_client, settings
@@ -263,8 +264,9 @@ async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_l
     arguments = {"assetId": world.asset_id(world.assets[0]), "seconds": 10}
     async with open_client(world, tmp_path, mode, now=clock) as client:
         await anyio.sleep(1)
-        # The searches for a film and for an earlier submit ask the clock once each; the claim then finds it broken.
-        clock.left = 3
+        # The searches for a film, for an earlier submit and for one by each model ask the clock once each; the claim
+        # then finds it broken.
+        clock.left = 3 + len(CREATE_MODELS)
         data = structured(await client.mcp.call_tool("extend_video", arguments))
 
     assert data["error"]["kind"] == "submission_unknown"

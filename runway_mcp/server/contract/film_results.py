@@ -62,12 +62,16 @@ def continued_output(
     whereabouts: Whereabouts,
     twin: bool = False,
     balance: Credits | None = None,
+    in_all: int | None = None,
 ) -> TaskOutput:
-    """A film under way or joined, with the call that waits for it or prices its next part."""
+    """A film under way or joined, with the call that waits for it or prices its next part.
+
+    `in_all` is what all continuations of the film cost, where there is more than one.
+    """
     is_done = standing.step == "done"
     film = video(whereabouts.asset) if whereabouts.asset is not None else None
     return TaskOutput(
-        summary=f"{_summary(intent, standing, asked, twin=twin)}{_where(standing, whereabouts)}",
+        summary=f"{_summary(intent, standing, asked, twin=twin, in_all=in_all)}{_where(standing, whereabouts)}",
         status=standing.status,
         progress=standing.progress,
         task_id=intent.task_id,
@@ -200,7 +204,7 @@ def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
     return " Its file cannot be had here: it is not where it was saved, or nobody reaches this server's disk."
 
 
-def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool) -> str:
+def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool, in_all: int | None) -> str:
     """Where the film stands; of a duplicate first that nothing was charged."""
     joined = standing.joined
     if joined is None:
@@ -216,4 +220,5 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         return f"{begin} {how} {_OTHER_TAKE}"
     paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
-    return f"The longer film is ready, {facts}{price}. {how}"
+    whole = f", about {in_all} for all its continuations" if in_all else ""
+    return f"The longer film is ready, {facts}{price}{whole}. {how}"

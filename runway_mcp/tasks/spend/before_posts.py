@@ -91,5 +91,5 @@ _ALIKE = (
 _LEFT = (
     "This request was left waiting, and meanwhile another server on a copy of the ledger may have submitted it. Before "
     "it is submitted Runway's lists have to show no task of it, and they cannot be read now; this call submitted "
-    "nothing. Make the same call later."
+    "nothing. The same call looks again."
 )

@@ -170,7 +170,7 @@ def outcome_failure(intent: Intent) -> Failure:
         return Failure("submission_unknown", words, charged="unknown", retry="after_change", intent=intent)
     if intent.failure_kind == "submission_unknown":
         words = f"{intent.failure_message or ''} {_facts(intent)}".strip()
-        return Failure("submission_unknown", words, charged="unknown", retry="later", intent=intent)
+        return Failure("submission_unknown", words, charged="unknown", retry="now", intent=intent)
     if intent.failure_kind is not None:
         moderated = intent.failure_kind == "moderated"
         message = f"{intent.failure_message or _BUSY} {_UNCONFIRMED}{'' if moderated else _LOOKS_FIRST}"
