@@ -264,9 +264,9 @@ async def test_a_crash_once_a_submit_has_begun_leaves_the_charge_open_and_only_l
     arguments = {"assetId": world.asset_id(world.assets[0]), "seconds": 10}
     async with open_client(world, tmp_path, mode, now=clock) as client:
         await anyio.sleep(1)
-        # The searches for a film, for an earlier submit and for one by each model ask the clock once each; the claim
+        # The searches for a film, for the submit twice, and for one by each model ask the clock once each; the claim
         # then finds it broken.
-        clock.left = 3 + len(CREATE_MODELS)
+        clock.left = 4 + len(CREATE_MODELS)
         data = structured(await client.mcp.call_tool("extend_video", arguments))
 
     assert data["error"]["kind"] == "submission_unknown"
