@@ -1,4 +1,4 @@
-"""The log on stderr: warnings and errors, without secrets and without the signed part of links."""
+"""The log on stderr, as text or JSON: warnings, errors and accepted spends, without secrets or signed links."""
 
 import json
 import logging

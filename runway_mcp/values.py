@@ -79,13 +79,13 @@ def folder(value: Path) -> Path:
 
 
 def state_keys(value: object) -> object:
-    """The keys of a list, or of the lines of the file that any other value names."""
+    """The keys of a list, or of the lines of the file that any other value names; raises `ValueError`."""
     if not isinstance(value, str):
         return value
     keys = [key.strip() for key in value.split(",") if key.strip()]
     if not all(_LISTED_KEY.fullmatch(key) for key in keys):
         try:
-            keys = Path(os.path.expanduser(value)).read_text(encoding="ascii").split()  # noqa: PTH111  as in `_folder`
+            keys = Path(os.path.expanduser(value)).read_text(encoding="ascii").split()  # noqa: PTH111  as in `folder`
         except OSError:
             raise ValueError from None
     if not keys or not all(_KEY.fullmatch(key) for key in keys):

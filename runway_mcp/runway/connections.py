@@ -1,4 +1,4 @@
-"""Connections to useapi.net that load the HTTP client at their first exchange: an idle server does without it."""
+"""HTTP connections, to useapi.net by a token or elsewhere by none, that load the HTTP client at their first use."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PLAIN: Final = re.compile(
 
 
 class Connections:
-    """Connections to useapi.net, used as an async context manager: kept alive for reads, a new one for every POST.
+    """Connections of one token, or of none, as an async context manager: kept for reads, a new one for every POST.
 
     Downloads have connections of their own, which never carry the token. `clock` is upstream's, by the dates of its
     answers. Cookies are neither kept nor sent.

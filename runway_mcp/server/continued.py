@@ -1,4 +1,4 @@
-"""Films of several parts on behalf of a request: found by their names, planned, and told as they stand."""
+"""Continuations for a request: a film by its name, the plan of the next part, a film as it stands."""
 
 import logging
 from dataclasses import replace
@@ -20,7 +20,7 @@ from runway_mcp.server.contract.film_parts import same_call
 from runway_mcp.server.contract.film_results import Whereabouts, continued_output, film_failure
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import SavedOutput, TaskOutput
-from runway_mcp.server.reads import READING_SECONDS
+from runway_mcp.server.reads import READING_SECONDS, UNKNOWN_TASK
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another
@@ -37,7 +37,6 @@ _NO_FILM = (
     "This server knows no film of this id: either it was made for another user, or in another data folder. list_assets "
     "lists the films that are there."
 )
-_UNKNOWN_TASK = "useapi.net found nothing under this id."
 # So many of the newest films are searched for a clip that is a part of one.
 _SEARCHED = 200
 
@@ -131,10 +130,10 @@ async def continuation_of(
                 failure.kind == "not_found"
                 or await is_of_another(service, failure.task or Task(task_id=asked.asset_id))
             )
-            raise Failure("not_found", _UNKNOWN_TASK) if hidden else failure from None
+            raise Failure("not_found", UNKNOWN_TASK) if hidden else failure from None
         maker = plan.parent or Task(task_id=asked.asset_id)
         if kind_of(asked.asset_id) == "task" and await is_of_another(service, maker):
-            raise Failure("not_found", _UNKNOWN_TASK)
+            raise Failure("not_found", UNKNOWN_TASK)
         return plan
     raise Failure("unavailable", "Runway did not answer in time when the clip was checked; nothing was submitted.")
 

@@ -1,4 +1,4 @@
-"""Films of several parts on behalf of a request: the one that is named, how far it is, its picture, its file."""
+"""Joined films for a request: which there are; the picture, file and document of one."""
 
 import logging
 from collections.abc import AsyncGenerator

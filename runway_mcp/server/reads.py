@@ -42,7 +42,9 @@ _SLOW_LISTS = (
 )
 
 # Without upstream's own words, which a task of another caller would lack.
-_UNKNOWN_TASK = "useapi.net found nothing under this id."
+UNKNOWN_TASK = "useapi.net found nothing under this id."
+"""What is said of a task that does not exist, or exists for others alone."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ async def _own_plan(service: TaskService, asked: Extension, *, spelling: str | N
     """The plan; another caller's task names no clip, at the cost and in the words of an unknown one."""
     if kind_of(asked.asset_id) != "task":
         return await make_plan(service.client, asked, spelling=spelling, patience=patience)
-    unknown = Failure("not_found", _UNKNOWN_TASK)
+    unknown = Failure("not_found", UNKNOWN_TASK)
     try:
         plan = await make_plan(service.client, asked, spelling=spelling, patience=patience)
     except Failure as failure:
@@ -180,7 +182,7 @@ async def task_of(
             if intent is not None and intent.ended is not None:
                 return await _remembered(service, intent)
             if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
-                raise NotFound(_UNKNOWN_TASK, status=404) from None
+                raise NotFound(UNKNOWN_TASK, status=404) from None
             task = Task(task_id=task_id, status=intent.status or "PENDING")
             service.watcher.follow(task)
             return task
@@ -190,7 +192,7 @@ async def task_of(
 async def _own(service: TaskService, task: Task) -> Task:
     """The task; raises `NotFound` if it exists for another caller alone."""
     if await is_of_another(service, task):
-        raise NotFound(_UNKNOWN_TASK, status=404)
+        raise NotFound(UNKNOWN_TASK, status=404)
     return task
 
 

@@ -27,6 +27,8 @@ from runway_mcp.server.contract.outputs import (
 )
 from runway_mcp.server.contract.result_parts import (
     LONGEST_NAME,
+    LOOK,
+    OTHER_TAKE,
     credits_output,
     error_output,
     submitted_facts,
@@ -42,8 +44,6 @@ from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.continuation import Continuation
 
 _LONGEST_CLIP = 80
-_OTHER_TAKE = "For another take give another `seed`."
-_LOOK = "view_film shows the last frame, from which it goes on."
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
-        f"joined into one file, and can go on as often as wanted. {_LOOK}"
+        f"joined into one file, and can go on as often as wanted. {LOOK}"
     )
 
 
@@ -210,14 +210,14 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
     if joined is None:
         told = f"The film is being made, {step_in_words(standing)}."
         before = f"Nothing new was submitted or charged: {submitted_on(intent)} "
-        return f"{before}{told} {_OTHER_TAKE}" if twin else told
+        return f"{before}{told} {OTHER_TAKE}" if twin else told
     parts = len(standing.parts)
     facts = f"{seconds(joined.seconds)} long, {parts} parts, the last one {intent.seconds} s by {intent.task_type}"
     how = how_joined(joined)
     if twin:
         then = f" It cost about {intent.cost} credits then." if intent.cost else ""
         begin = f"Nothing new was made or charged: this is the film of {date_of(intent)}, {facts}.{then}"
-        return f"{begin} {how} {_OTHER_TAKE}"
+        return f"{begin} {how} {OTHER_TAKE}"
     paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
     whole = f", about {in_all} for all its continuations" if in_all else ""

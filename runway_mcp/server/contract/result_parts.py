@@ -12,6 +12,12 @@ from runway_mcp.tasks.lineage import Lineage
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import date_of
 
+OTHER_TAKE = "For another take give another `seed`."
+"""What a duplicate says last."""
+
+LOOK = "view_film shows the last frame, from which it goes on."
+"""What a dry run says last."""
+
 
 def error_output(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
     """The error of a failure; `harmless` says that a repeat of the call does no harm, whatever the failure."""

@@ -17,6 +17,8 @@ from runway_mcp.server.contract.outputs import (
     TaskOutput,
 )
 from runway_mcp.server.contract.result_parts import (
+    LOOK,
+    OTHER_TAKE,
     candidate_output,
     credits_in_words,
     credits_output,
@@ -40,8 +42,6 @@ from runway_mcp.tasks.spend.reconcile import outcome_failure
 _CHOOSER = MODELS["gen3a"]
 _FILM_READY, _LONGER_READY = "The film is ready", "The longer film is ready"
 _PAID_THEN = ", already charged"
-_OTHER_TAKE = "For another take give another `seed`."
-_LOOK = "view_film shows the last frame, from which it goes on."
 LONGEST_PROMPT = 10_000
 """The most characters of a prompt that no call of ours gave."""
 
@@ -120,7 +120,7 @@ def earlier_output(intent: Intent, asked: Asked) -> TaskOutput:
     else:
         step = next_steps.earlier_submit(asked)
     return TaskOutput(
-        summary=f"Nothing was submitted, and the real call would charge nothing: {submitted_on(intent)} {_OTHER_TAKE}",
+        summary=f"Nothing was submitted, and the real call would charge nothing: {submitted_on(intent)} {OTHER_TAKE}",
         status="DRY_RUN",
         **facts,
         lineage=lineage_output(
@@ -232,10 +232,10 @@ def _task_summary(
     if failure is None and task.is_terminal:
         film = _standing_summary(task, failure, lineage, paid).removeprefix(_FILM_READY).removeprefix(_LONGER_READY)
         then = f" It cost about {since.cost} credits then." if since.cost else ""
-        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {_OTHER_TAKE}"
+        return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, paid)
     # After a failure the ways on are its own: another seed of a moderated prompt would harm the account.
-    other = "" if failure else f" {_OTHER_TAKE}"
+    other = "" if failure else f" {OTHER_TAKE}"
     return f"Nothing new was submitted or charged: {submitted_on(since)} {told}{other}"
 
 
@@ -263,7 +263,7 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
         f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short} "
-        f"{_LOOK}"
+        f"{LOOK}"
     )
 
 

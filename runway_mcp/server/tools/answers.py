@@ -20,6 +20,12 @@ from runway_mcp.tasks.intents import Intent
 
 _Output = TypeVar("_Output", TaskOutput, AssetsOutput, SaveOutput)
 
+REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
+"""What a dry run says first whose price the caps refuse."""
+
+PLAYER_FOLLOWS = "The player shown to the user follows it to its end, and there is no need to wait for that."
+"""What a call says that ends early, since a player shows the rest."""
+
 
 async def answer_task(call: Call, output: TaskOutput) -> CallToolResult:
     """The result of a call about a task, with how the cap of a day stands."""

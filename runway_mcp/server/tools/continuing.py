@@ -27,7 +27,7 @@ from runway_mcp.server.contract.text import seconds as in_seconds
 from runway_mcp.server.progress import TOTAL
 from runway_mcp.server.protocol_tasks import film_handed_over
 from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of
-from runway_mcp.server.tools.answers import answer_task
+from runway_mcp.server.tools.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task
 from runway_mcp.server.tools.record import Answer
 from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
 from runway_mcp.server.tools.running_call import Call
@@ -43,12 +43,10 @@ if TYPE_CHECKING:
     from runway_mcp.media.pictures.endings import Ending
 
 _ENDING_SECONDS = 12.0
-_REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
 _HTTP = (
     "This server is set not to upload joined films (RUNWAY_MCP_UPLOAD_FILMS is false), and over HTTP nobody could "
     "fetch one from its disk, so clips are not continued here. Nothing was submitted or charged."
 )
-_PLAYER_FOLLOWS = "The player shown to the user follows it to its end, and there is no need to wait for that."
 _PART = (
     "This clip is part {number} of the film {film}; this continues the part alone. To go on with the film give assetId "
     "{film}."
@@ -185,7 +183,7 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
     if refusal is not None:
         step = next_steps.shorter(_named(call, plan), refusal.fewer) if refusal.fewer else None
         output = continuation_output(plan, balance, why=why, step=step)
-        return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
+        return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     _remark_ending(call, plan, ending)
     step, quote = await _priced(call, plan)
     return continuation_output(plan, balance, why=why, quote=quote, step=step)
@@ -300,6 +298,6 @@ async def _told(call: Call, wish: Wish, made: Continued) -> Answer:
     is_joined_anew = is_open and made.intent.step(JOIN) is not None
     if wish.wait is None and (made.twin or call.shows_player) and not is_joined_anew:
         if is_open and call.shows_player:
-            call.remark(_PLAYER_FOLLOWS)
+            call.remark(PLAYER_FOLLOWS)
         return await answer_task(call, await film_told(context, made.intent, call.asked, twin=made.twin))
     return await follow_film(call, made.intent, wish.deadline, twin=made.twin)

@@ -15,7 +15,7 @@ from runway_mcp.server.contract.task_results import earlier_output, failure_outp
 from runway_mcp.server.player.page import SHOWN_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
-from runway_mcp.server.tools.answers import answer_task, fail_task
+from runway_mcp.server.tools.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task, fail_task
 from runway_mcp.server.tools.continuing import Wish, continue_clip, model_to_continue_with
 from runway_mcp.server.tools.record import Answer, ToolRecord
 from runway_mcp.server.tools.refusals import refused_by_runway
@@ -302,9 +302,6 @@ def _patience(arguments: ExtendVideo) -> float | None:
     return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
 
 
-_PLAYER_FOLLOWS = "The player shown to the user follows it to its end, and there is no need to wait for that."
-
-
 async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
     """The film at the end of the wait, or where the task stands.
 
@@ -318,7 +315,7 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     at_once = arguments.wait_seconds is None and (submitted.twin or call.shows_player)
     task = submitted.task if at_once else await waited(call, submitted.task, deadline)
     if at_once and call.shows_player and not task.is_terminal:
-        call.remark(_PLAYER_FOLLOWS)
+        call.remark(PLAYER_FOLLOWS)
     await note_end(call.context, task)
     balance = submitted.task.features
     output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
@@ -326,7 +323,6 @@ async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadli
     return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
 
 
-_REFUSED_NOW = "Nothing was submitted, and the real call would be refused now."
 _CALLED_BACK = (
     "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
     "not be."
@@ -345,7 +341,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
     if refusal is not None:
         step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
         output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
-        return output.model_copy(update={"summary": f"{_REFUSED_NOW} {refusal.message}"})
+        return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.asked.reply_url is None:
         call.remark(_CALLED_BACK)
     await warn_of_folder(call)

@@ -1,4 +1,4 @@
-"""Faults of signed links: rules that spoil how a film's file is served; `link_injection` applies them.
+"""Faults of signed links: rules that spoil how a film's file is served; `injection` applies them.
 
 A rule meets the next `times` requests for files whose name begins with `name_prefix`; a request meets one rule.
 """

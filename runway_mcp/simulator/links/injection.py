@@ -1,4 +1,4 @@
-"""Link injection: a film's file as a rule of `link_faults` spoils it."""
+"""A film's file as a rule of `faults` spoils it."""
 
 from collections.abc import AsyncGenerator
 

@@ -1,1 +1,1 @@
-"""Store of the ledger: the protocol, and its implementation in SQLite; every intent is kept before its POST."""
+"""Store of the ledger: the protocol, and what keeps it in SQLite and PostgreSQL; an intent is there before its POST."""
