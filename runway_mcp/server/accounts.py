@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from runway_mcp.callers import Callers, CallersFile
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.store.accounts import Owns
+from runway_mcp.tasks.store.token_view import Owns
 
 REREAD_SECONDS: Final = 2.0
 """How often the file of callers is looked at, in seconds."""

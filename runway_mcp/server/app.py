@@ -16,7 +16,7 @@ from mcp.server.lowlevel import Server
 from pydantic import SecretStr
 
 from runway_mcp.films.continuing.continuations import Caps, Continuations, note_change, open_continuations
-from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.keeper import Keeper, Owns, everybody, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
@@ -121,9 +121,9 @@ def _opened_of(
     """What is open for one of several useapi.net tokens: of the ledger it sees what its callers have asked for."""
     if shared.store is None or token is None:
         return _opened_account(shared, None)
-    from runway_mcp.tasks.store.accounts import store_of_account  # noqa: PLC0415  of hosted servers alone
+    from runway_mcp.tasks.store.token_view import store_of_token  # noqa: PLC0415  of hosted servers alone
 
-    store = store_of_account(shared.store, owns, token=token.get_secret_value())
+    store = store_of_token(shared.store, owns, token=token.get_secret_value())
     return _opened_account(replace(shared, store=store), token, owns=owns, settings_of=settings_of)
 
 
@@ -176,7 +176,7 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
             folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free, owns=owns)
             keeper = await stack.enter_async_context(opening)
-        tools = Tools(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
+        tools = Dependencies(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
         continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(

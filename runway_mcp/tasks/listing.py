@@ -16,7 +16,7 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.lineage import Reach, Verdict, is_continuable, judge, reach
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 

@@ -16,7 +16,7 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import FILM_DIGITS, FILM_PREFIX, Intent, uuid_of
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.transitions import Selection
 
 NEWEST = 200

@@ -22,7 +22,7 @@ from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 

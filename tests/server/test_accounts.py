@@ -14,7 +14,7 @@ from runway_mcp.callers import CallersFile
 from runway_mcp.server.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.store.accounts import Owns
+from runway_mcp.tasks.store.token_view import Owns
 from tests.server.many_callers import OTHER_TOKEN, CallersOnDisk
 
 pytestmark = pytest.mark.virtual_time

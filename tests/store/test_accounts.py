@@ -5,9 +5,9 @@ import pytest
 from runway_mcp.tasks.intents import Intent, State, uuid_of
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.store.accounts import store_of_account
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.token_view import store_of_token
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import EPOCH
 from tests.kit.samples import long_id, plan
@@ -26,7 +26,7 @@ async def unclear(store: Store, caller: str) -> Intent:
 
 def of(store: Store, caller: str, *, token: str | None = None) -> Store:
     """The store of the token that one caller alone goes through."""
-    return store_of_account(store, lambda each: each == caller, token=token or "user:1-a")
+    return store_of_token(store, lambda each: each == caller, token=token or "user:1-a")
 
 
 async def test_a_token_settles_what_its_own_callers_have_submitted_and_nothing_else(store: Store) -> None:

@@ -11,7 +11,7 @@ from runway_mcp.tasks.policy import FREE, PolicyRefused, Spend, SpendPolicy
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.plan import key_of
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import EPOCH

@@ -11,12 +11,12 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.asked import forget_asked, with_asked
+from runway_mcp.films.continuing.call_options import forget_options, with_options
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.files import brought
-from runway_mcp.films.continuing.joins import Joins, OnJoin
+from runway_mcp.films.continuing.joins_under_way import Joins, OnJoin
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
-from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
@@ -74,17 +74,17 @@ class Continuations:
     """
 
     def __init__(
-        self, background: TaskGroup, tools: Tools, *, caps: Caps = uncapped, on_join: OnJoin | None = None
+        self, background: TaskGroup, dependencies: Dependencies, *, caps: Caps = uncapped, on_join: OnJoin | None = None
     ) -> None:
         self.background = background
-        self._tools = tools
+        self._dependencies = dependencies
         self._caps = caps
         self._preparing: set[str] = set()
         self._refusals: dict[str, Failure] = {}
         self._refused_clips: dict[str, str] = {}
         self._balances: dict[str, Credits] = {}
         self._stirred = anyio.Event()
-        self._joins = Joins(background, tools, self._stir, on_join)
+        self._joins = Joins(background, dependencies, self._stir, on_join)
 
     async def submit(
         self,
@@ -114,7 +114,7 @@ class Continuations:
                 told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience)
                 if told is None:
                     continue
-                intent = await self._tools.store.find("id", intent.id) or told.intent
+                intent = await self._dependencies.store.find("id", intent.id) or told.intent
             self.take_up(intent)
             await self.check_file(intent)
             return Continued(await self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold), is_earlier)
@@ -133,7 +133,7 @@ class Continuations:
 
     async def brought(self, film: Intent, joined: JoinMade) -> JoinMade:
         """A film's join with its file on this machine, as `files.brought` fetches it."""
-        return await brought(self._tools, film, joined)
+        return await brought(self._dependencies, film, joined)
 
     def take_up(self, intent: Intent) -> None:
         """Joins a film whose task has succeeded, again if that has failed before; else does nothing."""
@@ -200,13 +200,13 @@ class Continuations:
         with told_as_free():
             from runway_mcp.films.continuing.frame import check_possible
 
-            await check_possible(self._tools, plan)
+            await check_possible(self._dependencies, plan)
 
     async def ending(self, plan: Continuation) -> "Ending | None":
         """How the clip or film of a plan ends, every frame of it decoded; None if that cannot be told now."""
         from runway_mcp.films.continuing.ending import ending_of
 
-        return await ending_of(self._tools, plan)
+        return await ending_of(self._dependencies, plan)
 
     async def changes(
         self, service: TaskService, intent: Intent, deadline: float
@@ -218,7 +218,7 @@ class Continuations:
         last: FilmStanding | None = None
         while True:
             stirred = self._stirred
-            intent = await self._tools.store.find("id", intent.id) or intent
+            intent = await self._dependencies.store.find("id", intent.id) or intent
             if intent.task_id is not None and intent.ended is None:
                 # The process that posted it may have died.
                 service.watcher.follow(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
@@ -226,7 +226,7 @@ class Continuations:
                     if not task.is_terminal:
                         last = standing_of(intent, task)
                         yield intent, last
-                intent = await self._tools.store.find("id", intent.id) or intent
+                intent = await self._dependencies.store.find("id", intent.id) or intent
             standing = self.standing(service, intent)
             if standing != last:
                 last = standing
@@ -241,9 +241,9 @@ class Continuations:
         """Takes up, for the process's lifetime, the films that other processes left before a create or a join."""
         while True:
             try:
-                for intent in await self._tools.store.select(Selection.UNJOINED):
+                for intent in await self._dependencies.store.select(Selection.UNJOINED):
                     self.changed(intent)
-                for intent in await self._tools.store.select(Selection.ABANDONED):
+                for intent in await self._dependencies.store.select(Selection.ABANDONED):
                     if is_continuation(intent) and intent.is_verified and self._age(intent) < RESUMED_SECONDS:
                         await self._resume_preparing(submissions, intent)
             except LedgerError as error:
@@ -254,16 +254,16 @@ class Continuations:
 
     def _age(self, intent: Intent) -> float:
         """Seconds since a film was claimed, by the ledger's clock or by upstream's, whichever says more."""
-        age, upstream = self._tools.store.now() - intent.created, self._tools.client.upstream_time()
+        age, upstream = self._dependencies.store.now() - intent.created, self._dependencies.client.upstream_time()
         return age if upstream is None or intent.posted is None else max(age, upstream - intent.posted)
 
     async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
         try:
             film = None
             if left.source_asset_id.startswith(FILM_PREFIX):
-                film = await self._tools.store.find("film_id", left.source_asset_id)
+                film = await self._dependencies.store.find("film_id", left.source_asset_id)
             plan = remembered_continuation(left, film=film)
-            plan = await run_sync(with_asked, self._tools.data_dir, left.film_id, plan)
+            plan = await run_sync(with_options, self._dependencies.data_dir, left.film_id, plan)
             policy = replace(self._caps(left.caller), confirm_above=None, quote=None)
             intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=policy)
         except (Failure, PolicyRefused) as failure:
@@ -281,7 +281,7 @@ class Continuations:
         from runway_mcp.films.continuing.preparation import preparation
 
         deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
-        prepare = preparation(self._tools, submissions, plan, self._stir)
+        prepare = preparation(self._dependencies, submissions, plan, self._stir)
         try:
             told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
             is_over = told is not None
@@ -298,12 +298,12 @@ class Continuations:
             await self._go_on(submissions, intent)
             return
         with suppress(OSError):
-            await run_sync(forget_asked, self._tools.data_dir, intent.film_id)
+            await run_sync(forget_options, self._dependencies.data_dir, intent.film_id)
 
     async def _go_on(self, submissions: Submissions, intent: Intent) -> None:
         """Takes a film up again that lost its lease while nobody else has claimed it, as when the clock jumps."""
         try:
-            standing = await self._tools.store.find("id", intent.id)
+            standing = await self._dependencies.store.find("id", intent.id)
         except LedgerError as error:
             _log.warning("%s", error)
             return
@@ -318,7 +318,7 @@ class Continuations:
         while True:
             stirred = self._stirred
             try:
-                intent = await self._tools.store.find("id", intent.id) or intent
+                intent = await self._dependencies.store.find("id", intent.id) or intent
             except LedgerError as error:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
             await tell(intent)
@@ -346,11 +346,11 @@ async def _untold(_: Intent) -> None:
 
 @asynccontextmanager
 async def open_continuations(
-    tools: Tools, *, caps: Caps = uncapped, on_join: OnJoin | None = None
+    dependencies: Dependencies, *, caps: Caps = uncapped, on_join: OnJoin | None = None
 ) -> AsyncGenerator[Continuations]:
     """Continuations for as long as the server lives; what is under way at the end is left to the next process."""
     async with anyio.create_task_group() as background:
-        yield Continuations(background, tools, caps=caps, on_join=on_join)
+        yield Continuations(background, dependencies, caps=caps, on_join=on_join)
         background.cancel_scope.cancel()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
-from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.workspace import JOINED_FILE, LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
 from runway_mcp.films.viewing import LARGEST_FILM, View, picture_of_file
@@ -44,22 +44,22 @@ async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
     return file
 
 
-async def brought(tools: Tools, film: Intent, joined: JoinMade) -> JoinMade:
+async def brought(dependencies: Dependencies, film: Intent, joined: JoinMade) -> JoinMade:
     """The join with its film on this machine: one that lies on another server's disk is fetched from its upload.
 
     Where there are no other servers, or no upload, it stays as it was told. Raises the errors of `media.errors`, and
     `RunwayError`.
     """
-    if tools.store.replicas is None or joined.asset_id is None or await is_there(joined):
+    if dependencies.store.replicas is None or joined.asset_id is None or await is_there(joined):
         return joined
     from runway_mcp.films.continuing.frame import fetched  # noqa: PLC0415  only between servers on one database
 
-    workspace = await run_sync(make_workspace, tools.data_dir, film.film_id)
-    async with held(workspace / LOCK_FILE, pause=tools.pause):
+    workspace = await run_sync(make_workspace, dependencies.data_dir, film.film_id)
+    async with held(workspace / LOCK_FILE, pause=dependencies.pause):
         path = workspace / JOINED_FILE
         size = await run_sync(_size, path)
         if size is None:
-            path = await fetched(tools, joined.asset_id, workspace, JOINED_FILE)
+            path = await fetched(dependencies, joined.asset_id, workspace, JOINED_FILE)
             size = (await run_sync(path.stat)).st_size
     return replace(joined, path=str(path), size_bytes=size)
 

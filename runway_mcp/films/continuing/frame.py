@@ -9,8 +9,8 @@ from typing import Final
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.dependencies import Dependencies, end_step
 from runway_mcp.films.continuing.steps import FRAME, FilmPart, FrameMade, parts_of
-from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import (
     FRAME_FILE,
     check_writable,
@@ -49,64 +49,64 @@ class Frame:
     digest: str
 
 
-async def check_possible(tools: Tools, plan: Continuation) -> None:
+async def check_possible(dependencies: Dependencies, plan: Continuation) -> None:
     """Returns where the extra is there, and both folders can be written and have room for parts and film.
 
     Raises `MediaMissing`, `KeepingError` and `OSError`.
     """
-    tools.films.require()
-    root = await run_sync(make_root, tools.data_dir)
-    await _check_room(tools, plan, root, parts=())
+    dependencies.films.require()
+    root = await run_sync(make_root, dependencies.data_dir)
+    await _check_room(dependencies, plan, root, parts=())
 
 
-async def framed(tools: Tools, plan: Continuation, intent: Intent) -> tuple[Intent, Frame]:
+async def framed(dependencies: Dependencies, plan: Continuation, intent: Intent) -> tuple[Intent, Frame]:
     """The intent with its frame step ended, and the frame; what is on disk already is used.
 
     Checks first that the extra is there, and that both folders can be written and have room for parts and film. Raises
     the errors of `media.errors`, `RunwayError`, `ClaimLost`, `OSError` and `LedgerError`.
     """
-    tools.films.require()
-    workspace = await run_sync(make_workspace, tools.data_dir, intent.film_id)
-    await _check_room(tools, plan, workspace, parts=())
+    dependencies.films.require()
+    workspace = await run_sync(make_workspace, dependencies.data_dir, intent.film_id)
+    await _check_room(dependencies, plan, workspace, parts=())
     ended = FrameMade.of(intent)
     if ended is not None and (frame := await run_sync(_kept, workspace, ended)) is not None:
         return intent, frame
-    parts = await _parts(tools, plan, intent, workspace)
-    await _check_room(tools, plan, workspace, parts=parts)
-    seen = await _last_frame(tools, workspace / parts[-1].file, plan.model)
+    parts = await _parts(dependencies, plan, intent, workspace)
+    await _check_room(dependencies, plan, workspace, parts=parts)
+    seen = await _last_frame(dependencies, workspace / parts[-1].file, plan.model)
     frame = Frame(seen.png, seen.width, seen.height, seen.digest)
     await run_sync(write_whole, workspace / FRAME_FILE, frame.png)
     made = FrameMade(tuple(parts), FRAME_FILE, _sha256(frame.png), frame.digest, frame.width, frame.height)
-    return await end_step(tools, intent, FRAME, made.made()), frame
+    return await end_step(dependencies, intent, FRAME, made.made()), frame
 
 
-async def _last_frame(tools: Tools, film: Path, model: CreateModel) -> StartFrame:
+async def _last_frame(dependencies: Dependencies, film: Path, model: CreateModel) -> StartFrame:
     """The frame in the size of the model's canvas; what upstream would do to another shape is unknown."""
-    seen = await start_frame(film, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    seen = await start_frame(film, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
     canvas = canvas_for(seen.width, seen.height, model)
     if (seen.width, seen.height) == (canvas.width, canvas.height):
         return seen
     size = (canvas.width, canvas.height)
-    return await start_frame(film, size=size, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    return await start_frame(film, size=size, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
 
 
-async def _parts(tools: Tools, plan: Continuation, intent: Intent, workspace: Path) -> list[FilmPart]:
+async def _parts(dependencies: Dependencies, plan: Continuation, intent: Intent, workspace: Path) -> list[FilmPart]:
     """Every earlier part, on disk and decoded once from its first frame to its last."""
     if plan.film is not None:
-        return await _parts_of_film(tools, plan.film, workspace)
+        return await _parts_of_film(dependencies, plan.film, workspace)
     source, name = plan.source.asset_id, part_file(1)
-    path = await fetched(tools, source, workspace, name)
-    film = await read_film(path, limiter=tools.films.decoding, limits=JOIN_LIMITS)
-    maker = plan.parent or await _maker(tools, intent.parent_task_id)
+    path = await fetched(dependencies, source, workspace, name)
+    film = await read_film(path, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
+    maker = plan.parent or await _maker(dependencies, intent.parent_task_id)
     told = FilmPart(path.name, film.duration_seconds, source)
     if maker is not None:
         told = replace(told, model=maker.task_type, text_prompt=maker.options.text_prompt)
     return [told]
 
 
-async def _parts_of_film(tools: Tools, film: Intent, workspace: Path) -> list[FilmPart]:
+async def _parts_of_film(dependencies: Dependencies, film: Intent, workspace: Path) -> list[FilmPart]:
     """The original parts of a film, as files of this one too; one that is gone from the disk is fetched again."""
-    earlier, parts = workspace_of(tools.data_dir, film.film_id), list(parts_of(film))
+    earlier, parts = workspace_of(dependencies.data_dir, film.film_id), list(parts_of(film))
     for number, part in enumerate(parts, start=1):
         name = part_file(number)
         try:
@@ -114,21 +114,21 @@ async def _parts_of_film(tools: Tools, film: Intent, workspace: Path) -> list[Fi
         except FileNotFoundError:
             if part.asset_id is None:
                 raise UnreadableFilm(f"part {number} of the film is no longer on disk") from None
-            name = (await fetched(tools, part.asset_id, workspace, name)).name
+            name = (await fetched(dependencies, part.asset_id, workspace, name)).name
         parts[number - 1] = replace(part, file=name)
-    await read_film(workspace / parts[-1].file, limiter=tools.films.decoding, limits=JOIN_LIMITS)
+    await read_film(workspace / parts[-1].file, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
     return parts
 
 
-async def _maker(tools: Tools, task_id: str | None) -> Task | None:
+async def _maker(dependencies: Dependencies, task_id: str | None) -> Task | None:
     """The task that made the source, for what the film tells of its parts; None if it cannot be read now."""
     try:
-        return await tools.client.task(task_id, patience=0) if task_id else None
+        return await dependencies.client.task(task_id, patience=0) if task_id else None
     except RunwayError:
         return None
 
 
-async def fetched(tools: Tools, asset_id: str, workspace: Path, name: str) -> Path:
+async def fetched(dependencies: Dependencies, asset_id: str, workspace: Path, name: str) -> Path:
     """The film of an asset in the working folder, whole; one that is there is not fetched again.
 
     Raises the errors of `media.errors`, and `RunwayError`.
@@ -136,7 +136,7 @@ async def fetched(tools: Tools, asset_id: str, workspace: Path, name: str) -> Pa
 
     async def fresh_link() -> str:
         try:
-            asset = await tools.client.asset(asset_id, patience=_LINK_SECONDS)
+            asset = await dependencies.client.asset(asset_id, patience=_LINK_SECONDS)
         except NotFound as error:
             raise DeadLink("Runway does not know this clip any more, so there is no link to it.") from error
         if not asset.url:
@@ -144,19 +144,21 @@ async def fetched(tools: Tools, asset_id: str, workspace: Path, name: str) -> Pa
         return asset.url
 
     kept = await keep(
-        tools.films.links,
+        dependencies.films.links,
         await fresh_link(),
         workspace,
         key=uuid_of(asset_id),
         name=name,
         fresh_link=fresh_link,
-        free=tools.free,
-        pause=tools.pause,
+        free=dependencies.free,
+        pause=dependencies.pause,
     )
     return kept.path
 
 
-async def _check_room(tools: Tools, plan: Continuation, workspace: Path, *, parts: Sequence[FilmPart]) -> None:
+async def _check_room(
+    dependencies: Dependencies, plan: Continuation, workspace: Path, *, parts: Sequence[FilmPart]
+) -> None:
     """Raises `KeepingError` unless both folders can be written and hold what is to come.
 
     That is the parts which are not there yet, and the joined film twice, as it is made and as it is published.
@@ -166,9 +168,9 @@ async def _check_room(tools: Tools, plan: Continuation, workspace: Path, *, part
     length = max(1.0, sum(part.seconds for part in parts) or (plan.length or 0.0) - plan.seconds)
     coming = max(LEAST_PART_BYTES, int(2 * known / length * plan.seconds))
     film = known + coming
-    await run_sync(partial(check_writable, workspace, needed=(known - there) + coming + film, free=tools.free))
-    if tools.folder is not None:
-        await run_sync(partial(check_writable, tools.folder, needed=film, free=tools.free))
+    await run_sync(partial(check_writable, workspace, needed=(known - there) + coming + film, free=dependencies.free))
+    if dependencies.folder is not None:
+        await run_sync(partial(check_writable, dependencies.folder, needed=film, free=dependencies.free))
 
 
 def _kept(workspace: Path, made: FrameMade) -> Frame | None:

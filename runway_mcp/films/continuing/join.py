@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.dependencies import Dependencies, end_step
 from runway_mcp.films.continuing.files import is_there
 from runway_mcp.films.continuing.frame import fetched
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, parts_of
-from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
     JOINED_FILE,
@@ -40,24 +40,24 @@ _log = logging.getLogger(__name__)
 _JOINED_NOTE: Final = "film.json"
 
 
-async def joined(tools: Tools, intent: Intent) -> Intent:
+async def joined(dependencies: Dependencies, intent: Intent) -> Intent:
     """The intent with its join step ended, by this call or by whoever held the film's lock before.
 
     The task of the intent has succeeded. Each join begins with the original parts; what an earlier try has fetched or
     joined whole is used. A joined film whose file is gone is joined anew. Raises `Failure`: `unavailable`, charged, to
     be tried again; `not_found`, charged, for one of which a part is gone for good; and `LedgerError`.
     """
-    workspace = workspace_of(tools.data_dir, intent.film_id)
+    workspace = workspace_of(dependencies.data_dir, intent.film_id)
     try:
-        workspace = await run_sync(make_workspace, tools.data_dir, intent.film_id)
-        async with held(workspace / LOCK_FILE, pause=tools.pause):
-            standing = await tools.store.find("id", intent.id) or intent
+        workspace = await run_sync(make_workspace, dependencies.data_dir, intent.film_id)
+        async with held(workspace / LOCK_FILE, pause=dependencies.pause):
+            standing = await dependencies.store.find("id", intent.id) or intent
             before = JoinMade.of(standing)
             if before is not None and await is_there(before):
                 return standing
-            made = await _made(tools, standing, workspace)
-            ended = await end_step(tools, standing, JOIN, made.made())
-            if tools.folder is not None:
+            made = await _made(dependencies, standing, workspace)
+            ended = await end_step(dependencies, standing, JOIN, made.made())
+            if dependencies.folder is not None:
                 await run_sync(_forget, workspace)
             return ended
     except MediaMissing as error:
@@ -103,33 +103,33 @@ async def _lost(intent: Intent, workspace: Path) -> Failure | None:
     return Failure("not_found", message, charged="yes" if intent.cost else "no", intent=intent)
 
 
-async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
-    tools.films.require()
+async def _made(dependencies: Dependencies, intent: Intent, workspace: Path) -> JoinMade:
+    dependencies.films.require()
     frame = FrameMade.of(intent)
     if frame is None or intent.film is None:
         raise UnreadableFilm("the earlier parts of the film are not known")
-    earlier = await _present(tools, workspace, frame.parts)
+    earlier = await _present(dependencies, workspace, frame.parts)
     number = len(earlier) + 1
     before = JoinMade.of(intent)
     path = workspace / before.part.file if before is not None else None
     if path is None or not await run_sync(path.is_file):
-        path = await fetched(tools, intent.film.asset_id, workspace, part_file(number))
+        path = await fetched(dependencies, intent.film.asset_id, workspace, part_file(number))
     paths = [workspace / part.file for part in earlier] + [path]
     size = sum([(await run_sync(each.stat)).st_size for each in paths])
-    await run_sync(partial(check_writable, workspace, needed=size, free=tools.free))
-    told = await _joined(tools, paths, workspace)
+    await run_sync(partial(check_writable, workspace, needed=size, free=dependencies.free))
+    told = await _joined(dependencies, paths, workspace)
     name, film_id = film_file_name(intent, parts=number, seconds=told.seconds), intent.film_id
-    target = await run_sync(published, workspace / JOINED_FILE, tools.folder, name, film_id)
+    target = await run_sync(published, workspace / JOINED_FILE, dependencies.folder, name, film_id)
     length = round(told.seconds - (told.seams[-1].at_seconds if told.seams else 0.0), 3)
     part = FilmPart(path.name, length, intent.film.asset_id, intent.task_type, intent.text_prompt)
     size = (await run_sync(target.stat)).st_size
     joined = JoinMade(str(target), size, told.seconds, told.frames, told.how, told.why, told.seams, part, told.dropped)
     if before is not None and before.asset_id is not None:
         return replace(joined, asset_id=before.asset_id)
-    if not tools.uploads:
+    if not dependencies.uploads:
         return joined
     try:
-        return replace(joined, asset_id=await uploaded_film(tools, intent, workspace / JOINED_FILE))
+        return replace(joined, asset_id=await uploaded_film(dependencies, intent, workspace / JOINED_FILE))
     except Failure as failure:
         if failure.kind != "invalid_request":
             raise
@@ -138,7 +138,7 @@ async def _made(tools: Tools, intent: Intent, workspace: Path) -> JoinMade:
         return joined
 
 
-async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:
+async def _present(dependencies: Dependencies, workspace: Path, parts: tuple[FilmPart, ...]) -> list[FilmPart]:
     """The earlier parts; one that is gone from the disk is fetched again."""
     present: list[FilmPart] = []
     for part in parts:
@@ -146,18 +146,18 @@ async def _present(tools: Tools, workspace: Path, parts: tuple[FilmPart, ...]) -
         if not await run_sync((workspace / file).is_file):
             if part.asset_id is None:
                 raise UnreadableFilm(f"{file} in {workspace} is gone")
-            file = (await fetched(tools, part.asset_id, workspace, file)).name
+            file = (await fetched(dependencies, part.asset_id, workspace, file)).name
         present.append(replace(part, file=file))
     return present
 
 
-async def _joined(tools: Tools, parts: list[Path], workspace: Path) -> Joined:
+async def _joined(dependencies: Dependencies, parts: list[Path], workspace: Path) -> Joined:
     """The parts as one film at `JOINED_FILE`; one that an earlier try has proven is not joined again."""
     target, note = workspace / JOINED_FILE, workspace / _JOINED_NOTE
     if (told := await run_sync(_noted, target, note)) is not None:
         return told
     await run_sync(partial(target.unlink, missing_ok=True))
-    told = await tools.join(parts, target, limiter=tools.films.decoding, undouble=True)
+    told = await dependencies.join(parts, target, limiter=dependencies.films.decoding, undouble=True)
     size = (await run_sync(target.stat)).st_size
     await run_sync(write_whole, note, json.dumps({"size": size, "joined": asdict(told)}).encode())
     return told

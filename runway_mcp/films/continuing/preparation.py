@@ -5,9 +5,9 @@ from collections.abc import Callable
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.asked import keep_asked
+from runway_mcp.films.continuing.call_options import keep_options
+from runway_mcp.films.continuing.dependencies import Dependencies, end_step
 from runway_mcp.films.continuing.frame import framed
-from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.films.continuing.uploads import uploaded
 from runway_mcp.runway.models import Submission
@@ -24,7 +24,9 @@ _EXTENDED = (
 )
 
 
-def preparation(tools: Tools, submissions: Submissions, plan: Continuation, stir: Callable[[], None]) -> Prepare:
+def preparation(
+    dependencies: Dependencies, submissions: Submissions, plan: Continuation, stir: Callable[[], None]
+) -> Prepare:
     """Frame and upload as steps of the intent, then the create that they lead to; `stir` is called after each step.
 
     An extension that was refused before is looked for meanwhile: if it has a task, preparing raises `Failure`.
@@ -33,12 +35,12 @@ def preparation(tools: Tools, submissions: Submissions, plan: Continuation, stir
     async def prepare(intent: Intent) -> Submission:
         begun = anyio.current_time()
         with told_as_free():
-            tools.films.require()
-            await run_sync(keep_asked, tools.data_dir, intent.film_id, plan)
-            intent = await _noted(tools, plan, intent)
-            intent, frame = await framed(tools, plan, intent)
+            dependencies.films.require()
+            await run_sync(keep_options, dependencies.data_dir, intent.film_id, plan)
+            intent = await _noted(dependencies, plan, intent)
+            intent, frame = await framed(dependencies, plan, intent)
             stir()
-            intent, asset_id = await uploaded(tools, intent, frame, is_left=submissions.is_left(intent))
+            intent, asset_id = await uploaded(dependencies, intent, frame, is_left=submissions.is_left(intent))
             stir()
             await _check_refused(submissions, intent, since=begun)
             return creation_of(
@@ -54,12 +56,12 @@ def preparation(tools: Tools, submissions: Submissions, plan: Continuation, stir
     return prepare
 
 
-async def _noted(tools: Tools, plan: Continuation, intent: Intent) -> Intent:
+async def _noted(dependencies: Dependencies, plan: Continuation, intent: Intent) -> Intent:
     """The intent, if it is claimed again, with the refusal by which its model came to be chosen this time."""
     noted = intent.step(AUTO)
     if plan.refused is None or (noted is not None and noted.made["refused"] == plan.refused):
         return intent
-    return await end_step(tools, intent, AUTO, {"refused": plan.refused})
+    return await end_step(dependencies, intent, AUTO, {"refused": plan.refused})
 
 
 async def _check_refused(submissions: Submissions, intent: Intent, *, since: float) -> None:

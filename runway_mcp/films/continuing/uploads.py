@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 from anyio.to_thread import run_sync
 
+from runway_mcp.films.continuing.dependencies import Dependencies, end_step
 from runway_mcp.films.continuing.steps import UploadMade
-from runway_mcp.films.continuing.tools import Tools, end_step
 from runway_mcp.films.continuing.workspace import held, write_whole
 from runway_mcp.runway.errors import (
     AccountBroken,
@@ -83,7 +83,9 @@ class _Content:
     height: int | None = None
 
 
-async def uploaded(tools: Tools, intent: Intent, frame: "Frame", *, is_left: bool = False) -> tuple[Intent, str]:
+async def uploaded(
+    dependencies: Dependencies, intent: Intent, frame: "Frame", *, is_left: bool = False
+) -> tuple[Intent, str]:
     """The intent with its upload step ended, and the assetId of its frame.
 
     The same frame of an account is uploaded once, for however many films; only one that stays unseen for a minute is
@@ -91,21 +93,23 @@ async def uploaded(tools: Tools, intent: Intent, frame: "Frame", *, is_left: boo
     another server on a copy of the ledger is looked for first: its task names that one. Raises `Failure`, `ClaimLost`,
     `KeepingError` and `LedgerError`.
     """
-    path = _record_path(tools.data_dir, intent.account, frame.digest)
-    async with held(path.with_suffix(".lock"), pause=tools.pause):
+    path = _record_path(dependencies.data_dir, intent.account, frame.digest)
+    async with held(path.with_suffix(".lock"), pause=dependencies.pause):
         record = await run_sync(_read, path)
-        if record is not None and record.asset_id is not None and not await _is_there(tools, record.asset_id):
+        if record is not None and record.asset_id is not None and not await _is_there(dependencies, record.asset_id):
             record = None
         if record is None or record.asset_id is None:
             # By its pixels: each copy of the ledger gives the same name, and nobody else can guess it.
             name = f"{FRAME_NAME}{hashlib.sha256(frame.digest.encode()).hexdigest()[:_NAMED_BY]}"
             picture = _Content(frame.png, name, "image/png", "image", frame.width, frame.height)
-            record = await _made(tools, path, intent.account, picture, record, looks_first=is_left)
+            record = await _made(dependencies, path, intent.account, picture, record, looks_first=is_left)
     assert record.asset_id is not None  # noqa: S101  for the type alone: `_made` returns no other
-    return await end_step(tools, intent, UPLOAD, UploadMade(record.asset_id, record.file).made()), record.asset_id
+    return await end_step(
+        dependencies, intent, UPLOAD, UploadMade(record.asset_id, record.file).made()
+    ), record.asset_id
 
 
-async def uploaded_film(tools: Tools, intent: Intent, film: Path) -> str:
+async def uploaded_film(dependencies: Dependencies, intent: Intent, film: Path) -> str:
     """The assetId of a joined film in the account, uploaded once; raises `Failure`, `KeepingError` and OSError.
 
     The failure is `invalid_request` where no upload of it is taken.
@@ -114,21 +118,21 @@ async def uploaded_film(tools: Tools, intent: Intent, film: Path) -> str:
         raise Failure(
             "invalid_request", f"The film has more than {LARGEST_FILM // 1_000_000} MB, too many for an upload."
         )
-    path = _record_path(tools.data_dir, intent.account, intent.film_id)
-    async with held(path.with_suffix(".lock"), pause=tools.pause):
+    path = _record_path(dependencies.data_dir, intent.account, intent.film_id)
+    async with held(path.with_suffix(".lock"), pause=dependencies.pause):
         record = await run_sync(_read, path)
         if record is None or record.asset_id is None:
             content = await run_sync(film.read_bytes)
             whole = _Content(content, f"{FILM_NAME}{token_hex(_NAMED_BY // 2)}", "video/mp4", "video")
-            record = await _made(tools, path, intent.account, whole, record)
+            record = await _made(dependencies, path, intent.account, whole, record)
     assert record.asset_id is not None  # noqa: S101  as above
     return record.asset_id
 
 
-async def _is_there(tools: Tools, asset_id: str) -> bool:
+async def _is_there(dependencies: Dependencies, asset_id: str) -> bool:
     """Whether an upload is still there; one that cannot be read now counts as there."""
     try:
-        await tools.client.asset(asset_id, patience=0)
+        await dependencies.client.asset(asset_id, patience=0)
     except NotFound:
         return False
     except RunwayError:
@@ -137,7 +141,7 @@ async def _is_there(tools: Tools, asset_id: str) -> bool:
 
 
 async def _made(
-    tools: Tools,
+    dependencies: Dependencies,
     path: Path,
     account: str | None,
     whole: _Content,
@@ -149,16 +153,19 @@ async def _made(
     if looks_first and record is None:
         # A list that cannot be read is no hindrance: uploads are free, and a task of the other one shows all the same.
         with suppress(RunwayError):
-            if (found := await _listed(tools, account, whole.name, whole.media_type)) is not None:
-                return await _noted(path, UploadRecord(whole.name, tools.store.now()), found)
+            if (found := await _listed(dependencies, account, whole.name, whole.media_type)) is not None:
+                return await _noted(path, UploadRecord(whole.name, dependencies.store.now()), found)
     for _ in range(_MOST_UPLOADS):
-        if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
+        if (
+            record is not None
+            and (found := await _looked_for(dependencies, account, record, whole.media_type)) is not None
+        ):
             return await _noted(path, record, found)
         name = record.name if record is not None else whole.name
-        record = UploadRecord(name, tools.store.now())
+        record = UploadRecord(name, dependencies.store.now())
         await run_sync(write_whole, path, json.dumps(asdict(record)).encode())
         try:
-            asset = await tools.client.upload_asset(
+            asset = await dependencies.client.upload_asset(
                 whole.content,
                 name=name,
                 content_type=whole.content_type,
@@ -176,7 +183,7 @@ async def _made(
             # A proxy that repeats a POST can tell of a refusal though the first one arrived: the next try looks for it.
             raise failure_of(error) from error
         return await _noted(path, record, asset)
-    if record is not None and (found := await _looked_for(tools, account, record, whole.media_type)) is not None:
+    if record is not None and (found := await _looked_for(dependencies, account, record, whole.media_type)) is not None:
         return await _noted(path, record, found)
     raise Failure("unavailable", _LOST)
 
@@ -193,7 +200,9 @@ async def _noted(path: Path, record: UploadRecord, asset: Asset) -> UploadRecord
     return done
 
 
-async def _looked_for(tools: Tools, account: str | None, record: UploadRecord, media_type: MediaType) -> Asset | None:
+async def _looked_for(
+    dependencies: Dependencies, account: str | None, record: UploadRecord, media_type: MediaType
+) -> Asset | None:
     """The upload in the account's list; None once a list that was read a minute after its POST has not shown it.
 
     Raises `Failure` if by twice that time no list could be read.
@@ -201,21 +210,21 @@ async def _looked_for(tools: Tools, account: str | None, record: UploadRecord, m
     begun = anyio.current_time()
     while True:
         # The wall clock may have been set back since.
-        age = max(tools.store.now() - record.posted, anyio.current_time() - begun)
+        age = max(dependencies.store.now() - record.posted, anyio.current_time() - begun)
         try:
-            found = await _listed(tools, account, record.name, media_type)
+            found = await _listed(dependencies, account, record.name, media_type)
         except RunwayError as error:
             if age >= 2 * LOOKING_SECONDS:
                 raise failure_of(error) from error
         else:
             if found is not None or age >= LOOKING_SECONDS:
                 return found
-        await tools.pause(_LOOK_PAUSE)
+        await dependencies.pause(_LOOK_PAUSE)
 
 
-async def _listed(tools: Tools, account: str | None, name: str, media_type: MediaType) -> Asset | None:
+async def _listed(dependencies: Dependencies, account: str | None, name: str, media_type: MediaType) -> Asset | None:
     for page in range(_PAGES):
-        assets = await tools.client.assets(
+        assets = await dependencies.client.assets(
             media_type=media_type, offset=page * _PAGE, limit=_PAGE, email=account, patience=0
         )
         found = next((each for each in assets if (each.name or "").partition(".")[0] == name), None)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from runway_mcp.server.transport.connections import ConnectionLimits, HttpConnections, limits_of_process
-from runway_mcp.server.transport.ending import served_within
+from runway_mcp.server.transport.cut_off import served_within
 from runway_mcp.server.transport.signals import stop_signals
 
 BACKLOG = 64

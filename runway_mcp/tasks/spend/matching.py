@@ -19,7 +19,7 @@ from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Entries, RunningTask, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.

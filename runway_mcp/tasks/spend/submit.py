@@ -32,7 +32,7 @@ from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.spend.waiting import Say, Waiting, reason_of, throttled, wait_for
-from runway_mcp.tasks.store.callers import CallerLedger
+from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 

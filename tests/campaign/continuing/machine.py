@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from anyio.to_thread import current_default_thread_limiter
 
 from runway_mcp.films.continuing.continuations import Continuations, note_change, open_continuations
-from runway_mcp.films.continuing.tools import Tools
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.opening import PICTURES, Films
 from runway_mcp.films.sharing import Shared
 from runway_mcp.media.fetch.client import open_links
@@ -65,7 +65,7 @@ class Opened:
 
     service: TaskService
     continuations: Continuations
-    tools: Tools
+    tools: Dependencies
 
 
 @dataclass
@@ -203,7 +203,7 @@ class Life:
             films = Films(links, data_dir / PICTURES, machine.decoding, Shared[Picture](pictures))
             with _Ledger(self, data_dir / "ledger.sqlite3", self.process.clock) as store:
                 saved = machine.folder / "films" if machine.saves else None
-                tools = Tools(client, store, films, data_dir, saved)
+                tools = Dependencies(client, store, films, data_dir, saved)
                 async with (
                     open_continuations(tools) as continuations,
                     open_tasks(client, store=store, poll_seconds=5.0, on_change=on_change) as service,

@@ -11,8 +11,8 @@ import anyio
 import httpx
 
 from runway_mcp.films.continuing.continuations import Continuations, Continued, note_change, open_continuations
+from runway_mcp.films.continuing.dependencies import Dependencies, JoinParts
 from runway_mcp.films.continuing.standing import FilmStanding
-from runway_mcp.films.continuing.tools import JoinParts, Tools
 from runway_mcp.films.opening import open_films
 from runway_mcp.media.errors import require_media
 from runway_mcp.media.files.folder import Free, disk_free
@@ -98,7 +98,7 @@ class Process:
 
     service: TaskService
     continuations: Continuations
-    tools: Tools
+    tools: Dependencies
     folder: Path
     clip: str
 
@@ -194,7 +194,7 @@ async def process_over(
             store = shared or own
             saved = folder / "films" if saves else None
             decoding = replace(films, require=require)
-            tools = Tools(client, store, decoding, data_dir, saved, free=free, join=join, uploads=uploads)
+            tools = Dependencies(client, store, decoding, data_dir, saved, free=free, join=join, uploads=uploads)
             async with (
                 open_continuations(tools) as continuations,
                 open_tasks(client, store=store, poll_seconds=0.05, on_change=on_change) as service,

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.films.continuing.asked import with_asked
+from runway_mcp.films.continuing.call_options import with_options
 from runway_mcp.films.continuing.standing import standing_of
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.films.continuing.workspace import workspace_of
@@ -163,7 +163,7 @@ async def test_a_film_that_is_taken_up_keeps_what_its_call_asked_for_beside_the_
     async with process(tmp_path, world, halt=halt) as server:
         film = (await server.submit(wait=0, reply_url=address, max_jobs=3)).intent
         await halt.reached.wait()
-        plan = with_asked(tmp_path / "data", film.film_id, remembered_continuation(film))
+        plan = with_options(tmp_path / "data", film.film_id, remembered_continuation(film))
         assert (plan.asked.reply_url, plan.asked.max_jobs) == (address, 3)
 
     async with process(tmp_path, world, later=LAPSED) as server:

@@ -12,8 +12,8 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.frame import Frame
-from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.films.continuing.uploads import FOLDER, FRAME_NAME, LOOKING_SECONDS, uploaded
 from runway_mcp.films.opening import open_films
 from runway_mcp.runway.client import RunwayClient
@@ -40,7 +40,7 @@ LIST = {"method": "GET", "path_prefix": "/assets"}
 class Uploads:
     """A process that uploads frames; its clock passes as it pauses."""
 
-    tools: Tools
+    tools: Dependencies
     clock: SetClock
     world: World
 
@@ -55,7 +55,7 @@ class Uploads:
         return [asset.name for asset in self.world.assets if asset.name.startswith(FRAME_NAME)]
 
 
-async def claimed_film(tools: Tools, seed: int) -> Intent:
+async def claimed_film(tools: Dependencies, seed: int) -> Intent:
     """The intent of a film that is prepared."""
     return await claimed(tools.store, extension(seed=seed))
 
@@ -75,7 +75,7 @@ async def uploads(
         RunwayClient(url=URL, token=world.token, transport=transport or Upstream(world), patience=0) as client,
     ):
         with SqliteStore(folder / "ledger.sqlite3", clock) as store:
-            yield Uploads(Tools(client, store, films, folder, None, pause=pause), clock, world)
+            yield Uploads(Dependencies(client, store, films, folder, None, pause=pause), clock, world)
 
 
 def timed_world(clock: SetClock, **switches: Any) -> World:

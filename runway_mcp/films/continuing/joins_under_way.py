@@ -7,9 +7,9 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
+from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.files import is_there
 from runway_mcp.films.continuing.steps import JoinMade
-from runway_mcp.films.continuing.tools import Tools
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.leases import while_leased
@@ -26,17 +26,19 @@ _FAULT = (
 _log = logging.getLogger(__name__)
 
 
-def _lies_elsewhere(tools: Tools, made: JoinMade) -> bool:
+def _lies_elsewhere(dependencies: Dependencies, made: JoinMade) -> bool:
     """Whether a film may lie on another server's disk, so that it is shown from its upload where it is not here."""
-    return tools.store.replicas is not None and made.asset_id is not None
+    return dependencies.store.replicas is not None and made.asset_id is not None
 
 
 class Joins:
     """Joins films in the background, each one once at a time; `stir` is called whenever one has ended."""
 
-    def __init__(self, background: TaskGroup, tools: Tools, stir: Callable[[], None], on_join: OnJoin | None) -> None:
+    def __init__(
+        self, background: TaskGroup, dependencies: Dependencies, stir: Callable[[], None], on_join: OnJoin | None
+    ) -> None:
         self._background = background
-        self._tools = tools
+        self._dependencies = dependencies
         self._stir = stir
         self._on_join = on_join
         self._under_way: dict[str, anyio.Event] = {}
@@ -55,7 +57,7 @@ class Joins:
         made = JoinMade.of(intent)
         if made is None or intent.id in self._under_way:
             return made is not None
-        if await is_there(made) or _lies_elsewhere(self._tools, made):
+        if await is_there(made) or _lies_elsewhere(self._dependencies, made):
             self._lost.discard(intent.id)
             self._failures.pop(intent.id, None)
             return False
@@ -72,7 +74,7 @@ class Joins:
                 await under_way.wait()
             if (failure := self.failure_of(intent)) is not None:
                 raise failure
-        return await self._tools.store.find("id", intent.id) or intent
+        return await self._dependencies.store.find("id", intent.id) or intent
 
     def is_lost(self, intent: Intent) -> bool:
         """Whether the file of a joined film is gone and it is not joined anew yet."""
@@ -92,8 +94,8 @@ class Joins:
         try:
             from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
 
-            replicas = self._tools.store.replicas
-            film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._tools, intent))
+            replicas = self._dependencies.store.replicas
+            film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._dependencies, intent))
             if film is None:
                 return
             self._lost.discard(intent.id)

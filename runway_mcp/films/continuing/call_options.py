@@ -19,17 +19,17 @@ _FILE: Final = "asked.json"
 _KEPT: Final = ("max_jobs", "reply_url")
 
 
-def keep_asked(data_dir: Path, film_id: str, plan: Continuation) -> None:
+def keep_options(data_dir: Path, film_id: str, plan: Continuation) -> None:
     """Keeps maxJobs and replyUrl of a plan, in place of those before; raises `FolderRefused`, `DiskFull`."""
     told = {name: value for name in _KEPT if (value := getattr(plan.asked, name)) is not None}
     if told:
         write_whole(make_workspace(data_dir, film_id) / _FILE, json.dumps(told).encode())
         return
     with suppress(OSError):
-        forget_asked(data_dir, film_id)
+        forget_options(data_dir, film_id)
 
 
-def with_asked(data_dir: Path, film_id: str, plan: Continuation) -> Continuation:
+def with_options(data_dir: Path, film_id: str, plan: Continuation) -> Continuation:
     """A plan that the ledger remembers, with what its call asked for beside its request, as far as that is known."""
     try:
         told: dict[str, Any] = json.loads((workspace_of(data_dir, film_id) / _FILE).read_text(encoding="utf-8"))
@@ -39,6 +39,6 @@ def with_asked(data_dir: Path, film_id: str, plan: Continuation) -> Continuation
         return plan
 
 
-def forget_asked(data_dir: Path, film_id: str) -> None:
+def forget_options(data_dir: Path, film_id: str) -> None:
     """Removes what was kept, if anything was; raises OSError."""
     (workspace_of(data_dir, film_id) / _FILE).unlink(missing_ok=True)

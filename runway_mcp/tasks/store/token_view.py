@@ -15,7 +15,7 @@ Owns = Callable[[str], bool]
 """Whether a caller's requests go through a token."""
 
 
-def store_of_account(store: Store, owns: Owns, *, token: str) -> Store:
+def store_of_token(store: Store, owns: Owns, *, token: str) -> Store:
     """The store without what belongs to other tokens: intents of callers that this one does not own, and their names.
 
     A look with the wrong token would find nothing, and would close as unmade what another account has made. Claims,

@@ -38,7 +38,7 @@ async def _join_films(parts: Sequence[Path], target: Path, *, limiter: CapacityL
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """Client, ledger and films; `data_dir` holds the working folders, `folder` takes the joined films.
 
     Without a `folder` a film stays in its working folder. `uploads` says that joined films are uploaded to the account
@@ -56,9 +56,9 @@ class Tools:
     uploads: bool = False
 
 
-async def end_step(tools: Tools, intent: Intent, name: str, made: Mapping[str, Any]) -> Intent:
+async def end_step(dependencies: Dependencies, intent: Intent, name: str, made: Mapping[str, Any]) -> Intent:
     """The intent with a step that has ended; raises `ClaimLost`, and `LedgerError`."""
-    standing = await tools.store.end_step(intent.id, intent.claim, name, made)
+    standing = await dependencies.store.end_step(intent.id, intent.claim, name, made)
     if standing is None:
         raise ClaimLost
     return standing
