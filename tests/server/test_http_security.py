@@ -7,8 +7,10 @@ import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from runway_mcp import __version__
+from runway_mcp.server.transport.connections import ADMITTED
 from runway_mcp.server.transport.http import MAX_BODY, create_app
 from runway_mcp.server.transport.security import OneToken, Refusals, access_guard, host_rules, refusal_to_listen
 from tests.server.toy import toy
@@ -191,6 +193,33 @@ async def test_refused_tokens_wait_the_longer_the_more_there_were_and_never_long
     assert waited[0] == pytest.approx(0.05)
     assert waited[-1] == 0.5
     assert waited == sorted(waited)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "verifier", "is_admitted"),
+    [
+        ("/mcp", {"authorization": f"Bearer {TOKEN}"}, OneToken(SecretStr(TOKEN)), True),
+        ("/mcp", {}, OneToken(SecretStr(TOKEN)), None),
+        ("/.well-known/x", {}, OneToken(SecretStr(TOKEN)), False),
+        ("/.well-known/x", {"authorization": f"Bearer {TOKEN}"}, OneToken(SecretStr(TOKEN)), False),
+        ("/mcp", {}, None, True),
+        ("/.well-known/x", {}, None, True),
+    ],
+)
+async def test_what_is_told_to_all_keeps_no_connection(
+    path: str, sent: dict[str, str], verifier: OneToken | None, *, is_admitted: bool | None
+) -> None:
+    seen: list[Scope] = []
+    guarded = access_guard(Starlette(), verifier=verifier, rules=host_rules(()), told_to_all="/.well-known/")
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await guarded(scope, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://localhost") as http:
+        await http.get(path, headers=sent)
+
+    assert [scope.get(ADMITTED) for scope in seen] == [is_admitted]
 
 
 def test_refused_tokens_are_forgotten() -> None:

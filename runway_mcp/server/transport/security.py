@@ -199,8 +199,9 @@ def access_guard(
         else:
             refusal = _misled(headers, rules)
         if refusal is None:
-            # In the server's own scope, where its connection looks.
-            scope[ADMITTED] = True
+            # In the server's own scope, where its connection looks. What is told to all keeps no connection: a stranger
+            # could hold every one of them by it.
+            scope[ADMITTED] = wanted is not None or verifier is None
         await (app if refusal is None else refusal)({**scope, "user": user}, receive, send)
 
     return guarded
