@@ -90,6 +90,14 @@ def test_with_an_issuer_the_challenge_leads_to_what_a_client_needs(tmp_path: Pat
         assert http.post("/mcp", json=LIST, headers=by(signed())).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["[", "[x", "]", "[::1", "a]b", "[::1]x", "[1.2]", 'a"b', "\u2100.example.com"])
+def test_a_host_that_is_none_is_refused_like_any_other_without_a_token(tmp_path: Path, host: str) -> None:
+    with doors(tmp_path, Issuer()) as http:
+        headers = [(b"host", host.encode())]
+        assert http.post("/mcp", content=b"{}", headers=headers).status_code == 401
+        assert http.get(METADATA, headers=headers).status_code == 421
+
+
 def test_the_address_that_is_told_is_the_public_one(tmp_path: Path) -> None:
     with doors(tmp_path, Issuer(), public_url="https://public.example.com/runway") as http:
         challenge = http.post("/mcp", json=LIST, headers=OLD).headers["www-authenticate"]

@@ -1,5 +1,6 @@
 """How a hosted server refuses a request for its token, and what it tells clients of its issuer (RFC 6750, RFC 9728)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,7 @@ Hosts that discover an issuer ignore the token that they were given, so tokens o
 
 RESOURCE: Final = "/mcp"
 _SCOPES: Final = f"{READ} {SPEND}"
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,32 @@ class Challenges:
             headers={"Cache-Control": "private, max-age=300"},
         )
 
-    def resource(self, scope: Scope) -> str:
-        """The address that clients know the endpoint by."""
+    def resource(self, scope: Scope) -> str | None:
+        """The address that clients know the endpoint by; None where the request's Host is none."""
+        address = self._address(scope)
+        return None if address is None else "".join(address)
+
+    def _address(self, scope: Scope) -> tuple[str, str] | None:
+        """The origin and the path of the endpoint; a challenge is made before the Host was checked."""
         if self.public_url is not None:
-            return f"{self.public_url}{RESOURCE}"
+            parts = urlsplit(self.public_url)
+            return f"{parts.scheme}://{parts.netloc}", f"{parts.path}{RESOURCE}"
         host = Headers(scope=scope).get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
-        return f"{'http' if is_loopback(name) else 'https'}://{host}{RESOURCE}"
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return None
+        return f"{'http' if is_loopback(found['name']) else 'https'}://{host}", RESOURCE
 
     def _headers(
         self, scope: Scope, error: Mapping[str, str], needed: str, *, always: bool = False
     ) -> Mapping[str, str]:
-        tells_issuer = self.issuer is not None and not scope["path"].startswith(OF_TOKENS)
         told = dict(error)
-        if tells_issuer:
-            parts = urlsplit(self.resource(scope))
-            told["resource_metadata"] = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path}"
-        if tells_issuer or always:
+        is_told = self.issuer is not None and not scope["path"].startswith(OF_TOKENS)
+        address = self._address(scope) if is_told else None
+        if address is not None:
+            origin, path = address
+            told["resource_metadata"] = f"{origin}{WELL_KNOWN}{path}"
+        if address is not None or always:
             told["scope"] = needed
         listed = ", ".join(f'{name}="{value}"' for name, value in told.items())
         return {"WWW-Authenticate": f"Bearer {listed}".strip()}
