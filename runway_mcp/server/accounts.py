@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from runway_mcp.callers import Callers, CallersFile
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.store.token_view import Owns
+from runway_mcp.tasks.store.token_view import Owns, user_of
 
 REREAD_SECONDS: Final = 2.0
 """How often the file of callers is looked at, in seconds."""
@@ -81,6 +81,16 @@ class Accounts:
         for _, ended in self._accounts.values():
             ended.set()
 
+    def _owner(self, caller: str, user: str | None) -> SecretStr | None:
+        """The token that follows a caller's intents: his own, but for those of a user whom that token is not of.
+
+        Those are of the account that he went through before, which another caller may still have here; else nobody's.
+        """
+        token = self._tokens.get(caller, self._own)
+        if user is None or _user_of(token) in (None, user):
+            return token
+        return next((each for each in self._accounts if _user_of(each) == user), None)
+
     def _unused(self) -> list[SecretStr | None]:
         used = {self._own, *self._tokens.values()}
         return [token for token in self._accounts if token not in used]
@@ -93,13 +103,17 @@ class Accounts:
             ended.set()
 
     async def _run(self, token: SecretStr | None, *, task_status: TaskStatus[tuple[Account, anyio.Event]]) -> None:
-        def owns(caller: str) -> bool:
-            return self._tokens.get(caller, self._own) == token
+        def owns(caller: str, user: str | None = None) -> bool:
+            return self._owner(caller, user) == token
 
         ended = anyio.Event()
         async with self._open(token, owns, self.settings_of) as account:
             task_status.started((account, ended))
             await ended.wait()
+
+
+def _user_of(token: SecretStr | None) -> str | None:
+    return None if token is None else user_of(token.get_secret_value())
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from runway_mcp.films.continuing.continuations import Caps, Continuations, note_change, open_continuations
 from runway_mcp.films.continuing.dependencies import Dependencies
-from runway_mcp.films.keeper import Keeper, Owns, everybody, open_keeper
+from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own import forget_kept_since, keep_own, kept_since, resume_keeping
 from runway_mcp.media.files.folder import Free, disk_free
@@ -36,6 +36,7 @@ from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
@@ -81,7 +82,7 @@ async def open_lifespan(
             store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
         shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free)
         if callers is None:
-            account = await stack.enter_async_context(_opened_account(shared, settings.token))
+            account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
             hosted = None
         else:
             from runway_mcp.server.accounts import opened_accounts  # noqa: PLC0415  of hosted servers alone
@@ -116,13 +117,14 @@ class _Shared:
 
 
 def _opened_of(
-    shared: _Shared, token: SecretStr | None, owns: Owns, settings_of: Callable[[str], Settings]
+    shared: _Shared,
+    token: SecretStr | None,
+    owns: Owns,
+    settings_of: Callable[[str], Settings] | None = None,
 ) -> AbstractAsyncContextManager[Account]:
-    """What is open for one of several useapi.net tokens: of the ledger it sees what its callers have asked for."""
+    """What is open for a useapi.net token: of the ledger it sees what its account has made for the callers it owns."""
     if shared.store is None or token is None:
         return _opened_account(shared, None)
-    from runway_mcp.tasks.store.token_view import store_of_token  # noqa: PLC0415  of hosted servers alone
-
     store = store_of_token(shared.store, owns, token=token.get_secret_value())
     return _opened_account(replace(shared, store=store), token, owns=owns, settings_of=settings_of)
 
@@ -132,7 +134,7 @@ async def _opened_account(
     shared: _Shared,
     token: SecretStr | None,
     *,
-    owns: Owns = everybody,
+    owns: Owns = everyone,
     settings_of: Callable[[str], Settings] | None = None,
 ) -> AsyncGenerator[Account]:
     """What works with a useapi.net token, and who observes its tasks."""

@@ -11,10 +11,17 @@ import pytest
 from pydantic import SecretStr
 
 from runway_mcp.callers import CallersFile
+from runway_mcp.private import LEDGER
 from runway_mcp.server.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from runway_mcp.tasks.store.token_view import Owns
+from runway_mcp.tasks.transitions import Selection
+from tests.kit.clock import wall_clock
+from tests.kit.server import open_client, open_server
+from tests.kit.upstream import fault, virtual_world
 from tests.server.many_callers import OTHER_TOKEN, CallersOnDisk
 
 pytestmark = pytest.mark.virtual_time
@@ -126,3 +133,60 @@ async def test_a_token_that_was_replaced_is_closed_once_its_calls_are_over(tmp_p
         (tmp_path / "useapi").write_text(OTHER_TOKEN, encoding="utf-8")
         await here.write(ana="", bob=OWN)
         assert here.token_of("bob") == OTHER_TOKEN
+
+
+async def test_what_a_caller_made_before_he_changed_accounts_stays_with_the_account_that_made_it(
+    tmp_path: Path,
+) -> None:
+    async with place(tmp_path, ana="", bob=OWN, eve=OWN) as here:
+        await here.write(ana="", bob="", eve=OWN)
+
+        owns = here.opened.owns
+        told = {
+            token: [owns[token]("bob"), owns[token]("bob", "user:1-"), owns[token]("bob", "user:5678-")]
+            for token in owns
+        }
+        assert told == {SERVERS: [True, True, False], OTHER_TOKEN: [False, False, True]}
+
+
+@pytest.mark.parametrize(
+    ("user", "owners"), [(None, [SERVERS]), ("user:1-", [SERVERS]), ("user:5678-", [OTHER_TOKEN]), ("user:9-", [])]
+)
+async def test_a_caller_of_no_file_is_served_by_the_token_of_the_user_who_made_his_tasks(
+    tmp_path: Path, user: str | None, owners: list[str]
+) -> None:
+    async with place(tmp_path, ana="", bob=OWN) as here:
+        assert [token for token, owns in here.opened.owns.items() if owns("unnamed", user)] == owners
+
+
+async def test_of_two_tokens_of_one_user_one_alone_follows_what_a_caller_has_made(tmp_path: Path) -> None:
+    (tmp_path / "second").write_text("user:5678-second", encoding="utf-8")
+    second = 'useapi_token_file = "second"'
+    async with place(tmp_path, ana="", bob=OWN, eve=second) as here:
+        owners = {
+            caller: [token for token, owns in here.opened.owns.items() if owns(caller, "user:5678-")]
+            for caller in ("ana", "bob", "eve")
+        }
+        assert owners == {"ana": [OTHER_TOKEN], "bob": [OTHER_TOKEN], "eve": ["user:5678-second"]}
+
+
+async def test_a_server_with_the_token_of_another_user_on_the_same_ledger_leaves_tasks_and_submits_alone(
+    tmp_path: Path, mode: str
+) -> None:
+    theirs = virtual_world(pace=7200, token=OTHER_TOKEN)
+    async with open_client(theirs, tmp_path, mode, token=SecretStr(OTHER_TOKEN)) as bob:
+        await bob.extend(bob.clip, text_prompt="over the dunes", wait_seconds=0)
+        fault(theirs, method="POST", path_prefix="/gen3", kind="reset")
+        await bob.extend(bob.clip, text_prompt="into the sea", wait_seconds=0)
+    before = await unfinished(tmp_path)
+    assert len(before) == 2
+
+    async with open_server(virtual_world(), tmp_path):
+        await anyio.sleep(3600)
+    assert await unfinished(tmp_path) == before
+
+
+async def unfinished(folder: Path) -> list[Intent]:
+    """What the ledger has of a server's tasks and submits, as it stands."""
+    with SqliteStore(folder / LEDGER, wall_clock) as store:
+        return await store.select(Selection.UNFINISHED)
