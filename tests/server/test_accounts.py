@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -15,6 +16,7 @@ from runway_mcp.private import LEDGER
 from runway_mcp.server.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
+from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from runway_mcp.tasks.store.token_view import Owns
@@ -22,7 +24,9 @@ from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_client, open_server
 from tests.kit.upstream import fault, virtual_world
-from tests.server.many_callers import OTHER_TOKEN, CallersOnDisk
+from tests.server.callers import Of
+from tests.server.many_callers import OTHER_TOKEN, ByUseapiToken, CallersOnDisk
+from tests.server.subscribers import hearing
 
 pytestmark = pytest.mark.virtual_time
 
@@ -184,6 +188,35 @@ async def test_a_server_with_the_token_of_another_user_on_the_same_ledger_leaves
     async with open_server(virtual_world(), tmp_path):
         await anyio.sleep(3600)
     assert await unfinished(tmp_path) == before
+
+
+class Asked(ByUseapiToken):
+    """Carries requests, and notes by which token each path was asked for."""
+
+    def __init__(self, *worlds: World) -> None:
+        super().__init__(*worlds)
+        self.asked: list[tuple[str, str]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append((request.headers["authorization"], request.url.path))
+        return await super().handle_async_request(request)
+
+
+async def test_who_wants_to_hear_of_a_task_of_another_account_has_nothing_asked_about_it_with_his_own_token(
+    tmp_path: Path, mode: str
+) -> None:
+    ours, theirs = virtual_world(), virtual_world(pace=7200, token=OTHER_TOKEN)
+    asked = Asked(ours, theirs)
+    file = CallersFile(CallersOnDisk(tmp_path).write(ana="", bob=OWN), hide=lambda _: None)
+    async with open_server(ours, tmp_path, transport=asked, callers=file) as server:
+        async with server.client(mode, caller="bob") as bob:
+            told = await bob.data("extend_video", assetId=theirs.asset_id(theirs.assets[0]), wait_seconds=0)
+        async with hearing(Of(server, "ana"), mode, told["task_uri"]):
+            await anyio.sleep(3600)
+
+    by_whom = {token for token, path in asked.asked if path.endswith(told["taskId"])}
+    assert by_whom == {f"Bearer {OTHER_TOKEN}"}
+    assert [each.task_id for each in await unfinished(tmp_path)] == [told["taskId"]]
 
 
 async def unfinished(folder: Path) -> list[Intent]:

@@ -19,6 +19,7 @@ from runway_mcp.server.boundary import log_crash
 from runway_mcp.server.contract.uris import Address
 from runway_mcp.server.updates.films import FilmObservers
 from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.store.token_view import may_follow
 
 MOST_POLLED = 256
 """How many tasks are observed for a caller's polling hosts; above it, the one polled longest ago is dropped."""
@@ -175,15 +176,20 @@ class Observers:
     async def _follow(self, service: TaskService, task_id: str, observed: _Observed) -> None:
         with observed.scope:
             try:
-                task = observed.task or self._unfinished(task_id) or await self._read(service, task_id)
-                if task is not None:
-                    observed.note(task)
-                    service.watcher.follow(task)
-                async for state in service.watcher.changes(task_id, math.inf):
-                    observed.note(state)
+                if await may_follow(service.ledger.store, task_id):
+                    await self._followed(service, task_id, observed)
             except Exception as error:  # noqa: BLE001  a crash here would end all background work
                 log_crash("the following of a task", error)
         observed.is_followed = False
+
+    async def _followed(self, service: TaskService, task_id: str, observed: _Observed) -> None:
+        """Reads the task as often as it takes, and notes its states until it ends."""
+        task = observed.task or self._unfinished(task_id) or await self._read(service, task_id)
+        if task is not None:
+            observed.note(task)
+            service.watcher.follow(task)
+        async for state in service.watcher.changes(task_id, math.inf):
+            observed.note(state)
 
     async def _read(self, service: TaskService, task_id: str) -> Task | None:
         """The task, read again until upstream gives it; None if upstream knows of none."""
