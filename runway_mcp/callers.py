@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 import tomllib
@@ -26,6 +27,10 @@ _NAME: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _TOKEN_BYTES: Final = 32
 _log = logging.getLogger(__name__)
+
+
+Version = tuple[int, int, int] | None
+"""What changes with the content of a file; None while there is no file."""
 
 
 class CallersError(Exception):
@@ -55,8 +60,8 @@ class Callers:
     by_hash: Mapping[str, Caller] = field(default_factory=dict[str, Caller])
     by_subject: Mapping[str, Caller] = field(default_factory=dict[str, Caller])
     only_named: bool = False
-    files: tuple[Path, ...] = ()
-    """The files that it was read from."""
+    files: Mapping[Path, "Version"] = field(default_factory=dict[Path, "Version"])
+    """The files that it was read from, each in the version that was read."""
 
     def by_token(self, token: str) -> Caller | None:
         """The caller of a token, found by its hash; None for any other token."""
@@ -118,13 +123,13 @@ class _File(BaseModel):
 
 def read_callers(path: Path) -> Callers:
     """The callers of a file and of the token files that it names, relative to it; blocks. Raises `CallersError`."""
+    files: dict[Path, Version] = {}
     try:
-        read = _File.model_validate(tomllib.loads(_content(path)))
+        read = _File.model_validate(tomllib.loads(_content(path, files)))
     except tomllib.TOMLDecodeError:
         raise CallersError("it is no TOML") from None
     except ValidationError as error:
         raise CallersError(_where(error)) from None
-    files = [path]
     by_name: dict[str, Caller] = {}
     by_hash: dict[str, Caller] = {}
     by_subject: dict[str, Caller] = {}
@@ -135,7 +140,7 @@ def read_callers(path: Path) -> Callers:
         _put(by_name, (caller.name,), caller, "name")
         _put(by_hash, caller.hashes, caller, "token_sha256")
         _put(by_subject, caller.subjects, caller, "subjects")
-    return Callers(by_name, by_hash, by_subject, read.only_named, tuple(files))
+    return Callers(by_name, by_hash, by_subject, read.only_named, files)
 
 
 def faults_of(settings: Settings) -> Iterator[str]:
@@ -155,9 +160,11 @@ def _put(table: dict[str, Caller], keys: tuple[str, ...], caller: Caller, what: 
             raise CallersError(f"two callers have the same {what}: {table[key].name} and {caller.name}")
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, files: dict[Path, Version]) -> str:
+    """The text of a file, whose version as it was before the read is put among the `files`."""
     try:
         with path.open("rb") as file:
+            files[path] = _version(os.fstat(file.fileno()))
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
             raise CallersError(f"{path.name} has more than {LARGEST_FILE} bytes")
@@ -178,7 +185,7 @@ def _where(error: ValidationError) -> str:
             return f"{place[0] if place else 'it'} is unknown or not as docs/http.md says"
 
 
-def _caller(entry: _Entry, path: Path, files: list[Path]) -> Caller:
+def _caller(entry: _Entry, path: Path, files: dict[Path, Version]) -> Caller:
     own: dict[str, Any] = {
         setting: getattr(entry, key)
         for key, setting in (
@@ -192,8 +199,7 @@ def _caller(entry: _Entry, path: Path, files: list[Path]) -> Caller:
     token = None
     if entry.useapi_token_file is not None:
         file = path.parent / entry.useapi_token_file
-        files.append(file)
-        text = _content(file).strip()
+        text = _content(file, files).strip()
         if not _VISIBLE.fullmatch(text):
             raise CallersError(f"{file.name} holds no useapi.net API token")
         token = SecretStr(text)
@@ -203,7 +209,7 @@ def _caller(entry: _Entry, path: Path, files: list[Path]) -> Caller:
 
 
 class CallersFile:
-    """A file of callers as it was last read without a fault; `hide` keeps each useapi.net token out of the log.
+    """A file of callers as it was last taken; `hide` keeps each useapi.net token out of the log.
 
     Made by reading it, which blocks; raises `CallersError`.
     """
@@ -211,31 +217,36 @@ class CallersFile:
     def __init__(self, path: Path, *, hide: Callable[[str], None]) -> None:
         self._path = path
         self._hide = hide
-        self._seen = _versions((path,))
+        self._looked: tuple[Version, ...] = ()
+        self._fault: tuple[tuple[Version, ...], str] | None = None
         self.callers = self._read()
-        self._seen = _versions(self.callers.files)
 
     def reread(self) -> Callers | None:
-        """The callers of the file if it, or a token file of it, has changed; None if not, or if it cannot be used.
+        """The callers of the file if it, or a token file of it, differs from what was taken; None if it cannot be used.
 
-        Blocks. That it cannot be used is logged once for each version. What is returned holds only once it is put into
-        `callers`.
+        Blocks. What cannot be used is read again at each look, since a token file that it lacks may have come. That is
+        logged once for each version. What is returned holds only once it is taken.
         """
-        seen = _versions(self.callers.files)
-        if seen == self._seen:
+        taken = self.callers.files
+        self._looked = tuple(map(_version_at, taken))
+        if self._looked == tuple(taken.values()):
             return None
-        self._seen = seen
         try:
             return self._read()
         except CallersError as error:
-            _log.warning("the file of RUNWAY_MCP_CALLERS is not taken, and what it said before holds: %s", error)
+            if self.is_new_fault(str(error)):
+                _log.warning("the file of RUNWAY_MCP_CALLERS is not taken, and what it said before holds: %s", error)
             return None
 
     def take(self, callers: Callers) -> None:
         """Lets what was read hold from now on."""
-        if callers.files != self.callers.files:
-            self._seen = _versions(callers.files)
         self.callers = callers
+
+    def is_new_fault(self, told: str) -> bool:
+        """Whether this is the first time that this is told of the version at which `reread` looked last."""
+        fault, before = (self._looked, told), self._fault
+        self._fault = fault
+        return fault != before
 
     def _read(self) -> Callers:
         read = read_callers(self._path)
@@ -245,14 +256,12 @@ class CallersFile:
         return read
 
 
-def _versions(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:
-    """What changes with the content of each file."""
-    found: list[tuple[int, int, int] | None] = []
-    for file in files:
-        try:
-            told = file.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((told.st_mtime_ns, told.st_size, told.st_ino))
-    return tuple(found)
+def _version(told: os.stat_result) -> Version:
+    return told.st_mtime_ns, told.st_size, told.st_ino
+
+
+def _version_at(path: Path) -> Version:
+    try:
+        return _version(path.stat())
+    except OSError:
+        return None

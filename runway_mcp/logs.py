@@ -62,11 +62,15 @@ class Redacted(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self.as_json = False
         """Whether a record is a JSON object; told before anything is served, since settings are read by then alone."""
+        self._hidden: set[str] = set()
         self._secrets: set[str] = set()
         self._echoes: list[Echoes] = []
 
     def hide(self, secret: str) -> None:
-        """Keeps a secret out of every later record, in every spelling that `echoes_of` knows."""
+        """Keeps a secret out of every later record, in every spelling that `echoes_of` knows; a repeat adds nothing."""
+        if secret in self._hidden:
+            return
+        self._hidden.add(secret)
         self._secrets |= {secret, repr(secret)[1:-1]}
         self._echoes.append(echoes_of(secret))
 

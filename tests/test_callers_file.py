@@ -150,6 +150,43 @@ def test_a_version_with_a_fault_changes_nothing_and_is_logged_once(
     assert file.reread() is not None
 
 
+def test_a_version_whose_token_file_comes_later_holds_once_it_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = CallersFile(written(tmp_path, ANA), hide=ignore)
+    written(tmp_path, 'name = "bob"\nsubjects = "1"\nuseapi_token_file = "useapi"')
+    with caplog.at_level(logging.WARNING):
+        assert [file.reread() for _ in range(3)] == [None, None, None]
+    assert len(caplog.records) == 1
+
+    (tmp_path / "useapi").write_text("user:7-secret", encoding="utf-8")
+    fresh = file.reread()
+    assert fresh is not None
+    assert list(fresh.by_name) == ["bob"]
+    file.take(fresh)
+    assert file.reread() is None
+
+
+def test_what_is_not_taken_is_offered_again(tmp_path: Path) -> None:
+    file = CallersFile(written(tmp_path, ANA), hide=ignore)
+    written(tmp_path, 'name = "bob"\nsubjects = "1"')
+
+    assert [each and list(each.by_name) for each in (file.reread(), file.reread())] == [["bob"], ["bob"]]
+
+
+def test_a_change_between_read_and_take_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    file = CallersFile(written(tmp_path, ANA), hide=ignore)
+    written(tmp_path, ANA, 'name = "bob"\nsubjects = "1"')
+    fresh = file.reread()
+    assert fresh is not None
+    written(tmp_path, 'name = "eve"\nsubjects = "2"')
+    file.take(fresh)
+
+    newer = file.reread()
+    assert newer is not None
+    assert list(newer.by_name) == ["eve"]
+
+
 def test_a_file_that_is_gone_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = written(tmp_path, ANA)
     file = CallersFile(path, hide=ignore)

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import pickle
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,16 @@ def test_a_secret_is_hidden_wherever_it_stands(text: str, shown: str) -> None:
 )
 def test_a_link_loses_what_opens_it(text: str, shown: str) -> None:
     assert written(text) == shown
+
+
+def test_a_secret_that_is_given_again_costs_nothing_more() -> None:
+    form = Redacted()
+    form.hide("user:1-abc")
+    once = len(pickle.dumps(form))
+    for _ in range(10):
+        form.hide("user:1-abc")
+
+    assert len(pickle.dumps(form)) == once
 
 
 def fail() -> None:

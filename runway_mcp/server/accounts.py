@@ -37,6 +37,7 @@ class Accounts:
         self._group = group
         self._leaving = leaving
         self._own = settings.token
+        self._adopting = anyio.Lock()
         # Whose requests go through which token, callers that are in the file no more included: their tasks go on.
         self._tokens: dict[str, SecretStr | None] = {}
         self._routes: dict[str, Account] = {}
@@ -61,16 +62,25 @@ class Accounts:
         return tuple(account for account, _ in self._accounts.values())
 
     async def adopt(self, callers: Callers) -> None:
-        """Opens what new tokens need, then lets each caller go where the file says."""
+        """Opens what new tokens need, then lets each caller go where the file says; changes nothing if that fails."""
+        async with self._adopting:
+            await self._adopt(callers)
+
+    async def _adopt(self, callers: Callers) -> None:
         wanted = {name: caller.useapi_token or self._own for name, caller in callers.by_name.items()}
-        self._tokens |= wanted
         own = {
             name: self._settings.model_copy(update=dict(caller.settings)) for name, caller in callers.by_name.items()
         }
-        self._settings_of = self._settings_of | own
-        for token in (self._own, *wanted.values()):
-            if token not in self._accounts:
-                self._accounts[token] = await self._group.start(self._run, token)
+        before = self._tokens, self._settings_of
+        # What opens resumes its callers' tasks at once.
+        self._tokens, self._settings_of = self._tokens | wanted, self._settings_of | own
+        try:
+            for token in (self._own, *wanted.values()):
+                if token not in self._accounts:
+                    self._accounts[token] = await self._group.start(self._run, token)
+        except BaseException:
+            self._tokens, self._settings_of = before
+            raise
         self._routes |= {name: self._accounts[token][0] for name, token in wanted.items()}
         self._settings_of = own
         for token in self._unused():
@@ -137,11 +147,12 @@ async def _reread(accounts: Accounts, file: CallersFile) -> None:
 
 
 async def take_changes(accounts: Accounts, file: CallersFile) -> None:
-    """Lets what the file says now hold, if it has changed; never raises."""
+    """Lets what the file says now hold, unless that holds already; never raises. What fails is tried again later."""
     try:
         fresh = await run_sync(file.reread)
         if fresh is not None:
             await accounts.adopt(fresh)
             file.take(fresh)
-    except Exception:  # noqa: BLE001  a crash here would end every call of the process
-        _log.exception("a change of the file of RUNWAY_MCP_CALLERS could not be taken")
+    except Exception as error:  # noqa: BLE001  a crash here would end every call of the process
+        if file.is_new_fault(type(error).__name__):
+            _log.exception("a change of the file of RUNWAY_MCP_CALLERS could not be taken")

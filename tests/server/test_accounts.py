@@ -40,6 +40,7 @@ class Opened:
 
     owns: dict[str | None, Owns] = field(default_factory=dict[str | None, Owns])
     count: int = 0
+    is_broken: bool = False
 
     @asynccontextmanager
     async def account(
@@ -48,6 +49,8 @@ class Opened:
         """An account that only notes that it is open."""
         name = None if token is None else token.get_secret_value()
         assert name not in self.owns, "a token is open once"
+        if self.is_broken:
+            raise OSError("it cannot be opened")
         self.owns[name] = owns
         self.count += 1
         try:
@@ -113,6 +116,25 @@ async def test_a_caller_who_gets_a_token_of_his_own_goes_through_it_at_once(tmp_
         assert here.token_of("bob") == OTHER_TOKEN
         assert here.opened.owns[OTHER_TOKEN]("bob")
         assert not here.opened.owns[SERVERS]("bob")
+
+
+async def test_a_change_that_could_not_be_taken_changes_nothing_is_told_once_and_is_taken_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with place(tmp_path, ana="", eve="") as here:
+        here.opened.is_broken = True
+        here.on_disk.write(ana="max_credits_per_day = 5", bob=OWN)
+        for _ in range(3):
+            await take_changes(here.accounts, here.file)
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+        assert list(here.file.callers.by_name) == ["ana", "eve"]
+        assert here.opened.owns[SERVERS]("bob")
+        assert here.accounts.settings_of("ana").max_credits_per_day == 500
+
+        here.opened.is_broken = False
+        await take_changes(here.accounts, here.file)
+        assert list(here.file.callers.by_name) == ["ana", "bob"]
+        assert here.token_of("bob") == OTHER_TOKEN
 
 
 async def test_what_a_removed_caller_left_stays_with_his_token(tmp_path: Path) -> None:
