@@ -1,5 +1,6 @@
 """The useapi.net tokens of a hosted server: one account for each, which callers go through, as the file says."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, cast
 import anyio
 import httpx
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from pydantic import SecretStr
 
 from runway_mcp.callers import CallersFile
@@ -24,6 +26,7 @@ from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_client, open_server
 from tests.kit.upstream import fault, virtual_world
+from tests.kit.virtual_time import VirtualTimeLoop
 from tests.server.callers import Of
 from tests.server.many_callers import OTHER_TOKEN, ByUseapiToken, CallersOnDisk
 from tests.server.subscribers import hearing
@@ -78,8 +81,16 @@ class Place:
         await take_changes(self.accounts, self.file)
 
 
+def wait_for_threads() -> None:
+    """No time passes while a worker thread reads the file."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.limiters = [current_default_thread_limiter()]
+
+
 @asynccontextmanager
 async def place(folder: Path, token: str | None = SERVERS, **entries: str) -> AsyncGenerator[Place]:
+    wait_for_threads()
     on_disk, opened = CallersOnDisk(folder), Opened()
     file = CallersFile(on_disk.write(**entries), hide=lambda _: None)
     settings = Settings.model_validate({"data_dir": folder, "token": token, "max_credits_per_day": 500})
@@ -229,6 +240,7 @@ async def test_who_wants_to_hear_of_a_task_of_another_account_has_nothing_asked_
 ) -> None:
     ours, theirs = virtual_world(), virtual_world(pace=7200, token=OTHER_TOKEN)
     asked = Asked(ours, theirs)
+    wait_for_threads()
     file = CallersFile(CallersOnDisk(tmp_path).write(ana="", bob=OWN), hide=lambda _: None)
     async with open_server(ours, tmp_path, transport=asked, callers=file) as server:
         async with server.client(mode, caller="bob") as bob:
