@@ -117,7 +117,7 @@ class _Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    only_named: bool = False
+    only_named: bool | None = None
     callers: list[_Entry] = []
 
 
@@ -140,7 +140,9 @@ def read_callers(path: Path) -> Callers:
         _put(by_name, (caller.name,), caller, "name")
         _put(by_hash, caller.hashes, caller, "token_sha256")
         _put(by_subject, caller.subjects, caller, "subjects")
-    return Callers(by_name, by_hash, by_subject, read.only_named, files)
+    # Else a subject whose entry is removed would come in under a name of his own.
+    only_named = bool(by_subject) if read.only_named is None else read.only_named
+    return Callers(by_name, by_hash, by_subject, only_named, files)
 
 
 def faults_of(settings: Settings) -> Iterator[str]:

@@ -81,6 +81,21 @@ def test_a_useapi_token_is_read_from_a_file_beside_the_file_of_callers(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("before", "entries", "only_named"),
+    [
+        ("", [ANA], False),
+        ("", [ANA, 'name = "bob"\nsubjects = "1"'], True),
+        ("only_named = true\n", [ANA], True),
+        ("only_named = false\n", [ANA, 'name = "bob"\nsubjects = "1"'], False),
+    ],
+)
+def test_where_any_subject_is_named_the_others_stay_out_unless_the_file_lets_them_in(
+    tmp_path: Path, before: str, entries: list[str], *, only_named: bool
+) -> None:
+    assert read_callers(written(tmp_path, *entries, before=before)).only_named is only_named
+
+
+@pytest.mark.parametrize(
     ("entries", "told"),
     [
         (['name = "ana"'], "neither token_sha256 nor subjects"),
