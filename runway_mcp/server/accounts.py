@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from runway_mcp.callers import Callers, CallersFile
 from runway_mcp.server.context import Account
 from runway_mcp.settings import Settings
+from runway_mcp.tasks.service import take_up
 from runway_mcp.tasks.store.token_view import Owns, user_of
 
 REREAD_SECONDS: Final = 2.0
@@ -71,7 +72,7 @@ class Accounts:
         own = {
             name: self._settings.model_copy(update=dict(caller.settings)) for name, caller in callers.by_name.items()
         }
-        before = self._tokens, self._settings_of
+        before, open_before = (self._tokens, self._settings_of), set(self._accounts)
         # What opens resumes its callers' tasks at once.
         self._tokens, self._settings_of = self._tokens | wanted, self._settings_of | own
         try:
@@ -83,6 +84,11 @@ class Accounts:
             raise
         self._routes |= {name: self._accounts[token][0] for name, token in wanted.items()}
         self._settings_of = own
+        came = {token for name, token in wanted.items() if before[0].get(name, self._own) != token}
+        for token in came & open_before:
+            service = self._accounts[token][0].open_service
+            if service is not None:
+                self._leaving.start_soon(take_up, service)
         for token in self._unused():
             self._leaving.start_soon(self._leave, token)
 

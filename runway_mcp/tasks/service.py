@@ -145,6 +145,24 @@ async def write_down(ledger: Store, task: Task) -> Intent | LedgerError | None:
         return error
 
 
+async def take_up(service: TaskService) -> None:
+    """Follows each unfinished task of the ledger that is not followed yet, as of a caller who came later; never raises.
+
+    Unclear submits are found by the sweep that runs all the time.
+    """
+    store, watcher = service.ledger.store, service.watcher
+    try:
+        for intent in reversed(await store.select(Selection.UNFINISHED)):
+            if intent.task_id is not None and watcher.followed(intent.task_id) is None:
+                task = Task(task_id=intent.task_id, status=intent.status or "PENDING")
+                calls_back = intent.callback_token is not None
+                watcher.follow(task, calls_back=calls_back, oldest=store.now() - intent.created)
+    except LedgerError as error:
+        _log.warning("%s", error)
+    except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+        _log.exception("the tasks of a caller who came later could not be taken up")
+
+
 async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:
     """Resumes what earlier processes left, and learns durations from the ledger."""
     try:

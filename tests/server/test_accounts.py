@@ -25,7 +25,7 @@ from runway_mcp.tasks.store.token_view import Owns
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_client, open_server
-from tests.kit.upstream import fault, virtual_world
+from tests.kit.upstream import Upstream, fault, virtual_world
 from tests.kit.virtual_time import VirtualTimeLoop
 from tests.server.callers import Of
 from tests.server.many_callers import OTHER_TOKEN, ByUseapiToken, CallersOnDisk
@@ -251,6 +251,32 @@ async def test_who_wants_to_hear_of_a_task_of_another_account_has_nothing_asked_
     by_whom = {token for token, path in asked.asked if path.endswith(told["taskId"])}
     assert by_whom == {f"Bearer {OTHER_TOKEN}"}
     assert [each.task_id for each in await unfinished(tmp_path)] == [told["taskId"]]
+
+
+class OneUser(httpx.AsyncBaseTransport):
+    """Carries the requests by each token of one user to his world."""
+
+    def __init__(self, world: World) -> None:
+        self._upstream, self._token = Upstream(world), world.token
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["authorization"] = f"Bearer {self._token}"
+        return await self._upstream.handle_async_request(request)
+
+
+async def test_the_running_tasks_of_a_caller_who_comes_to_an_open_account_are_followed_there(tmp_path: Path) -> None:
+    wait_for_threads()
+    world, on_disk = virtual_world(pace=1800), CallersOnDisk(tmp_path)
+    (tmp_path / "useapi").write_text("user:1234-second", encoding="utf-8")
+    file = CallersFile(on_disk.write(ana="", bob=OWN), hide=lambda _: None)
+    async with open_server(world, tmp_path, transport=OneUser(world), callers=file) as server:
+        async with server.client("auto", caller="bob") as bob:
+            await bob.extend(bob.clip, wait_seconds=0)
+        on_disk.write(ana="", bob="")
+        # By then the account of the token that nobody has any more is closed.
+        await anyio.sleep(3600)
+
+        assert await unfinished(tmp_path) == []
 
 
 async def unfinished(folder: Path) -> list[Intent]:
