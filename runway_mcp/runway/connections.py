@@ -77,6 +77,6 @@ def usable(url: str) -> bool:
     """Whether the URL is absolute http(s) and free of a login, which would replace the token."""
     if _PLAIN.fullmatch(url):
         return True
-    from runway_mcp.runway.exchange import usable as parsed  # noqa: PLC0415  only for unusual URLs
+    from runway_mcp.runway.exchange import is_http_url  # noqa: PLC0415  only for unusual URLs
 
-    return parsed(url)
+    return is_http_url(url)

@@ -111,7 +111,7 @@ def _clients(token: str, transport: Transport | None, clock: UpstreamClock) -> C
     )
 
 
-def usable(url: str) -> bool:
+def is_http_url(url: str) -> bool:
     """Whether the URL is absolute http(s) and free of a login, which would replace the token."""
     try:
         read = httpx.URL(url)

@@ -10,7 +10,7 @@ from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, pictu
 from runway_mcp.films.continuing.listing import makers_of
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, is_continuation
 from runway_mcp.films.viewing import LARGEST_FILM, View
-from runway_mcp.media.errors import MediaError, MediaMissing, TooLarge, UnreadableFilm
+from runway_mcp.media.errors import KeepingError, LinkError, MediaMissing, TooLarge, UnreadableFilm
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.context import ServerContext
@@ -32,7 +32,7 @@ _NOT_JOINED = (
     "ended, then {then} again."
 )
 _NO_FILM = "The film {film_id} is not there: {why}"
-_ELSEWHERE = "The film {film_id} lies on another server, and its copy at Runway cannot be fetched now: {why}"
+_ELSEWHERE = "The file of {film_id} is not on this machine, and its copy at Runway cannot be fetched now: {why}"
 _IN_TIME = "The film could not be decoded in time."
 
 
@@ -98,8 +98,7 @@ async def film_picture_for(
     context: ServerContext, film: Intent, joined: JoinMade, view: View, *, seconds: float
 ) -> Picture:
     """The picture of a joined film, joined anew if its file is gone; raises `Failure`, also after `seconds`."""
-    async with told_of_film(film, seconds):
-        joined = await continuations_of(context).brought(film, joined)
+    async with told_of_film(film, seconds), _told_of_disk():
         try:
             return await picture_of_film(context.films, film, joined, view)
         except FilmFileGone:
@@ -111,16 +110,18 @@ async def film_picture_for(
 async def film_bytes_for(context: ServerContext, film: Intent, *, seconds: float) -> bytes:
     """The file of a joined film, of at most `LARGEST_FILM` bytes; raises as `film_picture_for`."""
     joined = joined_of(context, film, then="read it")
-    async with told_of_film(film, seconds):
-        here = await continuations_of(context).brought(film, joined)
-        if here == joined and joined.size_bytes <= LARGEST_FILM:
-            film, here = await film_restored(context, film)
-        return await bytes_of_film(film, here)
+    async with told_of_film(film, seconds), _told_of_disk():
+        if joined.size_bytes <= LARGEST_FILM:
+            film, joined = await film_restored(context, film)
+        return await bytes_of_film(film, joined)
     raise AssertionError  # pragma: no cover  likewise
 
 
 async def film_restored(context: ServerContext, film: Intent) -> tuple[Intent, JoinMade]:
-    """A joined film with its file, joined anew if that is gone, and what its join has made; raises `Failure`."""
+    """A joined film with its file, joined anew or fetched from its upload if that is gone; and what its join has made.
+
+    Raises `Failure`, `RunwayError` and the errors of `media.errors`.
+    """
     try:
         film = await continuations_of(context).restored(film)
     except LedgerError as error:
@@ -128,12 +129,24 @@ async def film_restored(context: ServerContext, film: Intent) -> tuple[Intent, J
     joined = JoinMade.of(film)
     if joined is None:
         raise FilmFileGone(f"The film {film.film_id} is not joined.")
-    return film, joined
+    return film, await continuations_of(context).brought(film, joined)
+
+
+@asynccontextmanager
+async def _told_of_disk() -> AsyncGenerator[None]:
+    """Raises why the disk could not take a film that is fetched to be shown, as a `Failure`."""
+    try:
+        yield
+    except KeepingError as error:
+        raise Failure("unavailable", f"The film cannot be brought to this machine to be shown: {error}") from None
 
 
 @asynccontextmanager
 async def told_of_film(film: Intent, seconds: float) -> AsyncGenerator[None]:
-    """Raises what went wrong with the file of a joined film, or took longer than `seconds`, as a `Failure`."""
+    """Raises what went wrong with the file of a joined film, or took longer than `seconds`, as a `Failure`.
+
+    A `KeepingError` passes, since what it means depends on why the file was wanted.
+    """
     try:
         with anyio.fail_after(seconds):
             yield
@@ -149,7 +162,7 @@ async def told_of_film(film: Intent, seconds: float) -> AsyncGenerator[None]:
         raise Failure("invalid_request", message) from None
     except FilmFileGone as error:
         raise Failure("not_found", str(error), charged="yes" if film.cost else "no", intent=film) from None
-    except MediaError as error:
+    except LinkError as error:
         raise Failure("unavailable", _ELSEWHERE.format(film_id=film.film_id, why=error)) from None
     except RunwayError as error:
         raise failure_of(error) from error

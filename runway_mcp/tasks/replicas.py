@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class OtherServers:
     """What the other servers on a ledger tell; every unfinished task of theirs is followed here as well.
 
-    `accepted` is awaited with each task of theirs that is new here.
+    `taken_up` is awaited with each task of theirs that is new here.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class OtherServers:
         watcher: Watcher,
         callbacks: Callbacks,
         *,
-        accepted: Callable[[Task], Awaitable[None]],
+        taken_up: Callable[[Task], Awaitable[object]],
         on_join: OnJoin | None,
     ) -> None:
         self._store = store
         self._watcher = watcher
         self._callbacks = callbacks
-        self._accepted = accepted
+        self._taken_up = taken_up
         self._on_join = on_join
         self._stirred = anyio.Event()
 
@@ -60,7 +60,7 @@ class OtherServers:
     async def _look(self) -> None:
         for intent in reversed(await self._store.select(Selection.UNFINISHED)):
             if intent.task_id is not None and self._watcher.followed(intent.task_id) is None:
-                await self._accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+                await self._taken_up(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
         await self._watcher.catch_up()
 
     async def _hear(self, hint: Hint) -> None:

@@ -106,15 +106,19 @@ async def open_tasks(
         )
 
         async def accepted(task: Task) -> None:
+            owner = await taken_up(task)
+            with said_of(caller=owner.caller if owner else "", task=task.task_id):
+                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
+
+        async def taken_up(task: Task) -> Intent | None:
             intent = await write_down(store, task)
             await on_change(task, intent)
             owner = intent if isinstance(intent, Intent) else None
-            with said_of(caller=owner.caller if owner else "", task=task.task_id):
-                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
             calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
+            return owner
 
-        dependencies = SubmitDependencies(client, store, background, accepted)
+        dependencies = SubmitDependencies(client, store, background, accepted, taken_up)
         reconciler = Reconciler(dependencies)
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)
@@ -122,7 +126,7 @@ async def open_tasks(
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
         if replicas is not None:
-            others = OtherServers(store, watcher, called, accepted=accepted, on_join=on_join)
+            others = OtherServers(store, watcher, called, taken_up=taken_up, on_join=on_join)
             background.start_soon(others.run, replicas)
         try:
             yield TaskService(client, CallerLedger(store, ""), watcher, submissions, called)

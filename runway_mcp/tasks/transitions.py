@@ -258,9 +258,10 @@ def looked_for(intent: Intent, now: float, *, before: Intent, complete: bool, al
     if intent.state not in OPEN or intent.posts != before.posts:
         return intent
     changed, age = intent, now - intent.created
-    if complete and not alike and State.POSTING not in (before.state, intent.state):
+    sees_none = complete and not alike and State.POSTING not in (before.state, intent.state)
+    if sees_none:
         changed = replace(changed, looked=True)
-    if changed.looked and before.failure_kind is not None:
+    if sees_none and before.failure_kind is not None:
         if changed.failure_kind == "submission_unknown":
             changed = replace(changed, failure_kind="unavailable", failure_message=_NOTHING_MADE)
         return replace(changed, state=State.REFUSED, closed=None)

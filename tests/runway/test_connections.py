@@ -25,4 +25,4 @@ URLS = [
 
 @pytest.mark.parametrize(("url", "is_usable"), URLS)
 def test_a_url_is_judged_alike_with_and_without_the_http_client(url: str, *, is_usable: bool) -> None:
-    assert usable(url) is exchange.usable(url) is is_usable
+    assert usable(url) is exchange.is_http_url(url) is is_usable

@@ -148,6 +148,42 @@ async def test_a_film_of_which_a_part_is_gone_for_good_is_told_as_paid_with_what
             assert (answer["error"]["kind"], answer["error"]["charged"]) == ("not_found", "yes")
 
 
+@pytest.mark.parametrize("call", ["the same call", "get_task", "view_film", "save_film"])
+async def test_a_film_that_was_uploaded_is_had_from_there_though_file_and_parts_are_gone(
+    tmp_path: Path, call: str
+) -> None:
+    async with films_server(tmp_path, upload_films=True) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        Path(told["saved"]["path"]).unlink()
+        for part in tmp_path.glob("**/continued/*/part-*.mp4"):
+            part.unlink()
+        client.clip.deleted = True
+
+        answer = await ask(client, call, told)
+        again = await client.data("get_task", taskId=told["film"]["id"], wait_seconds=5)
+
+        if call == "view_film":
+            seen(answer)
+        elif call == "save_film":
+            assert Path(answer["saved"]["path"]).stat().st_size == told["saved"]["size_bytes"]
+        else:
+            assert "error" not in answer
+        assert again["status"] == "SUCCEEDED"
+        assert again["video"]["url"]
+
+
+async def test_a_folder_that_takes_no_copy_of_a_film_is_told_as_that(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        kept.folder.rename(kept.folder.with_name("moved"))
+        kept.folder.write_text("no folder")
+
+        failed = await client.data("save_film", assetId=told["film"]["id"], name="copy")
+
+        assert "another server" not in failed["error"]["message"]
+        assert "is not on this machine" not in failed["error"]["message"]
+
+
 async def test_another_file_in_place_of_a_film_is_left_alone(tmp_path: Path) -> None:
     async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
         told = await joined(client)

@@ -76,6 +76,19 @@ async def test_without_a_look_that_succeeds_what_was_left_is_not_posted(tmp_path
         assert setup.charged == 1
 
 
+async def test_a_refusal_that_was_confirmed_stays_free_while_a_repeat_of_it_cannot_look(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    async with setup.server() as client:
+        fault(setup.world, **POST, status=400, body={"error": "No."})
+        refused = await client.extend(setup.clip, text_prompt=PROMPT)
+        setup.cut_off(method="GET", path_prefix="/scheduler")
+        again = await client.extend(setup.clip, text_prompt=PROMPT)
+
+        assert refused["error"]["charged"] == "no"
+        assert (again["error"]["kind"], again["error"]["charged"]) == ("unavailable", "no")
+        assert setup.posts == 1
+
+
 async def test_a_429_after_acceptance_pays_once_though_nothing_shows_whose_the_task_is(tmp_path: Path) -> None:
     setup = Setup(tmp_path, pace=200.0)
     setup.world.switch(hidden_seeds=True, late_in_scheduler=100.0)

@@ -50,6 +50,23 @@ async def test_looking_is_closed_by_a_complete_look_after_ten_minutes_or_after_a
     assert (await store.select(Selection.CLOSED_LATELY) == [standing]) is (state is State.UNKNOWN)
 
 
+async def test_a_doubt_that_was_closed_is_refused_by_a_look_alone_that_sees_nothing(
+    store: Store, clock: SetClock
+) -> None:
+    made = await posted(store)
+    await store.answered(made.id, made.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    clock.now += LOOKING_SECONDS
+    await store.looked(await standing_of(store, made), complete=True, alike=True)
+    assert await state_of(store, made) is State.UNKNOWN
+
+    await store.looked(await standing_of(store, made), complete=False)
+    assert await state_of(store, made) is State.UNKNOWN
+    await store.looked(await standing_of(store, made), complete=True, alike=True)
+    assert await state_of(store, made) is State.UNKNOWN
+    await store.looked(await standing_of(store, made), complete=True)
+    assert await state_of(store, made) is State.REFUSED
+
+
 async def test_a_look_says_nothing_of_what_was_answered_or_posted_after_it_began(store: Store) -> None:
     before = await posted(store)
     await store.answered(before.id, before.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))

@@ -253,9 +253,9 @@ class Continuations:
             await anyio.sleep(_SWEEP_PAUSE)
 
     def _age(self, intent: Intent) -> float:
-        """Seconds since a film was claimed, by the ledger's clock or by upstream's, whichever says more."""
+        """Seconds since a film was claimed: by the ledger's clock, by upstream's if that was set back meanwhile."""
         age, upstream = self._dependencies.store.now() - intent.created, self._dependencies.client.upstream_time()
-        return age if upstream is None or intent.posted is None else max(age, upstream - intent.posted)
+        return age if age >= 0 or upstream is None or intent.posted is None else upstream - intent.posted
 
     async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
         try:
@@ -278,11 +278,11 @@ class Continuations:
         self.background.start_soon(self._prepared, submissions, plan, intent)
 
     async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        from runway_mcp.films.continuing.preparation import preparation
-
         deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
-        prepare = preparation(self._dependencies, submissions, plan, self._stir)
         try:
+            from runway_mcp.films.continuing.preparation import preparation
+
+            prepare = preparation(self._dependencies, submissions, plan, self._stir)
             told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
             is_over = told is not None
             if told is not None and told.task.features is not None:
@@ -294,21 +294,24 @@ class Continuations:
         finally:
             self._preparing.discard(intent.id)
             self._stir()
-        if not is_over:
-            await self._go_on(submissions, intent)
+        if not is_over and await self._goes_on(submissions, intent):
             return
         with suppress(OSError):
             await run_sync(forget_options, self._dependencies.data_dir, intent.film_id)
 
-    async def _go_on(self, submissions: Submissions, intent: Intent) -> None:
-        """Takes a film up again that lost its lease while nobody else has claimed it, as when the clock jumps."""
+    async def _goes_on(self, submissions: Submissions, intent: Intent) -> bool:
+        """Whether a film that lost its lease still waits; taken up here if nobody has, as when the clock jumps."""
         try:
             standing = await self._dependencies.store.find("id", intent.id)
+            if standing is not None and standing.state is State.WAITING and standing.claim == intent.claim:
+                await self._resume_preparing(submissions, standing)
         except LedgerError as error:
             _log.warning("%s", error)
-            return
-        if standing is not None and standing.state is State.WAITING and standing.claim == intent.claim:
-            await self._resume_preparing(submissions, standing)
+            return True
+        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+            _log.exception("a film could not be taken up again through a fault of this server")
+            return True
+        return standing is not None and standing.state is State.WAITING
 
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
         """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.

@@ -45,14 +45,14 @@ async def file_of(film: Intent, joined: JoinMade) -> FilmFile:
 
 
 async def brought(dependencies: Dependencies, film: Intent, joined: JoinMade) -> JoinMade:
-    """The join with its film on this machine: one that lies on another server's disk is fetched from its upload.
+    """The join with its film on this machine: one whose file is not here is fetched from its upload.
 
-    Where there are no other servers, or no upload, it stays as it was told. Raises the errors of `media.errors`, and
+    Without an upload it stays as it was told. Raises the errors of `media.errors`, and
     `RunwayError`.
     """
-    if dependencies.store.replicas is None or joined.asset_id is None or await is_there(joined):
+    if joined.asset_id is None or await is_there(joined):
         return joined
-    from runway_mcp.films.continuing.frame import fetched  # noqa: PLC0415  only between servers on one database
+    from runway_mcp.films.continuing.frame import fetched  # noqa: PLC0415  only for films that lie elsewhere
 
     workspace = await run_sync(make_workspace, dependencies.data_dir, film.film_id)
     async with held(workspace / LOCK_FILE, pause=dependencies.pause):

@@ -86,6 +86,14 @@ class Joins:
             return None
         return self._failures.get(intent.id)
 
+    def _fail(self, intent: Intent, failure: Failure) -> None:
+        """Notes why a film is not joined; one that was uploaded is still to be had, so that it is not lost."""
+        made = JoinMade.of(intent)
+        if made is not None and made.asset_id is not None:
+            self._lost.discard(intent.id)
+        else:
+            self._failures[intent.id] = failure
+
     def _start(self, intent: Intent) -> None:
         self._under_way[intent.id] = anyio.Event()
         self._background.start_soon(self._join, intent)
@@ -105,13 +113,13 @@ class Joins:
                 await replicas.hint(Hint("joined", intent.id))
         except Failure as failure:
             _log.warning("%s", failure)
-            self._failures[intent.id] = failure
+            self._fail(intent, failure)
         except LedgerError as error:
             _log.warning("%s", error)
-            self._failures[intent.id] = failed("unavailable", str(error), charged="yes", retry="now", intent=intent)
+            self._fail(intent, failed("unavailable", str(error), charged="yes", retry="now", intent=intent))
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("a film could not be joined through a fault of this server")
-            self._failures[intent.id] = failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent)
+            self._fail(intent, failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent))
         finally:
             self._under_way.pop(intent.id).set()
             self._stir()

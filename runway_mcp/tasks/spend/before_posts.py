@@ -13,8 +13,8 @@ ANSWER_PATIENCE = 5.0
 CERTAIN_SECONDS = 15.0
 """For so long a refused extension is looked for before the same request is paid as a continuation, in seconds."""
 
-# Seconds between two looks for what was refused.
-_LOOK_ON = 3.0
+# Seconds between two looks for what was refused, and for how long it is looked for.
+_LOOK_ON, _UNCERTAIN_SECONDS = 3.0, 300.0
 # How long a look may take, and between two of them, in seconds.
 _LOOK_PATIENCE, _LOOK_AGAIN = 15.0, 5.0
 
@@ -57,7 +57,8 @@ class LooksBeforePosts:
     async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
         """The refused intent of that id with the task that a look finds; None once it surely has none.
 
-        That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Ends only then.
+        That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Raises `Failure` if that
+        is not certain after five minutes.
         """
         while True:
             intent = await self._ledger.find("id", intent_id)
@@ -67,8 +68,10 @@ class LooksBeforePosts:
             seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
             if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
                 return adopted
-            if seen.proves_none and begun >= since + CERTAIN_SECONDS:
+            if intent.state is State.REFUSED and seen.proves_none and begun >= since + CERTAIN_SECONDS:
                 return None
+            if anyio.current_time() >= since + _UNCERTAIN_SECONDS:
+                raise Failure("unavailable", _UNCERTAIN)
             await anyio.sleep(_LOOK_ON)
 
     async def _doubted(self, intent: Intent, why: str) -> Failure:
@@ -80,6 +83,10 @@ class LooksBeforePosts:
         return await self._reconciler.failure(standing)
 
 
+_UNCERTAIN = (
+    "Runway has refused to extend the clip, and its lists do not show for certain that this made no task; continuing "
+    "it submitted nothing. Make the same call later."
+)
 _CANNOT_LOOK = (
     "An earlier try of this request was refused. Before it is submitted again Runway's lists have to show that it made "
     "no task, and they cannot be read now; this call submitted nothing. Make the same call later."

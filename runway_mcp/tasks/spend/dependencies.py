@@ -14,10 +14,11 @@ from runway_mcp.tasks.store.protocol import Store
 class SubmitDependencies:
     """Client, ledger and the task group for what outlives a call.
 
-    `accepted` is awaited with each task that an intent comes to own.
+    `accepted` is awaited with each task that an intent comes to own, `taken_up` with each that one had before.
     """
 
     client: RunwayClient
     ledger: Store
     background: TaskGroup
     accepted: Callable[[Task], Awaitable[None]]
+    taken_up: Callable[[Task], Awaitable[object]]

@@ -163,7 +163,10 @@ def _is_of_model(task: Task, intent: Intent) -> bool:
     if intent.task_type in MODELS:
         return task.task_type in (None, intent.task_type) and task.options.extended_from_task_id is not None
     others = {kind for model in CREATE_MODELS.values() if model.name != intent.task_type for kind in model.task_types}
-    return task.task_type not in {*MODELS, *others}
+    own = CREATE_MODELS[intent.task_type].task_types if intent.task_type in CREATE_MODELS else ()
+    # Without a prompt to compare, something has to say that the task makes a film from a picture.
+    is_like = task.task_type in own or task.options.init_image is not None or task.options.seconds is not None
+    return task.task_type not in {*MODELS, *others} and (is_like or intent.text_prompt is not None)
 
 
 def _has_options(task: Task, intent: Intent) -> bool:

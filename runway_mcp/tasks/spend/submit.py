@@ -143,7 +143,8 @@ class Submissions:
             )
         except LedgerError as error:
             raise _not_submitted(error) from error
-        if not is_earlier and intent.id != drafted.id:
+        # What was posted and surely refused is looked for like any other repeat.
+        if not is_earlier and intent.id != drafted.id and not (intent.posts and intent.looked):
             self._left.add(intent.claim)
         return intent, is_earlier
 
@@ -188,7 +189,7 @@ class Submissions:
             if intent.task_id is None:
                 self._reconciler.keep_looking(intent)
             else:
-                await self._dependencies.accepted(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+                await self._dependencies.taken_up(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
         await self._reconciler.look_again()
 
     async def _spend(
