@@ -75,7 +75,8 @@ class OtherServers:
             return
         if hint.kind == "called":
             self._callbacks.cue(intent)
-        elif self._on_join is not None:
+        elif self._on_join is not None and await self._store.find("film_id", intent.film_id) is not None:
+            # Of the accounts of one server, the one that the film's caller goes through.
             await self._on_join(intent)
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:

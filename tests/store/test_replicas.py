@@ -189,3 +189,45 @@ async def test_a_listener_whose_connection_is_ended_listens_again_and_looks(url:
             )
         await looks[1].wait()
         group.cancel_scope.cancel()
+
+
+async def test_all_who_listen_at_one_server_share_a_connection_and_go_on_when_the_first_has_left(
+    url: str, clock: SetClock
+) -> None:
+    heard: dict[str, list[Hint]] = {"first": [], "second": []}
+    began = {name: anyio.Event() for name in heard}
+    told = {name: anyio.Event() for name in heard}
+
+    async with two(url, clock) as (one, other), anyio.create_task_group() as group:
+
+        async def listen(name: str, scope: anyio.CancelScope) -> None:
+            async def hear(hint: Hint) -> None:
+                heard[name].append(hint)
+                began[name].set()
+                if hint.kind == "called":
+                    told[name].set()
+
+            with scope:
+                await one.listen(hear)
+
+        scopes = {name: anyio.CancelScope() for name in heard}
+        for name, scope in scopes.items():
+            group.start_soon(listen, name, scope)
+            await began[name].wait()
+        with psycopg.connect(url, autocommit=True) as admin:
+            row = admin.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+            ).fetchone()
+        assert row == (1,)
+        await other.hint(Hint("called", "1"))
+        for event in told.values():
+            await event.wait()
+
+        scopes["first"].cancel()
+        told["second"] = anyio.Event()
+        began["second"] = anyio.Event()
+        await began["second"].wait()
+        await other.hint(Hint("called", "2"))
+        await told["second"].wait()
+        assert Hint("called", "2") not in heard["first"]
+        group.cancel_scope.cancel()

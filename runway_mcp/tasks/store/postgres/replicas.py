@@ -48,6 +48,8 @@ class PostgresReplicas(Replicas):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._own = secrets.token_hex(8)
+        self._hearers: list[Callable[[Hint], Awaitable[None]]] = []
+        self._listening = anyio.Lock()
 
     async def take(self, name: str, *, seconds: float) -> float:
         async def work(ledger: Statements) -> float:
@@ -96,6 +98,17 @@ class PostgresReplicas(Replicas):
         await ledger.execute("SELECT pg_notify(" + _CHANNEL + ", %s)", (payload,))
 
     async def listen(self, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
+        self._hearers.append(hear)
+        try:
+            if self._listening.locked():
+                await hear(Hint("look"))
+            # One connection serves all who listen here; who leaves is followed by the next.
+            async with self._listening:
+                await self._listen()
+        finally:
+            self._hearers.remove(hear)
+
+    async def _listen(self) -> NoReturn:
         is_told = False
         while True:
             try:
@@ -103,8 +116,8 @@ class PostgresReplicas(Replicas):
                     await self._subscribe(connection)
                     is_told = False
                     # What came while nobody listened is found by a look.
-                    await hear(Hint("look"))
-                    await self._pass_on(connection, hear)
+                    await self._hear(Hint("look"))
+                    await self._pass_on(connection)
             except (*FAILURES, LedgerError) as error:
                 if not is_told:
                     _log.info("%s tells nothing of other servers for now: %s", SUBJECT, log_line(error))
@@ -116,12 +129,16 @@ class PostgresReplicas(Replicas):
         name = row[0] if row else ""
         await connection.execute(SQL("LISTEN {}").format(Identifier(name)))
 
-    async def _pass_on(self, connection: psycopg.AsyncConnection, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
+    async def _hear(self, hint: Hint) -> None:
+        for hear in tuple(self._hearers):
+            await hear(hint)
+
+    async def _pass_on(self, connection: psycopg.AsyncConnection) -> NoReturn:
         while True:
             async for notification in connection.notifies(timeout=_IDLE):
                 hint = self._read(notification.payload)
                 if hint is not None:
-                    await hear(hint)
+                    await self._hear(hint)
             with anyio.fail_after(_IDLE):
                 await connection.execute("SELECT 1")
 
