@@ -20,6 +20,7 @@ from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.replicas import LOOK_SECONDS
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint, LedgerError
+from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
 from tests.kit.clock import wall_clock
 from tests.kit.samples import intent as some_intent
 from tests.kit.upstream import URL, Upstream, fault, virtual_world
@@ -67,8 +68,8 @@ class Ledger:
         self.changes: list[tuple[str, str, float]] = []
 
     @asynccontextmanager
-    async def server(self, name: str) -> AsyncGenerator[Server]:
-        """A server on this ledger; it may be ended before the context is."""
+    async def server(self, name: str, *, owns: Owns = everyone) -> AsyncGenerator[Server]:
+        """A server on this ledger, for the callers that its token `owns`; it may be ended before the context is."""
         started, ended = anyio.Event(), anyio.Event()
         opened: list[Server] = []
 
@@ -87,7 +88,7 @@ class Ledger:
                 RunwayClient(url=URL, token=self.world.token, transport=transport, now=wall_clock) as client,
                 open_tasks(
                     client,
-                    store=store,
+                    store=store_of_token(store, owns, token=self.world.token),
                     poll_seconds=POLL,
                     public_url=self.public_url,
                     on_change=on_change,
@@ -316,3 +317,19 @@ async def test_a_film_that_another_server_has_joined_is_told_here() -> None:
         await checkpoint()
 
     assert ledger.joined == [("other", film)]
+
+
+async def test_a_film_that_another_server_has_joined_is_told_by_the_account_of_its_caller_alone() -> None:
+    def nobody(_caller: str, _user: str | None = None) -> bool:
+        return False
+
+    ledger = Ledger(virtual_world())
+    with anyio.fail_after(60):
+        async with ledger.server("one") as one, ledger.server("own"), ledger.server("foreign", owns=nobody):
+            film = some_intent()
+            ledger.rows.intents[film.id] = film
+            await until(lambda: len(ledger.rows.listeners) == 3, 1)
+            await one.replicas.hint(Hint("joined", film.id))
+            await checkpoint()
+
+    assert ledger.joined == [("own", film)]
