@@ -1,7 +1,7 @@
 """The useapi.net tokens of a hosted server, each with one client and watcher, and which caller goes through which."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
@@ -84,11 +84,8 @@ class Accounts:
             raise
         self._routes |= {name: self._accounts[token][0] for name, token in wanted.items()}
         self._settings_of = own
-        came = {token for name, token in wanted.items() if before[0].get(name, self._own) != token}
-        for token in came & open_before:
-            service = self._accounts[token][0].open_service
-            if service is not None:
-                self._leaving.start_soon(take_up, service)
+        if any(before[0].get(name, self._own) != token for name, token in wanted.items()):
+            self._take_up(open_before)
         for token in self._unused():
             self._leaving.start_soon(self._leave, token)
 
@@ -107,6 +104,13 @@ class Accounts:
             return token
         return next((each for each in self._accounts if _user_of(each) == user), None)
 
+    def _take_up(self, tokens: Iterable[SecretStr | None]) -> None:
+        """Has each of these accounts follow what it owns from now on; one that opens does so by itself."""
+        for token in tokens:
+            service = self._accounts[token][0].open_service
+            if service is not None:
+                self._leaving.start_soon(take_up, service)
+
     def _unused(self) -> list[SecretStr | None]:
         used = {self._own, *self._tokens.values()}
         return [token for token in self._accounts if token not in used]
@@ -117,6 +121,7 @@ class Accounts:
             # Whoever comes back to it from here on opens it anew.
             _, ended = self._accounts.pop(token)
             ended.set()
+            self._take_up(self._accounts)
 
     async def _run(self, token: SecretStr | None, *, task_status: TaskStatus[tuple[Account, anyio.Event]]) -> None:
         def owns(caller: str, user: str | None = None) -> bool:

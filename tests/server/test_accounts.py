@@ -264,15 +264,19 @@ class OneUser(httpx.AsyncBaseTransport):
         return await self._upstream.handle_async_request(request)
 
 
-async def test_the_running_tasks_of_a_caller_who_comes_to_an_open_account_are_followed_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moved", ["", 'useapi_token_file = "other"'])
+async def test_the_running_tasks_of_a_caller_who_changes_tokens_are_followed_by_an_account_of_their_user(
+    tmp_path: Path, moved: str
+) -> None:
     wait_for_threads()
     world, on_disk = virtual_world(pace=1800), CallersOnDisk(tmp_path)
     (tmp_path / "useapi").write_text("user:1234-second", encoding="utf-8")
+    (tmp_path / "other").write_text(OTHER_TOKEN, encoding="utf-8")
     file = CallersFile(on_disk.write(ana="", bob=OWN), hide=lambda _: None)
     async with open_server(world, tmp_path, transport=OneUser(world), callers=file) as server:
         async with server.client("auto", caller="bob") as bob:
             await bob.extend(bob.clip, wait_seconds=0)
-        on_disk.write(ana="", bob="")
+        on_disk.write(ana="", bob=moved)
         # By then the account of the token that nobody has any more is closed.
         await anyio.sleep(3600)
 
