@@ -4,7 +4,7 @@ import math
 
 from runway_mcp.runway.creation import Creation
 from runway_mcp.runway.ids import checked_id
-from runway_mcp.tasks.catalogue import Canvas, CreateModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, Canvas, CreateModel
 
 
 def canvas_for(width: int, height: int, model: CreateModel) -> Canvas:
@@ -28,6 +28,16 @@ def price_to_create(model: CreateModel, seconds: int, *, explore: bool = False) 
     if explore and model.takes_explore_mode:
         return 0
     return None if model.credits_per_second is None else model.credits_per_second * seconds
+
+
+def priced_models(seconds: int, *, below: int | None = None) -> list[str]:
+    """The models that add so many seconds, each with its price in words; those alone that cost less than `below`."""
+    told: list[str] = []
+    for name, model in CREATE_MODELS.items():
+        price = price_to_create(model, seconds) if seconds in model.seconds else None
+        if price is not None and (below is None or price < below):
+            told.append(f"{name} for {'at most ' if model.is_upper_bound else ''}about {price} credits")
+    return told
 
 
 def creation_of(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runway_mcp.films.continuing.listing import JoinedFilm
+from runway_mcp.films.naming import label_of
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.models import Asset
 from runway_mcp.server.contract import next_steps
@@ -31,7 +32,7 @@ LONGEST_NAME = 120
 _MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 # The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
 _LONGEST_PROMPT = 200
-_SHORTEST = (("text_prompt", 60), ("source_name", 20), ("name", 40), ("text_prompt", 20), ("name", 20))
+_SHORTEST = (("text_prompt", 60), ("source_name", 24), ("name", 40), ("text_prompt", 20), ("name", 20))
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _asset(listed: ListedAsset, film: str | None, *, links: bool, continues: boo
 def _fitted(asset: AssetOutput) -> AssetOutput:
     """The asset within `LONGEST_ASSET`: its prompt is cut first, then the name of its source, then its own.
 
-    Names are cut at their end, so that the name of a source begins as in its own row; its assetId stands whole.
+    Names are cut at their end, that of a source after Runway's own words before the prompt are left out.
     """
     for words_of, shortest in _SHORTEST:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
@@ -194,6 +195,8 @@ def _fitted(asset: AssetOutput) -> AssetOutput:
             if len(words) <= shortest:
                 break
             kept = max(shortest, len(words) - over)
+            # Of a source, whose assetId stands beside it, the telling part is kept in place of model and seed.
+            words = label_of(words) if words_of == "source_name" else words
             asset = asset.model_copy(update={words_of: cut(words, kept)})
     return asset
 

@@ -37,6 +37,7 @@ from runway_mcp.server.contract.result_parts import (
 from runway_mcp.server.contract.task_results import earlier_output, failure_output
 from runway_mcp.server.contract.text import in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
+from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Quote
@@ -188,6 +189,8 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     other = (
         f" `seconds`: {' or '.join(map(str, plan.model.seconds[1:]))} adds more." if plan.asked.seconds is None else ""
     )
+    cheaper = priced_models(plan.seconds, below=plan.cost) if plan.is_auto else []
+    other += f" Another `model` costs less: {', '.join(cheaper)}." if cheaper else ""
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "

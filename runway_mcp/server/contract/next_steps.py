@@ -170,7 +170,7 @@ def _longer(steps: Sequence[int]) -> str:
 
 
 def _more(steps: Sequence[int]) -> str:
-    return f"; adds {steps[0]} s unless you add `seconds`: {steps[-1]}" if len(steps) > 1 else ""
+    return f"; adds {steps[0]} s unless you add `seconds`: {' or '.join(map(str, steps[1:]))}" if len(steps) > 1 else ""
 
 
 def submit(

@@ -89,6 +89,8 @@ def _lines(
         yield f"assetId: {clip.asset.asset_id}"
     if verdict.extendable != "no":
         yield _FROM_HERE if is_end else _FROM_THE_END
+        if continuable:
+            yield f"With a `model`, which continues it instead, {_SAY_AGAIN}"
     elif continuable:
         yield f"Runway cannot extend it itself ({verdict.reason}), but a model can continue it."
         yield _CONTINUED_HERE if is_end else _CONTINUED_FROM_END

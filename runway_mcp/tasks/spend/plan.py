@@ -9,6 +9,7 @@ from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import account_of, checked_id, kind_of
 from runway_mcp.runway.models import Asset, Extension, Submission, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, FilmModel
+from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
@@ -207,7 +208,7 @@ def _seconds(asked: Extension, model: FilmModel) -> int:
         return model.seconds[0]
     if len(model.seconds) == 1 and asked.seconds not in model.seconds:
         step = model.seconds[0]
-        able = [name for name, each in CREATE_MODELS.items() if asked.seconds in each.seconds]
+        able = priced_models(asked.seconds)
         other = f", or continue it with a `model` that adds {asked.seconds} s: {', '.join(able)}" if able else ""
         message = f"seconds: a {model.title} clip gains {step} s a step, {2 * step} in two; leave `seconds` out{other}."
         raise Failure("invalid_request", message, about="seconds")
