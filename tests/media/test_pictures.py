@@ -143,4 +143,6 @@ def test_without_the_extra_every_module_of_media_can_be_imported_and_a_picture_t
         [sys.executable, "-c", program], capture_output=True, timeout=60, check=False, text=True
     )
 
-    assert ended.stderr.splitlines()[-1].startswith("runway_mcp.media.errors.MediaMissing: Pictures and joins of films need")
+    assert ended.stderr.splitlines()[-1].startswith(
+        "runway_mcp.media.errors.MediaMissing: Pictures and joins of films need"
+    )
