@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.server.contract.outputs import NextStep
-from runway_mcp.tasks.catalogue import FilmModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, FilmModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.naming import film_id_in, name_in
@@ -318,7 +318,10 @@ def _without(argument: str, asked: Asked) -> NextStep:
     """A dry run without the refused argument; it gives the price, and a quote."""
     arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
     given = f" without `{argument}`" if argument in asked.arguments else ""
-    reason = f"Checks and prices it{given}, free."
+    wanted = asked.arguments.get("seconds") if argument == "seconds" and "model" not in arguments else None
+    is_had = any(wanted in model.seconds for model in CREATE_MODELS.values())
+    other = f" To add {wanted} s, give a `model` beside `seconds`." if is_had else ""
+    reason = f"Checks and prices it{given}, free.{other}"
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 

@@ -24,10 +24,10 @@ it. A joined film goes on by its film id.
 request, whatever its wait, is charged once, for good: repeated, it returns the same film; \
 another take needs another seed.
 5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
-of the prompt before (list_assets; in full get_task); to continue, say motion, people and clothes again too, in few \
-long steps.
-6. Links to films die within two days; get_task gives fresh ones, and save_film, where it is listed, saves a film to \
-disk."""
+of the prompt before (list_assets; in full get_task); to continue, say motion, people and clothes again too. Few long \
+steps show fewer seams than many short ones.
+6. Links to films die within two days; get_task gives fresh ones, or the path of a joined film; save_film, where it is \
+listed, saves a film to disk."""
 """The server's instructions to a model."""
 
 
