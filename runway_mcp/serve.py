@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from runway_mcp.callers import CallersFile
-    from runway_mcp.server.transport.hosting import Hosting
-    from runway_mcp.server.transport.metrics import Metrics
+    from runway_mcp.server.hosted.hosting import Hosting
+    from runway_mcp.server.hosted.metrics import Metrics
     from runway_mcp.settings import Settings
 
 # For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
@@ -150,7 +150,7 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: 
     file, own = _callers_file(settings, formatter), OneToken(settings.access_token) if settings.access_token else None
     metrics, hosting = _metrics(settings), None
     if knows_callers:
-        from runway_mcp.server.transport.hosting import Counted, hosting_of
+        from runway_mcp.server.hosted.hosting import Counted, hosting_of
 
         counted = Counted(metrics.refused, metrics.limited) if metrics else None
         hosting = hosting_of(settings, file, [own] if own else [], counted=counted)
@@ -196,7 +196,7 @@ def _metrics(settings: "Settings") -> "Metrics | None":
         return None
     if importlib.util.find_spec("prometheus_client") is None:
         raise CommandError(f"RUNWAY_MCP_METRICS needs the extra metrics: install {PROGRAM}[metrics]", 2)
-    from runway_mcp.server.transport.metrics import Metrics
+    from runway_mcp.server.hosted.metrics import Metrics
 
     return Metrics()
 

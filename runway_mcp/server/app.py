@@ -85,7 +85,7 @@ async def open_lifespan(
             account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
             hosted = None
         else:
-            from runway_mcp.server.accounts import opened_accounts  # noqa: PLC0415  of hosted servers alone
+            from runway_mcp.server.hosted.accounts import opened_accounts  # noqa: PLC0415  of hosted servers alone
 
             hosted = await stack.enter_async_context(opened_accounts(settings, callers, partial(_opened_of, shared)))
             account = hosted.own

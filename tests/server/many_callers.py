@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from runway_mcp.callers import CallersFile, hash_of
 from runway_mcp.server.app import create_server
-from runway_mcp.server.transport.hosting import hosting_of
+from runway_mcp.server.hosted.hosting import hosting_of
 from runway_mcp.simulator.builders import add_video, small_world
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from runway_mcp.callers import CallersFile
 from runway_mcp.private import LEDGER
-from runway_mcp.server.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.server.context import Account
+from runway_mcp.server.hosted.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent

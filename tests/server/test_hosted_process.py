@@ -119,7 +119,7 @@ def test_a_new_caller_is_printed_and_a_bad_name_is_not(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
 
 
-HOSTED_ALONE = ("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.transport.hosting")
+HOSTED_ALONE = ("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.hosted.hosting")
 IMPORTS = """
 import sys
 import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.call

@@ -16,11 +16,11 @@ from starlette.testclient import TestClient
 
 from runway_mcp.callers import CallersFile, hash_of
 from runway_mcp.server.context import ScopedToken
-from runway_mcp.server.transport.admission import Admission
-from runway_mcp.server.transport.challenges import Challenges
-from runway_mcp.server.transport.hosting import Hosting, hosting_of, spends
+from runway_mcp.server.hosted.admission import Admission
+from runway_mcp.server.hosted.challenges import Challenges
+from runway_mcp.server.hosted.hosting import Hosting, hosting_of, spends
+from runway_mcp.server.hosted.limits import CallerLimits, TooMany, Uses
 from runway_mcp.server.transport.http import create_app
-from runway_mcp.server.transport.limits import CallerLimits, TooMany, Uses
 from runway_mcp.settings import Settings
 from tests.server.issuer import AUDIENCE, ISSUER, Issuer, claims, signed
 from tests.server.toy import served, toy

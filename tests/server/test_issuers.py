@@ -18,8 +18,8 @@ from mcp.server.auth.provider import AccessToken
 from runway_mcp.callers import Caller, Callers
 from runway_mcp.runway.connections import Connections
 from runway_mcp.server.context import caller_named
-from runway_mcp.server.transport.issuers import KEPT_SECONDS, LONGEST_TOKEN, IssuerTokens
-from runway_mcp.server.transport.keys import AGAIN_SECONDS, OLD_SECONDS, Keys, KeysMissing
+from runway_mcp.server.hosted.issuers import KEPT_SECONDS, LONGEST_TOKEN, IssuerTokens
+from runway_mcp.server.hosted.keys import AGAIN_SECONDS, OLD_SECONDS, Keys, KeysMissing
 from tests.server.issuer import AUDIENCE, EC, ED, ISSUER, NOW, RSA, Issuer, claims, jwk, signed
 
 STRANGERS_EC = ec.generate_private_key(ec.SECP256R1())

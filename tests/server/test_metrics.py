@@ -10,7 +10,7 @@ from mcp.server.context import ServerRequestContext
 from prometheus_client import generate_latest
 
 from runway_mcp import __version__
-from runway_mcp.server.transport.metrics import Metrics
+from runway_mcp.server.hosted.metrics import Metrics
 
 
 def figures(metrics: Metrics) -> dict[str, float]:

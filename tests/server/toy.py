@@ -18,8 +18,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
+from runway_mcp.server.hosted.hosting import Hosting
 from runway_mcp.server.transport.connections import ConnectionLimits
-from runway_mcp.server.transport.hosting import Hosting
 from runway_mcp.server.transport.http import Transport, create_app
 from runway_mcp.server.transport.security import OneToken
 from runway_mcp.server.transport.serving import bind, serve_app, url_of

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import pydantic_core
 from mcp.server.auth.provider import TokenVerifier
@@ -30,11 +30,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
+from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
-
-if TYPE_CHECKING:
-    from runway_mcp.server.transport.hosting import Hosting
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -62,7 +60,7 @@ def create_app(
     verifier: TokenVerifier | None = None,
     allowed_hosts: tuple[str, ...] = (),
     has_sessions: bool = True,
-    hosting: "Hosting | None" = None,
+    hosting: CallerRules | None = None,
 ) -> Starlette:
     """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
 
@@ -111,7 +109,7 @@ class _Endpoints:
     The SDK's security settings stay off, because `access_guard` checks each request first.
     """
 
-    def __init__(self, server: Server[Any], hosting: "Hosting | None", *, has_sessions: bool) -> None:
+    def __init__(self, server: Server[Any], hosting: CallerRules | None, *, has_sessions: bool) -> None:
         self._server = server
         self._has_sessions = has_sessions
         self._hosting = hosting

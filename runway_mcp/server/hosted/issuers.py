@@ -12,8 +12,8 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 from runway_mcp.callers import Callers, scopes_of
 from runway_mcp.server.context import ScopedToken
-from runway_mcp.server.transport.keys import Keys
-from runway_mcp.server.transport.tokens import token_of
+from runway_mcp.server.hosted.keys import Keys
+from runway_mcp.server.hosted.tokens import token_of
 
 LONGEST_TOKEN: Final = 8192
 """The most characters of a token that is looked at."""

@@ -19,16 +19,16 @@ from runway_mcp.runway.connections import Connections
 from runway_mcp.runway.exchange import Transport
 from runway_mcp.server.context import scopes_in
 from runway_mcp.server.contract.arguments import plain_arguments
+from runway_mcp.server.hosted.admission import TAKEN, Admission
+from runway_mcp.server.hosted.challenges import OF_TOKENS, RESOURCE, Challenges
+from runway_mcp.server.hosted.limits import Taken, TooMany, Uses
+from runway_mcp.server.hosted.tokens import AnyOf, CallersTokens
 from runway_mcp.server.tools.records import RECORDS
-from runway_mcp.server.transport.admission import TAKEN, Admission
-from runway_mcp.server.transport.challenges import OF_TOKENS, RESOURCE, Challenges
-from runway_mcp.server.transport.limits import Taken, TooMany, Uses
 from runway_mcp.server.transport.security import HostRules, access_guard
-from runway_mcp.server.transport.tokens import AnyOf, CallersTokens
 from runway_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from runway_mcp.server.transport.keys import Keys
+    from runway_mcp.server.hosted.keys import Keys
 
 ALL_WELL_KNOWN: Final = "/.well-known/"
 """Where clients look for what a server tells of itself before they have a token."""
@@ -172,8 +172,8 @@ def hosting_of(
     challenges = Challenges(settings.issuer, settings.public_url)
     if settings.issuer is None:
         return Hosting(verifiers, challenges, counted=counted)
-    from runway_mcp.server.transport.issuers import IssuerTokens
-    from runway_mcp.server.transport.keys import Keys
+    from runway_mcp.server.hosted.issuers import IssuerTokens
+    from runway_mcp.server.hosted.keys import Keys
 
     def callers() -> Callers:
         return Callers() if file is None else file.callers

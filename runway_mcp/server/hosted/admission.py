@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runway_mcp.callers import READ
 from runway_mcp.logs import said_of
 from runway_mcp.server.context import caller_in, caller_named, scopes_in
-from runway_mcp.server.transport.challenges import Challenges
+from runway_mcp.server.hosted.challenges import Challenges
+from runway_mcp.server.hosted.limits import TooMany, Uses
 from runway_mcp.server.transport.cut_off import served_within
-from runway_mcp.server.transport.limits import TooMany, Uses
 
 TAKEN: Final = "runway_mcp.taken"
 """What a request's ASGI scope has as its place among the caller's; see `limits.Taken`."""
