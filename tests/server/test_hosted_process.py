@@ -55,7 +55,7 @@ def test_a_caller_of_the_file_comes_in_and_a_stranger_is_told_of_in_the_log_as_j
     lines = [json.loads(line) for line in served.program.told if line.startswith("{")]
     (line,) = [line for line in lines if "was refused" in line["event"]]
     assert line["level"] == "WARNING"
-    assert set(line) == {"ts", "level", "logger", "event"}
+    assert set(line) == {"ts", "level", "logger", "event", "replica"}
     assert "bob-token" not in "".join(served.program.told)
 
 
@@ -70,9 +70,9 @@ def test_figures_are_read_beside_the_server(tmp_path: Path) -> None:
         read = connection.getresponse().read().decode()
         connection.close()
     assert re.search(
-        r'duration_seconds_count\{error_type="",gen_ai_tool_name="",mcp_method_name="tools/list"\} 1', read
+        r'duration_seconds_count\{error_type="",gen_ai_tool_name="",mcp_method_name="tools/list",[^}]*"tcp"\} 1', read
     )
-    assert "runway_mcp_auth_refusals_total 1.0" in read
+    assert 'runway_mcp_auth_refusals_total{reason="wrong"} 1.0' in read
     assert "ana" not in read
 
 

@@ -21,7 +21,8 @@ def figures(metrics: Metrics) -> dict[str, float]:
 
 
 def a_request(method: str, **params: Any) -> ServerRequestContext[Any, Any]:
-    request: Any = type("Request", (), {"method": method, "params": params})()
+    fields = {"method": method, "params": params, "protocol_version": "2026-07-28", "request": None}
+    request: Any = type("Request", (), fields)()
     return request
 
 
@@ -41,7 +42,8 @@ def counted(metrics: Metrics) -> dict[str, float]:
 
 
 def labels(error: str, tool: str, method: str) -> str:
-    return f'{{error_type="{error}",gen_ai_tool_name="{tool}",mcp_method_name="{method}"}}'
+    carried = 'mcp_protocol_version="2026-07-28",network_transport="pipe"'
+    return f'{{error_type="{error}",gen_ai_tool_name="{tool}",mcp_method_name="{method}",{carried}}}'
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,8 @@ async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> 
 
 def test_the_figures_are_read_at_an_address_of_their_own() -> None:
     metrics = Metrics()
-    metrics.observe(calls=lambda: 2, streams=lambda: 3, draining=lambda: True)
-    metrics.refused()
+    metrics.observe(calls=lambda: 2, streams=lambda kind: len(kind), draining=lambda: True)
+    metrics.refused("missing")
     metrics.limited()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -115,9 +117,10 @@ def test_the_figures_are_read_at_an_address_of_their_own() -> None:
 
     for line in (
         "runway_mcp_calls_in_flight 2.0",
-        "runway_mcp_streams_open 3.0",
+        'runway_mcp_streams_open{kind="listen"} 6.0',
+        'runway_mcp_streams_open{kind="get"} 3.0',
         "runway_mcp_draining 1.0",
-        "runway_mcp_auth_refusals_total 1.0",
+        'runway_mcp_auth_refusals_total{reason="missing"} 1.0',
         "runway_mcp_rate_limited_total 1.0",
         f'runway_mcp_build_info{{version="{__version__}"}} 1.0',
     ):

@@ -33,6 +33,7 @@ from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
+from runway_mcp.tasks.store.protocol import Reach
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -142,10 +143,17 @@ class _Endpoints:
                 yield
 
     async def readiness(self, _: Request) -> Response:
-        """Tells whether requests should be sent here; nothing that is away for a while changes that."""
+        """Tells whether requests should be sent here, and what is away: that alone changes nothing once it was there.
+
+        Else a database that fails would take all servers away at once, and with them what goes on without it.
+        """
+        reach = self._state.reach() if isinstance(self._state, Lifespan) else Reach.REACHED
         is_known = self._hosting is None or self._hosting.is_ready
-        status = "draining" if self._is_draining else "ready" if is_known else "starting"
-        return JSONResponse({"status": status}, 200 if status == "ready" else 503)
+        is_ready = is_known and reach is not Reach.NEVER
+        status = "draining" if self._is_draining else "ready" if is_ready else "starting"
+        away = (*(() if reach is Reach.REACHED else ("ledger",)), *(self._hosting.away if self._hosting else ()))
+        told = {"status": status, **({"away": away} if away else {})}
+        return JSONResponse(told, 200 if status == "ready" else 503)
 
     def is_draining(self) -> bool:
         """Whether the server will stop soon."""
@@ -159,10 +167,16 @@ class _Endpoints:
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
-        for account in self._state.accounts() if isinstance(self._state, Lifespan) else ():
+        if not isinstance(self._state, Lifespan):
+            return False
+        is_known = False
+        for account in self._state.accounts():
             if account.open_service is not None and await account.open_service.callbacks.take(token, read):
-                return True
-        return False
+                is_known = True
+                break
+        if self._state.meter is not None:
+            self._state.meter.called_back(known=is_known)
+        return is_known
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.

@@ -28,7 +28,7 @@ from runway_mcp.tasks.intents import (
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
 from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
-from runway_mcp.tasks.store.protocol import Key, LedgerError, Store
+from runway_mcp.tasks.store.protocol import Key, LedgerError, Reach, Store
 from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
 from runway_mcp.tasks.transitions import (
     Selection,
@@ -86,6 +86,7 @@ class SqliteStore(Store):
         self._path = path
         self._clock = clock
         self._open: sqlite3.Connection | None = None
+        self._reach = Reach.NEVER
         self._files: list[tuple[int, int] | None] = []
 
     def close(self) -> None:
@@ -93,6 +94,9 @@ class SqliteStore(Store):
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def reach(self) -> Reach:
+        return self._reach
 
     def now(self) -> float:
         return self._clock()
@@ -270,10 +274,14 @@ class SqliteStore(Store):
         while True:
             try:
                 with immediate(self._connection()) as ledger:
-                    return work(ledger)
+                    done = work(ledger)
+                self._reach = Reach.REACHED
             except (sqlite3.Error, OSError) as error:
                 if not is_busy(error) or anyio.current_time() >= give_up:
+                    self._reach = Reach.NEVER if self._reach is Reach.NEVER else Reach.AWAY
                     raise file_error(self._path, error) from error
+            else:
+                return done
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
 
     def _identities(self) -> list[tuple[int, int] | None]:
