@@ -17,7 +17,6 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from runway_mcp.runway.errors import RunwayError
-from runway_mcp.server.context import caller_of
 from runway_mcp.server.labels import structured
 from runway_mcp.telemetry import Operation, Telemetry, both
 
@@ -99,8 +98,11 @@ class Spans:
         if not span.is_recording():
             return await call_next(ctx)
         span.set_attribute("network.transport", "pipe" if ctx.request is None else "tcp")
-        if ctx.request is not None and (caller := caller_of(ctx)):
-            span.set_attribute("enduser.id", caller)
+        if ctx.request is not None:
+            from runway_mcp.server.context import caller_of  # noqa: PLC0415  all that runs the tools, too soon on pipes
+
+            if caller := caller_of(ctx):
+                span.set_attribute("enduser.id", caller)
         result = await call_next(ctx)
         told = structured(result)
         if isinstance(task_id := told.get("taskId"), str):

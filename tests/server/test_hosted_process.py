@@ -119,7 +119,11 @@ def test_a_new_caller_is_printed_and_a_bad_name_is_not(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
 
 
-HOSTED_ALONE = ("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.hosted.hosting")
+HOSTED_ALONE = (
+    *("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.hosted.hosting"),
+    *("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf", "requests"),
+    *("runway_mcp.server.spans", "runway_mcp.server.trace_export"),
+)
 IMPORTS = """
 import sys
 import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.call
@@ -128,7 +132,7 @@ print(*sys.modules)
 """
 
 
-def test_without_callers_nothing_of_them_is_loaded() -> None:
+def test_without_callers_figures_and_traces_nothing_of_them_is_loaded() -> None:
     run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603  our own program
 
     loaded = set(run.stdout.split())
