@@ -109,12 +109,18 @@ async def open_lifespan(
             account.keeper,
             account.continuations,
             hosted=hosted,
-            reach=store.reach if store is not None else lambda: Reach.REACHED,
+            reach=lambda: _reach(store, lifespan),
             meter=meter,
         )
         if meter is not None:
             meter.watch({"tasks_followed": lambda: sum(map(_followed, lifespan.accounts()))})
         yield lifespan
+
+
+def _reach(store: Store | None, lifespan: Lifespan) -> Reach:
+    """Whether the ledger can be used; where no token is open nothing uses it, so that nobody has to wait for it."""
+    is_used = any(account.open_service is not None for account in lifespan.accounts())
+    return store.reach() if store is not None and is_used else Reach.REACHED
 
 
 def _followed(account: Account) -> int:

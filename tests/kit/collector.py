@@ -51,7 +51,7 @@ def open_collector() -> Generator[Collector]:
     """A collector that listens until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  the name is the base class's
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             request: Any = ExportTraceServiceRequest.FromString(body)
             with collector.came:

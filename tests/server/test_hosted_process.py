@@ -59,6 +59,11 @@ def test_a_caller_of_the_file_comes_in_and_a_stranger_is_told_of_in_the_log_as_j
     assert "bob-token" not in "".join(served.program.told)
 
 
+def test_a_server_whose_callers_have_no_useapi_token_yet_is_ready(tmp_path: Path) -> None:
+    with hosted(tmp_path, USEAPI_TOKEN="") as served:
+        assert asked(served, "/readyz") == (200, '{"status":"ready"}')
+
+
 def test_figures_are_read_beside_the_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -165,7 +165,8 @@ def test_a_call_spends_as_the_tool_reads_it(message: dict[str, Any], *, expected
 def test_a_server_is_ready_once_tokens_can_be_judged_and_stays_so(tmp_path: Path) -> None:
     away, there = Issuer(status=500), Issuer()
     with doors(tmp_path, away) as http:
-        assert (http.get("/readyz").status_code, http.get("/readyz").json()) == (503, {"status": "starting", "away": ["keys"]})
+        assert http.get("/readyz").status_code == 503
+        assert http.get("/readyz").json() == {"status": "starting", "away": ["keys"]}
         assert http.get("/healthz").status_code == 200
         unclear = http.post("/mcp", json=LIST, headers=by(signed()))
         assert (unclear.status_code, unclear.headers["retry-after"]) == (503, "5")

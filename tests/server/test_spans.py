@@ -133,7 +133,12 @@ def test_a_post_that_no_call_has_begun_is_a_trace_of_its_own() -> None:
     ("name", "attributes", "cleaned", "kept"),
     [
         ("tools/call get_task", {"mcp.method.name": "tools/call", "gen_ai.tool.name": "get_task"}, None, "get_task"),
-        ("tools/call hunter2", {"mcp.method.name": "tools/call", "gen_ai.tool.name": "hunter2"}, "tools/call other", ""),
+        (
+            "tools/call hunter2",
+            {"mcp.method.name": "tools/call", "gen_ai.tool.name": "hunter2"},
+            "tools/call other",
+            "",
+        ),
         ("hunter2/x hunter2", {"mcp.method.name": "hunter2/x"}, "other", ""),
         ("ping hunter2", {"mcp.method.name": "ping"}, "ping", ""),
         ("ping", {"mcp.method.name": "ping", "mcp.protocol.version": "hunter2"}, None, ""),

@@ -88,7 +88,9 @@ async def test_a_call_is_a_trace_of_its_caller_and_its_post_a_trace_linked_to_it
     assert {name: of_call[name] for name in caller} == caller
     assert of_call["runway.task_id"] == told["taskId"]
     for name in ("claim", "GET /assets/{id}"):
-        assert {(each.trace_id, each.parent_span_id) for each in collector.named(name)} == {(call.trace_id, call.span_id)}
+        assert {(each.trace_id, each.parent_span_id) for each in collector.named(name)} == {
+            (call.trace_id, call.span_id)
+        }
 
     post = one(collector.named("POST /gen3/extend"))
     assert (post.trace_id != call.trace_id, post.parent_span_id) == (True, b"")
@@ -132,10 +134,12 @@ async def test_no_span_holds_an_argument_a_link_or_a_token_whatever_fails(tmp_pa
 async def test_lines_of_the_log_name_the_trace_of_their_call(tmp_path: Path) -> None:
     with open_stand_in(pace=0.2) as stand_in, open_collector() as collector:
         env = server_environment(stand_in.url, tmp_path, RUNWAY_MCP_LOG="json", **collector.variables)
-        async with http_server_process_of_loop(env, transport="http") as served:
-            async with Client(streamable_http_client(served.mcp)) as client:
-                arguments = {"assetId": stand_in.clip(), "text_prompt": PROMPT}
-                await client.call_tool("extend_video", arguments, meta=META)
+        async with (
+            http_server_process_of_loop(env, transport="http") as served,
+            Client(streamable_http_client(served.mcp)) as client,
+        ):
+            arguments = {"assetId": stand_in.clip(), "text_prompt": PROMPT}
+            await client.call_tool("extend_video", arguments, meta=META)
     lines = [json.loads(line) for line in served.program.told if line.startswith("{")]
     spend = one([line for line in lines if line["event"].startswith("a task was accepted")])
 

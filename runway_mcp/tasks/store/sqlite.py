@@ -270,18 +270,23 @@ class SqliteStore(Store):
         return await self._transaction(work)
 
     async def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            done = await self._attempted(work)
+        except LedgerError:
+            self._reach = Reach.NEVER if self._reach is Reach.NEVER else Reach.AWAY
+            raise
+        self._reach = Reach.REACHED
+        return done
+
+    async def _attempted(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         give_up = anyio.current_time() + LOCK_PATIENCE
         while True:
             try:
                 with immediate(self._connection()) as ledger:
-                    done = work(ledger)
-                self._reach = Reach.REACHED
+                    return work(ledger)
             except (sqlite3.Error, OSError) as error:
                 if not is_busy(error) or anyio.current_time() >= give_up:
-                    self._reach = Reach.NEVER if self._reach is Reach.NEVER else Reach.AWAY
                     raise file_error(self._path, error) from error
-            else:
-                return done
             await anyio.sleep(random.uniform(0.01, 0.05))  # noqa: S311  jitter
 
     def _identities(self) -> list[tuple[int, int] | None]:

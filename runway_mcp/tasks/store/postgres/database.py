@@ -272,6 +272,7 @@ class Database:
                     except FAILURES as error:
                         self._failure, self._next = error, 2 * anyio.current_time() - began
                         raise
+                    self._is_away = False
         return self._pool
 
     async def _open(self) -> AsyncConnectionPool:
