@@ -1,7 +1,7 @@
 """A collector of OpenTelemetry on this machine: what a program exports to it by OTLP over HTTP."""
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,10 +31,10 @@ class Collector:
         """The spans of that name so far."""
         return [span for span in tuple(self.spans) if span.name == name]
 
-    def wait(self, enough: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Waits until `enough` holds of what has come; fails after so many seconds."""
+    def wait(self, name: str) -> None:
+        """Waits until a span of that name has come, for 20 seconds at most."""
         with self.came:
-            assert self.came.wait_for(enough, seconds), [span.name for span in self.spans]
+            assert self.came.wait_for(lambda: self.named(name), 20), [span.name for span in self.spans]
 
     def text(self) -> str:
         """All that has come, as text."""

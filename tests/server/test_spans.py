@@ -1,5 +1,7 @@
 """Spans as they are made and as they leave the program, with an exporter in memory."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -8,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, Tracer
 
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.server.spans import Spans, trace_id
@@ -86,15 +88,15 @@ def test_a_read_that_no_call_waits_for_has_no_span() -> None:
 
 async def test_what_goes_on_apart_is_linked_to_its_call_and_outlives_it() -> None:
     tracer, kept = traced()
-    spans, over, asked = Spans(tracer), anyio.Event(), anyio.Event()
+    spans, over = Spans(tracer), anyio.Event()
     ids: list[str] = []
+    of_call: list[SpanContext] = []
 
     async def post() -> None:
         with spans.apart():
             await over.wait()
             ids.append(trace_id())
             ask(spans, "POST", "/gen3/extend")
-            asked.set()
         ask(spans)
 
     async with anyio.create_task_group() as group:
@@ -102,12 +104,13 @@ async def test_what_goes_on_apart_is_linked_to_its_call_and_outlives_it() -> Non
             group.start_soon(post)
             await anyio.lowlevel.checkpoint()
             ids.append(trace_id())
+            of_call.append(call.get_span_context())
         over.set()
 
-    of_call, span = kept.get_finished_spans()
-    assert (of_call.name, span.name, span.parent) == ("call", "POST /gen3/extend", None)
-    assert [link.context.span_id for link in span.links] == [call.get_span_context().span_id]
-    assert ids == [f"{call.get_span_context().trace_id:032x}"] * 2
+    first, span = kept.get_finished_spans()
+    assert (first.name, span.name, span.parent) == ("call", "POST /gen3/extend", None)
+    assert [link.context.span_id for link in span.links] == [of_call[0].span_id]
+    assert ids == [f"{of_call[0].trace_id:032x}"] * 2
 
 
 @pytest.mark.parametrize(("sampler", "spans"), [(ALWAYS_ON, 2), (ALWAYS_OFF, 0)])
@@ -201,18 +204,17 @@ def test_both_are_told_of_a_request() -> None:
         def of_task(self, task_id: str | None) -> None:
             told.append(task_id)
 
-    class Open:
-        def __enter__(self) -> Operation:
-            return Heard()
-
-        def __exit__(self, *_: object) -> None:
-            told.append("end")
+    @contextmanager
+    def heard(method: str, endpoint: str, url: str) -> Generator[Operation]:
+        told.extend((method, endpoint, url))
+        yield Heard()
+        told.append("end")
 
     spans = Spans(tracer)
-    telemetry = spans.telemetry(Telemetry(upstream=both(lambda *_: Open(), NO_TELEMETRY.upstream)))  # pyright: ignore[reportArgumentType]
+    telemetry = spans.telemetry(Telemetry(upstream=both(heard, NO_TELEMETRY.upstream)))
     with tracer.start_as_current_span("call"), telemetry.upstream("POST", "/gen3/extend", URL) as operation:
         operation.answered(200)
         operation.of_task("task:1")
 
-    assert told == [200, "task:1", "end"]
+    assert told == ["POST", "/gen3/extend", URL, 200, "task:1", "end"]
     assert (kept.get_finished_spans()[0].attributes or {})["runway.task_id"] == "task:1"

@@ -78,7 +78,7 @@ async def test_a_call_is_a_trace_of_its_caller_and_its_post_a_trace_linked_to_it
         async with opened(tmp_path, stand_in, collector) as client:
             arguments: dict[str, Any] = {"assetId": stand_in.clip(), "text_prompt": PROMPT}
             result = await client.call_tool("extend_video", arguments, meta=META)
-            await anyio.to_thread.run_sync(collector.wait, lambda: collector.named("tools/call extend_video"))
+            await anyio.to_thread.run_sync(collector.wait, "tools/call extend_video")
         told: Any = result.structured_content
 
     call = one(collector.named("tools/call extend_video"))
@@ -123,7 +123,7 @@ async def test_no_span_holds_an_argument_a_link_or_a_token_whatever_fails(tmp_pa
             ):
                 with pytest.raises(MCPError):
                     await failing()
-            await anyio.to_thread.run_sync(collector.wait, lambda: collector.named("prompts/get other"))
+            await anyio.to_thread.run_sync(collector.wait, "prompts/get other")
 
     told = collector.text()
     assert {span.name for span in collector.spans} >= {"tools/call other", "resources/read", "tools/call list_assets"}
@@ -153,7 +153,7 @@ async def test_the_last_spans_are_sent_at_the_end_of_the_program(tmp_path: Path)
         env = server_environment(stand_in.url, tmp_path, OTEL_SERVICE_NAME="films", **variables)
         async with Client(stdio_client(stdio_parameters(env))) as client:
             await client.call_tool("list_assets", {})
-        await anyio.to_thread.run_sync(collector.wait, lambda: collector.named("tools/call list_assets"))
+        await anyio.to_thread.run_sync(collector.wait, "tools/call list_assets")
 
     assert "films" in str(collector.resources[0])
 
