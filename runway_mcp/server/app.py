@@ -42,7 +42,7 @@ from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 
 def create_server(
