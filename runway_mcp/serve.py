@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp.logs import SPENDS, Redacted
 from runway_mcp.private import OWNER_ONLY, close_to_others
-from runway_mcp.telemetry import NO_TELEMETRY, wants_traces
+from runway_mcp.telemetry import NO_TELEMETRY, header_secrets, wants_traces
 from runway_mcp.terminal import PROGRAM, CommandError, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from runway_mcp.server.hosted.metrics import Metrics
     from runway_mcp.server.spans import Spans
     from runway_mcp.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 # For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
 _DRAIN_SECONDS: Final = 5.0
@@ -74,7 +76,7 @@ def _traced(formatter: Redacted) -> "Generator[Spans | None]":
         yield None
         return
     if _lacks_exporter():
-        logging.getLogger(__name__).warning(
+        _log.warning(
             "OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_ENDPOINT is set, which needs the extra otel: install "
             "%s[otel]. No traces are exported.",
             PROGRAM,
@@ -84,9 +86,19 @@ def _traced(formatter: Redacted) -> "Generator[Spans | None]":
     from runway_mcp.server.spans import Spans, trace_id
     from runway_mcp.server.trace_export import exported
 
-    formatter.more = lambda: {"trace_id": trace_id(), **_replica()}
-    with exported(os.environ) as tracer:
-        yield Spans(tracer)
+    for secret in header_secrets(os.environ):
+        formatter.hide(secret)
+    with ExitStack() as stack:
+        spans = None
+        try:
+            spans = Spans(stack.enter_context(exported(os.environ)))
+        except Exception as error:  # noqa: BLE001  a server that cannot be watched serves all the same
+            _log.warning(
+                "the variables of OpenTelemetry cannot be used (%s): no traces are exported", type(error).__name__
+            )
+        else:
+            formatter.more = lambda: {"trace_id": trace_id(), **_replica()}
+        yield spans
 
 
 def _lacks_exporter() -> bool:
@@ -228,6 +240,7 @@ def _serve_http(
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
         has_sessions=settings.database_url is None,
         hosting=hosting,
+        refused=metrics.refused if metrics else None,
     )
 
     def tell() -> None:
@@ -235,7 +248,7 @@ def _serve_http(
             say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
         _say_where(settings)
         if settings.database_url is not None and not settings.state_keys:
-            logging.getLogger(__name__).warning(
+            _log.warning(
                 "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
                 "this server alone. Set the same keys on every server of the database."
             )

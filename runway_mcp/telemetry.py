@@ -67,6 +67,8 @@ class Telemetry:
     meter: Meter | None = None
 
 
+_SHORTEST_SECRET: Final = 8
+
 NO_TELEMETRY: Final = Telemetry()
 """Nothing is measured."""
 
@@ -104,3 +106,10 @@ def wants_traces(environment: Mapping[str, str]) -> bool:
         return "otlp" in exporters
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     return any(environment.get(name, "").strip() for name in endpoints)
+
+
+def header_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the headers that go to a collector, which may be keys of it."""
+    names = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    headers = [each.partition("=")[2].strip() for name in names for each in environment.get(name, "").split(",")]
+    return tuple(value for value in headers if len(value) >= _SHORTEST_SECRET)

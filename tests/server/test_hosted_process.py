@@ -143,3 +143,17 @@ def test_without_callers_figures_and_traces_nothing_of_them_is_loaded() -> None:
     loaded = set(run.stdout.split())
     assert "runway_mcp.server.transport.http" in loaded
     assert loaded & set(HOSTED_ALONE) == set()
+
+
+def test_figures_of_a_server_with_one_token_count_who_comes_without_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    env = server_environment(NOWHERE, tmp_path, RUNWAY_MCP_METRICS=address, RUNWAY_MCP_ACCESS_TOKEN="one-token-for-all")
+    with http_server_process(serve_command("http"), env) as served:
+        assert (asked(served)[0], asked(served, token="wrong")[0]) == (401, 401)
+        connection = HTTPConnection(address, timeout=10)
+        connection.request("GET", "/metrics")
+        read = connection.getresponse().read().decode()
+        connection.close()
+    for reason in ("missing", "wrong"):
+        assert f'runway_mcp_auth_refusals_total{{reason="{reason}"}} 1.0' in read

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, Tracer
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.server.spans import Spans, trace_id
 from runway_mcp.server.trace_export import CleanedExporter
-from runway_mcp.telemetry import NO_TELEMETRY, Operation, Telemetry, both, wants_traces
+from runway_mcp.telemetry import NO_TELEMETRY, Operation, Telemetry, both, header_secrets, wants_traces
 
 URL = "https://api.example.com/v1/runwayml"
 
@@ -182,6 +182,12 @@ def test_of_a_request_only_known_names_leave(
 )
 def test_the_standard_variables_decide(variables: dict[str, str], *, expected: bool) -> None:
     assert wants_traces(variables) is expected
+
+
+def test_the_keys_of_a_collector_are_known_as_secrets() -> None:
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=hunter2-hunter2, x=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": ""}
+
+    assert header_secrets(headers) == ("hunter2-hunter2",)
 
 
 def test_where_nothing_is_measured_the_same_contexts_serve_every_request() -> None:

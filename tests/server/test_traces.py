@@ -176,6 +176,15 @@ async def test_a_collector_that_is_away_costs_calls_and_the_end_little_and_the_l
     assert len(told) <= 3, told
 
 
+def test_variables_that_cannot_be_read_are_one_warning_and_it_serves(tmp_path: Path) -> None:
+    odd = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_BSP_MAX_QUEUE_SIZE": "1"}
+    env = server_environment("http://127.0.0.1:9", tmp_path, **odd)
+    run = subprocess.run(serve_command("stdio"), env=env, input=b"", capture_output=True, check=True, timeout=60)  # noqa: S603  our own program
+
+    assert run.stderr.decode().count("no traces are exported") == 1
+    assert "Traceback" not in run.stderr.decode()
+
+
 WITHOUT_EXTRA = """
 import sys
 sys.modules["opentelemetry.sdk"] = None

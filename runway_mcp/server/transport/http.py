@@ -31,7 +31,7 @@ from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
-from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
+from runway_mcp.server.transport.security import HEALTH, READY, access_guard, bare_challenge, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
 from runway_mcp.tasks.store.protocol import Reach
 
@@ -62,6 +62,7 @@ def create_app(
     allowed_hosts: tuple[str, ...] = (),
     has_sessions: bool = True,
     hosting: CallerRules | None = None,
+    refused: Callable[[str], None] | None = None,
 ) -> Starlette:
     """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
 
@@ -69,7 +70,14 @@ def create_app(
     Without sessions every request is served by itself, so that the next one may reach another server; `sse` needs them.
     `hosting`, which brings a verifier of its own, is for several callers. `/readyz` tells whether requests should be
     sent here: not until they can be judged, and not once `state.drain()` of the app was called.
+    `refused` is called for each request without the right token, with the reason: `missing` or `wrong`.
     """
+
+    def challenge(scope: Scope, *, given: bool) -> Response:
+        if refused is not None:
+            refused("wrong" if given else "missing")
+        return bare_challenge(scope, given=given)
+
     endpoints = _Endpoints(server, hosting, has_sessions=has_sessions)
     mcp = RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)
     routes: list[BaseRoute] = [
@@ -79,7 +87,7 @@ def create_app(
         *_routes("/mcp", mcp),
     ]
     rules = host_rules(allowed_hosts)
-    middleware = [Middleware(access_guard, verifier=verifier, rules=rules)]
+    middleware = [Middleware(access_guard, verifier=verifier, rules=rules, challenge=challenge)]
     if hosting is not None:
         routes += [*hosting.routes(), *(_routes(f"{hosting.of_tokens}/mcp", mcp) if hosting.of_tokens else ())]
         middleware = hosting.middleware(rules)
