@@ -1,4 +1,4 @@
-"""The statements of a Containerfile: read, and carried out on a folder that is a root. Those that are not known are refused."""
+"""The statements of a Containerfile: read, and carried out on a folder that is a root, or refused if not known."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Final
 from scripts.bare_debian import TrialError, ran, tell
 
 _OPTION: Final = re.compile(r"--([a-z-]+)=(\S+)\s+")
+_OPTIONS: Final = {"COPY": {"from"}, "HEALTHCHECK": {"interval", "timeout", "start-period", "retries"}}
 _SHELL: Final = ("/bin/sh", "-c")
 
 
@@ -67,9 +68,11 @@ def build(
     image: Image | None = None
     for statement in statements(text):
         tell(f"{statement.word} {statement.rest[:100]}")
-        if statement.word == "FROM":
+        if statement.word == "FROM" and not statement.options:
             base, _, name = statement.rest.partition(" AS ")
             image = stages[name or str(len(stages))] = Image(new_root(base, name or "last"))
+        elif set(statement.options) - _OPTIONS.get(statement.word, set()):
+            raise TrialError(f"a statement that is not known here: {statement.word} {dict(statement.options)}")
         elif image is None:
             raise TrialError(f"{statement.word} stands before FROM")
         elif statement.word == "COPY":
