@@ -49,7 +49,7 @@ def _woken_by_signals() -> Generator[None]:
     wakes, woken = socket.socketpair()
     with wakes, woken:
         for end in (wakes, woken):
-            end.setblocking(False)
+            end.settimeout(0)
         before = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         loop.add_reader(woken, woken.recv, _MANY)
         try:
