@@ -18,6 +18,9 @@ PYTHON: Final = "3.11"
 """The Python of that Debian."""
 
 _SECONDS: Final = 900
+_DPKG: Final = (
+    "force-unsafe-io\npath-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\npath-exclude /usr/share/locale/*\n"
+)
 _FOREIGN: Final = ("USEAPI_", "RUNWAY_MCP_", "VIRTUAL_ENV", "PYTHON", "PIP_NO_INDEX", "PIP_FIND_LINKS")
 
 
@@ -74,6 +77,9 @@ def copy_of(root: Path, target: Path) -> Path:
     ran(["cp", "--archive", "--reflink=auto", root, target])
     for file in ("resolv.conf", "hosts"):
         (target / "etc" / file).write_bytes(Path("/etc", file).read_bytes())
+    # As Debian's own images have it: what is tried here needs no disk that survives a power cut, and no manuals.
+    (target / "etc/dpkg/dpkg.cfg.d/trial").write_text(_DPKG, encoding="ascii")
+    (target / "etc/apt/apt.conf.d/trial").write_text('Acquire::Languages "none";\n', encoding="ascii")
     return target
 
 
@@ -84,8 +90,9 @@ def extras() -> tuple[str, ...]:
 
 
 def wheels(folder: Path) -> Path:
-    """A folder with the wheel of this checkout, all that its extras need in the versions of constraints.txt, and what
-    builds it: where pip looks in place of an index (`PIP_NO_INDEX`, `PIP_FIND_LINKS`).
+    """A folder where pip looks in place of an index (`PIP`).
+
+    It has the wheel of this checkout, all that its extras need in the versions of constraints.txt, and what builds it.
     """
     house = folder / "wheels"
     for former in house.glob("useapi_runway_mcp-*.whl"):

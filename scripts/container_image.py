@@ -2,8 +2,8 @@
 
     scripts/container [--work DIR]
 
-No base image is pulled: each FROM is a bare Debian of the same release, made by debootstrap. The program then runs as the
-image says, as its user, in a root that can be read alone, in a network of its own, with the stand-in for useapi.net.
+No base image is pulled: each FROM is a bare Debian of the same release, made by debootstrap. The program then runs as
+the image says, as its user, in a root that can be read alone, in a network of its own, with the stand-in.
 `--work DIR` keeps the Debian and the wheels for the next run. Ends with 0 if everything held.
 """
 
@@ -18,6 +18,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -128,7 +129,7 @@ def drive(image: Image) -> None:
     stand_in = [sys.executable, "-m", "runway_mcp", "simulate", "--pace", "1"]
     with (
         mounted(image),
-        subprocess.Popen(stand_in, stdout=subprocess.PIPE, text=True, env=own_environment()) as upstream,
+        subprocess.Popen(stand_in, stdout=subprocess.PIPE, text=True, env=own_environment()) as upstream,  # noqa: S603  ours
     ):
         try:
             assert upstream.stdout  # noqa: S101  piped
@@ -154,18 +155,24 @@ def _drive_server(image: Image, server: subprocess.Popen[bytes], port: int) -> N
         if server.poll() is not None or time.monotonic() - began > _START_SECONDS:
             raise TrialError("the health check finds no server")
     tell(f"holds: the health check finds the server, after {time.monotonic() - began:.1f} s")
-    hold("/healthz and /readyz answer 200", really=asked(port, "/healthz")[0] == asked(port, "/readyz")[0] == 200)
+    hold(
+        "/healthz and /readyz answer 200",
+        really=asked(port, "/healthz")[0] == asked(port, "/readyz")[0] == HTTPStatus.OK,
+    )
     listed = asked(port, "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, TOKEN)
-    names = {tool["name"] for tool in listed[1]["result"]["tools"]} if listed[0] == 200 else set[str]()
+    names = {tool["name"] for tool in listed[1]["result"]["tools"]} if listed[0] == HTTPStatus.OK else set[str]()
     hold("the tools are listed to who has the token", really=bool(names) and names <= TOOLS, but=listed)
     call = {"name": "list_assets", "arguments": {"limit": 1}}
     assets = asked(port, "/mcp", {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}, TOKEN)
     hold(
         "a call reads the clips of the stand-in",
-        really=assets[0] == 200 and "assetId" in json.dumps(assets[1]),
+        really=assets[0] == HTTPStatus.OK and "assetId" in json.dumps(assets[1]),
         but=assets,
     )
-    hold("others get 401", really=asked(port, "/mcp", {"jsonrpc": "2.0", "id": 3, "method": "tools/list"})[0] == 401)  # noqa: PLR2004
+    hold(
+        "others get 401",
+        really=asked(port, "/mcp", {"jsonrpc": "2.0", "id": 3, "method": "tools/list"})[0] == HTTPStatus.UNAUTHORIZED,
+    )
     written = subprocess.run(inside(image, ["touch", "/usr/x"]), check=False, capture_output=True, timeout=30)  # noqa: S603
     hold("the root cannot be written to", really=b"Read-only" in written.stderr, but=written.stderr)
     began = time.monotonic()
@@ -180,7 +187,7 @@ def _drive_server(image: Image, server: subprocess.Popen[bytes], port: int) -> N
 
 
 def driven_apart(image: Image) -> None:
-    """Drives the image in namespaces of its own for mounts, network and processes: nothing is left behind or reached."""
+    """Drives the image in namespaces of its own for mounts, network and processes, so that nothing is left behind."""
     apart = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
     command = [*apart, sys.executable, "-m", "scripts.container_image", "--driving"]
     told = json.dumps(asdict(image), default=str)
@@ -201,8 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_without(["debootstrap", "chroot", "unshare", "ip", "uv"])
         if given.driving:
             ran(["ip", "link", "set", "lo", "up"])
-            told = json.load(sys.stdin)
-            drive(Image(**{**told, "root": Path(told["root"])}))
+            told: dict[str, Any] = json.load(sys.stdin)
+            drive(Image(Path(told.pop("root")), **told))
             return 0
         with tempfile.TemporaryDirectory() as folder:
             work = (given.work or Path(folder)).absolute()

@@ -81,7 +81,7 @@ def build(
         elif statement.word == "RUN":
             ran(
                 ["chroot", image.root, *_SHELL, f"cd {shlex.quote(image.folder)} && {statement.rest}"],
-                env=image.env | lent,
+                env={**image.env, **lent},
             )
         else:
             _describe(image, statement)

@@ -2,10 +2,10 @@
 
     scripts/deployed [--work DIR]
 
-The machine is a bare Debian, booted with systemd in namespaces, in a network of its own; the stand-in plays useapi.net there.
-Two things differ from the page: pip finds this checkout's wheel in a folder in place of an index, and the settings name
-the stand-in. Ends with 0 if each command of the page succeeded and each film was made once. `--work DIR` keeps the Debian and
-the wheels for the next run. Needs root, debootstrap and systemd-nspawn.
+The machine is a bare Debian, booted with systemd in namespaces, in a network of its own, where the stand-in plays
+useapi.net. Two things differ from the page: pip finds this checkout's wheel in a folder in place of an index, and the
+settings name the stand-in. Ends with 0 if each command of the page succeeded and each film was made once. `--work DIR`
+keeps the Debian and the wheels for the next run. Needs root, debootstrap and systemd-nspawn.
 """
 
 import argparse
@@ -129,12 +129,13 @@ def end_callers(trial: Trial) -> None:
         if any(film["status"] != "SUCCEEDED" for film in answer["films"].values()):
             raise TrialError(f"{name} has films that were not made: {answer}")
     header = f"--header 'Authorization: Bearer {_TOKEN}'"
-    listed = json.loads(trial.machine.run(f"curl --fail --silent {header} '{_UPSTREAM}/tasks?limit=100'"))
-    made = json.dumps(listed)
+    listed = json.loads(trial.machine.run(f"curl --fail --silent {header} '{_UPSTREAM}/tasks?offset=0&limit=100'"))
+    made = [json.dumps(task) for task in listed["tasks"]]
     for name, films in trial.films.items():
         for prompt in films:
-            if made.count(json.dumps(prompt)) != 1:
-                raise TrialError(f"a film of {name} was made {made.count(json.dumps(prompt))} times: {prompt}")
+            times = sum(json.dumps(prompt) in task for task in made)
+            if times != 1:
+                raise TrialError(f"a film of {name} was made {times} times: {prompt}")
         tell(f"holds: {name} has {len(films)} films, and each was made once")
     tell(f"calls that were cut and repeated: {cut}")
     theirs = next(iter(trial.films["bob"].values()))["taskId"]

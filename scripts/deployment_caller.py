@@ -1,4 +1,4 @@
-"""A caller of the deployment that `deployed` tries: a client that extends a clip again and again, and repeats what is cut.
+"""A caller of the deployment that `deployed` tries: extends a clip again and again, and repeats what is cut.
 
     python deployment_caller.py URL NAME TOKEN_FILE STOP_FILE
 
@@ -33,6 +33,7 @@ class Caller:
 
     async def call(self, tool: str, **arguments: Any) -> Mapping[str, Any]:
         """The structured content of a call; raises the last failure after twenty tries."""
+        failure: Exception | None = None
         for _ in range(_TRIES):
             try:
                 async with (
@@ -45,7 +46,7 @@ class Caller:
                 self.cut += 1
                 failure = error
                 await anyio.sleep(0.5)
-        raise failure
+        raise RuntimeError(str(failure)) from failure
 
     async def clip(self) -> str:
         """The newest clip that can be extended."""
