@@ -120,7 +120,7 @@ def end_callers(trial: Trial) -> None:
     trial.machine.run("touch /root/stop")
     cut = 0
     for name, process in trial.at_work.items():
-        told, _ = process.communicate(timeout=180)
+        told, _ = process.communicate(timeout=240)
         if process.returncode:
             raise TrialError(f"{name} failed: {told}")
         answer = json.loads(told)
@@ -128,9 +128,11 @@ def end_callers(trial: Trial) -> None:
         trial.films[name] = answer["films"]
         if any(film["status"] != "SUCCEEDED" for film in answer["films"].values()):
             raise TrialError(f"{name} has films that were not made: {answer}")
+        if answer["picture"] != "image/jpeg":
+            raise TrialError(f"{name} is shown no picture of a clip: {answer}")
     header = f"--header 'Authorization: Bearer {_TOKEN}'"
     listed = json.loads(trial.machine.run(f"curl --fail --silent {header} '{_UPSTREAM}/tasks?offset=0&limit=100'"))
-    made = [json.dumps(task) for task in listed["tasks"]]
+    made = [json.dumps(task) for task in listed]
     for name, films in trial.films.items():
         for prompt in films:
             times = sum(json.dumps(prompt) in task for task in made)

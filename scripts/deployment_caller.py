@@ -3,7 +3,8 @@
     python deployment_caller.py URL NAME TOKEN_FILE STOP_FILE
 
 Runs by the packages of the deployed program alone. It extends until STOP_FILE is there, two films at least and six at
-most, and prints one line of JSON: the films by their prompts, and how many calls were cut and repeated.
+most, then continues the clip by another model, so that a film is joined, and looks at it. It prints one line of JSON:
+the films by their prompts, the type of the picture, and how many calls were cut and repeated.
 With `--again PROMPT` it makes one call and prints its result; with `--task ID` it asks for a task.
 """
 
@@ -17,6 +18,7 @@ import anyio
 import httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, ImageContent
 
 FEWEST: Final = 2
 MOST: Final = 6
@@ -32,7 +34,11 @@ class Caller:
         self.cut = 0
 
     async def call(self, tool: str, **arguments: Any) -> Mapping[str, Any]:
-        """The structured content of a call; raises the last failure after twenty tries."""
+        """The structured content of a call."""
+        return (await self.result(tool, **arguments)).structured_content or {}
+
+    async def result(self, tool: str, **arguments: Any) -> CallToolResult:
+        """The result of a call; raises RuntimeError with the last failure after twenty tries."""
         failure: Exception | None = None
         for _ in range(_TRIES):
             try:
@@ -40,8 +46,7 @@ class Caller:
                     httpx2.AsyncClient(headers=self._headers, timeout=60) as http,
                     Client(streamable_http_client(self._url, http_client=http)) as client,
                 ):
-                    result = await client.call_tool(tool, arguments)
-                    return result.structured_content or {}
+                    return await client.call_tool(tool, arguments)
             except Exception as error:  # noqa: BLE001  whatever cut it, an agent repeats the call
                 self.cut += 1
                 failure = error
@@ -53,17 +58,22 @@ class Caller:
         listed = await self.call("list_assets", extendable_only=True, limit=50)
         return min(asset["assetId"] for asset in listed["assets"] if asset["extendable"] == "yes")
 
-    async def film(self, clip: str, prompt: str) -> Mapping[str, Any]:
-        """The end of an extension, followed as results say."""
-        told = await self.call("extend_video", assetId=clip, text_prompt=prompt, wait_seconds=2)
+    async def film(self, **wanted: Any) -> Mapping[str, Any]:
+        """The end of an extension, followed as results say; raises RuntimeError where a repeat is of no use."""
+        told = await self.call("extend_video", **wanted, wait_seconds=2)
         while told.get("status") not in ("SUCCEEDED", "FAILED", "CANCELLED"):
-            if told.get("error", {}).get("retry") in ("now", "later"):
+            if "error" in told:
+                if told["error"]["retry"] == "after_change":
+                    raise RuntimeError(told)
                 await anyio.sleep(0.5)
-            following = told.get(
-                "next_step", {"tool": "extend_video", "arguments": {"assetId": clip, "text_prompt": prompt}}
-            )
+            following = told.get("next_step", {"tool": "extend_video", "arguments": wanted})
             told = await self.call(following["tool"], **{**following["arguments"], "wait_seconds": 2})
         return told
+
+    async def picture(self, clip: str) -> str:
+        """The type of the picture of a clip's last frame; empty without one."""
+        blocks = (await self.result("view_film", assetId=clip)).content
+        return "".join(block.mime_type for block in blocks if isinstance(block, ImageContent))
 
 
 async def extend(caller: Caller, name: str, stop: Path) -> Mapping[str, Any]:
@@ -73,15 +83,20 @@ async def extend(caller: Caller, name: str, stop: Path) -> Mapping[str, Any]:
     while len(films) < FEWEST or not await anyio.Path(stop).exists():
         if len(films) < MOST:
             prompt = f"the dunes of {name}, take {len(films) + 1}"
-            told = await caller.film(clip, prompt)
-            films[prompt] = {"status": told["status"], "taskId": told.get("taskId")}
+            films[prompt] = _summed_up(await caller.film(assetId=clip, text_prompt=prompt))
         else:
             last = next(reversed(films.values()))
             told = await caller.call("get_task", taskId=last["taskId"], wait_seconds=1)
             if told.get("status") != "SUCCEEDED":
                 raise RuntimeError(told)
             await anyio.sleep(0.3)
-    return {"films": films, "cut": caller.cut}
+    prompt = f"{name} goes on with another model"
+    films[prompt] = _summed_up(await caller.film(assetId=clip, text_prompt=prompt, model="gen4.5", seconds=5))
+    return {"films": films, "picture": await caller.picture(clip), "cut": caller.cut}
+
+
+def _summed_up(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"status": told["status"], "taskId": told.get("taskId")}
 
 
 async def main() -> None:
