@@ -63,11 +63,12 @@ def as_followed(block: str) -> str:
 
 @dataclass
 class Trial:
-    """The machine with its callers: `films` are theirs by caller and prompt."""
+    """The machine with its callers: `clips` and `films` are theirs, the films by their prompts."""
 
     machine: Machine
     stack: ExitStack
     at_work: dict[str, subprocess.Popen[str]] = field(default_factory=dict[str, "subprocess.Popen[str]"])
+    clips: dict[str, str] = field(default_factory=dict[str, str])
     films: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     def ask(self, name: str, *more: str) -> list[str]:
@@ -125,7 +126,7 @@ def end_callers(trial: Trial) -> None:
             raise TrialError(f"{name} failed: {told}")
         answer = json.loads(told)
         cut += answer["cut"]
-        trial.films[name] = answer["films"]
+        trial.clips[name], trial.films[name] = answer["clip"], answer["films"]
         if any(film["status"] != "SUCCEEDED" for film in answer["films"].values()):
             raise TrialError(f"{name} has films that were not made: {answer}")
         if answer["picture"] != "image/jpeg":
@@ -151,7 +152,7 @@ def repeat(trial: Trial) -> None:
     """The first request of each caller, repeated on the restored ledger, is answered and not paid again."""
     for name, films in trial.films.items():
         prompt, film = next(iter(films.items()))
-        told = trial.answer(name, "--again", prompt)
+        told = trial.answer(name, "--again", trial.clips[name], prompt)
         if not told.get("twin") or told.get("taskId") != film["taskId"]:
             raise TrialError(f"the restored ledger does not answer a request of {name}: {told}")
     tell("holds: the restored ledger answers the requests that were paid before the backup")

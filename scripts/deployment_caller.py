@@ -5,7 +5,7 @@
 Runs by the packages of the deployed program alone. It extends until STOP_FILE is there, two films at least and six at
 most, then continues the clip by another model, so that a film is joined, and looks at it. It prints one line of JSON:
 the films by their prompts, the type of the picture, and how many calls were cut and repeated.
-With `--again PROMPT` it makes one call and prints its result; with `--task ID` it asks for a task.
+With `--again CLIP PROMPT` it makes one call and prints its result; with `--task ID` it asks for a task.
 """
 
 import argparse
@@ -92,7 +92,7 @@ async def extend(caller: Caller, name: str, stop: Path) -> Mapping[str, Any]:
             await anyio.sleep(0.3)
     prompt = f"{name} goes on with another model"
     films[prompt] = _summed_up(await caller.film(assetId=clip, text_prompt=prompt, model="gen4.5", seconds=5))
-    return {"films": films, "picture": await caller.picture(clip), "cut": caller.cut}
+    return {"clip": clip, "films": films, "picture": await caller.picture(clip), "cut": caller.cut}
 
 
 def _summed_up(told: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -106,12 +106,13 @@ async def main() -> None:
     parser.add_argument("name")
     parser.add_argument("token", type=Path)
     parser.add_argument("stop", type=Path)
-    parser.add_argument("--again")
+    parser.add_argument("--again", nargs=2)
     parser.add_argument("--task")
     given = parser.parse_args()
     caller = Caller(given.url, given.token.read_text(encoding="ascii").strip())
     if given.again:
-        told = await caller.call("extend_video", assetId=await caller.clip(), text_prompt=given.again, wait_seconds=5)
+        clip, prompt = given.again
+        told = await caller.call("extend_video", assetId=clip, text_prompt=prompt, wait_seconds=5)
     elif given.task:
         told = await caller.call("get_task", taskId=given.task)
     else:
