@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp.logs import SPENDS, Redacted
@@ -198,6 +198,7 @@ def _serve_http(
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
+    from runway_mcp.server.transport.service_manager import READY, STOPPING, notify
     from runway_mcp.server.transport.serving import Drain, bind, serve_app, url_of
 
     host: str = arguments.host or "127.0.0.1"
@@ -243,6 +244,8 @@ def _serve_http(
         refused=metrics.refused if metrics else None,
     )
 
+    manager = os.environ.get("NOTIFY_SOCKET")
+
     def tell() -> None:
         for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
             say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
@@ -252,10 +255,11 @@ def _serve_http(
                 "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
                 "this server alone. Set the same keys on every server of the database."
             )
+        notify(manager, READY)
 
     async def serve() -> None:
         drain = Drain(app.state.drain, _DRAIN_SECONDS) if hosting is not None else None
-        await serve_app(app, listener, ready=tell, drain=drain)
+        await serve_app(app, listener, ready=tell, drain=drain, stopping=partial(notify, manager, STOPPING))
 
     settled()
     with _metrics_served(settings, metrics, server, app, hosting):
