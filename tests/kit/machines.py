@@ -1,13 +1,17 @@
 """Server processes that share a database, each of which can be killed, stopped and begun anew at the same address."""
 
 import signal
+import subprocess
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 import anyio
 import anyio.to_thread
 
 from tests.kit.processes import PROGRAM, HttpServerProcess, http_server_process
+
+# A server that drains ends within half a minute.
+_DRAIN_SECONDS = 35.0
 
 
 class Machine:
@@ -39,6 +43,9 @@ class Machine:
                 if by is not signal.SIGKILL:
                     served.program.process.send_signal(signal.SIGCONT)
                 with anyio.CancelScope(shield=True):
+                    if by is not signal.SIGKILL:
+                        with suppress(subprocess.TimeoutExpired):
+                            await anyio.to_thread.run_sync(served.program.process.wait, _DRAIN_SECONDS)
                     await anyio.to_thread.run_sync(context.__exit__, None, None, None)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import anyio
 import psycopg
@@ -14,8 +15,9 @@ from tests.store.machines.scene import POLL, Scene
 LONGEST_UNFOLLOWED = LEASE_SECONDS + 12 * POLL
 """How long nobody may know of an end, in seconds: one lease, and the longest pause between two reads."""
 
+# How long ends are looked for after each request was settled, in seconds.
 _WATCHED_SECONDS = LONGEST_UNFOLLOWED + 60.0
-_BETWEEN_LOOKS = 0.1
+_BETWEEN_LOOKS = 0.2
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Ends:
     def unfollowed(self, task_id: str, ended: float) -> float | None:
         """How long the end of a task was not known though the faults were over, the task named and ended.
 
-        In seconds, a tenth more at most; 0 for an end that was known before the faults were over. None if it never was.
+        In seconds, a fifth more at most; 0 for an end that was known before the faults were over. None if it never was.
         """
         if task_id not in self.known:
             return None
@@ -44,23 +46,25 @@ def accepted(world: World, prompts: Sequence[str]) -> list[Task]:
     return [task for task in world.accepted if task.options["text_prompt"] in prompts]
 
 
-async def watched(ends: Ends, scene: Scene, prompts: Sequence[str]) -> None:
-    """Notes the ends of all accepted tasks until they are known and each request has one, or until time is over."""
+async def watched(ends: Ends, scene: Scene, prompts: Sequence[str], settled: anyio.Event) -> None:
+    """Notes the ends of all accepted tasks until each request is settled and all are known, or time is over."""
     query = "SELECT task_id, ended FROM intents WHERE task_id = ANY(%s)"
-    settled_at = anyio.current_time() + LONGEST_UNFOLLOWED
-    with anyio.move_on_after(_WATCHED_SECONDS):
-        async with await psycopg.AsyncConnection.connect(scene.databases.url, autocommit=True) as ledger:
-            while True:
-                made = [scene.world.task_id(task) for task in accepted(scene.world, prompts)]
-                rows = await (await ledger.execute(query, (made,))).fetchall()
-                now = anyio.current_time()
-                for task_id, ended in rows:
-                    ends.named.setdefault(task_id, now)
-                    if ended is not None:
-                        ends.known.setdefault(task_id, now)
-                if len(ends.known) == len(made) and (len(made) >= len(prompts) or now > settled_at):
-                    return
-                await anyio.sleep(_BETWEEN_LOOKS)
+    until = inf
+    async with await psycopg.AsyncConnection.connect(scene.databases.url, autocommit=True) as ledger:
+        while anyio.current_time() < until:
+            is_settled = settled.is_set()
+            if is_settled and until == inf:
+                until = anyio.current_time() + _WATCHED_SECONDS
+            made = [scene.world.task_id(task) for task in accepted(scene.world, prompts)]
+            rows = await (await ledger.execute(query, (made,))).fetchall()
+            now = anyio.current_time()
+            for task_id, ended in rows:
+                ends.named.setdefault(task_id, now)
+                if ended is not None:
+                    ends.known.setdefault(task_id, now)
+            if is_settled and len(ends.known) == len(made):
+                return
+            await anyio.sleep(_BETWEEN_LOOKS)
 
 
 async def unowned(scene: Scene, made: Sequence[Task]) -> list[str]:

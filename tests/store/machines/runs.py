@@ -22,7 +22,7 @@ from tests.store.machines.judge import LONGEST_UNFOLLOWED, Ends, accepted, forgo
 from tests.store.machines.scene import Replica, Scene
 
 # How long a run may take, a call, and the repeated calls of one request in the end, in seconds.
-_RUN_SECONDS, _CALL_SECONDS, _PEACE_SECONDS = 300.0, 12.0, 60.0
+_RUN_SECONDS, _CALL_SECONDS, _PEACE_SECONDS = 420.0, 15.0, 100.0
 _REQUESTS = 3
 _log = logging.getLogger(__name__)
 
@@ -137,27 +137,38 @@ async def _judged_in_peace(run: Run, draw: random.Random, scene: Scene, prompts:
         run.counts["one machine alone in the end, the other standing still"] += 1
         out.machine.stop()
     peace = anyio.current_time()
-    ends = Ends(peace)
+    ends, settled = Ends(peace), anyio.Event()
+
+    async def settle() -> None:
+        async with anyio.create_task_group() as calls:
+            for prompt in prompts:
+                calls.start_soon(_repeat, run, scene, left, prompt)
+        settled.set()
+
     async with anyio.create_task_group() as group:
-        for prompt in prompts:
-            group.start_soon(_repeat, run, scene, left, prompt)
-        await watched(ends, scene, prompts)
+        group.start_soon(settle)
+        await watched(ends, scene, prompts, settled)
     run.slowest = anyio.current_time() - peace
-    out.machine.go_on()
     if luck < 0.4:
-        # Whatever it had begun before it stood still has to be over by its next answer.
+        # Whatever it had begun before it stood still, a POST included, has to come to the same end.
+        out.machine.go_on()
         await out.machine.start()
+        ends.peace = anyio.current_time()
         for prompt in prompts:
-            await _told(scene.world, out.machine, prompt, wait=0)
+            await _told(scene.world, out.machine, prompt, wait=1)
+        await watched(ends, scene, prompts, settled)
     await _judge(run, ends, scene, prompts)
 
 
 async def _repeat(run: Run, scene: Scene, left: Sequence[Replica], prompt: str) -> None:
     """Makes a request until its outcome is told, and goes without one where upstream has nothing to tell of."""
+    begun, kinds = anyio.current_time(), list[str]()
     with anyio.move_on_after(_PEACE_SECONDS):
         while True:
             for replica in left:
                 told = await _told(scene.world, replica.machine, prompt, wait=1)
+                at = anyio.current_time() - begun
+                kinds.append(f"{at:.0f} s at {left.index(replica)}: {told.get('summary', 'nothing')[:160]}")
                 kind = told.get("error", {}).get("kind")
                 if told.get("taskId"):
                     run.counts["requests with a task in the end"] += 1
@@ -166,7 +177,8 @@ async def _repeat(run: Run, scene: Scene, left: Sequence[Replica], prompt: str) 
                     run.counts["requests that are unclear, of which upstream has nothing"] += 1
                     return
             await anyio.sleep(0.2)
-    run.found.append(f"{prompt}: no outcome")
+    made = [scene.world.task_id(task)[-8:] for task in accepted(scene.world, [prompt])]
+    run.found.append(f"{prompt}: no outcome, accepted {made}; told last: {kinds[-4:]}")
 
 
 async def _judge(run: Run, ends: Ends, scene: Scene, prompts: Sequence[str]) -> None:
@@ -174,14 +186,15 @@ async def _judge(run: Run, ends: Ends, scene: Scene, prompts: Sequence[str]) -> 
         made = accepted(scene.world, [prompt])
         run.counts["tasks accepted"] += len(made)
         if len(made) > 1:
-            run.found.append(f"{prompt}: accepted {len(made)} times")
+            run.found.append(f"{prompt}: accepted {len(made)} times, seeds {[task.options.get('seed') for task in made]}")
     made = accepted(scene.world, prompts)
     if lost := await unowned(scene, made):
         run.found.append(f"without an owner: {lost}")
     for task in made:
         unfollowed = ends.unfollowed(scene.world.task_id(task), task.ends)
         if unfollowed is None:
-            run.found.append(f"{task.options['text_prompt']}: an end that nobody saw")
+            since = anyio.current_time() - max(task.ends, ends.peace)
+            run.found.append(f"{task.options['text_prompt']}: an end that nobody saw for {since:.0f} s")
             continue
         run.unfollowed.append(unfollowed)
         if unfollowed > LONGEST_UNFOLLOWED:
