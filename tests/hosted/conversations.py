@@ -110,8 +110,7 @@ async def held(conversations: int, era: Era, *, at_once: int) -> Tally:
     tally, room = Tally(count), anyio.CapacityLimiter(at_once)
     async with _hosted(world) as (origin, machines):
         async with anyio.create_task_group() as group:
-            for machine, moment, (_, by) in zip(machines, moments, _FAULTS, strict=True):
-                group.start_soon(_end_and_begin, tally, machine, moment, by)
+            group.start_soon(_end_in_turn, tally, machines, moments)
             for wish in wishes:
                 group.start_soon(_held, origin, era, wish, tally, room)
     prompts = Counter(str(task.options["text_prompt"]) for task in world.accepted)
@@ -120,11 +119,13 @@ async def held(conversations: int, era: Era, *, at_once: int) -> Tally:
     return tally
 
 
-async def _end_and_begin(tally: Tally, machine: Machine, moment: anyio.Event, by: signal.Signals) -> None:
-    await moment.wait()
-    await machine.end(by)
-    tally.counts[f"replicas ended by {by.name} and begun anew"] += 1
-    await machine.start()
+async def _end_in_turn(tally: Tally, machines: Sequence[Machine], moments: Sequence[anyio.Event]) -> None:
+    """Ends each replica at its moment, and begins it anew before the next one ends."""
+    for machine, moment, (_, by) in zip(machines, moments, _FAULTS, strict=True):
+        await moment.wait()
+        await machine.end(by)
+        tally.counts[f"replicas ended by {by.name} and begun anew"] += 1
+        await machine.start()
 
 
 async def _held(origin: str, era: Era, wish: Wish, tally: Tally, room: anyio.CapacityLimiter) -> None:
