@@ -1,16 +1,21 @@
 """How much of a hosted server one caller may take: requests in a time, calls at once, open streams."""
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import anyio
+from mcp.shared.exceptions import MCPError
 from starlette.responses import JSONResponse, Response
 
 MOST_CALLERS = 10_000
 """Of how many callers it is known when they asked last; of those above it, the ones that asked longest ago are new."""
+
+
+_CODE = -32000
 
 
 @dataclass(frozen=True)
@@ -34,26 +39,79 @@ class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal he
 
     def response(self) -> Response:
         """429 as JSON-RPC hosts can read it."""
-        after = max(1, math.ceil(self.seconds))
-        told = {"code": -32000, "message": f"Too many requests of this caller; try again in {after} s."}
-        headers = {"Retry-After": str(after)}
+        told = {"code": _CODE, "message": self._message}
+        headers = {"Retry-After": str(self._after)}
         return JSONResponse({"jsonrpc": "2.0", "id": None, "error": told}, 429, headers=headers)
+
+    def error(self) -> MCPError:
+        """The same as the answer to a request that was taken already."""
+        return MCPError(_CODE, self._message)
+
+    @property
+    def _after(self) -> int:
+        return max(1, math.ceil(self.seconds))
+
+    @property
+    def _message(self) -> str:
+        return f"Too many requests of this caller; try again in {self._after} s."
+
+
+_Place = Literal["call", "stream", "left"]
+"""What is taken by a request that is being answered, by an open stream, and by a call that its client has left."""
 
 
 class Taken:
-    """What one request takes: first a call's place; `become_stream` changes that."""
+    """What one request takes: first a call's place; `become_stream` changes that. Made by `Uses.taking`.
 
-    def __init__(self, uses: "Uses", caller: str) -> None:
+    It is given back once the request has been answered and the call that it began is over.
+    """
+
+    def __init__(self, uses: "Uses", caller: str, *, stream: bool = False) -> None:
         self._uses = uses
         self._caller = caller
-        self.is_stream = False
+        self._place: _Place = "stream" if stream else "call"
+        self._is_answered = False
+        self._running = 0
 
     def become_stream(self) -> None:
         """Gives the call's place back and takes a stream's; raises `TooMany`."""
-        if not self.is_stream:
-            self._uses.take(self._caller, stream=True)
-            self._uses.give_back(self._caller, stream=False)
-            self.is_stream = True
+        if self._place == "call":
+            self._uses.take(self._caller, "stream")
+            self._uses.give_back(self._caller, "call")
+            self._place = "stream"
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Keeps the place while a call of the request runs, answered or not; raises `TooMany`.
+
+        Calls that were left count beside requests that are being answered, so that leaving them frees no place.
+        """
+        if self._is_answered and not self._running:
+            self._uses.take(self._caller, "left")
+            self._place = "left"
+        elif self._place == "call":
+            self._uses.check(self._caller)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._is_answered and not self._running:
+                self._uses.give_back(self._caller, self._place)
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Takes the place for the time in which the request is answered; raises `TooMany`."""
+        self._uses.take(self._caller, self._place)
+        try:
+            yield
+        finally:
+            self._is_answered = True
+            if not self._running:
+                self._uses.give_back(self._caller, self._place)
+            elif self._place == "call":
+                self._uses.leave(self._caller)
+                self._place = "left"
 
 
 class Uses:
@@ -64,16 +122,16 @@ class Uses:
         self._now = now or anyio.current_time
         # How full each caller's bucket was, and when.
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._at_once: defaultdict[tuple[str, bool], int] = defaultdict(int)
-        self._all = {False: 0, True: 0}
+        self._at_once: Counter[tuple[str, _Place]] = Counter()
+        self._all: Counter[_Place] = Counter()
 
     def streams(self) -> int:
         """How many streams are open."""
-        return self._all[True]
+        return self._all["stream"]
 
     def calls(self) -> int:
-        """How many other requests are being answered."""
-        return self._all[False]
+        """How many other requests are being answered, or run on though their client has left."""
+        return self._all["call"] + self._all["left"]
 
     def count(self, caller: str) -> None:
         """Counts a request; raises `TooMany` above the rate."""
@@ -88,27 +146,41 @@ class Uses:
 
     @contextmanager
     def taking(self, caller: str, *, stream: bool = False) -> Generator[Taken]:
-        """Takes a place while it is open; raises `TooMany` if none is free."""
-        self.take(caller, stream=stream)
-        taken = Taken(self, caller)
-        taken.is_stream = stream
-        try:
+        """Takes a place while it is open, and while a call that began meanwhile runs; raises `TooMany` if none is free.
+
+        Calls that were left take none from other requests of their caller, by which he may cancel them.
+        """
+        taken = Taken(self, caller, stream=stream)
+        with taken.answering():
             yield taken
-        finally:
-            self.give_back(caller, stream=taken.is_stream)
 
-    def take(self, caller: str, *, stream: bool) -> None:
-        """Takes a place; raises `TooMany` if the caller has too many, or all together."""
-        limits = self.limits
-        own, everybody = (limits.streams, limits.all_streams) if stream else (limits.calls, limits.all_calls)
-        if self._at_once[caller, stream] >= own or self._all[stream] >= everybody:
+    def check(self, caller: str) -> None:
+        """Raises `TooMany` if more of a caller's calls are under way than may be, those that he has left included."""
+        if self._at_once[caller, "call"] + self._at_once[caller, "left"] > self.limits.calls:
             raise TooMany(1.0)
-        self._at_once[caller, stream] += 1
-        self._all[stream] += 1
 
-    def give_back(self, caller: str, *, stream: bool) -> None:
+    def take(self, caller: str, place: _Place) -> None:
+        """Takes a place; raises `TooMany` if the caller has too many, or all together."""
+        limits, own, everybody = self.limits, self._at_once[caller, place], self.calls()
+        most, most_of_all = limits.calls, limits.all_calls
+        if place == "stream":
+            everybody, most, most_of_all = self.streams(), limits.streams, limits.all_streams
+        elif place == "left":
+            own += self._at_once[caller, "call"]
+        if own >= most or everybody >= most_of_all:
+            raise TooMany(1.0)
+        self._at_once[caller, place] += 1
+        self._all[place] += 1
+
+    def leave(self, caller: str) -> None:
+        """Makes the place of a request that of a call which its client has left."""
+        self.give_back(caller, "call")
+        self._at_once[caller, "left"] += 1
+        self._all["left"] += 1
+
+    def give_back(self, caller: str, place: _Place) -> None:
         """Gives a place back."""
-        self._all[stream] -= 1
-        self._at_once[caller, stream] -= 1
-        if not self._at_once[caller, stream]:
-            del self._at_once[caller, stream]
+        self._all[place] -= 1
+        self._at_once[caller, place] -= 1
+        if not self._at_once[caller, place]:
+            del self._at_once[caller, place]

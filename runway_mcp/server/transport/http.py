@@ -128,7 +128,9 @@ class _Endpoints:
             # lifespan is entered already.
             entered = copy(self._server)
             entered.lifespan = already_open
-            self._state = state
+            if self._hosting is not None:
+                entered.middleware = [*entered.middleware, self._hosting.hold]
+            self._state, self._entered = state, entered
             sessions = StreamableHTTPSessionManager(
                 entered, max_request_body_size=MAX_BODY, session_idle_timeout=IDLE_SECONDS
             )
@@ -219,7 +221,7 @@ class _Endpoints:
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection while its stream is open."""
         async with self._sse.connect_sse(scope, receive, send) as (read, write):
-            await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
+            await serve_dual_era_loop(self._entered, read, write, lifespan_state=self._state)
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a message of an HTTP+SSE connection; what the SDK would refuse with a log line is refused before."""
