@@ -33,6 +33,7 @@ from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
+from runway_mcp.tasks.callbacks import take_callback
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -161,10 +162,9 @@ class _Endpoints:
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
-        for account in self._state.accounts() if isinstance(self._state, Lifespan) else ():
-            if account.open_service is not None and await account.open_service.callbacks.take(token, read):
-                return True
-        return False
+        accounts = self._state.accounts() if isinstance(self._state, Lifespan) else ()
+        services = [each.open_service for each in accounts if each.open_service is not None]
+        return await take_callback([each.callbacks for each in services], token, read)
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.
