@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -33,14 +33,20 @@ from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
-from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
+from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError, Store
-from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
+from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
     from runway_mcp.runway.exchange import Transport
+
+HOSTED_GRACE: Final = 15.0
+"""How long a server that is run for others waits at its end for the answers of POSTs, in seconds.
+
+It fits the 30 seconds after which such a server is killed, and what is answered in them nobody has to look for.
+"""
 
 
 def create_server(
@@ -80,7 +86,9 @@ async def open_lifespan(
         if settings.token is not None or callers is not None:
             url = settings.database_url.get_secret_value() if settings.database_url else None
             store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
-        shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free)
+        is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
+        grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
+        shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free, grace=grace)
         if callers is None:
             account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
             hosted = None
@@ -114,6 +122,7 @@ class _Shared:
     transport: "Transport | None" = field(kw_only=True)
     now: Callable[[], float] = field(kw_only=True)
     free: Free = field(kw_only=True)
+    grace: float = field(kw_only=True)
 
 
 def _opened_of(
@@ -178,7 +187,8 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
             folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free, owns=owns)
             keeper = await stack.enter_async_context(opening)
-        tools = Dependencies(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
+        uploads, user = bool(settings.upload_films), user_of(token.get_secret_value())
+        tools = Dependencies(client, store, films, data_dir, folder, free=free, uploads=uploads, user=user)
         continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(
@@ -188,6 +198,7 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
                 on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
                 on_join=tell.film_joined,
+                grace=shared.grace,
             )
         )
         continuations.background.start_soon(continuations.resume, service.submissions)

@@ -408,7 +408,7 @@ async def test_a_call_over_http_with_sse_counts_until_it_ends() -> None:
             anyio.create_task_group() as group,
         ):
             await session.initialize()
-            group.start_soon(session.call_tool, "hang", {})
+            group.start_soon(session.call_tool, "hang")
             await calls.hanging.wait()
             with pytest.raises(MCPError, match="Too many requests"):
                 await session.call_tool("count", {})

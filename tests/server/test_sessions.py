@@ -7,8 +7,8 @@ import pytest
 from runway_mcp.server.app import create_server
 from runway_mcp.server.transport.sessions import MOST_IDLE
 from tests.kit.server import settings
-from tests.server.callers import ANA, BOB, BY_TOKEN, headers_of
 from tests.server.bare_host import READY, SUBSCRIBE, host
+from tests.server.callers import ANA, BOB, BY_TOKEN, headers_of
 from tests.server.toy import served, toy
 
 pytestmark = pytest.mark.slow
