@@ -49,6 +49,10 @@ It fits the 30 seconds after which such a server is killed, and what is answered
 """
 
 
+OpenStore = Callable[..., AbstractAsyncContextManager[Store]]
+"""Opens a ledger, with the arguments of `opened_store`."""
+
+
 def create_server(
     settings: Settings,
     *,
@@ -56,15 +60,16 @@ def create_server(
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
+    open_store: OpenStore = opened_store,
 ) -> Server[Lifespan]:
     """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds.
 
     `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`. `callers` are those
-    of a hosted server.
+    of a hosted server, and `open_store` opens the ledger as `opened_store` does.
     """
 
     def lifespan(_: Server[Any]) -> AbstractAsyncContextManager[Lifespan]:
-        return open_lifespan(settings, transport=transport, now=now, free=free, callers=callers)
+        return open_lifespan(settings, transport=transport, now=now, free=free, callers=callers, open_store=open_store)
 
     return assemble(settings, lifespan)
 
@@ -77,6 +82,7 @@ async def open_lifespan(
     now: Callable[[], float] = time.time,
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
+    open_store: OpenStore = opened_store,
 ) -> AsyncGenerator[Lifespan]:
     """Opens all that handlers reach, for as long as the server lives; the parameters are those of `create_server`."""
     subscriptions, waits = Subscriptions(), Waits(settings.wait_seconds)
@@ -85,7 +91,7 @@ async def open_lifespan(
         store = None
         if settings.token is not None or callers is not None:
             url = settings.database_url.get_secret_value() if settings.database_url else None
-            store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
+            store = await stack.enter_async_context(open_store(settings.data_dir / LEDGER, now, database_url=url))
         is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
         grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
         shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free, grace=grace)
