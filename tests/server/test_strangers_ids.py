@@ -249,3 +249,21 @@ async def test_a_strangers_id_costs_a_database_as_much_as_one_that_nothing_has(
         async with place(tmp_path, mode, small_world(pace=0.2, clips=2), database_url=SecretStr(url)) as here:
             ids = await ids_of_anothers(here)
             assert await differences(here, mode, ids, pause=lambda _: checkpoint(), reads=False) == []
+
+
+@pytest.mark.virtual_time
+async def test_a_strangers_quote_confirms_nothing_and_is_told_as_one_that_nobody_was_made(
+    tmp_path: Path, mode: str
+) -> None:
+    async with place(tmp_path, mode, virtual_world(), confirm_above=0.0) as here:
+        offered = (await here.ana.extend(here.ana.clip, dry_run=True))["quote"]["id"]
+        use = by_tool("extend_video", "confirm", assetId=here.bob.world.asset_id(here.bob.clip))
+        nothing = unlike(offered)
+
+        told: list[tuple[str, Cost]] = []
+        for each in (next(nothing), offered, next(nothing)):
+            await anyio.sleep(65)
+            told.append(await here.asked(use, each))
+        assert told[0] == told[1] == told[2]
+        assert here.bob.posts == 0
+        assert "taskId" in await here.ana.extend(here.ana.clip, confirm=offered, wait_seconds=0)
