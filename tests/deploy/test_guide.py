@@ -41,6 +41,10 @@ def test_every_setting_and_figure_of_the_guide_is_there() -> None:
     figures = set(re.findall(r"`(runway_mcp_\w+)", TEXT))
     assert {figure for figure in figures if f"| `{figure}` |" not in FIGURES} == set()
     assert len(figures) > 4
+    outcomes: list[str] = re.findall(r'submits_total\{outcome="(\w+)"\}', TEXT)
+    (told,) = re.findall(r"^\| `runway_mcp_submits_total` .*$", FIGURES, re.MULTILINE)
+    assert outcomes
+    assert all(f"`{outcome}`" in told for outcome in outcomes)
 
 
 def test_the_settings_of_the_guide_can_be_used(tmp_path: Path) -> None:
