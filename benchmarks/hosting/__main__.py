@@ -23,8 +23,16 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--calls", type=int, default=320)
     parser.add_argument("--only")
+    parser.add_argument("--minutes", type=float, default=10)
     a = parser.parse_args()
     loads = []
+    if a.only == "soak":
+        from benchmarks.hosting import soak
+        with tempfile.TemporaryDirectory() as folder:
+            f = soak.measure(Path(folder), minutes=a.minutes)
+        for p in soak.promises(f): print(p)
+        print(*soak.lines(f)); print(f.descriptors); print(f.failed[:20])
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         figures = cpu.measure(Path(folder), pairs=a.pairs, calls=a.calls, loads=loads)
     print("\n".join(table(cpu.rows(figures))), moment(loads+[os.getloadavg()[0]]))
