@@ -116,7 +116,9 @@ class Socket:
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a request; raises RuntimeError if there is none."""
         self._number += 1
-        response, body = self._post(message(self._era, self._number, method, params), method, params.get("name", params.get("uri")))
+        response, body = self._post(
+            message(self._era, self._number, method, params), method, params.get("name", params.get("uri"))
+        )
         if response.status != http.HTTPStatus.OK:
             raise RuntimeError(f"HTTP {response.status}: {body[:200]!r}")
         found = body if body.startswith(b"{") else _last_event(body)

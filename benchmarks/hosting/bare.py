@@ -1,9 +1,9 @@
 """The bare server as several callers reach it: the SDK's own check of their tokens, and its own streams.
 
-    python -m benchmarks.hosting.bare ANSWERS HASHES [--stateless]
+    python -m benchmarks.hosting.bare ANSWERS HASHES [--stateless] [--uri URI]
 
 ANSWERS is that of `benchmarks.bare`; HASHES is a JSON file of callers by the hashes of their tokens. At SIGUSR1 it
-tells every stream that the resource `URI` has changed.
+tells every stream that the resource URI has changed.
 """
 
 import argparse
@@ -26,9 +26,6 @@ from starlette.applications import Starlette
 
 from benchmarks.bare import bare_server
 from runway_mcp.callers import READ, SPEND, hash_of
-
-URI: Final = "runway://tasks/one"
-"""The resource of which it tells."""
 
 _HERE: Final = AnyHttpUrl("http://127.0.0.1")
 
@@ -57,7 +54,7 @@ def bare_app(answers: Path, hashes: Path, bus: InMemorySubscriptionBus, *, state
     )
 
 
-async def _serve(app: Starlette, bus: InMemorySubscriptionBus) -> None:
+async def _serve(app: Starlette, bus: InMemorySubscriptionBus, uri: str) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as made:
         # asyncio sends small responses without delay only on sockets that name their protocol.
         listener = socket.socket(made.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
@@ -65,15 +62,15 @@ async def _serve(app: Starlette, bus: InMemorySubscriptionBus) -> None:
     sys.stderr.flush()
     config = uvicorn.Config(app, log_config=None, access_log=False)
     async with anyio.create_task_group() as group:
-        group.start_soon(_publish, bus)
+        group.start_soon(_publish, bus, uri)
         await uvicorn.Server(config).serve([listener])
         group.cancel_scope.cancel()
 
 
-async def _publish(bus: InMemorySubscriptionBus) -> None:
+async def _publish(bus: InMemorySubscriptionBus, uri: str) -> None:
     with anyio.open_signal_receiver(signal.SIGUSR1) as signals:
         async for _ in signals:
-            await bus.publish(ResourceUpdated(uri=URI))
+            await bus.publish(ResourceUpdated(uri=uri))
 
 
 if __name__ == "__main__":
@@ -81,6 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("answers", type=Path)
     parser.add_argument("hashes", type=Path)
     parser.add_argument("--stateless", action="store_true")
+    parser.add_argument("--uri", default="")
     asked = parser.parse_args()
     shared = InMemorySubscriptionBus()
-    anyio.run(_serve, bare_app(asked.answers, asked.hashes, shared, stateless=asked.stateless), shared)
+    anyio.run(_serve, bare_app(asked.answers, asked.hashes, shared, stateless=asked.stateless), shared, asked.uri)

@@ -94,6 +94,15 @@ class Listeners:
             while any(len(stream.heard) < times for stream in self.streams):
                 await asyncio.sleep(0.05)
 
+    def forget(self) -> None:
+        """Forgets what was told so far."""
+        for stream in self.streams:
+            stream.heard.clear()
+
+    def earliest(self, number: int) -> float:
+        """When the first stream was told of the update of this number."""
+        return min(stream.heard[number] for stream in self.streams)
+
     def delay(self, number: int, since: float) -> Delay:
         """How much later than a moment the update of this number came."""
         told = sorted(stream.heard[number] - since for stream in self.streams)

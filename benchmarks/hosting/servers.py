@@ -54,9 +54,9 @@ def of_issuer(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def bare(answers: Path, hashes: Path, *, stateless: bool = False) -> Generator[HttpServerProcess]:
-    """The bare server, which knows callers by these hashes."""
-    command = [sys.executable, "-m", "benchmarks.hosting.bare", str(answers), str(hashes)]
+def bare(answers: Path, hashes: Path, *, stateless: bool = False, uri: str = "") -> Generator[HttpServerProcess]:
+    """The bare server, which knows callers by these hashes, and tells of the resource `uri`."""
+    command = [sys.executable, "-m", "benchmarks.hosting.bare", str(answers), str(hashes), "--uri", uri]
     with http_server_process([*command, *(["--stateless"] if stateless else [])], environment()) as served:
         yield served
 

@@ -59,7 +59,11 @@ def promises(figures: Figures) -> list[Promise]:
     calls = sum(figures.calls.values())
     money = f"{figures.submitted} told, {figures.accepted} accepted; {figures.told_cost:.0f} credits told"
     return [
-        Promise("No call failed", f"{len(figures.failed)} of {calls} in {figures.seconds / 60:.0f} minutes", not figures.failed),
+        Promise(
+            "No call failed",
+            f"{len(figures.failed)} of {calls} in {figures.seconds / 60:.0f} minutes",
+            not figures.failed,
+        ),
         Promise(
             "What was charged is what was accepted, and what was told",
             f"{money}, {figures.charged:.0f} charged",
