@@ -34,7 +34,7 @@ def serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     """
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
-    from runway_mcp.server.opening import light_start
+    from runway_mcp.server.late_loading import light_start
 
     before = os.umask(OWNER_ONLY)
     try:
@@ -101,7 +101,7 @@ def _check_database(settings: "Settings", formatter: Redacted) -> None:
 def _serve_stdio(settings: "Settings") -> None:
     import anyio
 
-    from runway_mcp.server.opening import load_sdk_for_pipes, open_late
+    from runway_mcp.server.late_loading import load_sdk_for_pipes, open_late
 
     load_sdk_for_pipes()
     from runway_mcp.server.assembly import assemble
@@ -127,7 +127,7 @@ def _say_where(settings: "Settings") -> None:
 def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: Redacted) -> None:
     import anyio
 
-    from runway_mcp.server.opening import load_rest, settled
+    from runway_mcp.server.late_loading import load_rest, settled
 
     load_rest()
     from runway_mcp.server.app import create_server

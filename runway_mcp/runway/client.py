@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from runway_mcp.runway import wire
-from runway_mcp.runway.answers import ErrorContext, body_of, submitted
-from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
-from runway_mcp.runway.connections import Connections, usable
 from runway_mcp.runway.errors import (
     AccountBroken,
     Busy,
@@ -29,15 +26,18 @@ from runway_mcp.runway.errors import (
     Unavailable,
     UnexpectedResponse,
 )
+from runway_mcp.runway.http.answers import ErrorContext, body_of, submitted
+from runway_mcp.runway.http.bodies import LARGEST, LARGEST_LIST
+from runway_mcp.runway.http.connections import Connections, usable
+from runway_mcp.runway.http.large_answers import Readings
 from runway_mcp.runway.ids import checked_id, is_same
-from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
 
 if TYPE_CHECKING:
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""

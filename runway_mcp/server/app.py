@@ -40,7 +40,7 @@ from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 
 def create_server(

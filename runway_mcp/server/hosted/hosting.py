@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from runway_mcp.callers import READ, SPEND, Callers, CallersFile
-from runway_mcp.runway.connections import Connections
-from runway_mcp.runway.exchange import Transport
+from runway_mcp.runway.http.connections import Connections
+from runway_mcp.runway.http.exchange import Transport
 from runway_mcp.server.context import scopes_in
 from runway_mcp.server.contract.arguments import plain_arguments
 from runway_mcp.server.hosted.admission import TAKEN, Admission

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import anyio
 import jwt
 
-from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.http.answers import Answer, Lost
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.transport.security import CannotVerify
 from runway_mcp.values import is_loopback
 

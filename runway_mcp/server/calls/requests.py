@@ -3,8 +3,8 @@
 import anyio
 
 from runway_mcp.runway.models import Extension
+from runway_mcp.server.calls.running_call import Call
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, earlier_of
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent

@@ -7,11 +7,11 @@ from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.media.join.proof import Seam
 from runway_mcp.runway.models import Extension, Task
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.asset_results import cut
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import FilmOutput, LineageOutput, NextStep, PartOutput, SeamOutput, TaskOutput
-from runway_mcp.server.contract.result_parts import LONGEST_NAME
-from runway_mcp.server.contract.text import percent, seconds
+from runway_mcp.server.contract.results.assets import cut
+from runway_mcp.server.contract.results.shared import LONGEST_NAME
+from runway_mcp.server.contract.results.text import percent, seconds
 from runway_mcp.server.contract.uris import film_uri
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import Intent

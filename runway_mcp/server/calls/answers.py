@@ -6,15 +6,15 @@ from typing import TypeVar
 from mcp_types import CallToolResult
 
 from runway_mcp.films.places import SavedFilm
-from runway_mcp.server.contract.asset_results import saved_output
-from runway_mcp.server.contract.day_cap import with_day
-from runway_mcp.server.contract.film_parts import film_of_intent
+from runway_mcp.server.calls.running_call import Call
+from runway_mcp.server.calls.spending import day_of
 from runway_mcp.server.contract.outputs import AssetsOutput, NextStep, SaveOutput, TaskOutput
-from runway_mcp.server.contract.picture_results import picture_failure
-from runway_mcp.server.contract.task_results import assets_failure, failure_output, save_failure
-from runway_mcp.server.contract.tool_results import assets_result, save_result, task_result
-from runway_mcp.server.tools.running_call import Call
-from runway_mcp.server.tools.spending import day_of
+from runway_mcp.server.contract.results.assets import saved_output
+from runway_mcp.server.contract.results.day_cap import with_day
+from runway_mcp.server.contract.results.film_parts import film_of_intent
+from runway_mcp.server.contract.results.pictures import picture_failure
+from runway_mcp.server.contract.results.tasks import assets_failure, failure_output, save_failure
+from runway_mcp.server.contract.results.tool_results import assets_result, save_result, task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 

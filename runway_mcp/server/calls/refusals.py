@@ -3,8 +3,8 @@
 import re
 from dataclasses import replace
 
+from runway_mcp.server.calls.running_call import Call
 from runway_mcp.server.continued import continuations_of
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.spend.plan import Plan
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from runway_mcp.install.edits import ConfigurationError, Edit, difference, is_tree, nested, newline_of
+from runway_mcp.install.formats.edits import ConfigurationError, Edit, difference, is_tree, nested, newline_of
 
 # The library's overloads say nothing of values whose type is not known.
 _TOML: Final[Any] = tomlkit

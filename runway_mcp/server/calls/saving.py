@@ -24,10 +24,10 @@ from runway_mcp.media.errors import (
     TooLarge,
 )
 from runway_mcp.runway.models import Task
-from runway_mcp.server.contract.asset_results import saved_output
+from runway_mcp.server.calls.running_call import Call
 from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.results.assets import saved_output
 from runway_mcp.server.progress import TOTAL
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 

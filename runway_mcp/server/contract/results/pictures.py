@@ -12,11 +12,11 @@ from runway_mcp.films.viewing import View
 from runway_mcp.media.join.proof import Seam
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.media.pictures.strip import COLUMNS
-from runway_mcp.server.contract.film_parts import further_step
 from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.task_results import LONGEST_PROMPT
-from runway_mcp.server.contract.text import in_quotes, next_lines, seconds, task_text
+from runway_mcp.server.contract.results.film_parts import further_step
+from runway_mcp.server.contract.results.tasks import LONGEST_PROMPT
+from runway_mcp.server.contract.results.text import in_quotes, next_lines, seconds, task_text
 from runway_mcp.tasks.catalogue import DEFAULT_CREATE_MODEL
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import judge

@@ -38,7 +38,7 @@ _FOR_HTTP: Final = ("uvicorn", "python_multipart", "multipart")
 """What sse-starlette and Starlette import if it is there: a server whose stop they hear of, and a parser of forms."""
 
 _AT_FIRST_USE: Final = (
-    *("runway_mcp.runway.exchange", "runway_mcp.media.fetch.network", "stamina", "difflib"),
+    *("runway_mcp.runway.http.exchange", "runway_mcp.media.fetch.network", "stamina", "difflib"),
     *("runway_mcp.films.continuing.frame", "runway_mcp.films.continuing.ending", "runway_mcp.films.continuing.join"),
     *("runway_mcp.films.continuing.uploads", "runway_mcp.media.join.joining", "runway_mcp.server.completion"),
 )

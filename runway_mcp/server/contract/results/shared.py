@@ -3,8 +3,8 @@
 from typing import Any
 
 from runway_mcp.runway.models import Credits, Task
-from runway_mcp.server.contract.asset_results import LONGEST_NAME, cut
 from runway_mcp.server.contract.outputs import Candidate, CreditsOutput, ErrorOutput, LineageOutput
+from runway_mcp.server.contract.results.assets import LONGEST_NAME, cut
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent

@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from runway_mcp.runway.answers import Answer, ErrorContext, Lost, body_of, body_of_clean, without_secret
 from runway_mcp.runway.errors import RunwayError
+from runway_mcp.runway.http.answers import Answer, ErrorContext, Lost, body_of, body_of_clean, without_secret
 
 LARGE: Final = 64 * 1024
 """From how many bytes on an answer is read in pieces; a smaller one takes milliseconds."""

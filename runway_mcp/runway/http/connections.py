@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.bodies import LARGEST
-from runway_mcp.runway.clock import UpstreamClock
+from runway_mcp.runway.http.answers import Answer, Lost
+from runway_mcp.runway.http.bodies import LARGEST
+from runway_mcp.runway.http.clock import UpstreamClock
 
 if TYPE_CHECKING:
-    from runway_mcp.runway.exchange import Clients, Transport
+    from runway_mcp.runway.http.exchange import Clients, Transport
 
 # What every parser of URLs takes for the same: a name with a letter in each part or 127.0.0.1, and a plain path.
 _PLAIN: Final = re.compile(
@@ -45,7 +45,7 @@ class Connections:
     def _opened(self) -> "Clients | Lost":
         """The clients, made at the first exchange: an idle server needs no certificates, whose loading is slow."""
         if self._clients is None:
-            from runway_mcp.runway.exchange import opened  # noqa: PLC0415  two megabytes
+            from runway_mcp.runway.http.exchange import opened  # noqa: PLC0415  two megabytes
 
             found = opened(token=self._token, transport=self._transport, clock=self.clock)
             if isinstance(found, Lost):
@@ -77,6 +77,6 @@ def usable(url: str) -> bool:
     """Whether the URL is absolute http(s) and free of a login, which would replace the token."""
     if _PLAIN.fullmatch(url):
         return True
-    from runway_mcp.runway.exchange import is_http_url  # noqa: PLC0415  only for unusual URLs
+    from runway_mcp.runway.http.exchange import is_http_url  # noqa: PLC0415  only for unusual URLs
 
     return is_http_url(url)

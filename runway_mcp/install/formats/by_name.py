@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runway_mcp.install import jsonc, toml, yaml
-from runway_mcp.install.edits import Edit, FormatName
+from runway_mcp.install.formats import jsonc, toml, yaml
+from runway_mcp.install.formats.edits import Edit, FormatName
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 
 import anyio
+from mcp_types import CallToolResult, InputRequiredResult
 
 from runway_mcp.runway.models import Task
+from runway_mcp.server.calls.consent import Person
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.tools.consent import Person
+from runway_mcp.server.protocol_tasks import TaskState
+
+Answer = CallToolResult | TaskState | InputRequiredResult
+"""What a call returns: a result, a protocol task, or a question to the user."""
 
 # After so many seconds of failed reads of a task, the result says so.
 _SILENCE = 10.0

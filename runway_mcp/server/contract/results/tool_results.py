@@ -11,9 +11,9 @@ from typing import Any
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from runway_mcp.server.contract.asset_results import cut
 from runway_mcp.server.contract.outputs import AssetsOutput, FilmOutput, PartOutput, SaveOutput, TaskOutput, Video
-from runway_mcp.server.contract.text import assets_text, one_line, save_text, task_text
+from runway_mcp.server.contract.results.assets import cut
+from runway_mcp.server.contract.results.text import assets_text, one_line, save_text, task_text
 from runway_mcp.server.contract.uris import asset_uri, film_uri
 from runway_mcp.tasks.intents import normalized
 

@@ -7,16 +7,6 @@ from runway_mcp.films.continuing.standing import FilmStanding
 from runway_mcp.films.continuing.steps import parts_of
 from runway_mcp.runway.models import Asset, Credits
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.asset_results import cut, video
-from runway_mcp.server.contract.film_parts import (
-    film_lineage,
-    film_of_intent,
-    film_output,
-    further_step,
-    how_joined,
-    same_call,
-    step_in_words,
-)
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import (
     LineageOutput,
@@ -25,7 +15,17 @@ from runway_mcp.server.contract.outputs import (
     SavedOutput,
     TaskOutput,
 )
-from runway_mcp.server.contract.result_parts import (
+from runway_mcp.server.contract.results.assets import cut, video
+from runway_mcp.server.contract.results.film_parts import (
+    film_lineage,
+    film_of_intent,
+    film_output,
+    further_step,
+    how_joined,
+    same_call,
+    step_in_words,
+)
+from runway_mcp.server.contract.results.shared import (
     LONGEST_NAME,
     LOOK,
     OTHER_TAKE,
@@ -34,8 +34,8 @@ from runway_mcp.server.contract.result_parts import (
     submitted_facts,
     submitted_on,
 )
-from runway_mcp.server.contract.task_results import earlier_output, failure_output
-from runway_mcp.server.contract.text import in_quotes, seconds
+from runway_mcp.server.contract.results.tasks import earlier_output, failure_output
+from runway_mcp.server.contract.results.text import in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.failures import Failure

@@ -6,8 +6,6 @@ Charges are those that `tasks.failures` decided; lineage, prices and verdicts th
 from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.asset_results import cut, video
-from runway_mcp.server.contract.film_parts import film_of_intent, part_told, same_call
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
@@ -16,7 +14,9 @@ from runway_mcp.server.contract.outputs import (
     SaveOutput,
     TaskOutput,
 )
-from runway_mcp.server.contract.result_parts import (
+from runway_mcp.server.contract.results.assets import cut, video
+from runway_mcp.server.contract.results.film_parts import film_of_intent, part_told, same_call
+from runway_mcp.server.contract.results.shared import (
     LOOK,
     OTHER_TAKE,
     candidate_output,
@@ -27,7 +27,7 @@ from runway_mcp.server.contract.result_parts import (
     submitted_facts,
     submitted_on,
 )
-from runway_mcp.server.contract.text import by_steps, first_sentence, in_quotes, seconds, standing
+from runway_mcp.server.contract.results.text import by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.failures import Failure, failed, task_failure

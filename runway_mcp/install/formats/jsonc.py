@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runway_mcp.install.edits import ConfigurationError, Edit, indent_of, is_tree, line_indent, nested, newline_of
+from runway_mcp.install.formats.edits import (
+    ConfigurationError,
+    Edit,
+    indent_of,
+    is_tree,
+    line_indent,
+    nested,
+    newline_of,
+)
 
 _TRIVIA: Final = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _SAME_LINE: Final = re.compile(r"(?:[ \t]*(?://[^\r\n]*|/\*[^\r\n]*?\*/))*")

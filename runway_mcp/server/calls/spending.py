@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from mcp_types import InputRequiredResult
 
+from runway_mcp.server.calls.consent import Person
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.tools.consent import Person
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state

@@ -9,6 +9,10 @@ from mcp_types import InputRequiredResult
 from runway_mcp.films.continuing.continuations import Continued
 from runway_mcp.films.continuing.standing import FilmStanding
 from runway_mcp.runway.models import Extension, Metadata, Task
+from runway_mcp.server.calls.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task
+from runway_mcp.server.calls.requests import found_request, of_clip, reading_seconds
+from runway_mcp.server.calls.running_call import Answer, Call
+from runway_mcp.server.calls.spending import offer, refusal_of, with_consent
 from runway_mcp.server.continued import (
     continuation_of,
     continuations_of,
@@ -18,20 +22,15 @@ from runway_mcp.server.continued import (
     is_film_id,
 )
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.film_parts import step_in_words
-from runway_mcp.server.contract.film_results import continuation_output, earlier_film_output, price_in_words
 from runway_mcp.server.contract.outputs import NextStep, TaskOutput
-from runway_mcp.server.contract.task_results import failure_output
-from runway_mcp.server.contract.text import as_json
-from runway_mcp.server.contract.text import seconds as in_seconds
+from runway_mcp.server.contract.results.film_parts import step_in_words
+from runway_mcp.server.contract.results.films import continuation_output, earlier_film_output, price_in_words
+from runway_mcp.server.contract.results.tasks import failure_output
+from runway_mcp.server.contract.results.text import as_json
+from runway_mcp.server.contract.results.text import seconds as in_seconds
 from runway_mcp.server.progress import TOTAL
 from runway_mcp.server.protocol_tasks import film_handed_over
 from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of
-from runway_mcp.server.tools.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task
-from runway_mcp.server.tools.record import Answer
-from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
-from runway_mcp.server.tools.running_call import Call
-from runway_mcp.server.tools.spending import offer, refusal_of, with_consent
 from runway_mcp.tasks.catalogue import CREATE_MODELS, DEFAULT_CREATE_MODEL, CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent

@@ -14,10 +14,10 @@ import anyio
 
 from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
-from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.bodies import LARGEST, Undecodable, body_within
-from runway_mcp.runway.clock import UpstreamClock
 from runway_mcp.runway.errors import quoted
+from runway_mcp.runway.http.answers import Answer, Lost
+from runway_mcp.runway.http.bodies import LARGEST, Undecodable, body_within
+from runway_mcp.runway.http.clock import UpstreamClock
 
 with without(COMMAND_LINE_OF_HTTPX):
     import httpx

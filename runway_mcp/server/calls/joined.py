@@ -1,10 +1,10 @@
 """Films of several parts in tools that need them whole: the joined film, or the call to make until it is."""
 
 from runway_mcp.films.continuing.steps import JoinMade
+from runway_mcp.server.calls.running_call import Call
 from runway_mcp.server.contract.arguments import InvalidArguments
 from runway_mcp.server.contract.next_steps import follow
 from runway_mcp.server.joined_films import joined_of
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 

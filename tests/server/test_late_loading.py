@@ -14,14 +14,14 @@ import pytest
 
 from runway_mcp.importing import without
 from runway_mcp.server.context import Lifespan
-from runway_mcp.server.opening import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted
+from runway_mcp.server.late_loading import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted
 from tests.kit.processes import server_environment, stdio_server_process
 
 LISTS = """
 import json, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from runway_mcp.server.opening import Opening, light_start, load_sdk_for_pipes
+from runway_mcp.server.late_loading import Opening, light_start, load_sdk_for_pipes
 light_start()
 load_sdk_for_pipes()
 import anyio
@@ -55,7 +55,7 @@ class NeedsUvicorn(importlib.abc.MetaPathFinder):
             import uvicorn
 
 sys.meta_path.insert(0, NeedsUvicorn())
-from runway_mcp.server.opening import load_sdk_for_pipes
+from runway_mcp.server.late_loading import load_sdk_for_pipes
 load_sdk_for_pipes()
 from runway_mcp.server import assembly
 print("uvicorn" in sys.modules)
@@ -63,7 +63,7 @@ print("uvicorn" in sys.modules)
 IDLE = """
 import json, sys
 from pathlib import Path
-from runway_mcp.server.opening import light_start, load_sdk_for_pipes, open_late
+from runway_mcp.server.late_loading import light_start, load_sdk_for_pipes, open_late
 light_start()
 load_sdk_for_pipes()
 import anyio

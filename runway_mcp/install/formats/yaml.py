@@ -9,7 +9,15 @@ from typing import Any, Final
 import ruamel.yaml
 from ruamel.yaml.error import YAMLError
 
-from runway_mcp.install.edits import ConfigurationError, Edit, indent_of, is_tree, line_indent, nested, newline_of
+from runway_mcp.install.formats.edits import (
+    ConfigurationError,
+    Edit,
+    indent_of,
+    is_tree,
+    line_indent,
+    nested,
+    newline_of,
+)
 
 # The library has no types: what it gives is read once, into `_Node`.
 _YAML: Final[Any] = ruamel.yaml.YAML
