@@ -207,8 +207,9 @@ class _Caller:
 
     def _wait(self, host: Socket) -> None:
         for _, task in self._made[-1:]:
-            if self._call(host, "get_task", {"taskId": task, "wait_seconds": 20})["status"] != "SUCCEEDED":
-                raise RuntimeError("a task of three seconds has not ended after twenty")
+            told = self._call(host, "get_task", {"taskId": task, "wait_seconds": 20})
+            if told["status"] != "SUCCEEDED":
+                raise RuntimeError(f"a task of three seconds is not told as ended after twenty: {told['summary']}")
 
     def _list(self, host: Socket) -> None:
         self._call(host, "list_assets", {"limit": 10})
