@@ -1,4 +1,4 @@
-"""CPU per call of a caller's read from memory, beside the bare server that echoes the same bytes to the same callers."""
+"""CPU per call of callers' reads from memory, beside the bare server that echoes the same bytes to the same callers."""
 
 import json
 import os
@@ -23,12 +23,12 @@ CALLERS: Final = 64
 MOST: Final = 1.3
 """How much of the bare server's CPU ours may take."""
 
-Token = Literal["token", "signed token"]
+Token = Literal["of the file", "signed"]
 Ledger = Literal["SQLite", "PostgreSQL"]
 _CASES: Final[tuple[tuple[Ledger, Token], ...]] = (
-    ("SQLite", "token"),
-    ("SQLite", "signed token"),
-    ("PostgreSQL", "token"),
+    ("SQLite", "of the file"),
+    ("SQLite", "signed"),
+    ("PostgreSQL", "of the file"),
 )
 
 
@@ -46,12 +46,12 @@ Case = tuple[Ledger, Token, Era]
 def rows(figures: dict[Case, Pairs]) -> list[Row]:
     """The measures, with what must hold."""
     return [
-        Row(f"{ledger}, {token}, {era}: CPU", "ms", pairs.ours, pairs.bare, most=MOST)
+        Row(f"{ledger}, token {token}, {era}: CPU", "ms", pairs.ours, pairs.bare, most=MOST)
         for (ledger, token, era), pairs in figures.items()
     ]
 
 
-def measure(folder: Path, *, pairs: int, calls: int, loads: list[float]) -> dict[Case, Pairs]:
+def measure(folder: Path, *, pairs: int, calls: int, loads: list[float], callers: int = CALLERS) -> dict[Case, Pairs]:
     """So many bursts of so many calls on each side, in turns, after one that does not count; notes the load.
 
     With the database both sides are without sessions, else clients of 2025 have one each.
@@ -59,16 +59,17 @@ def measure(folder: Path, *, pairs: int, calls: int, loads: list[float]) -> dict
     figures: dict[Case, Pairs] = {}
     with ExitStack() as stack:
         upstream = stack.enter_context(open_stand_in(pace=0.2))
-        signer = stack.enter_context(issuer(CALLERS))
-        callers = callers_file(folder, CALLERS)
-        hashes = hashes_file(folder, (*callers.tokens, *signer.tokens))
+        signer = stack.enter_context(issuer(callers))
+        named = callers_file(folder, callers)
+        hashes = hashes_file(folder, (*named.tokens, *signer.tokens))
         postgres = stack.enter_context(running_postgres())
         for ledger, token in _CASES:
-            tokens = callers.tokens if token == "token" else signer.tokens
+            is_signed = token == "signed"  # noqa: S105  a kind of token
+            tokens = signer.tokens if is_signed else named.tokens
             database = postgres.url() if ledger == "PostgreSQL" else None
-            signs = of_issuer(signer.url) if token == "signed token" else {}
+            signs = of_issuer(signer.url) if is_signed else {}
             with ExitStack() as both:
-                served = hosted(upstream, folder / f"{ledger}, {token}", callers, database=database, **signs)
+                served = hosted(upstream, folder / f"{ledger}, {token}", named, database=database, **signs)
                 ours = both.enter_context(served)
                 task = ended_task(hosts_of([ours], ERAS[-1], tokens[:1])[0])
                 answers = folder / "answers.json"

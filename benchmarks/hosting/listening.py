@@ -35,6 +35,7 @@ class Listener(asyncio.Protocol):
         self._unread = b""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard: list[float] = []
+        self.told = asyncio.Event()
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,6 +50,7 @@ class Listener(asyncio.Protocol):
         if not self.opened.done() and _ACKNOWLEDGED in read:
             self.opened.set_result(None)
         self.heard += [time.perf_counter() for event in events if _TOLD in event]
+        self.told.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Says so, if the stream never opened."""
@@ -91,8 +93,10 @@ class Listeners:
     async def heard(self, times: int, *, within: float) -> None:
         """Waits until each stream was told so many times; raises TimeoutError."""
         async with asyncio.timeout(within):
-            while any(len(stream.heard) < times for stream in self.streams):
-                await asyncio.sleep(0.05)
+            for stream in self.streams:
+                while len(stream.heard) < times:
+                    await stream.told.wait()
+                    stream.told.clear()
 
     def forget(self) -> None:
         """Forgets what was told so far."""

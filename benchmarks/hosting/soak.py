@@ -87,10 +87,8 @@ def lines(figures: Figures) -> list[str]:
     """What else was seen, in Markdown."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(figures.calls.items()))
     memory = "; ".join(" ".join(f"{each:.1f}" for each in server) for server in zip(*figures.memory, strict=True))
-    return [
-        f"Calls: {kinds}. {figures.streams} streams were opened meanwhile. Memory of each server by the minute, and in "
-        f"the end: {memory} MB."
-    ]
+    told = f"Calls: {kinds}. {figures.streams} streams were opened meanwhile."
+    return [f"{told} Memory of each server by the minute, and in the end: {memory} MB."]
 
 
 def measure(folder: Path, *, minutes: float) -> Figures:

@@ -59,7 +59,7 @@ def issuer(count: int) -> Generator[Issuer]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+            origin = f"http://{self.headers['host']}"
             told = published if self.path == "/keys" else {"issuer": origin, "jwks_uri": f"{origin}/keys"}
             body = json.dumps(told).encode()
             self.send_response(200)
