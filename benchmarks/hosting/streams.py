@@ -25,6 +25,8 @@ MOST: Final = 1.25
 
 _EACH: Final = 20
 _UPDATES: Final = 3
+_POLL: Final = 10
+_BETWEEN: Final = 4.0
 _KB: Final = 1e3
 _WITHIN: Final = 240.0
 
@@ -68,11 +70,11 @@ def measure(folder: Path, *, rounds: int, streams: int, loads: list[float]) -> F
                 figures.ours.append(asyncio.run(_memory(ours, callers.tokens, task)))
                 other = stack.enter_context(bare(answers, hashes, uri=_uri(task)))
                 figures.bare.append(asyncio.run(_memory(other, callers.tokens, task)))
-        with hosted(upstream, folder / "delays", callers, **_poll(5)) as ours:
+        with hosted(upstream, folder / "delays", callers, **_poll(_POLL)) as ours:
             figures.delays["ours, after the first stream was told"] = asyncio.run(_told(ours, callers, upstream))
         with bare(answers, hashes, uri=_uri("one")) as other:
             figures.delays["bare, after the first stream was told"] = asyncio.run(_published(other, callers.tokens))
-    with cluster(2, folder, callers, pace=5, each=[_poll(3), _poll(60)]) as two:
+    with cluster(2, folder, callers, pace=5, each=[_poll(_POLL), _poll(60)]) as two:
         told = asyncio.run(_told(two.servers[1], callers, two.upstream, reader=two.servers[0]))
         figures.delays["ours, after a stream at the server that read it was told"] = told
     return figures
@@ -105,18 +107,21 @@ async def _told(
     served: HttpServerProcess, callers: Callers, upstream: StandIn, *, reader: HttpServerProcess | None = None
 ) -> list[Delay]:
     """Delays of updates of a running task: after the first stream, or after one at the server that reads the task."""
-    task = upstream.add_task(queue=0, duration=150)
+    task = upstream.add_task(queue=0, duration=200)
     streams, there = Listeners(), Listeners()
     if reader is not None:
         await there.open(reader.origin, callers.tokens[:1], _uri(task), each=1)
     await streams.open(served.origin, callers.tokens, _uri(task), each=_EACH)
+    timed = streams if reader is None else there
+    # Streams that were opened sooner have heard more: they are counted from a moment between two updates.
     streams.forget()
-    there.forget()
-    await streams.heard(_UPDATES, within=_WITHIN)
-    if reader is not None:
-        await there.heard(_UPDATES, within=_WITHIN)
-    since = [there.earliest(n) if reader is not None else streams.earliest(n) for n in range(_UPDATES)]
-    delays = [streams.delay(number, since[number]) for number in range(_UPDATES)]
+    await streams.heard(1, within=_WITHIN)
+    await asyncio.sleep(_BETWEEN)
+    for each in (streams, there):
+        each.forget()
+    for each in (streams, there):
+        await each.heard(_UPDATES, within=_WITHIN)
+    delays = [streams.delay(number, timed.earliest(number)) for number in range(_UPDATES)]
     streams.close()
     there.close()
     return delays
