@@ -16,6 +16,8 @@ Era = Literal["2025-11-25", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("2025-11-25", "2026-07-28")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+# Servers close connections that were idle for five seconds.
+_IDLE_SECONDS = 3.0
 _CLIENT = {"name": "benchmark", "version": "1"}
 _META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -98,7 +100,8 @@ class Socket:
     def __init__(self, process: subprocess.Popen[Any], port: int, era: Era, *, token: str | None = None) -> None:
         self.process, self._number = process, 0
         self._era: Era = era
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = 0.0
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
@@ -135,9 +138,13 @@ class Socket:
         headers = dict(self._headers)
         if self._era == "2026-07-28":
             headers |= {"Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self.renew()
         self._connection.request("POST", "/mcp", json.dumps(sent), headers)
         response = self._connection.getresponse()
-        return response, response.read()
+        body = response.read()
+        self._used = time.monotonic()
+        return response, body
 
 
 Host = Pipes | Socket
