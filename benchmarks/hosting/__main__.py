@@ -68,7 +68,7 @@ def _cpu(folder: Path, asked: argparse.Namespace, loads: list[float]) -> Told:
 
 
 def _replicas(folder: Path, asked: argparse.Namespace, loads: list[float]) -> Told:
-    figures = replicas.measure(folder, rounds=asked.pairs, calls=asked.calls, extensions=16, loads=loads)
+    figures = replicas.measure(folder, rounds=asked.pairs, calls=asked.calls, extensions=8, loads=loads)
     return _of_promises(replicas.promises(figures), replicas.lines(figures))
 
 
