@@ -16,12 +16,13 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import ListenHandler
 
 _Context = ServerRequestContext[Any]
 
 
-def bare_server(answers: dict[str, Any]) -> Server[Any]:
-    """A server that lists what it is given, and echoes one of the results that it is given."""
+def bare_server(answers: dict[str, Any], listen: ListenHandler | None = None) -> Server[Any]:
+    """A server that lists what it is given, and echoes one of the results that it is given; `listen` serves streams."""
     tools = [types.Tool.model_validate(tool) for tool in answers["tools"]]
     schemas = {tool.name: tool.input_schema for tool in tools}
 
@@ -36,7 +37,13 @@ def bare_server(answers: dict[str, Any]) -> Server[Any]:
             is_error=result["is_error"],
         )
 
-    return Server("bare", on_list_tools=list_tools, on_call_tool=call_tool, get_tool_input_schema=schemas.get)
+    return Server(
+        "bare",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_subscriptions_listen=listen,
+        get_tool_input_schema=schemas.get,
+    )
 
 
 async def _serve_stdio(server: Server[Any]) -> None:

@@ -1,6 +1,7 @@
 """What a host says to a server in either era, on pipes and on a socket, and what a process has used so far."""
 
 import contextlib
+import http
 import http.client
 import json
 import os
@@ -15,6 +16,8 @@ Era = Literal["2025-11-25", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("2025-11-25", "2026-07-28")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+# Servers close connections that were idle for five seconds.
+_IDLE_SECONDS = 3.0
 _CLIENT = {"name": "benchmark", "version": "1"}
 _META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -92,29 +95,35 @@ class Pipes:
 
 
 class Socket:
-    """A host on one connection to an HTTP server."""
+    """A host on one connection to an HTTP server; `token` is its bearer token, None where none is asked for."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, era: Era) -> None:
+    def __init__(self, process: subprocess.Popen[Any], port: int, era: Era, *, token: str | None = None) -> None:
         self.process, self._number = process, 0
         self._era: Era = era
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = 0.0
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": era,
-        }
+        } | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def open(self) -> None:
-        """The handshake of the older era, which opens a session; the newer has none."""
+        """The handshake of the older era, which opens a session where there are some; the newer has none."""
         if self._era == "2025-11-25":
             response, _ = self._post(message(self._era, 0, "initialize", _INITIALIZE))
-            self._headers["Mcp-Session-Id"] = response.headers["mcp-session-id"]
+            if session := response.headers["mcp-session-id"]:
+                self._headers["Mcp-Session-Id"] = session
             self._post({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a request; raises RuntimeError if there is none."""
         self._number += 1
-        _, body = self._post(message(self._era, self._number, method, params), method, params.get("name"))
+        response, body = self._post(
+            message(self._era, self._number, method, params), method, params.get("name", params.get("uri"))
+        )
+        if response.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"HTTP {response.status}: {body[:200]!r}")
         found = body if body.startswith(b"{") else _last_event(body)
         answer = json.loads(found)
         if "result" not in answer:
@@ -129,9 +138,13 @@ class Socket:
         headers = dict(self._headers)
         if self._era == "2026-07-28":
             headers |= {"Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self.renew()
         self._connection.request("POST", "/mcp", json.dumps(sent), headers)
         response = self._connection.getresponse()
-        return response, response.read()
+        body = response.read()
+        self._used = time.monotonic()
+        return response, body
 
 
 Host = Pipes | Socket

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from runway_mcp.install.entries import new_entry
-from runway_mcp.install.formats.by_name import jsonc
+from runway_mcp.install.formats import jsonc
 from runway_mcp.install.formats.by_name import FORMATS
 from runway_mcp.install.formats.edits import applied
 from runway_mcp.install.hosts import HOSTS, NAME, QUESTION, TOKEN, Host

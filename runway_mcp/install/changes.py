@@ -18,7 +18,7 @@ from runway_mcp.install.entries import (
     value_at,
 )
 from runway_mcp.install.files import Content, digest, missing_folders
-from runway_mcp.install.formats.by_name import jsonc
+from runway_mcp.install.formats import jsonc
 from runway_mcp.install.formats.by_name import FORMATS
 from runway_mcp.install.formats.edits import ConfigurationError, Edit, applied, inverse, is_items, is_tree
 from runway_mcp.install.hosts import NAME, OTHER_NAME, QUESTION, TOKEN, Host

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.install.formats.by_name import jsonc, toml, yaml
+from runway_mcp.install.formats import jsonc, toml, yaml
 from runway_mcp.install.formats.by_name import FORMATS
 from runway_mcp.install.formats.edits import ConfigurationError, FormatName, applied, difference, inverse
 

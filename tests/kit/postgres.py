@@ -62,6 +62,10 @@ class PostgresServer:
         """The socket's path."""
         return self.folder / ".s.PGSQL.5432"
 
+    def pid(self) -> int:
+        """Its process, of which all its other ones are children."""
+        return int((self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").split()[0])
+
     def url(self, **parameters: str) -> str:
         """A URL of its database; `parameters` are added to it."""
         return url_with(f"postgresql://postgres@/postgres?host={quote(str(self.folder))}", **parameters)

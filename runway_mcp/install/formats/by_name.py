@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runway_mcp.install.formats.by_name import jsonc, toml, yaml
+from runway_mcp.install.formats import jsonc, toml, yaml
 from runway_mcp.install.formats.edits import Edit, FormatName
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -81,10 +82,10 @@ class Admission:
             with self._uses.taking(caller, stream) as taken:
                 one = _Open(_token_in(scope), caller)
                 self._open.add(one)
-                refusal = self._challenges.unauthorized(scope, given=True)
+                refusal = partial(self._challenges.unauthorized, scope, given=True)
+                scope[TAKEN] = taken
                 try:
-                    seen: Scope = {**scope, TAKEN: taken}
-                    await served_within(one.scope, app, seen, receive, send, refusal=refusal)
+                    await served_within(one.scope, app, scope, receive, send, refusal=refusal)
                 finally:
                     self._open.discard(one)
         except TooMany as refused:

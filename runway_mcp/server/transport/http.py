@@ -6,8 +6,9 @@ The server's lifespan is entered once per process, and every session, request an
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from copy import copy
+from functools import partial
 from typing import Any, Literal, cast
 
 import pydantic_core
@@ -17,10 +18,12 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import RequestBodyLimitMiddleware, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -80,17 +83,16 @@ def create_app(
         return bare_challenge(scope, given=given)
 
     endpoints = _Endpoints(server, hosting, has_sessions=has_sessions)
-    mcp = RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)
     routes: list[BaseRoute] = [
         Route(HEALTH, _health, methods=["GET"]),
         Route(READY, endpoints.readiness, methods=["GET"]),
         callback_route(endpoints.take_callback),
-        *_routes("/mcp", mcp),
+        *_routes("/mcp", endpoints),
     ]
     rules = host_rules(allowed_hosts)
     middleware = [Middleware(access_guard, verifier=verifier, rules=rules, challenge=challenge)]
     if hosting is not None:
-        routes += [*hosting.routes(), *(_routes(f"{hosting.of_tokens}/mcp", mcp) if hosting.of_tokens else ())]
+        routes += [*hosting.routes(), *(_routes(f"{hosting.of_tokens}/mcp", endpoints) if hosting.of_tokens else ())]
         middleware = hosting.middleware(rules)
     if transport == "sse":
         routes += [
@@ -114,7 +116,7 @@ async def _health(_: Request) -> Response:
 
 
 class _Endpoints:
-    """The HTTP endpoints of one server; they serve only while `open` is entered.
+    """The HTTP endpoints of one server, itself the app of `/mcp`; they serve only while `open` is entered.
 
     The SDK's security settings stay off, because `access_guard` checks each request first.
     """
@@ -124,7 +126,7 @@ class _Endpoints:
         self._has_sessions = has_sessions
         self._hosting = hosting
         self._is_draining = False
-        self._in_flight: set[tuple[str, str | None, str]] = set()
+        self._in_flight: set[tuple[str, str, str]] = set()
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
@@ -141,14 +143,17 @@ class _Endpoints:
             if self._hosting is not None:
                 entered.middleware = [*entered.middleware, self._hosting.hold]
             self._state, self._entered = state, entered
-            sessions = StreamableHTTPSessionManager(
-                entered, max_request_body_size=MAX_BODY, session_idle_timeout=IDLE_SECONDS
+            managed = partial(
+                StreamableHTTPSessionManager,
+                entered,
+                max_request_body_size=MAX_BODY,
+                # Without any the SDK makes settings that say the same for each request.
+                security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             )
+            sessions = managed(session_idle_timeout=IDLE_SECONDS)
             self._sessions = Sessions(sessions)
-            self._single = StreamableHTTPSessionManager(entered, stateless=True, max_request_body_size=MAX_BODY)
-            self._told_once = StreamableHTTPSessionManager(
-                entered, stateless=True, json_response=True, max_request_body_size=MAX_BODY
-            )
+            self._single = managed(stateless=True)
+            self._told_once = managed(stateless=True, json_response=True)
             hosting = self._hosting.open() if self._hosting else nullcontext()
             async with sessions.run(), self._single.run(), self._told_once.run(), hosting:
                 yield
@@ -186,7 +191,7 @@ class _Endpoints:
             self._state.meter.called_back(known=is_known)
         return is_known
 
-    async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.
 
         Clients of the handshake era (up to 2025-11-25) get sessions, because only a session carries cancellation,
@@ -194,43 +199,48 @@ class _Endpoints:
         2026-07-28 body under a 2025-11-25 header; those are served request by request. Clients of 2026-07-28 never have
         sessions, and nobody has where there are none: what names one that another server may have had is served too.
         """
-        request = Request(scope, receive)
-        session = request.headers.get(MCP_SESSION_ID_HEADER) if self._has_sessions else None
-        if request.method == "POST":
-            try:
-                body = await request.body()
-            except ClientDisconnect:
-                return
-            await self._post(session, body, scope, _with_body(body, receive), send)
+        headers = Headers(scope=scope)
+        session = headers.get(MCP_SESSION_ID_HEADER) if self._has_sessions else None
+        if scope["method"] == "POST":
+            body = await _whole_body(headers, receive)
+            if body is not None:
+                serve = body if isinstance(body, Response) else self._serving(session, body, scope)
+                receive = receive if isinstance(body, Response) else _with_body(body, receive)
+                # A stream may stay open for hours, and needs no body for that.
+                del body
+                await serve(scope, receive, send)
         elif session is not None:
             await self._sessions.serve(session, scope, receive, send)
         else:
             # Without a session there is no stream to open and nothing to delete.
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
-    async def _post(self, session: str | None, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    def _serving(self, session: str | None, body: bytes, scope: Scope) -> ASGIApp:
+        """What serves the message in a body: its refusal, or who is to answer it."""
         message = _message(body)
         if isinstance(message, Response):
-            await message(scope, receive, send)
-            return
+            return message
         refusal = self._hosting.refusal(scope, message) if self._hosting else None
         if refusal is not None:
-            await refusal(scope, receive, send)
-            return
-        key = (caller_in(scope), session, json.dumps(message.get("id")))
+            return refusal
         if session is None:
-            await self._serve_single(message.get("method"))(scope, receive, send)
-        elif "method" not in message or message.get("id") is None:
-            await self._sessions.serve(session, scope, receive, send)
-        elif key in self._in_flight:
+            return self._serve_single(message.get("method"))
+        if "method" not in message or message.get("id") is None:
+            return partial(self._sessions.serve, session)
+        key = (caller_in(scope), session, json.dumps(message["id"]))
+        if key in self._in_flight:
             # The SDK would give the first request's stream to the second, and never respond to the first.
-            await _refusal(INVALID_REQUEST, "A request with this id is still being answered.")(scope, receive, send)
-        else:
-            self._in_flight.add(key)
-            try:
-                await self._sessions.serve(session, scope, receive, send)
-            finally:
-                self._in_flight.discard(key)
+            return _refusal(INVALID_REQUEST, "A request with this id is still being answered.")
+        return partial(self._serve_once, session, key)
+
+    async def _serve_once(
+        self, session: str, key: tuple[str, str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._in_flight.add(key)
+        try:
+            await self._sessions.serve(session, scope, receive, send)
+        finally:
+            self._in_flight.discard(key)
 
     def _serve_single(self, method: object) -> ASGIApp:
         """What serves a request without a session. A stream of events costs twice of what one JSON answer costs."""
@@ -261,6 +271,27 @@ class _Endpoints:
             await message(scope, receive, send)
         else:
             await self._sse.handle_post_message(scope, _with_body(body, receive), send)
+
+
+async def _whole_body(headers: Headers, receive: Receive) -> bytes | Response | None:
+    """The body of a request, or the refusal of one above `MAX_BODY`; None if its client has left."""
+    with suppress(ValueError):
+        if int(headers.get("content-length", "0")) > MAX_BODY:
+            return _too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large() -> Response:
+    return Response("Request body too large", 413)
 
 
 def _message(body: bytes) -> dict[str, Any] | Response:

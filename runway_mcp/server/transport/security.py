@@ -202,7 +202,8 @@ def access_guard(
             # In the server's own scope, where its connection looks. What is told to all keeps no connection: a stranger
             # could hold every one of them by it.
             scope[ADMITTED] = wanted is not None or verifier is None
-        await (app if refusal is None else refusal)({**scope, "user": user}, receive, send)
+        scope["user"] = user
+        await (app if refusal is None else refusal)(scope, receive, send)
 
     return guarded
 

@@ -198,8 +198,9 @@ def trimmed(app: ASGIApp) -> ASGIApp:
     """
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        if "headers" in scope:
-            scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        headers: list[tuple[bytes, bytes]] = scope.get("headers", [])
+        if any(value.strip(b" \t") is not value for _, value in headers):
+            scope["headers"] = [(name, value.strip(b" \t")) for name, value in headers]
         await app(scope, receive, send)
 
     return run
@@ -209,7 +210,10 @@ def endable(app: ASGIApp, closing: Closing) -> ASGIApp:
     """The app, with requests that end soon after `closing` begins: begun responses by a last chunk, others by 503."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = PlainTextResponse("The server is stopping", 503)
-        await served_within(closing.ending(), app, scope, receive, send, refusal=refusal)
+        await served_within(closing.ending(), app, scope, receive, send, refusal=_stopping)
 
     return run
+
+
+def _stopping() -> ASGIApp:
+    return PlainTextResponse("The server is stopping", 503)
