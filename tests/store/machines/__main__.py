@@ -3,8 +3,8 @@
 Two server processes and one PostgreSQL, one stand-in for upstream. In each run three requests are made again and again
 at either, while processes are killed or stand still, sessions are ended, connections cut, and the database is shut down
 at once; with `--standby` it has a synchronous standby, which is promoted in each run. In the end there are no faults
-any more, though perhaps one server alone, and each request is repeated: none may have been accepted twice or be without an
-owner, and no end unknown for longer than one lease and a pause between reads. Exits with 1 if anything was found.
+any more, though perhaps one server alone, and each request is repeated: none may have been accepted twice or be without
+an owner, and no end unknown for longer than one lease and a pause between reads. Exits with 1 if anything was found.
 """
 
 import argparse

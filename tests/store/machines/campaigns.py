@@ -62,7 +62,7 @@ def report(played: Sequence[Run]) -> str:
         above = sum(seconds > LEASE_SECONDS for seconds in unfollowed)
         lines += [
             f"Ends of {len(unfollowed)} tasks were known {middle:.1f} s (median) and {most:.1f} s (longest) after they",
-            f"could be; {above} after more than a lease of {LEASE_SECONDS:.0f} s; {LONGEST_UNFOLLOWED:.0f} s are allowed.",
+            f"could; {above} after more than {LEASE_SECONDS:.0f} s (a lease), of {LONGEST_UNFOLLOWED:.0f} s allowed.",
         ]
     lines += [f"seed {run.seed}: {told}" for run in played for told in run.found]
     findings = sum(len(run.found) for run in played)

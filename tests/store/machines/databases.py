@@ -59,8 +59,7 @@ class Databases:
         if self.kind == "synchronous":
             wanted = "sync"
             _set(self.primary, "synchronous_standby_names", _NAME)
-        query = f"SELECT bool_or(sync_state = '{wanted}') FROM pg_stat_replication".encode()
-        _until(lambda: _row(self.primary, query) == (True,))
+        _until(lambda: _row(self.primary, b"SELECT sync_state FROM pg_stat_replication") == (wanted,))
 
 
 @contextmanager
