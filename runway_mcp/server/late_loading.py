@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from runway_mcp.importing import without
 from runway_mcp.settings import Settings
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from runway_mcp.server.context import Lifespan
@@ -154,12 +155,12 @@ async def opens_when_wanted(load: Iterable[Callable[[], object]], open_lifespan:
             opening.end()
 
 
-def open_late(settings: Settings) -> AbstractAsyncContextManager[Opening]:
-    """The lifespan of a server with these settings, loaded and opened once it is wanted."""
+def open_late(settings: Settings, telemetry: Telemetry = NO_TELEMETRY) -> AbstractAsyncContextManager[Opening]:
+    """The lifespan of a server with these settings, loaded and opened once it is wanted; `telemetry` is told of it."""
 
     def open_lifespan() -> AbstractAsyncContextManager["Lifespan"]:
         from runway_mcp.server.app import open_lifespan as opened
 
-        return opened(settings)
+        return opened(settings, telemetry=telemetry)
 
     return opens_when_wanted([*(partial(importlib.import_module, module) for module in _REST), settled], open_lifespan)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from runway_mcp.logs import SPENDS, said_of
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
@@ -18,6 +17,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
 from runway_mcp.tasks.replicas import OnJoin, OtherServers
+from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
@@ -27,7 +27,6 @@ from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
-_spends = logging.getLogger(SPENDS)
 
 # Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
 SHUTDOWN_GRACE = 3.0
@@ -85,6 +84,7 @@ async def open_tasks(
     durations = Durations()
     callbacks = address(public_url) if public_url else None
     replicas = store.replicas
+    audit = Audit()
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
@@ -106,9 +106,7 @@ async def open_tasks(
         )
 
         async def accepted(task: Task) -> None:
-            owner = await taken_up(task)
-            with said_of(caller=owner.caller if owner else "", task=task.task_id):
-                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
+            audit.accepted(await taken_up(task), task.task_id)
 
         async def taken_up(task: Task) -> Intent | None:
             intent = await write_down(store, task)
@@ -118,7 +116,7 @@ async def open_tasks(
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
             return owner
 
-        dependencies = SubmitDependencies(client, store, background, accepted, taken_up)
+        dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit)
         reconciler = Reconciler(dependencies)
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)

@@ -78,6 +78,7 @@ anyio.run(main)
 """
 AT_FIRST_USE = (
     *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
+    *("opentelemetry.sdk", "google.protobuf", "requests", "runway_mcp.server.spans", "runway_mcp.server.labels"),
     *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.frame", "runway_mcp.server.completion"),
 )
 PUT_OFF = (

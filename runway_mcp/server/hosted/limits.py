@@ -1,16 +1,21 @@
 """How much of a hosted server one caller may take: requests in a time, calls at once, open streams."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 from starlette.responses import JSONResponse, Response
 
 MOST_CALLERS = 10_000
 """Of how many callers it is known when they asked last; of those above it, the ones that asked longest ago are new."""
+
+
+STREAMS: Final = ("listen", "get", "sse")
+"""The kinds of streams: of a `subscriptions/listen`, of a session at `/mcp`, of the older transport."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,19 @@ class Taken:
     def __init__(self, uses: "Uses", caller: str) -> None:
         self._uses = uses
         self._caller = caller
-        self.is_stream = False
+        self.kind: str | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream's place."""
+        return self.kind is not None
 
     def become_stream(self) -> None:
         """Gives the call's place back and takes a stream's; raises `TooMany`."""
         if not self.is_stream:
-            self._uses.take(self._caller, stream=True)
-            self._uses.give_back(self._caller, stream=False)
-            self.is_stream = True
+            self._uses.take(self._caller, "listen")
+            self._uses.give_back(self._caller, None)
+            self.kind = "listen"
 
 
 class Uses:
@@ -65,15 +75,15 @@ class Uses:
         # How full each caller's bucket was, and when.
         self._buckets: dict[str, tuple[float, float]] = {}
         self._at_once: defaultdict[tuple[str, bool], int] = defaultdict(int)
-        self._all = {False: 0, True: 0}
+        self._all: Counter[str | None] = Counter()
 
-    def streams(self) -> int:
-        """How many streams are open."""
-        return self._all[True]
+    def streams(self, kind: str | None = None) -> int:
+        """How many streams are open, of one kind or of all."""
+        return sum(self._all[each] for each in STREAMS if kind in (None, each))
 
     def calls(self) -> int:
         """How many other requests are being answered."""
-        return self._all[False]
+        return self._all[None]
 
     def count(self, caller: str) -> None:
         """Counts a request; raises `TooMany` above the rate."""
@@ -87,28 +97,30 @@ class Uses:
             raise TooMany((1 - left) / rate)
 
     @contextmanager
-    def taking(self, caller: str, *, stream: bool = False) -> Generator[Taken]:
-        """Takes a place while it is open; raises `TooMany` if none is free."""
-        self.take(caller, stream=stream)
+    def taking(self, caller: str, stream: str | None = None) -> Generator[Taken]:
+        """Takes a place, of a stream by its kind, while it is open; raises `TooMany` if none is free."""
+        self.take(caller, stream)
         taken = Taken(self, caller)
-        taken.is_stream = stream
+        taken.kind = stream
         try:
             yield taken
         finally:
-            self.give_back(caller, stream=taken.is_stream)
+            self.give_back(caller, taken.kind)
 
-    def take(self, caller: str, *, stream: bool) -> None:
+    def take(self, caller: str, stream: str | None) -> None:
         """Takes a place; raises `TooMany` if the caller has too many, or all together."""
-        limits = self.limits
-        own, everybody = (limits.streams, limits.all_streams) if stream else (limits.calls, limits.all_calls)
-        if self._at_once[caller, stream] >= own or self._all[stream] >= everybody:
+        limits, is_stream = self.limits, stream is not None
+        own, everybody = (limits.streams, limits.all_streams) if is_stream else (limits.calls, limits.all_calls)
+        taken = self.streams() if is_stream else self.calls()
+        if self._at_once[caller, is_stream] >= own or taken >= everybody:
             raise TooMany(1.0)
-        self._at_once[caller, stream] += 1
+        self._at_once[caller, is_stream] += 1
         self._all[stream] += 1
 
-    def give_back(self, caller: str, *, stream: bool) -> None:
+    def give_back(self, caller: str, stream: str | None) -> None:
         """Gives a place back."""
+        is_stream = stream is not None
         self._all[stream] -= 1
-        self._at_once[caller, stream] -= 1
-        if not self._at_once[caller, stream]:
-            del self._at_once[caller, stream]
+        self._at_once[caller, is_stream] -= 1
+        if not self._at_once[caller, is_stream]:
+            del self._at_once[caller, is_stream]

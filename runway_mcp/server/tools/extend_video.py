@@ -27,6 +27,7 @@ from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import AUTO, Intent
 from runway_mcp.tasks.naming import is_id
+from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 
@@ -290,9 +291,10 @@ _GIVEN_UP = (
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
     call.spending = True
-    submitted = await call.context.service.submissions.answer(
+    answer = call.context.service.submissions.answer(
         earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
     )
+    submitted = await repeated(earlier, answer)
     call.spending = submitted is not None
     return submitted
 

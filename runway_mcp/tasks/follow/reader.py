@@ -13,6 +13,7 @@ from math import inf
 import anyio
 from anyio.lowlevel import checkpoint
 
+from runway_mcp.logs import said_of_nothing
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Common, Entry, told
@@ -58,7 +59,7 @@ class AccountReader:
         self.reconsider()
         if not self._runs:
             self._runs = True
-            self._common.background.start_soon(self._run)
+            self._common.background.start_soon(self._run_for_all)
 
     def reconsider(self) -> None:
         """Makes the reader schedule its next read anew, after a change of its tasks or their observers."""
@@ -103,6 +104,11 @@ class AccountReader:
             if entry.unknown:
                 raise NotFound("Runway does not know this task.")
             return entry.task
+
+    async def _run_for_all(self) -> None:
+        """As `_run`; what it logs is not of the call that began it."""
+        with said_of_nothing():
+            await self._run()
 
     async def _run(self) -> None:
         """Reads until no followed task is left. Readers that begin together stay out of step."""
