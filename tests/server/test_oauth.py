@@ -119,7 +119,8 @@ async def issuing(**fields: Any) -> AsyncGenerator[Issuer]:
         issuer = Issuer(f"{url_of('127.0.0.1', listener)}/", **fields)
         serving = uvicorn.Server(uvicorn.Config(issuer.app(), lifespan="off", log_config=None, ws="none"))
         async with anyio.create_task_group() as group:
-            group.start_soon(serving._serve, [listener])  # noqa: SLF001  `serve` would take the signals of the tests
+            # `serve` would take the signals of the tests.
+            group.start_soon(serving._serve, [listener])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             yield issuer
             if issuer.keys_after is not None:
                 issuer.keys_after.set()
