@@ -46,9 +46,19 @@ _TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
 def said_of(**about: str) -> Generator[None]:
     """Has every record that is made meanwhile, here and in what is started here, tell what it is about.
 
-    `caller` and `task` are told; an empty text is not.
+    `caller`, `task` and `intent_id` are told; an empty text is not.
     """
     token = _about.set({**_about.get(), **{name: value for name, value in about.items() if value}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+@contextmanager
+def said_of_nothing() -> Generator[None]:
+    """Ends what `said_of` has told, for work that goes on for others than the one who began it."""
+    token = _about.set(MappingProxyType({}))
     try:
         yield
     finally:
@@ -62,6 +72,8 @@ class Redacted(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self.as_json = False
         """Whether a record is a JSON object; told before anything is served, since settings are read by then alone."""
+        self.more: Callable[[], Mapping[str, str]] = dict
+        """What else each JSON object tells, by its name; an empty text is left out."""
         self._hidden: set[str] = set()
         self._secrets: set[str] = set()
         self._echoes: list[Echoes] = []
@@ -80,7 +92,8 @@ class Redacted(logging.Formatter):
             head, mark, told = self._without_secrets(super().format(record)).partition(": ")
             return self._without_signatures(head + mark + self._without_echoes(told))
         told = self._without_echoes(self._without_secrets(super().format(record).partition(": ")[2]))
-        about = {name: self._without_signatures(self._without_secrets(value)) for name, value in _about.get().items()}
+        said = {**_about.get(), **{name: value for name, value in self.more().items() if value}}
+        about = {name: self._without_signatures(self._without_secrets(value)) for name, value in said.items()}
         made = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

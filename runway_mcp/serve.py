@@ -5,13 +5,16 @@ import argparse
 import importlib.util
 import logging
 import os
+import platform
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp.logs import SPENDS, Redacted
 from runway_mcp.private import OWNER_ONLY, close_to_others
+from runway_mcp.telemetry import NO_TELEMETRY, header_secrets, wants_traces
 from runway_mcp.terminal import PROGRAM, CommandError, say
 
 if TYPE_CHECKING:
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
     from runway_mcp.server.hosted.hosting import Hosting
     from runway_mcp.server.hosted.metrics import Metrics
+    from runway_mcp.server.spans import Spans
     from runway_mcp.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 # For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
 _DRAIN_SECONDS: Final = 5.0
@@ -34,7 +40,7 @@ def serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
     """
     if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
         raise CommandError("--host and --port go with --transport http or sse", 2)
-    from runway_mcp.server.opening import light_start
+    from runway_mcp.server.late_loading import light_start
 
     before = os.umask(OWNER_ONLY)
     try:
@@ -44,16 +50,70 @@ def serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
             if secret is not None:
                 formatter.hide(secret.get_secret_value())
         if settings.log == "json":
-            formatter.as_json = True
+            formatter.as_json, formatter.more = True, _replica
             logging.getLogger(SPENDS).setLevel(logging.INFO)
         _check_database(settings, formatter)
-        if arguments.transport == "stdio":
-            _serve_stdio(settings)
-        else:
-            _serve_http(settings, arguments, formatter)
+        with _traced(formatter) as spans:
+            if arguments.transport == "stdio":
+                _serve_stdio(settings, spans)
+            else:
+                _serve_http(settings, arguments, formatter, spans)
     finally:
         os.umask(before)
     return 0
+
+
+@cache
+def _replica() -> dict[str, str]:
+    """Which server a line of the log is of."""
+    return {"replica": f"{platform.node()}-{os.getpid()}"}
+
+
+@contextmanager
+def _traced(formatter: Redacted) -> "Generator[Spans | None]":
+    """What makes spans, and sends them where the variables of OpenTelemetry say; None unless they want it."""
+    if not wants_traces(os.environ):
+        yield None
+        return
+    if _lacks_exporter():
+        _log.warning(
+            "OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_ENDPOINT is set, which needs the extra otel: install "
+            "%s[otel]. No traces are exported.",
+            PROGRAM,
+        )
+        yield None
+        return
+    from runway_mcp.server.spans import Spans, trace_id
+    from runway_mcp.server.trace_export import exported
+
+    for secret in header_secrets(os.environ):
+        formatter.hide(secret)
+    with ExitStack() as stack:
+        spans = None
+        try:
+            spans = Spans(stack.enter_context(exported(os.environ)))
+        except Exception as error:  # noqa: BLE001  a server that cannot be watched serves all the same
+            _log.warning(
+                "the variables of OpenTelemetry cannot be used (%s): no traces are exported", type(error).__name__
+            )
+        else:
+            formatter.more = lambda: {"trace_id": trace_id(), **_replica()}
+        yield spans
+
+
+def _lacks_exporter() -> bool:
+    """Whether the extra `otel` is not installed."""
+    wanted = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+    try:
+        return any(importlib.util.find_spec(name) is None for name in wanted)
+    except ModuleNotFoundError:
+        return True
+
+
+def _described(server: "Server[Any]", spans: "Spans | None") -> None:
+    """Has the spans of the server's requests say who asks, inside the SDK's middleware, which makes them."""
+    if spans is not None:
+        server.middleware.insert(1, spans.describe)
 
 
 def _settings() -> "Settings":
@@ -98,10 +158,10 @@ def _check_database(settings: "Settings", formatter: Redacted) -> None:
         raise CommandError(f"{variable.name} must be {variable.form}", 2)
 
 
-def _serve_stdio(settings: "Settings") -> None:
+def _serve_stdio(settings: "Settings", spans: "Spans | None") -> None:
     import anyio
 
-    from runway_mcp.server.opening import load_sdk_for_pipes, open_late
+    from runway_mcp.server.late_loading import load_sdk_for_pipes, open_late
 
     load_sdk_for_pipes()
     from runway_mcp.server.assembly import assemble
@@ -113,7 +173,10 @@ def _serve_stdio(settings: "Settings") -> None:
     # Over stdio there is no address for upstream to call back.
     here = {"public_url": None, "save": settings.save or "own", "upload_films": settings.upload_films or False}
     set_here = settings.model_copy(update=here)
-    anyio.run(serve_stdio, assemble(set_here, lambda _: open_late(set_here)))
+    telemetry = NO_TELEMETRY if spans is None else spans.telemetry(NO_TELEMETRY)
+    server = assemble(set_here, lambda _: open_late(set_here, telemetry))
+    _described(server, spans)
+    anyio.run(serve_stdio, server)
 
 
 def _say_where(settings: "Settings") -> None:
@@ -124,15 +187,18 @@ def _say_where(settings: "Settings") -> None:
         say(f"{PROGRAM} keeps its ledger in the database of RUNWAY_MCP_DATABASE_URL")
 
 
-def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: Redacted) -> None:
+def _serve_http(
+    settings: "Settings", arguments: argparse.Namespace, formatter: Redacted, spans: "Spans | None"
+) -> None:
     import anyio
 
-    from runway_mcp.server.opening import load_rest, settled
+    from runway_mcp.server.late_loading import load_rest, settled
 
     load_rest()
     from runway_mcp.server.app import create_server
     from runway_mcp.server.transport.http import create_app
     from runway_mcp.server.transport.security import OneToken, refusal_to_listen
+    from runway_mcp.server.transport.service_manager import READY, STOPPING, notify
     from runway_mcp.server.transport.serving import Drain, bind, serve_app, url_of
 
     host: str = arguments.host or "127.0.0.1"
@@ -160,7 +226,13 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: 
         raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}", 1) from None
     uploads = settings.upload_films is None or settings.upload_films
     # A server for others keeps nothing on its disk unless it is told to: no `save` counts as never.
-    server = create_server(settings.model_copy(update={"over_http": True, "upload_films": uploads}), callers=file)
+    telemetry = metrics.telemetry if metrics else NO_TELEMETRY
+    server = create_server(
+        settings.model_copy(update={"over_http": True, "upload_films": uploads}),
+        callers=file,
+        telemetry=telemetry if spans is None else spans.telemetry(telemetry),
+    )
+    _described(server, spans)
     app = create_app(
         server,
         transport=arguments.transport,
@@ -169,21 +241,25 @@ def _serve_http(settings: "Settings", arguments: argparse.Namespace, formatter: 
         allowed_hosts=(*settings.allowed_hosts, *([host] if host.startswith("127.") else [])),
         has_sessions=settings.database_url is None,
         hosting=hosting,
+        refused=metrics.refused if metrics else None,
     )
+
+    manager = os.environ.get("NOTIFY_SOCKET")
 
     def tell() -> None:
         for path in ("/mcp", "/sse") if arguments.transport == "sse" else ("/mcp",):
             say(f"{PROGRAM} listening on {url_of(host, listener)}{path}")
         _say_where(settings)
         if settings.database_url is not None and not settings.state_keys:
-            logging.getLogger(__name__).warning(
+            _log.warning(
                 "RUNWAY_MCP_STATE_KEYS is not set: what a client carries from one request to the next is opened by "
                 "this server alone. Set the same keys on every server of the database."
             )
+        notify(manager, READY)
 
     async def serve() -> None:
         drain = Drain(app.state.drain, _DRAIN_SECONDS) if hosting is not None else None
-        await serve_app(app, listener, ready=tell, drain=drain)
+        await serve_app(app, listener, ready=tell, drain=drain, stopping=partial(notify, manager, STOPPING))
 
     settled()
     with _metrics_served(settings, metrics, server, app, hosting):
@@ -213,7 +289,7 @@ def _metrics_served(
     uses = hosting.uses if hosting else None
     metrics.observe(
         calls=uses.calls if uses else lambda: 0,
-        streams=uses.streams if uses else lambda: 0,
+        streams=uses.streams if uses else lambda _: 0,
         draining=app.state.is_draining,
     )
     with ExitStack() as stack:

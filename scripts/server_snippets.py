@@ -12,10 +12,10 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
-from runway_mcp.install import jsonc
-from runway_mcp.install.edits import applied
 from runway_mcp.install.entries import new_entry
-from runway_mcp.install.formats import FORMATS
+from runway_mcp.install.formats import jsonc
+from runway_mcp.install.formats.by_name import FORMATS
+from runway_mcp.install.formats.edits import applied
 from runway_mcp.install.hosts import HOSTS, NAME, QUESTION, TOKEN, Host
 from runway_mcp.install.launcher import uvx_launcher
 

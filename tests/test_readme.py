@@ -9,7 +9,7 @@ import pytest
 
 from runway_mcp import __version__
 from runway_mcp.install.entries import new_entry
-from runway_mcp.install.formats import FORMATS
+from runway_mcp.install.formats.by_name import FORMATS
 from runway_mcp.install.hosts import HOSTS, QUESTION
 from runway_mcp.runway.errors import RunwayError
 from scripts.readme_tables import PARTS, README, rewritten

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runway_mcp.doctor.finding import Finding, ok, warning
-from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.http.answers import Answer, Lost
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.values import is_loopback
 
 if TYPE_CHECKING:
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 _HEALTH: Final = "/healthz"
 _PASS_ON: Final = (

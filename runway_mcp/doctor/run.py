@@ -23,12 +23,12 @@ from runway_mcp.doctor.reading import Readings, Resolve, read_upstream, why_unre
 from runway_mcp.doctor.upstream import upstream_findings
 from runway_mcp.install.hosts import Machine
 from runway_mcp.install.standing import standings
-from runway_mcp.runway.answers import Answer, Lost
 from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.http.answers import Answer, Lost
 from runway_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 WITHIN_SECONDS: Final = 8.0
 """How long upstream has for all that is asked of it."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runway_mcp.install import jsonc
-from runway_mcp.install.edits import ConfigurationError, Edit, applied, inverse, is_items, is_tree
 from runway_mcp.install.entries import (
     ASKED,
     Entry,
@@ -20,7 +18,9 @@ from runway_mcp.install.entries import (
     value_at,
 )
 from runway_mcp.install.files import Content, digest, missing_folders
-from runway_mcp.install.formats import FORMATS
+from runway_mcp.install.formats import jsonc
+from runway_mcp.install.formats.by_name import FORMATS
+from runway_mcp.install.formats.edits import ConfigurationError, Edit, applied, inverse, is_items, is_tree
 from runway_mcp.install.hosts import NAME, OTHER_NAME, QUESTION, TOKEN, Host
 from runway_mcp.install.launcher import Launcher
 from runway_mcp.install.records import Record

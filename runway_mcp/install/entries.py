@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runway_mcp.install.edits import ConfigurationError, is_items, is_tree
 from runway_mcp.install.files import Content
-from runway_mcp.install.formats import FORMATS
+from runway_mcp.install.formats.by_name import FORMATS
+from runway_mcp.install.formats.edits import ConfigurationError, is_items, is_tree
 from runway_mcp.install.hosts import NAME, PASSED, QUESTION, TOKEN, Host
 from runway_mcp.install.launcher import PACKAGE, Launcher
 

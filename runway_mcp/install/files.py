@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG, S_IWUSR
 from typing import Final
 
-from runway_mcp.install.edits import ConfigurationError
+from runway_mcp.install.formats.edits import ConfigurationError
 from runway_mcp.private import OTHERS
 
 BACKUP: Final = ".before-useapi-runway-mcp"

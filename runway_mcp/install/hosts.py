@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from runway_mcp.install.edits import FormatName
+from runway_mcp.install.formats.edits import FormatName
 
 System = Literal["linux", "macos", "windows"]
 Secret = Literal["entry", "question", "keyring"]

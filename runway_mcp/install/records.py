@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from runway_mcp.install.edits import Edit
+from runway_mcp.install.formats.edits import Edit
 
 _FOLDER: Final = "installed"
 

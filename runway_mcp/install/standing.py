@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runway_mcp import __version__
-from runway_mcp.install.edits import ConfigurationError
 from runway_mcp.install.entries import Entry, find_entry
 from runway_mcp.install.files import Content, read
+from runway_mcp.install.formats.edits import ConfigurationError
 from runway_mcp.install.hosts import HOSTS, TOKEN, Host, Machine, configuration, is_found
 from runway_mcp.install.launcher import PACKAGE
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from runway_mcp.install.edits import ConfigurationError
+from runway_mcp.install.formats.edits import ConfigurationError
 from runway_mcp.install.hosts import TOKEN
 
 FORM: Final = re.compile(r"user:[0-9]+-[^\s\"']+")

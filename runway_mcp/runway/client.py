@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from runway_mcp.runway import wire
-from runway_mcp.runway.answers import ErrorContext, body_of, submitted
-from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST
-from runway_mcp.runway.connections import Connections, usable
 from runway_mcp.runway.errors import (
     AccountBroken,
     Busy,
@@ -29,15 +26,19 @@ from runway_mcp.runway.errors import (
     Unavailable,
     UnexpectedResponse,
 )
+from runway_mcp.runway.http.answers import Answer, ErrorContext, Lost, body_of, submitted
+from runway_mcp.runway.http.bodies import LARGEST, LARGEST_LIST
+from runway_mcp.runway.http.connections import Connections, usable
+from runway_mcp.runway.http.large_answers import Readings
 from runway_mcp.runway.ids import checked_id, is_same
-from runway_mcp.runway.large_answers import Readings
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
 from runway_mcp.runway.running import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 PATIENCE_SECONDS = 20.0
 """How many seconds a failing read is retried by default."""
@@ -72,7 +73,7 @@ class RunwayClient:
 
     Reads retry 429, 5xx, lost connections and broken bodies, with growing, jittered pauses or the Retry-After, while
     the pause fits into `patience`; then they raise the last error. A method's `patience` overrides the client's.
-    `shared` is for callers who may share the outcome of a read.
+    `shared` is for callers who may share the outcome of a read; `telemetry` is told of each request.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class RunwayClient:
         transport: "Transport | None" = None,
         patience: float = PATIENCE_SECONDS,
         now: Callable[[], float] = time.time,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         if not usable(url) or "?" in url or "#" in url:
             raise InvalidRequest("The base URL must be absolute, http or https, and hold no login and no query.")
@@ -95,6 +97,7 @@ class RunwayClient:
         self._readings = Readings(self._error_context)
         self._late_films = LateFilms()
         self.shared = SharedReads()
+        self.telemetry = telemetry
 
     def __repr__(self) -> str:
         return f"RunwayClient(url={self._url!r})"
@@ -120,12 +123,16 @@ class RunwayClient:
         `InvalidRequest`, `InsufficientCredits`, `Busy`, `AccountBroken`, or `Unavailable` with `sent` False. Raises
         `SubmitUnclear` for every other outcome.
         """
-        answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
-        try:
-            return self._late_films.told(submitted(answer, self._error_context))
-        except _TROUBLE as error:
-            _tell("POST", f"/{submission.endpoint}", error)
-            raise
+        with self.telemetry.upstream("POST", f"/{submission.endpoint}", self._url) as operation:
+            answer = await self._connections.post(f"{self._url}/{submission.endpoint}", submission.body())
+            operation.answered(_status(answer))
+            try:
+                task = self._late_films.told(submitted(answer, self._error_context))
+            except _TROUBLE as error:
+                _tell("POST", f"/{submission.endpoint}", error)
+                raise
+            operation.of_task(task.task_id)
+            return task
 
     async def upload_asset(
         self,
@@ -146,8 +153,10 @@ class RunwayClient:
         """
         told = {"name": name, "email": email, "width": width, "height": height}
         query = {key: value for key, value in told.items() if value is not None}
-        answer = await self._connections.upload(f"{self._url}/assets/", query, content, content_type)
-        return wire.parse_asset(body_of(answer, self._error_context))
+        with self.telemetry.upstream("POST", "/assets/", self._url) as operation:
+            answer = await self._connections.upload(f"{self._url}/assets/", query, content, content_type)
+            operation.answered(_status(answer))
+            return wire.parse_asset(body_of(answer, self._error_context))
 
     def as_told(self, task: Task) -> Task:
         """A listed task as `task` would report it: a success without a film counts as RUNNING for 60 s."""
@@ -250,12 +259,14 @@ class RunwayClient:
         given = {name: value for name, value in query.items() if value is not None}
 
         async def once() -> T:
-            answer = await self._connections.get(self._url + path, given, largest=largest)
-            try:
-                return await self._readings.read(answer, parse)
-            except _TROUBLE as error:
-                _tell("GET", path, error)
-                raise
+            with self.telemetry.upstream("GET", _endpoint(path), self._url) as operation:
+                answer = await self._connections.get(self._url + path, given, largest=largest)
+                operation.answered(_status(answer))
+                try:
+                    return await self._readings.read(answer, parse)
+                except _TROUBLE as error:
+                    _tell("GET", path, error)
+                    raise
 
         return await self._patiently(once, patience)
 
@@ -293,9 +304,18 @@ class RunwayClient:
         raise AssertionError  # pragma: no cover  the loop ends by returning or raising
 
 
+def _endpoint(path: str) -> str:
+    """The path without an id."""
+    return _ID_IN_PATH.sub("{id}", path)
+
+
+def _status(answer: Answer | Lost) -> int | None:
+    return answer.status if isinstance(answer, Answer) else None
+
+
 def _tell(method: str, path: str, error: RunwayError) -> None:
     """Logs trouble with upstream by its endpoint, without ids, its status and its cause."""
-    endpoint = _ID_IN_PATH.sub("{id}", path)
+    endpoint = _endpoint(path)
     status = "no answer" if error.status is None else f"HTTP {error.status}"
     if method == "POST":
         # At a place of its own in the log, since of one place many different lines are counted instead of written.

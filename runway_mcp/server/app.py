@@ -34,13 +34,15 @@ from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
+from runway_mcp.tasks.store.measured import measured_store
 from runway_mcp.tasks.store.opening import opened_store
-from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.protocol import LedgerError, Reach, Store
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
-    from runway_mcp.runway.exchange import Transport
+    from runway_mcp.runway.http.exchange import Transport
 
 HOSTED_GRACE: Final = 15.0
 """How long a server that is run for others waits at its end for the answers of POSTs, in seconds.
@@ -61,15 +63,24 @@ def create_server(
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
     open_store: OpenStore = opened_store,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> Server[Lifespan]:
     """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds.
 
     `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`. `callers` are those
-    of a hosted server, and `open_store` opens the ledger as `opened_store` does.
+    of a hosted server, `open_store` opens the ledger as `opened_store` does; `telemetry` is told of its work.
     """
 
     def lifespan(_: Server[Any]) -> AbstractAsyncContextManager[Lifespan]:
-        return open_lifespan(settings, transport=transport, now=now, free=free, callers=callers, open_store=open_store)
+        return open_lifespan(
+            settings,
+            transport=transport,
+            now=now,
+            free=free,
+            callers=callers,
+            open_store=open_store,
+            telemetry=telemetry,
+        )
 
     return assemble(settings, lifespan)
 
@@ -83,6 +94,7 @@ async def open_lifespan(
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
     open_store: OpenStore = opened_store,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> AsyncGenerator[Lifespan]:
     """Opens all that handlers reach, for as long as the server lives; the parameters are those of `create_server`."""
     subscriptions, waits = Subscriptions(), Waits(settings.wait_seconds)
@@ -92,9 +104,21 @@ async def open_lifespan(
         if settings.token is not None or callers is not None:
             url = settings.database_url.get_secret_value() if settings.database_url else None
             store = await stack.enter_async_context(open_store(settings.data_dir / LEDGER, now, database_url=url))
+        meter = telemetry.meter
+        if store is not None and meter is not None:
+            store = await stack.enter_async_context(measured_store(store, meter))
         is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
-        grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
-        shared = _Shared(settings, store, films, subscriptions, transport=transport, now=now, free=free, grace=grace)
+        shared = _Shared(
+            settings,
+            store,
+            films,
+            subscriptions,
+            transport=transport,
+            now=now,
+            free=free,
+            grace=HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE,
+            telemetry=telemetry,
+        )
         if callers is None:
             account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
             hosted = None
@@ -103,7 +127,7 @@ async def open_lifespan(
 
             hosted = await stack.enter_async_context(opened_accounts(settings, callers, partial(_opened_of, shared)))
             account = hosted.own
-        yield Lifespan(
+        lifespan = Lifespan(
             settings,
             account.open_service,
             now,
@@ -114,7 +138,22 @@ async def open_lifespan(
             account.keeper,
             account.continuations,
             hosted=hosted,
+            reach=lambda: _reach(store, lifespan),
+            meter=meter,
         )
+        if meter is not None:
+            meter.watch({"tasks_followed": lambda: sum(map(_followed, lifespan.accounts()))})
+        yield lifespan
+
+
+def _reach(store: Store | None, lifespan: Lifespan) -> Reach:
+    """Whether the ledger can be used; where no token is open nothing uses it, so that nobody has to wait for it."""
+    is_used = any(account.open_service is not None for account in lifespan.accounts())
+    return store.reach() if store is not None and is_used else Reach.REACHED
+
+
+def _followed(account: Account) -> int:
+    return 0 if account.open_service is None else account.open_service.watcher.count()
 
 
 @dataclass(frozen=True)
@@ -129,6 +168,7 @@ class _Shared:
     now: Callable[[], float] = field(kw_only=True)
     free: Free = field(kw_only=True)
     grace: float = field(kw_only=True)
+    telemetry: Telemetry = field(kw_only=True)
 
 
 def _opened_of(
@@ -186,7 +226,13 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
         return
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
-            RunwayClient(url=settings.url, token=token.get_secret_value(), transport=shared.transport, now=shared.now)
+            RunwayClient(
+                url=settings.url,
+                token=token.get_secret_value(),
+                transport=shared.transport,
+                now=shared.now,
+                telemetry=shared.telemetry,
+            )
         )
         keeper, folder, data_dir, free = None, None, settings.data_dir, shared.free
         if settings.save == "own":

@@ -33,7 +33,7 @@ from pydantic import SecretStr
 from runway_mcp import __version__
 from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.listed import listed
-from runway_mcp.server.opening import Opening
+from runway_mcp.server.late_loading import Opening
 from runway_mcp.settings import Settings
 
 if TYPE_CHECKING:

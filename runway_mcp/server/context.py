@@ -19,6 +19,8 @@ from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.store.protocol import Reach
+from runway_mcp.telemetry import Meter
 
 _NOT_CONFIGURED = (
     "No useapi.net API token is set in USEAPI_TOKEN, so nothing was asked of Runway. Set this environment variable (in "
@@ -93,6 +95,10 @@ class Lifespan(_Opened):
 
     hosted: Hosted | None = field(default=None, kw_only=True)
     """What differs among callers; None where all have the same."""
+    reach: Callable[[], Reach] = field(default=lambda: Reach.REACHED, kw_only=True)
+    """Whether the ledger can be used, as far as that is known."""
+    meter: Meter | None = field(default=None, kw_only=True)
+    """What takes figures; None where none are wanted."""
 
     def for_caller(self, caller: str, *, may_spend: bool = True) -> "ServerContext":
         """What exists of it for a caller."""

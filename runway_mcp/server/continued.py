@@ -16,10 +16,10 @@ from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Extension, Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract import next_steps
-from runway_mcp.server.contract.film_parts import same_call
-from runway_mcp.server.contract.film_results import Whereabouts, continued_output, film_failure
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import SavedOutput, TaskOutput
+from runway_mcp.server.contract.results.film_parts import same_call
+from runway_mcp.server.contract.results.films import Whereabouts, continued_output, film_failure
 from runway_mcp.server.reads import READING_SECONDS, UNKNOWN_TASK
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure

@@ -15,8 +15,8 @@ from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import continuations_of, film_told
-from runway_mcp.server.contract.film_documents import film_document_output
 from runway_mcp.server.contract.outputs import FilmDocument
+from runway_mcp.server.contract.results.film_documents import film_document_output
 from runway_mcp.server.contract.uris import film_uri
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of

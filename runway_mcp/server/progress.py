@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from runway_mcp.runway.models import RunningTask, Task
-from runway_mcp.server.contract.text import standing
+from runway_mcp.server.contract.results.text import standing
 from runway_mcp.tasks.spend.submit import Waiting
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from mcp_types import (
 )
 
 from runway_mcp.server.context import RequestContext
-from runway_mcp.server.contract.text import in_quotes
+from runway_mcp.server.contract.results.text import in_quotes
 
 SECONDS = ("5", "8", "10")
 """The values that the argument `seconds` takes."""

@@ -14,7 +14,7 @@ from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.contract.text import in_quotes
+from runway_mcp.server.contract.results.text import in_quotes
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_named, task_of
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure

@@ -7,8 +7,8 @@ No other module decides that. `retry_safe` says that the identical call can neit
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runway_mcp.runway.answers import is_moderation
 from runway_mcp.runway.errors import Busy, RunwayError, quoted
+from runway_mcp.runway.http.answers import is_moderation
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.intents import Film, Intent
 from runway_mcp.tasks.lineage import cost_of

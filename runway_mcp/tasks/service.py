@@ -8,7 +8,6 @@ from typing import Final
 
 import anyio
 
-from runway_mcp.logs import SPENDS, said_of
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
@@ -19,6 +18,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
 from runway_mcp.tasks.replicas import OnJoin, OtherServers
+from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
@@ -28,7 +28,6 @@ from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
-_spends = logging.getLogger(SPENDS)
 
 SHUTDOWN_GRACE: Final = 3.0
 """How long a shutdown waits for the answers of POSTs, in seconds; hosts kill a server soon after they ask it to end."""
@@ -88,6 +87,7 @@ async def open_tasks(
     durations = Durations()
     callbacks = address(public_url) if public_url else None
     replicas = store.replicas
+    audit = Audit()
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
@@ -109,9 +109,7 @@ async def open_tasks(
         )
 
         async def accepted(task: Task) -> None:
-            owner = await taken_up(task)
-            with said_of(caller=owner.caller if owner else "", task=task.task_id):
-                _spends.info("a task was accepted: about %s credits", owner.cost if owner else "an unknown number of")
+            audit.accepted(await taken_up(task), task.task_id)
 
         async def taken_up(task: Task) -> Intent | None:
             intent = await write_down(store, task)
@@ -121,7 +119,7 @@ async def open_tasks(
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
             return owner
 
-        dependencies = SubmitDependencies(client, store, background, accepted, taken_up)
+        dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit)
         reconciler = Reconciler(dependencies)
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.install import jsonc
+from runway_mcp.install.formats import jsonc
 from runway_mcp.install.launcher import uvx_launcher
 from tests.install.configurations import CONFIGURATIONS
 from tests.install.machines import SECRET, UVX, Desk, bytes_of

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from runway_mcp.install import jsonc
 from runway_mcp.install.entries import find_entry, new_entry
 from runway_mcp.install.files import BACKUP, read
+from runway_mcp.install.formats import jsonc
 from runway_mcp.install.hosts import HOSTS, QUESTION
 from runway_mcp.install.launcher import uvx_launcher
 from tests.install.configurations import CONFIGURATIONS

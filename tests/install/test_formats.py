@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.install import jsonc, toml, yaml
-from runway_mcp.install.edits import ConfigurationError, FormatName, applied, difference, inverse
-from runway_mcp.install.formats import FORMATS
+from runway_mcp.install.formats import jsonc, toml, yaml
+from runway_mcp.install.formats.by_name import FORMATS
+from runway_mcp.install.formats.edits import ConfigurationError, FormatName, applied, difference, inverse
 
 ENTRY = {"command": "/x/uvx", "args": ["--from", "a[b]==1", "a"], "env": {"T": ""}, "on": True, "n": 120}
 PATH = ("servers", "runway")

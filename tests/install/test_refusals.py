@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from runway_mcp.install.command import InstallError
-from runway_mcp.install.edits import ConfigurationError
 from runway_mcp.install.files import read, write
+from runway_mcp.install.formats.edits import ConfigurationError
 from runway_mcp.install.hosts import HOSTS
 from runway_mcp.install.launcher import Launcher, uvx_launcher
 from tests.install.configurations import CONFIGURATIONS

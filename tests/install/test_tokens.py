@@ -3,7 +3,7 @@
 import pytest
 
 from runway_mcp.install.command import InstallError
-from runway_mcp.install.edits import ConfigurationError
+from runway_mcp.install.formats.edits import ConfigurationError
 from runway_mcp.install.tokens import token_of
 from tests.install.machines import SECRET, Desk, tree
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from mcp.client.client import Client
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from runway_mcp.server.contract.results.tool_results import LONGEST_RESULT
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.records import Asset, Task
 from runway_mcp.simulator.world import World

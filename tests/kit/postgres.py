@@ -75,6 +75,10 @@ class PostgresServer:
         source = f"host={primary.folder} user=postgres application_name={name}"
         self._make("pg_basebackup", "--no-sync", "--checkpoint", "fast", "--write-recovery-conf", "--dbname", source)
 
+    def wipe(self) -> None:
+        """Removes the server's files; it must not run."""
+        shutil.rmtree(self.folder / "data")
+
     def promote(self) -> None:
         """Makes a running standby a server that can be written to."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -118,6 +122,17 @@ class PostgresServer:
             process.kill()
             process.wait()
 
+    def kill(self) -> None:
+        """Ends it as the loss of its machine would: all its processes at once."""
+        process, self._process = self._process, None
+        if process is not None:
+            children = _children(process.pid)
+            process.kill()
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            process.wait(_SECONDS)
+
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         for _ in range(int(_SECONDS / 0.02)):
             with suppress(psycopg.OperationalError), psycopg.connect(self.url(connect_timeout="2")):
@@ -127,6 +142,14 @@ class PostgresServer:
                 process.wait(0.02)
                 break
         raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text(errors='replace')[-2000:]}")
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process has begun; none where the system does not tell, as they end by themselves soon."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def url_with(url: str, **parameters: str) -> str:

@@ -30,6 +30,7 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.context import Lifespan, ServerContext
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.world import TOKEN, World
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 from tests.kit.client import ToolClient
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream
@@ -103,11 +104,14 @@ async def open_server(
     within: float = 7200,
     free: Free = disk_free,
     callers: CallersFile | None = None,
+    telemetry: Telemetry = NO_TELEMETRY,
     **fields: Any,
 ) -> AsyncGenerator[InProcessServer]:
     """A fresh server over this world or another `transport`, for so many seconds at most; `fields` are its settings."""
     upstream = transport or Upstream(world)
-    server = create_server(settings(folder, **fields), transport=upstream, now=now, free=free, callers=callers)
+    server = create_server(
+        settings(folder, **fields), transport=upstream, now=now, free=free, callers=callers, telemetry=telemetry
+    )
     with anyio.fail_after(within):
         async with server.lifespan(server) as context:
             yield InProcessServer(server, context, world)

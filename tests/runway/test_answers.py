@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway import errors
-from runway_mcp.runway.answers import (
+from runway_mcp.runway.http.answers import (
     MOST_VALUES_WITH_ECHOES,
     Answer,
     ErrorContext,

@@ -15,8 +15,8 @@ import pytest
 
 from runway_mcp.echoes import echoes_of
 from runway_mcp.runway import errors
-from runway_mcp.runway.bodies import LARGEST, LARGEST_LIST, body_within
 from runway_mcp.runway.client import LARGEST_LAST_PAGE, LARGEST_PAGE, LAST_OFFSET, RunwayClient
+from runway_mcp.runway.http.bodies import LARGEST, LARGEST_LIST, body_within
 from runway_mcp.runway.models import Extension
 from tests.runway.samples import ASSET, ASSET_ID, TASK, TASK_ID, TOKEN, api, as_http
 

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import anyio
 import pytest
 
-from runway_mcp.runway.clock import UpstreamClock
+from runway_mcp.runway.http.clock import UpstreamClock
 
 pytestmark = pytest.mark.virtual_time
 

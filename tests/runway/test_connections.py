@@ -1,7 +1,7 @@
 import pytest
 
-from runway_mcp.runway import exchange
-from runway_mcp.runway.connections import usable
+from runway_mcp.runway.http import exchange
+from runway_mcp.runway.http.connections import usable
 
 URLS = [
     ("https://api.useapi.net/v1/runwayml", True),

@@ -8,9 +8,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from runway_mcp.runway import wire
-from runway_mcp.runway.answers import Answer, ErrorContext
 from runway_mcp.runway.errors import UnexpectedResponse
-from runway_mcp.runway.large_answers import LARGE, Readings
+from runway_mcp.runway.http.answers import Answer, ErrorContext
+from runway_mcp.runway.http.large_answers import LARGE, Readings
 from tests.runway.samples import TASK, TOKEN
 
 CONTEXT = ErrorContext(secret=TOKEN, now=lambda: 0.0)

@@ -176,7 +176,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used_sends_nothing_and_
     env = {**os.environ, "ALL_PROXY": "socks9://127.0.0.1:1", "HTTP_PROXY": "", "HTTPS_PROXY": "", "NO_PROXY": ""}
     code = (
         "import anyio\n"
-        "from runway_mcp.runway.connections import Connections\n"
+        "from runway_mcp.runway.http.connections import Connections\n"
         "async def main():\n"
         "    async with Connections(token='') as it:\n"
         "        print(await it.post('http://192.0.2.1/x', {}))\n"

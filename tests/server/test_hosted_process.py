@@ -55,8 +55,13 @@ def test_a_caller_of_the_file_comes_in_and_a_stranger_is_told_of_in_the_log_as_j
     lines = [json.loads(line) for line in served.program.told if line.startswith("{")]
     (line,) = [line for line in lines if "was refused" in line["event"]]
     assert line["level"] == "WARNING"
-    assert set(line) == {"ts", "level", "logger", "event"}
+    assert set(line) == {"ts", "level", "logger", "event", "replica"}
     assert "bob-token" not in "".join(served.program.told)
+
+
+def test_a_server_whose_callers_have_no_useapi_token_yet_is_ready(tmp_path: Path) -> None:
+    with hosted(tmp_path, USEAPI_TOKEN="") as served:
+        assert asked(served, "/readyz") == (200, '{"status":"ready"}')
 
 
 def test_figures_are_read_beside_the_server(tmp_path: Path) -> None:
@@ -70,9 +75,9 @@ def test_figures_are_read_beside_the_server(tmp_path: Path) -> None:
         read = connection.getresponse().read().decode()
         connection.close()
     assert re.search(
-        r'duration_seconds_count\{error_type="",gen_ai_tool_name="",mcp_method_name="tools/list"\} 1', read
+        r'duration_seconds_count\{error_type="",gen_ai_tool_name="",mcp_method_name="tools/list",[^}]*"tcp"\} 1', read
     )
-    assert "runway_mcp_auth_refusals_total 1.0" in read
+    assert 'runway_mcp_auth_refusals_total{reason="wrong"} 1.0' in read
     assert "ana" not in read
 
 
@@ -119,7 +124,11 @@ def test_a_new_caller_is_printed_and_a_bad_name_is_not(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
 
 
-HOSTED_ALONE = ("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.hosted.hosting")
+HOSTED_ALONE = (
+    *("jwt", "prometheus_client", "runway_mcp.callers", "runway_mcp.server.hosted.hosting"),
+    *("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf", "requests"),
+    *("runway_mcp.server.spans", "runway_mcp.server.trace_export"),
+)
 IMPORTS = """
 import sys
 import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.call
@@ -128,9 +137,23 @@ print(*sys.modules)
 """
 
 
-def test_without_callers_nothing_of_them_is_loaded() -> None:
+def test_without_callers_figures_and_traces_nothing_of_them_is_loaded() -> None:
     run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603  our own program
 
     loaded = set(run.stdout.split())
     assert "runway_mcp.server.transport.http" in loaded
     assert loaded & set(HOSTED_ALONE) == set()
+
+
+def test_figures_of_a_server_with_one_token_count_who_comes_without_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    env = server_environment(NOWHERE, tmp_path, RUNWAY_MCP_METRICS=address, RUNWAY_MCP_ACCESS_TOKEN="one-token-for-all")
+    with http_server_process(serve_command("http"), env) as served:
+        assert (asked(served)[0], asked(served, token="wrong")[0]) == (401, 401)
+        connection = HTTPConnection(address, timeout=10)
+        connection.request("GET", "/metrics")
+        read = connection.getresponse().read().decode()
+        connection.close()
+    for reason in ("missing", "wrong"):
+        assert f'runway_mcp_auth_refusals_total{{reason="{reason}"}} 1.0' in read

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from runway_mcp.server.contract.results.tool_results import LONGEST_RESULT
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient, text
 from tests.kit.samples import long_id

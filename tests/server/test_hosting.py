@@ -171,7 +171,8 @@ def test_a_call_spends_as_the_tool_reads_it(message: dict[str, Any], *, expected
 def test_a_server_is_ready_once_tokens_can_be_judged_and_stays_so(tmp_path: Path) -> None:
     away, there = Issuer(status=500), Issuer()
     with doors(tmp_path, away) as http:
-        assert (http.get("/readyz").status_code, http.get("/readyz").json()) == (503, {"status": "starting"})
+        assert http.get("/readyz").status_code == 503
+        assert http.get("/readyz").json() == {"status": "starting", "away": ["keys"]}
         assert http.get("/healthz").status_code == 200
         unclear = http.post("/mcp", json=LIST, headers=by(signed()))
         assert (unclear.status_code, unclear.headers["retry-after"]) == (503, "5")
@@ -225,14 +226,14 @@ def test_a_caller_may_ask_so_often_and_others_as_often_beside_him() -> None:
         uses.count("ana")
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_caller_has_so_many_places_and_all_have_so_many_together(*, stream: bool) -> None:
+@pytest.mark.parametrize(("stream", "other"), [(None, "get"), ("get", None)])
+def test_a_caller_has_so_many_places_and_all_have_so_many_together(stream: str | None, other: str | None) -> None:
     uses = Uses(CallerLimits(calls=1, streams=1, all_calls=2, all_streams=2))
-    with uses.taking("ana", stream=stream):
-        with pytest.raises(TooMany), uses.taking("ana", stream=stream):
+    with uses.taking("ana", stream):
+        with pytest.raises(TooMany), uses.taking("ana", stream):
             pass
-        with uses.taking("ana", stream=not stream), uses.taking("bob", stream=stream):
-            with pytest.raises(TooMany), uses.taking("eve", stream=stream):
+        with uses.taking("ana", other), uses.taking("bob", stream):
+            with pytest.raises(TooMany), uses.taking("eve", stream):
                 pass
             assert (uses.calls(), uses.streams()) == ((1, 2) if stream else (2, 1))
     assert (uses.calls(), uses.streams()) == (0, 0)
@@ -244,6 +245,7 @@ def test_a_call_that_becomes_a_stream_takes_a_streams_place() -> None:
         taken.become_stream()
         taken.become_stream()
         assert (uses.calls(), uses.streams()) == (0, 1)
+        assert (uses.streams("listen"), uses.streams("sse")) == (1, 0)
         with uses.taking("ana") as another, pytest.raises(TooMany):
             another.become_stream()
     assert (uses.calls(), uses.streams()) == (0, 0)

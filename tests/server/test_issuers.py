@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mcp.server.auth.provider import AccessToken
 
 from runway_mcp.callers import Caller, Callers
-from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.context import caller_named
 from runway_mcp.server.hosted.issuers import KEPT_SECONDS, LONGEST_TOKEN, IssuerTokens
 from runway_mcp.server.hosted.keys import AGAIN_SECONDS, OLD_SECONDS, Keys, KeysMissing

@@ -11,7 +11,7 @@ from runway_mcp.films.continuing.files import bytes_of_film
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade
 from runway_mcp.films.viewing import LARGEST_FILM
 from runway_mcp.media.errors import TooLarge
-from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from runway_mcp.server.contract.results.tool_results import LONGEST_RESULT
 from runway_mcp.simulator.links.faults import LinkFault
 from tests.agents.reading import next_call, size
 from tests.films.joined import RISES, clip_world, continued, films_server, joined

@@ -165,9 +165,11 @@ async def test_each_spend_is_told_of_with_its_caller_and_task(tmp_path: Path, ca
         task = await running(ana)
         await running(ana)
 
-    (line,) = [json.loads(line) for line in caplog.text.splitlines() if SPENDS in line]
-    assert (line["caller"], line["task"]) == ("ana", task)
-    assert re.fullmatch(r"a task was accepted: about \d+ credits", line["event"])
+    told = [json.loads(line) for line in caplog.text.splitlines() if SPENDS in line]
+    assert [(line["caller"], line["task"]) for line in told] == [("ana", task)] * 2
+    assert len({line["intent_id"] for line in told}) == 1
+    assert re.fullmatch(r"a task was accepted: about \d+ credits", told[0]["event"])
+    assert told[1]["event"] == "a twin was answered: no credits"
 
 
 # --- a file that changes

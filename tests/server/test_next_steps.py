@@ -5,7 +5,7 @@ import pytest
 
 from runway_mcp.runway.models import Credits, RunningTask
 from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked, Behaviour, after_failure, submit
-from runway_mcp.server.contract.task_results import failure_output, plan_output
+from runway_mcp.server.contract.results.tasks import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
 from tests.kit.samples import extension, long_id, plan, task
 from tests.server.result_samples import ASKED

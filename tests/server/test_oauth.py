@@ -28,7 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runway_mcp.callers import Callers
-from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.app import create_server
 from runway_mcp.server.hosted.hosting import hosting_of
 from runway_mcp.server.hosted.issuers import IssuerTokens

@@ -111,6 +111,34 @@ def test_only_messages_reach_stdout_whatever_a_tool_prints() -> None:
     assert "let go" in told
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_another_thread_takes_wakes_a_sleeping_server(number: signal.Signals) -> None:
+    program = """
+import signal, sys, threading, time, anyio
+from runway_mcp.server.transport.signals import stop_signals
+
+def take(main, number):
+    # Its sleep begins before the signal, and nothing but the signal could end it. A kernel may hide where it sleeps.
+    for _ in range(200):
+        if "poll" in open(f"/proc/self/task/{main}/wchan").read():
+            break
+        time.sleep(0.01)
+    signal.pthread_kill(threading.get_ident(), number)
+
+async def sleep():
+    stopped = anyio.Event()
+    with stop_signals(stopped.set):
+        threading.Thread(target=take, args=(threading.main_thread().native_id, int(sys.argv[1]))).start()
+        await stopped.wait()
+    print("stopped")
+
+anyio.run(sleep)
+"""
+    command = [sys.executable, "-c", program, str(int(number))]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - our own
+    assert told.stdout == "stopped\n"
+
+
 def test_a_second_signal_does_not_wait_for_the_order() -> None:
     program = """
 import signal, sys, time

@@ -5,8 +5,8 @@ import pytest
 
 from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.contract.next_steps import READS, Asked
-from runway_mcp.server.contract.task_results import failure_output, intent_output, plan_output, task_output, video
-from runway_mcp.server.contract.tool_results import task_result
+from runway_mcp.server.contract.results.tasks import failure_output, intent_output, plan_output, task_output, video
+from runway_mcp.server.contract.results.tool_results import task_result
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.lineage import Lineage, Reach

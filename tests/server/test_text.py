@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Asset, Credits
-from runway_mcp.server.contract.asset_results import assets_output
 from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, Asked
-from runway_mcp.server.contract.task_results import failure_output, task_output
-from runway_mcp.server.contract.text import first_sentence, seconds, standing
-from runway_mcp.server.contract.tool_results import assets_result, task_result
+from runway_mcp.server.contract.results.assets import assets_output
+from runway_mcp.server.contract.results.tasks import failure_output, task_output
+from runway_mcp.server.contract.results.text import first_sentence, seconds, standing
+from runway_mcp.server.contract.results.tool_results import assets_result, task_result
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import Verdict

@@ -6,8 +6,8 @@ import pytest
 
 from runway_mcp.server.contract.next_steps import EXTENDS, READS, Asked, submit
 from runway_mcp.server.contract.outputs import SavedOutput
-from runway_mcp.server.contract.task_results import plan_output, task_output
-from runway_mcp.server.contract.tool_results import LONGEST_RESULT, task_result
+from runway_mcp.server.contract.results.tasks import plan_output, task_output
+from runway_mcp.server.contract.results.tool_results import LONGEST_RESULT, task_result
 from tests.kit.client import structured
 from tests.kit.samples import extension, long_id, plan, task
 from tests.server.result_samples import ASKED, LINK, film

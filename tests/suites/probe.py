@@ -21,7 +21,7 @@ from mcp.client.client import Client
 from mcp_types import CallToolResult, TextContent, Tool
 
 from runway_mcp.server.boundary import CRASHED
-from runway_mcp.server.contract.tool_results import LONGEST_RESULT
+from runway_mcp.server.contract.results.tool_results import LONGEST_RESULT
 from tests.kit.processes import http_server_process, serve_command, server_environment
 from tests.kit.stand_in import StandIn, open_stand_in
 from tests.suites.node import Node

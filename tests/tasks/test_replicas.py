@@ -1,7 +1,7 @@
 """Servers on several machines and one ledger: one pace of reads, and each knows what the others do."""
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import NamedTuple
@@ -66,6 +66,7 @@ class Ledger:
         self.reads: list[tuple[float, str]] = []
         self.joined: list[tuple[str, Intent]] = []
         self.changes: list[tuple[str, str, float]] = []
+        self.at_end: Callable[[str, Task], Awaitable[None]] | None = None
 
     @asynccontextmanager
     async def server(self, name: str, *, owns: Owns = everyone) -> AsyncGenerator[Server]:
@@ -79,6 +80,8 @@ class Ledger:
         async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
             assert isinstance(intent, Intent)
             self.changes.append((name, task.status, anyio.current_time()))
+            if task.is_terminal and self.at_end is not None:
+                await self.at_end(name, task)
 
         async def run() -> None:
             store = MemoryStore(self.rows, wall_clock, is_shared=True)
@@ -177,6 +180,24 @@ async def test_the_changes_of_a_task_reach_the_subscribers_of_every_server() -> 
     # The second one has no observer of its own. An end is read once more there, at the common pace.
     assert abs(heard[0]["RUNNING"] - heard[1]["RUNNING"]) < 1
     assert abs(heard[0]["SUCCEEDED"] - heard[1]["SUCCEEDED"]) <= POLL + 1
+
+
+async def test_whoever_hears_of_an_end_from_one_server_is_told_of_it_by_the_other_at_once() -> None:
+    told: list[Task] = []
+    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
+        made = (await submit(one.service, wish(ledger.world), wait=1)).task
+        await followed(other, made.task_id)
+
+        async def ask(name: str, task: Task) -> None:
+            if name == "one":
+                told.append(await other.service.watcher.read(task.task_id))
+
+        ledger.at_end = ask
+        async with observing(one.service.watcher, made):
+            await until(lambda: bool(told), 120)
+
+    assert told[0].status == "SUCCEEDED"
+    assert told[0].artifacts[0].url
 
 
 async def test_no_link_is_shared() -> None:

@@ -24,6 +24,7 @@ from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uui
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -117,7 +118,9 @@ class Continuations:
                 intent = await self._dependencies.store.find("id", intent.id) or told.intent
             self.take_up(intent)
             await self.check_file(intent)
-            return Continued(await self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold), is_earlier)
+            answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold)
+            standing = await (repeated(intent, answered) if is_earlier else answered)
+            return Continued(standing or intent, is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:
         """The caller's film of that id; None if there is none. Raises `LedgerError`."""

@@ -23,7 +23,7 @@ TAKEN: Final = "runway_mcp.taken"
 SWEEP_SECONDS: Final = 5.0
 """How often the tokens of open requests are verified again, in seconds."""
 
-_STREAMS: Final = ("/mcp", "/sse")
+_STREAMS: Final = {"/mcp": "get", "/sse": "sse"}
 
 
 @dataclass(eq=False)
@@ -46,12 +46,14 @@ class Admission:
         *,
         now: Callable[[], float] = time.time,
         limited: Callable[[], None] = lambda: None,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._verifier = verifier
         self._challenges = challenges
         self._uses = uses
         self._now = now
         self._limited = limited
+        self._refused = refused
         self._open: set[_Open] = set()
 
     def admitting(self, app: ASGIApp) -> ASGIApp:
@@ -69,12 +71,14 @@ class Admission:
     async def _admit(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         caller = caller_in(scope)
         if READ not in scopes_in(scope):
+            self._refused("scope")
             await self._challenges.insufficient(scope, READ)(scope, receive, send)
             return
-        is_stream = scope["method"] == "GET" and scope["path"].rstrip("/").endswith(_STREAMS)
+        path = scope["path"].rstrip("/") if scope["method"] == "GET" else ""
+        stream = next((kind for end, kind in _STREAMS.items() if path.endswith(end)), None)
         try:
             self._uses.count(caller)
-            with self._uses.taking(caller, stream=is_stream) as taken:
+            with self._uses.taking(caller, stream) as taken:
                 one = _Open(_token_in(scope), caller)
                 self._open.add(one)
                 refusal = self._challenges.unauthorized(scope, given=True)

@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from runway_mcp.callers import READ, SPEND, Callers, CallersFile
-from runway_mcp.runway.connections import Connections
-from runway_mcp.runway.exchange import Transport
+from runway_mcp.runway.http.connections import Connections
+from runway_mcp.runway.http.exchange import Transport
 from runway_mcp.server.context import scopes_in
 from runway_mcp.server.contract.arguments import plain_arguments
 from runway_mcp.server.hosted.admission import TAKEN, Admission
@@ -38,15 +38,18 @@ _FIRST_KEYS_SECONDS: Final = 2.0
 _SPENDING = {record.name: record for record in RECORDS if record.behaviour.spends}
 
 
-def _uncounted() -> None:
+def _uncounted(*_: str) -> None:
     return
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What is called for each request that is refused: for its token, and over a limit."""
+    """What is called for each request that is refused: for its token, with the reason, and over a limit.
 
-    refused: Callable[[], None] = _uncounted
+    The reasons are `missing`, `wrong` and `scope`.
+    """
+
+    refused: Callable[[str], None] = _uncounted
     limited: Callable[[], None] = _uncounted
 
 
@@ -67,7 +70,9 @@ class Hosting:
         self.challenges = challenges
         self.uses = uses or Uses()
         self._counted = counted or Counted()
-        self.admission = Admission(self.verifier, challenges, self.uses, limited=self._counted.limited)
+        self.admission = Admission(
+            self.verifier, challenges, self.uses, limited=self._counted.limited, refused=self._counted.refused
+        )
         self._keys = keys
         self._connections = connections
 
@@ -75,6 +80,11 @@ class Hosting:
     def is_ready(self) -> bool:
         """Whether every caller's token can be judged; once it is true it stays so."""
         return self._keys is None or self._keys.are_there
+
+    @property
+    def away(self) -> tuple[str, ...]:
+        """What tokens are judged by and could not be had when it was wanted last."""
+        return ("keys",) if self._keys is not None and self._keys.are_away else ()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -109,7 +119,7 @@ class Hosting:
         """What each request passes: the check of its token and names, then the caller's scopes and limits."""
 
         def challenge(scope: Scope, *, given: bool) -> Response:
-            self._counted.refused()
+            self._counted.refused("wrong" if given else "missing")
             return self.challenges.unauthorized(scope, given=given)
 
         guard = Middleware(
@@ -148,6 +158,7 @@ class Hosting:
             return too_many.response()
         if SPEND in scopes_in(scope) or not self.challenges.steps_up(scope) or not spends(message):
             return None
+        self._counted.refused("scope")
         return self.challenges.insufficient(scope, f"{READ} {SPEND}")
 
 

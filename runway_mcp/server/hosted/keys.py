@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import anyio
 import jwt
 
-from runway_mcp.runway.answers import Answer, Lost
-from runway_mcp.runway.connections import Connections
+from runway_mcp.runway.http.answers import Answer, Lost
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.transport.security import CannotVerify
 from runway_mcp.values import is_loopback
 
@@ -75,6 +75,8 @@ class Keys:
         self._fetched: float = -math.inf
         self._tried: float = -math.inf
         self._fetching = anyio.Lock()
+        self.are_away = True
+        """Whether the issuer could not be asked, or gave none, when they were wanted last."""
 
     @property
     def are_there(self) -> bool:
@@ -112,9 +114,10 @@ class Keys:
             try:
                 keys = _published(await self._document(await self._address()))
             except _Unusable as error:
+                self.are_away = True
                 _log.warning("the keys of RUNWAY_MCP_ISSUER could not be had: %s", error)
                 return
-            self._keys, self._fetched = keys, self._now()
+            self._keys, self._fetched, self.are_away = keys, self._now(), False
 
     def _fitting(self, key_id: str | None, algorithm: str) -> _Published | None:
         fits = [

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -15,6 +15,10 @@ MOST_CALLERS = 10_000
 """Of how many callers it is known when they asked last; of those above it, the ones that asked longest ago are new."""
 
 
+STREAMS: Final = ("listen", "get", "sse")
+"""The kinds of streams: of a `subscriptions/listen`, of a session at `/mcp`, of the older transport."""
+
+_CALL, _LEFT = "call", "left"
 _CODE = -32000
 
 
@@ -56,29 +60,26 @@ class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal he
         return f"Too many requests of this caller; try again in {self._after} s."
 
 
-_Place = Literal["call", "stream", "left"]
-"""What is taken by a request that is being answered, by an open stream, and by a call that its client has left."""
-
-
 class Taken:
     """What one request takes: first a call's place; `become_stream` changes that. Made by `Uses.taking`.
 
     It is given back once the request has been answered and the call that it began is over.
     """
 
-    def __init__(self, uses: "Uses", caller: str, *, stream: bool = False) -> None:
+    def __init__(self, uses: "Uses", caller: str, stream: str | None = None) -> None:
         self._uses = uses
         self._caller = caller
-        self._place: _Place = "stream" if stream else "call"
+        # `_CALL`, a kind of streams or, of a call that its client has left, `_LEFT`.
+        self._place = stream or _CALL
         self._is_answered = False
         self._running = 0
 
     def become_stream(self) -> None:
         """Gives the call's place back and takes a stream's; raises `TooMany`."""
-        if self._place == "call":
-            self._uses.take(self._caller, "stream")
-            self._uses.give_back(self._caller, "call")
-            self._place = "stream"
+        if self._place == _CALL:
+            self._uses.take(self._caller, "listen")
+            self._uses.give_back(self._caller, _CALL)
+            self._place = "listen"
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -87,9 +88,9 @@ class Taken:
         Calls that were left count beside requests that are being answered, so that leaving them frees no place.
         """
         if self._is_answered and not self._running:
-            self._uses.take(self._caller, "left")
-            self._place = "left"
-        elif self._place == "call":
+            self._uses.take(self._caller, _LEFT)
+            self._place = _LEFT
+        elif self._place == _CALL:
             self._uses.check(self._caller)
         self._running += 1
         try:
@@ -109,9 +110,9 @@ class Taken:
             self._is_answered = True
             if not self._running:
                 self._uses.give_back(self._caller, self._place)
-            elif self._place == "call":
+            elif self._place == _CALL:
                 self._uses.leave(self._caller)
-                self._place = "left"
+                self._place = _LEFT
 
 
 class Uses:
@@ -122,16 +123,16 @@ class Uses:
         self._now = now or anyio.current_time
         # How full each caller's bucket was, and when.
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._at_once: Counter[tuple[str, _Place]] = Counter()
-        self._all: Counter[_Place] = Counter()
+        self._at_once: Counter[tuple[str, str]] = Counter()
+        self._all: Counter[str] = Counter()
 
-    def streams(self) -> int:
-        """How many streams are open."""
-        return self._all["stream"]
+    def streams(self, kind: str | None = None) -> int:
+        """How many streams are open, of one kind or of all."""
+        return sum(self._all[each] for each in STREAMS if kind in (None, each))
 
     def calls(self) -> int:
         """How many other requests are being answered, or run on though their client has left."""
-        return self._all["call"] + self._all["left"]
+        return self._all[_CALL] + self._all[_LEFT]
 
     def count(self, caller: str) -> None:
         """Counts a request; raises `TooMany` above the rate."""
@@ -145,28 +146,30 @@ class Uses:
             raise TooMany((1 - left) / rate)
 
     @contextmanager
-    def taking(self, caller: str, *, stream: bool = False) -> Generator[Taken]:
-        """Takes a place while it is open, and while a call that began meanwhile runs; raises `TooMany` if none is free.
+    def taking(self, caller: str, stream: str | None = None) -> Generator[Taken]:
+        """Takes a place, of a stream by its kind, while it is open and a call that began meanwhile runs.
 
-        Calls that were left take none from other requests of their caller, by which he may cancel them.
+        Raises `TooMany` if none is free. Calls that were left take none from other requests of their caller, by which
+        he may cancel them.
         """
-        taken = Taken(self, caller, stream=stream)
+        taken = Taken(self, caller, stream)
         with taken.answering():
             yield taken
 
     def check(self, caller: str) -> None:
         """Raises `TooMany` if more of a caller's calls are under way than may be, those that he has left included."""
-        if self._at_once[caller, "call"] + self._at_once[caller, "left"] > self.limits.calls:
+        if self._at_once[caller, _CALL] + self._at_once[caller, _LEFT] > self.limits.calls:
             raise TooMany(1.0)
 
-    def take(self, caller: str, place: _Place) -> None:
+    def take(self, caller: str, place: str) -> None:
         """Takes a place; raises `TooMany` if the caller has too many, or all together."""
         limits, own, everybody = self.limits, self._at_once[caller, place], self.calls()
         most, most_of_all = limits.calls, limits.all_calls
-        if place == "stream":
-            everybody, most, most_of_all = self.streams(), limits.streams, limits.all_streams
-        elif place == "left":
-            own += self._at_once[caller, "call"]
+        if place in STREAMS:
+            own, everybody = sum(self._at_once[caller, kind] for kind in STREAMS), self.streams()
+            most, most_of_all = limits.streams, limits.all_streams
+        elif place == _LEFT:
+            own += self._at_once[caller, _CALL]
         if own >= most or everybody >= most_of_all:
             raise TooMany(1.0)
         self._at_once[caller, place] += 1
@@ -174,11 +177,11 @@ class Uses:
 
     def leave(self, caller: str) -> None:
         """Makes the place of a request that of a call which its client has left."""
-        self.give_back(caller, "call")
-        self._at_once[caller, "left"] += 1
-        self._all["left"] += 1
+        self.give_back(caller, _CALL)
+        self._at_once[caller, _LEFT] += 1
+        self._all[_LEFT] += 1
 
-    def give_back(self, caller: str, place: _Place) -> None:
+    def give_back(self, caller: str, place: str) -> None:
         """Gives a place back."""
         self._all[place] -= 1
         self._at_once[caller, place] -= 1

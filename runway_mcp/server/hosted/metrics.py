@@ -3,24 +3,26 @@
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, cast
 
 from mcp.server.context import ServerRequestContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from runway_mcp import __version__
+from runway_mcp.server.hosted.limits import STREAMS
+from runway_mcp.server.labels import OTHER, method_label, structured, target_label, version_label
 from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.telemetry import Operation, Telemetry
 
 _BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
-_METHODS: Final = frozenset(
-    {
-        *("initialize", "ping", "server/discover", "tools/list", "tools/call", "prompts/list", "prompts/get"),
-        *("resources/list", "resources/templates/list", "resources/read", "resources/subscribe"),
-        *("resources/unsubscribe", "subscriptions/listen", "completion/complete"),
-        *("tasks/get", "tasks/cancel", "tasks/update", "notifications/initialized", "notifications/cancelled"),
-    }
-)
-_OTHER: Final = "other"
+_UPSTREAM_BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_STORE_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+_WATCHED: Final = {
+    "tasks_followed": "Tasks that are followed until they end.",
+    "intents_unsettled": "Submits of the ledger whose outcome is not known; the same on all servers of a database.",
+    "leases_held": "Leases that this server holds.",
+}
 _NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
 
 
@@ -33,7 +35,7 @@ class Metrics:
         self._duration = Histogram(
             "mcp_server_operation_duration_seconds",
             "How long requests of MCP took.",
-            ("mcp_method_name", "gen_ai_tool_name", "error_type"),
+            ("mcp_method_name", "gen_ai_tool_name", "error_type", "mcp_protocol_version", "network_transport"),
             buckets=_BUCKETS,
             **within,
         )
@@ -43,34 +45,98 @@ class Metrics:
         self._credits = Counter(
             "runway_mcp_credits", "Credits of submits that were accepted, by the estimate.", ("kind",), **within
         )
-        self._refusals = Counter("runway_mcp_auth_refusals", "Requests without the right token.", **within)
+        self._requests = Counter(
+            "runway_mcp_upstream_requests", "Requests to useapi.net.", ("endpoint", "status"), **within
+        )
+        self._upstream = Histogram(
+            "runway_mcp_upstream_request_duration_seconds",
+            "How long requests to useapi.net took, the reading of the answer included.",
+            ("endpoint",),
+            buckets=_UPSTREAM_BUCKETS,
+            **within,
+        )
+        self._stored = Histogram(
+            "runway_mcp_store_operation_duration_seconds",
+            "How long operations of the ledger took.",
+            ("operation",),
+            buckets=_STORE_BUCKETS,
+            **within,
+        )
+        self._store_errors = Counter(
+            "runway_mcp_store_errors", "Operations of the ledger that failed.", ("operation",), **within
+        )
+        self._watched = {name: Gauge(f"runway_mcp_{name}", told, **within) for name, told in _WATCHED.items()}
+        self._lost = Counter("runway_mcp_lease_losses", "Leases that another server has taken over.", **within)
+        self._callbacks = Counter(
+            "runway_mcp_callbacks", "Callbacks, by whether their address is known.", ("known",), **within
+        )
+        self._refusals = Counter(
+            "runway_mcp_auth_refusals", "Requests refused for their token, by the reason.", ("reason",), **within
+        )
         self._limited = Counter("runway_mcp_rate_limited", "Requests over a caller's limit.", **within)
         self._calls = Gauge("runway_mcp_calls_in_flight", "Requests of callers that are being answered.", **within)
-        self._streams = Gauge("runway_mcp_streams_open", "Streams of callers that are open.", **within)
+        self._streams = Gauge("runway_mcp_streams_open", "Streams of callers that are open.", ("kind",), **within)
         self._draining = Gauge("runway_mcp_draining", "1 once the server was told to stop.", **within)
         build = Gauge("runway_mcp_build_info", "The version that runs.", ("version",), **within)
         build.labels(__version__).set(1)
         self._tools = {record.name: record.behaviour.spends for record in RECORDS}
 
-    def refused(self) -> None:
-        """Counts a request without the right token."""
-        self._refusals.inc()
+    @property
+    def telemetry(self) -> Telemetry:
+        """What is told of the server's work, and taken here."""
+        return Telemetry(upstream=self.upstream, meter=self)
+
+    @contextmanager
+    def upstream(self, method: str, endpoint: str, url: str) -> Generator[Operation]:
+        """Measures a request to upstream."""
+        _ = url
+        asked, began = _Asked(), time.perf_counter()
+        try:
+            yield asked
+        finally:
+            label = f"{method} {endpoint}"
+            self._requests.labels(label, asked.status).inc()
+            self._upstream.labels(label).observe(time.perf_counter() - began)
+
+    def stored(self, verb: str, seconds: float, *, failed: bool) -> None:
+        """Measures an operation of the ledger."""
+        self._stored.labels(verb).observe(seconds)
+        if failed:
+            self._store_errors.labels(verb).inc()
+
+    def lease_lost(self) -> None:
+        """Counts a lease that another server has taken over."""
+        self._lost.inc()
+
+    def called_back(self, *, known: bool) -> None:
+        """Counts a callback."""
+        self._callbacks.labels(str(known).lower()).inc()
+
+    def watch(self, counts: Mapping[str, Callable[[], float]]) -> None:
+        """Has these counts read whenever the figures are."""
+        for name, count in counts.items():
+            self._watched[name].set_function(count)
+
+    def refused(self, reason: str) -> None:
+        """Counts a request that was refused for its token: it is `missing`, `wrong`, or lacks the `scope`."""
+        self._refusals.labels(reason).inc()
 
     def limited(self) -> None:
         """Counts a request over a limit."""
         self._limited.inc()
 
-    def observe(self, *, calls: Callable[[], int], streams: Callable[[], int], draining: Callable[[], bool]) -> None:
-        """Has these read whenever the figures are."""
+    def observe(self, *, calls: Callable[[], int], streams: Callable[[str], int], draining: Callable[[], bool]) -> None:
+        """Has these read whenever the figures are; `streams` by their kind."""
         self._calls.set_function(calls)
-        self._streams.set_function(streams)
+        for kind in STREAMS:
+            self._streams.labels(kind).set_function(partial(streams, kind))
         self._draining.set_function(lambda: float(draining()))
 
     async def measure(self, ctx: ServerRequestContext[Any, Any], call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         """Middleware of the SDK's server: measures each request."""
-        method = ctx.method if ctx.method in _METHODS else _OTHER
-        name = (ctx.params or {}).get("name") if method == "tools/call" else None
-        tool = "" if name is None else name if name in self._tools else _OTHER
+        method = method_label(ctx.method)
+        tool = target_label(method, ctx.params) if method == "tools/call" else ""
+        carried = version_label(ctx.protocol_version), "pipe" if ctx.request is None else "tcp"
         began, error = time.perf_counter(), "cancelled"
         try:
             result = await call_next(ctx)
@@ -79,14 +145,14 @@ class Metrics:
             error = type(failure).__name__
             raise
         finally:
-            self._duration.labels(method, tool, error).observe(time.perf_counter() - began)
+            self._duration.labels(method, tool, error, *carried).observe(time.perf_counter() - began)
         return result
 
     def _outcome(self, tool: str, result: Any) -> str:
         """The kind of a tool's failure, empty for none; counts what became of a submit."""
-        told = _structured(result)
+        told = structured(result)
         failed = told.get("error")
-        kind = str(cast("Mapping[str, Any]", failed).get("kind", _OTHER)) if isinstance(failed, Mapping) else ""
+        kind = str(cast("Mapping[str, Any]", failed).get("kind", OTHER)) if isinstance(failed, Mapping) else ""
         if self._tools.get(tool) and told and told.get("status") not in _NOT_SUBMITTED:
             outcome = "twin" if told.get("twin") else kind or "accepted"
             self._submits.labels(outcome).inc()
@@ -108,11 +174,10 @@ class Metrics:
             thread.join(1.0)
 
 
-def _structured(result: Any) -> Mapping[str, Any]:
-    """The structured content of a tool's result, in either form of it; empty for anything else."""
-    told: Any = (
-        cast("Mapping[str, Any]", result).get("structuredContent")
-        if isinstance(result, Mapping)
-        else getattr(result, "structured_content", None)
-    )
-    return cast("Mapping[str, Any]", told) if isinstance(told, Mapping) else {}
+class _Asked(Operation):
+    """A request to upstream, with its status as a label."""
+
+    status = "none"
+
+    def answered(self, status: int | None) -> None:
+        self.status = "none" if status is None else str(status)

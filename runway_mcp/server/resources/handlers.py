@@ -24,7 +24,7 @@ from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.runway.errors import InvalidRequest, NotFound, plain_or_quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.server.context import RequestContext, context_of
-from runway_mcp.server.contract.text import one_line
+from runway_mcp.server.contract.results.text import one_line
 from runway_mcp.server.contract.uris import (
     KINDS,
     Address,

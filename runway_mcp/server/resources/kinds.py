@@ -11,10 +11,10 @@ from runway_mcp.runway.errors import NotFound
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import film_named
-from runway_mcp.server.contract.asset_results import asset_output
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.picture_results import MIME_TYPE as PICTURE
-from runway_mcp.server.contract.task_results import intent_output, task_output
+from runway_mcp.server.contract.results.assets import asset_output
+from runway_mcp.server.contract.results.pictures import MIME_TYPE as PICTURE
+from runway_mcp.server.contract.results.tasks import intent_output, task_output
 from runway_mcp.server.contract.uris import Kind
 from runway_mcp.server.joined_films import film_bytes_for, film_document
 from runway_mcp.server.player.page import MIME_TYPE, page, page_meta

@@ -1,1 +1,1 @@
-"""The tools: their definitions, their dispatch, and the spend of a call."""
+"""The tools: their records, what is derived from these, and their dispatch."""

@@ -12,18 +12,18 @@ from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult
 from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.server.boundary import CRASHED, log_crash
+from runway_mcp.server.calls.consent import Person
+from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, plain_arguments, read_arguments
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.contract.text import in_quotes
+from runway_mcp.server.contract.results.text import in_quotes
 from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
 from runway_mcp.server.remembered import memory_key
-from runway_mcp.server.tools.consent import Person
-from runway_mcp.server.tools.record import Answer, ToolRecord
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.tools.records import RECORDS
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
 

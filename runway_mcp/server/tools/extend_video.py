@@ -7,26 +7,27 @@ from mcp_types import InputRequiredResult
 from pydantic import AfterValidator, Field
 
 from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
+from runway_mcp.server.calls.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task, fail_task
+from runway_mcp.server.calls.continuing import Wish, continue_clip, model_to_continue_with
+from runway_mcp.server.calls.refusals import refused_by_runway
+from runway_mcp.server.calls.requests import found_request, of_clip, reading_seconds
+from runway_mcp.server.calls.running_call import Answer, Call, waited
+from runway_mcp.server.calls.saving import warn_of_folder, with_saved
+from runway_mcp.server.calls.spending import offer, refusal_of, spend
 from runway_mcp.server.continued import continuations_of, film_named
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.task_results import earlier_output, failure_output, plan_output, task_output
+from runway_mcp.server.contract.results.tasks import earlier_output, failure_output, plan_output, task_output
 from runway_mcp.server.player.page import SHOWN_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
-from runway_mcp.server.tools.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task, fail_task
-from runway_mcp.server.tools.continuing import Wish, continue_clip, model_to_continue_with
-from runway_mcp.server.tools.record import Answer, ToolRecord
-from runway_mcp.server.tools.refusals import refused_by_runway
-from runway_mcp.server.tools.requests import found_request, of_clip, reading_seconds
-from runway_mcp.server.tools.running_call import Call, waited
-from runway_mcp.server.tools.saving import warn_of_folder, with_saved
-from runway_mcp.server.tools.spending import offer, refusal_of, spend
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import AUTO, Intent
 from runway_mcp.tasks.naming import is_id
+from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 
@@ -290,9 +291,10 @@ _GIVEN_UP = (
 
 async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
     call.spending = True
-    submitted = await call.context.service.submissions.answer(
+    answer = call.context.service.submissions.answer(
         earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
     )
+    submitted = await repeated(earlier, answer)
     call.spending = submitted is not None
     return submitted
 

@@ -9,21 +9,21 @@ from pydantic import Field
 from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.errors import Unavailable
 from runway_mcp.runway.models import Task
+from runway_mcp.server.calls.answers import answer_task, fail_task
+from runway_mcp.server.calls.continuing import follow_film
+from runway_mcp.server.calls.running_call import Answer, Call, waited
+from runway_mcp.server.calls.saving import with_saved
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference, Wait
 from runway_mcp.server.contract.next_steps import READS
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.task_results import task_output
+from runway_mcp.server.contract.results.tasks import task_output
 from runway_mcp.server.player.page import CALLED_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.remembered import FRESH_SECONDS
-from runway_mcp.server.tools.answers import answer_task, fail_task
-from runway_mcp.server.tools.continuing import follow_film
-from runway_mcp.server.tools.record import Answer, ToolRecord
-from runway_mcp.server.tools.running_call import Call, waited
-from runway_mcp.server.tools.saving import with_saved
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent

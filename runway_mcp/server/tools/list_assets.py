@@ -9,15 +9,15 @@ from pydantic import AfterValidator, Field
 
 from runway_mcp.films.continuing.listing import films_of_parts, listed_films, parts_found_by
 from runway_mcp.films.continuing.uploads import FRAME_NAME
+from runway_mcp.server.calls.answers import answer_assets, fail_assets
+from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.contract.arguments import Arguments
-from runway_mcp.server.contract.asset_results import FilmsListing, assets_output, films_listing
 from runway_mcp.server.contract.next_steps import LISTS
 from runway_mcp.server.contract.outputs import AssetsOutput
+from runway_mcp.server.contract.results.assets import FilmsListing, assets_output, films_listing
 from runway_mcp.server.joined_films import films_under_way, joined_films, may_continue
 from runway_mcp.server.reads import READING_SECONDS
-from runway_mcp.server.tools.answers import answer_assets, fail_assets
-from runway_mcp.server.tools.record import Answer, ToolRecord
-from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.listing import AssetListing, Page, list_page
 

@@ -4,18 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from mcp_types import CallToolResult, InputRequiredResult
+from mcp_types import CallToolResult
 
+from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.contract.arguments import Arguments
 from runway_mcp.server.contract.next_steps import Behaviour
 from runway_mcp.server.contract.outputs import NextStep, Output
-from runway_mcp.server.protocol_tasks import TaskState
-from runway_mcp.server.tools.running_call import Call
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
-
-Answer = CallToolResult | TaskState | InputRequiredResult
-"""What a call returns: a result, a protocol task, or a question to the user."""
 
 _Takes = TypeVar("_Takes", bound=Arguments)
 

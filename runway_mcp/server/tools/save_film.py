@@ -15,20 +15,20 @@ from runway_mcp.media.files.names import given_name
 from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset
+from runway_mcp.server.calls.answers import answer_save, fail_save
+from runway_mcp.server.calls.joined import joined_or_step
+from runway_mcp.server.calls.running_call import Answer, Call
+from runway_mcp.server.calls.saving import failure_of_keeping, under_way, wait_for_film
 from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, Reference
-from runway_mcp.server.contract.asset_results import saved_output, video
-from runway_mcp.server.contract.film_parts import film_of_intent
 from runway_mcp.server.contract.next_steps import KEEPS, link_to
 from runway_mcp.server.contract.outputs import SavedOutput, SaveOutput, Video
+from runway_mcp.server.contract.results.assets import saved_output, video
+from runway_mcp.server.contract.results.film_parts import film_of_intent
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.server.joined_films import film_restored, told_of_film
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_task
-from runway_mcp.server.tools.answers import answer_save, fail_save
-from runway_mcp.server.tools.joined import joined_or_step
-from runway_mcp.server.tools.record import Answer, ToolRecord
-from runway_mcp.server.tools.running_call import Call
-from runway_mcp.server.tools.saving import failure_of_keeping, under_way, wait_for_film
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, task_failure
 from runway_mcp.tasks.history import owning_intent

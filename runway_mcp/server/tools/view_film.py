@@ -8,17 +8,17 @@ from pydantic import Field
 
 from runway_mcp.films.chains import Seams
 from runway_mcp.films.viewing import Show, View
+from runway_mcp.server.calls.answers import fail_picture
+from runway_mcp.server.calls.joined import joined_or_step
+from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.continued import film_named
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
 from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
-from runway_mcp.server.contract.picture_results import film_picture_result, picture_result
+from runway_mcp.server.contract.results.pictures import film_picture_result, picture_result
 from runway_mcp.server.joined_films import film_picture_for, may_continue
 from runway_mcp.server.reads import READING_SECONDS
-from runway_mcp.server.tools.answers import fail_picture
-from runway_mcp.server.tools.joined import joined_or_step
-from runway_mcp.server.tools.record import Answer, ToolRecord
-from runway_mcp.server.tools.running_call import Call
+from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.viewing import clip_asked_for, picture_for, require_pictures, seams_for
 from runway_mcp.tasks.intents import Intent
 

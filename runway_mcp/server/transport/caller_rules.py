@@ -22,6 +22,11 @@ class CallerRules(Protocol):
         ...
 
     @property
+    def away(self) -> tuple[str, ...]:
+        """What tokens are judged by and could not be had when it was wanted last; it tells no secret."""
+        ...
+
+    @property
     def of_tokens(self) -> str | None:
         """Before which path the endpoint is served a second time; None for nowhere."""
         ...

@@ -31,9 +31,10 @@ from runway_mcp import __version__
 from runway_mcp.server.context import Lifespan, caller_in
 from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
-from runway_mcp.server.transport.security import HEALTH, READY, access_guard, host_rules
+from runway_mcp.server.transport.security import HEALTH, READY, access_guard, bare_challenge, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
 from runway_mcp.tasks.callbacks import take_callback
+from runway_mcp.tasks.store.protocol import Reach
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -62,6 +63,7 @@ def create_app(
     allowed_hosts: tuple[str, ...] = (),
     has_sessions: bool = True,
     hosting: CallerRules | None = None,
+    refused: Callable[[str], None] | None = None,
 ) -> Starlette:
     """The ASGI app of a server, to be started once; `sse` adds `/sse` and `/messages/` to `/mcp` and `/healthz`.
 
@@ -69,7 +71,14 @@ def create_app(
     Without sessions every request is served by itself, so that the next one may reach another server; `sse` needs them.
     `hosting`, which brings a verifier of its own, is for several callers. `/readyz` tells whether requests should be
     sent here: not until they can be judged, and not once `state.drain()` of the app was called.
+    `refused` is called for each request without the right token, with the reason: `missing` or `wrong`.
     """
+
+    def challenge(scope: Scope, *, given: bool) -> Response:
+        if refused is not None:
+            refused("wrong" if given else "missing")
+        return bare_challenge(scope, given=given)
+
     endpoints = _Endpoints(server, hosting, has_sessions=has_sessions)
     mcp = RequestBodyLimitMiddleware(endpoints.mcp, MAX_BODY)
     routes: list[BaseRoute] = [
@@ -79,7 +88,7 @@ def create_app(
         *_routes("/mcp", mcp),
     ]
     rules = host_rules(allowed_hosts)
-    middleware = [Middleware(access_guard, verifier=verifier, rules=rules)]
+    middleware = [Middleware(access_guard, verifier=verifier, rules=rules, challenge=challenge)]
     if hosting is not None:
         routes += [*hosting.routes(), *(_routes(f"{hosting.of_tokens}/mcp", mcp) if hosting.of_tokens else ())]
         middleware = hosting.middleware(rules)
@@ -145,10 +154,17 @@ class _Endpoints:
                 yield
 
     async def readiness(self, _: Request) -> Response:
-        """Tells whether requests should be sent here; nothing that is away for a while changes that."""
+        """Tells whether requests should be sent here, and what is away: that alone changes nothing once it was there.
+
+        Else a database that fails would take all servers away at once, and with them what goes on without it.
+        """
+        reach = self._state.reach() if isinstance(self._state, Lifespan) else Reach.REACHED
         is_known = self._hosting is None or self._hosting.is_ready
-        status = "draining" if self._is_draining else "ready" if is_known else "starting"
-        return JSONResponse({"status": status}, 200 if status == "ready" else 503)
+        is_ready = is_known and reach is not Reach.NEVER
+        status = "draining" if self._is_draining else "ready" if is_ready else "starting"
+        away = (*(() if reach is Reach.REACHED else ("ledger",)), *(self._hosting.away if self._hosting else ()))
+        told = {"status": status, **({"away": away} if away else {})}
+        return JSONResponse(told, 200 if status == "ready" else 503)
 
     def is_draining(self) -> bool:
         """Whether the server will stop soon."""
@@ -162,9 +178,13 @@ class _Endpoints:
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
-        accounts = self._state.accounts() if isinstance(self._state, Lifespan) else ()
-        services = [each.open_service for each in accounts if each.open_service is not None]
-        return await take_callback([each.callbacks for each in services], token, read)
+        if not isinstance(self._state, Lifespan):
+            return False
+        services = [each.open_service for each in self._state.accounts() if each.open_service is not None]
+        is_known = await take_callback([each.callbacks for each in services], token, read)
+        if self._state.meter is not None:
+            self._state.meter.called_back(known=is_known)
+        return is_known
 
     async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request in the session that it names, in a new one if it is `initialize`, else by itself.

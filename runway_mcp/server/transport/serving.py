@@ -66,12 +66,13 @@ async def serve_app(
     ready: Callable[[], None],
     limits: ConnectionLimits | None = None,
     drain: Drain | None = None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves the app, within its lifespan, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
     Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret. Without
     `limits`, as many connections as the process's descriptors allow; it raises their soft limit. With a `drain` it goes
-    on serving for a while after the signal.
+    on serving for a while after the signal. Calls `stopping` once it begins to end, at the signal.
     """
     closing = Closing()
     connections = HttpConnections(limits or limits_of_process())
@@ -95,7 +96,7 @@ async def serve_app(
         with listener:
             async with app.router.lifespan_context(app), anyio.create_task_group() as group:
                 group.start_soon(connections.enforce)
-                await _BoundedServer(config, closing, ready, drain).serve(sockets=[listener])
+                await _BoundedServer(config, closing, ready, drain, stopping).serve(sockets=[listener])
                 connections.abort_all()
                 group.cancel_scope.cancel()
     finally:
@@ -119,12 +120,18 @@ class _BoundedServer(uvicorn.Server):
     """Uvicorn with this package's signals; its own are raised again at its end, which changes the exit code."""
 
     def __init__(
-        self, config: uvicorn.Config, closing: "Closing", ready: Callable[[], None], drain: Drain | None
+        self,
+        config: uvicorn.Config,
+        closing: "Closing",
+        ready: Callable[[], None],
+        drain: Drain | None,
+        stopping: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._closing = closing
         self._ready = ready
         self._drain = drain
+        self._stopping = stopping
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -141,6 +148,7 @@ class _BoundedServer(uvicorn.Server):
             yield
 
     def _begin_drain(self, drain: Drain) -> None:
+        self._stopping()
         drain.begin()
         asyncio.get_running_loop().call_later(drain.seconds, self._exit)
 
@@ -152,6 +160,8 @@ class _BoundedServer(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._drain is None:
+            self._stopping()
         self._closing.begin()
         await super().shutdown(sockets)
 

@@ -77,5 +77,6 @@ class Entry:
     absent: int = 0
     unknown: bool = False
     urgent: bool = False
-    # When another server read it last, by the store's clock, as far as that was taken over.
+    # When another server read it last, by the store's clock, as far as that was taken over; whether it read the end.
     shared_at: float = -inf
+    is_over: bool = False

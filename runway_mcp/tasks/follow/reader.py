@@ -13,6 +13,7 @@ from math import inf
 import anyio
 from anyio.lowlevel import checkpoint
 
+from runway_mcp.logs import said_of_nothing
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Common, Entry, told
@@ -59,7 +60,7 @@ class AccountReader:
         self.reconsider()
         if not self._runs:
             self._runs = True
-            self._common.background.start_soon(self._run)
+            self._common.background.start_soon(self._run_for_all)
 
     def reconsider(self) -> None:
         """Makes the reader schedule its next read anew, after a change of its tasks or their observers."""
@@ -92,6 +93,9 @@ class AccountReader:
         self.reconsider()
         async with self._one_at_a_time:
             await self._take_over()
+            if entry.is_over and anyio.current_time() >= entry.looked_into + self._poll:
+                # Who has heard of the end from another server must not be told otherwise here, whosever turn it is.
+                await self._read_in_time(entry, patience)
             now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
             if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
                 in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
@@ -101,6 +105,11 @@ class AccountReader:
             if entry.unknown:
                 raise NotFound("Runway does not know this task.")
             return entry.task
+
+    async def _run_for_all(self) -> None:
+        """As `_run`; what it logs is not of the call that began it."""
+        with said_of_nothing():
+            await self._run()
 
     async def _run(self) -> None:
         """Reads until no followed task is left. Readers that begin together stay out of step."""
@@ -210,7 +219,7 @@ class AccountReader:
                 continue
             entry.shared_at = at
             if task.is_terminal:
-                entry.urgent = True
+                entry.urgent = entry.is_over = True
             else:
                 kept = entry.task.model_fields_set - task.model_fields_set
                 await self._note(entry, task.model_copy(update={name: getattr(entry.task, name) for name in kept}))
@@ -289,6 +298,10 @@ class AccountReader:
         now, is_change = anyio.current_time(), told(task) != told(entry.task)
         entry.is_told, entry.urgent, entry.unknown, entry.known_at = True, False, False, now
         entry.forecast = entry.forecast.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
+        sharing = self._common.sharing
+        if sharing is not None and task.is_terminal and not entry.is_over:
+            # Before anybody hears of the end, since he may ask another server about it.
+            await sharing.tell(self._account, [task])
         if is_change:
             self._task_list.changed = now
             await self._pass_on(self._common.on_change, task)
@@ -298,7 +311,7 @@ class AccountReader:
         if task.status == "SUCCEEDED":
             self._common.durations.learn((task.task_type, bool(task.options.explore_mode)), now - entry.forecast.began)
         entry.task = task
-        if self._common.sharing is not None:
+        if sharing is not None and not task.is_terminal:
             self._noted[task.task_id] = task
         if is_change:
             entry.changed.set()

@@ -58,12 +58,18 @@ class ReadPermits:
 
     async def end(self, account: str | None, tasks: Iterable[Task], *, pause: float, out_of_turn: bool = False) -> None:
         """Ends a permit and passes on what was read; nobody reads the account for `pause` seconds more."""
-        key = self._key(account)
+        await self.tell(account, tasks)
+        try:
+            await self._replicas.give_back(self._lease(account, out_of_turn=out_of_turn), pause=pause)
+        except LedgerError as error:
+            _log.info("a permit to read an account could not be ended: %s", error)
+
+    async def tell(self, account: str | None, tasks: Iterable[Task]) -> None:
+        """Passes on what was read of an account."""
         told = {task.task_id: json.dumps(_told(task)) for task in tasks}
         try:
             if told:
-                await self._replicas.tell(key, told)
-            await self._replicas.give_back(self._lease(account, out_of_turn=out_of_turn), pause=pause)
+                await self._replicas.tell(self._key(account), told)
         except LedgerError as error:
             _log.info("what was read of an account could not be passed on: %s", error)
 

@@ -95,6 +95,10 @@ class Watcher:
             if not changed.is_set():
                 return
 
+    def count(self) -> int:
+        """How many tasks are followed now; may be asked in any thread."""
+        return sum(len(reader.entries) for reader in tuple(self._readers.values()))
+
     def observe_all(self, *, begin: bool) -> None:
         """Begins, or ends, a global observer, for which all tasks are read as if waited for; end each begin once."""
         self._common.observers += 1 if begin else -1

@@ -7,6 +7,7 @@ from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.store.protocol import Store
 
 
@@ -15,6 +16,7 @@ class SubmitDependencies:
     """Client, ledger and the task group for what outlives a call.
 
     `accepted` is awaited with each task that an intent comes to own, `taken_up` with each that one had before.
+    `audit` is told of the outcomes of submits.
     """
 
     client: RunwayClient
@@ -22,3 +24,4 @@ class SubmitDependencies:
     background: TaskGroup
     accepted: Callable[[Task], Awaitable[None]]
     taken_up: Callable[[Task], Awaitable[object]]
+    audit: Audit

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
 from runway_mcp.runway.models import Submission, Task
 from runway_mcp.tasks.failures import failure_of
@@ -89,7 +90,8 @@ class Posts:
 
     async def _post(self, post: Post, claimed: Intent, submission: Submission) -> None:
         intent, dependencies = claimed, self._dependencies
-        with post.scope:
+        about = said_of(caller=claimed.caller, intent_id=claimed.id)
+        with post.scope, about, dependencies.client.telemetry.apart():
             try:
                 begun = await dependencies.ledger.begin_post(
                     claimed.id, claimed.claim, upstream=dependencies.client.upstream_time()
@@ -100,15 +102,28 @@ class Posts:
                 intent = begun
                 outcome = await self._confirmed(intent, await self._answer(post, intent, submission))
                 post.outcome = await self._written(intent, outcome)
+                self._note(intent, post.outcome)
             except LedgerError as error:
                 post.outcome = error
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("a submit failed with a fault of this server and is looked for")
                 post.outcome = post.outcome or SubmitUnclear("a fault of this server")
+                self._note(intent, post.outcome)
                 self._reconciler.keep_looking(intent)
             finally:
                 del self._out[claimed.claim]
                 post.done.set()
+
+    def _note(self, intent: Intent, outcome: PostOutcome) -> None:
+        """Tells the audit trail of an outcome; it is told of an accepted task when that is adopted.
+
+        An account without a free slot has refused nothing: the submit is made later, or its call says that it was not.
+        """
+        audit = self._dependencies.audit
+        if isinstance(outcome, SubmitUnclear) or (isinstance(outcome, Refused) and not outcome.confirmed):
+            audit.unclear(intent)
+        elif isinstance(outcome, Refused) and not isinstance(outcome.error, Busy):
+            audit.refused(intent, failure_of(outcome.error).kind)
 
     async def _answer(self, post: Post, intent: Intent, submission: Submission) -> Task | RunwayError:
         """The POST's answer, or the task that a look finds meanwhile, whichever comes first."""

@@ -80,7 +80,16 @@ class Reconciler:
                 if adopted is not None:
                     return adopted
         looked = await self._dependencies.ledger.looked(intent, complete=seen.complete, alike=seen.alike)
+        if looked is not None and looked.state is not intent.state:
+            self._note(looked)
         return looked or intent
+
+    def _note(self, intent: Intent) -> None:
+        """Tells the audit trail of what a look has decided."""
+        if intent.state is State.REFUSED:
+            self._dependencies.audit.refused(intent, intent.failure_kind or "not found")
+        elif intent.state is State.UNKNOWN:
+            self._dependencies.audit.closed(intent)
 
     def look_soon(self, intent: Intent) -> None:
         """Reconciles once in the background, when there is a sign of a task."""

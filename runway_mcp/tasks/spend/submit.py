@@ -20,6 +20,7 @@ from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
+from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
@@ -122,7 +123,8 @@ class Submissions:
             intent, is_earlier = await self.claim(plan, caller=caller, policy=policy)
             if is_earlier:
                 twin = intent.claim not in posted
-                submitted = await self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
+                answer = self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
+                submitted = await (repeated(intent, answer) if twin else answer)
             else:
                 submission = submission_of(plan, intent, callbacks=self._callbacks)
                 submitted = await self._spend(intent, submission, deadline, say, posted)
@@ -134,13 +136,15 @@ class Submissions:
         upstream = self._dependencies.client.upstream_time()
         drafted = draft(plan, caller=caller, calls_back=self._callbacks is not None, upstream=upstream)
         try:
-            intent, is_earlier = await self._dependencies.ledger.claim(
-                drafted,
-                plan.key(caller),
-                policy=policy,
-                covers=arguments_key(plan, caller),
-                spellings=plan.spellings,
-            )
+            with self._dependencies.client.telemetry.claim() as operation:
+                intent, is_earlier = await self._dependencies.ledger.claim(
+                    drafted,
+                    plan.key(caller),
+                    policy=policy,
+                    covers=arguments_key(plan, caller),
+                    spellings=plan.spellings,
+                )
+                operation.of_task(intent.task_id)
         except LedgerError as error:
             raise _not_submitted(error) from error
         # What was posted and surely refused is looked for like any other repeat.

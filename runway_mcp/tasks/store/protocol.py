@@ -6,6 +6,7 @@ rules that it applies are those of `transitions` and `policy`. Every asynchronou
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, Literal, NoReturn, Protocol
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State
@@ -26,6 +27,16 @@ class LedgerError(Exception):
         super().__init__(f"{trouble} {remedy}".rstrip())
         self.trouble = trouble
         self.remedy = remedy
+
+
+class Reach(StrEnum):
+    """Whether a ledger can be used, as far as that is known without asking it."""
+
+    NEVER = "never"
+    """It could not be reached since the start."""
+    REACHED = "reached"
+    AWAY = "away"
+    """It was reached, and could not be when it was used last."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,10 @@ class Store(Protocol):
     def replicas(self) -> Replicas | None:
         """What servers on other machines agree on; None where all that share the ledger are on this one."""
         return None
+
+    def reach(self) -> Reach:
+        """Whether it can be used; answered from memory."""
+        return Reach.REACHED
 
     def now(self) -> float:
         """The store's clock in Unix seconds, to compare with times that it returned."""

@@ -30,7 +30,7 @@ from runway_mcp.tasks.store.postgres.failures import (
     log_line,
 )
 from runway_mcp.tasks.store.postgres.schema import migrate
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, Reach
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -124,6 +124,12 @@ class Database:
     def now(self) -> float:
         """The database's clock in Unix seconds, by the last time that was read from it."""
         return self._clock() if self._clock else time.time() + self._ahead
+
+    def reach(self) -> Reach:
+        """Whether the database can be used, its tables included, as far as that is known."""
+        if self._told is None:
+            return Reach.NEVER
+        return Reach.AWAY if self._is_away else Reach.REACHED
 
     async def open(self) -> bool:
         """Reaches the database once and brings its tables to the newest format; False if that failed, which is logged.
@@ -266,6 +272,7 @@ class Database:
                     except FAILURES as error:
                         self._failure, self._next = error, 2 * anyio.current_time() - began
                         raise
+                    self._is_away = False
         return self._pool
 
     async def _open(self) -> AsyncConnectionPool:

@@ -34,7 +34,7 @@ from runway_mcp.tasks.store.postgres.statements import (
     write,
 )
 from runway_mcp.tasks.store.postgres.unposted import Unposted
-from runway_mcp.tasks.store.protocol import Hint, Key, Store
+from runway_mcp.tasks.store.protocol import Hint, Key, Reach, Store
 from runway_mcp.tasks.transitions import (
     Selection,
     adopted,
@@ -110,6 +110,9 @@ class PostgresStore(Store):
     async def close(self) -> None:
         """Closes the connections; a later use opens new ones."""
         await self._database.close()
+
+    def reach(self) -> Reach:
+        return self._database.reach()
 
     def now(self) -> float:
         return self._database.now()

@@ -1,0 +1,1 @@
+"""The formats of configurations, changed by edits that leave every other byte alone."""

@@ -1,0 +1,1 @@
+"""HTTP with upstream: connections, exchanges, and what an answer comes to."""

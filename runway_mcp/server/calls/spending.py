@@ -1,0 +1,152 @@
+"""The spend of an `extend_video` call: the policy, the user's consent where the policy asks for it, the submit."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from mcp_types import InputRequiredResult
+
+from runway_mcp.server.calls.consent import Person
+from runway_mcp.server.context import ServerContext
+from runway_mcp.settings import Settings
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state
+from runway_mcp.tasks.spend.continuation import Continuation
+from runway_mcp.tasks.spend.plan import Plan
+from runway_mcp.tasks.spend.priced import PricedRequest
+from runway_mcp.tasks.spend.refusals import arguments_key, policy_failure
+from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
+from runway_mcp.tasks.store.protocol import LedgerError
+
+_log = logging.getLogger(__name__)
+
+_Made = TypeVar("_Made")
+
+_SAID_NOTHING = (
+    "The user was asked and did not answer in time, so nothing was submitted. Make a dry_run, show the user its price, "
+    "and once the user agrees pass the id of its quote as `confirm`, with the same arguments."
+)
+_SAID_NO = "The user was asked and did not agree to the spend, so nothing was submitted."
+
+
+def policy_of(settings: Settings, quote: str | None = None) -> SpendPolicy:
+    """The policy of the settings, with the quote that a call carries."""
+    return SpendPolicy(
+        per_call=settings.max_credits_per_call,
+        per_day=settings.max_credits_per_day,
+        confirm_above=settings.confirm_above,
+        quote=quote,
+    )
+
+
+async def spend(
+    context: ServerContext,
+    person: Person,
+    plan: Plan,
+    *,
+    confirm: str | None,
+    deadline: float,
+    say: Say,
+    patience: float | None,
+) -> Submitted | InputRequiredResult:
+    """Submits a plan within the policy, or returns the question that the host must put to the user first.
+
+    `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and those of
+    the submit.
+    """
+    submit = partial(
+        context.service.submissions.submit,
+        plan,
+        caller=context.caller,
+        deadline=deadline,
+        say=say,
+        patience=patience,
+    )
+
+    async def submitted(policy: SpendPolicy) -> Submitted:
+        return await submit(policy=policy)
+
+    return await with_consent(context, person, plan, submitted, confirm=confirm, deadline=deadline)
+
+
+async def with_consent(
+    context: ServerContext,
+    person: Person,
+    plan: PricedRequest,
+    submit: Callable[[SpendPolicy], Awaitable[_Made]],
+    *,
+    confirm: str | None,
+    deadline: float,
+) -> _Made | InputRequiredResult:
+    """What `submit` makes within the policy, or the question that the host must put to the user first.
+
+    Raises `Failure`: `spend_limit`, `declined`, and those of the submit.
+    """
+    earlier = person.answered()
+    if earlier is not None and not earlier.agreed:
+        raise Failure("declined", _SAID_NO)
+    policy = policy_of(context.settings, earlier.quote if earlier else confirm)
+    try:
+        return await submit(policy)
+    except PolicyRefused as refusal:
+        quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
+        if quote is None:
+            raise policy_failure(refusal, plan, policy) from refusal
+        answer = await person.ask(_question(plan), quote, deadline=deadline - ANSWER_PATIENCE)
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        if answer == "unasked":
+            raise policy_failure(refusal, plan, policy) from refusal
+    if answer == "unanswered":
+        raise Failure("declined", _SAID_NOTHING, about="confirm")
+    if answer == "no":
+        raise Failure("declined", _SAID_NO)
+    policy = replace(policy, quote=quote.id)
+    try:
+        return await submit(policy)
+    except PolicyRefused as refusal:
+        raise policy_failure(refusal, plan, policy) from refusal
+
+
+async def day_of(context: ServerContext) -> Day | None:
+    """How the cap of a day stands; None without a cap, and if the ledger fails."""
+    limit = context.settings.max_credits_per_day
+    if limit is None:
+        return None
+    try:
+        return day_state(limit, await context.service.ledger.spends())
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+
+
+async def offer(context: ServerContext, plan: PricedRequest) -> Quote | None:
+    """A quote for a plan, kept in the ledger; None if the ledger fails, which a submit would report as well."""
+    try:
+        return await context.service.ledger.offer(arguments_key(plan, context.caller))
+    except LedgerError as error:
+        _log.warning("%s", error)
+        return None
+
+
+async def refusal_of(context: ServerContext, plan: PricedRequest) -> Failure | None:
+    """Why the caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
+    policy = policy_of(context.settings)
+    try:
+        check_caps(plan.cost, policy, await context.service.ledger.spends())
+    except PolicyRefused as refusal:
+        return policy_failure(refusal, plan, policy)
+    except LedgerError as error:
+        return Failure("unavailable", f"{error} Until then no submit is possible.")
+    return None
+
+
+def _question(plan: PricedRequest) -> str:
+    prompt = f' "{plan.asked.text_prompt[:200]}"' if plan.asked.text_prompt else ""
+    if isinstance(plan, Continuation):
+        most = "at most " if plan.model.is_upper_bound else ""
+        way = f"Continue this clip by {plan.seconds} s with {plan.model.title}"
+        return f"{way} for {most}about {plan.cost} credits?{prompt}"
+    return f"Extend this {plan.model.title} clip by {plan.seconds} s for about {plan.cost} credits?{prompt}"

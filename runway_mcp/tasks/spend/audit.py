@@ -1,0 +1,82 @@
+"""The audit trail: one line in the log for each outcome of a submit; who was charged for what can be read there."""
+
+import logging
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+from runway_mcp.logs import SPENDS, said_of
+from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent
+
+_log = logging.getLogger(SPENDS)
+_T = TypeVar("_T")
+
+MOST_REMEMBERED: Final = 10_000
+"""Of how many outcomes it is known that they were told; several looks may find the same one."""
+
+
+class Audit:
+    """Tells each outcome once. A submit of unknown outcome is told of as such, and again when that is known."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, ...], None] = {}
+
+    def accepted(self, intent: Intent | None, task_id: str) -> None:
+        """A task was started; the intent is None if the ledger cannot tell it."""
+        cost = intent.cost if intent is not None else "an unknown number of"
+        if self._is_new("accepted", task_id):
+            with _about(intent, task=task_id):
+                _log.info("a task was accepted: about %s credits", cost)
+
+    def refused(self, intent: Intent, kind: str) -> None:
+        """Nothing was started; `kind` says why."""
+        if self._is_new("refused", intent.id, intent.claim, str(intent.posts)):
+            with _about(intent):
+                _log.info("a submit was refused: %s", kind)
+
+    def unclear(self, intent: Intent) -> None:
+        """Whether a task was started is not known, and is looked for."""
+        if self._is_new("unclear", intent.id, intent.claim, str(intent.posts)):
+            with _about(intent):
+                _log.info("a submit is unclear: about %s credits", intent.cost)
+
+    def closed(self, intent: Intent) -> None:
+        """Whether a task was started is not known, and is not looked for any more."""
+        if self._is_new("closed", intent.id, intent.claim):
+            with _about(intent):
+                _log.info("a submit stays unclear: about %s credits", intent.cost)
+
+    def _is_new(self, *outcome: str) -> bool:
+        if outcome in self._told:
+            return False
+        self._told[outcome] = None
+        while len(self._told) > MOST_REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
+
+
+async def repeated(intent: Intent, answer: Awaitable[_T | None]) -> _T | None:
+    """What answers a repeat of a request by its earlier intent; a line, unless it is None and the request goes on.
+
+    Raises the `Failure` that it ends with.
+    """
+    try:
+        answered = await answer
+    except Failure:
+        note_twin(intent)
+        raise
+    if answered is not None:
+        note_twin(intent)
+    return answered
+
+
+def note_twin(intent: Intent) -> None:
+    """A call was answered by an earlier submit, at no cost."""
+    with _about(intent, task=intent.task_id or ""):
+        _log.info("a twin was answered: no credits")
+
+
+def _about(intent: Intent | None, **more: str) -> AbstractContextManager[None]:
+    own = {} if intent is None else {"caller": intent.caller, "intent_id": intent.id}
+    return said_of(**own, **more)
