@@ -100,15 +100,18 @@ async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> 
         {"status": "SUCCEEDED", "credits": {"cost": 0}, "twin": True},
         {"status": "DRY_RUN", "credits": {"cost": 50}},
         {"error": {"kind": "submission_unknown"}, "credits": {"cost": 50}},
+        {"error": {"kind": "generation_failed"}, "credits": {"cost": 25}, "taskId": "task:1"},
+        *({"error": {"kind": kind}} for kind in ("busy", "declined", "insufficient_credits")),
     ):
         await measured(metrics, a_request("tools/call", name="extend_video"), {"structuredContent": told})
 
-    told = {name: value for name, value in figures(metrics).items() if "submits" in name or "credits" in name}
+    ours = ("runway_mcp_submits", "runway_mcp_credits")
+    told = {name: value for name, value in figures(metrics).items() if name.startswith(ours)}
     assert told == {
-        'runway_mcp_submits_total{outcome="accepted"}': 1.0,
+        'runway_mcp_submits_total{outcome="accepted"}': 2.0,
         'runway_mcp_submits_total{outcome="twin"}': 1.0,
-        'runway_mcp_submits_total{outcome="submission_unknown"}': 1.0,
-        'runway_mcp_credits_total{kind="estimated"}': 50.0,
+        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 1.0 for name in ("unclear", "busy", "declined", "refused")},
+        'runway_mcp_credits_total{kind="estimated"}': 75.0,
     }
 
 

@@ -23,6 +23,7 @@ _WATCHED: Final = {
     "intents_unsettled": "Submits of the ledger whose outcome is not known; the same on all servers of a database.",
     "leases_held": "Leases that this server holds.",
 }
+_OUTCOMES: Final = {"submission_unknown": "unclear", "busy": "busy", "declined": "declined"}
 _NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
 
 
@@ -154,7 +155,7 @@ class Metrics:
         failed = told.get("error")
         kind = str(cast("Mapping[str, Any]", failed).get("kind", OTHER)) if isinstance(failed, Mapping) else ""
         if self._tools.get(tool) and told and told.get("status") not in _NOT_SUBMITTED:
-            outcome = "twin" if told.get("twin") else kind or "accepted"
+            outcome = _submit_outcome(told, kind)
             self._submits.labels(outcome).inc()
             cost = cast("Mapping[str, Any]", told.get("credits") or {}).get("cost")
             if outcome == "accepted" and isinstance(cost, int | float):
@@ -172,6 +173,15 @@ class Metrics:
             server.shutdown()
             server.server_close()
             thread.join(1.0)
+
+
+def _submit_outcome(told: Mapping[str, Any], kind: str) -> str:
+    """What became of a submit: a task that was accepted may have failed since, and is accepted all the same."""
+    if told.get("twin"):
+        return "twin"
+    if not kind or told.get("taskId"):
+        return "accepted"
+    return _OUTCOMES.get(kind, "refused")
 
 
 class _Asked(Operation):
