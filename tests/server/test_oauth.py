@@ -22,13 +22,13 @@ from mcp.server.auth.routes import build_metadata, create_auth_routes
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyHttpUrl, AnyUrl
-from runway_mcp.runway.http.connections import Connections
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runway_mcp.callers import Callers
+from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.app import create_server
 from runway_mcp.server.hosted.hosting import hosting_of
 from runway_mcp.server.hosted.issuers import IssuerTokens
@@ -119,7 +119,8 @@ async def issuing(**fields: Any) -> AsyncGenerator[Issuer]:
         issuer = Issuer(f"{url_of('127.0.0.1', listener)}/", **fields)
         serving = uvicorn.Server(uvicorn.Config(issuer.app(), lifespan="off", log_config=None, ws="none"))
         async with anyio.create_task_group() as group:
-            group.start_soon(serving._serve, [listener])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  `serve` would take the signals of the tests
+            # `serve` would take the signals of the tests.
+            group.start_soon(serving._serve, [listener])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             yield issuer
             if issuer.keys_after is not None:
                 issuer.keys_after.set()

@@ -126,7 +126,9 @@ class Metrics:
         """Counts a request over a limit."""
         self._limited.inc()
 
-    def observe(self, *, calls: Callable[[], int], streams: Callable[[Stream], int], draining: Callable[[], bool]) -> None:
+    def observe(
+        self, *, calls: Callable[[], int], streams: Callable[[Stream], int], draining: Callable[[], bool]
+    ) -> None:
         """Has these read whenever the figures are; `streams` by their kind."""
         self._calls.set_function(calls)
         for kind in STREAMS:
