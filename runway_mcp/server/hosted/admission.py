@@ -76,7 +76,7 @@ class Admission:
             await self._challenges.insufficient(scope, READ)(scope, receive, send)
             return
         path = scope["path"].rstrip("/") if scope["method"] == "GET" else ""
-        stream = next((kind for end, kind in _STREAMS.items() if path.endswith(end)), None)
+        stream: Stream | None = next((kind for end, kind in _STREAMS.items() if path.endswith(end)), None)
         try:
             self._uses.count(caller)
             with self._uses.taking(caller, stream) as taken:
