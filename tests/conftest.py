@@ -1,9 +1,12 @@
-"""What tests stand on: the event loop, real by default, virtual where a test is marked `virtual_time`; and the eras."""
+"""What tests stand on: the event loop, real by default, virtual where marked `virtual_time`; eras; PostgreSQL."""
 
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.kit.postgres import SERVER_URL, need_postgres, running_postgres
 from tests.kit.virtual_time import VirtualTimeLoop
 
 
@@ -19,3 +22,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 def mode(request: pytest.FixtureRequest) -> str:
     """The protocol era of the client: 2026-07-28 and 2025-11-25."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server for the whole run."""
+    if url := os.environ.get(SERVER_URL):
+        yield url
+        return
+    need_postgres()
+    with running_postgres() as server:
+        yield server.url()

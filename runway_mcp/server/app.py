@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -33,16 +33,26 @@ from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
-from runway_mcp.tasks.service import OnChange, TaskService, open_tasks
+from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.measured import measured_store
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import LedgerError, Reach, Store
-from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
+from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
 from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from runway_mcp.callers import CallersFile
     from runway_mcp.runway.http.exchange import Transport
+
+HOSTED_GRACE: Final = 15.0
+"""How long a server that is run for others waits at its end for the answers of POSTs, in seconds.
+
+It fits the 30 seconds after which such a server is killed, and what is answered in them nobody has to look for.
+"""
+
+
+OpenStore = Callable[..., AbstractAsyncContextManager[Store]]
+"""Opens a ledger, with the arguments of `opened_store`."""
 
 
 def create_server(
@@ -53,15 +63,24 @@ def create_server(
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
     telemetry: Telemetry = NO_TELEMETRY,
+    open_store: OpenStore = opened_store,
 ) -> Server[Lifespan]:
     """A server with these settings; `transport` replaces the network, `now` is the wall clock in Unix seconds.
 
     `free` tells how much of a disk is free. A setting `save` that is not given counts as `never`. `callers` are those
-    of a hosted server; `telemetry` is told of its work.
+    of a hosted server; `telemetry` is told of its work, and `open_store` opens the ledger as `opened_store` does.
     """
 
     def lifespan(_: Server[Any]) -> AbstractAsyncContextManager[Lifespan]:
-        return open_lifespan(settings, transport=transport, now=now, free=free, callers=callers, telemetry=telemetry)
+        return open_lifespan(
+            settings,
+            transport=transport,
+            now=now,
+            free=free,
+            callers=callers,
+            telemetry=telemetry,
+            open_store=open_store,
+        )
 
     return assemble(settings, lifespan)
 
@@ -75,6 +94,7 @@ async def open_lifespan(
     free: Free = disk_free,
     callers: "CallersFile | None" = None,
     telemetry: Telemetry = NO_TELEMETRY,
+    open_store: OpenStore = opened_store,
 ) -> AsyncGenerator[Lifespan]:
     """Opens all that handlers reach, for as long as the server lives; the parameters are those of `create_server`."""
     subscriptions, waits = Subscriptions(), Waits(settings.wait_seconds)
@@ -83,12 +103,22 @@ async def open_lifespan(
         store = None
         if settings.token is not None or callers is not None:
             url = settings.database_url.get_secret_value() if settings.database_url else None
-            store = await stack.enter_async_context(opened_store(settings.data_dir / LEDGER, now, database_url=url))
+            store = await stack.enter_async_context(open_store(settings.data_dir / LEDGER, now, database_url=url))
         meter = telemetry.meter
         if store is not None and meter is not None:
             store = await stack.enter_async_context(measured_store(store, meter))
+        is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
+        grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
         shared = _Shared(
-            settings, store, films, subscriptions, transport=transport, now=now, free=free, telemetry=telemetry
+            settings,
+            store,
+            films,
+            subscriptions,
+            transport=transport,
+            now=now,
+            free=free,
+            telemetry=telemetry,
+            grace=grace,
         )
         if callers is None:
             account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
@@ -139,6 +169,7 @@ class _Shared:
     now: Callable[[], float] = field(kw_only=True)
     free: Free = field(kw_only=True)
     telemetry: Telemetry = field(kw_only=True)
+    grace: float = field(kw_only=True)
 
 
 def _opened_of(
@@ -209,7 +240,8 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
             folder = films_folder(settings)
             opening = open_keeper(client, links=films.links, folder=folder, data_dir=data_dir, free=free, owns=owns)
             keeper = await stack.enter_async_context(opening)
-        tools = Dependencies(client, store, films, data_dir, folder, free=free, uploads=bool(settings.upload_films))
+        uploads, user = bool(settings.upload_films), user_of(token.get_secret_value())
+        tools = Dependencies(client, store, films, data_dir, folder, free=free, uploads=uploads, user=user)
         continuations = await stack.enter_async_context(open_continuations(tools, caps=caps, on_join=tell.film_joined))
         service = await stack.enter_async_context(
             open_tasks(
@@ -219,6 +251,7 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
                 on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
                 on_join=tell.film_joined,
+                grace=shared.grace,
             )
         )
         continuations.background.start_soon(continuations.resume, service.submissions)

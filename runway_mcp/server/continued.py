@@ -126,9 +126,10 @@ async def continuation_of(
                 service.client, asked, model, film=film, spelling=spelling, patience=seconds / 3
             )
         except Failure as failure:
+            # Asked of an id that nothing has as well, so that it costs what another caller's task costs.
             hidden = kind_of(asked.asset_id) == "task" and (
-                failure.kind == "not_found"
-                or await is_of_another(service, failure.task or Task(task_id=asked.asset_id))
+                await is_of_another(service, failure.task or Task(task_id=asked.asset_id))
+                or failure.kind == "not_found"
             )
             raise Failure("not_found", UNKNOWN_TASK) if hidden else failure from None
         maker = plan.parent or Task(task_id=asked.asset_id)

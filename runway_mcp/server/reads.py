@@ -1,6 +1,7 @@
 """Reads of tasks, assets and the balance on behalf of a request, each in a bounded time."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -17,7 +18,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.follow.followed import Followed
-from runway_mcp.tasks.history import is_of_another, owning_intent
+from runway_mcp.tasks.history import is_likely_of_another, is_of_another, is_owned_by_another, owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips
 from runway_mcp.tasks.service import TaskService, write_down
@@ -112,7 +113,8 @@ async def _own_plan(service: TaskService, asked: Extension, *, spelling: str | N
     try:
         plan = await make_plan(service.client, asked, spelling=spelling, patience=patience)
     except Failure as failure:
-        if failure.kind == "invalid_request" and await _is_hidden(service, asked.asset_id, failure.task):
+        can_tell = failure.kind in ("invalid_request", "not_found")
+        if can_tell and await _is_hidden(service, asked.asset_id, failure.task):
             raise unknown from None
         raise unknown if failure.kind == "not_found" else failure from None
     if await _is_hidden(service, asked.asset_id, plan.parent):
@@ -154,16 +156,20 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float, often:
     With a wait, a followed task that cannot be read is returned as last read, and the wait goes on; `often` as for
     `Watcher.read`. Raises as `task_of`.
     """
+    service = context.service
+    owned = await is_owned_by_another(service, task_id)
+    followed = None if owned else service.watcher.followed(task_id)
     if wait <= 0:
-        return await task_of(context, task_id, often=often)
-    followed = context.service.watcher.followed(task_id)
+        return await _task_of(service, task_id, seconds=READING_SECONDS, often=often, owned=owned)
     if followed is None or not followed.is_told:
-        return await task_of(context, task_id, seconds=max(wait, READING_SECONDS), often=often)
+        return await _task_of(service, task_id, seconds=max(wait, READING_SECONDS), often=often, owned=owned)
     try:
-        return await task_of(context, task_id, seconds=min(wait, READING_SECONDS))
+        return await _task_of(service, task_id, seconds=min(wait, READING_SECONDS), often=False, owned=owned)
     except (Unavailable, Failure) as error:
         _log.info("a task that is followed could not be read: %s", error)
-        return await _own(context.service, followed.task)
+        if await is_likely_of_another(service, followed.task):
+            raise NotFound(UNKNOWN_TASK, status=404) from error
+        return followed.task
 
 
 async def task_of(
@@ -173,27 +179,29 @@ async def task_of(
 
     Raises `RunwayError`; `Failure` after `seconds`.
     """
-    service = context.service
+    owned = await is_owned_by_another(context.service, task_id)
+    return await _task_of(context.service, task_id, seconds=seconds, often=often, owned=owned)
+
+
+async def _task_of(service: TaskService, task_id: str, *, seconds: float, often: bool, owned: bool) -> Task:
+    """As `task_of`; one that is `owned` by another caller is answered as, and costs what an unknown one costs."""
     with anyio.move_on_after(seconds):
-        try:
-            return await _own(service, await service.watcher.read(task_id, patience=seconds / 2, often=often))
-        except NotFound:
-            intent = await owning_intent(service, task_id)
-            if intent is not None and intent.ended is not None:
-                return await _remembered(service, intent)
-            if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
-                raise NotFound(UNKNOWN_TASK, status=404) from None
-            task = Task(task_id=task_id, status=intent.status or "PENDING")
-            service.watcher.follow(task)
+        read = service.watcher.read_in_vain if owned else service.watcher.read
+        task: Task | None = None
+        with suppress(NotFound):
+            task = await read(task_id, patience=seconds / 2, often=often)
+        is_likely = await is_likely_of_another(service, task or Task(task_id=task_id))
+        if task is not None and not is_likely:
             return task
+        intent = await owning_intent(service, task_id)
+        if intent is not None and intent.ended is not None:
+            return await _remembered(service, intent)
+        if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
+            raise NotFound(UNKNOWN_TASK, status=404)
+        task = Task(task_id=task_id, status=intent.status or "PENDING")
+        service.watcher.follow(task)
+        return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
-
-
-async def _own(service: TaskService, task: Task) -> Task:
-    """The task; raises `NotFound` if it exists for another caller alone."""
-    if await is_of_another(service, task):
-        raise NotFound(UNKNOWN_TASK, status=404)
-    return task
 
 
 async def _remembered(service: TaskService, intent: Intent) -> Task:

@@ -6,7 +6,7 @@ about progress causes no read: one per change would cost as much as polling.
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import anyio
@@ -18,6 +18,7 @@ from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, Store
+from runway_mcp.tasks.store.token_view import is_seen, whole
 
 PATH = "/callbacks/"
 """The path of callbacks; a token follows."""
@@ -47,9 +48,18 @@ class Callbacks:
         `read` returns the body, or as much of it as is worth reading; it is not awaited for an unknown token. Raises
         `LedgerError`.
         """
-        intent = await self._ledger.find("callback_token", token) if _TOKEN.fullmatch(token) else None
-        if intent is None:
-            return False
+        return await take_callback([self], token, read)
+
+    async def find(self, token: str) -> Intent | None:
+        """The intent that a callback's address names, of whatever account of the ledger; raises `LedgerError`."""
+        return await whole(self._ledger).find("callback_token", token)
+
+    def is_for(self, intent: Intent) -> bool:
+        """Whether an intent is of the account that this one serves."""
+        return is_seen(self._ledger, intent)
+
+    async def handle(self, intent: Intent, read: Callable[[], Awaitable[bytes]]) -> None:
+        """Handles a callback of an intent; raises `LedgerError`."""
         body = await read()
         if intent.task_id is not None:
             if _claims_end(body, intent.task_id):
@@ -57,7 +67,6 @@ class Callbacks:
         elif intent.state in OPEN:
             self._look(intent)
             await self._tell_others(intent)
-        return True
 
     def cue(self, intent: Intent) -> None:
         """Looks at once for the task of a POST of this server's, of which another one has taken a callback."""
@@ -80,6 +89,21 @@ class Callbacks:
                 self._posts.look_soon(intent)
             else:
                 self._reconciler.look_soon(intent)
+
+
+async def take_callback(accounts: Sequence[Callbacks], token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
+    """Handles a callback at that account of a server whose intent has the token; False if there is none.
+
+    However many accounts there are, the ledger is asked once, as anybody may guess tokens. As `Callbacks.take`.
+    """
+    if not accounts or not _TOKEN.fullmatch(token):
+        return False
+    intent = await accounts[0].find(token)
+    receiver = None if intent is None else next((each for each in accounts if each.is_for(intent)), None)
+    if intent is None or receiver is None:
+        return False
+    await receiver.handle(intent, read)
+    return True
 
 
 def _claims_end(body: bytes, task_id: str) -> bool:

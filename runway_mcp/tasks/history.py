@@ -4,7 +4,7 @@ Upstream decides what a task is; the ledger adds those that the list lacks, uncl
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -79,8 +79,22 @@ async def is_of_another(service: TaskService, task: Task) -> bool:
 
     If the ledger cannot be read, it does not for the caller without a name; for others raises `Failure`.
     """
+    return await _is_among(service, task.task_id, service.ledger.of_others([task]))
+
+
+async def is_owned_by_another(service: TaskService, task_id: str) -> bool:
+    """Whether another caller's intent owns a task, which can be told before it is read; as `is_of_another`."""
+    return await _is_among(service, task_id, service.ledger.owned_by_others([task_id]))
+
+
+async def is_likely_of_another(service: TaskService, task: Task) -> bool:
+    """Whether another caller's intent may have made a task, by what was read of it; as `is_of_another`."""
+    return await _is_among(service, task.task_id, service.ledger.likely_of_others([task]))
+
+
+async def _is_among(service: TaskService, task_id: str, others: Awaitable[Collection[str]]) -> bool:
     try:
-        return task.task_id in await service.ledger.of_others([task])
+        return task_id in await others
     except LedgerError as error:
         if service.caller:
             raise Failure("unavailable", f"{error} Until then no task can be told.") from error

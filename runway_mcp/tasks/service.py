@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 import anyio
 
@@ -28,8 +29,8 @@ from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
-# Seconds that a shutdown waits for the answer of a POST; hosts kill a server soon after they ask it to end.
-SHUTDOWN_GRACE = 3.0
+SHUTDOWN_GRACE: Final = 3.0
+"""How long a shutdown waits for the answers of POSTs, in seconds; hosts kill a server soon after they ask it to end."""
 
 # How many of the newest successes a start learns from: those without a film, and how long the others took.
 _FILMLESS, _SUCCESSES = 100, 200
@@ -72,6 +73,7 @@ async def open_tasks(
     on_change: OnChange = _ignore,
     public_url: str | None = None,
     on_join: OnJoin | None = None,
+    grace: float = SHUTDOWN_GRACE,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
 
@@ -80,6 +82,7 @@ async def open_tasks(
     unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
     time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
     submits without a replyUrl request callbacks. `on_join` is told of films that servers on other machines have joined.
+    The end waits `grace` seconds for the answers of POSTs that are out.
     """
     durations = Durations()
     callbacks = address(public_url) if public_url else None
@@ -129,7 +132,7 @@ async def open_tasks(
         try:
             yield TaskService(client, CallerLedger(store, ""), watcher, submissions, called)
         finally:
-            await posts.finish(SHUTDOWN_GRACE)
+            await posts.finish(grace)
             background.cancel_scope.cancel()
 
 

@@ -13,7 +13,8 @@ from scripts.deployment import AFTER, BEFORE_BOOT, PAGE, REPLACED, as_followed, 
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = [*blocks(TEXT)]
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
-HOSTED = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "runway_mcp/server/hosted").rglob("*.py"))
+# The table of all figures, which another test compares with the registry.
+FIGURES = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
 
 
 def test_a_page_s_shell_blocks_are_read_with_their_headings() -> None:
@@ -38,8 +39,12 @@ def test_every_setting_and_figure_of_the_guide_is_there() -> None:
     named = set(re.findall(r"\b(?:RUNWAY_MCP|USEAPI)_[A-Z_]+\b", TEXT))
     assert named <= {variable.name for variable in variables().values()}
     figures = set(re.findall(r"`(runway_mcp_\w+)", TEXT))
-    assert {figure for figure in figures if f'"{figure.removesuffix("_total")}"' not in HOSTED} == set()
+    assert {figure for figure in figures if f"| `{figure}` |" not in FIGURES} == set()
     assert len(figures) > 4
+    outcomes: list[str] = re.findall(r'submits_total\{outcome="(\w+)"\}', TEXT)
+    (told,) = re.findall(r"^\| `runway_mcp_submits_total` .*$", FIGURES, re.MULTILINE)
+    assert outcomes
+    assert all(f"`{outcome}`" in told for outcome in outcomes)
 
 
 def test_the_settings_of_the_guide_can_be_used(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 What is cut off on its way, or answered by the balancer itself, is asked again with the same arguments.
 """
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from json import loads
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import anyio
 import httpx2
@@ -62,7 +63,7 @@ async def converse(origin: str, era: Era, wish: Wish, tally: Tally) -> None:
     headers = {"authorization": f"Bearer {wish.caller}-token"}
     mode = "legacy" if era == "2025" else "2026-07-28"
 
-    async def agree(_: object, __: ElicitRequestParams) -> ElicitResult:
+    async def agree(context: object, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001  the SDK's signature
         tally.counts["questions answered"] += 1
         return ElicitResult(action="accept", content={"ok": True})
 
@@ -107,6 +108,7 @@ class _Agent:
     async def _extended(self) -> str:
         """The taskId of the wish, which is priced first; with a quote in 2025, with a question in 2026."""
         given: Json = {"assetId": self._wish.clip, "text_prompt": self._wish.words}
+        told: Json = {}
         for _ in range(_MOST_TRIES):
             priced = await self._call("extend_video", {**given, "dry_run": True})
             if priced["status"] != "DRY_RUN" or not (priced.get("quote") or priced.get("twin")):
@@ -182,7 +184,7 @@ class _Agent:
             self._tally.counts["tasks of others that were not told"] += 1
 
     async def _call(self, tool: str, arguments: Json) -> Json:
-        async def note(_: float, __: float | None, ___: str | None) -> None:
+        async def note(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001  the SDK's
             self._tally.counts["progress notifications"] += 1
 
         async def make() -> Json:
@@ -214,8 +216,15 @@ class _Agent:
         raise ConversationError(f"no answer, last {self._tally.last_cut}")
 
 
+def reasons_of(error: BaseException) -> list[BaseException]:
+    """The error, or those of its group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return [reason for each in group.exceptions for reason in reasons_of(each)]
+
+
 def _words_of(error: BaseException) -> str:
     """What an error says, in short; of a group, what its first says."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return " ".join(str(error).split())[:60] or type(error).__name__
+    reason = reasons_of(error)[0]
+    return " ".join(re.sub(r"'listen-\d+' ", "", str(reason)).split())[:60] or type(reason).__name__

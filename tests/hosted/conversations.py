@@ -1,9 +1,9 @@
 """Conversations with a hosted server of three replicas: `python -m tests.hosted.conversations --era 2025`.
 
-nginx in front of three server processes on one PostgreSQL, each asked in turn, two callers, a stand-in for upstream. While
-agents converse, two replicas are killed one after the other and begun anew, and one is drained. Each conversation has to
-come to its film, each wish to be accepted exactly once, and nobody sees a task of somebody else's. Exits with 1 if
-anything was found.
+nginx in front of three server processes on one PostgreSQL, each asked in turn, two callers, a stand-in for upstream.
+While agents converse, two replicas are killed one after the other and begun anew, and one is drained. Each
+conversation has to come to its film, each wish to be accepted exactly once, and nobody sees a task of somebody else's.
+Exits with 1 if anything was found.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from runway_mcp.callers import hash_of
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
-from tests.hosted.conversation import CALLERS, Era, Tally, Wish, converse
+from tests.hosted.conversation import CALLERS, Era, Tally, Wish, converse, reasons_of
 from tests.hosted.nginx import running_nginx
 from tests.kit.machines import Machine
 from tests.kit.postgres import running_postgres
@@ -97,7 +97,9 @@ async def held(conversations: int, era: Era, *, at_once: int) -> Tally:
     """Holds so many conversations, at most `at_once` at a time, while replicas end; returns what they came to."""
     world = small_world(pace=_PACE, max_jobs=1_000, slots=1_000, permitted=10_000_000)
     clip = world.asset_id(world.assets[0])
-    wishes = [Wish(CALLERS[number % 2], f"{CALLERS[number % 2]} wishes {number}", clip) for number in range(conversations)]
+    wishes = [
+        Wish(CALLERS[number % 2], f"{CALLERS[number % 2]} wishes {number}", clip) for number in range(conversations)
+    ]
     moments = [anyio.Event() for _ in _FAULTS]
     asked = Counter[str]()
 
@@ -108,14 +110,15 @@ async def held(conversations: int, era: Era, *, at_once: int) -> Tally:
                 moment.set()
 
     tally, room = Tally(count), anyio.CapacityLimiter(at_once)
-    async with _hosted(world) as (origin, machines):
-        async with anyio.create_task_group() as group:
-            group.start_soon(_end_in_turn, tally, machines, moments)
-            for wish in wishes:
-                group.start_soon(_held, origin, era, wish, tally, room)
+    async with _hosted(world) as (origin, machines), anyio.create_task_group() as group:
+        group.start_soon(_end_in_turn, tally, machines, moments)
+        for wish in wishes:
+            group.start_soon(_held, origin, era, wish, tally, room)
     prompts = Counter(str(task.options["text_prompt"]) for task in world.accepted)
     tally.counts["wishes accepted upstream"] = len(prompts)
-    tally.failed += [f"{wish.words}: accepted {prompts[wish.words]} times" for wish in wishes if prompts[wish.words] != 1]
+    tally.failed += [
+        f"{wish.words}: accepted {prompts[wish.words]} times" for wish in wishes if prompts[wish.words] != 1
+    ]
     return tally
 
 
@@ -140,9 +143,7 @@ async def _held(origin: str, era: Era, wish: Wish, tally: Tally, room: anyio.Cap
 
 
 def _reasons(error: BaseException) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_reasons(each) for each in error.exceptions)
-    return f"{type(error).__name__}: {error}"[:600]
+    return "; ".join(f"{type(each).__name__}: {each}"[:600] for each in reasons_of(error))
 
 
 def main() -> int:

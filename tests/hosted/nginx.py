@@ -49,7 +49,7 @@ def nginx() -> str | None:
 
 @contextmanager
 def running_nginx(port: int, servers: Sequence[int]) -> Generator[str]:
-    """nginx at a port, before servers at these ports, each asked in turn; yields its origin.
+    """Nginx at a port, before servers at these ports, each asked in turn; yields its origin.
 
     It retries elsewhere only what no server has been sent yet, which is what nginx does by itself.
     """

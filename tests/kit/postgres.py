@@ -17,6 +17,7 @@ from typing import Literal
 from urllib.parse import quote
 
 import psycopg
+import pytest
 
 SERVER_URL = "RUNWAY_TEST_DATABASE_URL"
 """The variable that names a server to use instead of one of our own."""
@@ -31,6 +32,15 @@ def programs() -> Path | None:
     versions = sorted(_INSTALLED.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]), reverse=True)
     found = str(versions[0]) if versions else shutil.which("postgres")
     return Path(found).parent if found else None
+
+
+def need_postgres() -> None:
+    """Skips a test where there is no PostgreSQL, or fails it if `POSTGRES_TESTS=required`, as in CI."""
+    if programs() is None:
+        told = f"there is no PostgreSQL: install the package postgresql, or set {SERVER_URL}"
+        if os.environ.get("POSTGRES_TESTS") == "required":
+            pytest.fail(told)
+        pytest.skip(told)
 
 
 def _program(name: str) -> str:

@@ -51,6 +51,14 @@ class CallersOnDisk:
         for name, lines in entries.items():
             scopes = "" if "scopes" in lines else 'scopes = ["read", "spend"]\n'
             told += f'[[callers]]\nname = "{name}"\ntoken_sha256 = "{hash_of(f"{name}-token")}"\n{scopes}{lines}\n'
+        return self._write(told)
+
+    def write_hashes(self, name: str, *hashes: str) -> Path:
+        """Writes the entry of one caller, whose tokens have these hashes."""
+        listed = ", ".join(f'"{each}"' for each in hashes)
+        return self._write(f'[[callers]]\nname = "{name}"\ntoken_sha256 = [{listed}]\n')
+
+    def _write(self, told: str) -> Path:
         self.path.write_text(told, encoding="utf-8")
         self._versions += 1
         os.utime(self.path, ns=(0, self._versions))

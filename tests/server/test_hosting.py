@@ -1,16 +1,21 @@
 """A hosted server's doors: challenges, what is told of an issuer, limits, readiness, the end of a token."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
+from mcp.client.session import ClientSession
+from mcp.client.sse import sse_client
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.shared.exceptions import MCPError
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
@@ -19,9 +24,10 @@ from runway_mcp.server.context import ScopedToken
 from runway_mcp.server.hosted.admission import Admission
 from runway_mcp.server.hosted.challenges import Challenges
 from runway_mcp.server.hosted.hosting import Hosting, hosting_of, spends
-from runway_mcp.server.hosted.limits import CallerLimits, TooMany, Uses
+from runway_mcp.server.hosted.limits import CallerLimits, Stream, TooMany, Uses
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.settings import Settings
+from tests.server.bare_host import READY, host
 from tests.server.issuer import AUDIENCE, ISSUER, Issuer, claims, signed
 from tests.server.toy import served, toy
 
@@ -221,7 +227,7 @@ def test_a_caller_may_ask_so_often_and_others_as_often_beside_him() -> None:
 
 
 @pytest.mark.parametrize(("stream", "other"), [(None, "get"), ("get", None)])
-def test_a_caller_has_so_many_places_and_all_have_so_many_together(stream: str | None, other: str | None) -> None:
+def test_a_caller_has_so_many_places_and_all_have_so_many_together(stream: Stream | None, other: Stream | None) -> None:
     uses = Uses(CallerLimits(calls=1, streams=1, all_calls=2, all_streams=2))
     with uses.taking("ana", stream):
         with pytest.raises(TooMany), uses.taking("ana", stream):
@@ -339,3 +345,97 @@ async def test_the_stream_of_an_expired_token_ends_in_order() -> None:
                 await hosting.admission.end_expired()
         assert len(answers) == 1
         assert (await http.post(f"{url}/mcp", json=LIST, headers=by("t"))).status_code == 401
+
+
+# --- calls that their clients have left
+
+
+def test_a_call_that_was_left_keeps_its_place_until_it_ends() -> None:
+    uses = Uses(CallerLimits(calls=1))
+    with ExitStack() as call:
+        with uses.taking("ana") as taken:
+            call.enter_context(taken.running())
+        with uses.taking("ana") as another:
+            with pytest.raises(TooMany), another.running():
+                pass
+            with uses.taking("bob") as others, others.running():
+                assert uses.calls() == 3
+    assert uses.calls() == 0
+    with uses.taking("ana") as taken, taken.running():
+        pass
+    with taken.running():
+        assert uses.calls() == 1
+        with uses.taking("ana") as another, pytest.raises(TooMany), another.running():
+            pass
+    with uses.taking("ana"), pytest.raises(TooMany), taken.running():
+        pass
+    assert uses.calls() == 0
+
+
+CALLED: dict[str, Any] = {**LIST, "method": "tools/call", "params": {"name": "hang", "arguments": {}}}
+CANCELLED: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "method": "notifications/cancelled",
+    "params": {"requestId": 1, "reason": "left"},
+}
+
+
+async def test_a_call_in_a_session_counts_until_it_ends_though_its_client_is_gone() -> None:
+    hosting = Hosting([Changing()], Challenges(None), uses=Uses(CallerLimits(calls=1)))
+    calls = Calls()
+    async with served(toy(calls.tell), hosting=hosting) as url, host(url, authorization="Bearer t") as client:
+        session = await client.open()
+        await client.http.post("/mcp", json=READY, headers=session)
+        async with anyio.create_task_group() as leaving:
+            leaving.start_soon(partial(client.http.post, "/mcp", json=CALLED, headers=session))
+            await calls.hanging.wait()
+            leaving.cancel_scope.cancel()
+        await until_free(hosting.uses)
+
+        refused = await client.http.post("/mcp", json=CALLED | {"id": 2}, headers=session)
+        assert refused.status_code == 429
+        assert (await client.http.post("/mcp", json=CANCELLED, headers=session)).status_code == 202
+        await calls.let_go.wait()
+        assert await client.lives(session)
+
+
+async def test_a_call_over_http_with_sse_counts_until_it_ends() -> None:
+    hosting = Hosting([Changing()], Challenges(None), uses=Uses(CallerLimits(calls=1)))
+    calls = Calls()
+    headers = {"authorization": "Bearer t"}
+    async with served(toy(calls.tell), transport="sse", hosting=hosting) as url:
+        async with (
+            sse_client(f"{url}/sse", headers=headers) as streams,
+            ClientSession(*streams) as session,
+            anyio.create_task_group() as group,
+        ):
+            await session.initialize()
+            group.start_soon(session.call_tool, "hang")
+            await calls.hanging.wait()
+            with pytest.raises(MCPError, match="Too many requests"):
+                await session.call_tool("count", {})
+            assert hosting.uses.calls() == 1
+            group.cancel_scope.cancel()
+        await calls.let_go.wait()
+
+
+@dataclass
+class Calls:
+    """What a toy tells of its calls that never return."""
+
+    hanging: anyio.Event = field(default_factory=anyio.Event)
+    let_go: anyio.Event = field(default_factory=anyio.Event)
+
+    def tell(self, line: str) -> None:
+        if line in ("hanging", "let go"):
+            (self.hanging if line == "hanging" else self.let_go).set()
+
+
+async def until_free(uses: Uses) -> None:
+    """Returns once the caller's next request finds a place at the door, because the server knows that one was left."""
+    while True:
+        try:
+            with uses.taking("ana"):
+                return
+        except TooMany:
+            await anyio.lowlevel.checkpoint()

@@ -8,6 +8,7 @@ from runway_mcp.server.app import create_server
 from runway_mcp.server.transport.sessions import MOST_IDLE
 from tests.kit.server import settings
 from tests.server.bare_host import READY, SUBSCRIBE, host
+from tests.server.callers import ANA, BOB, BY_TOKEN, headers_of
 from tests.server.toy import served, toy
 
 pytestmark = pytest.mark.slow
@@ -26,6 +27,19 @@ async def test_above_the_limit_the_longest_idle_session_makes_room(token: str | 
         assert not await client.lives(second)
         assert await client.lives(first)
         assert await client.lives(third)
+
+
+async def test_a_caller_who_opens_many_sessions_ends_his_own_and_nobody_elses() -> None:
+    async with (
+        served(toy(), verifier=BY_TOKEN) as url,
+        host(url, **headers_of(ANA)) as ana,
+        host(url, **headers_of(BOB)) as bob,
+    ):
+        few = await ana.abandon(2)
+        first, *_, last = await bob.abandon(MOST_IDLE)
+
+        assert [await ana.lives(each) for each in few] == [True, True]
+        assert [await bob.lives(each) for each in (first, last)] == [False, True]
 
 
 async def test_a_session_with_an_open_stream_is_not_idle() -> None:

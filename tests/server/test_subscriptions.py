@@ -1,5 +1,6 @@
 import math
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -338,11 +339,39 @@ def test_a_connection_is_opened_once_however_often_its_client_says_so() -> None:
     assert subscriptions.of(client) is None
 
 
+class Observed(Counter[Address]):
+    """What is observed, and how often."""
+
+    def add(self, addresses: Iterable[Address], /) -> None:
+        self.update(addresses)
+
+    def remove(self, addresses: Iterable[Address], /) -> None:
+        self.subtract(addresses)
+
+
+def test_a_subscription_ends_where_it_began_though_its_caller_goes_elsewhere_by_then() -> None:
+    subscriptions, client, task = Subscriptions(), session(), Address("task", "1")
+    before, after = Observed(), Observed()
+    with subscriptions.connected(client, "") as connection:
+        assert connection is not None
+        connection.add(Address("tasks"), TASKS, before)
+        connection.add(task, "runway://tasks/1", before)
+        connection.add(task, "runway://tasks/%31", after)
+        assert (before.total(), after.total()) == (2, 0)
+        connection.drop(task, "runway://tasks/1")
+        connection.drop(task, "runway://tasks/%31")
+        assert (before.total(), after.total()) == (1, 0)
+        connection.add(task, "runway://tasks/1", after)
+        connection.end()
+
+    assert (before.total(), after.total()) == (0, 0)
+
+
 async def test_a_task_that_was_long_not_heard_of_counts_as_one_that_appears() -> None:
     subscriptions, client = Subscriptions(), session()
     with subscriptions.connected(client, "") as connection:
         assert connection is not None
-        connection.add(Address("tasks"), TASKS)
+        connection.add(Address("tasks"), TASKS, Observed())
         for number in [*range(1001), 1000, 0]:
             await subscriptions.changed(Task(task_id=str(number), status="RUNNING"), None)
 

@@ -1,6 +1,5 @@
 """Every store that the contract suite runs through; a further one is one more entry of `LEDGERS`."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
-from tests.kit.postgres import SERVER_URL, PostgresServer, new_schema, programs, running_postgres
+from tests.kit.postgres import PostgresServer, need_postgres, new_schema, running_postgres
 from tests.store.memory import MemoryStore, Rows
 
 Opener = Callable[[], Store]
@@ -51,32 +50,12 @@ IN_PROCESS = ("sqlite", "memory")
 """The ledgers that answer without a socket, so that virtual time does not run away from them."""
 
 
-@pytest.fixture(scope="session")
-def database_url() -> Iterator[str]:
-    """The URL of a PostgreSQL server for the whole run."""
-    if url := os.environ.get(SERVER_URL):
-        yield url
-        return
-    need_postgres()
-    with running_postgres() as server:
-        yield server.url()
-
-
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, which it may stop."""
     need_postgres()
     with running_postgres() as server:
         yield server
-
-
-def need_postgres() -> None:
-    """Skips a test where there is no PostgreSQL, or fails it if `POSTGRES_TESTS=required`, as in CI."""
-    if programs() is None:
-        told = f"there is no PostgreSQL: install the package postgresql, or set {SERVER_URL}"
-        if os.environ.get("POSTGRES_TESTS") == "required":
-            pytest.fail(told)
-        pytest.skip(told)
 
 
 @pytest.fixture

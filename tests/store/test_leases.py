@@ -95,5 +95,12 @@ async def test_work_that_fails_gives_its_lease_back_and_raises_what_it_raised() 
     assert await other.take("join", seconds=1) == 0
 
 
+async def test_a_server_that_ends_while_it_works_gives_its_lease_back() -> None:
+    one, other = servers()
+    with anyio.move_on_after(1):
+        await while_leased(one, "join", Work())
+    assert await other.take("join", seconds=1) == 0
+
+
 async def test_without_other_servers_work_needs_no_lease() -> None:
     assert await while_leased(None, "join", Work()) == "joined"

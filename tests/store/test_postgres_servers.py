@@ -17,7 +17,7 @@ from tests.kit.clock import EPOCH
 from tests.kit.postgres import PostgresServer, running_postgres
 from tests.kit.samples import clip, extension
 from tests.store.cut import open_way
-from tests.store.databases import HASTY, ask, opened, waiting_backend
+from tests.store.databases import BOUND, HASTY, ask, opened, waiting_backend
 from tests.store.steps import OTHER, claimed, standing_of, state_of
 from tests.tasks.claims import claim
 
@@ -179,6 +179,29 @@ async def test_no_confirmed_claim_is_gone_after_a_fail_over_to_a_synchronous_sta
 
             assert [await standing_of(store, made) for made in confirmed] == confirmed
             assert [(await claim(store, numbered(seed)))[1] for seed in range(1, 9)] == [True] * 5 + [False] * 3
+
+
+async def test_a_promoted_standby_is_used_although_the_primary_is_only_silent(server: PostgresServer) -> None:
+    with running_postgres(of=server, name="s1") as standby:
+        async with open_way(server.url()) as first, open_way(standby.url()) as second:
+            both = f"postgresql://postgres@127.0.0.1:{first.port},127.0.0.1:{second.port}/postgres?sslmode=disable"
+            async with opened(both, HASTY) as store:
+                await claimed(store)
+                first.hold()
+                standby.promote()
+
+                with anyio.fail_after(BOUND):
+                    while await reached(store) is None:
+                        continue
+                assert len(ask(standby.url(), "SELECT id FROM intents")) == 2
+
+
+async def reached(store: PostgresStore) -> Intent | None:
+    """Another claim; None if the database could not be reached."""
+    try:
+        return await claimed(store, OTHER)
+    except LedgerError:
+        return None
 
 
 async def test_a_start_warns_of_a_standby_that_is_not_waited_for(

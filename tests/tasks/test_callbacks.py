@@ -13,9 +13,11 @@ from runway_mcp.runway.models import Extension
 from runway_mcp.simulator.api.callbacks import deliver_due, next_due
 from runway_mcp.simulator.api.shapes import callback_body
 from runway_mcp.simulator.world import World
-from runway_mcp.tasks.intents import State
+from runway_mcp.tasks.callbacks import Callbacks, take_callback
+from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import make_plan
+from runway_mcp.tasks.store.token_view import store_of_token
 from tests.kit.samples import intent, long_id, plan
 from tests.kit.upstream import fault, virtual_world
 from tests.tasks.observing import end_of
@@ -355,3 +357,40 @@ async def test_many_claims_that_are_not_true_cost_reads_at_the_pace_of_the_accou
 
 async def _wait(service: TaskService, task: Any) -> None:
     assert (await end_of(service.watcher, task, deadline=anyio.current_time() + 90)).is_terminal
+
+
+class Asked:
+    """A store of one intent that counts how often it is asked."""
+
+    def __init__(self, kept: Intent) -> None:
+        self.kept = kept
+        self.count = 0
+
+    async def find(self, by: str, value: str) -> Intent | None:
+        self.count += 1
+        return self.kept if getattr(self.kept, by) == value else None
+
+
+@pytest.mark.parametrize(("token", "is_taken"), [("a" * 43, True), ("b" * 43, False)])
+async def test_however_many_accounts_a_server_has_a_callback_costs_one_look_at_the_ledger(
+    token: str, *, is_taken: bool
+) -> None:
+    kept: Any = Asked(replace(intent(), caller="bob", state=State.REFUSED, callback_token="a" * 43))
+    bodies: list[bytes] = []
+
+    def account(name: str) -> Callbacks:
+        nothing: Any = None
+        view = store_of_token(kept, lambda caller, _=None: caller == name, token="of no user")
+        return Callbacks(view, nothing, nothing, nothing, pause=POLL)
+
+    async def read() -> bytes:
+        bodies.append(b"{}")
+        return bodies[-1]
+
+    accounts = [account(name) for name in ("ana", "bob", "eve")]
+    assert await take_callback(accounts, token, read) is is_taken
+    assert kept.count == 1
+    assert len(bodies) == is_taken
+    assert not await take_callback([accounts[0], accounts[2]], token, read), "it is no other account's"
+    assert not await take_callback(accounts, "no token of ours", read)
+    assert kept.count == 2

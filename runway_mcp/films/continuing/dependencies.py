@@ -42,7 +42,8 @@ class Dependencies:
     """Client, ledger and films; `data_dir` holds the working folders, `folder` takes the joined films.
 
     Without a `folder` a film stays in its working folder. `uploads` says that joined films are uploaded to the account
-    as well. `free`, `pause` and `join` take the place of the system's in tests.
+    as well, and `user` whose accounts these are, as ids of his begin; None where the token does not tell. `free`,
+    `pause` and `join` take the place of the system's in tests.
     """
 
     client: RunwayClient
@@ -54,6 +55,7 @@ class Dependencies:
     pause: Pause = anyio.sleep
     join: JoinParts = _join_films
     uploads: bool = False
+    user: str | None = None
 
 
 async def end_step(dependencies: Dependencies, intent: Intent, name: str, made: Mapping[str, Any]) -> Intent:

@@ -32,6 +32,7 @@ from runway_mcp.runway.links import file_of
 from runway_mcp.runway.models import Asset
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import UPLOAD, Intent
+from runway_mcp.tasks.store.token_view import user_of
 
 if TYPE_CHECKING:
     from runway_mcp.films.continuing.frame import Frame
@@ -93,9 +94,9 @@ async def uploaded(
     another server on a copy of the ledger is looked for first: its task names that one. Raises `Failure`, `ClaimLost`,
     `KeepingError` and `LedgerError`.
     """
-    path = _record_path(dependencies.data_dir, intent.account, frame.digest)
+    path = _record_path(dependencies, intent.account, frame.digest, user=dependencies.user)
     async with held(path.with_suffix(".lock"), pause=dependencies.pause):
-        record = await run_sync(_read, path)
+        record = await _earlier(dependencies, path, intent.account, frame.digest)
         if record is not None and record.asset_id is not None and not await _is_there(dependencies, record.asset_id):
             record = None
         if record is None or record.asset_id is None:
@@ -118,9 +119,9 @@ async def uploaded_film(dependencies: Dependencies, intent: Intent, film: Path) 
         raise Failure(
             "invalid_request", f"The film has more than {LARGEST_FILM // 1_000_000} MB, too many for an upload."
         )
-    path = _record_path(dependencies.data_dir, intent.account, intent.film_id)
+    path = _record_path(dependencies, intent.account, intent.film_id, user=dependencies.user)
     async with held(path.with_suffix(".lock"), pause=dependencies.pause):
-        record = await run_sync(_read, path)
+        record = await _earlier(dependencies, path, intent.account, intent.film_id)
         if record is None or record.asset_id is None:
             content = await run_sync(film.read_bytes)
             whole = _Content(content, f"{FILM_NAME}{token_hex(_NAMED_BY // 2)}", "video/mp4", "video")
@@ -233,9 +234,23 @@ async def _listed(dependencies: Dependencies, account: str | None, name: str, me
     return None
 
 
-def _record_path(data_dir: Path, account: str | None, digest: str) -> Path:
-    key = hashlib.sha256(f"{account} {digest}".encode()).hexdigest()[:32]
-    return data_dir / FOLDER / f"{key}.json"
+def _record_path(dependencies: Dependencies, account: str | None, digest: str, *, user: str | None) -> Path:
+    whose = f"{account}" if user is None else f"{user} {account}"
+    key = hashlib.sha256(f"{whose} {digest}".encode()).hexdigest()[:32]
+    return dependencies.data_dir / FOLDER / f"{key}.json"
+
+
+async def _earlier(dependencies: Dependencies, path: Path, account: str | None, digest: str) -> UploadRecord | None:
+    """The record of an upload; one from before accounts were told apart by their users is taken unless it is another's.
+
+    One of a POST without an answer may be of either, and is looked for in this account alone.
+    """
+    record = await run_sync(_read, path)
+    if record is None and dependencies.user is not None:
+        record = await run_sync(_read, _record_path(dependencies, account, digest, user=None))
+        if record is not None and record.asset_id is not None and user_of(record.asset_id) != dependencies.user:
+            return None
+    return record
 
 
 def _read(path: Path) -> UploadRecord | None:

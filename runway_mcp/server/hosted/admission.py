@@ -15,7 +15,7 @@ from runway_mcp.callers import READ
 from runway_mcp.logs import said_of
 from runway_mcp.server.context import caller_in, caller_named, scopes_in
 from runway_mcp.server.hosted.challenges import Challenges
-from runway_mcp.server.hosted.limits import TooMany, Uses
+from runway_mcp.server.hosted.limits import Stream, TooMany, Uses
 from runway_mcp.server.transport.cut_off import served_within
 
 TAKEN: Final = "runway_mcp.taken"
@@ -24,7 +24,7 @@ TAKEN: Final = "runway_mcp.taken"
 SWEEP_SECONDS: Final = 5.0
 """How often the tokens of open requests are verified again, in seconds."""
 
-_STREAMS: Final = {"/mcp": "get", "/sse": "sse"}
+_STREAMS: Final[dict[str, Stream]] = {"/mcp": "get", "/sse": "sse"}
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from mcp.server.auth.provider import TokenVerifier
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -126,16 +127,32 @@ class Hosting:
         )
         return [guard, Middleware(self.admission.admitting)]
 
+    async def hold(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware of the SDK's server: a call that its client has left keeps its place among the caller's.
+
+        Raises `MCPError` if the caller has no place for it.
+        """
+        taken = None if ctx.request is None else ctx.request.scope.get(TAKEN)
+        # A notification may last as long as its connection, which counts itself.
+        if not isinstance(taken, Taken) or ctx.request_id is None:
+            return await call_next(ctx)
+        try:
+            with taken.running():
+                return await call_next(ctx)
+        except TooMany as too_many:
+            self._counted.limited()
+            raise too_many.error() from None
+
     def refusal(self, scope: Scope, message: Mapping[str, Any]) -> Response | None:
-        """Why a request is refused before a stream of its answer begins: a stream too many, or a call that spends.
+        """Why a request is refused before a stream of its answer begins: one too many, or a call that spends.
 
         The latter only by a signed token that may not spend, since its client can get one that may: any other caller is
         told in the result of his call. None for all others.
         """
         taken = scope.get(TAKEN)
         try:
-            if message.get("method") == "subscriptions/listen" and isinstance(taken, Taken):
-                taken.become_stream()
+            if isinstance(taken, Taken):
+                _take(taken, message)
         except TooMany as too_many:
             self._counted.limited()
             return too_many.response()
@@ -143,6 +160,15 @@ class Hosting:
             return None
         self._counted.refused("scope")
         return self.challenges.insufficient(scope, f"{READ} {SPEND}")
+
+
+def _take(taken: Taken, message: Mapping[str, Any]) -> None:
+    """Takes what a message needs; whatever is no request passes, since it may cancel one. Raises `TooMany`."""
+    if message.get("method") == "subscriptions/listen":
+        taken.become_stream()
+    elif "method" in message and "id" in message:
+        with taken.running():
+            pass
 
 
 def spends(message: Mapping[str, Any]) -> bool:

@@ -1,21 +1,27 @@
 """How much of a hosted server one caller may take: requests in a time, calls at once, open streams."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import anyio
+from mcp.shared.exceptions import MCPError
 from starlette.responses import JSONResponse, Response
 
 MOST_CALLERS = 10_000
 """Of how many callers it is known when they asked last; of those above it, the ones that asked longest ago are new."""
 
 
-STREAMS: Final = ("listen", "get", "sse")
+Stream = Literal["listen", "get", "sse"]
 """The kinds of streams: of a `subscriptions/listen`, of a session at `/mcp`, of the older transport."""
+
+STREAMS: Final[tuple[Stream, ...]] = ("listen", "get", "sse")
+"""All of them."""
+
+_CODE = -32000
 
 
 @dataclass(frozen=True)
@@ -39,31 +45,86 @@ class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal he
 
     def response(self) -> Response:
         """429 as JSON-RPC hosts can read it."""
-        after = max(1, math.ceil(self.seconds))
-        told = {"code": -32000, "message": f"Too many requests of this caller; try again in {after} s."}
-        headers = {"Retry-After": str(after)}
+        told = {"code": _CODE, "message": self._message}
+        headers = {"Retry-After": str(self._after)}
         return JSONResponse({"jsonrpc": "2.0", "id": None, "error": told}, 429, headers=headers)
+
+    def error(self) -> MCPError:
+        """The same as the answer to a request that was taken already."""
+        return MCPError(_CODE, self._message)
+
+    @property
+    def _after(self) -> int:
+        return max(1, math.ceil(self.seconds))
+
+    @property
+    def _message(self) -> str:
+        return f"Too many requests of this caller; try again in {self._after} s."
+
+
+_Place = Literal["call", "left"] | Stream
+"""What is taken by a request that is being answered, by a call that its client has left, and by an open stream."""
+
+_Kept = Literal["call", "left", "stream"]
 
 
 class Taken:
-    """What one request takes: first a call's place; `become_stream` changes that."""
+    """What one request takes: first a call's place; `become_stream` changes that. Made by `Uses.taking`.
 
-    def __init__(self, uses: "Uses", caller: str) -> None:
+    It is given back once the request has been answered and the call that it began is over.
+    """
+
+    def __init__(self, uses: "Uses", caller: str, stream: Stream | None = None) -> None:
         self._uses = uses
         self._caller = caller
-        self.kind: str | None = None
+        self._place: _Place = stream or "call"
+        self._is_answered = False
+        self._running = 0
 
     @property
     def is_stream(self) -> bool:
         """Whether it is a stream's place."""
-        return self.kind is not None
+        return self._place in STREAMS
 
     def become_stream(self) -> None:
         """Gives the call's place back and takes a stream's; raises `TooMany`."""
-        if not self.is_stream:
+        if self._place == "call":
             self._uses.take(self._caller, "listen")
-            self._uses.give_back(self._caller, None)
-            self.kind = "listen"
+            self._uses.give_back(self._caller, "call")
+            self._place = "listen"
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Keeps the place while a call of the request runs, answered or not; raises `TooMany`.
+
+        Calls that were left count beside requests that are being answered, so that leaving them frees no place.
+        """
+        if self._is_answered and not self._running:
+            self._uses.take(self._caller, "left")
+            self._place = "left"
+        elif self._place == "call":
+            self._uses.check(self._caller)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._is_answered and not self._running:
+                self._uses.give_back(self._caller, self._place)
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Takes the place for the time in which the request is answered; raises `TooMany`."""
+        self._uses.take(self._caller, self._place)
+        try:
+            yield
+        finally:
+            self._is_answered = True
+            if not self._running:
+                self._uses.give_back(self._caller, self._place)
+            elif self._place == "call":
+                self._uses.leave(self._caller)
+                self._place = "left"
 
 
 class Uses:
@@ -74,16 +135,16 @@ class Uses:
         self._now = now or anyio.current_time
         # How full each caller's bucket was, and when.
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._at_once: defaultdict[tuple[str, bool], int] = defaultdict(int)
-        self._all: Counter[str | None] = Counter()
+        self._at_once: Counter[tuple[str, _Kept]] = Counter()
+        self._all: Counter[_Place] = Counter()
 
-    def streams(self, kind: str | None = None) -> int:
+    def streams(self, kind: Stream | None = None) -> int:
         """How many streams are open, of one kind or of all."""
-        return sum(self._all[each] for each in STREAMS if kind in (None, each))
+        return self._all[kind] if kind else sum(self._all[each] for each in STREAMS)
 
     def calls(self) -> int:
-        """How many other requests are being answered."""
-        return self._all[None]
+        """How many other requests are being answered, or run on though their client has left."""
+        return self._all["call"] + self._all["left"]
 
     def count(self, caller: str) -> None:
         """Counts a request; raises `TooMany` above the rate."""
@@ -97,30 +158,49 @@ class Uses:
             raise TooMany((1 - left) / rate)
 
     @contextmanager
-    def taking(self, caller: str, stream: str | None = None) -> Generator[Taken]:
-        """Takes a place, of a stream by its kind, while it is open; raises `TooMany` if none is free."""
-        self.take(caller, stream)
-        taken = Taken(self, caller)
-        taken.kind = stream
-        try:
+    def taking(self, caller: str, stream: Stream | None = None) -> Generator[Taken]:
+        """Takes a place, of a stream by its kind, while it is open and a call that began meanwhile runs.
+
+        Raises `TooMany` if none is free. Calls that were left take none from other requests of their caller, by which
+        he may cancel them.
+        """
+        taken = Taken(self, caller, stream)
+        with taken.answering():
             yield taken
-        finally:
-            self.give_back(caller, taken.kind)
 
-    def take(self, caller: str, stream: str | None) -> None:
-        """Takes a place; raises `TooMany` if the caller has too many, or all together."""
-        limits, is_stream = self.limits, stream is not None
-        own, everybody = (limits.streams, limits.all_streams) if is_stream else (limits.calls, limits.all_calls)
-        taken = self.streams() if is_stream else self.calls()
-        if self._at_once[caller, is_stream] >= own or taken >= everybody:
+    def check(self, caller: str) -> None:
+        """Raises `TooMany` if more of a caller's calls are under way than may be, those that he has left included."""
+        if self._at_once[caller, "call"] + self._at_once[caller, "left"] > self.limits.calls:
             raise TooMany(1.0)
-        self._at_once[caller, is_stream] += 1
-        self._all[stream] += 1
 
-    def give_back(self, caller: str, stream: str | None) -> None:
+    def take(self, caller: str, place: _Place) -> None:
+        """Takes a place; raises `TooMany` if the caller has too many, or all together."""
+        limits, kept = self.limits, _kept(place)
+        own, everybody, most, most_of_all = self._at_once[caller, kept], self.calls(), limits.calls, limits.all_calls
+        if kept == "stream":
+            everybody, most, most_of_all = self.streams(), limits.streams, limits.all_streams
+        elif kept == "left":
+            own += self._at_once[caller, "call"]
+        if own >= most or everybody >= most_of_all:
+            raise TooMany(1.0)
+        self._at_once[caller, kept] += 1
+        self._all[place] += 1
+
+    def leave(self, caller: str) -> None:
+        """Makes the place of a request that of a call which its client has left."""
+        self.give_back(caller, "call")
+        self._at_once[caller, "left"] += 1
+        self._all["left"] += 1
+
+    def give_back(self, caller: str, place: _Place) -> None:
         """Gives a place back."""
-        is_stream = stream is not None
-        self._all[stream] -= 1
-        self._at_once[caller, is_stream] -= 1
-        if not self._at_once[caller, is_stream]:
-            del self._at_once[caller, is_stream]
+        kept = _kept(place)
+        self._all[place] -= 1
+        self._at_once[caller, kept] -= 1
+        if not self._at_once[caller, kept]:
+            del self._at_once[caller, kept]
+
+
+def _kept(place: _Place) -> _Kept:
+    """Under what a caller's places of a kind are counted: his streams are, together."""
+    return place if place in ("call", "left") else "stream"

@@ -10,7 +10,7 @@ from mcp.server.context import ServerRequestContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from runway_mcp import __version__
-from runway_mcp.server.hosted.limits import STREAMS
+from runway_mcp.server.hosted.limits import STREAMS, Stream
 from runway_mcp.server.labels import OTHER, method_label, structured, target_label, version_label
 from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.telemetry import Operation, Telemetry
@@ -126,7 +126,9 @@ class Metrics:
         """Counts a request over a limit."""
         self._limited.inc()
 
-    def observe(self, *, calls: Callable[[], int], streams: Callable[[str], int], draining: Callable[[], bool]) -> None:
+    def observe(
+        self, *, calls: Callable[[], int], streams: Callable[[Stream], int], draining: Callable[[], bool]
+    ) -> None:
         """Has these read whenever the figures are; `streams` by their kind."""
         self._calls.set_function(calls)
         for kind in STREAMS:

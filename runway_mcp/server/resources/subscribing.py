@@ -41,7 +41,7 @@ async def send_updates(ctx: RequestContext, _params: NotificationParams) -> None
                 try:
                     await connection.tell(ctx.session)
                 finally:
-                    context.observers.remove(connection.addresses)
+                    connection.end()
     except Exception as error:  # noqa: BLE001  the SDK would log its text
         log_crash(ctx.method, error)
 
@@ -54,8 +54,7 @@ async def subscribe(ctx: RequestContext, params: SubscribeRequestParams) -> Empt
     address, connection = checked_address(params.uri), _connection(ctx)
     if connection.is_full and not connection.hears_of(address, params.uri):
         raise MCPError(INVALID_REQUEST, _FULL)
-    if connection.add(address, params.uri):
-        context_of(ctx).observers.add([address])
+    connection.add(address, params.uri, context_of(ctx).observers)
     return EmptyResult()
 
 
@@ -65,8 +64,7 @@ async def unsubscribe(ctx: RequestContext, params: UnsubscribeRequestParams) -> 
     Raises `MCPError` for an unknown resource, and without a connection that can be notified.
     """
     address, connection = checked_address(params.uri), _connection(ctx)
-    if connection.drop(address, params.uri):
-        context_of(ctx).observers.remove([address])
+    connection.drop(address, params.uri)
     return EmptyResult()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -40,6 +41,10 @@ class CallerRules(Protocol):
 
     def middleware(self, rules: HostRules) -> list[Middleware]:
         """What each request passes, in place of the check of one token."""
+        ...
+
+    async def hold(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """What the SDK's server passes each call through, so that it counts until it ends."""
         ...
 
     def refusal(self, scope: Scope, message: Mapping[str, Any]) -> Response | None:

@@ -36,6 +36,7 @@ from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, bare_challenge, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
+from runway_mcp.tasks.callbacks import take_callback
 from runway_mcp.tasks.store.protocol import Reach
 
 MAX_BODY = 1_048_576
@@ -139,7 +140,9 @@ class _Endpoints:
             # lifespan is entered already.
             entered = copy(self._server)
             entered.lifespan = already_open
-            self._state = state
+            if self._hosting is not None:
+                entered.middleware = [*entered.middleware, self._hosting.hold]
+            self._state, self._entered = state, entered
             managed = partial(
                 StreamableHTTPSessionManager,
                 entered,
@@ -182,11 +185,8 @@ class _Endpoints:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""
         if not isinstance(self._state, Lifespan):
             return False
-        is_known = False
-        for account in self._state.accounts():
-            if account.open_service is not None and await account.open_service.callbacks.take(token, read):
-                is_known = True
-                break
+        services = [each.open_service for each in self._state.accounts() if each.open_service is not None]
+        is_known = await take_callback([each.callbacks for each in services], token, read)
         if self._state.meter is not None:
             self._state.meter.called_back(known=is_known)
         return is_known
@@ -251,7 +251,7 @@ class _Endpoints:
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection while its stream is open."""
         async with self._sse.connect_sse(scope, receive, send) as (read, write):
-            await serve_dual_era_loop(self._server, read, write, lifespan_state=self._state)
+            await serve_dual_era_loop(self._entered, read, write, lifespan_state=self._state)
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a message of an HTTP+SSE connection; what the SDK would refuse with a log line is refused before."""

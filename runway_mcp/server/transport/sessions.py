@@ -1,5 +1,6 @@
 """The sessions of streamable HTTP, of which only so many may be idle."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from runway_mcp.server.context import caller_in
+
 MOST_IDLE = 256
-"""The most sessions without a request in flight or an open stream; the longest idle ones above it end."""
+"""The most sessions without a request in flight or an open stream; above it, those of whoever has the most end."""
 
 IDLE_SECONDS = 600.0
 """How long a session may be idle."""
@@ -22,17 +25,20 @@ _NO_SESSION = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message"
 
 @dataclass
 class _Session:
-    """A session: who opened it, by the ASGI scope, and how many of its requests are in flight."""
+    """A session: who opened it, by the ASGI scope and by name, and how many of its requests are in flight."""
 
     user: Any
+    caller: str
     in_flight: int = 0
 
 
 class Sessions:
     """The sessions of one manager of the SDK, which ends idle ones by time but would refuse new ones above a number.
 
+    Above that number the caller who has the most idle ones loses the one that was idle longest, so that nobody can end
+    the sessions of those who have fewer.
     A request of a session that is being ended is refused as a whole, so that none is taken and then lost. An entry may
-    outlive its session, if that crashed or its time was over. It is then among the longest idle ones, and goes first.
+    outlive its session, if that crashed or its time was over. It is then among its caller's longest idle ones.
     """
 
     def __init__(self, manager: StreamableHTTPSessionManager, *, most_idle: int = MOST_IDLE) -> None:
@@ -43,7 +49,7 @@ class Sessions:
         self._ending: set[str] = set()
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves `initialize`; the session that it opens may end the longest idle one."""
+        """Serves `initialize`; the session that it opens may end an idle one."""
         opened: list[str] = []
 
         async def noting(message: Message) -> None:
@@ -51,7 +57,7 @@ class Sessions:
                 session = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
                 if session is not None:
                     opened.append(session)
-                    self._idle[session] = _Session(scope.get("user"))
+                    self._idle[session] = _Session(scope.get("user"), caller_in(scope))
                     self._begin(session)
             await send(message)
 
@@ -60,7 +66,7 @@ class Sessions:
         finally:
             for session in opened:
                 self._finish(session)
-        await self._end_longest_idle()
+        await self._end_idle()
 
     async def serve(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request of a session, which is not idle meanwhile; 404 if there is none."""
@@ -83,7 +89,7 @@ class Sessions:
                 self._finish(session)
             if ended:
                 self._idle.pop(session, None)
-        await self._end_longest_idle()
+        await self._end_idle()
 
     def _begin(self, session: str) -> bool:
         """Counts a request; False if no such session is known."""
@@ -100,9 +106,10 @@ class Sessions:
         if not known.in_flight:
             self._idle[session] = self._busy.pop(session)
 
-    async def _end_longest_idle(self) -> None:
+    async def _end_idle(self) -> None:
         while len(self._idle) > self._most_idle:
-            session = next(iter(self._idle))
+            (most, _), *_ = Counter(each.caller for each in self._idle.values()).most_common(1)
+            session = next(each for each, known in self._idle.items() if known.caller == most)
             await self._end(session, self._idle.pop(session))
 
     async def _end(self, session: str, known: _Session) -> None:

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -36,22 +36,31 @@ _QUIET_SECONDS = 1.0
 _REMEMBERED = 1000
 
 
+class Observing(Protocol):
+    """Has resources followed for as long as somebody observes them; see `Observers`."""
+
+    def add(self, addresses: Iterable[Address], /) -> None:
+        """Adds an observer of each resource."""
+        ...
+
+    def remove(self, addresses: Iterable[Address], /) -> None:
+        """Removes one."""
+        ...
+
+
 class Connection:
     """The subscriptions of one connection of the 2025 protocols, and its unsent notifications, once each.
 
-    They are sent by a background task of its own. `caller` is whose connection it is.
+    They are sent by a background task of its own. `caller` is whose connection it is. What it is subscribed to is
+    observed where it was when it began, since its caller may go through another account by the end.
     """
 
     def __init__(self, caller: str) -> None:
         self.caller = caller
         self._spellings: dict[Address, set[str]] = {}
+        self._observed: dict[Address, Observing] = {}
         self._unsent: dict[str | None, None] = {}
         self._has_unsent = anyio.Event()
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        """The resources that it is subscribed to."""
-        return tuple(self._spellings)
 
     @property
     def is_full(self) -> bool:
@@ -62,21 +71,28 @@ class Connection:
         """Whether it is subscribed by this spelling of the URI."""
         return spelling in self._spellings.get(address, ())
 
-    def add(self, address: Address, spelling: str) -> bool:
-        """Subscribes by this spelling of the URI; True if it is the first subscription to that resource."""
-        first = address not in self._spellings
+    def add(self, address: Address, spelling: str, observers: Observing) -> None:
+        """Subscribes by this spelling of the URI; the first subscription to a resource has it observed."""
+        if address not in self._spellings:
+            self._observed[address] = observers
+            observers.add([address])
         self._spellings.setdefault(address, set()).add(spelling)
-        return first
 
-    def drop(self, address: Address, spelling: str) -> bool:
-        """Removes the subscription by this spelling; True if it was the last one to that resource."""
+    def drop(self, address: Address, spelling: str) -> None:
+        """Removes the subscription by this spelling, if there is one; with the last one to a resource it is left."""
         if not self.hears_of(address, spelling):
-            return False
+            return
         self._spellings[address].remove(spelling)
-        if self._spellings[address]:
-            return False
-        del self._spellings[address]
-        return True
+        if not self._spellings[address]:
+            del self._spellings[address]
+            self._observed.pop(address).remove([address])
+
+    def end(self) -> None:
+        """Leaves all that it is subscribed to."""
+        for address, observers in self._observed.items():
+            observers.remove([address])
+        self._observed.clear()
+        self._spellings.clear()
 
     def hear(self, addresses: tuple[Address, ...], *, listed: bool) -> None:
         """Queues notifications of the changed resources that it is subscribed to; if `listed`, of the list too.

@@ -19,6 +19,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Common, Entry, told
 from runway_mcp.tasks.follow.pages import ABSENT, UNANSWERED, TaskList
 from runway_mcp.tasks.follow.schedule import Forecast, Need, need, together
+from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +169,11 @@ class AccountReader:
             await self._read_in_time(entry, patience)
         except RunwayError as error:
             failure = error
-        # A permit that a crash or a cancelled call leaves behind ends by itself.
+        except anyio.get_cancelled_exc_class():
+            # By the end of this server or of the call that read: others need not wait for the end of the permit.
+            with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True):
+                await sharing.end(account, (), pause=self._poll, out_of_turn=out_of_turn)
+            raise
         pause = max(0.0, self._earliest - self._last_read)
         await sharing.end(account, self._noted.values(), pause=pause, out_of_turn=out_of_turn)
         if failure is not None:

@@ -7,12 +7,13 @@ bring a read forward, and while callbacks arrive, reads are fewer; their bodies 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, NoReturn
 
 import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import PATIENCE_SECONDS, RunwayClient
+from runway_mcp.runway.errors import NotFound
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Task
 from runway_mcp.runway.shared_reads import KEPT_SECONDS
@@ -124,6 +125,20 @@ class Watcher:
 
         patient = PATIENCE_SECONDS if patience is None else patience
         return await client.shared.read(("task", task_id, often), once, seconds=seconds, patience=patient)
+
+    async def read_in_vain(self, task_id: str, *, patience: float | None = None, often: bool = False) -> NoReturn:
+        """Raises `NotFound` whatever upstream says, and costs it what `read` costs of an id that it does not know.
+
+        For a task of another caller, of which what others have read must not show: neither by words nor by time.
+        """
+
+        async def once() -> NoReturn:
+            await self._common.client.task(task_id, patience=patience)
+            raise NotFound(task_id, status=404)
+
+        patient = PATIENCE_SECONDS if patience is None else patience
+        await self._common.client.shared.read(("in vain", task_id, often), once, patience=patient)
+        raise AssertionError
 
     async def catch_up(self) -> None:
         """Takes over what other servers have read of the followed tasks."""

@@ -15,6 +15,7 @@ from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.matching import LookResult, among, candidates, look
+from runway_mcp.tasks.store.leases import give_back
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -151,7 +152,7 @@ class Reconciler:
         """Whether no server on another machine looks for it; if that one ends, a later sweep takes it up here."""
         replicas = self._dependencies.ledger.replicas
         try:
-            return replicas is None or await replicas.take(f"look:{intent.id}", seconds=_LOOKER_SECONDS) <= 0
+            return replicas is None or await replicas.take(_lease(intent), seconds=_LOOKER_SECONDS) <= 0
         except LedgerError as error:
             _log.warning("%s", error)
             return True
@@ -168,6 +169,12 @@ class Reconciler:
                     return
         finally:
             self._looking.discard(intent.id)
+            if (replicas := self._dependencies.ledger.replicas) is not None:
+                await give_back(replicas, _lease(intent))
+
+
+def _lease(intent: Intent) -> str:
+    return f"look:{intent.id}"
 
 
 def outcome_failure(intent: Intent) -> Failure:

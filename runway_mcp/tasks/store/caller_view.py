@@ -58,12 +58,19 @@ class CallerLedger:
         """
         if not tasks:
             return frozenset()
-        owned = await self.store.of_others([task.task_id for task in tasks], caller=self.caller)
+        return await self.owned_by_others([task.task_id for task in tasks]) | await self.likely_of_others(tasks)
+
+    async def owned_by_others(self, task_ids: Collection[str]) -> frozenset[str]:
+        """Those of some tasks that intents of other callers own."""
+        return await self.store.of_others(task_ids, caller=self.caller)
+
+    async def likely_of_others(self, tasks: Collection[Task]) -> frozenset[str]:
+        """The ids of those of some tasks that intents of other callers may have made, and none of the caller's owns."""
         unfinished = await self.store.select(Selection.UNFINISHED)
         unclear = [each for each in unfinished if each.task_id is None and each.caller != self.caller]
         likely = {task.task_id for task in tasks if any(_may_have_made(intent, task) for intent in unclear)}
         own = {task_id for task_id in likely if await self.find("task_id", task_id) is not None}
-        return owned | (likely - own)
+        return frozenset(likely - own)
 
     async def hidden(self, tasks: Collection[Task]) -> frozenset[str]:
         """As `of_others`; never raises: if the ledger fails, none for the caller without a name, and all for others."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 
@@ -11,6 +11,9 @@ from runway_mcp.tasks.store.protocol import LEASE_SECONDS, LedgerError, Replicas
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
+
+GIVING_BACK_SECONDS: Final = 2.0
+"""How long the end of a lease may take, in seconds; a database that is away must not hold up a server's end."""
 
 _RENEWALS = 3
 
@@ -37,22 +40,25 @@ async def while_leased(replicas: Replicas | None, name: str, work: Callable[[], 
             except LedgerError as error:
                 _log.info("a lease could not be prolonged: %s", error)
 
-    async with anyio.create_task_group() as running:
-        running.start_soon(keep, replicas)
-        try:
-            result = await work()
-        except Exception as error:  # noqa: BLE001  raised below, not in a group
-            failure = error
-        running.cancel_scope.cancel()
-    await give_back(replicas, name)
+    try:
+        async with anyio.create_task_group() as running:
+            running.start_soon(keep, replicas)
+            try:
+                result = await work()
+            except Exception as error:  # noqa: BLE001  raised below, not in a group
+                failure = error
+            running.cancel_scope.cancel()
+    finally:
+        await give_back(replicas, name)
     if failure is not None:
         raise failure
     return result
 
 
 async def give_back(replicas: Replicas, name: str) -> None:
-    """Ends a lease; one that cannot be ended now ends by itself."""
+    """Ends a lease, also of work that was cancelled; one that cannot be ended soon ends by itself."""
     try:
-        await replicas.give_back(name)
+        with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True):
+            await replicas.give_back(name)
     except LedgerError as error:
         _log.info("a lease ends by itself: %s", error)

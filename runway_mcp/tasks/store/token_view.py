@@ -43,6 +43,18 @@ def everyone(_caller: str, _user: str | None = None) -> bool:
     return True
 
 
+def whole(store: Store) -> Store:
+    """The store of which this is one token's view; any other store itself."""
+    view: object = store
+    return view.store if isinstance(view, _StoreOfToken) else store
+
+
+def is_seen(store: Store, intent: Intent) -> bool:
+    """Whether an intent is followed and settled by the token of a store."""
+    view: object = store
+    return not isinstance(view, _StoreOfToken) or view.sees(intent)
+
+
 async def may_follow(store: Store, task_id: str) -> bool:
     """Whether the token of a store may follow a task; while the ledger fails, whether the task's id allows it."""
     view: object = store

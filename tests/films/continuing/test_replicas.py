@@ -1,7 +1,8 @@
 """Films on several machines: each has its own disk, one of them joins, and another goes on for one that is gone."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -11,15 +12,63 @@ from anyio import CapacityLimiter
 from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, file_of
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.media.join.joining import Joined, join_films
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.postgres.store import PostgresStore
+from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.transitions import Selection
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
+from tests.kit.postgres import new_schema
 from tests.store.memory import MemoryStore, Rows
 
 pytestmark = pytest.mark.slow
 
 
-def machine(rows: Rows, *, later: float = 0.0) -> MemoryStore:
-    """The ledger as one of several machines has it, whose clock is `later` by so many seconds."""
-    return MemoryStore(rows, lambda: time.time() + later, is_shared=True)
+Opener = Callable[[Callable[[], float]], Store]
+"""Opens one more store on a ledger that machines share, with a clock."""
+
+
+class Machines:
+    """A ledger that several machines share."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+
+    def machine(self, *, later: float = 0.0) -> Store:
+        """The ledger as one of them has it, whose clock is `later` by so many seconds."""
+        return self._opener(lambda: time.time() + later)
+
+    async def holds(self, lease: str) -> bool:
+        """Whether one of them has a lease."""
+        replicas = self.machine().replicas
+        assert replicas is not None
+        if await replicas.take(lease, seconds=1.0) > 0:
+            return True
+        await replicas.give_back(lease)
+        return False
+
+    async def only(self) -> Intent:
+        """The one intent that there is."""
+        store = self.machine()
+        (found,) = {each.id: each for kind in Selection for each in await store.select(kind)}.values()
+        return found
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def machines(request: pytest.FixtureRequest) -> AsyncIterator[Machines]:
+    """A ledger in memory, and one in PostgreSQL."""
+    if request.param == "memory":
+        rows = Rows()
+        yield Machines(lambda clock: MemoryStore(rows, clock, is_shared=True))
+        return
+    async with AsyncExitStack() as opened:
+        url = opened.enter_context(new_schema(request.getfixturevalue("database_url")))
+
+        def opener(clock: Callable[[], float]) -> Store:
+            store = PostgresStore(url, clock=clock)
+            opened.push_async_callback(store.close)
+            return store
+
+        yield Machines(opener)
 
 
 class Joins:
@@ -41,11 +90,11 @@ class Joins:
         return await join_films(parts, target, limiter=limiter, undouble=undouble)
 
 
-async def test_of_two_machines_one_joins_a_film_and_both_know_it(tmp_path: Path) -> None:
-    world, rows, joins = clip_world(pace=1.0), Rows(), Joins()
+async def test_of_two_machines_one_joins_a_film_and_both_know_it(tmp_path: Path, machines: Machines) -> None:
+    world, joins = clip_world(pace=1.0), Joins()
     async with (
-        process(tmp_path / "one", world, shared=machine(rows), join=joins) as one,
-        process(tmp_path / "other", world, shared=machine(rows), join=joins) as other,
+        process(tmp_path / "one", world, shared=machines.machine(), join=joins) as one,
+        process(tmp_path / "other", world, shared=machines.machine(), join=joins) as other,
     ):
         begun = (await one.submit()).intent
         done = [await each.film(begun) for each in (one, other)]
@@ -53,23 +102,22 @@ async def test_of_two_machines_one_joins_a_film_and_both_know_it(tmp_path: Path)
     assert joins.count == 1
     assert done[0] == done[1]
     assert len(world.tasks) == 2
-    assert rows.leases[f"join:{begun.film_id}"][0] is None, "the lease is given back"
+    assert not await machines.holds(f"join:{begun.film_id}"), "the lease is given back"
 
 
 async def test_a_film_whose_machine_is_gone_before_its_create_goes_on_at_another_from_its_links(
-    tmp_path: Path,
+    tmp_path: Path, machines: Machines
 ) -> None:
-    world, rows, halt = clip_world(), Rows(), Halt("before POST assets")
-    async with process(tmp_path / "one", world, shared=machine(rows), halt=halt) as one:
+    world, halt = clip_world(), Halt("before POST assets")
+    async with process(tmp_path / "one", world, shared=machines.machine(), halt=halt) as one:
         await one.submit(wait=0)
-        (begun,) = rows.intents.values()
         with anyio.move_on_after(30):
             await halt.reached.wait()
-        begun = rows.intents[begun.id]
+        begun = await machines.only()
     assert halt.reached.is_set()
     assert not world.requests["POST /gen4_5/create"]
 
-    later = machine(rows, later=LAPSED)
+    later = machines.machine(later=LAPSED)
     async with process(tmp_path / "other", world, shared=later) as other:
         done = await other.film(begun)
 
@@ -79,14 +127,16 @@ async def test_a_film_whose_machine_is_gone_before_its_create_goes_on_at_another
     assert world.requests["POST /gen4_5/create"] == 1
 
 
-async def test_a_film_whose_machine_is_gone_while_it_joins_is_joined_by_another_from_its_links(tmp_path: Path) -> None:
-    world, rows, joins = clip_world(), Rows(), Joins(hangs=True)
-    async with process(tmp_path / "one", world, shared=machine(rows), join=joins) as one:
+async def test_a_film_whose_machine_is_gone_while_it_joins_is_joined_by_another_from_its_links(
+    tmp_path: Path, machines: Machines
+) -> None:
+    world, joins = clip_world(), Joins(hangs=True)
+    async with process(tmp_path / "one", world, shared=machines.machine(), join=joins) as one:
         begun = (await one.submit(wait=0)).intent
         await joins.begun.wait()
-        assert rows.leases[f"join:{begun.film_id}"][0] is not None
+        assert await machines.holds(f"join:{begun.film_id}")
     again = Joins()
-    async with process(tmp_path / "other", world, shared=machine(rows, later=LAPSED), join=again) as other:
+    async with process(tmp_path / "other", world, shared=machines.machine(later=LAPSED), join=again) as other:
         done = await other.film(begun)
 
     assert again.count == 1
@@ -95,15 +145,17 @@ async def test_a_film_whose_machine_is_gone_while_it_joins_is_joined_by_another_
 
 
 @pytest.mark.parametrize("uploads", [True, False])
-async def test_a_film_of_another_machine_is_read_from_its_upload_once(tmp_path: Path, *, uploads: bool) -> None:
-    world, rows = clip_world(), Rows()
-    async with process(tmp_path / "one", world, shared=machine(rows), saves=False, uploads=uploads) as one:
+async def test_a_film_of_another_machine_is_read_from_its_upload_once(
+    tmp_path: Path, machines: Machines, *, uploads: bool
+) -> None:
+    world = clip_world()
+    async with process(tmp_path / "one", world, shared=machines.machine(), saves=False, uploads=uploads) as one:
         done = await one.done((await one.submit()).intent)
     told = JoinMade.of(done)
     assert told is not None
     content = Path(told.path).read_bytes()
     Path(told.path).unlink()
-    async with process(tmp_path / "other", world, shared=machine(rows), uploads=uploads) as other:
+    async with process(tmp_path / "other", world, shared=machines.machine(), uploads=uploads) as other:
         here = [await other.continuations.brought(done, told) for _ in range(2)]
         if uploads:
             assert here[0] == here[1]

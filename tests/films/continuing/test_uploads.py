@@ -18,7 +18,7 @@ from runway_mcp.films.continuing.uploads import FOLDER, FRAME_NAME, LOOKING_SECO
 from runway_mcp.films.opening import open_films
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.builders import small_world
-from runway_mcp.simulator.world import World
+from runway_mcp.simulator.world import TOKEN, World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import UPLOAD, Intent
 from runway_mcp.tasks.store.sqlite import SqliteStore
@@ -62,9 +62,14 @@ async def claimed_film(tools: Dependencies, seed: int) -> Intent:
 
 @asynccontextmanager
 async def uploads(
-    folder: Path, world: World, clock: SetClock, *, transport: httpx.AsyncBaseTransport | None = None
+    folder: Path,
+    world: World,
+    clock: SetClock,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    user: str | None = None,
 ) -> AsyncGenerator[Uploads]:
-    """A process over a world and a data folder."""
+    """A process over a world and a data folder, for a user of useapi.net if its token names one."""
 
     async def pause(seconds: float) -> None:
         clock.now += seconds
@@ -75,12 +80,13 @@ async def uploads(
         RunwayClient(url=URL, token=world.token, transport=transport or Upstream(world), patience=0) as client,
     ):
         with SqliteStore(folder / "ledger.sqlite3", clock) as store:
-            yield Uploads(Dependencies(client, store, films, folder, None, pause=pause), clock, world)
+            tools = Dependencies(client, store, films, folder, None, pause=pause, user=user)
+            yield Uploads(tools, clock, world)
 
 
-def timed_world(clock: SetClock, **switches: Any) -> World:
+def timed_world(clock: SetClock, *, token: str = TOKEN, **switches: Any) -> World:
     """A world on the test's clock."""
-    world = small_world(clock=lambda: clock.now, wall=lambda: clock.now)
+    world = small_world(clock=lambda: clock.now, wall=lambda: clock.now, token=token)
     world.switches = replace(world.switches, **switches)
     return world
 
@@ -110,6 +116,38 @@ async def test_another_frame_and_another_account_have_uploads_of_their_own(tmp_p
 
         assert len(process.pictures) == 2
         assert len(set(process.pictures)) == 2
+
+
+USERS = {"user:1234-": TOKEN, "user:5678-": "user:5678-another"}
+"""The users of useapi.net with the token of each."""
+
+
+async def test_each_user_has_an_upload_of_his_own_in_an_account_of_the_same_name(tmp_path: Path) -> None:
+    clock = SetClock()
+    worlds = {user: timed_world(clock, token=token) for user, token in USERS.items()}
+    for seed, user in enumerate([*USERS, *USERS], 1):
+        # That a foreign id is none of this account's could not be read.
+        fault(worlds[user], **LIST, status=503, times=None)
+        async with uploads(tmp_path, worlds[user], clock, user=user) as process:
+            _, asset_id = await uploaded(process.tools, await process.intent(seed), FRAME)
+            assert asset_id.startswith(user)
+            assert len(process.pictures) == 1
+
+
+@pytest.mark.parametrize(("user", "count"), [("user:1234-", 1), ("user:5678-", 2)])
+async def test_an_upload_from_before_users_were_told_apart_serves_its_own_user(
+    tmp_path: Path, user: str, count: int
+) -> None:
+    clock = SetClock()
+    world = timed_world(clock)
+    async with uploads(tmp_path, world, clock) as process:
+        _, before = await uploaded(process.tools, await process.intent(), FRAME)
+    async with uploads(tmp_path, world, clock, user=user) as process:
+        for seed in (2, 3):
+            await uploaded(process.tools, await process.intent(seed), FRAME)
+        assert world.requests["POST /assets"] == count
+    async with uploads(tmp_path, world, clock) as process:
+        assert (await uploaded(process.tools, await process.intent(4), FRAME))[1] == before
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "status"])

@@ -93,7 +93,7 @@ STANDBY_ACTS: tuple[Act, ...] = (kill, stand_still, cut_at_commit, drop)
 
 async def fail_over(draw: random.Random, scene: Scene) -> None:
     """The primary lost or cut off from everybody, perhaps after its standby was, and the standby promoted."""
-    is_link_first, pause, is_killed = draw.random() < 0.5, draw.uniform(0, 2.0), draw.random() < 0.5
+    is_link_first, pause, is_killed = draw.random() < 0.5, draw.uniform(0, 4.0), draw.random() < 0.5
     lost = scene.databases.servers.index(scene.databases.primary)
     if is_link_first:
         await anyio.to_thread.run_sync(scene.databases.cut_link)

@@ -1,13 +1,17 @@
-"""Databases of a campaign: one server, or a primary whose COMMITs wait for a standby that may take its place."""
+"""Databases of a campaign: one server, or a primary with a standby that may take its place."""
 
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import psycopg
 
 from tests.kit.postgres import PostgresServer, running_postgres
+
+Standby = Literal["synchronous", "asynchronous"]
+"""Whether each COMMIT waits for the standby. One that does not is there to show that the judge sees what it forgets."""
 
 _NAME = "s1"
 
@@ -18,6 +22,7 @@ class Databases:
 
     servers: tuple[PostgresServer, ...]
     primary: PostgresServer
+    kind: Standby | None = None
 
     @property
     def url(self) -> str:
@@ -30,7 +35,7 @@ class Databases:
         return next(server for server in self.servers if server is not self.primary)
 
     def cut_link(self) -> None:
-        """Takes the standby off the primary, so that no COMMIT is confirmed."""
+        """Takes the standby off the primary; where it is waited for, no COMMIT is confirmed from then on."""
         _set(self.standby, "primary_conninfo", "host=/nowhere")
 
     def promote(self) -> None:
@@ -40,7 +45,7 @@ class Databases:
         _set(self.primary, "synchronous_standby_names", "")
 
     def rebuild(self) -> None:
-        """Makes the server that is not the primary its standby, from a new copy, for which each COMMIT waits."""
+        """Makes the server that is not the primary its standby, from a new copy."""
         standby = self.standby
         standby.kill()
         standby.wipe()
@@ -49,21 +54,23 @@ class Databases:
         self.wait_for_standby()
 
     def wait_for_standby(self) -> None:
-        """Makes each COMMIT wait for the standby; returns once one can."""
-        _set(self.primary, "synchronous_standby_names", _NAME)
-        query = b"SELECT bool_or(sync_state = 'sync') FROM pg_stat_replication"
-        _until(lambda: _row(self.primary, query) == (True,))
+        """Returns once the standby is there; makes each COMMIT wait for it if it is synchronous."""
+        wanted = "async"
+        if self.kind == "synchronous":
+            wanted = "sync"
+            _set(self.primary, "synchronous_standby_names", _NAME)
+        _until(lambda: _row(self.primary, b"SELECT sync_state FROM pg_stat_replication") == (wanted,))
 
 
 @contextmanager
-def running_databases(*, with_standby: bool) -> Generator[Databases]:
-    """A database on one server, or on a primary and its synchronous standby."""
+def running_databases(*, standby: Standby | None) -> Generator[Databases]:
+    """A database on one server, or on a primary and its standby."""
     with running_postgres() as server:
-        if not with_standby:
+        if standby is None:
             yield Databases((server,), server)
             return
-        with running_postgres(of=server, name=_NAME) as standby:
-            databases = Databases((server, standby), server)
+        with running_postgres(of=server, name=_NAME) as other:
+            databases = Databases((server, other), server, standby)
             databases.wait_for_standby()
             yield databases
 

@@ -61,14 +61,18 @@ async def _played(run: Run, draw: random.Random, scene: Scene, prompts: Sequence
     has_standby = len(scene.databases.servers) > 1
     async with anyio.create_task_group() as group:
         for _ in range(draw.randint(3, 6)):
-            moment, prompt, replica = draw.uniform(0, 2.0), draw.choice(prompts), draw.choice(scene.replicas)
+            moment, prompt, replica = (
+                draw.uniform(0, 5.0 if has_standby else 2.0),
+                draw.choice(prompts),
+                draw.choice(scene.replicas),
+            )
             group.start_soon(_call, run, scene.world, replica.machine, moment, prompt, draw.choice((0, 0, 4)))
         acts = _acts(draw, has_standby=has_standby)
         for act in acts:
             group.start_soon(_act, run, draw.uniform(0, 3.0), act, random.Random(draw.random()), scene)  # noqa: S311  as above
         if has_standby:
             own = random.Random(draw.random())  # noqa: S311  as above
-            group.start_soon(_failed_over, run, draw.uniform(0.2, 2.5), own, scene, prompts)
+            group.start_soon(_failed_over, run, draw.uniform(0, 1.5), own, scene, prompts)
     scene.world.faults.clear()
     await _start_all(scene)
     await _judged_in_peace(run, draw, scene, prompts)
@@ -116,7 +120,14 @@ async def _act(run: Run, moment: float, act: Act, draw: random.Random, scene: Sc
 
 
 async def _failed_over(run: Run, moment: float, draw: random.Random, scene: Scene, prompts: Sequence[str]) -> None:
-    """Fails over, and asks the promoted ledger at once for each task that upstream has accepted by then."""
+    """Fails over, and asks the promoted ledger at once for each task that upstream has accepted by then.
+
+    Mostly that is some time after the first one was accepted.
+    """
+    if draw.random() < 0.8:
+        with anyio.move_on_after(_CALL_SECONDS):
+            while not accepted(scene.world, prompts):  # noqa: ASYNC110  the stand-in has no event for it
+                await anyio.sleep(0.05)
     await anyio.sleep(moment)
     await fail_over(draw, scene)
     run.counts["fault: fail_over"] += 1
@@ -186,7 +197,9 @@ async def _judge(run: Run, ends: Ends, scene: Scene, prompts: Sequence[str]) -> 
         made = accepted(scene.world, [prompt])
         run.counts["tasks accepted"] += len(made)
         if len(made) > 1:
-            run.found.append(f"{prompt}: accepted {len(made)} times, seeds {[task.options.get('seed') for task in made]}")
+            run.found.append(
+                f"{prompt}: accepted {len(made)} times, seeds {[task.options.get('seed') for task in made]}"
+            )
     made = accepted(scene.world, prompts)
     if lost := await unowned(scene, made):
         run.found.append(f"without an owner: {lost}")

@@ -14,7 +14,7 @@ from runway_mcp.simulator.world import World
 from tests.kit.machines import Machine
 from tests.kit.processes import server_environment
 from tests.store.cut import Way, open_way
-from tests.store.machines.databases import Databases, running_databases
+from tests.store.machines.databases import Databases, Standby, running_databases
 
 POLL = 0.5
 """The shortest time between two reads of the account, in seconds."""
@@ -42,10 +42,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*, with_standby: bool) -> AsyncGenerator[Scene]:
+async def scene(*, standby: Standby | None) -> AsyncGenerator[Scene]:
     """Two machines on a new database, and a stand-in; both run."""
     world = small_world(pace=1.0, max_jobs=3, permitted=10_000_000)
-    with tempfile.TemporaryDirectory() as folder, running_databases(with_standby=with_standby) as databases:
+    with tempfile.TemporaryDirectory() as folder, running_databases(standby=standby) as databases:
         async with running(world) as upstream, AsyncExitStack() as stack:
             replicas: list[Replica] = []
             for number in range(_MACHINES):

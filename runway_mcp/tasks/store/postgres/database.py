@@ -29,6 +29,7 @@ from runway_mcp.tasks.store.postgres.failures import (
     ledger_error,
     log_line,
 )
+from runway_mcp.tasks.store.postgres.hosts import beginning_with
 from runway_mcp.tasks.store.postgres.schema import migrate
 from runway_mcp.tasks.store.protocol import LedgerError, Reach
 
@@ -283,6 +284,9 @@ class Database:
                 await migrate(connection)
                 self._tell(await durability_of(connection))
                 await self._read_clock(connection)
+                # The next ones begin where this one arrived: the pool waits no longer than a dead host takes.
+                host, port = connection.info.host, connection.info.port
+                self._conninfo = beginning_with(self._conninfo, host=host, port=port)
             finally:
                 await connection.close()
         pool: AsyncConnectionPool = AsyncConnectionPool(

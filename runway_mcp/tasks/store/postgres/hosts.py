@@ -1,0 +1,23 @@
+"""Hosts of a connection string that names several, the first of which may be dead."""
+
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+_PORT = "5432"
+
+
+def beginning_with(conninfo: str, *, host: str, port: int) -> str:
+    """The connection string with its hosts in turn from this one on; as it is where it does not name the host."""
+    given: dict[str, Any] = conninfo_to_dict(conninfo)
+    named = {name: str(given[name]).split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
+    count = max((len(values) for name, values in named.items() if name != "port"), default=0)
+    # A single port is that of all hosts.
+    spread = {name: values * count if len(values) == 1 else values for name, values in named.items()}
+    ports = [each or _PORT for each in spread.get("port", [_PORT] * count)]
+    for number in range(count):
+        hosts = {spread[name][number] for name in ("host", "hostaddr") if name in spread}
+        if host in hosts and ports[number] == str(port):
+            turned = {name: ",".join(values[number:] + values[:number]) for name, values in spread.items()}
+            return make_conninfo("", **(given | turned))
+    return conninfo
