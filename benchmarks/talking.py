@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import time
+import weakref
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ class Socket:
         self.process, self._number = process, 0
         self._era: Era = era
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        weakref.finalize(self, self._connection.close)
         self._used = 0.0
         self._headers = {
             "Content-Type": "application/json",

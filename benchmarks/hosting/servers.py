@@ -40,9 +40,10 @@ def _wait_until_ready(served: HttpServerProcess) -> None:
     while time.monotonic() < end:
         connection = http.client.HTTPConnection(served.origin.removeprefix("http://"), timeout=10)
         connection.request("GET", "/readyz")
-        if connection.getresponse().status == http.HTTPStatus.OK:
-            return
+        status = connection.getresponse().status
         connection.close()
+        if status == http.HTTPStatus.OK:
+            return
         with suppress(subprocess.TimeoutExpired):
             served.program.process.wait(0.1)
     raise TimeoutError(f"the server is not ready: {''.join(served.program.told)[-2000:]}")
