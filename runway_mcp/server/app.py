@@ -36,7 +36,7 @@ from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
 from runway_mcp.tasks.store.measured import measured_store
 from runway_mcp.tasks.store.opening import opened_store
-from runway_mcp.tasks.store.protocol import LedgerError, Reach, Store
+from runway_mcp.tasks.store.protocol import Availability, LedgerError, Store
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
 from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 
@@ -147,10 +147,10 @@ async def open_lifespan(
         yield lifespan
 
 
-def _reach(store: Store | None, lifespan: Lifespan) -> Reach:
+def _reach(store: Store | None, lifespan: Lifespan) -> Availability:
     """Whether the ledger can be used; where no token is open nothing uses it, so that nobody has to wait for it."""
     is_used = any(account.open_service is not None for account in lifespan.accounts())
-    return store.reach() if store is not None and is_used else Reach.REACHED
+    return store.reach() if store is not None and is_used else Availability.REACHED
 
 
 def _followed(account: Account) -> int:

@@ -19,7 +19,7 @@ from runway_mcp.server.waits import Waits
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.store.protocol import Reach
+from runway_mcp.tasks.store.protocol import Availability
 from runway_mcp.telemetry import Meter
 
 _NOT_CONFIGURED = (
@@ -95,7 +95,7 @@ class Lifespan(_Opened):
 
     hosted: Hosted | None = field(default=None, kw_only=True)
     """What differs among callers; None where all have the same."""
-    reach: Callable[[], Reach] = field(default=lambda: Reach.REACHED, kw_only=True)
+    reach: Callable[[], Availability] = field(default=lambda: Availability.REACHED, kw_only=True)
     """Whether the ledger can be used, as far as that is known."""
     meter: Meter | None = field(default=None, kw_only=True)
     """What takes figures; None where none are wanted."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runway_mcp.tasks.store.postgres.store import PostgresStore
-from runway_mcp.tasks.store.protocol import LedgerError, Reach
+from runway_mcp.tasks.store.protocol import Availability, LedgerError
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.postgres import PostgresServer
@@ -66,14 +66,14 @@ async def test_a_database_that_was_never_reached_is_told_from_one_that_went_away
     store = PostgresStore(server.url(), patience=HASTY)
     server.stop()
     try:
-        assert (await store.open(), store.reach()) == (False, Reach.NEVER)
+        assert (await store.open(), store.reach()) == (False, Availability.NEVER)
         server.start()
         assert await store.find("id", "x") is None
-        assert store.reach() is Reach.REACHED
+        assert store.reach() is Availability.REACHED
         server.stop()
         with pytest.raises(LedgerError):
             await store.find("id", "x")
-        assert store.reach() is Reach.AWAY
+        assert store.reach() is Availability.AWAY
     finally:
         await store.close()
 
@@ -83,13 +83,13 @@ async def test_a_file_that_cannot_be_opened_is_no_ledger_and_one_that_is_replace
     folder.mkdir()
     with SqliteStore(folder, wall_clock) as store, pytest.raises(LedgerError):
         await store.find("id", "x")
-    assert store.reach() is Reach.NEVER
+    assert store.reach() is Availability.NEVER
 
     with SqliteStore(path, wall_clock) as store:
-        assert store.reach() is Reach.NEVER
+        assert store.reach() is Availability.NEVER
         await store.find("id", "x")
-        assert store.reach() is Reach.REACHED
+        assert store.reach() is Availability.REACHED
         path.unlink()
         with pytest.raises(LedgerError):
             await store.find("id", "x")
-    assert store.reach() is Reach.AWAY
+    assert store.reach() is Availability.AWAY

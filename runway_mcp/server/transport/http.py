@@ -37,7 +37,7 @@ from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, bare_challenge, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
 from runway_mcp.tasks.callbacks import take_callback
-from runway_mcp.tasks.store.protocol import Reach
+from runway_mcp.tasks.store.protocol import Availability
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
@@ -163,11 +163,11 @@ class _Endpoints:
 
         Else a database that fails would take all servers away at once, and with them what goes on without it.
         """
-        reach = self._state.reach() if isinstance(self._state, Lifespan) else Reach.REACHED
+        reach = self._state.reach() if isinstance(self._state, Lifespan) else Availability.REACHED
         is_known = self._hosting is None or self._hosting.is_ready
-        is_ready = is_known and reach is not Reach.NEVER
+        is_ready = is_known and reach is not Availability.NEVER
         status = "draining" if self._is_draining else "ready" if is_ready else "starting"
-        away = (*(() if reach is Reach.REACHED else ("ledger",)), *(self._hosting.away if self._hosting else ()))
+        away = (*(() if reach is Availability.REACHED else ("ledger",)), *(self._hosting.away if self._hosting else ()))
         told = {"status": status, **({"away": away} if away else {})}
         return JSONResponse(told, 200 if status == "ready" else 503)
 

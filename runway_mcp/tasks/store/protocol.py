@@ -29,7 +29,7 @@ class LedgerError(Exception):
         self.remedy = remedy
 
 
-class Reach(StrEnum):
+class Availability(StrEnum):
     """Whether a ledger can be used, as far as that is known without asking it."""
 
     NEVER = "never"
@@ -123,9 +123,9 @@ class Store(Protocol):
         """What servers on other machines agree on; None where all that share the ledger are on this one."""
         return None
 
-    def reach(self) -> Reach:
+    def reach(self) -> Availability:
         """Whether it can be used; answered from memory."""
-        return Reach.REACHED
+        return Availability.REACHED
 
     def now(self) -> float:
         """The store's clock in Unix seconds, to compare with times that it returned."""

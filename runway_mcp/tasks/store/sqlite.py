@@ -28,7 +28,7 @@ from runway_mcp.tasks.intents import (
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
 from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
-from runway_mcp.tasks.store.protocol import Key, LedgerError, Reach, Store
+from runway_mcp.tasks.store.protocol import Availability, Key, LedgerError, Store
 from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
 from runway_mcp.tasks.transitions import (
     Selection,
@@ -86,7 +86,7 @@ class SqliteStore(Store):
         self._path = path
         self._clock = clock
         self._open: sqlite3.Connection | None = None
-        self._reach = Reach.NEVER
+        self._reach = Availability.NEVER
         self._files: list[tuple[int, int] | None] = []
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class SqliteStore(Store):
             self._open.close()
             self._open = None
 
-    def reach(self) -> Reach:
+    def reach(self) -> Availability:
         return self._reach
 
     def now(self) -> float:
@@ -273,9 +273,9 @@ class SqliteStore(Store):
         try:
             done = await self._attempted(work)
         except LedgerError:
-            self._reach = Reach.NEVER if self._reach is Reach.NEVER else Reach.AWAY
+            self._reach = Availability.NEVER if self._reach is Availability.NEVER else Availability.AWAY
             raise
-        self._reach = Reach.REACHED
+        self._reach = Availability.REACHED
         return done
 
     async def _attempted(self, work: Callable[[sqlite3.Connection], _T]) -> _T:

@@ -31,7 +31,7 @@ from runway_mcp.tasks.store.postgres.failures import (
 )
 from runway_mcp.tasks.store.postgres.hosts import beginning_with
 from runway_mcp.tasks.store.postgres.schema import migrate
-from runway_mcp.tasks.store.protocol import LedgerError, Reach
+from runway_mcp.tasks.store.protocol import Availability, LedgerError
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -126,11 +126,11 @@ class Database:
         """The database's clock in Unix seconds, by the last time that was read from it."""
         return self._clock() if self._clock else time.time() + self._ahead
 
-    def reach(self) -> Reach:
+    def reach(self) -> Availability:
         """Whether the database can be used, its tables included, as far as that is known."""
         if self._told is None:
-            return Reach.NEVER
-        return Reach.AWAY if self._is_away else Reach.REACHED
+            return Availability.NEVER
+        return Availability.AWAY if self._is_away else Availability.REACHED
 
     async def open(self) -> bool:
         """Reaches the database once and brings its tables to the newest format; False if that failed, which is logged.

@@ -34,7 +34,7 @@ from runway_mcp.tasks.store.postgres.statements import (
     write,
 )
 from runway_mcp.tasks.store.postgres.unposted import Unposted
-from runway_mcp.tasks.store.protocol import Hint, Key, Reach, Store
+from runway_mcp.tasks.store.protocol import Availability, Hint, Key, Store
 from runway_mcp.tasks.transitions import (
     Selection,
     adopted,
@@ -111,7 +111,7 @@ class PostgresStore(Store):
         """Closes the connections; a later use opens new ones."""
         await self._database.close()
 
-    def reach(self) -> Reach:
+    def reach(self) -> Availability:
         return self._database.reach()
 
     def now(self) -> float:
