@@ -18,7 +18,7 @@ from runway_mcp.tasks.intents import OPEN, Intent
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, Store
-from runway_mcp.tasks.store.token_view import is_seen, whole
+from runway_mcp.tasks.store.token_view import is_seen, underlying
 
 PATH = "/callbacks/"
 """The path of callbacks; a token follows."""
@@ -52,7 +52,7 @@ class Callbacks:
 
     async def find(self, token: str) -> Intent | None:
         """The intent that a callback's address names, of whatever account of the ledger; raises `LedgerError`."""
-        return await whole(self._ledger).find("callback_token", token)
+        return await underlying(self._ledger).find("callback_token", token)
 
     def is_for(self, intent: Intent) -> bool:
         """Whether an intent is of the account that this one serves."""

@@ -43,7 +43,7 @@ def everyone(_caller: str, _user: str | None = None) -> bool:
     return True
 
 
-def whole(store: Store) -> Store:
+def underlying(store: Store) -> Store:
     """The store of which this is one token's view; any other store itself."""
     view: object = store
     return view.store if isinstance(view, _StoreOfToken) else store
