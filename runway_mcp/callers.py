@@ -124,8 +124,12 @@ class _File(BaseModel):
 def read_callers(path: Path) -> Callers:
     """The callers of a file and of the token files that it names, relative to it; blocks. Raises `CallersError`."""
     files: dict[Path, Version] = {}
+    content = _content(path, files)
+    if not content.strip():
+        # As an editor leaves it for a moment, or a full disk for longer: it would lock everybody out.
+        raise CallersError("it is empty")
     try:
-        read = _File.model_validate(tomllib.loads(_content(path, files)))
+        read = _File.model_validate(tomllib.loads(content))
     except tomllib.TOMLDecodeError:
         raise CallersError("it is no TOML") from None
     except ValidationError as error:

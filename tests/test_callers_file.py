@@ -95,6 +95,15 @@ def test_where_any_subject_is_named_the_others_stay_out_unless_the_file_lets_the
     assert read_callers(written(tmp_path, *entries, before=before)).only_named is only_named
 
 
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_file_is_a_fault_since_it_would_lock_everybody_out(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "callers.toml"
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(CallersError, match="it is empty"):
+        read_callers(path)
+
+
 @pytest.mark.parametrize(
     ("entries", "told"),
     [

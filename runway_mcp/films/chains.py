@@ -15,10 +15,11 @@ _ROUNDING = 0.05
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip as read last: its asset, and the task that made it, None if there is none for the caller."""
+    """A clip as read last: its asset, and the task that made it, None if there is none or it could not be read."""
 
     asset: Asset
     maker: Task | None
+    is_maker_gone: bool = False
 
     @property
     def length(self) -> float | None:

@@ -33,8 +33,8 @@ _UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill
 
 
 _MAY_NOT_SPEND = (
-    "This access token may read but not spend, so nothing was submitted. The user has to ask whoever runs this server "
-    "for the scope `spend`. A dry_run is free and needs no more than this token."
+    "This access token may read but not spend. The user has to ask whoever runs this server for the scope `spend`; a "
+    "dry_run is free and needs no more than this token."
 )
 
 

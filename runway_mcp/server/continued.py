@@ -34,8 +34,8 @@ from runway_mcp.tasks.store.protocol import LedgerError
 _log = logging.getLogger(__name__)
 
 _NO_FILM = (
-    "This server knows no film of this id: either it was made for another user, or in another data folder. list_assets "
-    "lists the films that are there."
+    "This server knows no film of this id: there is none, or it was made for another user or in another data folder. "
+    "list_assets lists the films that are there."
 )
 # So many of the newest films are searched for a clip that is a part of one.
 _SEARCHED = 200
@@ -71,7 +71,11 @@ async def film_named(context: ServerContext, reference: str) -> Intent | None:
             return None
         return await _uploaded_film(context, films, reference)
     except LedgerError as error:
-        raise Failure("unavailable", f"{error} Until then no film can be told.") from error
+        raise Failure(
+            "unavailable",
+            f"{error} This call submitted nothing; neither films of several parts nor what an earlier call of the same "
+            "request came to can be told until then.",
+        ) from error
 
 
 async def _unknown(context: ServerContext, film_id: str) -> Failure:

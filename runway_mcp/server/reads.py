@@ -42,6 +42,10 @@ _SLOW_LISTS = (
     "whole {id} it can be named without them."
 )
 
+_EARLIER_UNTOLD = (
+    "This call submitted nothing; what an earlier call of the same request came to cannot be told until then."
+)
+
 # Without upstream's own words, which a task of another caller would lack.
 UNKNOWN_TASK = "useapi.net found nothing under this id."
 """What is said of a task that does not exist, or exists for others alone."""
@@ -65,7 +69,7 @@ async def earlier_of(
             return None
     except LedgerError as error:
         if not dry:
-            raise Failure("unavailable", f"{error} This call submitted nothing.") from error
+            raise Failure("unavailable", f"{error} {_EARLIER_UNTOLD}") from error
         _log.warning("%s", error)
         return None
     return None if earlier is None or (dry and not earlier.is_final) else earlier
@@ -156,15 +160,15 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float, often:
     With a wait, a followed task that cannot be read is returned as last read, and the wait goes on; `often` as for
     `Watcher.read`. Raises as `task_of`.
     """
-    service = context.service
+    service, began = context.service, anyio.current_time()
     owned = await is_owned_by_another(service, task_id)
     followed = None if owned else service.watcher.followed(task_id)
     if wait <= 0:
-        return await _task_of(service, task_id, seconds=READING_SECONDS, often=often, owned=owned)
+        return await _task_of(service, task_id, until=began + READING_SECONDS, often=often, owned=owned)
     if followed is None or not followed.is_told:
-        return await _task_of(service, task_id, seconds=max(wait, READING_SECONDS), often=often, owned=owned)
+        return await _task_of(service, task_id, until=began + max(wait, READING_SECONDS), often=often, owned=owned)
     try:
-        return await _task_of(service, task_id, seconds=min(wait, READING_SECONDS), often=False, owned=owned)
+        return await _task_of(service, task_id, until=began + min(wait, READING_SECONDS), often=False, owned=owned)
     except (Unavailable, Failure) as error:
         _log.info("a task that is followed could not be read: %s", error)
         if await is_likely_of_another(service, followed.task):
@@ -179,12 +183,17 @@ async def task_of(
 
     Raises `RunwayError`; `Failure` after `seconds`.
     """
+    until = anyio.current_time() + seconds
     owned = await is_owned_by_another(context.service, task_id)
-    return await _task_of(context.service, task_id, seconds=seconds, often=often, owned=owned)
+    return await _task_of(context.service, task_id, until=until, often=often, owned=owned)
 
 
-async def _task_of(service: TaskService, task_id: str, *, seconds: float, often: bool, owned: bool) -> Task:
-    """As `task_of`; one that is `owned` by another caller is answered as, and costs what an unknown one costs."""
+async def _task_of(service: TaskService, task_id: str, *, until: float, often: bool, owned: bool) -> Task:
+    """As `task_of`, until a moment of the event loop's.
+
+    One that is `owned` by another caller is answered as, and costs what an unknown one costs.
+    """
+    seconds = until - anyio.current_time()
     with anyio.move_on_after(seconds):
         read = service.watcher.read_in_vain if owned else service.watcher.read
         task: Task | None = None

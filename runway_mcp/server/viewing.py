@@ -88,9 +88,24 @@ async def _clip_read(context: ServerContext, reference: str) -> tuple[Clip, bool
     try:
         return Clip(asset, await task_of(context, asset.task_id)), True
     except NotFound:
-        return Clip(asset.model_copy(update={"task_id": None}), None), True
+        return await _clip_of_no_task(context, asset, asset.task_id)
     except (RunwayError, Failure):
         return Clip(asset, None), False
+
+
+async def _clip_of_no_task(context: ServerContext, asset: Asset, task_id: str) -> tuple[Clip, bool]:
+    """A clip whose task the caller cannot ask for: it is gone, or another caller's, of which its words are hidden.
+
+    The clip is the account's, and so is what can be done with it.
+    """
+    try:
+        task = await context.service.client.task(task_id, patience=READING_SECONDS)
+    except NotFound:
+        return Clip(asset, None, is_maker_gone=True), True
+    except RunwayError:
+        return Clip(asset, None), False
+    hidden = task.options.model_copy(update={"text_prompt": None, "seed": None})
+    return Clip(asset, task.model_copy(update={"options": hidden})), True
 
 
 async def _film_of_task(context: ServerContext, task_id: str) -> Clip:

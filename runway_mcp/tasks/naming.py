@@ -31,6 +31,11 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FILM = re.compile(rf"{FILM_PREFIX}[0-9a-z]{{{FILM_DIGITS}}}", re.IGNORECASE)
 
+_OF_ANOTHER = (
+    "Another user of this server asked for this clip, so its task is not told here. view_film shows the clip, and "
+    "extend_video makes it longer."
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -201,6 +206,8 @@ async def _maker(client: RunwayClient, ledger: CallerLedger, asset_id: str, emai
         raise failure_of(error) from error
     if asset.task_id is None:
         raise Failure("not_found", "No task made this asset: it was uploaded.")
+    if asset.task_id in await ledger.hidden([Task(task_id=asset.task_id)]):
+        raise Failure("not_found", _OF_ANOTHER)
     return asset.task_id
 
 

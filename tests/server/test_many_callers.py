@@ -119,6 +119,9 @@ async def test_a_caller_who_may_not_spend_prices_and_reads_and_is_told_what_to_a
         by_model = await ana.extend(ana.clip, model="gen4.5")
 
         assert priced["status"] == "DRY_RUN"
+        assert "the real call would be refused now" in priced["summary"]
+        assert "`spend`" in priced["summary"]
+        assert priced.get("next_step") is None
         for each in (refused, by_model):
             assert (each["error"]["kind"], each["error"]["charged"], each["error"]["retry"]) == (
                 *("unauthorized", "no"),
@@ -140,6 +143,35 @@ async def test_caps_are_each_callers_own(tmp_path: Path) -> None:
                 told[name] = [each.get("error", {}).get("kind", "paid") for each in answers]
 
         assert told == {"ana": ["spend_limit"] * 2, "bob": ["paid", "spend_limit"], "eve": ["paid", "paid"]}
+
+
+async def test_a_cap_of_the_file_is_for_whoever_runs_the_server_to_raise(tmp_path: Path) -> None:
+    async with (
+        many_callers(tmp_path, ana="max_credits_per_call = 10", bob="max_credits_per_day = 10") as server,
+        server.client("ana") as ana,
+        server.client("bob") as bob,
+    ):
+        for client, key in ((ana, "max_credits_per_call"), (bob, "max_credits_per_day")):
+            told = (await client.extend(client.clip))["error"]["message"]
+            assert f"ask whoever runs this server to raise {key}." in told
+            assert "RUNWAY_MCP_" not in told
+
+
+async def test_the_film_of_another_callers_task_is_a_clip_of_the_account_and_its_task_is_not_told(
+    tmp_path: Path,
+) -> None:
+    async with (
+        many_callers(tmp_path, ana="", bob="") as server,
+        server.client("ana") as ana,
+        server.client("bob") as bob,
+    ):
+        made = await ana.extend(ana.clip, text_prompt="the tide comes in")
+        film = made["video"]["assetId"]
+        told = await bob.data("get_task", taskId=film)
+
+        assert told["error"]["kind"] == "not_found"
+        assert "Another user of this server asked for this clip" in told["error"]["message"]
+        assert made["taskId"] not in repr(told)
 
 
 async def refuse(_: object, __: ElicitRequestParams) -> ElicitResult:

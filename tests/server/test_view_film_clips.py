@@ -138,3 +138,20 @@ async def test_a_chain_that_does_not_answer_leaves_the_seams_unknown(tmp_path: P
         assert await seams_for(server.context, clip) == Seams(whole=False)
         world.faults.clear()
         assert await seams_for(server.context, clip) == Seams((10.0,))
+
+
+async def test_of_another_callers_clip_is_told_what_can_be_done_with_it_and_not_its_words(tmp_path: Path) -> None:
+    world = grey_world(tmp_path)
+    world.pace = 0.2
+    async with running(world) as url, open_server(world, tmp_path / "data", url=url) as server:
+        async with server.client("auto", caller="ana") as ana:
+            film = (await ana.extend(ana.clip, text_prompt="the tide comes in"))["video"]["assetId"]
+            _, told_to_ana = seen(await ana.call("view_film", assetId=film))
+        async with server.client("auto", caller="bob") as bob:
+            _, told_to_bob = seen(await bob.call("view_film", assetId=film))
+
+        assert "the tide comes in" in told_to_ana
+        assert told_to_bob.splitlines()[1:] == [
+            line for line in told_to_ana.splitlines()[1:] if not line.startswith("The text_prompt")
+        ]
+        assert f'{NEXT}"assetId": "{film}"' in told_to_bob

@@ -93,12 +93,12 @@ async def with_consent(
     except PolicyRefused as refusal:
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
-            raise policy_failure(refusal, plan, policy) from refusal
+            raise policy_failure(refusal, plan, policy, context.caller) from refusal
         answer = await person.ask(_question(plan), quote, deadline=deadline - ANSWER_PATIENCE)
         if isinstance(answer, InputRequiredResult):
             return answer
         if answer == "unasked":
-            raise policy_failure(refusal, plan, policy) from refusal
+            raise policy_failure(refusal, plan, policy, context.caller) from refusal
     if answer == "unanswered":
         raise Failure("declined", _SAID_NOTHING, about="confirm")
     if answer == "no":
@@ -107,7 +107,7 @@ async def with_consent(
     try:
         return await submit(policy)
     except PolicyRefused as refusal:
-        raise policy_failure(refusal, plan, policy) from refusal
+        raise policy_failure(refusal, plan, policy, context.caller) from refusal
 
 
 async def day_of(context: ServerContext) -> Day | None:
@@ -132,12 +132,15 @@ async def offer(context: ServerContext, plan: PricedRequest) -> Quote | None:
 
 
 async def refusal_of(context: ServerContext, plan: PricedRequest) -> Failure | None:
-    """Why the caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
+    """Why scopes, caps or a failing ledger would refuse a plan now, for a dry run; None if they would not."""
     policy = policy_of(context.settings)
     try:
+        context.check_may_spend()
         check_caps(plan.cost, policy, await context.service.ledger.spends())
+    except Failure as refusal:
+        return refusal
     except PolicyRefused as refusal:
-        return policy_failure(refusal, plan, policy)
+        return policy_failure(refusal, plan, policy, context.caller)
     except LedgerError as error:
         return Failure("unavailable", f"{error} Until then no submit is possible.")
     return None

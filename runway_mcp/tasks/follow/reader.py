@@ -93,10 +93,11 @@ class AccountReader:
         self.reconsider()
         async with self._one_at_a_time:
             await self._take_over()
-            if entry.is_over and anyio.current_time() >= entry.looked_into + self._poll:
+            now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
+            if entry.is_over and now >= max(entry.looked_into + self._poll, self._last_read + pause):
                 # Who has heard of the end from another server must not be told otherwise here, whosever turn it is.
                 await self._read_in_time(entry, patience)
-            now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
+                now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
             if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
                 in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
                 await self._turn(None if in_turn else entry, patience)
@@ -296,12 +297,12 @@ class AccountReader:
     async def _note(self, entry: Entry, task: Task) -> None:
         """Takes what upstream reports of a task, and wakes its observers if that is a change."""
         now, is_change = anyio.current_time(), told(task) != told(entry.task)
-        entry.is_told, entry.urgent, entry.unknown, entry.known_at = True, False, False, now
-        entry.forecast = entry.forecast.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
         sharing = self._common.sharing
         if sharing is not None and task.is_terminal and not entry.is_over:
             # Before anybody hears of the end, since he may ask another server about it.
             await sharing.tell(self._account, [task])
+        entry.is_told, entry.urgent, entry.unknown, entry.known_at = True, False, False, now
+        entry.forecast = entry.forecast.after(now, ratio=task.progress, starts_in=task.estimated_seconds_to_start)
         if is_change:
             self._task_list.changed = now
             await self._pass_on(self._common.on_change, task)

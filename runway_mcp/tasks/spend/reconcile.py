@@ -168,9 +168,11 @@ class Reconciler:
                 if standing is not None and (standing.state not in OPEN or standing.state is State.UNKNOWN):
                     return
         finally:
-            self._looking.discard(intent.id)
-            if (replicas := self._dependencies.ledger.replicas) is not None:
-                await give_back(replicas, _lease(intent))
+            try:
+                if (replicas := self._dependencies.ledger.replicas) is not None:
+                    await give_back(replicas, _lease(intent))
+            finally:
+                self._looking.discard(intent.id)
 
 
 def _lease(intent: Intent) -> str:

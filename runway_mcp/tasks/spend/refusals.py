@@ -9,7 +9,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
 from runway_mcp.tasks.spend.priced import PricedRequest
 
-_PER_CALL, _PER_DAY = "RUNWAY_MCP_MAX_CREDITS_PER_CALL", "RUNWAY_MCP_MAX_CREDITS_PER_DAY"
+_PER_CALL, _PER_DAY = "MAX_CREDITS_PER_CALL", "MAX_CREDITS_PER_DAY"
 
 
 def arguments_key(plan: PricedRequest, caller: str) -> str:
@@ -19,13 +19,16 @@ def arguments_key(plan: PricedRequest, caller: str) -> str:
     return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()
 
 
-def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy) -> Failure:
-    """The failure for a refusal of the policy; nothing was submitted."""
+def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy, caller: str = "") -> Failure:
+    """The failure for a refusal of the policy to a caller, empty for the user of a server of his own.
+
+    Nothing was submitted.
+    """
     cost = f"This extension would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
             fewer, cheaper = _fewer(plan, policy.per_call or 0), _cheaper(plan, policy.per_call or 0)
-            ways = _ways_on(fewer, cheaper, _PER_CALL)
+            ways = _ways_on(fewer, cheaper, _PER_CALL, caller)
             message = f"{cost}, and this server allows {policy.per_call} for one call. {ways}"
             return Failure("spend_limit", message, fewer=fewer)
         case "per_day":
@@ -33,7 +36,7 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
             fewer, cheaper = _fewer(plan, left), _cheaper(plan, left)
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, cheaper, _PER_DAY)}"
+                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, cheaper, _PER_DAY, caller)}"
             )
             return Failure("spend_limit", message, retry="later", fewer=fewer)
         case "unconfirmed":
@@ -96,9 +99,14 @@ def _cheaper(plan: PricedRequest, most: int) -> str | None:
     return f"model {name} adds {seconds} s for about {-cost} credits"
 
 
-def _ways_on(fewer: int | None, cheaper: str | None, setting: str) -> str:
-    """What the caller can do; fewer seconds and another model only if they would be allowed."""
+def _ways_on(fewer: int | None, cheaper: str | None, setting: str, caller: str) -> str:
+    """What the caller can do; fewer seconds and another model only if they would be allowed.
+
+    The cap is a setting of the user's own server, or stands in the file of callers of somebody else's.
+    """
     explore = "set exploreMode (no credits, on an Unlimited plan)"
     other = f"take another model ({cheaper}), " if cheaper else ""
     ask = f"Ask for {fewer} s, {other}{explore}" if fewer else f"No fewer seconds fit; {other}{explore}"
-    return f"{ask}, or let the user raise {setting}."
+    if caller:
+        return f"{ask}, or let the user ask whoever runs this server to raise {setting.lower()}."
+    return f"{ask}, or let the user raise RUNWAY_MCP_{setting}."

@@ -79,7 +79,7 @@ def _lines(
     yield f"{_named(clip)}: {_shown(view, picture)}{f' {note}' if note else ''}"
     if view.show == "strip":
         yield _seams(seams)
-    verdict = judge(clip.asset, clip.maker, read_failed=clip.maker is None)
+    verdict = judge(clip.asset, clip.maker, read_failed=clip.maker is None and not clip.is_maker_gone)
     steps = verdict.model.seconds if verdict.model else ()
     is_end, goes_on = view.show == "last_frame" and view.second is None, True
     step = extend_from(clip.asset.asset_id, longer=steps) if verdict.extendable == "yes" else None
