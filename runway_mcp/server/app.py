@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 HOSTED_GRACE: Final = 15.0
 """How long a server that is run for others waits at its end for the answers of POSTs, in seconds.
 
-It fits the 30 seconds after which such a server is killed, and what is answered in them nobody has to look for.
+With all else that its end may take it fits the 35 seconds that operators are told. What is answered in it nobody has to
+look for.
 """
 
 
