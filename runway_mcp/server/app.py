@@ -108,7 +108,8 @@ async def open_lifespan(
         meter = telemetry.meter
         if store is not None and meter is not None:
             store = await stack.enter_async_context(measured_store(store, meter))
-        is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
+        has_issuer = settings.over_http and settings.issuer is not None
+        is_for_others = callers is not None or has_issuer or settings.has_replicas
         grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
         shared = _Shared(
             settings,
