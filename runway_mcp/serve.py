@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# For so long a hosted server goes on after a signal to stop: whoever sends requests here learns of it meanwhile.
-_DRAIN_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 5.0
+"""How long a hosted server goes on after a signal to stop, in seconds.
+
+Whoever sends requests here learns of it meanwhile.
+"""
 
 
 def serve(arguments: argparse.Namespace, formatter: Redacted) -> int:
@@ -258,7 +261,7 @@ def _serve_http(
         notify(manager, READY)
 
     async def serve() -> None:
-        drain = Drain(app.state.drain, _DRAIN_SECONDS) if hosting is not None else None
+        drain = Drain(app.state.drain, DRAIN_SECONDS) if hosting is not None else None
         await serve_app(app, listener, ready=tell, drain=drain, stopping=partial(notify, manager, STOPPING))
 
     settled()

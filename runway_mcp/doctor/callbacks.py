@@ -1,28 +1,28 @@
 """Check of the address under which useapi.net calls this program's HTTP server."""
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from runway_mcp.doctor.finding import Finding, ok, warning
 from runway_mcp.runway.http.answers import Answer, Lost
 from runway_mcp.runway.http.connections import Connections
+from runway_mcp.tasks.callbacks import NO_TOKEN, UNKNOWN, address
 from runway_mcp.values import is_loopback
 
 if TYPE_CHECKING:
     from runway_mcp.runway.http.exchange import Transport
 
-_HEALTH: Final = "/healthz"
-_PASS_ON: Final = (
-    "start `serve --transport http`, and let whatever stands in front of it pass /callbacks/ and /healthz on"  # noqa: S105  no password
-)
-_OK: Final = 200
+_PASS_ON: Final = "start `serve --transport http`, and let whatever stands in front of it pass POSTs to /callbacks/ on"  # noqa: S105  no password
+_NOT_FOUND: Final = 404
 
 
-async def read_health(public_url: str, transport: "Transport | None") -> Answer | Lost:
-    """What the address of this program's HTTP server answers about its health; no token goes there."""
+async def ask_callbacks(public_url: str, transport: "Transport | None") -> Answer | Lost:
+    """What the address for callbacks answers to one that is no intent's; no token goes there.
+
+    It is asked as useapi.net asks it, since a proxy may pass on nothing else.
+    """
     async with Connections(token="", transport=transport) as connections:
-        return await connections.get(public_url + _HEALTH, {})
+        return await connections.post(address(public_url) + NO_TOKEN, {})
 
 
 def check_callbacks(public_url: str | None, answer: Answer | Lost | None) -> Finding:
@@ -36,14 +36,6 @@ def check_callbacks(public_url: str | None, answer: Answer | Lost | None) -> Fin
     if not isinstance(answer, Answer):
         why = answer.cause if answer else "it did not answer in time"
         return warning(name, f"{public_url} cannot be reached from here: {why}", _PASS_ON)
-    if answer.status != _OK or not _is_ours(answer.body):
+    if answer.status != _NOT_FOUND or answer.body != UNKNOWN.encode():
         return warning(name, f"{public_url} answers, but not as this program (HTTP {answer.status})", _PASS_ON)
     return ok(name, f"{public_url} leads to this program, as seen from this machine")
-
-
-def _is_ours(body: bytes | None) -> bool:
-    try:
-        told: Any = json.loads(body or b"")
-    except ValueError:
-        return False
-    return isinstance(told, dict) and {"status", "version"} <= told.keys()

@@ -13,7 +13,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from runway_mcp import __version__
-from runway_mcp.doctor.callbacks import check_callbacks, read_health
+from runway_mcp.doctor.callbacks import ask_callbacks, check_callbacks
 from runway_mcp.doctor.database import database_findings
 from runway_mcp.doctor.disk import check_data_folder, check_films_folder, check_ledger
 from runway_mcp.doctor.environment import check_extras, check_program, check_settings, check_token, read_settings
@@ -71,12 +71,12 @@ async def diagnose(
     for secret in (settings.token, settings.access_token, settings.database_url):
         if secret is not None:
             hide(secret.get_secret_value())
-    readings, health = Readings(), list[Answer | Lost]()
+    readings, called = Readings(), list[Answer | Lost]()
 
     async def callbacks() -> None:
         # An address of this machine alone is told as such, whatever answers there.
         if settings.public_url and await why_unresolved(settings.public_url, resolve=world.resolve) is None:
-            health.append(await read_health(settings.public_url, world.transport))
+            called.append(await ask_callbacks(settings.public_url, world.transport))
 
     with anyio.move_on_after(world.seconds):
         async with anyio.create_task_group() as group:
@@ -93,7 +93,7 @@ async def diagnose(
         *(await _ledger(settings.data_dir, database)),
         await run_sync(check_films_folder, settings),
         extras,
-        check_callbacks(settings.public_url, health[0] if health else None),
+        check_callbacks(settings.public_url, called[0] if called else None),
         check_hosts(await run_sync(standings, world.machine or Machine.here(environ))),
     )
 

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 HOSTED_GRACE: Final = 15.0
 """How long a server that is run for others waits at its end for the answers of POSTs, in seconds.
 
-It fits the 30 seconds after which such a server is killed, and what is answered in them nobody has to look for.
+With all else that its end may take it fits the 35 seconds that operators are told. What is answered in it nobody has to
+look for.
 """
 
 
@@ -107,7 +108,8 @@ async def open_lifespan(
         meter = telemetry.meter
         if store is not None and meter is not None:
             store = await stack.enter_async_context(measured_store(store, meter))
-        is_for_others = callers is not None or settings.issuer is not None or settings.has_replicas
+        has_issuer = settings.over_http and settings.issuer is not None
+        is_for_others = callers is not None or has_issuer or settings.has_replicas
         grace = HOSTED_GRACE if is_for_others else SHUTDOWN_GRACE
         shared = _Shared(
             settings,

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import anyio
 
@@ -22,6 +23,12 @@ from runway_mcp.tasks.store.token_view import is_seen, underlying
 
 PATH = "/callbacks/"
 """The path of callbacks; a token follows."""
+
+NO_TOKEN: Final = "doctor"  # noqa: S105  no password
+"""What stands where a token would, and is too short for one: nothing is looked up for it."""
+
+UNKNOWN: Final = "no such callback"
+"""The answer, with 404, to what is no intent's token; by it a server of this program is told from any other."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 

@@ -94,9 +94,5 @@ def test_it_runs_as_the_user_of_the_image_and_may_write_to_volumes_alone() -> No
     assert set(json.loads(IMAGE["VOLUME"].rest)) <= writable
 
 
-def test_it_is_given_the_time_that_its_end_takes() -> None:
-    assert POD["terminationGracePeriodSeconds"] >= 35
-
-
 def test_the_image_is_of_this_release() -> None:
     assert CONTAINER["image"].endswith(f":{__version__}")

@@ -67,8 +67,3 @@ def test_what_the_unit_sets_are_settings() -> None:
 def test_the_figures_of_an_instance_are_where_the_settings_take_them(tmp_path: Path) -> None:
     (metrics,) = re.findall(r"^Environment=RUNWAY_MCP_METRICS=(.*)$", TEXT, re.MULTILINE)
     assert Settings(data_dir=tmp_path, metrics=metrics.replace("%i", "8001")).metrics == "127.0.0.1:18001"
-
-
-def test_systemd_waits_longer_for_the_end_than_the_server_takes() -> None:
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", TEXT, re.MULTILINE)
-    assert int(seconds) >= 35

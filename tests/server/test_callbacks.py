@@ -6,6 +6,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runway_mcp.server.transport.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
+from runway_mcp.tasks.callbacks import UNKNOWN
 from runway_mcp.tasks.store.protocol import LedgerError
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
@@ -41,8 +42,11 @@ async def test_a_call_is_answered_with_ok_and_its_body_taken() -> None:
 async def test_an_unknown_address_is_not_found_and_no_other_method_is_allowed() -> None:
     taken = Taken()
     async with caller(taken.take) as http:
-        assert (await http.post("/callbacks/another", content=b"{}")).status_code == 404
-        assert (await http.post("/callbacks/", content=b"{}")).status_code == 404
+        unknown = await http.post("/callbacks/another", content=b"{}")
+        assert (unknown.status_code, unknown.text) == (404, UNKNOWN)
+        # What the framework says of a path that it does not know is said by other programs as well.
+        nowhere = await http.post("/callbacks/", content=b"{}")
+        assert (nowhere.status_code, nowhere.text) == (404, "Not Found")
         assert (await http.post(f"/callbacks/{TOKEN}/more", content=b"{}")).status_code == 404
         assert (await http.get(f"/callbacks/{TOKEN}")).status_code == 405
 

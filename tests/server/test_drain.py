@@ -50,9 +50,12 @@ async def ended(folder: Path, *, answer_after: float, **fields: Any) -> tuple[fl
     return took, intent.state
 
 
+ISSUER = {"issuer": "https://issuer.example.com", "audience": "https://runway.example.com"}
+
+
 def of_issuer(_: Path) -> dict[str, Any]:
     """An issuer."""
-    return {"issuer": "https://issuer.example.com", "audience": "https://runway.example.com"}
+    return {**ISSUER, "over_http": True}
 
 
 @pytest.mark.parametrize("hosted", [of_callers, of_issuer])
@@ -71,8 +74,10 @@ async def test_that_wait_is_bounded(tmp_path: Path) -> None:
     assert took <= HOSTED_GRACE + 0.1
 
 
-async def test_a_server_for_one_user_ends_before_its_host_kills_it(tmp_path: Path) -> None:
-    took, state = await ended(tmp_path, answer_after=9.0)
+@pytest.mark.parametrize("fields", [{}, {"over_http": True}, ISSUER])
+async def test_a_server_for_one_user_ends_before_its_host_kills_it(tmp_path: Path, fields: dict[str, Any]) -> None:
+    # Over stdio an issuer that is set serves nobody.
+    took, state = await ended(tmp_path, answer_after=9.0, **fields)
 
     assert took == pytest.approx(SHUTDOWN_GRACE, abs=0.1)
     assert state is not State.ACCEPTED

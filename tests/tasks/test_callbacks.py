@@ -13,7 +13,7 @@ from runway_mcp.runway.models import Extension
 from runway_mcp.simulator.api.callbacks import deliver_due, next_due
 from runway_mcp.simulator.api.shapes import callback_body
 from runway_mcp.simulator.world import World
-from runway_mcp.tasks.callbacks import Callbacks, take_callback
+from runway_mcp.tasks.callbacks import NO_TOKEN, Callbacks, take_callback
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import make_plan
@@ -393,4 +393,5 @@ async def test_however_many_accounts_a_server_has_a_callback_costs_one_look_at_t
     assert len(bodies) == is_taken
     assert not await take_callback([accounts[0], accounts[2]], token, read), "it is no other account's"
     assert not await take_callback(accounts, "no token of ours", read)
+    assert not await take_callback(accounts, NO_TOKEN, read)
     assert kept.count == 2

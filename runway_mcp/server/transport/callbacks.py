@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from runway_mcp.tasks.callbacks import PATH
+from runway_mcp.tasks.callbacks import PATH, UNKNOWN
 from runway_mcp.tasks.store.protocol import LedgerError
 
 MOST_READ = 65_536
@@ -39,7 +39,7 @@ def callback_route(take: Take) -> Route:
         except LedgerError as error:
             _log.warning("a callback could not be taken: %s", error)
             return PlainTextResponse("try again later", 503)
-        return PlainTextResponse("ok") if is_known else PlainTextResponse("Not Found", 404)
+        return PlainTextResponse("ok") if is_known else PlainTextResponse(UNKNOWN, 404)
 
     return Route(PATH + "{token}", answer, methods=["POST"])
 

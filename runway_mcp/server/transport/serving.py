@@ -28,7 +28,7 @@ BACKLOG = 64
 GRACE_SECONDS = 1.0
 """How long requests may go on after a stop signal, in seconds; open streams would never end by themselves."""
 
-_LIMIT_SECONDS = 4
+LIMIT_SECONDS = 4
 """How long the process waits for connections that do not close even then, in seconds."""
 
 
@@ -85,7 +85,7 @@ async def serve_app(
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=_LIMIT_SECONDS,
+        timeout_graceful_shutdown=LIMIT_SECONDS,
         ws="none",
     )
     loop = asyncio.get_running_loop()
