@@ -16,7 +16,7 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from tests.kit.server import open_server
 from tests.kit.upstream import extended_clips, virtual_world
-from tests.server.pictures import brightness, chain_world, clip_of, films_client, grey_world, seen
+from tests.server.pictures import brightness, chain_world, clip_of, films_client, give, grey_world, seen
 
 NEXT = "Next: extend_video {"
 
@@ -146,6 +146,8 @@ async def test_of_another_callers_clip_is_told_what_can_be_done_with_it_and_not_
     async with running(world) as url, open_server(world, tmp_path / "data", url=url) as server:
         async with server.client("auto", caller="ana") as ana:
             film = (await ana.extend(ana.clip, text_prompt="the tide comes in"))["video"]["assetId"]
+            for asset in world.assets:
+                give(asset, tmp_path, 20, 20, rate=1)
             _, told_to_ana = seen(await ana.call("view_film", assetId=film))
         async with server.client("auto", caller="bob") as bob:
             _, told_to_bob = seen(await bob.call("view_film", assetId=film))
