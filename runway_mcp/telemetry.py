@@ -58,12 +58,14 @@ class Telemetry:
     """What is told where: without arguments nothing is told.
 
     `claim` makes a context that is open while an intent is claimed, `apart` one for work that a call has begun and that
-    may outlive it. `meter` is None where no figures are wanted.
+    may outlive it, `untraced` one in which work is started that is of no call. `meter` is None where no figures are
+    wanted.
     """
 
     upstream: Upstream = _unmeasured
     claim: Callable[[], AbstractContextManager[Operation]] = lambda: _NOT_MEASURED
     apart: Callable[[], AbstractContextManager[None]] = lambda: _NOT_APART
+    untraced: Callable[[], AbstractContextManager[None]] = lambda: _NOT_APART
     meter: Meter | None = None
 
 

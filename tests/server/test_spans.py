@@ -1,5 +1,7 @@
 """Spans as they are made and as they leave the program, with an exporter in memory."""
 
+import gc
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +14,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, Tracer
 
+from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.server.spans import Spans, trace_id
 from runway_mcp.server.trace_export import CleanedExporter
 from runway_mcp.telemetry import NO_TELEMETRY, Operation, Telemetry, both, header_secrets, wants_traces
+from tests.tasks.scripted_upstream import Row, ScriptedUpstream, watching
 
 URL = "https://api.example.com/v1/runwayml"
 
@@ -83,6 +87,32 @@ def test_a_read_that_no_call_waits_for_has_no_span() -> None:
         call.end()
         ask(spans)
 
+    assert [span.name for span in kept.get_finished_spans()] == ["call"]
+
+
+@pytest.mark.virtual_time
+async def test_reads_of_a_followed_task_are_of_no_call_and_keep_none_that_has_ended() -> None:
+    tracer, kept = traced()
+    upstream, ids = ScriptedUpstream(), [""]
+
+    def note(row: Row) -> Row:
+        ids.append(trace_id())
+        return row
+
+    upstream.single = note
+    async with watching(upstream, telemetry=Spans(tracer).telemetry(NO_TELEMETRY)) as watcher:
+        course = upstream.make(200.0)
+        with tracer.start_as_current_span("call") as call, said_of(caller="ana"):
+            watcher.follow(upstream.tell(course))
+            await anyio.sleep(60)
+        of_call, during = weakref.ref(call), len(ids)
+        del call
+        await anyio.sleep(60)
+        gc.collect()
+
+        assert of_call() is None
+        assert 1 < during < len(ids)
+    assert set(ids) == {""}
     assert [span.name for span in kept.get_finished_spans()] == ["call"]
 
 
@@ -194,7 +224,7 @@ def test_where_nothing_is_measured_the_same_contexts_serve_every_request() -> No
     made = [NO_TELEMETRY.upstream("GET", "/tasks/", URL) for _ in range(2)]
 
     assert made[0] is made[1]
-    with made[0] as operation, made[1], NO_TELEMETRY.apart(), NO_TELEMETRY.claim():
+    with made[0] as operation, made[1], NO_TELEMETRY.apart(), NO_TELEMETRY.untraced(), NO_TELEMETRY.claim():
         operation.answered(200)
         operation.of_task("task")
 
