@@ -12,13 +12,31 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    TraceState,
+    set_span_in_context,
+)
 
 from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.server.spans import Spans, trace_id
 from runway_mcp.server.trace_export import CleanedExporter
-from runway_mcp.telemetry import NO_TELEMETRY, Operation, Telemetry, both, header_secrets, wants_traces
+from runway_mcp.telemetry import (
+    NO_TELEMETRY,
+    Operation,
+    Telemetry,
+    both,
+    header_secrets,
+    unspoken_protocol,
+    wants_traces,
+)
 from tests.tasks.scripted_upstream import Row, ScriptedUpstream, watching
 
 URL = "https://api.example.com/v1/runwayml"
@@ -182,13 +200,23 @@ def test_of_a_request_only_known_names_leave(
     name: str, attributes: dict[str, str], cleaned: str | None, kept: str
 ) -> None:
     tracer, spans = traced()
-    with tracer.start_as_current_span(name, attributes=attributes) as span:
+    sent = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1), trace_state=TraceState([("k", "hunter2")]))
+    links = [Link(sent, {"named": "hunter2"})]
+    under = set_span_in_context(NonRecordingSpan(sent))
+    with tracer.start_as_current_span(name, under, attributes=attributes, links=links) as span:
         span.record_exception(ValueError("hunter2"))
         span.set_status(StatusCode.ERROR, "hunter2")
 
     (told,) = spans.get_finished_spans()
     assert told.name == (cleaned or name)
     assert "hunter2" not in told.to_json()
+    ours, parent = told.get_span_context(), told.parent
+    assert ours is not None
+    assert parent is not None
+    contexts = [ours, parent, *(link.context for link in told.links)]
+    assert [(each.trace_id, each.trace_state) for each in contexts] == [(7, TraceState())] * 3
+    assert [dict(link.attributes or {}) for link in told.links] == [{}]
+    assert (parent.span_id, parent.is_remote, parent.trace_flags) == (8, True, 1)
     assert kept in told.to_json()
     assert [dict(event.attributes or {}) for event in told.events] == [{"exception.type": "ValueError"}]
 
@@ -214,10 +242,42 @@ def test_the_standard_variables_decide(variables: dict[str, str], *, expected: b
     assert wants_traces(variables) is expected
 
 
-def test_the_keys_of_a_collector_are_known_as_secrets() -> None:
-    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=hunter2-hunter2, x=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": ""}
+@pytest.mark.parametrize(
+    ("headers", "secrets"),
+    [
+        ("api-key=hunter2-hunter2, x=1", ("hunter2-hunter2",)),
+        (
+            "authorization=Bearer%20hunter2%2Bhunter2",
+            ("Bearer%20hunter2%2Bhunter2", "Bearer hunter2+hunter2", "hunter2+hunter2"),
+        ),
+        ("authorization=Bearer hunter2-hunter2", ("Bearer hunter2-hunter2", "hunter2-hunter2")),
+        ("authorization=Basic%20short", ("Basic%20short", "Basic short")),
+        ("", ()),
+    ],
+)
+def test_the_keys_of_a_collector_are_known_as_secrets_in_each_spelling(headers: str, secrets: tuple[str, ...]) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_HEADERS": headers, "OTEL_EXPORTER_OTLP_TRACES_HEADERS": ""}
 
-    assert header_secrets(headers) == ("hunter2-hunter2",)
+    assert header_secrets(variables) == secrets
+
+
+@pytest.mark.parametrize(
+    ("general", "of_traces", "expected"),
+    [
+        ("", "", None),
+        ("http/protobuf", "", None),
+        ("HTTP/protobuf ", "", None),
+        ("grpc", "http/protobuf", None),
+        ("grpc", "", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ("http/protobuf", "http/json", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+    ],
+)
+def test_a_protocol_that_is_not_spoken_is_known_by_its_variable(
+    general: str, of_traces: str, expected: str | None
+) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": general, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": of_traces}
+
+    assert unspoken_protocol(variables) == expected
 
 
 def test_where_nothing_is_measured_the_same_contexts_serve_every_request() -> None:
