@@ -57,7 +57,7 @@ class CleanedExporter(SpanExporter):
 def cleaned(span: ReadableSpan) -> ReadableSpan:
     """The span with known names and attributes alone, and without texts of errors or of a client's `tracestate`."""
     attributes = _kept(span.attributes)
-    name = span.name
+    name, own = span.name, span.get_span_context()
     if "mcp.method.name" in attributes:
         method = method_label(attributes["mcp.method.name"])
         target = target_label(method, {"name": span.name.removeprefix(f"{method} ")})
@@ -69,12 +69,12 @@ def cleaned(span: ReadableSpan) -> ReadableSpan:
     events = [Event(event.name, _kept(event.attributes), event.timestamp) for event in span.events]
     return ReadableSpan(
         name=name,
-        context=_bare(span.get_span_context()),
-        parent=_bare(span.parent),
+        context=own and _bare(own),
+        parent=span.parent and _bare(span.parent),
         resource=span.resource,
         attributes=attributes,
         events=events,
-        links=[Link(bare) for link in span.links if (bare := _bare(link.context)) is not None],
+        links=[Link(_bare(link.context)) for link in span.links],
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,
@@ -83,10 +83,8 @@ def cleaned(span: ReadableSpan) -> ReadableSpan:
     )
 
 
-def _bare(context: SpanContext | None) -> SpanContext | None:
+def _bare(context: SpanContext) -> SpanContext:
     """The context without its `tracestate`, which is free text of a client and is inherited."""
-    if context is None:
-        return None
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON, Sampler
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -165,6 +165,21 @@ async def test_what_goes_on_apart_is_linked_to_its_call_and_outlives_it() -> Non
 def test_the_post_of_a_call_that_is_not_sampled_is_not_either(sampler: Sampler, spans: int) -> None:
     tracer, kept = traced(sampler)
     with tracer.start_as_current_span("call"), Spans(tracer).apart():
+        ask(Spans(tracer), "POST", "/gen3/extend")
+
+    assert len(kept.get_finished_spans()) == spans
+
+
+@pytest.mark.parametrize(
+    ("sampler", "flag", "spans"), [(DEFAULT_ON, 0, 0), (DEFAULT_ON, 1, 2), (ALWAYS_ON, 0, 2), (ALWAYS_ON, 1, 2)]
+)
+def test_by_default_the_clients_flag_decides_whether_a_call_and_its_post_are_traced(
+    sampler: Sampler, flag: int, spans: int
+) -> None:
+    tracer, kept = traced(sampler)
+    sent = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(flag))
+    under = set_span_in_context(NonRecordingSpan(sent))
+    with tracer.start_as_current_span("call", under), Spans(tracer).apart():
         ask(Spans(tracer), "POST", "/gen3/extend")
 
     assert len(kept.get_finished_spans()) == spans

@@ -24,8 +24,11 @@ _WATCHED: Final = {
     "leases_held": "Leases that this server holds.",
 }
 _OUTCOMES: Final = {
-    **{"submission_unknown": "unclear", "busy": "busy", "declined": "declined"},
-    **{"invalid_request": "invalid", "not_found": "invalid"},
+    "submission_unknown": "unclear",
+    "busy": "busy",
+    "declined": "declined",
+    "invalid_request": "invalid",
+    "not_found": "invalid",
 }
 _NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
 
