@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp.logs import SPENDS, Redacted
 from runway_mcp.private import OWNER_ONLY, close_to_others
-from runway_mcp.telemetry import NO_TELEMETRY, header_secrets, wants_traces
+from runway_mcp.telemetry import NO_TELEMETRY, header_secrets, unspoken_protocol, wants_traces
 from runway_mcp.terminal import PROGRAM, CommandError, say
 
 if TYPE_CHECKING:
@@ -76,6 +76,14 @@ def _replica() -> dict[str, str]:
 def _traced(formatter: Redacted) -> "Generator[Spans | None]":
     """What makes spans, and sends them where the variables of OpenTelemetry say; None unless they want it."""
     if not wants_traces(os.environ):
+        yield None
+        return
+    if protocol := unspoken_protocol(os.environ):
+        _log.warning(
+            "%s asks for another protocol than http/protobuf, the only one spoken here. No traces are exported. Name "
+            "it with the endpoint of a collector that takes it, or set OTEL_SDK_DISABLED=true.",
+            protocol,
+        )
         yield None
         return
     if _lacks_exporter():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 
 class Operation:
@@ -58,12 +59,14 @@ class Telemetry:
     """What is told where: without arguments nothing is told.
 
     `claim` makes a context that is open while an intent is claimed, `apart` one for work that a call has begun and that
-    may outlive it. `meter` is None where no figures are wanted.
+    may outlive it, `untraced` one in which work is started that is of no call. `meter` is None where no figures are
+    wanted.
     """
 
     upstream: Upstream = _unmeasured
     claim: Callable[[], AbstractContextManager[Operation]] = lambda: _NOT_MEASURED
     apart: Callable[[], AbstractContextManager[None]] = lambda: _NOT_APART
+    untraced: Callable[[], AbstractContextManager[None]] = lambda: _NOT_APART
     meter: Meter | None = None
 
 
@@ -108,8 +111,20 @@ def wants_traces(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name, "").strip() for name in endpoints)
 
 
+def unspoken_protocol(environment: Mapping[str, str]) -> str | None:
+    """The variable that wants spans sent by another protocol than ours, which is protobuf over HTTP; None if none."""
+    names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    name = next((each for each in names if environment.get(each, "").strip()), None)
+    return None if name is None or environment[name].strip().lower() == "http/protobuf" else name
+
+
 def header_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of the headers that go to a collector, which may be keys of it."""
+    """The values of the headers that go to a collector, which may be keys of it.
+
+    As they are written, as they are sent, which is percent-decoded, and without a scheme before them.
+    """
     names = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
     headers = [each.partition("=")[2].strip() for name in names for each in environment.get(name, "").split(",")]
-    return tuple(value for value in headers if len(value) >= _SHORTEST_SECRET)
+    sent = [unquote(value).strip() for value in headers]
+    spelled = [*headers, *sent, *(value.rpartition(" ")[2] for value in sent)]
+    return tuple(dict.fromkeys(value for value in spelled if len(value) >= _SHORTEST_SECRET))

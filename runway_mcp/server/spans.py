@@ -42,7 +42,8 @@ class Spans:
 
     def telemetry(self, telemetry: Telemetry) -> Telemetry:
         """What tells the given one and makes spans."""
-        return Telemetry(both(telemetry.upstream, self.upstream), self.claim, self.apart, telemetry.meter)
+        upstream = both(telemetry.upstream, self.upstream)
+        return Telemetry(upstream, self.claim, self.apart, untraced, telemetry.meter)
 
     @contextmanager
     def upstream(self, method: str, endpoint: str, url: str) -> Generator[Operation]:
@@ -110,6 +111,17 @@ class Spans:
         if isinstance(error := told.get("error"), Mapping):
             span.set_attribute("runway.error_kind", str(cast("Mapping[str, Any]", error).get("kind")))
         return result
+
+
+@contextmanager
+def untraced() -> Generator[None]:
+    """What is started here has no spans, is of no trace, and keeps nothing of the call that starts it."""
+    of_origin, of_context = _origin.set(None), attach(Context())
+    try:
+        yield
+    finally:
+        detach(of_context)
+        _origin.reset(of_origin)
 
 
 class _Traced(Operation):

@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Status, Tracer
+from opentelemetry.trace import Link, SpanContext, Status, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from runway_mcp import __version__
@@ -55,9 +55,9 @@ class CleanedExporter(SpanExporter):
 
 
 def cleaned(span: ReadableSpan) -> ReadableSpan:
-    """The span with known names and attributes alone, and without texts of errors."""
+    """The span with known names and attributes alone, and without texts of errors or of a client's `tracestate`."""
     attributes = _kept(span.attributes)
-    name = span.name
+    name, own = span.name, span.get_span_context()
     if "mcp.method.name" in attributes:
         method = method_label(attributes["mcp.method.name"])
         target = target_label(method, {"name": span.name.removeprefix(f"{method} ")})
@@ -69,18 +69,23 @@ def cleaned(span: ReadableSpan) -> ReadableSpan:
     events = [Event(event.name, _kept(event.attributes), event.timestamp) for event in span.events]
     return ReadableSpan(
         name=name,
-        context=span.get_span_context(),
-        parent=span.parent,
+        context=own and _bare(own),
+        parent=span.parent and _bare(span.parent),
         resource=span.resource,
         attributes=attributes,
         events=events,
-        links=span.links,
+        links=[Link(_bare(link.context)) for link in span.links],
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _bare(context: SpanContext) -> SpanContext:
+    """The context without its `tracestate`, which is free text of a client and is inherited."""
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
 def _kept(attributes: Mapping[str, AttributeValue] | None) -> dict[str, AttributeValue]:

@@ -1,8 +1,10 @@
 """The useapi.net tokens of a hosted server: one account for each, which callers go through, as the file says."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +15,7 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from pydantic import SecretStr
 
-from runway_mcp.callers import CallersFile
+from runway_mcp.callers import Caller, Callers, CallersFile
 from runway_mcp.private import LEDGER
 from runway_mcp.server.context import Account
 from runway_mcp.server.hosted.accounts import Accounts, opened_accounts, take_changes
@@ -108,6 +110,44 @@ async def test_each_token_is_open_once_and_owns_its_callers(tmp_path: Path) -> N
         callers = ("ana", "bob", "eve", "unnamed")
         owned = {token: [each for each in callers if owns(each)] for token, owns in here.opened.owns.items()}
         assert owned == {SERVERS: ["ana", "unnamed"], OTHER_TOKEN: ["bob", "eve"]}
+
+
+@contextmanager
+def threads_that_switch_often() -> Generator[None]:
+    """Threads take turns after a few instructions, so that one is interrupted wherever that is possible."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+async def test_what_is_open_may_be_asked_in_another_thread_while_it_changes(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path, "token": SERVERS})
+    callers = [Caller(f"c{number}", frozenset(), useapi_token=SecretStr(f"user:{number}-x")) for number in range(300)]
+    is_over, most, faults = threading.Event(), [0], list[Exception]()
+
+    def ask() -> None:
+        try:
+            while not is_over.is_set():
+                most[0] = max(most[0], len(accounts.accounts()))
+        except RuntimeError as error:
+            faults.append(error)
+
+    async with anyio.create_task_group() as group:
+        accounts = Accounts(settings, Opened().account, group, group)
+        asking = threading.Thread(target=ask)
+        with threads_that_switch_often():
+            asking.start()
+            try:
+                await accounts.adopt(Callers({each.name: each for each in callers}))
+            finally:
+                is_over.set()
+                asking.join(10)
+                accounts.end()
+
+    assert (faults, most[0] > 1) == ([], True)
 
 
 async def test_settings_of_a_caller_take_the_place_of_the_servers(tmp_path: Path) -> None:

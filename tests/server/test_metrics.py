@@ -14,7 +14,8 @@ from prometheus_client import generate_latest
 
 from runway_mcp import __version__
 from runway_mcp.server.hosted.metrics import Metrics
-from runway_mcp.tasks.store.measured import VERBS, MeasuredReplicas, measured_store
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.store.measured import COUNT_SECONDS, VERBS, MeasuredReplicas, measured_store
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import wall_clock
@@ -101,7 +102,9 @@ async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> 
         {"status": "DRY_RUN", "credits": {"cost": 50}},
         {"error": {"kind": "submission_unknown"}, "credits": {"cost": 50}},
         {"error": {"kind": "generation_failed"}, "credits": {"cost": 25}, "taskId": "task:1"},
-        *({"error": {"kind": kind}} for kind in ("busy", "declined", "insufficient_credits")),
+        *({"error": {"kind": kind}} for kind in ("busy", "declined", "insufficient_credits", "spend_limit")),
+        *({"error": {"kind": kind}} for kind in ("invalid_request", "not_found")),
+        {"error": {"kind": "not_found"}, "twin": True},
     ):
         await measured(metrics, a_request("tools/call", name="extend_video"), {"structuredContent": told})
 
@@ -109,8 +112,9 @@ async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> 
     told = {name: value for name, value in figures(metrics).items() if name.startswith(ours)}
     assert told == {
         'runway_mcp_submits_total{outcome="accepted"}': 2.0,
-        'runway_mcp_submits_total{outcome="twin"}': 1.0,
-        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 1.0 for name in ("unclear", "busy", "declined", "refused")},
+        'runway_mcp_submits_total{outcome="twin"}': 2.0,
+        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 1.0 for name in ("unclear", "busy", "declined")},
+        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 2.0 for name in ("invalid", "refused")},
         'runway_mcp_credits_total{kind="estimated"}': 75.0,
     }
 
@@ -191,6 +195,27 @@ async def test_a_ledger_that_fails_is_counted_by_what_failed(tmp_path: Path) -> 
             assert measured.now() > 0
 
     assert of(metrics, "runway_mcp_store_errors_total")['{operation="find"}'] == 1.0
+
+
+@pytest.mark.virtual_time
+async def test_a_count_that_breaks_is_logged_ends_nothing_and_is_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[float] = []
+
+    class Broken(SqliteStore):
+        async def select(self, *_: Any, **__: Any) -> list[Intent]:
+            asked.append(anyio.current_time())
+            if len(asked) == 1:
+                raise ValueError
+            return []
+
+    with Broken(tmp_path / "ledger.sqlite3", wall_clock) as store:
+        async with measured_store(store, Metrics()):
+            await anyio.sleep(COUNT_SECONDS + 1)
+
+    assert len(asked) == 2
+    assert caplog.text.count("could not be counted") == 1
 
 
 def test_all_verbs_of_a_ledger_are_measured() -> None:

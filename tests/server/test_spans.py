@@ -1,5 +1,7 @@
 """Spans as they are made and as they leave the program, with an exporter in memory."""
 
+import gc
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -9,13 +11,33 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode, Tracer
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON, Sampler
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    TraceState,
+    set_span_in_context,
+)
 
+from runway_mcp.logs import said_of
 from runway_mcp.runway.errors import NotFound
 from runway_mcp.server.spans import Spans, trace_id
 from runway_mcp.server.trace_export import CleanedExporter
-from runway_mcp.telemetry import NO_TELEMETRY, Operation, Telemetry, both, header_secrets, wants_traces
+from runway_mcp.telemetry import (
+    NO_TELEMETRY,
+    Operation,
+    Telemetry,
+    both,
+    header_secrets,
+    unspoken_protocol,
+    wants_traces,
+)
+from tests.tasks.scripted_upstream import Row, ScriptedUpstream, watching
 
 URL = "https://api.example.com/v1/runwayml"
 
@@ -86,6 +108,32 @@ def test_a_read_that_no_call_waits_for_has_no_span() -> None:
     assert [span.name for span in kept.get_finished_spans()] == ["call"]
 
 
+@pytest.mark.virtual_time
+async def test_reads_of_a_followed_task_are_of_no_call_and_keep_none_that_has_ended() -> None:
+    tracer, kept = traced()
+    upstream, ids = ScriptedUpstream(), [""]
+
+    def note(row: Row) -> Row:
+        ids.append(trace_id())
+        return row
+
+    upstream.single = note
+    async with watching(upstream, telemetry=Spans(tracer).telemetry(NO_TELEMETRY)) as watcher:
+        course = upstream.make(200.0)
+        with tracer.start_as_current_span("call") as call, said_of(caller="ana"):
+            watcher.follow(upstream.tell(course))
+            await anyio.sleep(60)
+        of_call, during = weakref.ref(call), len(ids)
+        del call
+        await anyio.sleep(60)
+        gc.collect()
+
+        assert of_call() is None
+        assert 1 < during < len(ids)
+    assert set(ids) == {""}
+    assert [span.name for span in kept.get_finished_spans()] == ["call"]
+
+
 async def test_what_goes_on_apart_is_linked_to_its_call_and_outlives_it() -> None:
     tracer, kept = traced()
     spans, over = Spans(tracer), anyio.Event()
@@ -122,6 +170,21 @@ def test_the_post_of_a_call_that_is_not_sampled_is_not_either(sampler: Sampler, 
     assert len(kept.get_finished_spans()) == spans
 
 
+@pytest.mark.parametrize(
+    ("sampler", "flag", "spans"), [(DEFAULT_ON, 0, 0), (DEFAULT_ON, 1, 2), (ALWAYS_ON, 0, 2), (ALWAYS_ON, 1, 2)]
+)
+def test_by_default_the_clients_flag_decides_whether_a_call_and_its_post_are_traced(
+    sampler: Sampler, flag: int, spans: int
+) -> None:
+    tracer, kept = traced(sampler)
+    sent = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(flag))
+    under = set_span_in_context(NonRecordingSpan(sent))
+    with tracer.start_as_current_span("call", under), Spans(tracer).apart():
+        ask(Spans(tracer), "POST", "/gen3/extend")
+
+    assert len(kept.get_finished_spans()) == spans
+
+
 def test_a_post_that_no_call_has_begun_is_a_trace_of_its_own() -> None:
     tracer, kept = traced()
     with Spans(tracer).apart():
@@ -152,13 +215,23 @@ def test_of_a_request_only_known_names_leave(
     name: str, attributes: dict[str, str], cleaned: str | None, kept: str
 ) -> None:
     tracer, spans = traced()
-    with tracer.start_as_current_span(name, attributes=attributes) as span:
+    sent = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1), trace_state=TraceState([("k", "hunter2")]))
+    links = [Link(sent, {"named": "hunter2"})]
+    under = set_span_in_context(NonRecordingSpan(sent))
+    with tracer.start_as_current_span(name, under, attributes=attributes, links=links) as span:
         span.record_exception(ValueError("hunter2"))
         span.set_status(StatusCode.ERROR, "hunter2")
 
     (told,) = spans.get_finished_spans()
     assert told.name == (cleaned or name)
     assert "hunter2" not in told.to_json()
+    ours, parent = told.get_span_context(), told.parent
+    assert ours is not None
+    assert parent is not None
+    contexts = [ours, parent, *(link.context for link in told.links)]
+    assert [(each.trace_id, each.trace_state) for each in contexts] == [(7, TraceState())] * 3
+    assert [dict(link.attributes or {}) for link in told.links] == [{}]
+    assert (parent.span_id, parent.is_remote, parent.trace_flags) == (8, True, 1)
     assert kept in told.to_json()
     assert [dict(event.attributes or {}) for event in told.events] == [{"exception.type": "ValueError"}]
 
@@ -184,17 +257,49 @@ def test_the_standard_variables_decide(variables: dict[str, str], *, expected: b
     assert wants_traces(variables) is expected
 
 
-def test_the_keys_of_a_collector_are_known_as_secrets() -> None:
-    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=hunter2-hunter2, x=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": ""}
+@pytest.mark.parametrize(
+    ("headers", "secrets"),
+    [
+        ("api-key=hunter2-hunter2, x=1", ("hunter2-hunter2",)),
+        (
+            "authorization=Bearer%20hunter2%2Bhunter2",
+            ("Bearer%20hunter2%2Bhunter2", "Bearer hunter2+hunter2", "hunter2+hunter2"),
+        ),
+        ("authorization=Bearer hunter2-hunter2", ("Bearer hunter2-hunter2", "hunter2-hunter2")),
+        ("authorization=Basic%20short", ("Basic%20short", "Basic short")),
+        ("", ()),
+    ],
+)
+def test_the_keys_of_a_collector_are_known_as_secrets_in_each_spelling(headers: str, secrets: tuple[str, ...]) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_HEADERS": headers, "OTEL_EXPORTER_OTLP_TRACES_HEADERS": ""}
 
-    assert header_secrets(headers) == ("hunter2-hunter2",)
+    assert header_secrets(variables) == secrets
+
+
+@pytest.mark.parametrize(
+    ("general", "of_traces", "expected"),
+    [
+        ("", "", None),
+        ("http/protobuf", "", None),
+        ("HTTP/protobuf ", "", None),
+        ("grpc", "http/protobuf", None),
+        ("grpc", "", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ("http/protobuf", "http/json", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+    ],
+)
+def test_a_protocol_that_is_not_spoken_is_known_by_its_variable(
+    general: str, of_traces: str, expected: str | None
+) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": general, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": of_traces}
+
+    assert unspoken_protocol(variables) == expected
 
 
 def test_where_nothing_is_measured_the_same_contexts_serve_every_request() -> None:
     made = [NO_TELEMETRY.upstream("GET", "/tasks/", URL) for _ in range(2)]
 
     assert made[0] is made[1]
-    with made[0] as operation, made[1], NO_TELEMETRY.apart(), NO_TELEMETRY.claim():
+    with made[0] as operation, made[1], NO_TELEMETRY.apart(), NO_TELEMETRY.untraced(), NO_TELEMETRY.claim():
         operation.answered(200)
         operation.of_task("task")
 

@@ -185,6 +185,18 @@ def test_variables_that_cannot_be_read_are_one_warning_and_it_serves(tmp_path: P
     assert "Traceback" not in run.stderr.decode()
 
 
+@pytest.mark.parametrize(("more", "warnings"), [({}, 1), ({"OTEL_SDK_DISABLED": "true"}, 0)])
+def test_a_host_that_sets_another_protocol_for_itself_costs_one_warning_or_none(
+    more: dict[str, str], warnings: int, tmp_path: Path
+) -> None:
+    hosts = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    env = server_environment("http://127.0.0.1:9", tmp_path, **hosts, **more)
+    run = subprocess.run(serve_command("stdio"), env=env, input=b"", capture_output=True, check=True, timeout=60)  # noqa: S603  our own program
+
+    assert run.stderr.decode().count("No traces are exported") == warnings
+    assert "Traceback" not in run.stderr.decode()
+
+
 WITHOUT_EXTRA = """
 import sys
 sys.modules["opentelemetry.sdk"] = None

@@ -16,6 +16,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.runway.wire import parse_task
 from runway_mcp.tasks.follow.durations import Durations
 from runway_mcp.tasks.follow.watcher import Watcher
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 from tests.kit.clock import wall_clock
 from tests.kit.samples import ACCOUNT, long_id
 from tests.kit.upstream import URL
@@ -130,11 +131,12 @@ async def watching(
     poll: float = 5.0,
     durations: Durations | None = None,
     on_change: Callable[[Task], Awaitable[None]] | None = None,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> AsyncGenerator[Watcher]:
     """A watcher of the upstream's tasks; what happens inside is bounded by two hours."""
     with anyio.fail_after(7200):
         async with (
-            RunwayClient(url=URL, token="user:1-x", transport=upstream, now=wall_clock) as client,
+            RunwayClient(url=URL, token="user:1-x", transport=upstream, now=wall_clock, telemetry=telemetry) as client,
             anyio.create_task_group() as background,
         ):
             yield Watcher(

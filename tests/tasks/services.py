@@ -12,17 +12,25 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream, virtual_world
 
 
 @asynccontextmanager
 async def open_service_over(
-    world: World, store: Store, *, poll_seconds: float = 5.0, public_url: str | None = None
+    world: World,
+    store: Store,
+    *,
+    poll_seconds: float = 5.0,
+    public_url: str | None = None,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> AsyncGenerator[TaskService]:
     """A task service over a world and a store, as one server process has it."""
     async with (
-        RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock) as client,
+        RunwayClient(
+            url=URL, token=world.token, transport=Upstream(world), now=wall_clock, telemetry=telemetry
+        ) as client,
         open_tasks(client, store=store, poll_seconds=poll_seconds, public_url=public_url) as service,
     ):
         yield service
@@ -30,11 +38,18 @@ async def open_service_over(
 
 @asynccontextmanager
 async def open_service(
-    world: World, folder: Path, *, poll_seconds: float = 5.0, public_url: str | None = None
+    world: World,
+    folder: Path,
+    *,
+    poll_seconds: float = 5.0,
+    public_url: str | None = None,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> AsyncGenerator[TaskService]:
     """As `open_service_over`, with the store in a data folder, which it opens and closes."""
     with SqliteStore(folder / "ledger.sqlite3", wall_clock) as store:
-        async with open_service_over(world, store, poll_seconds=poll_seconds, public_url=public_url) as service:
+        async with open_service_over(
+            world, store, poll_seconds=poll_seconds, public_url=public_url, telemetry=telemetry
+        ) as service:
             yield service
 
 

@@ -1,3 +1,4 @@
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,8 @@ from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Submitted, Waiting
 from runway_mcp.tasks.transitions import Selection
-from tests.kit.upstream import fault
+from runway_mcp.telemetry import Telemetry
+from tests.kit.upstream import fault, virtual_world
 from tests.tasks.services import open_service, open_world
 from tests.tasks.submits import POST, failure_of_submit, quiet, submit, wish
 
@@ -327,3 +329,24 @@ async def test_a_request_whose_task_was_deleted_is_not_told_as_if_it_still_ran(t
         assert not at_once.task.is_terminal
         assert (failure.kind, failure.charged, failure.twin) == ("not_found", "yes", True)
         assert len(world.accepted) == 1
+
+
+async def test_a_trace_that_cannot_be_begun_costs_a_submit_time_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun: list[float] = []
+
+    def broken_at_first() -> AbstractContextManager[None]:
+        begun.append(anyio.current_time())
+        if len(begun) == 1:
+            raise ValueError
+        return nullcontext()
+
+    world = virtual_world(pace=8.0)
+    with anyio.fail_after(7200):
+        async with open_service(world, tmp_path, telemetry=Telemetry(apart=broken_at_first)) as service:
+            submitted = await submit(service, wish(world))
+
+    assert submitted.task.task_id == world.task_id(world.accepted[0])
+    assert (len(begun), world.requests["POST /gen3/extend"]) == (2, 1)
+    assert "with a fault of this server" in caplog.text

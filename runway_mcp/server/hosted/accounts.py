@@ -59,8 +59,9 @@ class Accounts:
         return self._settings_of.get(caller, self._settings)
 
     def accounts(self) -> tuple[Account, ...]:
-        """All that are open."""
-        return tuple(account for account, _ in self._accounts.values())
+        """All that are open; may be asked in any thread."""
+        # Copied in one step first: the loop may open or close one between two steps of a comprehension.
+        return tuple(account for account, _ in tuple(self._accounts.values()))
 
     async def adopt(self, callers: Callers) -> None:
         """Opens what new tokens need, then lets each caller go where the file says; changes nothing if that fails."""

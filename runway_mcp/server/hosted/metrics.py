@@ -23,7 +23,13 @@ _WATCHED: Final = {
     "intents_unsettled": "Submits of the ledger whose outcome is not known; the same on all servers of a database.",
     "leases_held": "Leases that this server holds.",
 }
-_OUTCOMES: Final = {"submission_unknown": "unclear", "busy": "busy", "declined": "declined"}
+_OUTCOMES: Final = {
+    "submission_unknown": "unclear",
+    "busy": "busy",
+    "declined": "declined",
+    "invalid_request": "invalid",
+    "not_found": "invalid",
+}
 _NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
 
 

@@ -60,7 +60,9 @@ class AccountReader:
         self.reconsider()
         if not self._runs:
             self._runs = True
-            self._common.background.start_soon(self._run_for_all)
+            # Around the start, since a task keeps what it began with: it is of no call, which may end long before.
+            with said_of_nothing(), self._common.client.telemetry.untraced():
+                self._common.background.start_soon(self._run)
 
     def reconsider(self) -> None:
         """Makes the reader schedule its next read anew, after a change of its tasks or their observers."""
@@ -106,11 +108,6 @@ class AccountReader:
             if entry.unknown:
                 raise NotFound("Runway does not know this task.")
             return entry.task
-
-    async def _run_for_all(self) -> None:
-        """As `_run`; what it logs is not of the call that began it."""
-        with said_of_nothing():
-            await self._run()
 
     async def _run(self) -> None:
         """Reads until no followed task is left. Readers that begin together stay out of step."""

@@ -90,19 +90,19 @@ class Posts:
 
     async def _post(self, post: Post, claimed: Intent, submission: Submission) -> None:
         intent, dependencies = claimed, self._dependencies
-        about = said_of(caller=claimed.caller, intent_id=claimed.id)
-        with post.scope, about, dependencies.client.telemetry.apart():
+        with post.scope, said_of(caller=claimed.caller, intent_id=claimed.id):
             try:
-                begun = await dependencies.ledger.begin_post(
-                    claimed.id, claimed.claim, upstream=dependencies.client.upstream_time()
-                )
-                if begun is None:
-                    post.outcome = LeaseExpired()
-                    return
-                intent = begun
-                outcome = await self._confirmed(intent, await self._answer(post, intent, submission))
-                post.outcome = await self._written(intent, outcome)
-                self._note(intent, post.outcome)
+                with dependencies.client.telemetry.apart():
+                    begun = await dependencies.ledger.begin_post(
+                        claimed.id, claimed.claim, upstream=dependencies.client.upstream_time()
+                    )
+                    if begun is None:
+                        post.outcome = LeaseExpired()
+                        return
+                    intent = begun
+                    outcome = await self._confirmed(intent, await self._answer(post, intent, submission))
+                    post.outcome = await self._written(intent, outcome)
+                    self._note(intent, post.outcome)
             except LedgerError as error:
                 post.outcome = error
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process

@@ -1,5 +1,6 @@
 """The ledger with a meter, where figures are wanted: how long its verbs take, which fail, which leases are held."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, Replicas, Seen, Store
 from runway_mcp.tasks.transitions import Selection
 from runway_mcp.telemetry import Meter
+
+_log = logging.getLogger(__name__)
 
 COUNT_SECONDS: Final = 15.0
 """How often the intents of unknown outcome are counted, in seconds."""
@@ -45,6 +48,8 @@ async def measured_store(store: Store, meter: Meter) -> AsyncGenerator[Store]:
                 unsettled[0] = sum(intent.state in (State.POSTING, State.UNCLEAR) for intent in left)
             except LedgerError:
                 pass  # the figures tell of it as of every failure of the ledger
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("the intents of unknown outcome could not be counted")
             await anyio.sleep(COUNT_SECONDS)
 
     async with anyio.create_task_group() as group:
