@@ -1,4 +1,4 @@
-"""The settings of the program, and the only reader of environment variables.
+"""The settings of the program, and the only reader of its own environment variables.
 
 Empty and blank values and unfilled `${...}` and `{env:...}` placeholders count as unset; any other value that does not
 fit stops the start. A test compares the table of `docs/settings.md` and `server.json` with the declarations here.

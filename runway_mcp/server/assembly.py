@@ -1,7 +1,7 @@
 """Puts the SDK's low-level `Server` together without loading what answers calls.
 
 Importing this loads the SDK and little else, so that a host's first list comes at once. Each handler imports what it
-runs when it is first called; by then `opening.load_rest` has loaded that, beside the host's reading of the list.
+runs when it is first called; by then `late_loading.load_rest` has loaded that, beside the host's reading of the list.
 """
 # ruff: noqa: PLC0415  late imports keep all that runs the tools out of the way of the first answers
 

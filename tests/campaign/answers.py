@@ -1,4 +1,4 @@
-"""Judges what hosts were told, against what upstream knows: sections 2.3, 2.4 and 2.6 of the contract.
+"""Judges what hosts were told, against what upstream knows: what `docs/reliability.md` and `docs/tools.md` promise.
 
 *Lies* are words on money, on a repeat, on an end or a film, and next steps, which upstream's facts contradict. *Broken*
 are calls that crash, never end, or overstay what they may take.

@@ -1,6 +1,7 @@
 """Judges a run by what upstream accepted, not by what the ledger or an answer says of it.
 
-Imports nothing of the program. Its definitions are its own, written from sections 2.3, 2.4 and 2.6 of the contract:
+Imports nothing of the program. Its definitions are its own, written from what `docs/reliability.md` and
+`docs/tools.md` promise:
 
 - *doubled*: a second task accepted for a request, whatever the time between;
 - *repeated*: a POST that left although an earlier one of the same request was not surely refused;

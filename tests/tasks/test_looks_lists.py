@@ -1,6 +1,7 @@
 """A look at the task list of an upstream that does not heed what it is asked: absent is only what it surely lacks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ import httpx
 import pytest
 
 from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.models import Extension
 from runway_mcp.runway.wire import MOST_TASKS
+from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.policy import FREE
 from runway_mcp.tasks.spend.matching import look
+from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.sqlite import SqliteStore
-from tests.kit.samples import intent, long_id
+from tests.kit.clock import EPOCH
+from tests.kit.samples import extension, intent, long_id, plan
 from tests.kit.upstream import URL
 
 Shown = Callable[[list[dict[str, Any]], int, int], list[dict[str, Any]]]
@@ -76,3 +82,48 @@ async def test_a_look_finds_its_task_in_all_that_was_shown_or_says_that_it_saw_n
         store.close()
 
     assert (seen.task is not None, seen.complete) == (found, complete)
+
+
+@pytest.mark.parametrize(("others", "is_found"), [((), True), (("ana",), False)])
+@pytest.mark.parametrize("seed", [None, 7])
+async def test_a_film_that_two_callers_may_have_asked_for_is_taken_for_neither_unless_its_seed_tells(
+    tmp_path: Path, others: tuple[str, ...], is_found: bool, seed: int | None
+) -> None:
+    wish = extension(text_prompt="dunes", seed=seed)
+    store = SqliteStore(tmp_path / "ledger.sqlite3")
+    try:
+        mine, *_ = [await posted_by(store, caller, wish) for caller in ("bob", *others)]
+        task_id = long_id("task", 1)
+        row = {
+            "taskId": task_id,
+            "status": "SUCCEEDED",
+            "createdAt": datetime.fromtimestamp(EPOCH + 1, UTC).isoformat(),
+            "taskType": mine.task_type,
+            "options": {
+                **mine.request,
+                "seed": mine.seed,
+                "extended_from_task_id": mine.parent_task_id,
+            },
+        }
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if "/scheduler" in request.url.path:
+                return httpx.Response(200, json=[])
+            return httpx.Response(200, json=row if task_id in request.url.path else [row])
+
+        async with RunwayClient(url=URL, token="user:1-t", transport=httpx.MockTransport(answer)) as client:
+            seen = await look(client, store, mine)
+    finally:
+        store.close()
+
+    assert (seen.task is not None, seen.alike) == ((True, False) if is_found or seed is None else (False, True))
+
+
+async def posted_by(store: SqliteStore, caller: str, wish: Extension) -> Intent:
+    """A caller's intent whose POST is out."""
+    asked = plan(wish)
+    drafted = replace(intent(wish), caller=caller)
+    made, _ = await store.claim(drafted, asked.key(caller), policy=FREE, covers=arguments_key(asked, caller))
+    posting = await store.begin_post(made.id, made.claim, upstream=EPOCH)
+    assert posting is not None
+    return posting

@@ -1,4 +1,4 @@
-"""HTTP exchanges with upstream: the only module that imports an HTTP client and sends bytes.
+"""HTTP exchanges with upstream: the only module of `runway` that imports an HTTP client and sends bytes.
 
 It repeats no request, follows no redirect and interprets no body, of which it takes no more than a bound. Requests to
 the loopback address bypass the environment's proxy, so that a stand-in on this machine is always reached.

@@ -21,6 +21,7 @@ from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, normalized, uuid_of
 from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.transitions import Selection
 
 # Seconds by which a task may be dated before the POST: on upstream's clock, and if only the ledger's is known.
 _BLUR, _CLOCK_SKEW = 2.0, 60.0
@@ -243,11 +244,31 @@ async def _listed(
                 continue
             # The list may omit a terminal task's account, error or film, so it is read again before it is adopted.
             whole = await client.task(task.task_id, patience=_LOOK_READ_SECONDS) if task.is_terminal else task
-            if is_ours(whole, intent, {task.task_id: None} | references):
-                return whole, False
+            if not is_ours(whole, intent, {task.task_id: None} | references):
+                continue
+            if await _may_be_of_others(ledger, whole, intent, references):
+                alike = True
+                continue
+            return whole, False
         doubtful = [task for task in page if _may_be_ours(task, intent, references)]
         alike = alike or not all([await _owned(ledger, task.task_id, intent) for task in doubtful])
     return None, alike
+
+
+async def _may_be_of_others(ledger: Store, task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
+    """Whether a task that nothing proves to be the intent's may as well be that of another caller's open request."""
+    if _proves(task, intent, running):
+        return False
+    unfinished = await ledger.select(Selection.UNFINISHED)
+    others = [each for each in unfinished if each.caller != intent.caller and each.task_id is None]
+    return any(_may_be_ours(task, each, running) for each in others)
+
+
+def _proves(task: Task, intent: Intent, running: Mapping[str, str | None]) -> bool:
+    """Whether a task carries what this server made up for the intent alone: its replyRef, or its seed."""
+    reference = task.reply_ref or running.get(task.task_id)
+    has_reference = intent.reply_ref_generated and reference == intent.reply_ref
+    return has_reference or (intent.seed_generated and _told_seed(task, intent) == intent.seed)
 
 
 def _distance(task: Task, intent: Intent) -> float:
