@@ -19,6 +19,9 @@ from runway_mcp.tasks.transitions import Selection
 LOOK_SECONDS: Final = 5.0
 """How long after a change at another server it is known here at the latest, if no hint tells of it."""
 
+_LOOKS_APART: Final = 0.25
+"""The least time between two looks in seconds: each reads all unfinished requests, and hints come in bursts."""
+
 OnJoin = Callable[[Intent], Awaitable[None]]
 """Is told of a film that another server has joined; must not raise."""
 
@@ -52,10 +55,11 @@ class OtherServers:
         async with anyio.create_task_group() as group:
             group.start_soon(replicas.listen, self._hear)
             while True:
-                self._stirred = anyio.Event()
+                self._stirred, begun = anyio.Event(), anyio.current_time()
                 await self._safely(self._look)
                 with anyio.move_on_after(LOOK_SECONDS):
                     await self._stirred.wait()
+                await anyio.sleep_until(begun + _LOOKS_APART)
 
     async def _look(self) -> None:
         for intent in reversed(await self._store.select(Selection.UNFINISHED)):

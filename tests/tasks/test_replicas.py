@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import httpx
@@ -17,7 +17,7 @@ from runway_mcp.simulator.api.shapes import callback_body
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
-from runway_mcp.tasks.replicas import LOOK_SECONDS
+from runway_mcp.tasks.replicas import LOOK_SECONDS, OtherServers
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint, LedgerError
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
@@ -198,6 +198,33 @@ async def test_whoever_hears_of_an_end_from_one_server_is_told_of_it_by_the_othe
 
     assert told[0].status == "SUCCEEDED"
     assert told[0].artifacts[0].url
+
+
+async def test_hints_that_come_in_a_burst_cost_one_look_more() -> None:
+    looks: list[float] = []
+
+    class Looked:
+        """A ledger and a watcher that note each look."""
+
+        async def select(self, _: object) -> list[Intent]:
+            looks.append(anyio.current_time())
+            return []
+
+        async def catch_up(self) -> None:
+            await checkpoint()
+
+        async def listen(self, hear: Callable[[Hint], Awaitable[None]]) -> None:
+            await anyio.sleep(1.0)
+            for _ in range(50):
+                await hear(Hint("look"))
+                await anyio.sleep(0.001)
+
+    stub: Any = Looked()
+    began = anyio.current_time()
+    with anyio.move_on_after(2.0):
+        await OtherServers(stub, stub, stub, taken_up=stub.catch_up, on_join=None).run(stub)
+
+    assert [round(each - began, 2) for each in looks] == [0.0, 1.0, 1.25]
 
 
 async def test_no_link_is_shared() -> None:

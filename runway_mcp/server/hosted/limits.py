@@ -59,7 +59,7 @@ class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal he
 
     @property
     def _message(self) -> str:
-        return f"Too many requests of this caller; try again in {self._after} s."
+        return f"Too many requests at once, or in a second; try again in {self._after} s."
 
 
 _Place = Literal["call", "left"] | Stream
