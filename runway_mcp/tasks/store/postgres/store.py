@@ -227,6 +227,11 @@ class PostgresStore(Store):
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
     ) -> Intent | None:
+        # Each server tells of each change, and most of what it tells another one has written.
+        known = await self._database.read(lambda ledger: found(ledger, "task_id", task_id))
+        if known is None or observed(known, 0.0, status=status, ended=ended, film=film, failure=failure) == known:
+            return known
+
         async def work(ledger: Statements) -> Intent | None:
             if not await lock_owner(ledger, "task_id", task_id):
                 return None
