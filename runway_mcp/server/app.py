@@ -34,7 +34,6 @@ from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
-from runway_mcp.tasks.store.measured import measured_store
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import Availability, LedgerError, Store
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
@@ -107,6 +106,8 @@ async def open_lifespan(
             store = await stack.enter_async_context(open_store(settings.data_dir / LEDGER, now, database_url=url))
         meter = telemetry.meter
         if store is not None and meter is not None:
+            from runway_mcp.tasks.store.measured import measured_store  # noqa: PLC0415  of servers with figures alone
+
             store = await stack.enter_async_context(measured_store(store, meter))
         has_issuer = settings.over_http and settings.issuer is not None
         is_for_others = callers is not None or has_issuer or settings.has_replicas
