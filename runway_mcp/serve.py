@@ -270,7 +270,14 @@ def _serve_http(
 
     async def serve() -> None:
         drain = Drain(app.state.drain, DRAIN_SECONDS) if hosting is not None else None
-        await serve_app(app, listener, ready=tell, drain=drain, stopping=partial(notify, manager, STOPPING))
+        await serve_app(
+            app,
+            listener,
+            ready=tell,
+            drain=drain,
+            stopping=partial(notify, manager, STOPPING),
+            end_streams=app.state.end_streams,
+        )
 
     settled()
     with _metrics_served(settings, metrics, server, app, hosting):

@@ -236,6 +236,30 @@ async def test_a_caller_who_is_removed_is_out_and_loses_his_stream_while_others_
             group.cancel_scope.cancel()
 
 
+async def test_a_stream_that_is_open_at_the_end_of_the_server_is_told_its_result_and_not_cut_off(
+    tmp_path: Path,
+) -> None:
+    lines: list[str] = []
+    opened = anyio.Event()
+    async with (
+        httpx2.AsyncClient(timeout=30) as http,
+        anyio.create_task_group() as group,
+        many_callers(tmp_path, ana="") as server,
+    ):
+
+        async def listen() -> None:
+            async with opened_stream(http, server.origin, "ana") as stream:
+                async for line in stream.aiter_lines():
+                    lines.append(line)
+                    opened.set()
+
+        group.start_soon(listen)
+        await opened.wait()
+
+    last = json.loads(next(line for line in reversed(lines) if line.startswith("data: {")).removeprefix("data: "))
+    assert (last["id"], "result" in last) == (1, True)
+
+
 def opened_stream(http: httpx2.AsyncClient, origin: str, name: str) -> Any:
     """A stream of updates that a caller listens to."""
     meta = {

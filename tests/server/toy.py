@@ -107,7 +107,7 @@ async def served(
     async with anyio.create_task_group() as group:
 
         async def serve() -> None:
-            await serve_app(app, listener, ready=ready.set, limits=limits)
+            await serve_app(app, listener, ready=ready.set, limits=limits, end_streams=app.state.end_streams)
 
         group.start_soon(serve)
         with anyio.fail_after(5):

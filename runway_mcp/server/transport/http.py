@@ -101,6 +101,7 @@ def create_app(
         ]
     app = Starlette(routes=routes, middleware=middleware, lifespan=endpoints.open)
     app.state.drain, app.state.is_draining = endpoints.drain, endpoints.is_draining
+    app.state.end_streams = endpoints.end_streams
     # A redirect would lead to whatever the Host header or the path names.
     app.router.redirect_slashes = False
     return app
@@ -180,6 +181,11 @@ class _Endpoints:
         self._is_draining = True
         if isinstance(self._state, Lifespan):
             self._state.waits.end_all()
+
+    def end_streams(self) -> None:
+        """Ends the streams of `subscriptions/listen`, each with its result, so that clients know it for an end."""
+        if isinstance(self._state, Lifespan):
+            self._state.subscriptions.end_streams()
 
     async def take_callback(self, token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
         """Takes a callback of upstream's; False if its token belongs to no submit of this server."""

@@ -67,12 +67,14 @@ async def serve_app(
     limits: ConnectionLimits | None = None,
     drain: Drain | None = None,
     stopping: Callable[[], None] = lambda: None,
+    end_streams: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves the app, within its lifespan, until SIGINT or SIGTERM; calls `ready` once it can be reached.
 
     Must be called in the main thread. Closes the socket. Logs no request, since its URL may hold a secret. Without
     `limits`, as many connections as the process's descriptors allow; it raises their soft limit. With a `drain` it goes
-    on serving for a while after the signal. Calls `stopping` once it begins to end, at the signal.
+    on serving for a while after the signal. Calls `stopping` once it begins to end, at the signal, and `end_streams`
+    when nothing new is taken any more: what these end by themselves is told as ended, and not cut off.
     """
     closing = Closing()
     connections = HttpConnections(limits or limits_of_process())
@@ -96,7 +98,8 @@ async def serve_app(
         with listener:
             async with app.router.lifespan_context(app), anyio.create_task_group() as group:
                 group.start_soon(connections.enforce)
-                await _BoundedServer(config, closing, ready, drain, stopping).serve(sockets=[listener])
+                server = _BoundedServer(config, closing, ready, drain=drain, stopping=stopping, end_streams=end_streams)
+                await server.serve(sockets=[listener])
                 connections.abort_all()
                 group.cancel_scope.cancel()
     finally:
@@ -124,14 +127,17 @@ class _BoundedServer(uvicorn.Server):
         config: uvicorn.Config,
         closing: "Closing",
         ready: Callable[[], None],
+        *,
         drain: Drain | None,
         stopping: Callable[[], None],
+        end_streams: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._closing = closing
         self._ready = ready
         self._drain = drain
         self._stopping = stopping
+        self._end_streams = end_streams
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -162,6 +168,7 @@ class _BoundedServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._drain is None:
             self._stopping()
+        self._end_streams()
         self._closing.begin()
         await super().shutdown(sockets)
 

@@ -174,6 +174,11 @@ class Subscriptions:
                 if not self._spelled[address]:
                     del self._spelled[address]
 
+    def end_streams(self) -> None:
+        """Begins to end all streams: each sends what is queued, then its result."""
+        for streams in self._streams.values():
+            streams.serve.close()
+
     def unfinished(self, task_id: str) -> Task | None:
         """A task whose last status here is not terminal, so that it is followed; only its status is filled in."""
         status = self._seen.get(task_id)
