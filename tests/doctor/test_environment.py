@@ -68,7 +68,7 @@ def test_a_file_of_callers_is_read_and_what_an_issuer_needs_is_named(tmp_path: P
         "RUNWAY_MCP_ISSUER needs RUNWAY_MCP_AUDIENCE or RUNWAY_MCP_PUBLIC_URL",
         "RUNWAY_MCP_CALLERS cannot be used: the caller ana has neither token_sha256 nor subjects",
     )
-    file.write_text("", encoding="utf-8")
+    file.write_text("only_named = false\n", encoding="utf-8")
     assert read_settings(environ | {"RUNWAY_MCP_AUDIENCE": "runway"})[1] == ()
 
 
