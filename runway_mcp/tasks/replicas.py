@@ -12,8 +12,7 @@ import anyio
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.store.protocol import Hint, LedgerError, Replicas, Store
+from runway_mcp.tasks.store.protocol import Hint, LedgerError, OnJoin, Replicas, Store
 from runway_mcp.tasks.transitions import Selection
 
 LOOK_SECONDS: Final = 5.0
@@ -21,9 +20,6 @@ LOOK_SECONDS: Final = 5.0
 
 _LOOKS_APART: Final = 0.25
 """The least time between two looks in seconds: each reads all unfinished requests, and hints come in bursts."""
-
-OnJoin = Callable[[Intent], Awaitable[None]]
-"""Is told of a film that another server has joined; must not raise."""
 
 _log = logging.getLogger(__name__)
 

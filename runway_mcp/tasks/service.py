@@ -17,14 +17,13 @@ from runway_mcp.tasks.follow.sharing import ReadPermits
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
-from runway_mcp.tasks.replicas import OnJoin, OtherServers
 from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
 from runway_mcp.tasks.store.caller_view import CallerLedger
-from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.protocol import LedgerError, OnJoin, Store
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
@@ -127,6 +126,9 @@ async def open_tasks(
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
         if replicas is not None:
+            # What a ledger of one server needs nothing of.
+            from runway_mcp.tasks.replicas import OtherServers  # noqa: PLC0415
+
             others = OtherServers(store, watcher, called, taken_up=taken_up, on_join=on_join)
             background.start_soon(others.run, replicas)
         try:

@@ -80,6 +80,10 @@ class Seen:
     at: float
 
 
+OnJoin = Callable[[Intent], Awaitable[None]]
+"""Is told of a film that another server has joined; must not raise."""
+
+
 class Replicas(Protocol):
     """What several servers on one ledger agree on, so that one of them does what would be done twice.
 
