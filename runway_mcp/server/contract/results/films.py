@@ -29,6 +29,7 @@ from runway_mcp.server.contract.results.shared import (
     LONGEST_NAME,
     LOOK,
     OTHER_TAKE,
+    PLAN_UNSEEN,
     credits_output,
     error_output,
     submitted_facts,
@@ -191,6 +192,7 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     )
     cheaper = priced_models(plan.seconds, below=plan.cost) if plan.is_auto else []
     other += f" Another `model` costs less: {', '.join(cheaper)}." if cheaper else ""
+    other += "" if plan.cost else PLAN_UNSEEN
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "

@@ -18,6 +18,9 @@ OTHER_TAKE = "For another take give another `seed`."
 LOOK = "view_film shows the last frame, from which it goes on."
 """What a dry run says last."""
 
+PLAN_UNSEEN = " Whether the account has that plan shows only at the submit: without it Runway refuses, free."
+"""What a dry run of explore mode says after its price, since no read of upstream tells the plan."""
+
 
 def error_output(failure: Failure, *, harmless: bool = False) -> ErrorOutput:
     """The error of a failure; `harmless` says that a repeat of the call does no harm, whatever the failure."""

@@ -19,6 +19,7 @@ from runway_mcp.server.contract.results.film_parts import film_of_intent, part_t
 from runway_mcp.server.contract.results.shared import (
     LOOK,
     OTHER_TAKE,
+    PLAN_UNSEEN,
     candidate_output,
     credits_in_words,
     credits_output,
@@ -30,6 +31,7 @@ from runway_mcp.server.contract.results.shared import (
 from runway_mcp.server.contract.results.text import by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
+from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
@@ -260,11 +262,19 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     clip = f"the {seconds(length)} {plan.model.title} clip{name}" if length else f"the {plan.model.title} clip{name}"
     count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
+    unseen = "" if plan.cost else PLAN_UNSEEN
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
-        f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}.{short} "
-        f"{LOOK}"
+        f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}."
+        f"{short}{unseen}{_cheaper(plan)} {LOOK}"
     )
+
+
+def _cheaper(plan: Plan) -> str:
+    """The models that add as many seconds for less, which the extension's own price does not tell."""
+    models = priced_models(plan.seconds, below=plan.cost)
+    told = "A `model` costs less and continues it as a film of joined parts, in a look of its own"
+    return f" {told}: {', '.join(models)}." if models else ""
 
 
 def _left(plan: Plan) -> str:
