@@ -33,13 +33,12 @@ from runway_mcp.tasks.spend.plan import Plan, request_of
 
 _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
-    "made. Use it when a clip should become longer, not to wait for a task; it goes on from the last frame (view_film"
-    " shows it). Gen-3 Alpha and Turbo clips have three extensions, to 40 s (Turbo 34 s); any other clip of "
-    "list_assets goes on with a `model` as often as wanted, its parts joined into one film. Spends credits "
-    "(estimates: 10 per added second, 40 per Turbo step, 5 to 12 a second with a model, none with exploreMode) and "
-    "cannot be undone or cancelled: show the user a dry_run first, which also tells spending limits. Prompts are "
-    "moderated, and it takes minutes. The same request is charged once and returns the same film; another take needs "
-    "another seed."
+    "made. Use it when a clip should become longer: list_assets finds it, and view_film shows its last frame, from "
+    "which it goes on; to wait for a task already submitted, use get_task. Gen-3 Alpha and Turbo clips have three "
+    "extensions, to 40 s (Turbo 34 s); any other clip goes on with a `model` as often as wanted, its parts joined into "
+    "one film. Spends credits (estimates: 10 per added second, 40 per Gen-3 Turbo step, 5 to 12 a second with a model, "
+    "none with exploreMode) and cannot be undone or cancelled: show the user a dry_run first. Prompts are moderated, "
+    "and it takes minutes. The same request is charged once and returns the same film; another take needs another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -85,8 +84,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Turbo: leave out, gains 8. 10 leads further, "
-                "as a Gen-3 film has three extensions."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo: leave out, gains 8. 10 leads "
+                "further, as a Gen-3 film has three extensions."
             ),
         ),
     ] = None
@@ -95,8 +94,8 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                f"auto (default): Runway's extension, of Gen-3 clips. {_CREATING}: continues any clip or film from its "
-                "last frame."
+                f"auto (default): Runway's extension, for Gen-3 clips; for others a dry_run names a model. {_CREATING}: "
+                "continues any clip or film from its last frame."
             ),
         ),
     ] = None

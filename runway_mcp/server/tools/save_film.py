@@ -40,7 +40,7 @@ _DESCRIPTION = (
     "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
     "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
     "get_task; to look at a film, view_film. Free, and replaces no file: a name that another film has gets a number, "
-    "and the same call again returns the same file, or waits on while a long download goes on."
+    "and the same call again returns the same file; when a long download outlasts a call, it waits on."
 )
 
 _NOTHING_IS_KEPT = (
