@@ -36,7 +36,7 @@ move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from step to step. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (list_assets shows it; where it ends in …, get_task has it in full) and repeat them word for word \
+of the film before (view_film quotes it) and repeat them word for word \
 unless the change is wanted.
 Where a current model continues a clip (the call has a model), it sees one still picture and nothing else:
 - Say the motion that runs at the cut again, with its direction and speed, and the same camera move: a still has no \
@@ -88,7 +88,7 @@ The story: {story}
 
 1. Find it. If an assetId (it begins with user:), a film's id (film_) or a URI is given above, take that. Else call \
 list_assets with a word of mine as query; if two fit, ask me. What is extendable has up to three beats more, 10 s \
-each, and ends at 40 s (fewer if it was extended before; a Turbo clip gains 8 s each time and ends at 34 s). What is \
+each (fewer if it was extended before), to at most 40 s; a Turbo clip gains 8 s each time, to at most 34 s. What is \
 only continuable, and every film, goes on as often as I like with a current model, and is joined to one film.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
 the picture and the clip's own text_prompt; to continue, also one for who is there and in which clothes. They stand \

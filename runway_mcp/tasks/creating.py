@@ -36,8 +36,26 @@ def priced_models(seconds: int, *, below: int | None = None) -> list[str]:
     for name, model in CREATE_MODELS.items():
         price = price_to_create(model, seconds) if seconds in model.seconds else None
         if price is not None and (below is None or price < below):
-            told.append(f"{name} for {'at most ' if model.is_upper_bound else ''}about {price} credits")
+            told.append(f"{name} for {'at most' if model.is_upper_bound else 'about'} {price} credits")
     return told
+
+
+def cheapest_model(seconds: int, *, below: int | None = None) -> str | None:
+    """The model that adds at least so many seconds for the fewest credits, with its price in words.
+
+    None if no model adds them for less than `below`, or none has a rate.
+    """
+    able = [
+        (price, added, model.is_upper_bound, name)
+        for name, model in CREATE_MODELS.items()
+        for added in model.seconds
+        if added >= seconds and (price := price_to_create(model, added)) is not None
+    ]
+    if not able or (below is not None and min(able)[0] >= below):
+        return None
+    price, added, is_upper_bound, name = min(able)
+    more = f", which adds {added} s," if added != seconds else ","
+    return f"{name}{more} for {'at most' if is_upper_bound else 'about'} {price} credits"
 
 
 def creation_of(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.models import Asset, Task
-from runway_mcp.tasks.catalogue import MODELS, FilmModel
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, FilmModel
 
 # Seconds by which a film may exceed the limit, since each of a chain's clips is some frames too long (10.542 s for 10
 # s).
@@ -81,13 +81,19 @@ def is_continuable(asset: Asset) -> bool:
 def _judge_maker(maker: Task) -> Verdict:
     model = MODELS.get(maker.task_type or "")
     if model is None:
-        made_by = plain_or_quoted(maker.task_type) if maker.task_type else "an unnamed model"
+        made_by = _name_of(maker.task_type) if maker.task_type else "an unnamed model"
         return Verdict("no", f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended")
     count = extended_count(maker)
     if count >= model.max_extensions:
         reason = f"it was extended {count} times, and {model.title} allows {model.max_extensions}"
         return Verdict("no", reason, count, model)
     return Verdict("yes", None, count, model)
+
+
+def _name_of(task_type: str) -> str:
+    """A type of upstream's as callers name that model, where they can."""
+    known = (name for name, model in CREATE_MODELS.items() if task_type in model.task_types)
+    return next(known, plain_or_quoted(task_type))
 
 
 # No chain is longer; a higher count is an error of upstream.

@@ -13,7 +13,7 @@ ENDS = {
     "beach_longer": ("The longer film is ready, 20 s long", 5, 100),
     "which_and_how_far": ("8 matches among the newest 8 assets; 5 extendable", 1, 0),
     "turbo_ten": ("The longer film is ready, 18 s long", 6, 40),
-    "fourth_extension": ("with Gen-4.5 would cost at most about 60 credits", 2, 0),
+    "fourth_extension": ("with Gen-4.5 would cost at most 60 credits", 2, 0),
     "other_models": ("The film would then be 15 s long, of 2 parts", 3, 0),
     "forty_for_three_hundred": ("40 s long: extension 3 of 3", 13, 300),
     "impatient": ("The longer film is ready, 20 s long", 30, 100),

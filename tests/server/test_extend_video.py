@@ -74,8 +74,8 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
         (0, False, {}, "50 credits (an estimate, 2250 are left)"),
         (0, True, {"exploreMode": True}, "no credits (explore mode, on an Unlimited plan)"),
         (0, False, {"exploreMode": True}, "Whether the account has that plan shows only at the submit"),
-        (0, False, {"seconds": 10}, "gen4-turbo for about 50 credits. view_film"),
-        (0, False, {"seconds": 5}, "gen4-turbo for about 25 credits. view_film"),
+        (0, False, {"seconds": 10}, "gen4-turbo, for about 50 credits. view_film"),
+        (0, False, {"seconds": 5}, "gen4-turbo, for about 25 credits. view_film"),
     ],
 )
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
@@ -90,7 +90,7 @@ async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
 @pytest.mark.parametrize("arguments", [{"exploreMode": True}, {"seconds": 10, "exploreMode": True}])
 async def test_a_dry_run_that_costs_nothing_names_no_cheaper_model(tmp_path: Path, arguments: dict[str, Any]) -> None:
     async with open_client(virtual_world(), tmp_path, "auto") as client:
-        assert "costs less" not in (await client.extend(client.clip, dry_run=True, **arguments))["summary"]
+        assert "cheapest" not in (await client.extend(client.clip, dry_run=True, **arguments))["summary"]
 
 
 async def test_a_dry_run_that_the_account_cannot_pay_suggests_no_submit(tmp_path: Path) -> None:

@@ -88,6 +88,12 @@ def model_to_continue_with(call: Call, named: str | None) -> tuple[CreateModel, 
     return CREATE_MODELS[name] if name else DEFAULT_CREATE_MODEL, name is not None
 
 
+def _of_film(wish: Wish, film: Intent) -> Wish:
+    """The wish for a film; where nobody names a model, that of its last part is the one to price."""
+    last = CREATE_MODELS.get(film.task_type)
+    return wish if wish.named or last is None else replace(wish, model=last)
+
+
 async def continue_clip(call: Call, wish: Wish) -> Answer:
     """The film of a request that was submitted before; else the plan, or the one submit and the wait for the film.
 
@@ -97,12 +103,14 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
     # Without a consent to spend only what is paid for already may answer.
     dry = wish.dry or not wish.named
     if film is not None:
+        wish = _of_film(wish, film)
         asked, spelling = of_clip(wish.asked, film.film_id), None
         earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model)
     else:
         asked, spelling, earlier = await found_request(call, wish.asked, wish.deadline, dry=dry, model=wish.model)
         # A name, a link or a uuid may have been that of a film's upload, which is the film.
         if asked.asset_id != wish.asked.asset_id and (film := await film_named(call.context, asked.asset_id)):
+            wish = _of_film(wish, film)
             asked, spelling = of_clip(asked, film.film_id), None
             earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model) or earlier
     wish = replace(wish, asked=asked)

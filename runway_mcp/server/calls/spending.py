@@ -149,7 +149,7 @@ async def refusal_of(context: ServerContext, plan: PricedRequest) -> Failure | N
 def _question(plan: PricedRequest) -> str:
     prompt = f' "{plan.asked.text_prompt[:200]}"' if plan.asked.text_prompt else ""
     if isinstance(plan, Continuation):
-        most = "at most " if plan.model.is_upper_bound else ""
+        about = "at most" if plan.model.is_upper_bound else "about"
         way = f"Continue this clip by {plan.seconds} s with {plan.model.title}"
-        return f"{way} for {most}about {plan.cost} credits?{prompt}"
+        return f"{way} for {about} {plan.cost} credits?{prompt}"
     return f"Extend this {plan.model.title} clip by {plan.seconds} s for about {plan.cost} credits?{prompt}"

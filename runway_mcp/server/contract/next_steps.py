@@ -184,8 +184,11 @@ def submit(
     arguments = kept | ({"model": model} if model else {}) | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
-    price = f"it spends {'at most ' if at_most else ''}about {cost} credits" if cost else "it spends no credits"
-    return NextStep(tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.")
+    price = f"it spends {'at most' if at_most else 'about'} {cost} credits" if cost else "it spends no credits"
+    words = "" if asked.arguments.get("text_prompt") else " Add a text_prompt that says what happens."
+    return NextStep(
+        tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.{words}"
+    )
 
 
 def earlier_task(task_id: str, asked: Asked) -> NextStep:

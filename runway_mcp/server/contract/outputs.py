@@ -72,11 +72,11 @@ class LineageOutput(Output):
 class CreditsOutput(Output):
     """The estimated cost, what is left on the account, and how the cap of a day stands, in credits."""
 
-    cost: Annotated[int | None, Field(description="Estimate.")] = None
+    cost: Annotated[int | None, Field(description="Estimate; 0 of a repeat.")] = None
     remaining: int | None = None
     day_limit: int | None = None
     day_left: int | None = None
-    day_frees_at: str | None = None
+    day_frees_at: Annotated[str | None, Field(description="When day_left rises.")] = None
 
 
 class ErrorOutput(Output):

@@ -17,17 +17,17 @@ by a current model that continues from its last frame, joined to one film.
 1. list_assets finds the clip or film (query searches names, prompts and ancestors) and says how far it can be \
 extended, and whether it can be continued.
 2. extend_video with dry_run prices the step, free, and its next call names the model where one continues; show the \
-user the price, of a plan that of all its steps, and wait for a yes before spending.
+user the price (of a plan: of all its steps) and wait for a yes before spending.
 3. extend_video submits it once. If the film is not ready in time it returns a taskId or a film id: call get_task with \
 it. A joined film goes on by its film id.
 4. If a call times out, make the same call again; if it fails, make the call that it names next, if any. The same \
 request, whatever its wait, is charged once, for good: repeated, it returns the same film; \
 another take needs another seed.
 5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
-of the prompt before (list_assets; in full get_task); to continue, say motion, people and clothes again too. Few long \
+of the prompt before, which view_film quotes; to continue, say motion, people and clothes again too. Few long \
 steps show fewer seams than many short ones.
-6. Links to films die within two days; get_task gives fresh ones, or the path of a joined film; save_film, where it is \
-listed, saves a film to disk."""
+6. Links to films die within two days; get_task gives a fresh one, and the path of a film that is saved; save_film, \
+where it is listed, saves a film to disk."""
 """The server's instructions to a model."""
 
 

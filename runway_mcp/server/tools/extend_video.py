@@ -35,10 +35,11 @@ _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
     "made. Use it when a clip should become longer: list_assets finds it, and view_film shows its last frame, from "
     "which it goes on; to wait for a task already submitted, use get_task. Gen-3 Alpha and Turbo clips have three "
-    "extensions, to 40 s (Turbo 34 s); any other clip goes on with a `model` as often as wanted, its parts joined into "
-    "one film. Spends credits (estimates: 10 per added second, 40 per Gen-3 Turbo step, 5 to 12 a second with a model, "
-    "none with exploreMode) and cannot be undone or cancelled: show the user a dry_run first. Prompts are moderated, "
-    "and it takes minutes. The same request is charged once and returns the same film; another take needs another seed."
+    "extensions, to at most 40 s (Turbo 34 s); any clip or film goes on with a `model` as often as wanted, joined "
+    "into one film. Spends credits (estimates: 10 per added second, 5 with gen4-turbo, 12 with other models, 40 per "
+    "Gen-3 Turbo step, none with exploreMode) and cannot be undone or cancelled: show the user a dry_run first. "
+    "Prompts are moderated, and it takes minutes. The same request is charged once and returns the same film; another "
+    "take needs another seed."
 )
 
 # How long a call that named no wait waits for another call's POST, in seconds.
@@ -84,8 +85,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo: leave out, gains 8. 10 leads "
-                "further, as a Gen-3 film has three extensions."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo gains 8: leave out, or give a "
+                "model. 10 leads further, as a Gen-3 film has three extensions."
             ),
         ),
     ] = None
@@ -94,20 +95,22 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                f"auto (default): Runway's extension, for Gen-3 clips; for others a dry_run names a model. {_CREATING}: "
-                "continues any clip or film from its last frame."
+                f"auto (default): Runway's extension, for Gen-3 clips; for others a dry_run names a model. {_CREATING}:"
+                " continues any clip or film from its last frame."
             ),
         ),
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294; another seed, another take. Default: a random one."),
+        Field(description="Any number you choose, 1 to 4294967294. Default: a random one."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
         Field(
             alias="exploreMode",
-            description="True: free of credits but slower; needs Runway's Unlimited plan. Default: false.",
+            description=(
+                "True: no credits, also with a model, but slower; needs Runway's Unlimited plan. Default: false."
+            ),
         ),
     ] = None
     reply_url: Annotated[

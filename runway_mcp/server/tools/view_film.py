@@ -52,7 +52,7 @@ class ViewFilm(Arguments):
         Field(
             ge=0,
             allow_inf_nan=False,
-            description="Seconds from the start, 0 or more: the frame at this second; leave show out then. Default: as show says.",
+            description="Seconds from the start, 0 or more: the frame at this second. Default: as show says.",
         ),
     ] = None
 

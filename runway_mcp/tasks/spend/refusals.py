@@ -24,7 +24,7 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
 
     Nothing was submitted.
     """
-    cost = f"This extension would cost about {plan.cost} credits"
+    cost = f"This step would cost about {plan.cost} credits"
     match refusal.reason:
         case "per_call":
             fewer, cheaper = _fewer(plan, policy.per_call or 0), _cheaper(plan, policy.per_call or 0)

@@ -38,7 +38,7 @@ from runway_mcp.server.contract.results.shared import (
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output
 from runway_mcp.server.contract.results.text import in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
-from runway_mcp.tasks.creating import priced_models
+from runway_mcp.tasks.creating import cheapest_model
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Quote
@@ -167,7 +167,7 @@ def price_in_words(plan: Continuation, remaining: int | None = None) -> str:
     if not plan.cost:
         return "no credits (explore mode, on an Unlimited plan)"
     if plan.model.is_upper_bound:
-        return f"at most about {plan.cost} credits (an upper bound{left})"
+        return f"at most {plan.cost} credits (an upper bound{left})"
     return f"about {plan.cost} credits (an estimate{left})"
 
 
@@ -190,13 +190,14 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     other = (
         f" `seconds`: {' or '.join(map(str, plan.model.seconds[1:]))} adds more." if plan.asked.seconds is None else ""
     )
-    cheaper = priced_models(plan.seconds, below=plan.cost) if plan.is_auto else []
-    other += f" Another `model` costs less: {', '.join(cheaper)}." if cheaper else ""
+    cheaper = cheapest_model(plan.seconds, below=plan.cost) if plan.is_auto else None
+    other += f" The cheapest `model` is {cheaper}." if cheaper else ""
     other += "" if plan.cost else PLAN_UNSEEN
+    look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
-        f"joined into one file, and can go on as often as wanted. {LOOK}"
+        f"joined into one file, and can go on as often as wanted.{look}"
     )
 
 
@@ -205,8 +206,8 @@ def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
     if standing.joined is None or whereabouts.asset is not None:
         return ""
     if whereabouts.saved is not None:
-        return " It lies on the server's disk and has no link."
-    return " Its file cannot be had here: it is not where it was saved, or nobody reaches this server's disk."
+        return " The film lies on the server's disk and has no link."
+    return " The film's file cannot be had here: it is not where it was saved, or nobody reaches this server's disk."
 
 
 def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool, in_all: int | None) -> str:

@@ -16,7 +16,7 @@ OTHER_TAKE = "For another take give another `seed`."
 """What a duplicate says last."""
 
 LOOK = "view_film shows the last frame, from which it goes on."
-"""What a dry run says last."""
+"""What a dry run without a prompt says last."""
 
 PLAN_UNSEEN = " Whether the account has that plan shows only at the submit: without it Runway refuses, free."
 """What a dry run of explore mode says after its price, since no read of upstream tells the plan."""

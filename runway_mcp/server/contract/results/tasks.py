@@ -31,7 +31,7 @@ from runway_mcp.server.contract.results.shared import (
 from runway_mcp.server.contract.results.text import by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
-from runway_mcp.tasks.creating import priced_models
+from runway_mcp.tasks.creating import cheapest_model
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
@@ -47,6 +47,9 @@ _PAID_THEN = ", already charged"
 LONGEST_PROMPT = 10_000
 """The most characters of a prompt that no call of ours gave."""
 
+# How a continuation differs from an extension, and the seconds that every model of a continuation can add.
+_JOINED = "as a film of joined parts"
+_USUAL_STEPS = (5, 10)
 _NAMED_TASKS = 3
 _LONGEST_CLIP = 80
 _CANDIDATES = 5
@@ -245,7 +248,8 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
     if failure is not None:
         return first_sentence(failure.message)
     if not task.is_terminal:
-        return f"The task is {standing(task)}."
+        submitted = f"Submitted once, for {paid}. " if paid is not None and not paid.endswith(_PAID_THEN) else ""
+        return f"{submitted}The task is {standing(task)}."
     metadata = task.artifacts[0].metadata
     length = f", {seconds(metadata.duration)} long" if metadata and metadata.duration else ""
     if lineage is None or not lineage.extended_count:
@@ -263,18 +267,27 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
     count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     unseen = "" if plan.cost else PLAN_UNSEEN
+    look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
         f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}."
-        f"{short}{unseen}{_cheaper(plan)} {LOOK}"
+        f"{short}{unseen}{_cheaper(plan)}{_other_steps(plan)}{look}"
     )
 
 
 def _cheaper(plan: Plan) -> str:
     """The models that add as many seconds for less, which the extension's own price does not tell."""
-    models = priced_models(plan.seconds, below=plan.cost)
-    told = "A `model` costs less and continues it as a film of joined parts, in a look of its own"
-    return f" {told}: {', '.join(models)}." if models else ""
+    model = cheapest_model(plan.seconds, below=plan.cost)
+    return f" The cheapest way is to continue it with a `model`, {_JOINED}: {model}." if model else ""
+
+
+def _other_steps(plan: Plan) -> str:
+    """What adds other seconds where an extension leaves no choice, as a caller who was asked for them needs to know."""
+    if plan.model.chooses_seconds or not plan.cost:
+        return ""
+    able = [(seconds, model) for seconds in _USUAL_STEPS if (model := cheapest_model(seconds)) is not None]
+    told = " or ".join(f"{seconds} s with {model}" for seconds, model in able)
+    return f" To add other seconds continue it with a `model`, {_JOINED}: {told}." if told else ""
 
 
 def _left(plan: Plan) -> str:
@@ -282,12 +295,21 @@ def _left(plan: Plan) -> str:
     left, longest = plan.lineage.extensions_left, plan.lineage.longest
     then = f"the film would then be {seconds(plan.length)} long" if plan.length else "the film would then be longer"
     if not left:
-        return f"{then} and complete"
+        return f"{then} and complete: no extension is left, only a model can continue it{_longer_last(plan)}"
     more = f"{then}, with {left} more extension{'' if left == 1 else 's'} left"
     if longest is None or plan.length is None or longest.seconds <= plan.length:
         return more
     price = f" for about {longest.cost} credits more" if longest.cost else ""
     return f"{more}, up to {seconds(longest.seconds)}{price}{by_steps(plan.length, longest.seconds, left)}"
+
+
+def _longer_last(plan: Plan) -> str:
+    """That another choice of seconds would make the last extension longer, if one would fit."""
+    if plan.length is None:
+        return ""
+    fitting = {each: plan.length + each - plan.seconds for each in plan.model.seconds if each > plan.seconds}
+    longest = max((each for each, length in fitting.items() if length <= plan.model.max_seconds), default=None)
+    return f" (`seconds`: {longest} would make it {seconds(fitting[longest])} long)" if longest else ""
 
 
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
