@@ -1,4 +1,8 @@
-"""JSON with comments: read with positions, and changed by edits that leave every other byte alone."""
+"""JSON with comments: read with positions, and changed by edits that leave every other byte alone.
+
+An own parser, since of the libraries that keep comments one starts a Node process, and the others could not be
+installed on Python 3.11.
+"""
 
 import json
 import re
