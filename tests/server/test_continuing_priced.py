@@ -87,6 +87,41 @@ async def test_the_call_that_a_dry_run_names_makes_the_film(tmp_path: Path) -> N
         assert creates(client) == 1
 
 
+async def test_a_film_goes_on_by_the_model_of_its_last_part_where_nobody_names_one(tmp_path: Path) -> None:
+    async with continuing(tmp_path) as client:
+        film = (await client.data("extend_video", assetId=clip_id(client), model="gen4-turbo"))["film"]["id"]
+        priced = await client.data("extend_video", assetId=film, dry_run=True)
+        refused = await client.data("extend_video", assetId=film)
+
+        assert (priced["model"], priced["credits"]["cost"]) == ("gen4-turbo", 25)
+        for told in (priced, refused):
+            assert told["next_step"]["arguments"]["model"] == "gen4-turbo"
+        assert refused["error"]["charged"] == "no"
+        assert creates(client) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [(5, "gen4-turbo, for about 25 credits."), (8, "gen4-turbo, which adds 10 s, for about 50 credits.")],
+)
+async def test_a_dry_run_names_the_cheapest_model_that_adds_as_much(tmp_path: Path, seconds: int, says: str) -> None:
+    async with continuing(tmp_path) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), seconds=seconds, dry_run=True)
+
+        assert f"The cheapest `model` is {says}" in told["summary"]
+
+
+@pytest.mark.parametrize(("given", "asks"), [({}, True), ({"text_prompt": "on"}, False)])
+async def test_a_dry_run_asks_for_words_where_there_are_none(
+    tmp_path: Path, given: dict[str, str], *, asks: bool
+) -> None:
+    async with continuing(tmp_path) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), dry_run=True, **given)
+
+        assert ("Add a text_prompt" in told["next_step"]["reason"]) is asks
+        assert ("view_film shows the last frame" in told["summary"]) is asks
+
+
 async def test_with_a_model_set_a_clip_without_extension_is_continued_at_once(tmp_path: Path) -> None:
     async with continuing(tmp_path, continue_with="gen4-turbo") as client:
         priced = await client.data("extend_video", assetId=clip_id(client), dry_run=True)

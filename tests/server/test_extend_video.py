@@ -87,6 +87,45 @@ async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
         assert says in data["summary"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (5, "complete: no extension is left, only a model can continue it (`seconds`: 10 would make it 40 s long)."),
+        (10, "complete: no extension is left, only a model can continue it."),
+    ],
+)
+async def test_a_dry_run_of_the_last_extension_says_what_its_seconds_give_up(
+    tmp_path: Path, seconds: int, says: str
+) -> None:
+    world = virtual_world()
+    clip = add_video(world, extended=2, seconds=10, added=10)
+    async with open_client(world, tmp_path, "auto") as client:
+        told = await client.extend(clip, dry_run=True, seconds=seconds)
+
+        assert says in told["summary"]
+
+
+async def test_a_dry_run_of_a_turbo_clip_names_what_adds_other_seconds(tmp_path: Path) -> None:
+    world = virtual_world()
+    clip = add_video(world, model="gen3a_turbo")
+    async with open_client(world, tmp_path, "auto") as client:
+        told = await client.extend(clip, dry_run=True)
+
+        assert told["lineage"]["added_seconds"] == 8
+        assert "5 s with gen4-turbo, for about 25 credits or 10 s with gen4-turbo, for about 50" in told["summary"]
+
+
+async def test_a_submit_that_goes_on_says_that_it_was_submitted_once_and_for_how_much(
+    tmp_path: Path, mode: str
+) -> None:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        told = await client.extend(client.clip, wait_seconds=0)
+
+        assert told["summary"].startswith("Submitted once, for about 50 credits (an estimate). The task is ")
+        again = await client.data("get_task", taskId=told["taskId"])
+        assert "Submitted once" not in again["summary"]
+
+
 @pytest.mark.parametrize("arguments", [{"exploreMode": True}, {"seconds": 10, "exploreMode": True}])
 async def test_a_dry_run_that_costs_nothing_names_no_cheaper_model(tmp_path: Path, arguments: dict[str, Any]) -> None:
     async with open_client(virtual_world(), tmp_path, "auto") as client:
