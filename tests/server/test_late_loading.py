@@ -18,7 +18,7 @@ from runway_mcp.server.late_loading import LATEST_SECONDS, PAUSE_SECONDS, Openin
 from tests.kit.processes import server_environment, stdio_server_process
 
 LISTS = """
-import json, sys
+import gc, json, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from runway_mcp.server.late_loading import Opening, light_start, load_sdk_for_pipes
@@ -42,7 +42,8 @@ async def main():
         name for name, each in vars(era).items()
         if isinstance(each, type) and each.__module__ == era.__name__ and vars(each).get("__pydantic_complete__")
     ] for era in eras]
-    print(json.dumps([len(listed[0].tools), sorted(sys.modules), complete]))
+    sealing = sum(type(each).__name__ == "AESGCMRequestStateCodec" for each in gc.get_objects())
+    print(json.dumps([len(listed[0].tools), sorted(sys.modules), complete, sealing]))
 
 anyio.run(main)
 """
@@ -106,15 +107,16 @@ async def told(events: list[str]) -> AsyncGenerator[Lifespan]:
 
 
 @pytest.mark.parametrize(("mode", "spoken"), [("legacy", 0), ("auto", 1)])
-def test_a_list_loads_nothing_that_answers_calls_and_completes_no_model_of_the_other_era(
+def test_a_list_loads_nothing_that_answers_calls_makes_no_cipher_and_completes_no_model_of_the_other_era(
     mode: str, spoken: int
 ) -> None:
-    tools, modules, complete = json.loads(output_of(LISTS, mode))
+    tools, modules, complete, sealing = json.loads(output_of(LISTS, mode))
 
     assert tools == 5
     assert not set(PUT_OFF) & set(modules)
     assert "ListToolsRequest" in complete[spoken]
     assert complete[1 - spoken] == []
+    assert sealing == 0
 
 
 def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_what_reaches_upstream(
