@@ -71,7 +71,8 @@ import anyio
 from runway_mcp.settings import Settings
 
 async def main():
-    async with open_late(Settings(data_dir=Path(sys.argv[1]), token="a", save="own")) as opening:
+    settings = Settings(data_dir=Path(sys.argv[1]), url=sys.argv[2], token="a", save="own")
+    async with open_late(settings) as opening:
         await opening.opened()
         print(json.dumps(sorted(sys.modules)))
 
@@ -120,10 +121,11 @@ def test_a_list_loads_nothing_that_answers_calls_makes_no_cipher_and_completes_n
     assert sealing == 0
 
 
+@pytest.mark.parametrize("url", ["https://api.useapi.net/v1/runwayml", "http://127.0.0.1:54321/v1/runwayml"])
 def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_what_reaches_upstream(
-    tmp_path: Path,
+    tmp_path: Path, url: str
 ) -> None:
-    modules = json.loads(output_of(IDLE, str(tmp_path)))
+    modules = json.loads(output_of(IDLE, str(tmp_path), url))
 
     assert {"runway_mcp.server.tools.call", "runway_mcp.tasks.store.sqlite"} <= set(modules)
     assert not set(AT_FIRST_USE) & set(modules)
