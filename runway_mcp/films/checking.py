@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from runway_mcp.media.errors import MediaMissing, NoFilm, NotDecodedHere, UnreadableFilm, require_media
-from runway_mcp.media.pictures.decoding import opened
-from runway_mcp.media.pictures.frames import frame_shown
 from runway_mcp.media.pictures.limits import Limits
-from runway_mcp.media.pictures.reading import local_film
 
 LIMITS: Final = Limits(pixels=8192 * 4608, samples=2_000_000, packet=8_000_000, held=96_000_000, seconds=5.0)
 """What looking may cost; `seconds` are those of both ends. A film beyond it is kept all the same."""
@@ -24,6 +21,11 @@ def check_ends(path: Path, *, require: Callable[[], None] = require_media, limit
     (`require` raises `MediaMissing`) nothing is looked at and nothing said. In a worker thread it ends soon after its
     caller was cancelled, and raises that.
     """
+    # Loaded here, with the decoder: most servers never keep a film.
+    from runway_mcp.media.pictures.decoding import opened  # noqa: PLC0415
+    from runway_mcp.media.pictures.frames import frame_shown  # noqa: PLC0415
+    from runway_mcp.media.pictures.reading import local_film  # noqa: PLC0415
+
     try:
         require()
         with local_film(path, limits) as file, opened(file, frugal=True) as film:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 
@@ -16,10 +16,10 @@ from runway_mcp.media.errors import Cut, DeadLink, NoFilm, TooLarge
 from runway_mcp.media.fetch.client import Response
 from runway_mcp.media.fetch.remote import FreshLink, open_film
 from runway_mcp.media.pictures.cache import cached, keep, picture_key
-from runway_mcp.media.pictures.frames import first_frame, frame_at, last_frame
-from runway_mcp.media.pictures.reading import FilmReader
 from runway_mcp.media.pictures.stills import Picture
-from runway_mcp.media.pictures.strip import film_strip
+
+if TYPE_CHECKING:
+    from runway_mcp.media.pictures.reading import FilmReader
 
 Show = Literal["last_frame", "first_frame", "strip"]
 """What can be seen of a film."""
@@ -108,7 +108,11 @@ async def picture_of_file(
     return await films.making.of(key, make, clip=film_id)
 
 
-async def _made(films: Films, film: Path | FilmReader, view: View) -> Picture:
+async def _made(films: Films, film: "Path | FilmReader", view: View) -> Picture:
+    # Loaded here, with the decoder: most servers never make a picture.
+    from runway_mcp.media.pictures.frames import first_frame, frame_at, last_frame  # noqa: PLC0415
+    from runway_mcp.media.pictures.strip import film_strip  # noqa: PLC0415
+
     if view.second is not None:
         return await frame_at(film, view.second, limiter=films.decoding)
     match view.show:

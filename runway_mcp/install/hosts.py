@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from runway_mcp.install.formats.edits import FormatName
+if TYPE_CHECKING:
+    from runway_mcp.install.formats.edits import FormatName
 
 System = Literal["linux", "macos", "windows"]
 Secret = Literal["entry", "question", "keyring"]
@@ -81,7 +82,7 @@ class Host:
     title: str
     files: Mapping[System, tuple[str, ...]]
     servers: tuple[str, ...] = ("mcpServers",)
-    format: FormatName = "json"
+    format: "FormatName" = "json"
     shape: Shape = Shape()
     secret: Secret = "entry"  # noqa: S105  a way, not a secret
     commands: tuple[str, ...] = ()

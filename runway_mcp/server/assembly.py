@@ -9,12 +9,18 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import (
+    AESGCMRequestStateCodec,
+    RequestStateBoundary,
+    RequestStateCodec,
+    RequestStateSecurity,
+)
 from mcp_types import (
     CallToolRequestParams,
     CompleteRequestParams,
@@ -117,8 +123,24 @@ def _sealed(keys: Sequence[SecretStr]) -> RequestStateSecurity:
 
         return caller_of(ctx) or None
 
-    shared = [key.get_secret_value().encode() for key in keys]
-    return RequestStateSecurity(keys=shared or [secrets.token_bytes(32)], bind_principal=principal)
+    if keys:
+        return RequestStateSecurity(keys=[key.get_secret_value().encode() for key in keys], bind_principal=principal)
+    return RequestStateSecurity(codec=_OwnKey(), bind_principal=principal)
+
+
+class _OwnKey:
+    """Seals with a key of this process alone, made when it is first used: few servers ever are asked to seal."""
+
+    @cached_property
+    def _codec(self) -> RequestStateCodec:
+        # The first cipher of a process takes more than a megabyte.
+        return AESGCMRequestStateCodec([secrets.token_bytes(32)])
+
+    def seal(self, payload: bytes) -> str:
+        return self._codec.seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        return self._codec.unseal(token)
 
 
 def _fixed(content: dict[str, Any]) -> _Handler:

@@ -6,6 +6,9 @@ from runway_mcp.runway.http.connections import usable
 URLS = [
     ("https://api.useapi.net/v1/runwayml", True),
     ("http://127.0.0.1:8765/v1/runwayml", True),
+    ("http://127.0.0.1:39341/v1/runwayml", True),
+    ("http://127.0.0.1:60999", True),
+    ("http://127.0.0.1:65535", True),
     ("https://a", True),
     ("HTTPS://API.example/v1", True),
     ("https://api.example:443/v1", True),

@@ -18,7 +18,7 @@ from runway_mcp.server.late_loading import LATEST_SECONDS, PAUSE_SECONDS, Openin
 from tests.kit.processes import server_environment, stdio_server_process
 
 LISTS = """
-import json, sys
+import gc, json, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from runway_mcp.server.late_loading import Opening, light_start, load_sdk_for_pipes
@@ -42,7 +42,8 @@ async def main():
         name for name, each in vars(era).items()
         if isinstance(each, type) and each.__module__ == era.__name__ and vars(each).get("__pydantic_complete__")
     ] for era in eras]
-    print(json.dumps([len(listed[0].tools), sorted(sys.modules), complete]))
+    sealing = sum(type(each).__name__ == "AESGCMRequestStateCodec" for each in gc.get_objects())
+    print(json.dumps([len(listed[0].tools), sorted(sys.modules), complete, sealing]))
 
 anyio.run(main)
 """
@@ -70,7 +71,8 @@ import anyio
 from runway_mcp.settings import Settings
 
 async def main():
-    async with open_late(Settings(data_dir=Path(sys.argv[1]), token="a", save="own")) as opening:
+    settings = Settings(data_dir=Path(sys.argv[1]), url=sys.argv[2], token="a", save="own")
+    async with open_late(settings) as opening:
         await opening.opened()
         print(json.dumps(sorted(sys.modules)))
 
@@ -80,6 +82,7 @@ AT_FIRST_USE = (
     *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
     *("opentelemetry.sdk", "google.protobuf", "requests", "runway_mcp.server.spans", "runway_mcp.server.labels"),
     *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.frame", "runway_mcp.server.completion"),
+    *("runway_mcp.media.join.proof", "runway_mcp.media.pictures.decoding", "runway_mcp.media.pictures.reading"),
 )
 PUT_OFF = (
     *("uvicorn", "click", "python_multipart"),
@@ -106,21 +109,23 @@ async def told(events: list[str]) -> AsyncGenerator[Lifespan]:
 
 
 @pytest.mark.parametrize(("mode", "spoken"), [("legacy", 0), ("auto", 1)])
-def test_a_list_loads_nothing_that_answers_calls_and_completes_no_model_of_the_other_era(
+def test_a_list_loads_nothing_that_answers_calls_makes_no_cipher_and_completes_no_model_of_the_other_era(
     mode: str, spoken: int
 ) -> None:
-    tools, modules, complete = json.loads(output_of(LISTS, mode))
+    tools, modules, complete, sealing = json.loads(output_of(LISTS, mode))
 
     assert tools == 5
     assert not set(PUT_OFF) & set(modules)
     assert "ListToolsRequest" in complete[spoken]
     assert complete[1 - spoken] == []
+    assert sealing == 0
 
 
+@pytest.mark.parametrize("url", ["https://api.useapi.net/v1/runwayml", "http://127.0.0.1:54321/v1/runwayml"])
 def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_what_reaches_upstream(
-    tmp_path: Path,
+    tmp_path: Path, url: str
 ) -> None:
-    modules = json.loads(output_of(IDLE, str(tmp_path)))
+    modules = json.loads(output_of(IDLE, str(tmp_path), url))
 
     assert {"runway_mcp.server.tools.call", "runway_mcp.tasks.store.sqlite"} <= set(modules)
     assert not set(AT_FIRST_USE) & set(modules)

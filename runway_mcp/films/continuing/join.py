@@ -29,7 +29,7 @@ from runway_mcp.films.continuing.workspace import (
 from runway_mcp.media.errors import DeadLink, KeepingError, LinkError, MediaMissing, UnreadableFilm
 from runway_mcp.media.errors import JoinFailed as PartsNotJoined
 from runway_mcp.media.join.joining import Joined
-from runway_mcp.media.join.proof import Seam
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent

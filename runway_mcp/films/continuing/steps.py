@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from runway_mcp.media.join.proof import Seam
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import JOIN, UPLOAD, Intent
 

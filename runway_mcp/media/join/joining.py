@@ -17,7 +17,8 @@ from runway_mcp.media.join.copying import copy_parts
 from runway_mcp.media.join.doubles import Cut, copy_cut, doubled_ends
 from runway_mcp.media.join.encoding import encode_parts
 from runway_mcp.media.join.parts import Part, read_part, why_not_copied
-from runway_mcp.media.join.proof import Expected, Proven, Seam, checksum, difference, expected_copy, prove, thumbnail
+from runway_mcp.media.join.proof import Expected, Proven, checksum, difference, expected_copy, prove, thumbnail
+from runway_mcp.media.join.seams import Seam
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runway_mcp.media.errors import JoinFailed, UnreadableFilm
 from runway_mcp.media.join.parts import JOIN_LIMITS
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.media.pictures.decoding import opened
 from runway_mcp.media.pictures.reading import local_film
 
@@ -31,20 +32,6 @@ class Expected:
     second: Fraction
     part: int
     mark: bytes
-
-
-@dataclass(frozen=True)
-class Seam:
-    """How the film looks where one part follows another, in steps of 255.
-
-    `difference` is between the pictures on both sides, `motion` the larger one between neighbours before and after it,
-    `colour` by how much the mean of a colour changes.
-    """
-
-    at_seconds: float
-    difference: float
-    motion: float
-    colour: float
 
 
 @dataclass(frozen=True)

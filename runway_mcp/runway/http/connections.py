@@ -12,9 +12,11 @@ from runway_mcp.runway.http.clock import UpstreamClock
 if TYPE_CHECKING:
     from runway_mcp.runway.http.exchange import Clients, Transport
 
-# What every parser of URLs takes for the same: a name with a letter in each part or 127.0.0.1, and a plain path.
+# What every parser of URLs takes for the same: a name with a letter in each part or 127.0.0.1, and a plain path. The
+# largest of ports are left out, since not every parser bounds them alike.
 _PLAIN: Final = re.compile(
-    r"https?://(127\.0\.0\.1|(?!xn--)[a-z][a-z0-9-]*(\.(?!xn--)[a-z][a-z0-9-]*)*)(:[1-9][0-9]{0,3})?(/[A-Za-z0-9_/-]*)?"
+    r"https?://(127\.0\.0\.1|(?!xn--)[a-z][a-z0-9-]*(\.(?!xn--)[a-z][a-z0-9-]*)*)"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?(/[A-Za-z0-9_/-]*)?"
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from runway_mcp.films.continuing.standing import standing_of
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, UploadMade, is_continuation, parts_of
-from runway_mcp.media.join.proof import Seam
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent, State, Step
 from tests.kit.clock import EPOCH

@@ -4,7 +4,7 @@ from typing import Any
 
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
-from runway_mcp.media.join.proof import Seam
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.runway.models import Extension, Task
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked

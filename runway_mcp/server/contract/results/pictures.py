@@ -9,9 +9,8 @@ from runway_mcp.films.chains import Clip, Seams
 from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.viewing import View
-from runway_mcp.media.join.proof import Seam
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.media.pictures.stills import Picture
-from runway_mcp.media.pictures.strip import COLUMNS
 from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.results.film_parts import further_step
@@ -148,6 +147,8 @@ def _shown(view: View, picture: Picture) -> str:
 
 def _tiles(at: list[str]) -> str:
     """What each tile of a strip shows: how many there are, in which rows, and their seconds."""
+    from runway_mcp.media.pictures.strip import COLUMNS  # noqa: PLC0415  only for strips, whose decoder most never load
+
     rows = [", ".join(at[first : first + COLUMNS]) for first in range(0, len(at), COLUMNS)]
     names = ("Upper row", "Lower row") if len(rows) > 1 else ("One row",)
     told = " ".join(f"{name}, left to right: {row} s." for name, row in zip(names, rows, strict=True))
