@@ -107,7 +107,11 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
             "2 of 3; the film would then be 15 s long, with 1 more extension left, up to 25 s (one step of 10 s).",
         ),
         (None, Lineage("a", 1, 2, 10), "1 of 3; the film would then be longer, with 2 more extensions left."),
-        (40.0, Lineage("a", 3, 0, 10), "3 of 3; the film would then be 40 s long and complete: no extension is left, only a model can continue it."),
+        (
+            40.0,
+            Lineage("a", 3, 0, 10),
+            "3 of 3; the film would then be 40 s long and complete: no extension is left, only a model can continue it.",
+        ),
         (
             40.0,
             Lineage("a", 2, 1, 10, longest=Reach(40, 0)),
