@@ -110,7 +110,7 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
         (
             40.0,
             Lineage("a", 3, 0, 10),
-            "3 of 3; the film would then be 40 s long and complete: no extension is left, only a model can continue it.",
+            "3 of 3; the film would then be 40 s long and complete: no extension is left, only a model can continue it",
         ),
         (
             40.0,
