@@ -9,6 +9,7 @@ from runway_mcp.simulator.builders import add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.agents.reading import size, without_links
 from tests.kit.client import structured, text
+from tests.kit.definitions import LONGEST_DEFINITIONS
 from tests.kit.server import open_client
 from tests.kit.upstream import extended_clips, virtual_world
 
@@ -90,7 +91,7 @@ async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tm
             for tool in (await client.mcp.list_tools()).tools
         ]
 
-        assert size({"tools": tools}) < 13_500
+        assert size({"tools": tools}) < LONGEST_DEFINITIONS
         assert [tool["name"] for tool in tools] == [name for name in TOOLS if name != "save_film"]
         for tool in tools:
             properties = tool["inputSchema"]["properties"].values()
