@@ -14,12 +14,11 @@ from runway_mcp.server.resources.handlers import templates
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
 from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.settings import Save, Settings
-from tests.kit.definitions import LONGEST_DEFINITIONS, MAIN_JOB
+from tests.kit.definitions import LISTED_WHEREVER, LONGEST_DEFINITIONS, MAIN_JOB
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, REGENERATE, check_snapshot
 
-LISTED_WHEREVER = [record.name for record in RECORDS if record.offered(Settings(data_dir=Path(), save="never"))]
 HINTS = ToolAnnotations()
 
 OTHERS = ("instructions", "prompts", "resource_templates")
