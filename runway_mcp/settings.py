@@ -7,7 +7,7 @@ fit stops the start. A test compares the table of `docs/settings.md` and `server
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -259,9 +259,9 @@ class Settings(BaseModel):
         BeforeValidator(values.lower),
         Variable(
             "RUNWAY_MCP_CONTINUE_WITH",
-            "The model that continues clips which Runway cannot extend: `gen4.5`, `gen4` or `gen4-turbo`. Without it "
-            "each such call has to name its `model`, and a dry run says how.",
-            "gen4.5, gen4 or gen4-turbo",
+            f"The model that continues clips which Runway cannot extend: {values.either(get_args(ContinueWith), '`')}. "
+            "Without it each such call has to name its `model`, and a dry run says how.",
+            values.either(get_args(ContinueWith)),
         ),
     ] = None
     upload_films: Annotated[

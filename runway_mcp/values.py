@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -129,6 +130,12 @@ def host_names(value: object) -> object:
 def threshold(value: object) -> object:
     """`never` as None, `always` as 0.0: a cost above the threshold needs a confirmation."""
     return {"never": None, "always": 0.0}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def either(names: Sequence[str], mark: str = "") -> str:
+    """Two names or more as words, each between marks: "a, b or c"."""
+    *others, last = (f"{mark}{name}{mark}" for name in names)
+    return f"{', '.join(others)} or {last}"
 
 
 def lower(value: object) -> object:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runway_mcp import __version__
-from runway_mcp.settings import Settings, settings_table, variables
+from runway_mcp.settings import ContinueWith, Settings, settings_table, variables
 
 ROOT = Path(__file__).parent.parent
 SERVER: dict[str, Any] = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
@@ -157,6 +157,12 @@ def test_server_json_lists_the_settings_as_the_code_declares_them() -> None:
         assert entry["isRequired"] == (field == "token")
         if "default" in entry:
             assert Settings.from_environment({variable.name: entry["default"]}) == Settings.from_environment({})
+
+
+def test_server_json_offers_each_model_that_the_setting_takes() -> None:
+    entry = next(each for each in PACKAGE["environmentVariables"] if each["name"] == "RUNWAY_MCP_CONTINUE_WITH")
+
+    assert tuple(entry["choices"]) == get_args(ContinueWith)
 
 
 def test_the_readme_proves_to_the_registry_whose_package_it_is() -> None:

@@ -12,7 +12,7 @@ from runway_mcp.install.entries import new_entry
 from runway_mcp.install.formats.by_name import FORMATS
 from runway_mcp.install.hosts import HOSTS, QUESTION
 from runway_mcp.runway.errors import RunwayError
-from scripts.readme_tables import PARTS, README, rewritten
+from scripts.readme_tables import PARTS, README, REGISTRY, rewritten, with_settings
 from scripts.server_snippets import BADGES, FILES, LAUNCHER, PLACEHOLDER, configuration_of, links
 
 TEXT = README.read_text(encoding="utf-8")
@@ -49,6 +49,10 @@ def test_the_badges_are_those_of_the_code() -> None:
     found = {path.relative_to(README.parent): read(path) for path in (README.parent / BADGES).iterdir()}
 
     assert found == {path: made() for path, made in FILES.items()}, "run: uv run python -m scripts.readme_tables"
+
+
+def test_server_json_is_as_the_settings_write_it() -> None:
+    assert with_settings(read(REGISTRY)) == read(REGISTRY), "run: uv run python -m scripts.readme_tables"
 
 
 def server_in(link: str) -> dict[str, Any]:

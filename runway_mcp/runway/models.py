@@ -113,6 +113,11 @@ class Submission(BaseModel):
         """
         return {name: value for name, (_, value) in self._fields().items() if name not in _INCIDENTAL and value}
 
+    def beyond(self, other: type["Submission"]) -> list[str]:
+        """The asked options that submissions of another kind do not have, by their names on the wire."""
+        asked = self.asked()
+        return [wire for name, (wire, _) in self._fields().items() if name in asked and name not in other.model_fields]
+
     def _fields(self) -> dict[str, tuple[str, Any]]:
         """Each given field, those of the endpoint before those of all: its name on the wire, and its value."""
         declared = sorted(type(self).model_fields.items(), key=lambda field: field[0] in Submission.model_fields)

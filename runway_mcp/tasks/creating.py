@@ -4,6 +4,7 @@ import math
 
 from runway_mcp.runway.creation import Creation
 from runway_mcp.runway.ids import checked_id
+from runway_mcp.runway.models import Submission
 from runway_mcp.tasks.catalogue import CREATE_MODELS, Canvas, CreateModel
 
 
@@ -59,31 +60,26 @@ def cheapest_model(seconds: int, *, below: int | None = None) -> str | None:
 
 
 def creation_of(
-    model: CreateModel,
-    *,
-    start_frame: str,
-    aspect_ratio: str,
-    seconds: int,
-    text_prompt: str | None = None,
-    explore_mode: bool | None = None,
-    max_jobs: int | None = None,
+    model: CreateModel, asked: Submission, *, start_frame: str, aspect_ratio: str, seconds: int
 ) -> Creation:
-    """The request as the model's endpoint takes it; its seed, replyRef and replyUrl are the intent's to give.
+    """The request as the model's endpoint takes it, with every option of `asked` that creations have as well.
 
-    `start_frame` is the assetId of an uploaded picture. Raises `InvalidRequest` for a malformed one, which upstream may
-    have reported.
+    Its seed, replyRef and replyUrl are the intent's to give. `start_frame` is the assetId of an uploaded picture.
+    Raises `InvalidRequest` for a malformed one, which upstream may have reported.
     """
+    options = {name: value for name, value in asked if name in Creation.model_fields and name not in _OF_THE_INTENT}
     names = {"start_frame": model.start_frame, "seconds": model.seconds_field}
     names |= {} if model.takes_seed else {"seed": ""}
     names |= {} if model.takes_explore_mode else {"explore_mode": ""}
-    return Creation(
-        endpoint=model.endpoint,
-        start_frame=checked_id(start_frame, "assetId"),
-        aspect_ratio=aspect_ratio,
-        seconds=seconds,
-        text_prompt=text_prompt,
-        explore_mode=explore_mode,
-        max_jobs=max_jobs,
-        names=names,
-        constants=model.constants,
-    )
+    resolved = {
+        "endpoint": model.endpoint,
+        "start_frame": checked_id(start_frame, "assetId"),
+        "aspect_ratio": aspect_ratio,
+        "seconds": seconds,
+        "names": names,
+        "constants": model.constants,
+    }
+    return Creation.model_validate(options | resolved)
+
+
+_OF_THE_INTENT = frozenset({"seed", "reply_url", "reply_ref"})

@@ -17,8 +17,6 @@ pytestmark = pytest.mark.virtual_time
 STRUCTURED = [name for name, tool in TOOLS.items() if tool.output_schema]
 """The tools with structured content; the others' own tests fill in their arguments."""
 
-NO_SPEND = {"extend_video": {"dry_run": True}, "get_task": {}, "list_assets": {}, "save_film": {}}
-
 
 def filled(tool: str, filler: object) -> dict[str, Any]:
     """Every optional argument of a tool with that filler; a 0 only where a number is wanted."""
@@ -46,14 +44,12 @@ async def test_fillers_for_all_optional_arguments_at_once_count_as_absent(
     world = virtual_world()
     async with open_client(world, tmp_path, mode) as client:
         assert client.clip.task is not None
-        named = {
-            "extend_video": {"assetId": world.asset_id(client.clip)},
-            "get_task": {"taskId": world.task_id(client.clip.task)},
-            "list_assets": {},
-            "save_film": {"assetId": world.asset_id(client.clip)},
-        }[tool]
-        plain = await client.data(tool, **named, **NO_SPEND[tool])
-        told = await client.data(tool, **{**named, **NO_SPEND[tool], **filled(tool, filler)})
+        ids = {"assetId": world.asset_id(client.clip), "taskId": world.task_id(client.clip.task)}
+        schema = TOOLS[tool].input_schema
+        given = {name: ids[name] for name in schema.get("required", ())}
+        given |= {"dry_run": True} if "dry_run" in schema["properties"] else {}
+        plain = await client.data(tool, **given)
+        told = await client.data(tool, **{**given, **filled(tool, filler)})
 
         assert comparable(told) == comparable(plain)
         assert client.posts == 0

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.builders import add_upload, add_video
 from runway_mcp.simulator.world import World
 from tests.agents.reading import size, without_links
 from tests.kit.client import structured, text
+from tests.kit.definitions import LISTED_WHEREVER, LONGEST_DEFINITIONS
 from tests.kit.server import open_client
 from tests.kit.upstream import extended_clips, virtual_world
 
@@ -90,8 +90,8 @@ async def test_the_definitions_are_short_and_hold_nothing_that_hosts_choke_on(tm
             for tool in (await client.mcp.list_tools()).tools
         ]
 
-        assert size({"tools": tools}) < 13_500
-        assert [tool["name"] for tool in tools] == [name for name in TOOLS if name != "save_film"]
+        assert size({"tools": tools}) < LONGEST_DEFINITIONS
+        assert [tool["name"] for tool in tools] == LISTED_WHEREVER
         for tool in tools:
             properties = tool["inputSchema"]["properties"].values()
             assert not {"anyOf", "oneOf", "allOf", "additionalProperties"} & tool["inputSchema"].keys()
@@ -112,9 +112,4 @@ async def test_each_tool_has_all_four_hints(tmp_path: Path, mode: str) -> None:
         }
 
         reads = {"read_only_hint": True, "destructive_hint": False, "idempotent_hint": True, "open_world_hint": True}
-        assert hints == {
-            "extend_video": reads | {"read_only_hint": False},
-            "get_task": reads,
-            "list_assets": reads,
-            "view_film": reads,
-        }
+        assert hints == dict.fromkeys(LISTED_WHEREVER, reads) | {"extend_video": reads | {"read_only_hint": False}}

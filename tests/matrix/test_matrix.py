@@ -9,12 +9,11 @@ from mcp_types import INVALID_PARAMS, ElicitResult, PromptReference, TextResourc
 
 from runway_mcp.server.player.page import EXTENSION, MIME_TYPE, page
 from runway_mcp.simulator.faults import Fault
+from tests.kit.definitions import LISTED_WHEREVER
 from tests.kit.protocol_tasks import TakesTasks
 from tests.matrix.clients import ERAS, PATIENCE, Progress, TransportClient, structured
 
 pytestmark = pytest.mark.slow
-
-TOOLS = {"extend_video", "get_task", "list_assets", "view_film"}
 
 
 async def test_the_seat_speaks_the_revision_of_its_era(client: TransportClient) -> None:
@@ -30,7 +29,7 @@ async def test_everything_that_there_is_is_listed(client: TransportClient) -> No
     resources = (await client.mcp.list_resources()).resources
     prompts = (await client.mcp.list_prompts()).prompts
 
-    assert {tool.name for tool in tools} == TOOLS
+    assert [tool.name for tool in tools] == LISTED_WHEREVER
     assert {"runway://tasks/{taskId}", "runway://assets/{assetId}"} <= {each.uri_template for each in templates}
     assert "runway://tasks" in {each.uri for each in resources}
     assert {prompt.name for prompt in prompts} == {"extend_clip", "plan_film"}

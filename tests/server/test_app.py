@@ -12,6 +12,7 @@ from runway_mcp.server.contract.extension import EXTENSION
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS
 from runway_mcp.simulator.faults import Fault
+from tests.kit.definitions import LISTED_WHEREVER
 from tests.kit.server import open_client, settings
 from tests.kit.upstream import URL, virtual_world
 
@@ -68,7 +69,7 @@ async def test_the_tools_are_listed_with_and_without_a_token(tmp_path: Path, mod
     async with open_client(virtual_world(), tmp_path, mode, **fields) as client:
         listed = (await client.mcp.list_tools()).tools
 
-        assert [tool.name for tool in listed] == ["extend_video", "get_task", "list_assets", "view_film"]
+        assert [tool.name for tool in listed] == LISTED_WHEREVER
         assert listed[0].input_schema == TOOLS["extend_video"].input_schema
 
 
@@ -140,4 +141,4 @@ async def test_a_client_that_leaves_and_comes_back_is_served_again(tmp_path: Pat
     server = create_server(settings(tmp_path, token=None))
     for _ in range(2):
         async with Client(server) as client:
-            assert len((await client.list_tools()).tools) == 4
+            assert len((await client.list_tools()).tools) == len(LISTED_WHEREVER)

@@ -9,6 +9,8 @@ import pytest
 from runway_mcp.simulator.builders import add_upload, add_video
 from runway_mcp.simulator.media.clips import PaintedFilms
 from runway_mcp.simulator.world import World
+from runway_mcp.tasks.catalogue import CREATE_MODELS
+from runway_mcp.values import either
 from tests.films.continuing.processes import clip_world
 from tests.kit.client import structured, text
 from tests.server.continuing import clip_id, continuing, creates
@@ -234,7 +236,7 @@ async def test_a_request_that_was_continued_stays_so_though_runway_extends_its_c
     [
         ({"model": "gen4_turbo"}, "did you mean gen4-turbo?"),
         ({"model": "gen4_5"}, "did you mean gen4.5?"),
-        ({"model": "sora"}, "model must be auto, gen4.5, gen4 or gen4-turbo"),
+        ({"model": "sora"}, f"model must be auto, {either(list(CREATE_MODELS))}"),
         ({"model": "gen4", "seconds": 8}, "Gen-4 continues by 5 or 10 s"),
         ({"model": "gen4-turbo", "text_prompt": "w" * 513}, "takes 512 characters at most"),
         ({"model": "gen4.5", "text_prompt": "w" * 5001}, "takes 5000 characters at most"),

@@ -14,11 +14,11 @@ from runway_mcp.server.resources.handlers import templates
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS, tools_table
 from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.settings import Save, Settings
+from tests.kit.definitions import LISTED_WHEREVER, LONGEST_DEFINITIONS, MAIN_JOB
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
 from tests.server.pinned import FOLDER, REGENERATE, check_snapshot
 
-LISTED_WHEREVER = [record.name for record in RECORDS if record.offered(Settings(data_dir=Path(), save="never"))]
 HINTS = ToolAnnotations()
 
 OTHERS = ("instructions", "prompts", "resource_templates")
@@ -147,7 +147,7 @@ def test_there_is_a_snapshot_for_each_definition_and_for_nothing_else() -> None:
 def test_all_definitions_together_stay_within_their_size() -> None:
     listed = json.dumps([wire(name) for name in TOOLS], separators=(",", ":"), ensure_ascii=False)
 
-    assert len(listed) < 13_500
+    assert len(listed) < LONGEST_DEFINITIONS
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -182,7 +182,8 @@ def test_a_description_says_when_to_use_it_what_else_there_is_and_what_it_does_t
     assert when.startswith("Use it ")
     assert 3 <= len(others) + 2 <= 6
     assert len(description) < 800
-    assert name not in LISTED_WHEREVER or all(other in description for other in LISTED_WHEREVER if other != name)
+    assert [other for other in LISTED_WHEREVER if other != name and other in description]
+    assert name not in MAIN_JOB or all(other in description for other in MAIN_JOB if other != name)
     assert any(each.startswith(("Free, and", "Spends credits")) for each in others)
     assert ("Free, and changes nothing" in description) is bool((TOOLS[name].annotations or HINTS).read_only_hint)
 
@@ -241,9 +242,13 @@ def test_no_text_shouts_orders_or_advertises(about: str, text: str) -> None:
     assert "  " not in text
 
 
-def test_the_instructions_fit_on_eight_lines_and_name_every_tool() -> None:
+def test_the_instructions_fit_on_eight_lines_and_name_the_tools_of_the_main_job() -> None:
     assert len(INSTRUCTIONS.splitlines()) <= 8
-    assert all(name in INSTRUCTIONS for name in TOOLS)
+    assert all(name in INSTRUCTIONS for name in (*MAIN_JOB, "save_film"))
+
+
+def test_the_main_job_can_be_done_under_whichever_settings() -> None:
+    assert set(MAIN_JOB) <= set(LISTED_WHEREVER)
 
 
 def test_the_readmes_table_has_a_row_for_each_tool() -> None:

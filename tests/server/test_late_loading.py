@@ -15,6 +15,7 @@ import pytest
 from runway_mcp.importing import without
 from runway_mcp.server.context import Lifespan
 from runway_mcp.server.late_loading import LATEST_SECONDS, PAUSE_SECONDS, Opening, opens_when_wanted
+from runway_mcp.server.tools.records import RECORDS
 from tests.kit.processes import server_environment, stdio_server_process
 
 LISTS = """
@@ -114,7 +115,7 @@ def test_a_list_loads_nothing_that_answers_calls_makes_no_cipher_and_completes_n
 ) -> None:
     tools, modules, complete, sealing = json.loads(output_of(LISTS, mode))
 
-    assert tools == 5
+    assert tools == len(RECORDS)
     assert not set(PUT_OFF) & set(modules)
     assert "ListToolsRequest" in complete[spoken]
     assert complete[1 - spoken] == []

@@ -21,7 +21,7 @@ from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world
-from tests.store.memory import MemoryReplicas, Rows
+from tests.store.memory_replicas import MemoryReplicas, Rows
 
 
 def figures(metrics: Metrics) -> dict[str, float]:

@@ -6,6 +6,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 
 from runway_mcp.server.prompts import PROMPTS
 from runway_mcp.server.tools.definitions import TOOLS
+from tests.kit.definitions import MAIN_JOB
 from tests.kit.server import open_client
 from tests.kit.upstream import virtual_world
 
@@ -58,10 +59,12 @@ async def test_what_was_given_stands_in_the_text_word_for_word(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("name", PROMPTS)
-async def test_the_text_names_every_tool_and_nothing_that_the_tools_do_not_have(tmp_path: Path, name: str) -> None:
+async def test_the_text_names_the_tools_of_the_main_job_and_nothing_that_the_tools_do_not_have(
+    tmp_path: Path, name: str
+) -> None:
     text = await told(tmp_path, "auto", name, GIVEN[name])
 
-    assert all(tool in text for tool in TOOLS if tool != "save_film"), "what is always listed"
+    assert all(tool in text for tool in MAIN_JOB)
     arguments = {argument for tool in TOOLS.values() for argument in tool.input_schema["properties"]}
     results = {part for tool in TOOLS.values() for part in (tool.output_schema or {}).get("properties", ())}
     nested = {"assets", "extendable", "reason", "extensions_left", "preview_urls", "longest_seconds", "cost_to_longest"}

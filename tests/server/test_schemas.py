@@ -5,6 +5,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.server.contract.schemas import Schema, wire_schema
 from runway_mcp.server.tools.definitions import TOOLS
 
@@ -103,3 +104,10 @@ def test_the_body_of_upstreams_request_is_taken_whole_under_its_names() -> None:
         "replyRef",
         "maxJobs",
     ]
+
+
+def test_whatever_an_extension_can_ask_for_can_be_asked_for_by_the_tool_under_the_same_name() -> None:
+    fields = Extension.model_fields.items()
+    told = {str(field.validation_alias or name) for name, field in fields if name != "endpoint"}
+
+    assert told <= TOOLS["extend_video"].input_schema["properties"].keys()

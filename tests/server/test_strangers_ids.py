@@ -12,11 +12,12 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 from mcp.shared.exceptions import MCPError
-from mcp_types import PromptReference, ResourceTemplateReference
+from mcp_types import PromptReference, ResourceTemplateReference, Tool
 from pydantic import SecretStr
 
 from runway_mcp.server.app import create_server
 from runway_mcp.server.contract.uris import KINDS, Kind, template_of
+from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.spend.drafts import draft
@@ -97,15 +98,16 @@ async def by_stream(client: ToolClient, named: str) -> object:
         return stream.honored.model_dump()
 
 
+def naming(tool: Tool) -> str:
+    """The argument by which a tool is told of a clip or a task."""
+    return next(each for each in ("assetId", "taskId", "query") if each in tool.input_schema["properties"])
+
+
 WAYS: dict[str, Ask] = {
-    "extend_video": by_tool("extend_video", "assetId"),
+    **{name: by_tool(name, naming(tool)) for name, tool in TOOLS.items()},
     "extend_video, dry run": by_tool("extend_video", "assetId", dry_run=True),
     "extend_video, continued": by_tool("extend_video", "assetId", model="gen4.5"),
-    "get_task": by_tool("get_task", "taskId"),
     "get_task, waiting": by_tool("get_task", "taskId", wait_seconds=1),
-    "list_assets": by_tool("list_assets", "query"),
-    "view_film": by_tool("view_film", "assetId"),
-    "save_film": by_tool("save_film", "assetId"),
     **{f"read {kind}": by_resource(kind) for kind in KINDS if kind not in ("tasks", "player")},
     "prompts/get": by_prompt,
     "completion/complete": by_completion,

@@ -11,7 +11,8 @@ from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.postgres import PostgresServer, need_postgres, new_schema, running_postgres
-from tests.store.memory import MemoryStore, Rows
+from tests.store.memory import MemoryStore
+from tests.store.memory_replicas import Rows
 
 Opener = Callable[[], Store]
 """Opens one more store on the same ledger, as another process would."""

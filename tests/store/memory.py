@@ -1,16 +1,14 @@
 """A second store, in memory: no rules of its own, only rows and the pure functions of `transitions` and `policy`."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
-
-import anyio
+from typing import Any
 
 from runway_mcp.tasks.intents import Film, Intent, RequestKey, State, spelling_key, uuid_of
 from runway_mcp.tasks.policy import FREE, Quote, Spend, SpendPolicy, new_quote
-from runway_mcp.tasks.store.protocol import Hint, Key, LedgerError, Replicas, Seen, Store
+from runway_mcp.tasks.store.protocol import Key, Store
 from runway_mcp.tasks.transitions import (
     Selection,
     adopted,
@@ -29,76 +27,7 @@ from runway_mcp.tasks.transitions import (
     stepped,
     withdrawn,
 )
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What stores on the same ledger share: intents by id, quotes by id, and assets by the names they are known by."""
-
-    intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
-    quotes: dict[str, Quote] = field(default_factory=dict[str, Quote])
-    names: dict[str, str] = field(default_factory=dict[str, str])
-    leases: dict[str, tuple["MemoryReplicas | None", float]] = field(
-        default_factory=dict[str, "tuple[MemoryReplicas | None, float]"]
-    )
-    seen: dict[tuple[str, str], tuple["MemoryReplicas", Seen]] = field(
-        default_factory=dict[tuple[str, str], "tuple[MemoryReplicas, Seen]"]
-    )
-    listeners: dict["MemoryReplicas", Callable[[Hint], Awaitable[None]]] = field(
-        default_factory=dict["MemoryReplicas", Callable[[Hint], Awaitable[None]]]
-    )
-
-
-class MemoryReplicas(Replicas):
-    """What stores in one event loop agree on; nothing of it works while it `is_away`, and hints only if it `hears`."""
-
-    def __init__(self, rows: Rows, clock: Callable[[], float]) -> None:
-        self._rows = rows
-        self._clock = clock
-        self.is_away = False
-        self.hears = True
-
-    async def take(self, name: str, *, seconds: float) -> float:
-        self._check()
-        now, (owner, until) = self._clock(), self._rows.leases.get(name, (None, 0.0))
-        if owner is not self and until > now:
-            return until - now
-        self._rows.leases[name] = self, now + seconds
-        return 0.0
-
-    async def give_back(self, name: str, *, pause: float = 0.0) -> None:
-        self._check()
-        if self._rows.leases.get(name, (None, 0.0))[0] is self:
-            self._rows.leases[name] = None, self._clock() + pause
-
-    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
-        self._check()
-        for task_id, told in tasks.items():
-            self._rows.seen[account, task_id] = self, Seen(told, self._clock())
-        await self.hint(Hint("look"))
-
-    async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
-        self._check()
-        rows = {each: self._rows.seen[account, each] for each in task_ids if (account, each) in self._rows.seen}
-        return {task_id: seen for task_id, (teller, seen) in rows.items() if teller is not self}
-
-    async def hint(self, hint: Hint) -> None:
-        self._check()
-        for listener, hear in list(self._rows.listeners.items()):
-            if listener is not self and listener.hears:
-                await hear(hint)
-
-    async def listen(self, hear: Callable[[Hint], Awaitable[None]]) -> NoReturn:
-        self._rows.listeners[self] = hear
-        try:
-            await anyio.sleep_forever()
-        finally:
-            del self._rows.listeners[self]
-        raise AssertionError
-
-    def _check(self) -> None:
-        if self.is_away:
-            raise LedgerError("The ledger is away.")
+from tests.store.memory_replicas import MemoryReplicas, Rows
 
 
 class MemoryStore(Store):

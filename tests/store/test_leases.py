@@ -6,7 +6,7 @@ import pytest
 from runway_mcp.tasks.store.leases import while_leased
 from runway_mcp.tasks.store.protocol import LEASE_SECONDS, LedgerError
 from tests.kit.clock import wall_clock
-from tests.store.memory import MemoryReplicas, Rows
+from tests.store.memory_replicas import MemoryReplicas, Rows
 
 pytestmark = pytest.mark.virtual_time
 

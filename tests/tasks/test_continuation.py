@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
+from runway_mcp.runway.models import Extension
 from runway_mcp.simulator.builders import add_image, add_upload, add_video
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure
@@ -149,6 +151,23 @@ async def test_a_plan_from_the_ledger_is_the_same_request(tmp_path: Path, given:
             plan.account,
         )
         assert draft(told, caller="ana").idempotency_key == made.idempotency_key
+
+
+class Stronger(Extension):
+    """An extension with an option that only its own endpoint takes."""
+
+    motion_strength: int | None = Field(default=None, validation_alias="motionStrength")
+
+
+async def test_an_option_that_only_the_extension_has_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (world, service):
+        source = world.asset_id(world.assets[0])
+
+        with pytest.raises(Failure, match=r"motionStrength: Gen-4\.5 has none") as told:
+            await make_continuation(service.client, Stronger(asset_id=source, motion_strength=3), GEN45)
+        plan = await make_continuation(service.client, Stronger(asset_id=source), GEN45)
+
+        assert (told.value.kind, told.value.about, plan.cost) == ("invalid_request", "motionStrength", 60)
 
 
 async def test_a_film_goes_on_as_itself_and_not_as_one_of_its_parts(tmp_path: Path) -> None:

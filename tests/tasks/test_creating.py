@@ -8,7 +8,7 @@ from runway_mcp.runway.creation import Creation
 from runway_mcp.runway.errors import InvalidRequest
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.creating import aspect_ratio_for, canvas_for, creation_of, price_to_create
-from tests.kit.samples import clip
+from tests.kit.samples import clip, extension
 
 GEN45 = CREATE_MODELS["gen4.5"]
 FRAME = clip(9).asset_id
@@ -77,7 +77,9 @@ def test_a_model_of_unknown_price_has_none_even_where_explore_mode_does_not_exis
     ("name", "endpoint"), [("gen4.5", "gen4_5/create"), ("gen4", "gen4/create"), ("gen4-turbo", "gen4turbo/create")]
 )
 def test_the_request_is_spelt_as_its_endpoint_takes_it(name: str, endpoint: str) -> None:
-    made = creation_of(CREATE_MODELS[name], start_frame=FRAME, aspect_ratio="9:16", seconds=10, text_prompt="dunes")
+    made = creation_of(
+        CREATE_MODELS[name], extension(text_prompt="dunes"), start_frame=FRAME, aspect_ratio="9:16", seconds=10
+    )
 
     submission = made.model_copy(update={"seed": 7, "reply_ref": "mine", "reply_url": "https://a.example/x"})
 
@@ -105,7 +107,9 @@ def test_a_further_endpoint_is_one_entry_whatever_its_fields_are_called() -> Non
         takes_explore_mode=False,
     )
 
-    made = creation_of(hosted, start_frame=FRAME, aspect_ratio="1:1", seconds=12, explore_mode=True, max_jobs=2)
+    made = creation_of(
+        hosted, extension(explore_mode=True, max_jobs=2), start_frame=FRAME, aspect_ratio="1:1", seconds=12
+    )
 
     assert made.model_copy(update={"seed": 7, "reply_ref": "mine"}).body() == {
         "model": "seedance-2",
@@ -118,10 +122,24 @@ def test_a_further_endpoint_is_one_entry_whatever_its_fields_are_called() -> Non
     }
 
 
+def test_a_creation_takes_of_an_extension_what_both_have_but_what_names_its_intent() -> None:
+    asked = extension(text_prompt="dunes", explore_mode=True, max_jobs=2, seed=4, reply_ref="mine", seconds=10)
+
+    made = creation_of(GEN45, asked, start_frame=FRAME, aspect_ratio="1:1", seconds=8)
+
+    assert made.body() == {
+        "firstImage_assetId": FRAME,
+        "aspect_ratio": "1:1",
+        "seconds": 8,
+        "text_prompt": "dunes",
+        "exploreMode": True,
+        "maxJobs": 2,
+    }
+
+
 def test_what_makes_it_the_same_request_is_what_the_caller_asked_for() -> None:
-    made = creation_of(
-        GEN45, start_frame=FRAME, aspect_ratio="1:1", seconds=8, text_prompt="dunes", explore_mode=True, max_jobs=2
-    )
+    asked = extension(text_prompt="dunes", explore_mode=True, max_jobs=2, seed=4, reply_ref="mine")
+    made = creation_of(GEN45, asked, start_frame=FRAME, aspect_ratio="1:1", seconds=8)
     other_frame = made.model_copy(update={"start_frame": clip(8).asset_id, "aspect_ratio": "16:9", "seed": 5})
 
     assert made.asked() == other_frame.asked() == {"text_prompt": "dunes", "seconds": 8, "explore_mode": True}
@@ -130,7 +148,7 @@ def test_what_makes_it_the_same_request_is_what_the_caller_asked_for() -> None:
 @pytest.mark.parametrize("odd", ["a/b", "a b", "", "a\nb"])
 def test_a_malformed_id_is_refused_before_anything_can_be_sent(odd: str) -> None:
     with pytest.raises(InvalidRequest, match="assetId"):
-        creation_of(GEN45, start_frame=odd, aspect_ratio="1:1", seconds=5)
+        creation_of(GEN45, extension(), start_frame=odd, aspect_ratio="1:1", seconds=5)
 
 
 def test_a_creation_refuses_what_is_no_field_of_it() -> None:

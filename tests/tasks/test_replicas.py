@@ -24,7 +24,8 @@ from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
 from tests.kit.clock import wall_clock
 from tests.kit.samples import intent as some_intent
 from tests.kit.upstream import URL, Upstream, fault, virtual_world
-from tests.store.memory import MemoryReplicas, MemoryStore, Rows
+from tests.store.memory import MemoryStore
+from tests.store.memory_replicas import MemoryReplicas, Rows
 from tests.tasks.observing import end_of, observing
 from tests.tasks.submits import POST, submit, wish
 

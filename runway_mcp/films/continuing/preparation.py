@@ -45,12 +45,10 @@ def preparation(
             await _check_refused(submissions, intent, since=begun)
             return creation_of(
                 plan.model,
+                plan.asked,
                 start_frame=asset_id,
                 aspect_ratio=aspect_ratio_for(frame.width, frame.height, plan.model),
                 seconds=plan.seconds,
-                text_prompt=plan.asked.text_prompt,
-                explore_mode=plan.asked.explore_mode,
-                max_jobs=plan.asked.max_jobs,
             )
 
     return prepare

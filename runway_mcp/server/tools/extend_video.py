@@ -30,6 +30,7 @@ from runway_mcp.tasks.naming import is_id
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
+from runway_mcp.values import either
 
 _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
@@ -47,7 +48,7 @@ _ANSWERED_WITHIN = 3.0
 
 
 _AUTOMATIC = ("auto", *MODELS)
-_CREATING = f"{', '.join(list(CREATE_MODELS)[:-1])} or {list(CREATE_MODELS)[-1]}"
+_CREATING = either(list(CREATE_MODELS))
 
 
 def _model(value: str) -> str:

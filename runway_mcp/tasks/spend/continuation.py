@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.creation import Creation
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Asset, Extension, Metadata, Task
@@ -161,5 +162,9 @@ def _check(asked: Extension, model: CreateModel) -> None:
             f"{len(asked.text_prompt)}."
         )
         raise Failure("invalid_request", message, about="text_prompt")
-    if asked.explore_mode and not model.takes_explore_mode:
-        raise Failure("invalid_request", f"exploreMode: {model.title} has none.", about="exploreMode")
+    missing = [
+        *asked.beyond(Creation),
+        *(["exploreMode"] if asked.explore_mode and not model.takes_explore_mode else []),
+    ]
+    if missing:
+        raise Failure("invalid_request", f"{missing[0]}: {model.title} has none.", about=missing[0])

@@ -18,7 +18,8 @@ from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.transitions import Selection
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
 from tests.kit.postgres import new_schema
-from tests.store.memory import MemoryStore, Rows
+from tests.store.memory import MemoryStore
+from tests.store.memory_replicas import Rows
 
 pytestmark = pytest.mark.slow
 
