@@ -55,8 +55,12 @@ def cheapest_model(seconds: int, *, below: int | None = None) -> str | None:
     if not able or (below is not None and min(able)[0] >= below):
         return None
     price, added, is_upper_bound, name = min(able)
-    more = f", which adds {added} s," if added != seconds else ","
+    more = f" (adds {added} s)" if added != seconds else ""
     return f"{name}{more} for {'at most' if is_upper_bound else 'about'} {price} credits"
+
+
+# What the intent gives, whatever was asked for.
+_OF_THE_INTENT = frozenset({"seed", "reply_url", "reply_ref"})
 
 
 def creation_of(
@@ -80,6 +84,3 @@ def creation_of(
         "constants": model.constants,
     }
     return Creation.model_validate(options | resolved)
-
-
-_OF_THE_INTENT = frozenset({"seed", "reply_url", "reply_ref"})

@@ -104,7 +104,7 @@ async def test_a_film_goes_on_by_the_model_of_its_last_part_where_nobody_names_o
 
 @pytest.mark.parametrize(
     ("seconds", "says"),
-    [(5, "gen4-turbo, for about 25 credits."), (8, "gen4-turbo, which adds 10 s, for about 50 credits.")],
+    [(5, "gen4-turbo for about 25 credits."), (8, "gen4-turbo (adds 10 s) for about 50 credits.")],
 )
 async def test_a_dry_run_names_the_cheapest_model_that_adds_as_much(tmp_path: Path, seconds: int, says: str) -> None:
     async with continuing(tmp_path) as client:

@@ -73,9 +73,9 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
     [
         (0, False, {}, "50 credits (an estimate, 2250 are left)"),
         (0, True, {"exploreMode": True}, "no credits (explore mode, on an Unlimited plan)"),
-        (0, False, {"exploreMode": True}, "Whether the account has that plan shows only at the submit"),
-        (0, False, {"seconds": 10}, "gen4-turbo, for about 50 credits. view_film"),
-        (0, False, {"seconds": 5}, "gen4-turbo, for about 25 credits. view_film"),
+        (0, False, {"exploreMode": True}, "Whether the account has that plan shows only when it is submitted"),
+        (0, False, {"seconds": 10}, "gen4-turbo for about 50 credits. view_film"),
+        (0, False, {"seconds": 5}, "gen4-turbo for about 25 credits. view_film"),
     ],
 )
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
@@ -112,7 +112,7 @@ async def test_a_dry_run_of_a_turbo_clip_names_what_adds_other_seconds(tmp_path:
         told = await client.extend(clip, dry_run=True)
 
         assert told["lineage"]["added_seconds"] == 8
-        assert "5 s with gen4-turbo, for about 25 credits or 10 s with gen4-turbo, for about 50" in told["summary"]
+        assert "5 s with gen4-turbo for about 25 credits, or 10 s with gen4-turbo for about 50" in told["summary"]
 
 
 async def test_a_submit_that_goes_on_says_that_it_was_submitted_once_and_for_how_much(

@@ -1,5 +1,6 @@
 """What stores in memory share on one ledger, and what the servers on it agree on."""
 
+import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -29,14 +30,22 @@ class Rows:
     )
 
 
+def _status(told: str) -> str | None:
+    return json.loads(told).get("status")
+
+
 class MemoryReplicas(Replicas):
-    """What stores in one event loop agree on; nothing of it works while it `is_away`, and hints only if it `hears`."""
+    """What stores in one event loop agree on; nothing of it works while it `is_away`, and hints only if it `hears`.
+
+    Whoever asks for a lease is answered `answers_after` so many seconds.
+    """
 
     def __init__(self, rows: Rows, clock: Callable[[], float]) -> None:
         self._rows = rows
         self._clock = clock
         self.is_away = False
         self.hears = True
+        self.answers_after = 0.0
 
     async def take(self, name: str, *, seconds: float) -> float:
         self._check()
@@ -44,6 +53,7 @@ class MemoryReplicas(Replicas):
         if owner is not self and until > now:
             return until - now
         self._rows.leases[name] = self, now + seconds
+        await anyio.sleep(self.answers_after)
         return 0.0
 
     async def give_back(self, name: str, *, pause: float = 0.0) -> None:
@@ -51,9 +61,12 @@ class MemoryReplicas(Replicas):
         if self._rows.leases.get(name, (None, 0.0))[0] is self:
             self._rows.leases[name] = None, self._clock() + pause
 
-    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
+    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
         self._check()
         for task_id, told in tasks.items():
+            _, before = self._rows.seen.get((account, task_id), (self, None))
+            if before is not None and _status(before.told) in final and _status(told) not in final:
+                continue
             self._rows.seen[account, task_id] = self, Seen(told, self._clock())
         await self.hint(Hint("look"))
 

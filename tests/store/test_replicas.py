@@ -99,6 +99,17 @@ async def test_what_a_server_tells_of_tasks_is_told_to_the_others_alone(url: str
         assert [each.told for each in (await one.told(ACCOUNT, [TASK])).values()] == ['{"status": "SUCCEEDED"}']
 
 
+async def test_an_end_that_was_told_is_not_replaced_by_a_read_that_began_before_it(url: str, clock: SetClock) -> None:
+    ended, running = '{"status": "SUCCEEDED"}', '{"status": "RUNNING"}'
+    async with two(url, clock) as (one, other):
+        for told in (running, ended, running):
+            await other.tell(ACCOUNT, {TASK: told, "wordless": "{}"}, final=("SUCCEEDED", "FAILED"))
+
+        assert (await one.told(ACCOUNT, [TASK]))[TASK].told == ended
+        await other.tell(ACCOUNT, {TASK: '{"status": "FAILED"}'}, final=("SUCCEEDED", "FAILED"))
+        assert (await one.told(ACCOUNT, [TASK]))[TASK].told == '{"status": "FAILED"}'
+
+
 async def test_what_was_told_and_leases_that_have_ended_are_removed_after_an_hour(url: str, clock: SetClock) -> None:
     async with two(url, clock) as (one, _):
         await one.tell(ACCOUNT, {TASK: "{}"})

@@ -273,6 +273,19 @@ async def test_a_server_that_stands_still_with_the_permit_holds_nobody_up_for_lo
             assert ledger.reads[-1][0] - at >= LEASE_SECONDS - 0.001
 
 
+async def test_a_call_that_is_cut_off_as_it_gets_the_permit_gives_it_back() -> None:
+    async with two(virtual_world(pace=200.0)) as (ledger, one, other):
+        made = (await submit(one.service, wish(ledger.world), wait=1)).task
+        await followed(other, made.task_id)
+        await anyio.sleep(4 * POLL)
+        one.replicas.answers_after = 2 * POLL
+        with anyio.move_on_after(POLL):
+            await one.service.watcher.read(made.task_id)
+
+        until_when = {name: until for name, (_, until) in ledger.rows.leases.items() if name.startswith("read:")}
+        assert max(until_when.values()) <= wall_clock() + POLL
+
+
 async def test_while_the_ledger_cannot_be_asked_each_server_reads_at_its_own_pace() -> None:
     async with two(virtual_world(pace=30.0)) as (ledger, one, other):
         made = (await submit(one.service, wish(ledger.world), wait=1)).task

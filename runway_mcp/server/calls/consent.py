@@ -26,7 +26,9 @@ _MODERN = "2026-07-28"
 _QUESTION = "spend"
 _FORM: ElicitRequestedSchema = {
     "type": "object",
-    "properties": {"ok": {"type": "boolean", "title": "Spend the credits", "description": "Submits the extension."}},
+    "properties": {
+        "ok": {"type": "boolean", "title": "Spend the credits", "description": "Submits this request to Runway."}
+    },
     "required": ["ok"],
 }
 
@@ -53,7 +55,7 @@ class Person:
     params: CallToolRequestParams
 
     def answered(self) -> EarlierReply | None:
-        """The answer that this call carries; None if it carries none. Its state was sealed by this process."""
+        """The answer that this call carries, sealed by a server with the same keys; None if it carries none."""
         if not self.params.request_state:
             return None
         state: dict[str, Any] = json.loads(self.params.request_state)

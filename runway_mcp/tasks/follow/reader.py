@@ -1,7 +1,7 @@
 """Reader of one account's followed tasks, by pages of its task list where possible, at a limited rate.
 
-Tasks that the list omits or shows incompletely are read singly. Only a callback that claims an end, and a caller who
-asks for a task that upstream has not reported yet, cause a read out of turn.
+Tasks that the list omits or shows incompletely are read singly. Out of turn are reads for an
+end that a callback claims or another server told, and for a caller who asks for a task that was not reported yet.
 """
 
 import logging
@@ -96,7 +96,8 @@ class AccountReader:
         async with self._one_at_a_time:
             await self._take_over()
             now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
-            if entry.is_over and now >= max(entry.looked_into + self._poll, self._last_read + pause):
+            is_over = entry.is_over and not entry.task.is_terminal
+            if is_over and now >= max(entry.looked_into + self._poll, self._last_read + pause):
                 # Who has heard of the end from another server must not be told otherwise here, whosever turn it is.
                 await self._read_in_time(entry, patience)
                 now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
@@ -157,23 +158,25 @@ class AccountReader:
             await self._read_in_time(entry, patience)
             return
         out_of_turn = any(each.claim <= anyio.current_time() for each in self.entries.values())
-        if (left := await sharing.permit(account, out_of_turn=out_of_turn)) > 0:
-            # It may be given back before its time.
-            self._put_off(anyio.current_time() + min(left, self._poll))
-            return
         self._noted.clear()
         failure: RunwayError | None = None
         try:
-            await self._read_in_time(entry, patience)
-        except RunwayError as error:
-            failure = error
+            if (left := await sharing.permit(account, out_of_turn=out_of_turn)) > 0:
+                # It may be given back before its time.
+                self._put_off(anyio.current_time() + min(left, self._poll))
+                return
+            try:
+                await self._read_in_time(entry, patience)
+            except RunwayError as error:
+                failure = error
+            pause = max(0.0, self._earliest - self._last_read)
+            await sharing.end(account, self._noted.values(), pause=pause, out_of_turn=out_of_turn)
         except anyio.get_cancelled_exc_class():
-            # By the end of this server or of the call that read: others need not wait for the end of the permit.
+            # By the end of this server or of the call that read: others need not wait for the end of the permit, which
+            # may have been given as the call was cut off.
             with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True):
-                await sharing.end(account, (), pause=self._poll, out_of_turn=out_of_turn)
+                await sharing.end(account, self._noted.values(), pause=self._poll, out_of_turn=out_of_turn)
             raise
-        pause = max(0.0, self._earliest - self._last_read)
-        await sharing.end(account, self._noted.values(), pause=pause, out_of_turn=out_of_turn)
         if failure is not None:
             raise failure
 
@@ -218,6 +221,8 @@ class AccountReader:
             entry.shared_at = at
             if task.is_terminal:
                 entry.urgent = entry.is_over = True
+                # What was read before that end forbids no read of it.
+                entry.looked_into = -inf
             else:
                 kept = entry.task.model_fields_set - task.model_fields_set
                 await self._note(entry, task.model_copy(update={name: getattr(entry.task, name) for name in kept}))
@@ -260,10 +265,11 @@ class AccountReader:
             entry.forecast, entry.urgent, entry.unknown = replace(entry.forecast, seen=now), False, True
             if now - entry.known_at > _GONE_SECONDS and not entry.is_given_up:
                 _log.warning("task %s is unknown to Runway and is not followed any more", entry.task.task_id)
-                del self.entries[entry.task.task_id]
+                # First to the ledger: a call that is cut off here leaves the task to the next read.
+                await self._pass_on(self._common.on_gone, entry.task)
+                self.entries.pop(entry.task.task_id, None)
                 entry.is_given_up = True
                 entry.changed.set()
-                await self._pass_on(self._common.on_gone, entry.task)
             return
         await self._note(entry, task)
 
@@ -305,7 +311,8 @@ class AccountReader:
             await self._pass_on(self._common.on_change, task)
         if task.is_terminal:
             self._common.missed += entry.expects_call
-            self.entries.pop(task.task_id, None)
+            if self.entries.get(task.task_id) is entry:
+                del self.entries[task.task_id]
         if task.status == "SUCCEEDED":
             self._common.durations.learn((task.task_type, bool(task.options.explore_mode)), now - entry.forecast.began)
         entry.task = task

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from runway_mcp.runway.models import Task
+from runway_mcp.runway.models import TERMINAL, Task
 from runway_mcp.tasks.store.protocol import LEASE_SECONDS, LedgerError, Replicas
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class ReadPermits:
         told = {task.task_id: json.dumps(_told(task)) for task in tasks}
         try:
             if told:
-                await self._replicas.tell(self._key(account), told)
+                await self._replicas.tell(self._key(account), told, final=TERMINAL)
         except LedgerError as error:
             _log.info("what was read of an account could not be passed on: %s", error)
 
@@ -82,7 +82,12 @@ class ReadPermits:
         except LedgerError as error:
             _log.info("what other servers have read is not known: %s", error)
             return {}
-        return {task_id: (Task.model_validate(json.loads(each.told)), each.at) for task_id, each in seen.items()}
+        try:
+            return {task_id: (Task.model_validate(json.loads(each.told)), each.at) for task_id, each in seen.items()}
+        except ValueError:
+            # As a server of another version may tell it.
+            _log.info("what other servers have read cannot be understood")
+            return {}
 
     def _lease(self, account: str | None, *, out_of_turn: bool) -> str:
         return f"{'called' if out_of_turn else 'read'}:{self._key(account)}"

@@ -114,8 +114,8 @@ class MeasuredReplicas(Replicas):
         self._until.pop(name, None)
         await self._replicas.give_back(name, pause=pause)
 
-    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
-        await self._replicas.tell(account, tasks)
+    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
+        await self._replicas.tell(account, tasks, final=final)
 
     async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
         return await self._replicas.told(account, task_ids)

@@ -99,8 +99,12 @@ class Replicas(Protocol):
         """Ends a lease of this server's; with `pause` nobody has it for so many seconds more."""
         ...
 
-    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
-        """Keeps what was read of tasks, by id and as JSON, and hints at it."""
+    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
+        """Keeps what was read of tasks, by id and as JSON, and hints at it.
+
+        What was told with a `status` that is `final` is replaced by its like alone: a read that began before the end
+        may be passed on after it.
+        """
         ...
 
     async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:

@@ -38,6 +38,7 @@ from runway_mcp.server.contract.results.shared import (
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output
 from runway_mcp.server.contract.results.text import in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
+from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.creating import cheapest_model
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
@@ -201,13 +202,29 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     )
 
 
+def _is_upper_bound(intent: Intent) -> bool:
+    model = CREATE_MODELS.get(intent.task_type)
+    return model is not None and model.is_upper_bound
+
+
+def _paid(intent: Intent) -> str:
+    return f"{'at most' if _is_upper_bound(intent) else 'about'} {intent.cost} credits"
+
+
+def _kind_of_price(intent: Intent) -> str:
+    return "an upper bound" if _is_upper_bound(intent) else "an estimate"
+
+
 def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
     """That a joined film has no link, or cannot be had at all."""
     if standing.joined is None or whereabouts.asset is not None:
         return ""
     if whereabouts.saved is not None:
         return " The film lies on the server's disk and has no link."
-    return " The film's file cannot be had here: it is not where it was saved, or nobody reaches this server's disk."
+    return (
+        " The film's file is not available here: it is no longer where it was saved, or this server's disk cannot be "
+        "reached."
+    )
 
 
 def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool, in_all: int | None) -> str:
@@ -218,13 +235,15 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         before = f"Nothing new was submitted or charged: {submitted_on(intent)} "
         return f"{before}{told} {OTHER_TAKE}" if twin else told
     parts = len(standing.parts)
-    facts = f"{seconds(joined.seconds)} long, {parts} parts, the last one {intent.seconds} s by {intent.task_type}"
+    facts = (
+        f"{seconds(joined.seconds)} long, in {parts} parts, the last one {intent.seconds} s made by {intent.task_type}"
+    )
     how = how_joined(joined)
     if twin:
-        then = f" It cost about {intent.cost} credits then." if intent.cost else ""
+        then = f" It cost {_paid(intent)} then." if intent.cost else ""
         begin = f"Nothing new was made or charged: this is the film of {date_of(intent)}, {facts}.{then}"
         return f"{begin} {how} {OTHER_TAKE}"
     paid = ", already charged" if not asked.behaviour.spends else ""
-    price = f" for about {intent.cost} credits (an estimate{paid})" if intent.cost else ""
+    price = f" for {_paid(intent)} ({_kind_of_price(intent)}{paid})" if intent.cost else ""
     whole = f", about {in_all} for all its continuations" if in_all else ""
     return f"The longer film is ready, {facts}{price}{whole}. {how}"

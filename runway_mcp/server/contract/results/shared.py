@@ -18,7 +18,9 @@ OTHER_TAKE = "For another take give another `seed`."
 LOOK = "view_film shows the last frame, from which it goes on."
 """What a dry run without a prompt says last."""
 
-PLAN_UNSEEN = " Whether the account has that plan shows only at the submit: without it Runway refuses, free."
+PLAN_UNSEEN = (
+    " Whether the account has that plan shows only when it is submitted; without it Runway refuses, at no cost."
+)
 """What a dry run of explore mode says after its price, since no read of upstream tells the plan."""
 
 

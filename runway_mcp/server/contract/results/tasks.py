@@ -153,7 +153,7 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
     if intent.task_id is None:
         return remembered
     known = {
-        "summary": "A submit of this server; read the task for where it stands.",
+        "summary": "Submitted before; read the task to see where it stands.",
         "task_id": intent.task_id,
         "task_uri": task_uri(intent.task_id),
         "error": None,
@@ -276,7 +276,7 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
 
 
 def _cheaper(plan: Plan) -> str:
-    """The models that add as many seconds for less, which the extension's own price does not tell."""
+    """The cheapest model that adds at least as many seconds for less, which the extension's own price does not tell."""
     model = cheapest_model(plan.seconds, below=plan.cost)
     return f" The cheapest way is to continue it with a `model`, {_JOINED}: {model}." if model else ""
 
@@ -286,8 +286,8 @@ def _other_steps(plan: Plan) -> str:
     if plan.model.chooses_seconds or not plan.cost:
         return ""
     able = [(seconds, model) for seconds in _USUAL_STEPS if (model := cheapest_model(seconds)) is not None]
-    told = " or ".join(f"{seconds} s with {model}" for seconds, model in able)
-    return f" To add other seconds continue it with a `model`, {_JOINED}: {told}." if told else ""
+    told = ", or ".join(f"{seconds} s with {model}" for seconds, model in able)
+    return f" To add a different length, continue it with a `model`, {_JOINED}: {told}." if told else ""
 
 
 def _left(plan: Plan) -> str:

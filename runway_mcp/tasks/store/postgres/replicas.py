@@ -26,6 +26,8 @@ KEPT_SECONDS: Final = 3600.0
 
 # Seconds after which the way to the server is tried while no notification comes, and between two attempts to reach it.
 _IDLE, _AGAIN = 5.0, 2.0
+# How long is waited for a notification that should be there.
+_DRAINED = 0.05
 
 _TAKE: LiteralString = """
     INSERT INTO leases (name, owner, until) VALUES (%(name)s, %(owner)s, %(until)s)
@@ -37,6 +39,7 @@ _TELL: LiteralString = """
     SELECT %(account)s, task_id, %(teller)s, told::json, %(now)s
     FROM unnest(%(ids)s::text[], %(told)s::text[]) AS tasks (task_id, told)
     ON CONFLICT (account, task_id) DO UPDATE SET teller = excluded.teller, told = excluded.told, at = excluded.at
+    WHERE excluded.told->>'status' = ANY(%(final)s) OR (seen.told->>'status' = ANY(%(final)s)) IS NOT TRUE
 """
 # Notifications reach the whole database, and each schema of it may hold a ledger.
 _CHANNEL: LiteralString = "'runway_' || md5(current_schema())"
@@ -72,13 +75,13 @@ class PostgresReplicas(Replicas):
 
         await self._database.transaction(work)
 
-    async def tell(self, account: str, tasks: Mapping[str, str]) -> None:
+    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
         async def work(ledger: Statements) -> None:
             now = await ledger.now()
             # In one order, so that two servers never wait for each other.
             ids = sorted(tasks)
             values = {"account": account, "teller": self._own, "now": now, "ids": ids, "told": [tasks[i] for i in ids]}
-            await ledger.execute(_TELL, values)
+            await ledger.execute(_TELL, values | {"final": list(final)})
             await ledger.execute("DELETE FROM seen WHERE at < %s", (now - KEPT_SECONDS,))
             await self.note(ledger, Hint("look"))
 
@@ -135,12 +138,17 @@ class PostgresReplicas(Replicas):
 
     async def _pass_on(self, connection: psycopg.AsyncConnection) -> NoReturn:
         while True:
-            async for notification in connection.notifies(timeout=_IDLE):
+            # What came with another answer waits here already.
+            async for notification in connection.notifies(timeout=_DRAINED, stop_after=1):
                 hint = self._read(notification.payload)
                 if hint is not None:
                     await self._hear(hint)
-            with anyio.fail_after(_IDLE):
-                await connection.execute("SELECT 1")
+            # Not by the driver, which wakes up ten times a second while it waits.
+            with anyio.move_on_after(_IDLE) as idle:
+                await anyio.wait_readable(connection.fileno())
+            if idle.cancelled_caught:
+                with anyio.fail_after(_IDLE):
+                    await connection.execute("SELECT 1")
 
     def _read(self, payload: str) -> Hint | None:
         """The hint of another server; None for this server's own, and for what a later version tells."""
