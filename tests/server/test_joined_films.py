@@ -75,7 +75,7 @@ async def test_a_film_is_read_with_its_parts_prompts_models_seeds_costs_and_seam
         assert [part.get("cost") for part in read["parts"]] == [None, 60, 96]
         assert [part.get("taskId") for part in read["parts"]] == [None, first["taskId"], told["taskId"]]
         assert read["credits"]["cost"] == 156
-        assert "about 96 credits (an estimate), about 156 for all its continuations" in told["summary"]
+        assert "at most 96 credits (an upper bound), about 156 for all its continuations" in told["summary"]
         assert Path(read["saved"]["path"]).name == read["name"]
         assert await file_of(client, f"{uri}/video") == Path(read["saved"]["path"]).read_bytes()
         assert read["video_uri"] == f"{uri}/video"
