@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -109,6 +110,41 @@ def test_only_messages_reach_stdout_whatever_a_tool_prints() -> None:
     assert "noise" not in wire
     assert "\r" not in wire
     assert "let go" in told
+
+
+@pytest.mark.parametrize("asked", [OPENING[:2], []])
+def test_a_file_as_stdin_ends_the_server_in_order_where_it_ends(tmp_path: Path, asked: list[dict[str, Any]]) -> None:
+    """A file can be read at once and for ever, so an event loop cannot wait for it."""
+    (tmp_path / "asked").write_text("".join(json.dumps(message) + "\n" for message in asked), encoding="utf-8")
+    with (tmp_path / "asked").open("rb") as file:
+        done = subprocess.run(COMMAND, stdin=file, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - our own program
+
+    assert "closed" in done.stderr.splitlines()
+
+
+def test_without_any_stdin_a_server_ends_in_order() -> None:
+    done = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - our own program
+
+    assert "closed" in done.stderr.splitlines()
+    assert not done.stdout
+
+
+def test_messages_are_read_whole_however_they_arrive() -> None:
+    asked = [OPENING[0] | {"id": f"{number} {'é' * size}"} for number, size in ((7, 1), (8, 300_000))]
+    wire = "".join(f"{json.dumps(each, ensure_ascii=False)}\r\n" for each in asked).encode()
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own program
+        assert process.stdin
+        assert process.stdout
+        # Within a letter, and within a message.
+        cut = wire.index("é".encode()) + 1
+        for piece in (wire[:cut], wire[cut:90_001], wire[90_001:]):
+            process.stdin.write(piece)
+            process.stdin.flush()
+        told = [json.loads(process.stdout.readline())["id"] for _ in asked]
+        process.stdin.close()
+
+        assert process.wait(timeout=20) == 0
+    assert told == [each["id"] for each in asked]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
