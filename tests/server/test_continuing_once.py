@@ -74,7 +74,7 @@ async def test_a_film_that_is_too_large_for_an_upload_is_whole_without_one(tmp_p
         assert (film["status"], film["film"]["step"]) == ("SUCCEEDED", "done")
         assert "assetId" not in film["film"]
         assert Path(film["saved"]["path"]).is_file()
-        assert "It lies on the server's disk and has no link." in film["summary"]
+        assert "The film lies on the server's disk and has no link." in film["summary"]
 
 
 async def test_two_calls_at_once_make_one_film(tmp_path: Path) -> None:
