@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import (
     AUTO,
     BLIND_SECONDS,
@@ -132,22 +133,30 @@ def claimed(
     policy: SpendPolicy,
     quote: Quote | None,
     covers: str,
+    rivals: Iterable[Intent] = (),
 ) -> tuple[Intent, bool]:
     """The intent to be written for a request, or the earlier one that answers it, and True for the latter.
 
     `same` are the intents of the same request, `last_day` those of the last 24 hours, of which only the caller's count;
     `quote` is the stored one that the policy names, `covers` the key of the arguments that it must be for, `token` a
     new unguessable claim. An intent that is claimed again keeps its id, seed and replyRef, and its old cost does not
-    count. Raises `PolicyRefused`, but never for a duplicate.
+    count. `rivals` are the intents of other models for the same call, which names none. Raises `PolicyRefused`, but
+    never for a duplicate.
     """
     found = deciding(same, now)
-    if found is not None and answers_duplicates(found, now=now):
-        return found, True
+    for each in (found, deciding(filter(_is_without_model, rivals), now)):
+        if each is not None and answers_duplicates(each, now=now):
+            return each, True
     others = [intent for intent in last_day if found is None or intent.id != found.id]
     check_caps(wanted.cost, policy, spends_of(others, now, caller=wanted.caller))
     held = _held(wanted, found, now, token)
     check_quote(held.cost, policy, quote, covers=covers, intent_id=held.id, now=now)
     return held, False
+
+
+def _is_without_model(intent: Intent) -> bool:
+    """Whether its call named no model: that of an extension never does."""
+    return intent.task_type in MODELS or intent.step(AUTO) is not None
 
 
 def _held(wanted: Intent, found: Intent | None, now: float, token: str) -> Intent:

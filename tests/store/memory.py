@@ -56,6 +56,7 @@ class MemoryStore(Store):
         policy: SpendPolicy = FREE,
         covers: str = "",
         spellings: Iterable[str] = (),
+        rivals: Iterable[RequestKey] = (),
     ) -> tuple[Intent, bool]:
         rows, quote = self._rows, self._rows.quotes.get(policy.quote or "")
         held, is_earlier = claimed(
@@ -67,6 +68,7 @@ class MemoryStore(Store):
             policy=policy,
             quote=quote,
             covers=covers,
+            rivals=[each for key in rivals for each in rows.intents.values() if is_of_request(each, key)],
         )
         if not is_earlier:
             rows.intents[held.id] = held

@@ -41,6 +41,10 @@ SLOT_SECONDS: Final = 600.0
 
 _log = logging.getLogger(__name__)
 
+_EXTENDED = (
+    "Another call of this request is submitting Runway's own extension, so nothing was submitted here. Make the same "
+    "call again: it tells what became of that."
+)
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
 _REMEMBERED = 1000
@@ -107,6 +111,8 @@ class Continuations:
         """
         while True:
             intent, is_earlier = await submissions.claim(plan, caller=caller, policy=policy)
+            if is_earlier and not is_continuation(intent):
+                raise Failure("unavailable", _EXTENDED, refused=intent.id)
             if is_earlier and patience is not None:
                 deadline = min(deadline, anyio.current_time() + patience)
             if not is_earlier:

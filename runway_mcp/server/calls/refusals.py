@@ -23,6 +23,8 @@ def refused_by_runway(call: Call, failure: Failure, plan: Plan) -> Failure:
 
     The next calls about the clip in this process then price a continuation at once.
     """
+    if failure.unextendable is not None:
+        return failure
     said = _QUOTED.search(failure.message)
     is_final = failure.kind == "invalid_request" and failure.about is None and failure.charged == "no"
     words = said[0] if said else ""

@@ -181,8 +181,9 @@ async def _continued_instead(
     call: Call, arguments: ExtendVideo, asked: Extension, deadline: float, why: Failure
 ) -> Answer:
     """A clip without an extension continued; the extension where Runway turns out to have accepted that."""
+    named = await _continued_with(call, asked, dry=arguments.dry_run)
     try:
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, None, why=why))
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, named, why=why))
     except Failure as failure:
         service = call.context.service
         extended = await service.ledger.find("id", failure.refused) if failure.refused is not None else None
@@ -221,8 +222,13 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it."""
     reference = asked.asset_id
     asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
-    if asked.asset_id != reference and (model := await _continued_with(call, asked, dry=arguments.dry_run)) is not None:
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, model))
+    if asked.asset_id != reference:
+        # A name, a link or a uuid may have been that of a film's upload, which is the film.
+        film = await film_named(call.context, asked.asset_id)
+        source = of_clip(asked, film.film_id) if film is not None else asked
+        model = await _continued_with(call, source, dry=arguments.dry_run)
+        if model is not None or film is not None:
+            return await continue_clip(call, _wish(call, arguments, source, deadline, model))
     if earlier is not None and arguments.dry_run:
         return await answer_task(call, earlier_output(earlier, call.asked))
     if earlier is not None:
@@ -257,14 +263,21 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
 async def _extendable(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
     """The plan of an extension.
 
-    Of a clip that Runway has refused to extend a dry run has none. A call that may spend tries it again: it looks for
-    what the refused submit may have made all the same, and a refusal is free.
+    Of a clip that Runway has refused to extend a dry run has none. A call that may spend tries it again, unless it was
+    continued since: it looks for what the refused submit may have made all the same, and a refusal is free.
     """
     plan = await _plan(call, asked, spelling, deadline, dry=dry)
-    why = continuations_of(call.context).why_refused(plan.source.asset_id) if dry else None
-    if why is not None:
+    why = continuations_of(call.context).why_refused(plan.source.asset_id)
+    if why is not None and (dry or await _was_continued(call, plan)):
         raise Failure("invalid_request", f"This clip cannot be extended: {why}.", unextendable=why)
     return plan
+
+
+async def _was_continued(call: Call, plan: Plan) -> bool:
+    """Whether the request was continued by the model that its dry run names, which then answers it."""
+    model, _ = model_to_continue_with(call, None)
+    asked = of_clip(plan.asked, plan.source.asset_id)
+    return await earlier_of(call.context, asked, dry=True, model=model) is not None
 
 
 async def _continued_with(call: Call, asked: Extension, *, dry: bool) -> str | None:

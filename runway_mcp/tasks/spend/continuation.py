@@ -12,10 +12,10 @@ from runway_mcp.runway.models import Asset, Extension, Metadata, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel
 from runway_mcp.tasks.creating import aspect_ratio_for, price_to_create
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import AUTO, JOIN, Intent, RequestKey, Step, request_key
+from runway_mcp.tasks.intents import AUTO, JOIN, Intent, RequestKey, Step
 from runway_mcp.tasks.lineage import Lineage, extended_count
 from runway_mcp.tasks.spend.plan import read_source, spellings_of
-from runway_mcp.tasks.spend.priced import PricedRequest
+from runway_mcp.tasks.spend.priced import PricedRequest, keys_with_models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,11 @@ class Continuation(PricedRequest):
         """That no call named the model, where that is so."""
         return (Step(AUTO, 0.0, {"refused": self.refused}),) if self.is_auto else ()
 
+    def rivals(self, caller: str) -> tuple[RequestKey, ...]:
+        """Where no call named the model, those of an extension and of a continuation with every other model."""
+        others = [each for each in (*MODELS.values(), *CREATE_MODELS.values()) if each.name != self.model.name]
+        return keys_with_models(self.asked, self.source.asset_id, others, caller=caller) if self.is_auto else ()
+
     def price_of(self, seconds: int) -> int | None:
         """The estimated credits if it added so many seconds, at most if the rate is a bound; None if none is known."""
         return price_to_create(self.model, seconds, explore=bool(self.asked.explore_mode))
@@ -48,13 +53,7 @@ def continuation_key(
     asked: Extension, model: CreateModel, source_asset_id: str, _task_type: str = "", *, caller: str
 ) -> RequestKey:
     """The idempotency keys of a request to continue a source with a model, whatever else was made of it."""
-    return request_key(
-        caller=caller,
-        source_asset_id=source_asset_id,
-        model=model.name,
-        request=asked.asked() | {"seconds": asked.seconds or model.seconds[0]},
-        seed=asked.seed,
-    )
+    return keys_with_models(asked, source_asset_id, [model], caller=caller)[0]
 
 
 async def make_continuation(

@@ -13,7 +13,7 @@ from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, RequestKey, normalized, request_key
 from runway_mcp.tasks.lineage import LENGTH_TOLERANCE, Lineage, judge, price, reach
-from runway_mcp.tasks.spend.priced import PricedRequest
+from runway_mcp.tasks.spend.priced import PricedRequest, keys_with_models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,10 @@ class Plan(PricedRequest):
     def price_of(self, seconds: int) -> int | None:
         """The estimated credits if it added so many seconds."""
         return price(self.model, seconds, explore=bool(self.asked.explore_mode))
+
+    def rivals(self, caller: str) -> tuple[RequestKey, ...]:
+        """Those of a continuation with any model."""
+        return keys_with_models(self.asked, self.source.asset_id, CREATE_MODELS.values(), caller=caller)
 
 
 def request_of(arguments: Mapping[str, Any]) -> Extension:

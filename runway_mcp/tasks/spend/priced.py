@@ -1,5 +1,6 @@
 """Priced request: what a plan of every kind tells, from which an intent is drafted and by which the policy decides."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,10 @@ class PricedRequest:
         """The estimated credits if it added so many seconds; None if no rate is known."""
         raise NotImplementedError
 
+    def rivals(self, caller: str) -> tuple[RequestKey, ...]:  # noqa: ARG002  of a plan that overrides it
+        """The keys of the requests with other models that the same call of `caller` may have been taken for."""
+        return ()
+
     @property
     def request(self) -> dict[str, Any]:
         """The options that make it the same request, with the effective seconds."""
@@ -52,3 +57,19 @@ class PricedRequest:
             request=self.request,
             seed=self.asked.seed,
         )
+
+
+def keys_with_models(
+    asked: Extension, source_asset_id: str, models: Iterable[Model], *, caller: str
+) -> tuple[RequestKey, ...]:
+    """The idempotency keys of a request for a source, with each of some models."""
+    return tuple(
+        request_key(
+            caller=caller,
+            source_asset_id=source_asset_id,
+            model=model.name,
+            request=asked.asked() | {"seconds": asked.seconds or model.seconds[0]},
+            seed=asked.seed,
+        )
+        for model in models
+    )

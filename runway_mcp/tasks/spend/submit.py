@@ -18,7 +18,7 @@ from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import Intent, State, is_lapsed
+from runway_mcp.tasks.intents import AUTO, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
@@ -121,6 +121,8 @@ class Submissions:
         posted: set[str] = set()
         while True:
             intent, is_earlier = await self.claim(plan, caller=caller, policy=policy)
+            if is_earlier and intent.step(AUTO) is not None:
+                raise Failure("invalid_request", _CONTINUED, unextendable=_CONTINUED)
             if is_earlier:
                 twin = intent.claim not in posted
                 answer = self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
@@ -143,6 +145,7 @@ class Submissions:
                     policy=policy,
                     covers=arguments_key(plan, caller),
                     spellings=plan.spellings,
+                    rivals=plan.rivals(caller),
                 )
                 operation.of_task(intent.task_id)
         except LedgerError as error:
@@ -355,6 +358,7 @@ class Submissions:
 
 
 _CRASHED = "The film could not be prepared through a fault of this server; nothing was submitted or charged."
+_CONTINUED = "it was continued meanwhile, by the same request"
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 
 

@@ -147,6 +147,7 @@ class Store(Protocol):
         policy: SpendPolicy = FREE,
         covers: str = "",
         spellings: Iterable[str] = (),
+        rivals: Iterable[RequestKey] = (),
     ) -> tuple[Intent, bool]:
         """Writes the intent unless its request is a duplicate; returns it or the earlier one, and True for the latter.
 
@@ -155,7 +156,8 @@ class Store(Protocol):
         can no longer post for it. A duplicate costs nothing, whatever the policy; else raises `PolicyRefused` if the
         policy does not allow the intent, and writes nothing; only the spends of the intent's caller count. `covers` is
         the key of the arguments that the policy's quote must be for; the quote is spent here. `spellings` are further
-        names of the source.
+        names of the source, `rivals` the keys of requests that the same call may have been taken for, since it
+        names no model: of these an intent that no call named the model of answers it as well.
         """
         ...
 

@@ -109,6 +109,7 @@ class SqliteStore(Store):
         policy: SpendPolicy = FREE,
         covers: str = "",
         spellings: Iterable[str] = (),
+        rivals: Iterable[RequestKey] = (),
     ) -> tuple[Intent, bool]:
         def work(ledger: sqlite3.Connection) -> tuple[Intent, bool]:
             now, same = self._clock(), found_by_request(ledger, key)
@@ -121,6 +122,7 @@ class SqliteStore(Store):
                 policy=policy,
                 quote=_quote(ledger, policy.quote),
                 covers=covers,
+                rivals=[each for rival in rivals for each in found_by_request(ledger, rival)],
             )
             if is_earlier:
                 return held, True

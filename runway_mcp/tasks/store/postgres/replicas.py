@@ -115,12 +115,16 @@ class PostgresReplicas(Replicas):
         is_told = False
         while True:
             try:
-                async with await self._database.connect() as connection:
+                connection = await self._database.connect()
+                try:
                     await self._subscribe(connection)
                     is_told = False
                     # What came while nobody listened is found by a look.
                     await self._hear(Hint("look"))
                     await self._pass_on(connection)
+                finally:
+                    # Its own context would wait for a rollback first, which whoever is cancelled cannot.
+                    await connection.close()
             except (*FAILURES, LedgerError) as error:
                 if not is_told:
                     _log.info("%s tells nothing of other servers for now: %s", SUBJECT, log_line(error))

@@ -125,13 +125,15 @@ class PostgresStore(Store):
         policy: SpendPolicy = FREE,
         covers: str = "",
         spellings: Iterable[str] = (),
+        rivals: Iterable[RequestKey] = (),
     ) -> tuple[Intent, bool]:
-        token = secrets.token_hex(8)
+        token, others = secrets.token_hex(8), tuple(rivals)
         names = sorted(names_of_source(intent, spellings))
 
         async def work(ledger: Statements) -> tuple[Intent, bool]:
             await lock_caller(ledger, intent.caller)
             now, same = await ledger.now(), await intents(ledger, _REQUEST, (key.given, key.unseeded, key.seed))
+            rows = [await intents(ledger, _REQUEST, (each.given, each.unseeded, each.seed)) for each in others]
             held, is_earlier = claimed(
                 intent,
                 now,
@@ -141,6 +143,7 @@ class PostgresStore(Store):
                 policy=policy,
                 quote=await stored_quote(ledger, policy.quote),
                 covers=covers,
+                rivals=[each for found in rows for each in found],
             )
             if is_earlier:
                 # With this token it was written by an attempt of this verb whose COMMIT was not confirmed.
