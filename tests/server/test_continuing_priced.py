@@ -4,16 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from runway_mcp.simulator.builders import add_upload, add_video
 from runway_mcp.simulator.media.clips import PaintedFilms
+from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.values import either
 from tests.films.continuing.processes import clip_world
-from tests.kit.client import structured, text
-from tests.server.continuing import clip_id, continuing, creates
+from tests.kit.client import ToolClient, structured, text
+from tests.server.continuing import clip_id, continuing, continuing_at, creates
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +102,26 @@ async def test_a_film_goes_on_by_the_model_of_its_last_part_where_nobody_names_o
             assert told["next_step"]["arguments"]["model"] == "gen4-turbo"
         assert refused["error"]["charged"] == "no"
         assert creates(client) == 1
+
+
+async def test_two_servers_that_continue_with_other_models_make_one_film_of_one_call(tmp_path: Path) -> None:
+    world = clip_world()
+    told: list[dict[str, Any]] = []
+
+    async def asked_at(client: ToolClient) -> None:
+        told.append(await client.data("extend_video", assetId=clip_id(client), text_prompt="on", wait_seconds=30))
+
+    async with (
+        running(world) as url,
+        continuing_at(url, world, tmp_path, continue_with="gen4.5") as one,
+        continuing_at(url, world, tmp_path, continue_with="gen4-turbo") as other,
+    ):
+        async with anyio.create_task_group() as group:
+            for client in (one, other, one, other):
+                group.start_soon(asked_at, client)
+
+        assert len({each["film"]["id"] for each in told}) == 1
+        assert creates(one) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from functools import partial
 import pytest
 
 from runway_mcp.runway.models import Extension
-from runway_mcp.tasks.intents import WAITING_LEASE, Intent, RequestKey, State
+from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, Model
+from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, RequestKey, State, Step
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
 from runway_mcp.tasks.spend.plan import key_of
+from runway_mcp.tasks.spend.priced import keys_with_models
 from runway_mcp.tasks.store.protocol import Store
 from tests.kit.clock import SetClock
 from tests.kit.samples import clip, extension, intent, plan
@@ -128,6 +130,28 @@ async def test_what_the_policy_refuses_leaves_nothing_behind(store: Store) -> No
 
     assert await store.spends(caller="") == []
     assert await earlier(store, clip().asset_id) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "answers"),
+    [
+        (MODELS["gen3a"], (), True),
+        (CREATE_MODELS["gen4"], (Step(AUTO, 0.0, {"refused": None}),), True),
+        (CREATE_MODELS["gen4"], (), False),
+    ],
+)
+async def test_a_call_without_a_model_is_answered_by_what_it_was_taken_for_before_and_by_no_model_that_was_named(
+    store: Store, model: Model, steps: tuple[Step, ...], *, answers: bool
+) -> None:
+    asked, source = plan().asked, plan().source.asset_id
+    other, own = keys_with_models(asked, source, [model, CREATE_MODELS["gen4.5"]], caller="")
+    before = replace(with_source(intent(), source, other), task_type=model.name, steps=steps)
+    made, _ = await store.claim(before, other)
+    wanted = replace(with_source(intent(), source, own), id="another", task_type="gen4.5")
+
+    got, is_earlier = await store.claim(wanted, own, rivals=[other])
+
+    assert (is_earlier, got.id) == ((True, made.id) if answers else (False, "another"))
 
 
 @pytest.mark.parametrize("name", [clip().asset_id, "00000001-0000-4000-8000-000000000000", "name:Dunes"])

@@ -24,7 +24,8 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
 
     Nothing was submitted.
     """
-    cost = f"This step would cost about {plan.cost} credits"
+    is_bound = isinstance(plan.model, CreateModel) and plan.model.is_upper_bound
+    cost = f"This step would cost {'at most' if is_bound else 'about'} {plan.cost} credits"
     match refusal.reason:
         case "per_call":
             fewer, cheaper = _fewer(plan, policy.per_call or 0), _cheaper(plan, policy.per_call or 0)
