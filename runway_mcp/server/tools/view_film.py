@@ -26,8 +26,8 @@ _DESCRIPTION = (
     "Shows one frame of a Runway video or joined film, or a strip of eight across it, as one picture with the second "
     "that each frame is from. Use it before you write a text_prompt for extend_video, which goes on from the last "
     "frame (the default), or with show strip to check a whole film of list_assets; for a link to it use get_task. "
-    "Free, and changes nothing: it takes some seconds, a second past the end gives the last frame, and images and "
-    "audio are refused."
+    "The text beside the picture tells the length and the prompt. Free, and changes nothing; images, audio and tasks "
+    "that have not ended are refused."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
@@ -44,9 +44,9 @@ class ViewFilm(Arguments):
             description="Video or film to see: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
-    show: Annotated[
-        Show, Field(description="One frame, or a strip of eight frames with the seams between extensions.")
-    ] = "last_frame"
+    show: Annotated[Show, Field(description="One frame, or a strip of eight across the film, with its seams.")] = (
+        "last_frame"
+    )
     at_seconds: Annotated[
         float | None,
         Field(
