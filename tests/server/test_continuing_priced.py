@@ -126,7 +126,10 @@ async def test_two_servers_that_continue_with_other_models_make_one_film_of_one_
 
 @pytest.mark.parametrize(
     ("seconds", "says"),
-    [(5, "gen4-turbo for about 25 credits."), (8, "gen4-turbo (adds 10 s) for about 50 credits.")],
+    [
+        (5, "gen4-turbo for about 25 credits; exploreMode costs none"),
+        (8, "gen4-turbo (adds 10 s) for about 50 credits; exploreMode costs none"),
+    ],
 )
 async def test_a_dry_run_names_the_cheapest_model_that_adds_as_much(tmp_path: Path, seconds: int, says: str) -> None:
     async with continuing(tmp_path) as client:

@@ -74,8 +74,8 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
         (0, False, {}, "50 credits (an estimate, 2250 are left)"),
         (0, True, {"exploreMode": True}, "no credits (explore mode, on an Unlimited plan)"),
         (0, False, {"exploreMode": True}, "Whether the account has that plan shows only when it is submitted"),
-        (0, False, {"seconds": 10}, "gen4-turbo for about 50 credits. view_film"),
-        (0, False, {"seconds": 5}, "gen4-turbo for about 25 credits. view_film"),
+        (0, False, {"seconds": 10}, "gen4-turbo for about 50 credits; exploreMode costs none"),
+        (0, False, {"seconds": 5}, "gen4-turbo for about 25 credits; exploreMode costs none"),
     ],
 )
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(

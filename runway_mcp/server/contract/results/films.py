@@ -26,6 +26,7 @@ from runway_mcp.server.contract.results.film_parts import (
     step_in_words,
 )
 from runway_mcp.server.contract.results.shared import (
+    IN_EXPLORE_MODE,
     LONGEST_NAME,
     LOOK,
     OTHER_TAKE,
@@ -192,7 +193,7 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
         f" `seconds`: {' or '.join(map(str, plan.model.seconds[1:]))} adds more." if plan.asked.seconds is None else ""
     )
     cheaper = cheapest_model(plan.seconds, below=plan.cost) if plan.is_auto else None
-    other += f" The cheapest `model` is {cheaper}." if cheaper else ""
+    other += f" The cheapest `model` is {cheaper}{IN_EXPLORE_MODE}." if cheaper else ""
     other += "" if plan.cost else PLAN_UNSEEN
     look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (

@@ -18,6 +18,9 @@ OTHER_TAKE = "For another take give another `seed`."
 LOOK = "view_film shows the last frame, from which it goes on."
 """What a dry run without a prompt says last."""
 
+IN_EXPLORE_MODE = "; exploreMode costs none, on an Unlimited plan"
+"""What a dry run says beside the cheapest model."""
+
 PLAN_UNSEEN = (
     " Whether the account has that plan shows only when it is submitted; without it Runway refuses, at no cost."
 )

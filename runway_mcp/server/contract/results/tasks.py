@@ -17,6 +17,7 @@ from runway_mcp.server.contract.outputs import (
 from runway_mcp.server.contract.results.assets import cut, video
 from runway_mcp.server.contract.results.film_parts import film_of_intent, part_told, same_call
 from runway_mcp.server.contract.results.shared import (
+    IN_EXPLORE_MODE,
     LOOK,
     OTHER_TAKE,
     PLAN_UNSEEN,
@@ -278,7 +279,7 @@ def _plan_summary(plan: Plan, remaining: int | None) -> str:
 def _cheaper(plan: Plan) -> str:
     """The cheapest model that adds at least as many seconds for less, which the extension's own price does not tell."""
     model = cheapest_model(plan.seconds, below=plan.cost)
-    return f" The cheapest way is to continue it with a `model`, {_JOINED}: {model}." if model else ""
+    return f" The cheapest is to continue it with a `model`, {_JOINED}: {model}{IN_EXPLORE_MODE}." if model else ""
 
 
 def _other_steps(plan: Plan) -> str:
