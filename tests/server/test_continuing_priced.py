@@ -104,6 +104,35 @@ async def test_a_film_goes_on_by_the_model_of_its_last_part_where_nobody_names_o
         assert creates(client) == 1
 
 
+async def test_a_film_named_by_its_upload_is_paid_once_whatever_model_is_set_later(tmp_path: Path) -> None:
+    world = clip_world()
+    async with running(world) as url:
+        async with continuing_at(url, world, tmp_path, continue_with="gen4.5", upload_films=True) as client:
+            film = (await client.data("extend_video", assetId=clip_id(client), model="gen4.5"))["film"]
+            wish = {"assetId": film["assetId"].rpartition(":")[2], "text_prompt": "onward"}
+            paid = await client.data("extend_video", **wish)
+        async with continuing_at(url, world, tmp_path, continue_with="gen4", upload_films=True) as client:
+            again = await client.data("extend_video", **wish)
+
+            assert (again["film"]["id"], again["twin"]) == (paid["film"]["id"], True)
+            assert creates(client) == 2
+
+
+async def test_what_a_dry_run_says_was_submitted_before_is_not_paid_when_runway_extends_again(tmp_path: Path) -> None:
+    world = gen3_world()
+    async with continuing(tmp_path, world) as client:
+        wish = {"assetId": world.asset_id(world.assets[1]), "text_prompt": "on"}
+        refused = await client.data("extend_video", **wish)
+        film = await client.data("extend_video", **refused["next_step"]["arguments"])
+        world.switch(gen3_gone=False)
+        priced = await client.data("extend_video", **wish, dry_run=True)
+        again = await client.data("extend_video", **wish)
+
+        assert "would charge nothing" in priced["summary"]
+        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+        assert len(world.accepted) == 1
+
+
 async def test_two_servers_that_continue_with_other_models_make_one_film_of_one_call(tmp_path: Path) -> None:
     world = clip_world()
     told: list[dict[str, Any]] = []
