@@ -23,6 +23,11 @@ CALLERS: Final = 24
 MOST: Final = 1.3
 """How much of the bare server's CPU ours may take."""
 
+_NAME: Final = "from memory"
+
+ECHO: Final[dict[str, Any]] = {"name": "get_task", "arguments": {"which": _NAME}}
+"""The call that the bare server answers with the same bytes."""
+
 Token = Literal["of the file", "signed"]
 Ledger = Literal["SQLite", "PostgreSQL"]
 _CASES: Final[tuple[tuple[Ledger, Token], ...]] = (
@@ -72,8 +77,7 @@ def measure(folder: Path, *, pairs: int, calls: int, loads: list[float], callers
                 served = hosted(upstream, folder / f"{ledger}, {token}", named, database=database, **signs)
                 ours = both.enter_context(served)
                 task = ended_task(hosts_of([ours], ERAS[-1], tokens[:1])[0])
-                answers = folder / "answers.json"
-                answers.write_text(json.dumps(_answers(ours, tokens, task)), encoding="utf-8")
+                answers = answers_file(folder, hosts_of([ours], ERAS[-1], tokens[:1])[0], call_of(task))
                 other = both.enter_context(bare(answers, hashes, stateless=ledger == "PostgreSQL"))
                 for era in ERAS:
                     loads.append(os.getloadavg()[0])
@@ -93,10 +97,14 @@ def call_of(task: str) -> dict[str, Any]:
     return {"name": "get_task", "arguments": {"taskId": task}}
 
 
-def _answers(ours: HttpServerProcess, tokens: Sequence[str], task: str) -> dict[str, Any]:
-    result = hosts_of([ours], ERAS[-1], tokens[:1])[0].ask("tools/call", call_of(task))
+def answers_file(folder: Path, host: Socket, call: dict[str, Any]) -> Path:
+    """A file of what the bare server says: our tools, and to `ECHO` what a server of ours answers to a call."""
+    result = host.ask("tools/call", call)
     told = {"text": result["content"][0]["text"], "structured": result["structuredContent"], "is_error": False}
-    return {"tools": listed().tools, "results": {"from memory": told}}
+    answers = {"tools": listed().tools, "results": {_NAME: told}}
+    path = folder / "answers.json"
+    path.write_text(json.dumps(answers), encoding="utf-8")
+    return path
 
 
 def _bursts(
@@ -109,10 +117,9 @@ def _bursts(
     calls: int,
 ) -> None:
     era, tokens, task = asked
-    echo = {"name": "get_task", "arguments": {"which": "from memory"}}
     sides = [
         (pid_of(served), hosts_of([served], era, tokens), call, spent)
-        for served, call, spent in zip(servers, (call_of(task), echo), (told.ours, told.bare), strict=True)
+        for served, call, spent in zip(servers, (call_of(task), ECHO), (told.ours, told.bare), strict=True)
     ]
     for number in range(pairs + 1):
         for pid, hosts, call, spent in sides:
