@@ -1,9 +1,11 @@
 """What the campaign of whole servers is judged by."""
 
+import os
+
 import pytest
 
 from tests.store.machines.campaigns import report
-from tests.store.machines.judge import Ends
+from tests.store.machines.judge import LONGEST_UNFOLLOWED, Ends, is_too_long, waited_for_a_processor
 from tests.store.machines.runs import Run
 
 
@@ -32,3 +34,17 @@ def test_a_report_tells_each_finding_and_the_longest_time_without_a_follower() -
     assert "1 after more than 15 s (a lease)" in told
     assert "seed 2: accepted 2 times" in told
     assert told.endswith("2 runs, 1 findings, all ends known 17 s after the faults")
+
+
+@pytest.mark.parametrize(("more", "starved", "found"), [(0.1, 0.0, True), (0.1, 0.2, False), (-0.1, 0.0, False)])
+def test_an_end_may_be_known_later_by_what_the_processes_had_no_processor(
+    more: float, starved: float, *, found: bool
+) -> None:
+    assert is_too_long(LONGEST_UNFOLLOWED + more, starved=starved) is found
+
+
+def test_a_process_that_is_gone_has_waited_for_no_processor() -> None:
+    waited = waited_for_a_processor([os.getpid(), 2**22 + 1])
+
+    assert waited[os.getpid()] > 0
+    assert waited[2**22 + 1] == 0

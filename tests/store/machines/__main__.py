@@ -4,7 +4,8 @@ Two server processes and one PostgreSQL, one stand-in for upstream. In each run 
 at either, while processes are killed or stand still, sessions are ended, connections cut, and the database is shut down
 at once; with `--standby` it has a synchronous standby, which is promoted in each run. In the end there are no faults
 any more, though perhaps one server alone, and each request is repeated: none may have been accepted twice or be without
-an owner, and no end unknown for longer than one lease and a pause between reads. Exits with 1 if anything was found.
+an owner, and no end unknown for longer than one lease and a pause between reads, not counted for how long the processes
+had no processor. Exits with 1 if anything was found.
 """
 
 import argparse

@@ -56,6 +56,7 @@ def report(played: Sequence[Run]) -> str:
     """What a campaign came to, in lines."""
     counts = sorted(sum((run.counts for run in played), Counter[str]()).items())
     lines = [f"{count:8} {name}" for name, count in counts]
+    starved = max((run.starved for run in played), default=0.0)
     unfollowed = sorted(seconds for run in played for seconds in run.unfollowed)
     if unfollowed:
         middle, most = unfollowed[len(unfollowed) // 2], unfollowed[-1]
@@ -63,6 +64,7 @@ def report(played: Sequence[Run]) -> str:
         lines += [
             f"Ends of {len(unfollowed)} tasks were known {middle:.1f} s (median) and {most:.1f} s (longest) after they",
             f"could; {above} after more than {LEASE_SECONDS:.0f} s (a lease), of {LONGEST_UNFOLLOWED:.0f} s allowed.",
+            f"In no run were the processes ready for a processor, and without one, for longer than {starved:.1f} s.",
         ]
     lines += [f"seed {run.seed}: {told}" for run in played for told in run.found]
     findings = sum(len(run.found) for run in played)

@@ -1,8 +1,13 @@
-"""What a run is judged by: what upstream has accepted, what the ledger holds, and when each end was known."""
+"""What a run is judged by: what upstream has accepted, what the ledger holds, and when each end was known.
 
-from collections.abc import Sequence
+On a machine with more to do than processors, real time tells of the machine as well: for so long as the processes of a
+scene were ready to run and had no processor, an end may be known later.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 
 import anyio
 import psycopg
@@ -39,6 +44,23 @@ class Ends:
         if task_id not in self.known:
             return None
         return max(0.0, self.known[task_id] - max(self.peace, self.named[task_id], ended))
+
+
+def is_too_long(unfollowed: float, *, starved: float) -> bool:
+    """Whether nobody knew of an end for longer than may be, of which so many seconds had no processor for anyone."""
+    return unfollowed > LONGEST_UNFOLLOWED + starved
+
+
+def waited_for_a_processor(pids: Iterable[int]) -> dict[int, float]:
+    """For how long each process was ready to run so far and had no processor, in seconds, by the accounts of Linux."""
+    return {pid: sum(_waited(task) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) for pid in pids}
+
+
+def _waited(account: Path) -> float:
+    try:
+        return int(account.read_text(encoding="ascii").split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def accepted(world: World, prompts: Sequence[str]) -> list[Task]:

@@ -1,6 +1,7 @@
 """One run of a campaign: requests made again and again at two servers, faults meanwhile, and the judgement in peace."""
 
 import logging
+import os
 import random
 import signal
 from collections import Counter
@@ -18,7 +19,7 @@ from tests.kit.machines import Machine
 from tests.kit.upstream import fault
 from tests.store.campaign import SPOILS
 from tests.store.machines.acts import ACTS, STANDBY_ACTS, WEIGHTS, Act, fail_over, rebuild
-from tests.store.machines.judge import LONGEST_UNFOLLOWED, Ends, accepted, forgotten, unowned, watched
+from tests.store.machines.judge import Ends, accepted, forgotten, is_too_long, unowned, waited_for_a_processor, watched
 from tests.store.machines.scene import Replica, Scene
 
 # How long a run may take, a call, and the repeated calls of one request in the end, in seconds.
@@ -32,13 +33,14 @@ class Run:
     """What a run came to: counts by what happened, and what was found.
 
     `unfollowed` is for each task how long its end was unknown after it could have been known, in seconds; `slowest`
-    how long after the faults all ends were known.
+    how long after the faults all ends were known; `starved` for how long its processes had no processor meanwhile.
     """
 
     seed: int
     counts: Counter[str] = field(default_factory=Counter[str])
     unfollowed: list[float] = field(default_factory=list[float])
     slowest: float = 0.0
+    starved: float = 0.0
     found: list[str] = field(default_factory=list[str])
 
 
@@ -148,7 +150,7 @@ async def _judged_in_peace(run: Run, draw: random.Random, scene: Scene, prompts:
         run.counts["one machine alone in the end, the other standing still"] += 1
         out.machine.stop()
     peace = anyio.current_time()
-    ends, settled = Ends(peace), anyio.Event()
+    ends, settled, waited = Ends(peace), anyio.Event(), waited_for_a_processor(_processes(scene))
 
     async def settle() -> None:
         async with anyio.create_task_group() as calls:
@@ -168,7 +170,15 @@ async def _judged_in_peace(run: Run, draw: random.Random, scene: Scene, prompts:
         for prompt in prompts:
             await _told(scene.world, out.machine, prompt, wait=1)
         await watched(ends, scene, prompts, settled)
+    waits = waited_for_a_processor(_processes(scene))
+    run.starved = sum(seconds - waited.get(pid, 0.0) for pid, seconds in waits.items())
     await _judge(run, ends, scene, prompts)
+
+
+def _processes(scene: Scene) -> list[int]:
+    """The process that upstream and the calls run in, and those of the servers that run."""
+    servers = [replica.machine.served for replica in scene.replicas]
+    return [os.getpid(), *(served.program.process.pid for served in servers if served is not None)]
 
 
 async def _repeat(run: Run, scene: Scene, left: Sequence[Replica], prompt: str) -> None:
@@ -210,5 +220,6 @@ async def _judge(run: Run, ends: Ends, scene: Scene, prompts: Sequence[str]) -> 
             run.found.append(f"{task.options['text_prompt']}: an end that nobody saw for {since:.0f} s")
             continue
         run.unfollowed.append(unfollowed)
-        if unfollowed > LONGEST_UNFOLLOWED:
-            run.found.append(f"{task.options['text_prompt']}: unfollowed for {unfollowed:.1f} s")
+        if is_too_long(unfollowed, starved=run.starved):
+            without = f"{run.starved:.1f} s without a processor"
+            run.found.append(f"{task.options['text_prompt']}: unfollowed for {unfollowed:.1f} s, {without}")
