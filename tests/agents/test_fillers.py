@@ -19,12 +19,9 @@ STRUCTURED = [name for name, tool in TOOLS.items() if tool.output_schema]
 
 
 def filled(tool: str, filler: object) -> dict[str, Any]:
-    """Every optional argument of a tool with that filler; a 0 only where a number is wanted."""
+    """Every optional argument of a tool with that filler."""
     schema = TOOLS[tool].input_schema
-    optional = {name: kind for name, kind in schema["properties"].items() if name not in schema.get("required", ())}
-    if filler == 0:
-        optional = {name: kind for name, kind in optional.items() if kind["type"] == "integer"}
-    return dict.fromkeys(optional, filler)
+    return {name: filler for name in schema["properties"] if name not in schema.get("required", ())}
 
 
 def comparable(data: Data) -> Data:

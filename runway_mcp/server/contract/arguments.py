@@ -39,6 +39,7 @@ _ACCEPTED = {
     "seconds": "5 or 10 (8 with gen4.5; a Turbo clip always gains 8)",
 }
 _SIMILARITY = 0.5
+_NUMBERS = ("integer", "number")
 # Texts that stand for a prompt shown before; submitted literally they would buy an unwanted film.
 _PLACEHOLDERS = frozenset({"(as before)", "as before"})
 
@@ -121,8 +122,8 @@ def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[st
     """The arguments in one spelling, without those that a host only filled in; nothing is checked.
 
     Digit strings and integral floats become integers, decimal strings numbers, "true" and "false" booleans. A null, a
-    blank or a zero out of range counts as left out if the argument is optional. A `dry_run` that is no boolean is true,
-    so that a filler never spends. Of unknown arguments the first thousand are kept, since a body can name 70,000.
+    blank or a zero that it cannot be counts as left out if the argument is optional. A `dry_run` that is no boolean is
+    true, so that a filler never spends. Of unknown arguments the first thousand are kept, since a body can name 70,000.
     """
     schema = wire_schema(model)
     properties, required = schema["properties"], schema.get("required", ())
@@ -141,11 +142,11 @@ def plain_arguments(model: type[Arguments], given: Mapping[str, Any]) -> dict[st
 
 
 def _is_filler(value: Any, schema: Schema) -> bool:
-    """Whether a host that fills in optional arguments left this one out: null, a blank, a zero out of range."""
+    """Whether a host that fills in optional arguments left this one out: null, a blank, a zero that it cannot be."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
-    is_zero = isinstance(value, int) and not isinstance(value, bool) and value == 0
-    return is_zero and schema.get("type") == "integer" and schema.get("minimum", 0) > 0
+    is_zero = isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+    return is_zero and (schema.get("type") not in _NUMBERS or schema.get("minimum", 0) > 0)
 
 
 def _lenient(value: Any, wanted: str | None) -> Any:
