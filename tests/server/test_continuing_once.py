@@ -198,6 +198,23 @@ async def test_a_paid_film_comes_back_though_its_source_is_gone(tmp_path: Path) 
         assert creates(client) == 1
 
 
+@pytest.mark.parametrize("model", [{}, {"model": "gen4.5"}])
+async def test_a_film_of_a_clip_that_was_named_comes_back_while_upstream_is_away(
+    tmp_path: Path, model: dict[str, str]
+) -> None:
+    world = clip_world()
+    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
+        asked = {"assetId": world.assets[0].name, **model}
+        film = await client.data("extend_video", **asked)
+        world.faults.append(Fault(times=None, status=503))
+        again = await client.data("extend_video", **asked, wait_seconds=12)
+        priced = await client.data("extend_video", **asked, dry_run=True)
+
+        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+        assert (priced["twin"], priced["credits"]["cost"]) == (True, 0)
+        assert creates(client) == 1
+
+
 async def test_a_create_that_fails_is_told_and_another_take_uses_the_same_frame(tmp_path: Path) -> None:
     world = clip_world()
     async with continuing(tmp_path, world) as client:

@@ -26,7 +26,7 @@ from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import AUTO, Intent
-from runway_mcp.tasks.naming import is_id
+from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
@@ -221,7 +221,15 @@ def _wish(
 async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadline: float) -> Answer:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it."""
     reference = asked.asset_id
-    asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
+    try:
+        asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
+    except Failure:
+        # Nobody tells which clip it is; a film that was made by this name is told by the name alone.
+        by_name = of_clip(asked, spelling_of(reference, call.context.caller))
+        model = await _continued_with(call, by_name, dry=arguments.dry_run)
+        if model is None:
+            raise
+        return await continue_clip(call, _wish(call, arguments, asked, deadline, model))
     if asked.asset_id != reference:
         # A name, a link or a uuid may have been that of a film's upload, which is the film.
         film = await film_named(call.context, asked.asset_id)
