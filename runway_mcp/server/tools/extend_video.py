@@ -220,34 +220,32 @@ def _wish(
 
 async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadline: float) -> Answer:
     """The task of a request that was submitted before; else its plan, or its one submit and the wait for it."""
-    reference = asked.asset_id
+    dry = arguments.dry_run
     try:
-        asked, spelling, earlier = await found_request(call, asked, deadline, dry=arguments.dry_run)
+        clip, spelling, earlier = await found_request(call, asked, deadline, dry=dry)
     except Failure:
         # Nobody tells which clip it is; a film that was made by this name is told by the name alone.
-        by_name = of_clip(asked, spelling_of(reference, call.context.caller))
-        model = await _continued_with(call, by_name, dry=arguments.dry_run)
-        if model is None:
+        by_name = of_clip(asked, spelling_of(asked.asset_id, call.context.caller))
+        if (model := await _continued_with(call, by_name, dry=dry)) is None:
             raise
         return await continue_clip(call, _wish(call, arguments, asked, deadline, model))
-    if asked.asset_id != reference:
+    if clip.asset_id != asked.asset_id:
         # A name, a link or a uuid may have been that of a film's upload, which is the film.
-        film = await film_named(call.context, asked.asset_id)
-        source = of_clip(asked, film.film_id) if film is not None else asked
-        model = await _continued_with(call, source, dry=arguments.dry_run)
+        film = await film_named(call.context, clip.asset_id)
+        source = of_clip(clip, film.film_id) if film is not None else clip
+        model = await _continued_with(call, source, dry=dry)
         if model is not None or film is not None:
             return await continue_clip(call, _wish(call, arguments, source, deadline, model))
-    if earlier is not None and arguments.dry_run:
-        return await answer_task(call, earlier_output(earlier, call.asked))
-    if earlier is not None:
-        submitted = await _answered_before(call, earlier, arguments, deadline)
-        if submitted is not None:
-            return await _told(call, submitted, arguments, deadline)
-        if reading_seconds(call, deadline, dry=False) <= 0:
-            raise Failure("busy", _GIVEN_UP, retry_after=1.0)
-    plan = await _extendable(call, asked, spelling, deadline, dry=arguments.dry_run)
-    if arguments.dry_run:
+    if earlier is not None and (answer := await _answered_before(call, earlier, arguments, deadline)) is not None:
+        return answer
+    plan = await _extendable(call, clip, spelling, deadline, dry=dry)
+    if dry:
         return await answer_task(call, await _told_plan(call, plan))
+    return await _submitted(call, arguments, plan, deadline)
+
+
+async def _submitted(call: Call, arguments: ExtendVideo, plan: Plan, deadline: float) -> Answer:
+    """Submits once, and tells the film at the end of the wait; or the question whether the person agrees."""
     call.spending = True
     try:
         submitted = await spend(
@@ -313,14 +311,21 @@ _GIVEN_UP = (
 )
 
 
-async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Submitted | None:
+async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Answer | None:
+    """What an earlier call of the request came to; None if that gave up before its submit, and this one may go on."""
+    if arguments.dry_run:
+        return await answer_task(call, earlier_output(earlier, call.asked))
     call.spending = True
     answer = call.context.service.submissions.answer(
         earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
     )
     submitted = await repeated(earlier, answer)
     call.spending = submitted is not None
-    return submitted
+    if submitted is not None:
+        return await _told(call, submitted, arguments, deadline)
+    if reading_seconds(call, deadline, dry=False) <= 0:
+        raise Failure("busy", _GIVEN_UP, retry_after=1.0)
+    return None
 
 
 def _patience(arguments: ExtendVideo) -> float | None:
