@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
+from runway_mcp.tasks.spend.waiting import Waiter, Within
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -101,12 +102,14 @@ class Continuations:
         policy: SpendPolicy = FREE,
         patience: float | None = None,
         tell: Tell | None = None,
+        within: Within = nullcontext,
     ) -> Continued:
         """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
 
         The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed, or
         whose file is gone, is joined again; one whose create has no known outcome is looked for, for `patience`
-        seconds at most. `tell` is awaited with the intent as it stands, from the claim on. Raises `PolicyRefused`, and
+        seconds at most. `tell` is awaited with the intent as it stands, from the claim on. A wait that `within` cuts
+        short ends as at the deadline. Raises `PolicyRefused`, and
         `Failure` for what ended it before its create, or if its outcome stays unknown.
         """
         while True:
@@ -118,13 +121,15 @@ class Continuations:
             if not is_earlier:
                 self._prepare(submissions, plan, intent)
             elif intent.state in OPEN and intent.id not in self._preparing:
-                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience)
+                told = await submissions.answer(
+                    intent, deadline=deadline, say=_quiet, patience=patience, within=within
+                )
                 if told is None:
                     continue
                 intent = await self._dependencies.store.find("id", intent.id) or told.intent
             self.take_up(intent)
             await self.check_file(intent)
-            answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold)
+            answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold, within=within)
             standing = await (repeated(intent, answered) if is_earlier else answered)
             return Continued(standing or intent, is_earlier)
 
@@ -322,8 +327,12 @@ class Continuations:
             return True
         return standing is not None and standing.state is State.WAITING
 
-    async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
-        """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
+    async def _answered(
+        self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within
+    ) -> Intent:
+        """The intent once it has an outcome, at the deadline, or when the wait is cut short.
+
+        Raises `Failure` for one that ended before its create.
 
         Its holder may be another process, so the ledger is read again and again.
         """
@@ -337,8 +346,9 @@ class Continuations:
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
             if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
                 break
-            with anyio.move_on_after(min(_LEDGER_PAUSE, deadline - anyio.current_time())):
-                await stirred.wait()
+            until = min(deadline, anyio.current_time() + _LEDGER_PAUSE)
+            if not await Waiter(_quiet, within).waits(stirred, until, Waiting("answer")):
+                break
         if (failure := self.failure_of(intent)) is not None and intent.task_id is None:
             raise replace(failure, twin=twin)
         return intent
