@@ -20,7 +20,7 @@ from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uuid_of
+from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, is_lapsed, next_lapse, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
@@ -46,6 +46,7 @@ _EXTENDED = (
     "Another call of this request is submitting Runway's own extension, so nothing was submitted here. Make the same "
     "call again: it tells what became of that."
 )
+# Seconds between two looks for what other processes left; fewer where a lease lapses before.
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
 _REMEMBERED = 1000
@@ -121,9 +122,7 @@ class Continuations:
             if not is_earlier:
                 self._prepare(submissions, plan, intent)
             elif intent.state in OPEN and intent.id not in self._preparing:
-                told = await submissions.answer(
-                    intent, deadline=deadline, say=_quiet, patience=patience, within=within
-                )
+                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience, within=within)
                 if told is None:
                     continue
                 intent = await self._dependencies.store.find("id", intent.id) or told.intent
@@ -253,18 +252,23 @@ class Continuations:
 
     async def resume(self, submissions: Submissions) -> None:
         """Takes up, for the process's lifetime, the films that other processes left before a create or a join."""
+        store = self._dependencies.store
         while True:
+            pause = _SWEEP_PAUSE
             try:
-                for intent in await self._dependencies.store.select(Selection.UNJOINED):
+                for intent in await store.select(Selection.UNJOINED):
                     self.changed(intent)
-                for intent in await self._dependencies.store.select(Selection.ABANDONED):
-                    if is_continuation(intent) and intent.is_verified and self._age(intent) < RESUMED_SECONDS:
+                waiting = [each for each in await store.select(Selection.WAITING) if is_continuation(each)]
+                pause = next_lapse(waiting, now := store.now(), most=_SWEEP_PAUSE)
+                for intent in waiting:
+                    is_left = is_lapsed(intent, now) and intent.is_verified
+                    if is_left and self._age(intent) < RESUMED_SECONDS:
                         await self._resume_preparing(submissions, intent)
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("films that other processes left could not all be taken up")
-            await anyio.sleep(_SWEEP_PAUSE)
+            await anyio.sleep(pause)
 
     def _age(self, intent: Intent) -> float:
         """Seconds since a film was claimed: by the ledger's clock, by upstream's if that was set back meanwhile."""
@@ -327,9 +331,7 @@ class Continuations:
             return True
         return standing is not None and standing.state is State.WAITING
 
-    async def _answered(
-        self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within
-    ) -> Intent:
+    async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within) -> Intent:
         """The intent once it has an outcome, at the deadline, or when the wait is cut short.
 
         Raises `Failure` for one that ended before its create.

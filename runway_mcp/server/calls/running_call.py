@@ -10,8 +10,8 @@ from runway_mcp.server.calls.consent import Person
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.progress import Progress
-from runway_mcp.server.reads import with_known_end
 from runway_mcp.server.protocol_tasks import TaskState
+from runway_mcp.server.reads import with_known_end
 
 Answer = CallToolResult | TaskState | InputRequiredResult
 """What a call returns: a result, a protocol task, or a question to the user."""

@@ -33,8 +33,8 @@ class LooksBeforePosts:
         """The intent with the task that an earlier POST of it made, or as its new holder left it.
 
         None if it certainly has no task: then another POST may leave. One that `is_left` is looked for until a look
-        succeeds, the deadline (loop's time), or the wait of the `waiter` is cut short. Raises `Failure` if no look was complete, or if one saw a task that may
-        be its own; `is_sure` says that an earlier look found none.
+        succeeds, the deadline (loop's time), or the wait of the `waiter` is cut short. Raises `Failure` if no look was
+        complete, or if one saw a task that may be its own; `is_sure` says that an earlier look found none.
         """
         while True:
             holds = await self._ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)

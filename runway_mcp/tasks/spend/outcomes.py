@@ -53,9 +53,10 @@ class Outcomes:
         return None
 
     async def _task(self, intent: Intent, task_id: str) -> Task:
-        """The task as upstream reports it, or as last recorded if its end, or the task itself, cannot be read in two seconds.
+        """The task as upstream reports it, or as last recorded.
 
-        Raises `Failure` for a deleted film and for an end without a film.
+        That is if it cannot be read in two seconds, or if its end is recorded and what was read is older. Raises
+        `Failure` for a deleted film and for an end without a film.
         """
         with anyio.move_on_after(_READING):
             try:

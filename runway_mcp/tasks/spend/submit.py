@@ -18,7 +18,7 @@ from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import AUTO, Intent, State, is_lapsed
+from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
@@ -34,6 +34,7 @@ from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, reason_of, throttled, wait_for
 from runway_mcp.tasks.store.caller_view import CallerLedger
+from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -48,7 +49,7 @@ _LOOK_AGAIN = 5.0
 # The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
 # For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
-_LEASED = 60.0
+_LEASED = 20.0
 # How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
 # Seconds between two reads of the intent while its holder is another call or process.
@@ -123,8 +124,8 @@ class Submissions:
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even past the
         deadline; `patience` limits the wait for an unknown outcome of another call's POST, in seconds. `say` is awaited
-        at least every ten seconds. A wait that `within` cuts short ends as at the deadline. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
-        `submission_unknown` if the outcome is unknown by then, or the refusal.
+        at least every ten seconds; a wait that `within` cuts short ends as at the deadline. Raises `PolicyRefused` and
+        `Failure`: `busy` with nothing submitted, `submission_unknown` if the outcome is unknown then, or the refusal.
         """
         waiter, posted = Waiter(throttled(say), within), set[str]()
         while True:
@@ -182,7 +183,7 @@ class Submissions:
         """Prepares a claimed intent and posts it once; None if nothing was posted and it has to be claimed again.
 
         A preparation that fails withdraws the intent with that failure, at no cost. One that is cancelled leaves it
-        waiting, for whoever claims it after its lease. Raises `Failure` as `submit` does.
+        waiting, its lease ended, for whoever claims it next. Raises `Failure` as `submit` does.
         """
         try:
             submission = await prepared(self._dependencies.ledger, intent, prepare)
@@ -191,6 +192,9 @@ class Submissions:
             raise
         except LedgerError as error:
             raise _not_submitted(error) from error
+        except anyio.get_cancelled_exc_class():
+            await self._leave(intent)
+            raise
         except Exception:
             # Left waiting it would be prepared, and would crash, again and again.
             await self._withdraw(intent, ("unexpected_response", _CRASHED))
@@ -233,8 +237,8 @@ class Submissions:
             withdraws = not stays
             raise
         finally:
-            if withdraws and self._posts.of(intent) is None:
-                await self._withdraw(intent)
+            if self._posts.of(intent) is None:
+                await (self._withdraw(intent) if withdraws else self._leave(intent))
             self._left.discard(intent.claim)
 
     async def _posted(
@@ -246,7 +250,10 @@ class Submissions:
         """
         is_first, is_sure = intent.posts == 0 and not self.is_left(intent), intent.is_verified
         while True:
-            if not is_first and (found := await self._looked_for(intent, deadline, waiter, is_sure=is_sure)) is not None:
+            if (
+                not is_first
+                and (found := await self._looked_for(intent, deadline, waiter, is_sure=is_sure)) is not None
+            ):
                 return await self._outcomes.told(found, twin=found.claim not in posted)
             is_first = False
             outcome = await self._sent(intent, submission, posted, deadline=deadline, waiter=waiter)
@@ -367,6 +374,11 @@ class Submissions:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
+
+    async def _leave(self, intent: Intent) -> None:
+        """Ends the lease of an intent that posted nothing and goes on waiting; from now on it is not posted here."""
+        with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True), suppress(LedgerError):
+            await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=-WAITING_LEASE)
 
     async def _withdraw(self, intent: Intent, failure: tuple[str, str] | None = None) -> None:
         """Withdraws an intent that posted nothing."""
