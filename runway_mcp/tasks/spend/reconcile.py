@@ -118,13 +118,14 @@ class Reconciler:
 
     async def sweep(self) -> None:
         """Reconciles, for the process's lifetime, intents that other processes left with a POST of unknown outcome."""
-        ledger, pause = self._dependencies.ledger, _SWEEP_PAUSE
+        pause = _SWEEP_PAUSE
         while True:
             await sleep(pause)
             pause = _SWEEP_PAUSE
             try:
-                for intent in await ledger.orphans():
+                for intent in await self._dependencies.ledger.orphans():
                     self.keep_looking(intent)
+                ledger = self._dependencies.ledger
                 held = [*await ledger.select(Selection.UNFINISHED), *await ledger.select(Selection.WAITING)]
                 posted = [each for each in held if each.state is State.POSTING or _is_reposted(each)]
                 pause = next_lapse(posted, ledger.now(), most=_SWEEP_PAUSE)

@@ -250,10 +250,7 @@ class Submissions:
         """
         is_first, is_sure = intent.posts == 0 and not self.is_left(intent), intent.is_verified
         while True:
-            if (
-                not is_first
-                and (found := await self._looked_for(intent, deadline, waiter, is_sure=is_sure)) is not None
-            ):
+            if not is_first and (found := await self._found(intent, deadline, waiter, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.claim not in posted)
             is_first = False
             outcome = await self._sent(intent, submission, posted, deadline=deadline, waiter=waiter)
@@ -300,7 +297,7 @@ class Submissions:
                 return await self._outcomes.told(standing, twin=False)
         raise replace(failure_of(refused.error), refused=intent.id) from refused.error
 
-    async def _looked_for(self, intent: Intent, deadline: float, waiter: Waiter, *, is_sure: bool) -> Intent | None:
+    async def _found(self, intent: Intent, deadline: float, waiter: Waiter, *, is_sure: bool) -> Intent | None:
         """As `LooksBeforePosts.found`."""
         await waiter.say(Waiting("trace"))
         return await self._looks.found(intent, deadline, waiter, is_left=self.is_left(intent), is_sure=is_sure)
