@@ -27,7 +27,7 @@ from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.results.assets import saved_output
 from runway_mcp.server.contract.results.tasks import task_output
 from runway_mcp.server.contract.results.tool_results import task_result
-from runway_mcp.server.reads import READING_SECONDS, kept_film, note_end, task_of
+from runway_mcp.server.reads import PASSING, READING_SECONDS, kept_film, note_end, task_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another, owning_intent
 from runway_mcp.tasks.intents import Intent, State
@@ -48,7 +48,6 @@ _EXPECTED_INTERVALS = 3
 _EXPECTED_SECONDS = 30.0
 
 # Failures that pass: the host should ask again.
-_PASSING = frozenset({"unavailable", "busy", "unexpected_response"})
 _GOES_ON = "Runway cannot stop a task: this one goes on and may be charged."
 
 
@@ -177,7 +176,7 @@ async def _read(context: ServerContext, task_id: str) -> Task:
     try:
         return await task_of(context, task_id)
     except (Failure, RunwayError) as error:
-        if error.kind not in _PASSING:
+        if error.kind not in PASSING:
             raise
         intent = await owning_intent(context.service, task_id)
         if intent is None or intent.failure_kind is not None:

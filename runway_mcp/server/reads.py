@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 import anyio
 
@@ -21,6 +22,7 @@ from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.history import is_likely_of_another, is_of_another, is_owned_by_another, owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips
+from runway_mcp.tasks.recall import known_end
 from runway_mcp.tasks.service import TaskService, write_down
 from runway_mcp.tasks.spend.plan import Plan, make_plan, source_of
 from runway_mcp.tasks.spend.submit import Waiting
@@ -31,6 +33,9 @@ READING_SECONDS = 5.0
 
 FRESH_SECONDS = 60.0
 """For how long after its submit a task may be unknown to upstream, in seconds."""
+
+PASSING: Final = frozenset({"unavailable", "busy", "unexpected_response"})
+"""The kinds of failures for which a task that cannot be read now is told as the ledger remembers it."""
 
 _BALANCE_SECONDS = 3.0
 _SOURCE_SECONDS = 3.0
@@ -170,6 +175,8 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float, often:
     try:
         return await _task_of(service, task_id, until=began + min(wait, READING_SECONDS), often=False, owned=owned)
     except (Unavailable, Failure) as error:
+        if error.kind != "unavailable":
+            raise
         _log.info("a task that is followed could not be read: %s", error)
         if await is_likely_of_another(service, followed.task):
             raise NotFound(UNKNOWN_TASK, status=404) from error
@@ -179,7 +186,9 @@ async def read_task(context: ServerContext, task_id: str, *, wait: float, often:
 async def task_of(
     context: ServerContext, task_id: str, *, seconds: float = READING_SECONDS, often: bool = False
 ) -> Task:
-    """The task from upstream; if upstream does not know it, from the ledger if it was just accepted or has ended.
+    """The task from upstream; from the ledger if that knows its end and upstream's last word is older.
+
+    If upstream does not know it, from the ledger if it was just accepted or has ended.
 
     Raises `RunwayError`; `Failure` after `seconds`.
     """
@@ -188,11 +197,30 @@ async def task_of(
     return await _task_of(context.service, task_id, until=until, often=often, owned=owned)
 
 
+async def with_known_end(service: TaskService, task: Task) -> Task:
+    """The task; its end as the ledger knows it where `task` is older."""
+    if task.is_terminal:
+        return task
+    return known_end(await owning_intent(service, task.task_id), task.task_id) or task
+
+
 async def _task_of(service: TaskService, task_id: str, *, until: float, often: bool, owned: bool) -> Task:
-    """As `task_of`, until a moment of the event loop's.
+    """As `task_of`, until a moment of the event loop's; an end that the ledger knows is told before any older state.
 
     One that is `owned` by another caller is answered as, and costs what an unknown one costs.
     """
+    try:
+        task = await _task_read(service, task_id, until=until, often=often, owned=owned)
+    except (RunwayError, Failure) as error:
+        end = known_end(await owning_intent(service, task_id), task_id) if error.kind in PASSING else None
+        if end is None:
+            raise
+        _log.info("the end of a task is told from the ledger: %s", error)
+        return end
+    return await with_known_end(service, task)
+
+
+async def _task_read(service: TaskService, task_id: str, *, until: float, often: bool, owned: bool) -> Task:
     seconds = until - anyio.current_time()
     with anyio.move_on_after(seconds):
         read = service.watcher.read_in_vain if owned else service.watcher.read

@@ -6,7 +6,7 @@ The idempotency key, which is what makes two requests the same, is computed here
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,8 @@ WAITING_LEASE = 10.0
 POSTING_LEASE = 75.0
 # No lease lasts longer than this, in seconds: one that would was given before the clock was set back.
 LONGEST_LEASE = 120.0
+# How long after the end of a lease it is sure to have lapsed, in seconds.
+_JUST_AFTER = 0.1
 # After so many seconds the next complete look that finds no task closes an unclear submit as unknown.
 LOOKING_SECONDS = 600.0
 # The same if no look could read both the scheduler and the task list.
@@ -197,6 +199,12 @@ def is_lapsed(intent: Intent, now: float) -> bool:
     Whoever holds it all the same has the claim as a fence.
     """
     return not now <= intent.lease <= now + LONGEST_LEASE
+
+
+def next_lapse(intents: Iterable[Intent], now: float, *, most: float) -> float:
+    """In how many seconds the first of some leases that still hold has lapsed; `most` if none does before."""
+    left = [intent.lease - now + _JUST_AFTER for intent in intents if not is_lapsed(intent, now)]
+    return min([most, *left])
 
 
 def answers_duplicates(intent: Intent, *, now: float) -> bool:

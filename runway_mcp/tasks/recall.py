@@ -1,6 +1,6 @@
 """Tasks and failures rebuilt from the ledger, for when upstream cannot be read or no longer knows the task."""
 
-from runway_mcp.runway.models import Asset, Metadata, Task, TaskOptions
+from runway_mcp.runway.models import Asset, Metadata, Task, TaskError, TaskOptions
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Charged, Failure, failed
 from runway_mcp.tasks.intents import Film, Intent
@@ -31,6 +31,18 @@ def remembered_task(intent: Intent, task_id: str) -> Task:
         reply_ref=intent.reply_ref,
         artifacts=(_asset(intent.film, task_id),) if intent.film else (),
     )
+
+
+def known_end(intent: Intent | None, task_id: str) -> Task | None:
+    """The end of a task as recorded, without signed links; None where the ledger knows none, or that it is gone.
+
+    Whatever was read before it is older, so this is told instead while the end itself cannot be read.
+    """
+    if intent is None or intent.ended is None or intent.failure_kind == GONE:
+        return None
+    error = TaskError(moderation_category="moderated") if intent.failure_kind == "moderated" else None
+    task = remembered_task(intent, task_id)
+    return task.model_copy(update={"status": intent.status or task.status, "error": error})
 
 
 def as_submitted(task: Task, intent: Intent) -> Task:

@@ -335,3 +335,38 @@ async def test_a_host_that_takes_tasks_follows_the_film_from_its_claim_to_its_jo
         assert handle.task_id.startswith("film_")
         assert (film["status"], film["film"]["id"]) == ("SUCCEEDED", handle.task_id)
         assert creates(client) == 1
+
+
+async def test_a_call_that_waits_for_its_create_is_told_the_film_once_the_server_is_told_to_stop(
+    tmp_path: Path,
+) -> None:
+    world, arrived, released = clip_world(), anyio.Event(), anyio.Event()
+    told: list[dict[str, Any]] = []
+
+    async def hold() -> None:
+        arrived.set()
+        await released.wait()
+
+    world.faults.append(Fault(method="POST", path_prefix="/gen4_5", kind="delay", hold=hold))
+    async with continuing_server(world, tmp_path) as server, server.client("auto") as client:
+        asked: dict[str, Any] = {"assetId": clip_id(client), "model": "gen4.5", "text_prompt": "on"}
+
+        async def call() -> None:
+            told.append(await client.data("extend_video", **asked, wait_seconds=45))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await arrived.wait()
+            server.context.waits.end_all()
+        assert client.took < 20
+        released.set()
+        film = await client.data("get_task", taskId=told[0]["film"]["id"])
+        while film["status"] != "SUCCEEDED":
+            film = await client.data("get_task", taskId=told[0]["film"]["id"])
+        again = await client.data("extend_video", **asked)
+
+        assert told[0]["status"] == "PENDING"
+        assert told[0]["next_step"]["tool"] == "get_task"
+        assert told[0]["next_step"]["arguments"]["taskId"] == told[0]["film"]["id"]
+        assert (again["film"]["id"], again["twin"]) == (told[0]["film"]["id"], True)
+        assert creates(client) == 1

@@ -10,6 +10,7 @@ import pytest
 from runway_mcp.callers import CallersFile
 from runway_mcp.private import LEDGER
 from runway_mcp.server.app import HOSTED_GRACE
+from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import SHUTDOWN_GRACE
 from runway_mcp.tasks.store.sqlite import SqliteStore
@@ -18,6 +19,7 @@ from tests.kit.clock import wall_clock
 from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world
 from tests.server.many_callers import CallersOnDisk
+from tests.spend_once.setup import PROMPT
 from tests.tasks.submits import POST, submit, wish
 
 pytestmark = pytest.mark.virtual_time
@@ -81,3 +83,85 @@ async def test_a_server_for_one_user_ends_before_its_host_kills_it(tmp_path: Pat
 
     assert took == pytest.approx(SHUTDOWN_GRACE, abs=0.1)
     assert state is not State.ACCEPTED
+
+
+# --- calls that wait for a slot
+
+
+async def told_as_it_drains(folder: Path, mode: str, calls: int = 1) -> tuple[World, list[dict[str, Any]], list[float]]:
+    """What calls are told, and when, that wait for a slot as the server is told to stop after 20 seconds."""
+    world = virtual_world(pace=100, max_jobs=1)
+    told, took = list[dict[str, Any]](), list[float]()
+    async with open_server(world, folder) as server, server.client(mode) as first:
+        await first.extend(first.clip, text_prompt="another film", wait_seconds=0)
+        began = anyio.current_time()
+
+        async def wait() -> None:
+            async with server.client(mode) as client:
+                told.append(await client.extend(client.clip, text_prompt=PROMPT, wait_seconds=45))
+                took.append(anyio.current_time() - began)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(calls):
+                group.start_soon(wait)
+            await anyio.sleep(20)
+            server.context.waits.end_all()
+    return world, told, took
+
+
+async def test_a_call_that_waits_for_a_slot_is_told_so_once_the_server_is_told_to_stop(
+    tmp_path: Path, mode: str
+) -> None:
+    world, (told,), (took,) = await told_as_it_drains(tmp_path, mode)
+
+    assert took == pytest.approx(20, abs=0.5)
+    error = told["error"]
+    assert (error["kind"], error["charged"], error["retry_safe"]) == ("busy", "no", True)
+    assert told["next_step"]["tool"] == "extend_video"
+    assert told["next_step"]["arguments"]["text_prompt"] == PROMPT
+    assert len(world.accepted) == 1
+    with SqliteStore(tmp_path / LEDGER, wall_clock) as store:
+        assert await store.select(Selection.WAITING) == []
+
+
+async def test_the_same_call_submits_once_at_the_server_that_follows(tmp_path: Path) -> None:
+    world, _, _ = await told_as_it_drains(tmp_path, "auto", calls=3)
+    await anyio.sleep(120)
+    async with open_server(world, tmp_path) as server, server.client("auto") as client:
+        films = [await client.extend(client.clip, text_prompt=PROMPT, wait_seconds=0) for _ in range(2)]
+
+    assert len(world.accepted) == 2
+    assert [film["taskId"] for film in films] == [world.task_id(world.accepted[1])] * 2
+
+
+async def test_whoever_waits_for_another_calls_slot_is_told_so_too(tmp_path: Path) -> None:
+    world, told, took = await told_as_it_drains(tmp_path, "auto", calls=3)
+
+    assert max(took) == pytest.approx(20, abs=1.0)
+    assert {(each["error"]["kind"], each["error"]["charged"]) for each in told} == {("busy", "no")}
+    assert len(world.accepted) == 1
+
+
+async def test_a_call_whose_request_is_out_is_told_once_five_seconds_have_passed(tmp_path: Path) -> None:
+    world, told = virtual_world(pace=100), list[dict[str, Any]]()
+
+    async def hold() -> None:
+        await anyio.sleep(60)
+
+    fault(world, **POST, kind="delay_after", hold=hold)
+    async with open_server(world, tmp_path) as server, server.client("auto") as client:
+
+        async def wait() -> None:
+            told.append(await client.extend(client.clip, text_prompt=PROMPT, wait_seconds=45))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(8)
+            fault(world, method="GET", kind="status", status=503, times=None)
+            server.context.waits.end_all()
+        assert client.took == pytest.approx(8, abs=0.5)
+
+    error = told[0]["error"]
+    assert (error["kind"], error["charged"], error["retry_safe"]) == ("submission_unknown", "unknown", True)
+    assert told[0]["next_step"]["tool"] == "extend_video"
+    assert len(world.accepted) == 1

@@ -169,3 +169,15 @@ async def test_what_a_killed_process_left_is_told_by_the_next_call_at_once_after
         await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT))
 
         assert setup.posts == 1
+
+
+async def test_what_a_killed_process_has_posted_is_looked_for_as_soon_as_its_lease_has_lapsed(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    async with setup.server():
+        await setup.die_while_posting(arrives=True, text_prompt=PROMPT)
+        lease = float(setup.rows()[0]["lease"])
+        assert lease > setup.machine_time() + MINUTE
+        assert await setup.until(lambda: setup.states() == ["accepted"], within=2 * MINUTE)
+
+    assert setup.machine_time() - lease < 3
+    assert (setup.posts, setup.charged) == (1, 1)

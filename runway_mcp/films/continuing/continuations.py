@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +20,14 @@ from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, uuid_of
+from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, is_lapsed, next_lapse, uuid_of
 from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
+from runway_mcp.tasks.spend.waiting import Waiter, Within
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -45,6 +46,7 @@ _EXTENDED = (
     "Another call of this request is submitting Runway's own extension, so nothing was submitted here. Make the same "
     "call again: it tells what became of that."
 )
+# Seconds between two looks for what other processes left; fewer where a lease lapses before.
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
 _REMEMBERED = 1000
@@ -101,12 +103,14 @@ class Continuations:
         policy: SpendPolicy = FREE,
         patience: float | None = None,
         tell: Tell | None = None,
+        within: Within = nullcontext,
     ) -> Continued:
         """Submits a caller's plan once, or finds its earlier film; waits for the create's answer until `deadline`.
 
         The work goes on in the background, whatever becomes of the call. An earlier film whose join has failed, or
         whose file is gone, is joined again; one whose create has no known outcome is looked for, for `patience`
-        seconds at most. `tell` is awaited with the intent as it stands, from the claim on. Raises `PolicyRefused`, and
+        seconds at most. `tell` is awaited with the intent as it stands, from the claim on. A wait that `within` cuts
+        short ends as at the deadline. Raises `PolicyRefused`, and
         `Failure` for what ended it before its create, or if its outcome stays unknown.
         """
         while True:
@@ -118,13 +122,13 @@ class Continuations:
             if not is_earlier:
                 self._prepare(submissions, plan, intent)
             elif intent.state in OPEN and intent.id not in self._preparing:
-                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience)
+                told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience, within=within)
                 if told is None:
                     continue
                 intent = await self._dependencies.store.find("id", intent.id) or told.intent
             self.take_up(intent)
             await self.check_file(intent)
-            answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold)
+            answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold, within=within)
             standing = await (repeated(intent, answered) if is_earlier else answered)
             return Continued(standing or intent, is_earlier)
 
@@ -248,18 +252,23 @@ class Continuations:
 
     async def resume(self, submissions: Submissions) -> None:
         """Takes up, for the process's lifetime, the films that other processes left before a create or a join."""
+        store = self._dependencies.store
         while True:
+            pause = _SWEEP_PAUSE
             try:
-                for intent in await self._dependencies.store.select(Selection.UNJOINED):
+                for intent in await store.select(Selection.UNJOINED):
                     self.changed(intent)
-                for intent in await self._dependencies.store.select(Selection.ABANDONED):
-                    if is_continuation(intent) and intent.is_verified and self._age(intent) < RESUMED_SECONDS:
+                waiting = [each for each in await store.select(Selection.WAITING) if is_continuation(each)]
+                pause = next_lapse(waiting, now := store.now(), most=_SWEEP_PAUSE)
+                for intent in waiting:
+                    is_left = is_lapsed(intent, now) and intent.is_verified
+                    if is_left and self._age(intent) < RESUMED_SECONDS:
                         await self._resume_preparing(submissions, intent)
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("films that other processes left could not all be taken up")
-            await anyio.sleep(_SWEEP_PAUSE)
+            await anyio.sleep(pause)
 
     def _age(self, intent: Intent) -> float:
         """Seconds since a film was claimed: by the ledger's clock, by upstream's if that was set back meanwhile."""
@@ -322,8 +331,10 @@ class Continuations:
             return True
         return standing is not None and standing.state is State.WAITING
 
-    async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell) -> Intent:
-        """The intent once it has an outcome, or at the deadline; raises `Failure` for one that ended before its create.
+    async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within) -> Intent:
+        """The intent once it has an outcome, at the deadline, or when the wait is cut short.
+
+        Raises `Failure` for one that ended before its create.
 
         Its holder may be another process, so the ledger is read again and again.
         """
@@ -337,8 +348,9 @@ class Continuations:
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
             if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
                 break
-            with anyio.move_on_after(min(_LEDGER_PAUSE, deadline - anyio.current_time())):
-                await stirred.wait()
+            until = min(deadline, anyio.current_time() + _LEDGER_PAUSE)
+            if not await Waiter(_quiet, within).waits(stirred, until, Waiting("answer")):
+                break
         if (failure := self.failure_of(intent)) is not None and intent.task_id is None:
             raise replace(failure, twin=twin)
         return intent

@@ -44,6 +44,7 @@ class Joins:
         self._under_way: dict[str, anyio.Event] = {}
         self._failures: dict[str, Failure] = {}
         self._lost: set[str] = set()
+        self._awaited: set[str] = set()
 
     def begin(self, intent: Intent, *, again: bool = False) -> None:
         """Begins to join a film that is not joined, unless that is under way or, but for `again`, has failed."""
@@ -98,12 +99,34 @@ class Joins:
         self._under_way[intent.id] = anyio.Event()
         self._background.start_soon(self._join, intent)
 
+    def _try_again(self, intent: Intent, seconds: float) -> None:
+        """Looks again once the lease of the server that joins a film has lapsed, since that one may be gone."""
+        if intent.id not in self._awaited:
+            self._awaited.add(intent.id)
+            self._background.start_soon(self._begin_later, intent, seconds)
+
+    async def _begin_later(self, intent: Intent, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self._awaited.discard(intent.id)
+        try:
+            standing = await self._dependencies.store.find("id", intent.id)
+        except LedgerError as error:
+            _log.info("a film that another server joins is looked at later: %s", error)
+            return
+        if standing is not None:
+            self.begin(standing)
+
     async def _join(self, intent: Intent) -> None:
         try:
             from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
 
             replicas = self._dependencies.store.replicas
-            film = await while_leased(replicas, f"join:{intent.film_id}", partial(joined, self._dependencies, intent))
+            film = await while_leased(
+                replicas,
+                f"join:{intent.film_id}",
+                partial(joined, self._dependencies, intent),
+                held=partial(self._try_again, intent),
+            )
             if film is None:
                 return
             self._lost.discard(intent.id)

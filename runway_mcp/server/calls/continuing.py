@@ -286,6 +286,7 @@ async def _submitted(call: Call, wish: Wish, plan: Continuation) -> Answer:
             policy=policy,
             patience=wish.patience,
             tell=tell,
+            within=context.waits.waiting,
         )
 
     call.spending = True

@@ -11,6 +11,7 @@ from runway_mcp.server.context import ServerContext
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import TaskState
+from runway_mcp.server.reads import with_known_end
 
 Answer = CallToolResult | TaskState | InputRequiredResult
 """What a call returns: a result, a protocol task, or a question to the user."""
@@ -22,6 +23,9 @@ _SILENT = (
     "Runway's answers have failed for {silence:.0f} s, so this is how the task stood before; it goes on there, and it "
     "is still being followed."
 )
+
+
+_REMEMBERED = "Runway cannot be read at the moment, so this is what this server remembers, without a link."
 
 
 @dataclass
@@ -64,9 +68,20 @@ class Call:
         return self.arrived + min(wanted, granted)
 
 
+def remark_remembered(call: Call, task: Task) -> None:
+    """Remarks that a film which the ledger tells of has no link."""
+    if task.artifacts:
+        call.remark(_REMEMBERED)
+
+
 async def waited(call: Call, task: Task, deadline: float) -> Task:
-    """The task at its end, or as last read at the deadline; remarks that upstream has failed for long."""
+    """The task at its end, or as last read at the deadline; remarks that upstream has failed for long.
+
+    An end that the ledger alone knows by then is told as well.
+    """
     watcher, task_id = call.context.service.watcher, task.task_id
+    if task.is_terminal:
+        return task
     if deadline > anyio.current_time():
         watcher.follow(task)
         with call.context.waits.waiting():
@@ -75,6 +90,10 @@ async def waited(call: Call, task: Task, deadline: float) -> Task:
                 with anyio.move_on_after(deadline - anyio.current_time()):
                     if not task.is_terminal:
                         await call.progress.task(task)
+    end = await with_known_end(call.context.service, task)
+    if end is not task:
+        remark_remembered(call, end)
+        return end
     followed = watcher.followed(task_id)
     if followed is not None and followed.silence is not None and followed.silence >= _SILENCE:
         call.remark(_SILENT.format(silence=followed.silence))

@@ -53,8 +53,8 @@ async def spend(
 ) -> Submitted | InputRequiredResult:
     """Submits a plan within the policy, or returns the question that the host must put to the user first.
 
-    `deadline`, `say` and `patience` are those of the submit. Raises `Failure`: `spend_limit`, `declined`, and those of
-    the submit.
+    `deadline`, `say` and `patience` are those of the submit, whose waits end when the server will stop soon. Raises
+    `Failure`: `spend_limit`, `declined`, and those of the submit.
     """
     submit = partial(
         context.service.submissions.submit,
@@ -63,6 +63,7 @@ async def spend(
         deadline=deadline,
         say=say,
         patience=patience,
+        within=context.waits.waiting,
     )
 
     async def submitted(policy: SpendPolicy) -> Submitted:

@@ -189,7 +189,13 @@ async def _continued_instead(
         extended = await service.ledger.find("id", failure.refused) if failure.refused is not None else None
         if extended is None or extended.task_id is None:
             raise
-        submitted = await service.submissions.answer(extended, deadline=deadline, say=call.progress.waiting, twin=False)
+        submitted = await service.submissions.answer(
+            extended,
+            deadline=deadline,
+            say=call.progress.waiting,
+            twin=False,
+            within=call.context.waits.waiting,
+        )
         if submitted is None:
             raise
         return await _told(call, submitted, arguments, deadline)
@@ -317,7 +323,11 @@ async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, 
         return await answer_task(call, earlier_output(earlier, call.asked))
     call.spending = True
     answer = call.context.service.submissions.answer(
-        earlier, deadline=deadline, say=call.progress.waiting, patience=_patience(arguments)
+        earlier,
+        deadline=deadline,
+        say=call.progress.waiting,
+        patience=_patience(arguments),
+        within=call.context.waits.waiting,
     )
     submitted = await repeated(earlier, answer)
     call.spending = submitted is not None

@@ -7,11 +7,10 @@ import anyio
 from pydantic import Field
 
 from runway_mcp.films.continuing.steps import is_continuation
-from runway_mcp.runway.errors import Unavailable
 from runway_mcp.runway.models import Task
 from runway_mcp.server.calls.answers import answer_task, fail_task
 from runway_mcp.server.calls.continuing import follow_film
-from runway_mcp.server.calls.running_call import Answer, Call, waited
+from runway_mcp.server.calls.running_call import Answer, Call, remark_remembered, waited
 from runway_mcp.server.calls.saving import with_saved
 from runway_mcp.server.context import ServerContext
 from runway_mcp.server.continued import film_named
@@ -24,10 +23,9 @@ from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
 from runway_mcp.server.remembered import FRESH_SECONDS
 from runway_mcp.server.tools.record import ToolRecord
-from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.recall import remembered_task
+from runway_mcp.tasks.recall import known_end
 
 _DESCRIPTION = (
     "Reads one Runway task and returns its status, progress, text_prompt, seed and lineage and, once it has "
@@ -65,8 +63,10 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
         return await follow_film(call, film, deadline)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
-    task = await _read(call, task_id, deadline)
+    task = await read_named(context, task_id, wait=deadline - anyio.current_time(), often=True)
     intent = await owning_intent(context.service, task.task_id)
+    if task == known_end(intent, task.task_id):
+        remark_remembered(call, task)
     if call.takes_tasks and not task.is_terminal and deadline > anyio.current_time():
         return handed_over(context, task, intent)
     task = await waited(call, task, deadline)
@@ -89,20 +89,6 @@ def _lasts(context: ServerContext, task: Task, intent: Intent | None, output: Ta
     is_kept = context.keeper is None or output.saved is not None or intent is None or task.status != "SUCCEEDED"
     return is_kept and left > FRESH_SECONDS
 
-
-async def _read(call: Call, task_id: str, deadline: float) -> Task:
-    """The task; while Runway cannot be read, an own task that has ended with a film as the ledger remembers it."""
-    try:
-        return await read_named(call.context, task_id, wait=deadline - anyio.current_time(), often=True)
-    except (Unavailable, Failure) as error:
-        intent = await owning_intent(call.context.service, task_id) if error.kind == "unavailable" else None
-        if intent is None or intent.film is None:
-            raise
-        call.remark(_REMEMBERED)
-        return remembered_task(intent, task_id)
-
-
-_REMEMBERED = "Runway cannot be read at the moment, so this is what this server remembers, without a link."
 
 GET_TASK = ToolRecord(
     name="get_task",

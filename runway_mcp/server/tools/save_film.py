@@ -170,7 +170,10 @@ async def _film(call: Call, reference: str, deadline: float) -> tuple[Asset, Int
             raise failure
         if not task.artifacts:
             raise Failure("invalid_request", _RUNS_ON.format(status=task.status), task=task)
-        return task.artifacts[0], await owning_intent(context.service, named)
+        film = task.artifacts[0]
+        if film.url is None:
+            film = await context.service.client.asset(film.asset_id, patience=seconds / 2)
+        return film, await owning_intent(context.service, named)
     film = await context.service.client.asset(named, patience=seconds / 2)
     intent = await owning_intent(context.service, film.task_id) if film.task_id else None
     return film, intent

@@ -90,3 +90,10 @@ class TaskList:
         elif not self.offset or last < 0:
             self.offset, self.limit = 0, min(self.limit, max(_SMALLEST, 2 * last))
         return True
+
+
+def may_hide_its_end(row: Task) -> bool:
+    """Whether a row shows no status, or an end, but not its film or its error."""
+    if row.status == "SUCCEEDED":
+        return not row.artifacts or any(film.url is None for film in row.artifacts)
+    return row.status == "UNKNOWN" or (row.status == "FAILED" and row.error is None)

@@ -17,7 +17,7 @@ from runway_mcp.logs import said_of_nothing
 from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError, UnexpectedResponse
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.follow.followed import Common, Entry, told
-from runway_mcp.tasks.follow.pages import ABSENT, UNANSWERED, TaskList
+from runway_mcp.tasks.follow.pages import ABSENT, UNANSWERED, TaskList, may_hide_its_end
 from runway_mcp.tasks.follow.schedule import Forecast, Need, need, together
 from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 
@@ -95,13 +95,11 @@ class AccountReader:
         self.reconsider()
         async with self._one_at_a_time:
             await self._take_over()
-            now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
-            is_over = entry.is_over and not entry.task.is_terminal
-            if is_over and now >= max(entry.looked_into + self._poll, self._last_read + pause):
+            if entry.is_over and not entry.task.is_terminal and self._over_at(entry) <= anyio.current_time():
                 # Who has heard of the end from another server must not be told otherwise here, whosever turn it is.
                 await self._read_in_time(entry, patience)
-                now, pause = anyio.current_time(), (self.failure and self.failure.retry_after) or 0.0
-            if now >= self._last_read + max(self._poll, pause) and not entry.task.is_terminal:
+            now = anyio.current_time()
+            if now >= self._last_read + max(self._poll, self._asked_pause()) and not entry.task.is_terminal:
                 in_turn = len(self.entries) > 1 and (self._task_list.serves() or self._next() <= now)
                 await self._turn(None if in_turn else entry, patience)
             if not entry.is_told and anyio.current_time() >= entry.looked_into + self._poll:
@@ -124,7 +122,11 @@ class AccountReader:
                     await self._take_over()
                     # A caller or another server may have read meanwhile, a caller even have ended the last task.
                     if self.entries and self._next() <= anyio.current_time():
-                        await self._turn()
+                        entry, at = self._told_end()
+                        if entry is not None and at <= anyio.current_time():
+                            await self._read_in_time(entry, 0)
+                        else:
+                            await self._turn()
             except RunwayError as error:
                 _log.info("an account's tasks could not be read: %s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -137,15 +139,34 @@ class AccountReader:
         at = self._earliest
         if anyio.current_time() >= at:
             at = together([self._need(entry) for entry in self.entries.values()], earliest=at, poll=self._poll)
-        claimed = min(entry.claim for entry in self.entries.values())
-        return min(at, max(claimed, self._earliest) if self._pause else claimed)
+        claimed, (_, over) = min(entry.claim for entry in self.entries.values()), self._told_end()
+        return min(at, over, max(claimed, self._earliest) if self._pause else claimed)
+
+    def _told_end(self) -> tuple[Entry | None, float]:
+        """Of the observed tasks whose end another server told, the one to read next, whosever turn it is; and when."""
+        over = [entry for entry in self.entries.values() if entry.is_over and self._is_attended(entry)]
+        entry = min(over, key=lambda each: each.looked_into, default=None)
+        if entry is None:
+            return None, inf
+        at = self._over_at(entry)
+        return entry, at if self.failure is None or entry.looked_into == -inf else max(at, self._last_read + self._poll)
+
+    def _over_at(self, entry: Entry) -> float:
+        """When an end that another server told may be read out of turn: at once, then once a poll interval."""
+        return max(entry.looked_into + self._poll, self._last_read + self._asked_pause())
+
+    def _asked_pause(self) -> float:
+        """For how many seconds after the last read upstream asked for none."""
+        return (self.failure and self.failure.retry_after) or 0.0
+
+    def _is_attended(self, entry: Entry) -> bool:
+        return entry.observers + self._common.observers > 0 or anyio.current_time() < entry.observed_until
 
     def _need(self, entry: Entry) -> Need:
         if entry.urgent:
             return Need(entry.forecast.seen)
         net, durations = entry.expects_call and self._common.missed < _MISSED, self._common.durations.span(entry.task)
-        attended = entry.observers + self._common.observers > 0 or anyio.current_time() < entry.observed_until
-        return need(entry.forecast, poll=self._poll, attended=attended, net=net, durations=durations)
+        return need(entry.forecast, poll=self._poll, attended=self._is_attended(entry), net=net, durations=durations)
 
     async def _turn(self, entry: Entry | None = None, patience: float | None = 0) -> None:
         """Makes one read, of the entry alone if one is given, and sets the earliest time of the next one.
@@ -290,7 +311,7 @@ class AccountReader:
             raise
         for row in page if tasks.showed(page, entries) else ():
             entry = self.entries.get(row.task_id)
-            if entry is not None and _may_hide_its_end(row):
+            if entry is not None and may_hide_its_end(row):
                 entry.urgent = True
             elif entry is not None:
                 kept = entry.task.model_fields_set - row.model_fields_set
@@ -327,10 +348,3 @@ class AccountReader:
             await listener(task)
         except Exception:  # noqa: BLE001  observers must get the change all the same
             _log.exception("a change of a task could not be passed on")
-
-
-def _may_hide_its_end(row: Task) -> bool:
-    """Whether a row shows no status, or an end, but not its film or its error."""
-    if row.status == "SUCCEEDED":
-        return not row.artifacts or any(film.url is None for film in row.artifacts)
-    return row.status == "UNKNOWN" or (row.status == "FAILED" and row.error is None)

@@ -5,6 +5,7 @@ import anyio
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.reconcile import Reconciler
+from runway_mcp.tasks.spend.waiting import Waiter, Waiting
 from runway_mcp.tasks.store.protocol import Store
 
 ANSWER_PATIENCE = 5.0
@@ -26,12 +27,14 @@ class LooksBeforePosts:
         self._ledger = ledger
         self._reconciler = reconciler
 
-    async def found(self, intent: Intent, deadline: float, *, is_left: bool, is_sure: bool) -> Intent | None:
+    async def found(
+        self, intent: Intent, deadline: float, waiter: Waiter, *, is_left: bool, is_sure: bool
+    ) -> Intent | None:
         """The intent with the task that an earlier POST of it made, or as its new holder left it.
 
         None if it certainly has no task: then another POST may leave. One that `is_left` is looked for until a look
-        succeeds or the deadline (loop's time). Raises `Failure` if no look was complete, or if one saw a task that may
-        be its own; `is_sure` says that an earlier look found none.
+        succeeds, the deadline (loop's time), or the wait of the `waiter` is cut short. Raises `Failure` if no look was
+        complete, or if one saw a task that may be its own; `is_sure` says that an earlier look found none.
         """
         while True:
             holds = await self._ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
@@ -52,7 +55,8 @@ class LooksBeforePosts:
                 raise Failure("unavailable", _CANNOT_LOOK, charged="no" if is_sure else "unknown")
             if anyio.current_time() + _LOOK_AGAIN > deadline:
                 raise await self._doubted(intent, _LEFT)
-            await anyio.sleep(_LOOK_AGAIN)
+            if not await waiter.waits(anyio.Event(), anyio.current_time() + _LOOK_AGAIN, Waiting("trace")):
+                raise await self._doubted(intent, _LEFT)
 
     async def accepted_after_all(self, intent_id: str, *, since: float) -> Intent | None:
         """The refused intent of that id with the task that a look finds; None once it surely has none.

@@ -11,7 +11,7 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.failures import failed
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.recall import deleted, remembered_failure, remembered_task
+from runway_mcp.tasks.recall import deleted, known_end, remembered_failure, remembered_task
 from runway_mcp.tasks.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -53,13 +53,16 @@ class Outcomes:
         return None
 
     async def _task(self, intent: Intent, task_id: str) -> Task:
-        """The task as upstream reports it, or as last recorded if it cannot be read in two seconds.
+        """The task as upstream reports it, or as last recorded.
 
-        Raises `Failure` for a deleted film and for an end without a film.
+        That is if it cannot be read in two seconds, or if its end is recorded and what was read is older. Raises
+        `Failure` for a deleted film and for an end without a film.
         """
         with anyio.move_on_after(_READING):
             try:
-                return await self._with_film(intent, await self._watcher.read(task_id, patience=_READING))
+                task = await self._watcher.read(task_id, patience=_READING)
+                if task.is_terminal or known_end(intent, task_id) is None:
+                    return await self._with_film(intent, task)
             except NotFound:
                 return await self._without_task(intent, task_id)
             except RunwayError as error:

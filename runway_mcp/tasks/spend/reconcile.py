@@ -11,7 +11,7 @@ from anyio import sleep
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import OPEN, Intent, State
+from runway_mcp.tasks.intents import OPEN, Intent, State, next_lapse
 from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.matching import LookResult, among, candidates, look
@@ -32,7 +32,7 @@ _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 _LAST_PAUSE = 30.0
 # For how long a server that looks for a submit has it to itself, in seconds: more than a pause and a usual look.
 _LOOKER_SECONDS = 60.0
-# Seconds between two checks of the ledger for intents that other processes abandoned.
+# Seconds between two checks of the ledger for intents that others abandoned; fewer where a lease lapses before.
 _SWEEP_PAUSE = 15.0
 
 
@@ -118,11 +118,17 @@ class Reconciler:
 
     async def sweep(self) -> None:
         """Reconciles, for the process's lifetime, intents that other processes left with a POST of unknown outcome."""
+        pause = _SWEEP_PAUSE
         while True:
-            await sleep(_SWEEP_PAUSE)
+            await sleep(pause)
+            pause = _SWEEP_PAUSE
             try:
                 for intent in await self._dependencies.ledger.orphans():
                     self.keep_looking(intent)
+                ledger = self._dependencies.ledger
+                held = [*await ledger.select(Selection.UNFINISHED), *await ledger.select(Selection.WAITING)]
+                posted = [each for each in held if each.state is State.POSTING or _is_reposted(each)]
+                pause = next_lapse(posted, ledger.now(), most=_SWEEP_PAUSE)
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
@@ -173,6 +179,11 @@ class Reconciler:
                     await give_back(replicas, _lease(intent))
             finally:
                 self._looking.discard(intent.id)
+
+
+def _is_reposted(intent: Intent) -> bool:
+    """Whether it waits for a further POST, and an earlier one may have made a task."""
+    return intent.state is State.WAITING and not intent.is_verified
 
 
 def _lease(intent: Intent) -> str:

@@ -6,7 +6,7 @@ cancelled or late call stops it; an unknown outcome is reconciled (`reconcile`).
 
 import logging
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import AUTO, Intent, State, is_lapsed
+from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
@@ -32,8 +32,9 @@ from runway_mcp.tasks.spend.preparing import Prepare, prepared
 from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.spend.waiting import Say, Waiting, reason_of, throttled, wait_for
+from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, reason_of, throttled, wait_for
 from runway_mcp.tasks.store.caller_view import CallerLedger
+from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
 
@@ -48,7 +49,7 @@ _LOOK_AGAIN = 5.0
 # The range of the pause that upstream asks for after a 429, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
 # For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
-_LEASED = 60.0
+_LEASED = 20.0
 # How long reading the running tasks of a full account may take, in seconds.
 _READING = 2.0
 # Seconds between two reads of the intent while its holder is another call or process.
@@ -88,15 +89,23 @@ class Submissions:
         return await self._dependencies.ledger.earlier(asked.asset_id, key)
 
     async def answer(
-        self, intent: Intent, *, deadline: float, say: Say, patience: float | None = None, twin: bool = True
+        self,
+        intent: Intent,
+        *,
+        deadline: float,
+        say: Say,
+        patience: float | None = None,
+        twin: bool = True,
+        within: Within = nullcontext,
     ) -> Submitted | None:
         """The outcome of an intent, at `deadline` at the latest; None if it may be submitted again.
 
-        `patience` limits the wait for an unknown outcome, in seconds. `twin` is False for a submit of this very call.
-        Raises `Failure` as `submit` does.
+        `patience` limits the wait for an unknown outcome, in seconds. `twin` is False for a submit of this very call;
+        `within` as for `submit`. Raises `Failure` as `submit` does.
         """
+        waiter = Waiter(throttled(say), within)
         try:
-            return await self._outcomes.told(await self._join(intent, deadline, throttled(say), patience), twin=twin)
+            return await self._outcomes.told(await self._join(intent, deadline, waiter, patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
@@ -109,27 +118,29 @@ class Submissions:
         say: Say,
         policy: SpendPolicy = FREE,
         patience: float | None = None,
+        within: Within = nullcontext,
     ) -> Submitted:
         """Submits a caller's plan once, or returns its earlier submit's outcome, by `deadline` (event loop's time).
 
         While all slots are busy it tries again until then. A POST has five seconds to be answered even past the
         deadline; `patience` limits the wait for an unknown outcome of another call's POST, in seconds. `say` is awaited
-        at least every ten seconds. Raises `PolicyRefused`, and `Failure`: `busy` with nothing submitted,
-        `submission_unknown` if the outcome is unknown by then, or the refusal.
+        at least every ten seconds; a wait that `within` cuts short ends as at the deadline. Raises `PolicyRefused` and
+        `Failure`: `busy` with nothing submitted, `submission_unknown` if the outcome is unknown then, or the refusal.
         """
-        say = throttled(say)
-        posted: set[str] = set()
+        waiter, posted = Waiter(throttled(say), within), set[str]()
         while True:
             intent, is_earlier = await self.claim(plan, caller=caller, policy=policy)
             if is_earlier and intent.step(AUTO) is not None:
                 raise Failure("invalid_request", _CONTINUED, unextendable=_CONTINUED)
             if is_earlier:
                 twin = intent.claim not in posted
-                answer = self.answer(intent, deadline=deadline, say=say, patience=patience, twin=twin)
+                answer = self.answer(
+                    intent, deadline=deadline, say=waiter.say, patience=patience, twin=twin, within=within
+                )
                 submitted = await (repeated(intent, answer) if twin else answer)
             else:
                 submission = submission_of(plan, intent, callbacks=self._callbacks)
-                submitted = await self._spend(intent, submission, deadline, say, posted)
+                submitted = await self._spend(intent, submission, deadline, waiter, posted)
             if submitted is not None:
                 return submitted
 
@@ -172,7 +183,7 @@ class Submissions:
         """Prepares a claimed intent and posts it once; None if nothing was posted and it has to be claimed again.
 
         A preparation that fails withdraws the intent with that failure, at no cost. One that is cancelled leaves it
-        waiting, for whoever claims it after its lease. Raises `Failure` as `submit` does.
+        waiting, its lease ended, for whoever claims it next. Raises `Failure` as `submit` does.
         """
         try:
             submission = await prepared(self._dependencies.ledger, intent, prepare)
@@ -181,6 +192,9 @@ class Submissions:
             raise
         except LedgerError as error:
             raise _not_submitted(error) from error
+        except anyio.get_cancelled_exc_class():
+            await self._leave(intent)
+            raise
         except Exception:
             # Left waiting it would be prepared, and would crash, again and again.
             await self._withdraw(intent, ("unexpected_response", _CRASHED))
@@ -188,7 +202,7 @@ class Submissions:
         if submission is None:
             return None
         whole = identified(submission, plan, intent, callbacks=self._callbacks)
-        return await self._spend(intent, whole, deadline, throttled(say), set(), stays=True)
+        return await self._spend(intent, whole, deadline, Waiter(throttled(say)), set(), stays=True)
 
     async def resume(self) -> None:
         """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
@@ -204,7 +218,7 @@ class Submissions:
         intent: Intent,
         submission: Submission,
         deadline: float,
-        say: Say,
+        waiter: Waiter,
         posted: set[str],
         *,
         stays: bool = False,
@@ -216,19 +230,19 @@ class Submissions:
         """
         withdraws = True
         try:
-            return await self._posted(intent, submission, posted, deadline=deadline, say=say)
+            return await self._posted(intent, submission, posted, deadline=deadline, waiter=waiter)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
         except anyio.get_cancelled_exc_class():
             withdraws = not stays
             raise
         finally:
-            if withdraws and self._posts.of(intent) is None:
-                await self._withdraw(intent)
+            if self._posts.of(intent) is None:
+                await (self._withdraw(intent) if withdraws else self._leave(intent))
             self._left.discard(intent.claim)
 
     async def _posted(
-        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, waiter: Waiter
     ) -> Submitted | None:
         """Posts, and again while the slots are busy; every POST but the first follows a look that found no task.
 
@@ -236,21 +250,21 @@ class Submissions:
         """
         is_first, is_sure = intent.posts == 0 and not self.is_left(intent), intent.is_verified
         while True:
-            if not is_first and (found := await self._looked_for(intent, deadline, say, is_sure=is_sure)) is not None:
+            if not is_first and (found := await self._found(intent, deadline, waiter, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.claim not in posted)
             is_first = False
-            outcome = await self._sent(intent, submission, posted, deadline=deadline, say=say)
+            outcome = await self._sent(intent, submission, posted, deadline=deadline, waiter=waiter)
             match outcome:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
-                    return await self._own_outcome(await self._join(intent, deadline, say))
+                    return await self._own_outcome(await self._join(intent, deadline, waiter))
                 case LeaseExpired():
                     return None
                 case LedgerError() as error:
                     raise _not_submitted(error) from error
                 case Refused(error=Busy() as busy, confirmed=is_sure):
-                    if not await self._wait_for_slot(intent, busy, deadline, say, is_sure=is_sure):
+                    if not await self._wait_for_slot(intent, busy, deadline, waiter, is_sure=is_sure):
                         return None
                 case Refused() as refused:
                     return await self._refused(intent, refused)
@@ -263,11 +277,12 @@ class Submissions:
         return submitted
 
     async def _sent(
-        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, say: Say
+        self, intent: Intent, submission: Submission, posted: set[str], *, deadline: float, waiter: Waiter
     ) -> PostOutcome | None:
         """The outcome of a POST; None if unknown by the deadline, or after five seconds if that is later."""
         post = self._posts.begin(intent, submission)
-        await wait_for(post.done, max(deadline, anyio.current_time() + ANSWER_PATIENCE), say, Waiting("answer"))
+        await wait_for(post.done, anyio.current_time() + ANSWER_PATIENCE, waiter.say, Waiting("answer"))
+        await waiter.waits(post.done, deadline, Waiting("answer"))
         if not isinstance(post.outcome, LeaseExpired):
             posted.add(intent.claim)
         return post.outcome
@@ -282,29 +297,35 @@ class Submissions:
                 return await self._outcomes.told(standing, twin=False)
         raise replace(failure_of(refused.error), refused=intent.id) from refused.error
 
-    async def _looked_for(self, intent: Intent, deadline: float, say: Say, *, is_sure: bool) -> Intent | None:
+    async def _found(self, intent: Intent, deadline: float, waiter: Waiter, *, is_sure: bool) -> Intent | None:
         """As `LooksBeforePosts.found`."""
-        await say(Waiting("trace"))
-        return await self._looks.found(intent, deadline, is_left=self.is_left(intent), is_sure=is_sure)
+        await waiter.say(Waiting("trace"))
+        return await self._looks.found(intent, deadline, waiter, is_left=self.is_left(intent), is_sure=is_sure)
 
-    async def _wait_for_slot(self, intent: Intent, busy: Busy, deadline: float, say: Say, *, is_sure: bool) -> bool:
-        """Waits as long as upstream asks; raises `busy` if the deadline comes first; False if the claim was lost."""
+    async def _wait_for_slot(
+        self, intent: Intent, busy: Busy, deadline: float, waiter: Waiter, *, is_sure: bool
+    ) -> bool:
+        """Waits as long as upstream asks; False if the claim was lost.
+
+        Raises `busy` if the deadline comes first, or if the wait is cut short.
+        """
         shortest, longest = _SLOT_PAUSE
         left = deadline - anyio.current_time() - 1.0
         pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
         visible = CallerLedger(self._dependencies.ledger, intent.caller)
         running = await visible.shown(busy.running or await self._running(intent))
-        if pause > left:
-            standing = await self._dependencies.ledger.find("id", intent.id)
-            if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
-                return False
-            raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
-        ends = anyio.current_time() + pause
-        while (left := min(ends - anyio.current_time(), _LEASED)) > 0:
+        ends, gives_up = anyio.current_time() + pause, pause > left
+        while not gives_up and (left := min(ends - anyio.current_time(), _LEASED)) > 0:
             if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=left):
                 return False
-            await wait_for(anyio.Event(), anyio.current_time() + left, say, Waiting("slot", running))
-        return True
+            until, slot = anyio.current_time() + left, Waiting("slot", running)
+            gives_up = not await waiter.waits(anyio.Event(), until, slot)
+        if not gives_up:
+            return True
+        standing = await self._dependencies.ledger.find("id", intent.id)
+        if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
+            return False
+        raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
 
     async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
         """The account's running tasks if a 429 does not name them; none if they cannot be read in two seconds."""
@@ -313,8 +334,10 @@ class Submissions:
             return tuple(task for task in listed if account_of(task.task_id) == intent.account)
         return ()
 
-    async def _join(self, intent: Intent, deadline: float, say: Say, patience: float | None = None) -> Intent:
-        """Waits until an intent has an outcome or was withdrawn, and returns it; raises `Failure` at the deadline.
+    async def _join(self, intent: Intent, deadline: float, waiter: Waiter, patience: float | None = None) -> Intent:
+        """Waits until an intent has an outcome or was withdrawn, and returns it.
+
+        Raises `Failure` at the deadline, or if the wait is cut short.
 
         Its holder may be another call or another process, alive or dead; looks interfere with none of them.
         """
@@ -341,12 +364,18 @@ class Submissions:
             if standing.state is State.UNKNOWN or anyio.current_time() >= limit:
                 raise await self._out_of_time(standing)
             until = min(limit, anyio.current_time() + _LEDGER_PAUSE)
-            await wait_for(post.done if post else anyio.Event(), until, say, reason_of(standing, post))
+            if not await waiter.waits(post.done if post else anyio.Event(), until, reason_of(standing, post)):
+                raise await self._out_of_time(standing)
 
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
+
+    async def _leave(self, intent: Intent) -> None:
+        """Ends the lease of an intent that posted nothing and goes on waiting; from now on it is not posted here."""
+        with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True), suppress(LedgerError):
+            await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=-WAITING_LEASE)
 
     async def _withdraw(self, intent: Intent, failure: tuple[str, str] | None = None) -> None:
         """Withdraws an intent that posted nothing."""

@@ -1,6 +1,7 @@
 """Waiting: why a submit has no outcome yet, and how a call that waits for it is told so."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,9 @@ class Waiting:
 Say = Callable[[Waiting], Awaitable[None]]
 """Is told what a call waits for."""
 
+Within = Callable[[], AbstractContextManager[object]]
+"""Opens around each wait of a call; it may cut the wait short, as when the server will stop soon."""
+
 
 def reason_of(intent: Intent, post: Post | None) -> Waiting:
     """What a call waits for at an intent without an outcome, whose POST is out if there is a `post`."""
@@ -38,6 +42,22 @@ async def wait_for(event: anyio.Event, until: float, say: Say, waiting: Waiting)
         await say(waiting)
         with anyio.move_on_after(min(left, _HEARTBEAT)):
             await event.wait()
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A call that waits: how it is told what for, and what may cut its waits short."""
+
+    say: Say
+    within: Within = nullcontext
+
+    async def waits(self, event: anyio.Event, until: float, waiting: Waiting) -> bool:
+        """As `wait_for`; False if the wait was cut short."""
+        is_cut = True
+        with self.within():
+            await wait_for(event, until, self.say, waiting)
+            is_cut = False
+        return not is_cut
 
 
 def throttled(say: Say) -> Say:

@@ -18,15 +18,24 @@ GIVING_BACK_SECONDS: Final = 2.0
 _RENEWALS = 3
 
 
-async def while_leased(replicas: Replicas | None, name: str, work: Callable[[], Awaitable[_T]]) -> _T | None:
+async def while_leased(
+    replicas: Replicas | None,
+    name: str,
+    work: Callable[[], Awaitable[_T]],
+    *,
+    held: Callable[[float], None] | None = None,
+) -> _T | None:
     """What `work` returns; None if another server does it, or takes it over from this one, which then ends it.
 
-    Without `replicas` it is this server's. While the ledger cannot be asked, work that has begun goes on. Raises what
-    `work` raises, and `LedgerError` if the ledger cannot be asked before.
+    Where another one has it at the beginning, `held` is told for how many seconds its lease lasts. Without `replicas`
+    it is this server's. While the ledger cannot be asked, work that has begun goes on. Raises what `work` raises, and
+    `LedgerError` if the ledger cannot be asked before.
     """
     if replicas is None:
         return await work()
-    if await replicas.take(name, seconds=LEASE_SECONDS) > 0:
+    if (left := await replicas.take(name, seconds=LEASE_SECONDS)) > 0:
+        if held is not None:
+            held(left)
         return None
     result: _T | None = None
     failure: Exception | None = None

@@ -177,7 +177,10 @@ class Store(Protocol):
         ...
 
     async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
-        """Prolongs the lease of a waiting intent by `seconds`; False if lease or claim was lost."""
+        """Prolongs the lease of a waiting intent by `seconds`, or with minus `WAITING_LEASE` ends it.
+
+        Returns False if lease or claim was lost.
+        """
         ...
 
     async def answered(

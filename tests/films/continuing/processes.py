@@ -54,12 +54,18 @@ class HaltingStore(SqliteStore):
             await self._halts.at(f"after {name}")
         return told
 
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        if self._halts is not None and self._halts.is_killed and self._halts.reached.is_set():
+            return True
+        return await super().keep_waiting(intent_id, claim, seconds=seconds)
+
 
 @dataclass
 class Halt:
-    """Where a process stands still until it is killed."""
+    """Where a process stands still until it is killed, and so ends no lease; or only stopped."""
 
     where: str
+    is_killed: bool = True
     reached: anyio.Event = field(default_factory=anyio.Event)
 
     async def at(self, where: str) -> None:

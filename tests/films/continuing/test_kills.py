@@ -1,5 +1,6 @@
 """A process that is killed in any step leaves a film that the next one finishes; nothing is paid or uploaded twice."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.spend.continuation import remembered_continuation
+from runway_mcp.tasks.store.sqlite import SqliteStore
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
 
 pytestmark = pytest.mark.slow
@@ -91,6 +93,29 @@ async def test_a_kill_as_the_create_leaves_is_looked_for_and_never_posted_again(
         assert standing_of(standing, None).step == "create"
         assert standing_of(standing, None).status == "PENDING"
         assert world.requests["POST /gen4_5/create"] == 0
+
+
+async def test_a_film_goes_on_as_soon_as_the_lease_of_a_killed_process_has_lapsed(tmp_path: Path) -> None:
+    world = clip_world()
+    film = await killed_at(tmp_path, world, "before upload")
+    with SqliteStore(tmp_path / "data" / "ledger.sqlite3", time.time) as store:
+        left = await store.find("id", film.id)
+    assert left is not None
+
+    async with process(tmp_path, world, later=left.lease - time.time() - 2.0) as server:
+        with anyio.fail_after(10):
+            assert_made_once(world, await server.film(film))
+
+
+async def test_a_film_goes_on_at_once_after_its_process_was_stopped(tmp_path: Path) -> None:
+    world, halt = clip_world(), Halt("before upload", is_killed=False)
+    async with process(tmp_path, world, halt=halt) as server:
+        film = (await server.submit(wait=0)).intent
+        await halt.reached.wait()
+
+    async with process(tmp_path, world) as server:
+        with anyio.fail_after(10):
+            assert_made_once(world, await server.film(film))
 
 
 async def test_a_film_that_was_claimed_long_ago_is_not_paid_unasked(tmp_path: Path) -> None:

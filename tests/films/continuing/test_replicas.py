@@ -145,6 +145,24 @@ async def test_a_film_whose_machine_is_gone_while_it_joins_is_joined_by_another_
     assert world.requests["POST /gen4_5/create"] == 1
 
 
+async def test_a_film_whose_machine_was_killed_while_it_joined_is_joined_as_soon_as_that_lease_has_lapsed(
+    tmp_path: Path, machines: Machines
+) -> None:
+    world, joins = clip_world(), Joins(hangs=True)
+    async with process(tmp_path / "one", world, shared=machines.machine(), join=joins) as one:
+        begun = (await one.submit(wait=0)).intent
+        await joins.begun.wait()
+    killed = machines.machine().replicas
+    assert killed is not None
+    assert await killed.take(f"join:{begun.film_id}", seconds=3.0) == 0
+    async with process(tmp_path / "other", world, shared=machines.machine()) as other:
+        with anyio.fail_after(10):
+            done = await other.film(begun)
+
+    assert JoinMade.of(done) is not None
+    assert world.requests["POST /gen4_5/create"] == 1
+
+
 @pytest.mark.parametrize("uploads", [True, False])
 async def test_a_film_of_another_machine_is_read_from_its_upload_once(
     tmp_path: Path, machines: Machines, *, uploads: bool
