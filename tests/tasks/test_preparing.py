@@ -173,7 +173,9 @@ async def test_a_create_that_waits_for_a_slot_as_its_process_ends_is_left_to_the
         async def prepare(_: Intent) -> Submission:
             return plan.submission
 
-        fault(world, method="POST", path_prefix="/gen3/extend", status=429, body={"error": "busy"}, times=None)
+        busy = {"status": 429, "body": {"error": "busy"}, "retry_after": 25}
+        fault(world, method="POST", path_prefix="/gen3/extend", times=None, **busy)
+        # Between two POSTs and the looks after each.
         with anyio.move_on_after(40):
             await spent(service, plan, intent, prepare)
         left = await state_of(service, intent)
