@@ -15,7 +15,6 @@ import anyio
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
-from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.films.continuing.uploads import FRAME_NAME
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset, Task
@@ -26,6 +25,7 @@ from runway_mcp.server.joined_films import joined_films
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import film_label
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection

@@ -20,12 +20,13 @@ from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import SavedOutput, TaskOutput
 from runway_mcp.server.contract.results.film_parts import same_call
 from runway_mcp.server.contract.results.films import Whereabouts, continued_output, film_failure
-from runway_mcp.server.reads import READING_SECONDS, UNKNOWN_TASK
+from runway_mcp.server.reads import READING_SECONDS, UNKNOWN_TASK, clip_id_of
 from runway_mcp.tasks.catalogue import CreateModel
+from runway_mcp.tasks.creating import is_upper_bound
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another
 from runway_mcp.tasks.intents import Intent, State, uuid_of
-from runway_mcp.tasks.naming import film_id_in, nearest_clips
+from runway_mcp.tasks.naming import film_id_in, name_in, nearest_clips
 from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
 from runway_mcp.tasks.spend.reconcile import outcome_failure
 from runway_mcp.tasks.spend.submit import Waiting
@@ -76,6 +77,18 @@ async def film_named(context: ServerContext, reference: str) -> Intent | None:
             f"{error} This call submitted nothing; neither films of several parts nor what an earlier call of the same "
             "request came to can be told until then.",
         ) from error
+
+
+async def film_or_clip(context: ServerContext, reference: str) -> tuple[Intent | None, str]:
+    """The film that a reference names, as `film_named`, also by its name; and the reference, of a name the id.
+
+    Raises `Failure` for what is the name of nothing, or of several clips or films.
+    """
+    film = await film_named(context, reference)
+    if film is None and name_in(reference) is not None:
+        reference = await clip_id_of(context, reference, seconds=READING_SECONDS)
+        film = await film_named(context, reference)
+    return film, reference
 
 
 async def _unknown(context: ServerContext, film_id: str) -> Failure:
@@ -175,8 +188,8 @@ async def film_told(
     return output
 
 
-async def _cost_in_all(context: ServerContext, films: Continuations, film: Intent) -> int | None:
-    """What all continuations of a film cost; None if there is only one, or the ledger cannot be read."""
+async def _cost_in_all(context: ServerContext, films: Continuations, film: Intent) -> str | None:
+    """What all continuations of a film cost, in words; None if there is only one, or the ledger cannot be read."""
     if film_id_in(film.source_asset_id) is None:
         return None
     try:
@@ -184,7 +197,9 @@ async def _cost_in_all(context: ServerContext, films: Continuations, film: Inten
     except LedgerError as error:
         _log.warning("%s", error)
         return None
-    return sum(each.cost for each in chain_of(film, known))
+    chain = chain_of(film, known)
+    cost = sum(each.cost for each in chain)
+    return f"{'at most' if any(is_upper_bound(each.task_type) for each in chain) else 'about'} {cost}" if cost else None
 
 
 _LEFT = "It was left before anything was submitted, and goes on with the same extend_video call."

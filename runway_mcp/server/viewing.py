@@ -14,7 +14,7 @@ from runway_mcp.runway.errors import NotFound, RunwayError, plain_or_quoted
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.contract.results.text import in_quotes
+from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes
 from runway_mcp.server.contract.uris import asset_uri
 from runway_mcp.server.reads import READING_SECONDS, clip_id_of, read_named, task_of
 from runway_mcp.tasks.failures import Failure, failure_of, task_failure
@@ -60,7 +60,7 @@ async def clip_named(context: ServerContext, reference: str) -> Clip:
         raise Failure("unavailable", "Runway did not tell of the clip in time.")
     kind = known.asset.media_type
     if kind not in (None, "video"):
-        name = in_quotes(known.asset.name) if known.asset.name else "This asset"
+        name = in_quotes(known.asset.name, LONGEST_NAME) if known.asset.name else "This asset"
         told = f"{name} is no video ({plain_or_quoted(kind)}), and only videos can be shown here."
         raise Failure("invalid_request", told)
     return known

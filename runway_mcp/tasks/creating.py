@@ -59,6 +59,12 @@ def cheapest_model(seconds: int, *, below: int | None = None) -> str | None:
     return f"{name}{more} for {'at most' if is_upper_bound else 'about'} {price} credits"
 
 
+def is_upper_bound(model: str | None) -> bool:
+    """Whether the price of a model, by its name, is the most that is told anywhere; else it is an estimate."""
+    known = CREATE_MODELS.get(model or "")
+    return known is not None and known.is_upper_bound
+
+
 # What the intent gives, whatever was asked for.
 _OF_THE_INTENT = frozenset({"seed", "reply_url", "reply_ref"})
 

@@ -37,6 +37,9 @@ extend that Runway refused, None without one."""
 JOIN = "join"
 """The name of the last step of a request that takes several."""
 
+JOINED_FILE = "film.mp4"
+"""The name of a joined film's file in its working folder, which it keeps where it is published under no other."""
+
 UPLOAD = "upload"
 """The step that uploads a start frame; it makes `asset_id` and `file`, the name of the uploaded file (`file_of`)."""
 

@@ -185,12 +185,13 @@ class _Makers:
         return " ".join(words)
 
     def ancestors(self, task_id: str | None) -> str:
-        """The names of what the film of a task came from."""
-        names: list[str] = []
+        """The names and the prompts of what the film of a task came from."""
+        words: list[str] = []
         for _ in range(_ANCESTORS):
-            names.append(self.origin(task_id).source_name or "")
+            words.append(self.origin(task_id).source_name or "")
             task_id = self._parent_id(task_id)
-        return " ".join(names)
+            words.append(self.origin(task_id).text_prompt or "")
+        return " ".join(words)
 
     def _parent_id(self, task_id: str | None) -> str | None:
         task, intent = self.read.get(task_id or ""), self.intents.get(task_id or "")

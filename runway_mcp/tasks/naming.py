@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from runway_mcp.runway.client import RunwayClient
@@ -15,7 +16,7 @@ from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure, failure_of
-from runway_mcp.tasks.intents import FILM_DIGITS, FILM_PREFIX, Intent, uuid_of
+from runway_mcp.tasks.intents import FILM_DIGITS, FILM_PREFIX, JOIN, JOINED_FILE, Intent, uuid_of
 from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.transitions import Selection
 
@@ -75,7 +76,7 @@ async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, 
     A uuid names an asset rather than a task; the film of another caller is unknown. A name is looked for in a list that
     is read after the call, since another clip may have got it a moment ago, and what is spent on a clip is spent for
     good. Raises `LedgerError`, and `Failure`: `not_found` with the nearest clips, `invalid_request` for a name that
-    several assets have, or the failure of a read.
+    several assets or films have, or the failure of a read.
     """
     if kind_of(reference) is not None:
         return reference
@@ -89,10 +90,11 @@ async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, 
         made = [asset for asset in assets if asset.task_id and uuid_of(asset.task_id) == uuid_of(reference)]
         if made:
             return made[0].task_id or made[0].asset_id
-    if len(named) == 1:
-        return named[0].asset_id
-    if named:
-        raise _ambiguous(named)
+    films = await _films_named(ledger, reference)
+    if len(named) + len(films) == 1:
+        return films[0].film_id if films else named[0].asset_id
+    if named or films:
+        raise _ambiguous(named, films)
     raise not_found("clip", reference, assets, await _films_like(ledger, reference))
 
 
@@ -114,10 +116,11 @@ async def find_task(client: RunwayClient, ledger: CallerLedger, reference: str, 
     named = [each for each in assets if _is_named(each, reference)]
     if made:
         return made[0]
-    if len(named) == 1:
-        return await _maker(client, ledger, named[0].asset_id, email)
-    if named:
-        raise _ambiguous(named)
+    films = await _films_named(ledger, reference)
+    if len(named) + len(films) == 1:
+        return films[0].film_id if films else await _maker(client, ledger, named[0].asset_id, email)
+    if named or films:
+        raise _ambiguous(named, films)
     raise not_found("task", reference, assets, await _films_like(ledger, reference))
 
 
@@ -177,16 +180,33 @@ async def _film(ledger: CallerLedger, reference: str) -> Intent | None:
 
 
 async def _films_like(ledger: CallerLedger, reference: str) -> list[Intent]:
-    """The films of several parts that a reference may mean: all of the caller's for the id of one, else none."""
-    if film_id_in(reference) is None:
+    """The films of several parts that a reference may mean: all of the caller's for the id or name of one."""
+    if film_id_in(reference) is None and name_in(reference) is None:
         return []
     made = await ledger.select(Selection.SUCCEEDED)
     return [each for each in made if each.task_type in CREATE_MODELS]
 
 
-def _ambiguous(named: Sequence[Asset]) -> Failure:
-    ids = "; ".join(f"{asset.asset_id} (made {_dated(asset)})" for asset in named[:5])
-    return Failure("invalid_request", f"Several assets have this name. Pass one's assetId: {ids}.")
+async def _films_named(ledger: CallerLedger, reference: str) -> list[Intent]:
+    """The caller's joined films that have a name; what is called by the clip that it began with has none of its own."""
+    if name_in(reference) is None:
+        return []
+    joined = [each for each in await _films_like(ledger, reference) if each.step(JOIN) is not None]
+    return [each for each in joined if _is_name(film_label(each), reference) and film_label(each) != each.source_name]
+
+
+def film_label(film: Intent) -> str:
+    """What a film is called: by its file, where it lies under a name of its own, else by its prompt or its source."""
+    joined = film.step(JOIN)
+    file = Path(joined.made["path"]).name if joined is not None else JOINED_FILE
+    return file if file != JOINED_FILE else film.text_prompt or film.source_name or film.film_id
+
+
+def _ambiguous(named: Sequence[Asset], films: Sequence[Intent]) -> Failure:
+    told = [f"{film.film_id} (a joined film)" for film in films[:5]]
+    ids = "; ".join([*told, *(f"{asset.asset_id} (made {_dated(asset)})" for asset in named[: 5 - len(told)])])
+    what = "assets or films" if films else "assets"
+    return Failure("invalid_request", f"Several {what} have this name. Pass one's assetId: {ids}.")
 
 
 def _dated(asset: Asset) -> str:
@@ -235,9 +255,13 @@ def _is_named(asset: Asset, reference: str) -> bool:
         return uuid_of(asset.asset_id) == uuid_of(reference)
     path = _path_of(reference)
     if path is None:
-        name = (asset.name or "").strip()
-        return name == reference or (reference.endswith("…") and len(reference) > 1 and name.startswith(reference[:-1]))
+        return _is_name((asset.name or "").strip(), reference)
     return any(_path_of(link) == path for link in (asset.url, *asset.preview_urls) if link)
+
+
+def _is_name(name: str, reference: str) -> bool:
+    """Whether a reference is a name, or the beginning of one that was cut."""
+    return name == reference or (reference.endswith("…") and len(reference) > 1 and name.startswith(reference[:-1]))
 
 
 def _path_of(link: str) -> str | None:
@@ -285,4 +309,4 @@ def _of_asset(asset: Asset) -> _Candidate:
 
 
 def _of_film(film: Intent) -> _Candidate:
-    return _Candidate(film.film_id, film.text_prompt or film.source_name or "", (film.film_id,))
+    return _Candidate(film.film_id, label := film_label(film), (film.film_id, label.casefold()))

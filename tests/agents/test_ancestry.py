@@ -73,6 +73,33 @@ async def test_a_film_is_found_by_what_it_came_from_over_three_generations(tmp_p
         assert await found(client, query="nobody") == []
 
 
+async def test_a_film_is_found_by_the_prompts_of_what_it_came_from(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(clips=3)
+    films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns")
+    for number, film in enumerate(films):
+        film.name = f"take {number}"
+    async with open_client(world, tmp_path, mode) as client:
+        assert await found(client, query="beach") == ids(world, *reversed(films))
+        assert await found(client, query="gulls pier") == ids(world, films[2])
+
+
+async def test_a_source_of_the_same_name_is_not_named_again(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(clips=0)
+    films = extended_clips(world, "a quiet beach", "gulls rise")
+    for film in films:
+        film.name = "beach.mp4"
+    async with open_client(world, tmp_path, mode) as client:
+        longer = (await client.data("list_assets"))["assets"][0]
+        assert films[1].task is not None
+        read = await client.data("get_task", taskId=world.task_id(films[1].task))
+
+        assert (longer["source_assetId"], "source_name" in longer) == (world.asset_id(films[0]), False)
+        assert (read["lineage"]["source_assetId"], "source_name" in read["lineage"]) == (
+            world.asset_id(films[0]),
+            False,
+        )
+
+
 @pytest.mark.parametrize("query", ["beach night", "NIGHT beach", "  fAlLs   Quiet ", "night gulls PIER beach"])
 async def test_words_are_found_together_in_any_order_and_case(tmp_path: Path, mode: str, query: str) -> None:
     world = virtual_world(clips=3)
@@ -167,7 +194,8 @@ async def test_what_a_current_model_continues_counts_as_extendable_in_a_search_a
             ("no", True),
             ("no", True),
         ]
-        assert data["summary"].endswith("3 continuable with a current model.")
+        models = "gen4.5 for at most 60, gen4 for at most 60, gen4-turbo for about 25 credits"
+        assert data["summary"].endswith(f"3 continuable with a current model (+5 s: {models}).")
         assert text(result).count(", continuable, ") == 3
         pictures = await client.data("list_assets", mediaType="image")
         assert [each["continuable"] for each in pictures["assets"]] == [False]

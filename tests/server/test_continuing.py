@@ -88,8 +88,11 @@ async def test_before_its_create_is_answered_a_film_is_pending_and_has_no_task(t
 async def test_the_task_of_the_create_tells_its_part_and_names_the_film(tmp_path: Path) -> None:
     async with continuing(tmp_path) as client:
         film = await client.data("extend_video", assetId=clip_id(client), model="gen4.5")
-        part = await client.data("get_task", taskId=film["taskId"])
+        read = await client.call("get_task", taskId=film["taskId"])
+        part = structured(read)
 
+        assert part["credits"]["cost"] == 60
+        assert "Credits: at most 60 (an upper bound)." in text(read).splitlines()
         assert part["taskId"] == film["taskId"]
         assert part["video"]["assetId"] == film["film"]["parts"][1]["assetId"]
         assert part["film"]["id"] == film["film"]["id"]

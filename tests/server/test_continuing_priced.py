@@ -165,6 +165,30 @@ async def test_a_dry_run_names_the_cheapest_model_that_adds_as_much(tmp_path: Pa
         told = await client.data("extend_video", assetId=clip_id(client), seconds=seconds, dry_run=True)
 
         assert f"The cheapest `model` is {says}" in told["summary"]
+        least = says.partition(";")[0]
+        assert f"To spend the least put another model: {least}." in told["next_step"]["reason"]
+        named = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)
+        assert "the least" not in named["next_step"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ((1280, 768), "Its 1280x768 picture is cropped and encoded anew there, in 1280x720; the clip itself stays."),
+        ((640, 360), "Its 640x360 picture is encoded anew there, in 1280x720; the clip itself stays."),
+        ((1280, 720), None),
+    ],
+)
+async def test_a_dry_run_tells_what_becomes_of_a_picture_of_another_size(
+    tmp_path: Path, size: tuple[int, int], says: str | None
+) -> None:
+    world = clip_world()
+    world.assets[0].width, world.assets[0].height = size
+    async with continuing(tmp_path, world) as client:
+        told = await client.data("extend_video", assetId=clip_id(client), dry_run=True)
+
+        assert ("picture is" in told["summary"]) is (says is not None)
+        assert says is None or says in told["summary"]
 
 
 @pytest.mark.parametrize(("given", "asks"), [({}, True), ({"text_prompt": "on"}, False)])

@@ -75,7 +75,8 @@ async def test_a_film_is_read_with_its_parts_prompts_models_seeds_costs_and_seam
         assert [part.get("cost") for part in read["parts"]] == [None, 60, 96]
         assert [part.get("taskId") for part in read["parts"]] == [None, first["taskId"], told["taskId"]]
         assert read["credits"]["cost"] == 156
-        assert "at most 96 credits (an upper bound), about 156 for all its continuations" in told["summary"]
+        assert "at most 96 credits (an upper bound" in told["summary"]
+        assert ", at most 156 for all its continuations" in told["summary"]
         assert Path(read["saved"]["path"]).name == read["name"]
         assert await file_of(client, f"{uri}/video") == Path(read["saved"]["path"]).read_bytes()
         assert read["video_uri"] == f"{uri}/video"
@@ -219,10 +220,19 @@ async def test_a_listing_holds_films_that_the_same_words_find_and_no_frame_that_
         data = structured(result)
 
         names = [Path(each["saved"]["path"]).name for each in (longer, told)]
+        began = {"text_prompt": "a beach at dusk", "source_name": client.clip.name}
         assert data["films"] == [
-            {"id": longer["film"]["id"], "name": names[0], "seconds": longer["film"]["seconds"], "parts": 3},
-            {"id": told["film"]["id"], "name": names[1], "seconds": told["film"]["seconds"], "parts": 2},
+            {
+                "id": each["film"]["id"],
+                "name": name,
+                "createdAt": each["createdAt"],
+                "seconds": each["film"]["seconds"],
+                "parts": parts,
+                **began,
+            }
+            for each, name, parts in ((longer, names[0], 3), (told, names[1], 2))
         ]
+        assert f'  from "{client.clip.name}", first prompt "a beach at dusk"' in text(result).splitlines()
         assert "2 joined films" in data["summary"]
         assert f'- film "{names[0]}"' in text(result)
         assert longer["film"]["id"] in text(result)
@@ -267,6 +277,64 @@ async def test_every_tool_takes_a_film_by_its_id_and_by_its_uri(tmp_path: Path, 
             assert (await client.data("save_film", assetId=named))["film"]["id"] == film["id"]
             priced = await client.data("extend_video", assetId=named, text_prompt=NIGHT, dry_run=True)
             assert priced["status"] == "DRY_RUN"
+
+
+NAMED_BY = (("view_film", "assetId"), ("get_task", "taskId"), ("save_film", "assetId"), ("extend_video", "assetId"))
+
+
+async def test_every_tool_takes_a_film_by_the_name_that_is_listed(tmp_path: Path, mode: str) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
+        told = await joined(client)
+        film_id, posts = told["film"]["id"], client.posts
+        (name,) = [each["name"] for each in (await client.data("list_assets"))["films"]]
+
+        assert (await client.data("get_task", taskId=name))["film"]["id"] == film_id
+        assert not (await client.call("view_film", assetId=name)).is_error
+        assert (await client.data("save_film", assetId=name))["film"]["id"] == film_id
+        for given in ({}, {"model": "gen4-turbo"}):
+            priced = await client.data("extend_video", assetId=name, text_prompt=NIGHT, dry_run=True, **given)
+            assert priced["next_step"]["arguments"]["assetId"] == film_id
+        assert client.posts == posts
+        longer = await joined(client, name, text_prompt=NIGHT)
+        again = await client.data("extend_video", assetId=film_id, text_prompt=NIGHT, model="gen4.5")
+        assert (again["twin"], again["film"]["id"]) == (True, longer["film"]["id"])
+
+
+async def test_a_name_that_a_film_and_a_clip_have_is_refused_by_every_tool_with_both_ids(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        client.clip.name = Path(told["saved"]["path"]).name
+        posts = client.posts
+        for tool, argument in NAMED_BY:
+            given = {"model": "gen4.5", "text_prompt": NIGHT} if tool == "extend_video" else {}
+            result = await client.call(tool, **{argument: client.clip.name}, **given)
+
+            assert result.is_error
+            assert told["film"]["id"] in text(result)
+            assert client.world.asset_id(client.clip) in text(result)
+        assert client.posts == posts
+
+
+async def test_a_name_that_is_nearly_that_of_a_film_names_the_film_first(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
+        told = await joined(client)
+        nearly = Path(told["saved"]["path"]).stem
+        for tool, argument in NAMED_BY:
+            result = await client.call(tool, **{argument: nearly})
+
+            assert result.is_error
+            assert told["film"]["id"] in text(result).partition("The nearest are")[2].partition(";")[0]
+
+
+async def test_the_name_of_another_callers_film_is_unknown(tmp_path: Path) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client("auto", caller="maker") as client:
+        told = await joined(client)
+        async with kept.server.client("auto", caller="stranger") as stranger:
+            for tool, argument in NAMED_BY:
+                result = await stranger.call(tool, **{argument: Path(told["saved"]["path"]).name})
+
+                assert result.is_error
+                assert told["film"]["id"] not in text(result)
 
 
 async def test_a_film_id_that_somebody_gave_an_asset_as_its_name_is_a_name(tmp_path: Path) -> None:

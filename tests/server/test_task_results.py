@@ -5,6 +5,7 @@ import pytest
 
 from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.contract.next_steps import READS, Asked
+from runway_mcp.server.contract.results.shared import UNTOLD_LENGTH
 from runway_mcp.server.contract.results.tasks import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.contract.results.tool_results import task_result
 from runway_mcp.tasks.failures import Failure
@@ -106,7 +107,11 @@ def test_a_balance_without_a_next_step_is_told_all_the_same() -> None:
             Lineage("a", 2, 1, 5, longest=Reach(25, 0)),
             "2 of 3; the film would then be 15 s long, with 1 more extension left, up to 25 s (one step of 10 s).",
         ),
-        (None, Lineage("a", 1, 2, 10), "1 of 3; the film would then be longer, with 2 more extensions left."),
+        (
+            None,
+            Lineage("a", 1, 2, 10),
+            f"1 of 3; the film would then be longer ({UNTOLD_LENGTH}), with 2 more extensions left.",
+        ),
         (
             40.0,
             Lineage("a", 3, 0, 10),

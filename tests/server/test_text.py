@@ -15,7 +15,9 @@ from runway_mcp.tasks.lineage import Verdict
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Origin
 from tests.kit.client import structured, text
 from tests.kit.samples import clip, task
-from tests.server.result_samples import ASKED, LINK
+from tests.server.result_samples import ASKED, LINK, film
+
+UNTOLD = "Runway does not tell its length; view_film does"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,15 @@ from tests.server.result_samples import ASKED, LINK
         ({"status": "RUNNING", "taskType": "gen3a", "options": {"exploreMode": True}}, "Credits: none to pay, 5 left."),
         ({"status": "RUNNING", "taskType": "gen4"}, "Credits: 5 left."),
         ({"status": "FAILED", "taskType": "gen4"}, None),
+        (
+            {
+                "status": "SUCCEEDED",
+                "taskType": "gen3a",
+                "options": {"seconds": 5, "extended_from_task_id": "t0"},
+                "artifacts": [film()],
+            },
+            "Credits: 5 left.",
+        ),
     ],
 )
 def test_the_text_tells_price_and_balance_where_the_summary_does_not(fields: dict[str, Any], line: str | None) -> None:
@@ -86,10 +97,10 @@ def test_the_text_of_a_listing_with_links_leads_to_every_file() -> None:
         f'- "beach.mp4" (video, 10 s, 1280x768, made 2027-01-15T07:00Z, {able}): assetId {named.asset_id}',
         f"  taskId {named.task_id}, runway://assets/{named.asset_id}",
         f"  link {LINK}",
-        "- unnamed (extendable 2 times): assetId a2",
+        f"- unnamed (extendable 2 times; {UNTOLD}): assetId a2",
         "  runway://assets/a2",
         f"  link {LINK}",
-        "- unnamed (extendable: unknown): assetId a3",
+        f"- unnamed (extendable: unknown: {UNTOLD}): assetId a3",
         "  runway://assets/a3",
     ]
 

@@ -10,13 +10,13 @@ from anyio.to_thread import run_sync
 from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
-from runway_mcp.films.continuing.workspace import JOINED_FILE, LOCK_FILE, held, make_workspace
+from runway_mcp.films.continuing.workspace import LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
 from runway_mcp.films.viewing import LARGEST_FILM, View, picture_of_file
 from runway_mcp.media.errors import NoFilm, TooLarge
 from runway_mcp.media.files.names import given_name
 from runway_mcp.media.pictures.stills import Picture
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import JOINED_FILE, Intent
 
 
 class FilmFileGone(NoFilm):

@@ -17,7 +17,6 @@ from runway_mcp.films.continuing.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, parts_of
 from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
-    JOINED_FILE,
     LOCK_FILE,
     check_writable,
     held,
@@ -32,7 +31,7 @@ from runway_mcp.media.join.joining import Joined
 from runway_mcp.media.join.seams import Seam
 from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.intents import JOIN, Intent
+from runway_mcp.tasks.intents import JOIN, JOINED_FILE, Intent
 from runway_mcp.tasks.spend.preparing import ClaimLost
 
 _log = logging.getLogger(__name__)

@@ -2,29 +2,27 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, parts_of
-from runway_mcp.films.continuing.workspace import JOINED_FILE
 from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.listing import FoundBy, has_words
+from runway_mcp.tasks.naming import film_label
 
 
 @dataclass(frozen=True)
 class JoinedFilm:
-    """A joined film of a list; `seconds` is its length, `parts` how many it has."""
+    """A joined film of a list; `seconds` is its length, `parts` how many it has, `created` when it was asked for.
+
+    `text_prompt` is that of its first part, `source_name` the name of the clip that it began with.
+    """
 
     film_id: str
     name: str
     seconds: float
     parts: int
-
-
-def film_label(film: Intent) -> str:
-    """What a film is called: by its file, where it lies under a name of its own, else by its prompt or its source."""
-    joined = JoinMade.of(film)
-    file = Path(joined.path).name if joined is not None else JOINED_FILE
-    return file if file != JOINED_FILE else film.text_prompt or film.source_name or film.film_id
+    created: float
+    text_prompt: str | None = None
+    source_name: str | None = None
 
 
 def listed_films(
@@ -39,14 +37,27 @@ def listed_films(
     The words are looked for in the film's name, in the prompts of its parts and in the names of what it came from;
     `ancestors` gives the names of what the film of a task came from.
     """
-    found_by = _found_by(films)
+    found_by, known = _found_by(films), {film.film_id: film for film in films}
     found: list[JoinedFilm] = []
     for film in films:
         joined, is_there = JoinMade.of(film), account is None or film.account in (None, account)
         by = found_by[film.film_id]
         if joined is not None and is_there and has_words(f"{by.words} {ancestors(by.task_id)}", query):
-            found.append(JoinedFilm(film.film_id, film_label(film), joined.seconds, len(parts_of(film))))
+            found.append(_listed(film, joined, chain_of(film, known)[-1]))
     return found
+
+
+def _listed(film: Intent, joined: JoinMade, first: Intent) -> JoinedFilm:
+    parts = parts_of(film)
+    return JoinedFilm(
+        film.film_id,
+        film_label(film),
+        joined.seconds,
+        len(parts),
+        film.created,
+        next((part.text_prompt for part in parts if part.text_prompt), None),
+        first.source_name,
+    )
 
 
 def parts_found_by(films: Sequence[Intent]) -> dict[str, FoundBy]:

@@ -22,7 +22,7 @@ from runway_mcp.media.files.locks import try_lock
 FOLDER: Final = "continued"
 """The folder of the working folders in the data folder."""
 
-FRAME_FILE, JOINED_FILE, LOCK_FILE = "frame.png", "film.mp4", "lock"
+FRAME_FILE, LOCK_FILE = "frame.png", "lock"
 
 _PRIVATE: Final = 0o700
 _LOCK_PAUSE = 0.5

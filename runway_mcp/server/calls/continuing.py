@@ -32,6 +32,7 @@ from runway_mcp.server.progress import TOTAL
 from runway_mcp.server.protocol_tasks import film_handed_over
 from runway_mcp.server.reads import READING_SECONDS, balance_of, earlier_of
 from runway_mcp.tasks.catalogue import CREATE_MODELS, DEFAULT_CREATE_MODEL, CreateModel
+from runway_mcp.tasks.creating import cheapest_model
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.policy import Quote, SpendPolicy
@@ -202,9 +203,16 @@ async def _priced(call: Call, plan: Continuation) -> tuple[NextStep, Quote | Non
     is_needed = threshold is not None and plan.cost > threshold
     quote = await offer(call.context, plan) if is_needed else None
     quoted = quote.id if quote else None
-    return next_steps.submit(
-        call.asked, plan.source.asset_id, plan.cost, quoted, model=plan.model.name, at_most=plan.model.is_upper_bound
-    ), quote
+    step = next_steps.submit(
+        call.asked,
+        plan.source.asset_id,
+        plan.cost,
+        quoted,
+        model=plan.model.name,
+        at_most=plan.model.is_upper_bound,
+        cheaper=cheapest_model(plan.seconds, below=plan.cost) if plan.is_auto else None,
+    )
+    return step, quote
 
 
 def _named(call: Call, plan: Continuation) -> dict[str, Any]:

@@ -174,20 +174,29 @@ def _more(steps: Sequence[int]) -> str:
 
 
 def submit(
-    asked: Asked, asset_id: str, cost: int, quote: str | None, *, model: str | None = None, at_most: bool = False
+    asked: Asked,
+    asset_id: str,
+    cost: int,
+    quote: str | None,
+    *,
+    model: str | None = None,
+    at_most: bool = False,
+    cheaper: str | None = None,
 ) -> NextStep:
     """The submit of what a dry run has shown, by the clip's assetId; with `quote` where it must be confirmed.
 
     `model` is the one that continues the clip; None for an extension. `at_most` says that the cost is an upper bound.
+    `cheaper` is the cheapest model, with its price in words, where the caller named none.
     """
     kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
     arguments = kept | ({"model": model} if model else {}) | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
     price = f"it spends {'at most' if at_most else 'about'} {cost} credits" if cost else "it spends no credits"
+    least = f" To spend the least put another model: {cheaper}." if cheaper else ""
     words = "" if asked.arguments.get("text_prompt") else " Add a text_prompt that says what happens."
     return NextStep(
-        tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.{words}"
+        tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.{least}{words}"
     )
 
 

@@ -274,12 +274,15 @@ class RunningOutput(Output):
 
 
 class ListedFilm(Output):
-    """A joined film of a listing; `parts` counts them."""
+    """A joined film of a listing; `parts` counts them, prompt and source are those with which it began."""
 
     id: str
     name: str | None = None
+    created_at: Annotated[str | None, Field(alias="createdAt")] = None
     seconds: float | None = None
     parts: int
+    text_prompt: str | None = None
+    source_name: str | None = None
 
 
 class AssetsOutput(Output):

@@ -20,7 +20,6 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.runway.errors import InvalidRequest, NotFound, plain_or_quoted
 from runway_mcp.runway.ids import checked_id, kind_of
 from runway_mcp.server.context import RequestContext, context_of
@@ -41,7 +40,7 @@ from runway_mcp.server.resources.kinds import resource_kind
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.history import PAGE, HistoryEntry, newest_tasks, older_tasks
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.naming import film_id_in
+from runway_mcp.tasks.naming import film_id_in, film_label
 
 _LONGEST_CURSOR = 6
 _FILMS = "films-"

@@ -37,7 +37,7 @@ _DESCRIPTION = (
     "made. Use it when a clip should become longer: list_assets finds it, and view_film shows its last frame, from "
     "which it goes on; to wait for a task already submitted, use get_task. Gen-3 Alpha and Turbo clips have three "
     "extensions, to at most 40 s (Turbo 34 s); any clip or film goes on with a `model` as often as wanted, joined "
-    "into one film. Spends credits (estimates: 10 per added second, 5 with gen4-turbo, 12 with other models, 40 per "
+    "into one film. Spends credits (estimates: 10 per added second, 5 with gen4-turbo, at most 12 with others, 40 per "
     "Gen-3 Turbo step, none with exploreMode) and cannot be undone or cancelled: show the user a dry_run first. "
     "Prompts are moderated, and it takes minutes. The same request is charged once and returns the same film; another "
     "take needs another seed."

@@ -63,6 +63,9 @@ async def get_task(call: Call, arguments: GetTask) -> Answer:
         return await follow_film(call, film, deadline)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)
     task_id = await task_id_of(context, arguments.task_id, seconds=seconds)
+    # A name may be that of a film, which is more than one task.
+    if (film := await film_named(context, task_id)) is not None:
+        return await follow_film(call, film, deadline)
     task = await read_named(context, task_id, wait=deadline - anyio.current_time(), often=True)
     intent = await owning_intent(context.service, task.task_id)
     if task == known_end(intent, task.task_id):

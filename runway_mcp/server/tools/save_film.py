@@ -19,7 +19,7 @@ from runway_mcp.server.calls.answers import answer_save, fail_save
 from runway_mcp.server.calls.joined import joined_or_step
 from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.calls.saving import failure_of_keeping, under_way, wait_for_film
-from runway_mcp.server.continued import film_named
+from runway_mcp.server.continued import film_or_clip
 from runway_mcp.server.contract.arguments import Arguments, Reference
 from runway_mcp.server.contract.next_steps import KEEPS, link_to
 from runway_mcp.server.contract.outputs import SavedOutput, SaveOutput, Video
@@ -84,7 +84,8 @@ async def save_film(call: Call, arguments: SaveFilm) -> Answer:
         why = _SET_SO if call.context.settings.save == "never" else _BY_DEFAULT
         message = _NOTHING_IS_KEPT.format(why=why, instead=_way_to_link(reference))
         return await fail_save(call, Failure("not_configured", message), link_to(reference, call.asked))
-    if (film := await film_named(call.context, reference)) is not None:
+    film, reference = await film_or_clip(call.context, reference)
+    if film is not None:
         return await answer_save(call, await _saved_joined(call, film, arguments.name, keeper.folder))
     deadline = call.deadline(None)
     there = await _already_there(call, keeper, arguments)

@@ -11,7 +11,7 @@ from runway_mcp.films.viewing import Show, View
 from runway_mcp.server.calls.answers import fail_picture
 from runway_mcp.server.calls.joined import joined_or_step
 from runway_mcp.server.calls.running_call import Answer, Call
-from runway_mcp.server.continued import film_named
+from runway_mcp.server.continued import film_or_clip
 from runway_mcp.server.contract.arguments import Arguments, InvalidArguments, Reference
 from runway_mcp.server.contract.next_steps import VIEWS
 from runway_mcp.server.contract.outputs import NextStep
@@ -64,9 +64,10 @@ async def view_film(call: Call, arguments: ViewFilm) -> Answer:
     context = call.context
     require_pictures(context)
     await call.progress.say("looking at the film")
-    if (film := await film_named(context, arguments.asset_id)) is not None:
+    film, reference = await film_or_clip(context, arguments.asset_id)
+    if film is not None:
         return await _view_joined(call, film, View(arguments.show, second), deadline)
-    clip = await clip_asked_for(context, arguments.asset_id)
+    clip = await clip_asked_for(context, reference)
     seams = await seams_for(context, clip) if arguments.show == "strip" else Seams()
     view = View(arguments.show, second, seams.seconds)
     seconds = max(deadline - anyio.current_time(), READING_SECONDS)

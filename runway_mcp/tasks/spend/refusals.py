@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
-from runway_mcp.tasks.creating import price_to_create
+from runway_mcp.tasks.creating import is_upper_bound, price_to_create
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
 from runway_mcp.tasks.spend.priced import PricedRequest
@@ -97,7 +97,8 @@ def _cheaper(plan: PricedRequest, most: int) -> str | None:
     if not paid:
         return None
     seconds, cost, name = max(paid)
-    return f"model {name} adds {seconds} s for about {-cost} credits"
+    about = "at most" if is_upper_bound(name) else "about"
+    return f"model {name} adds {seconds} s for {about} {-cost} credits"
 
 
 def _ways_on(fewer: int | None, cheaper: str | None, setting: str, caller: str) -> str:

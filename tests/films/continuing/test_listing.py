@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from runway_mcp.films.continuing.listing import chain_of, film_label, listed_films, makers_of, parts_found_by
+from runway_mcp.films.continuing.listing import chain_of, listed_films, makers_of, parts_found_by
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade
 from runway_mcp.server.contract.results.assets import films_listing
 from runway_mcp.tasks.intents import Intent, Step
+from runway_mcp.tasks.naming import film_label
 from tests.kit.clock import EPOCH
 from tests.kit.samples import intent
 

@@ -19,19 +19,21 @@ from runway_mcp.server.contract.outputs import (
     SavedOutput,
     Video,
 )
+from runway_mcp.server.contract.results.text import LONGEST_NAME
 from runway_mcp.server.contract.uris import asset_uri
+from runway_mcp.tasks.catalogue import DEFAULT_CREATE_MODEL
+from runway_mcp.tasks.creating import priced_models
 from runway_mcp.tasks.intents import uuid_of
 from runway_mcp.tasks.listing import AssetListing, ListedAsset, Running
+from runway_mcp.tasks.policy import iso
 
 LONGEST_ASSET = 600
 """The size of an asset in a listing without links, in characters of JSON."""
 
-LONGEST_NAME = 120
-"""The most characters of a name; tools take a name that was cut."""
-
+_UNTOLD_LENGTH = "Runway does not tell its length; view_film does"
 _MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 # The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
-_LONGEST_PROMPT = 200
+_LONGEST_PROMPT, _FILM_PROMPT = 200, 90
 _SHORTEST = (("text_prompt", 60), ("source_name", 24), ("name", 40), ("text_prompt", 20), ("name", 20))
 
 
@@ -121,13 +123,20 @@ def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None
     if listing.searched is not None:
         what = f"{_counted(len(counted), 'match', 'matches')} among the newest {listing.searched} assets"
         what = f"{what}; {able} extendable" if counted else what
-    current = f"{onward} continuable with a current model" if onward else None
+    current = f"{onward} continuable with a current model ({_continuing()})" if onward else None
     joined = f"{_counted(films.count, 'joined film')}" if films.films else None
     more = f"more from offset {next_offset}" if next_offset is not None else None
     running = f"{len(listing.running)} running" if listing.running else None
     unknown = "" if listing.uncertain is None else f" {listing.uncertain or 'None'} left out as unknown."
     made = "; ".join(part for part in (what, current, joined, more, running) if part)
     return f"{made}.{_under_way(films.under_way)}{unknown}"
+
+
+def _continuing() -> str:
+    """What it costs to continue any clip by the usual step: "+5 s: gen4.5 for at most 60 credits, ..."."""
+    step = DEFAULT_CREATE_MODEL.seconds[0]
+    told = [each.removesuffix(" credits") for each in priced_models(step)]
+    return f"+{step} s: {', '.join(told)} credits"
 
 
 def _under_way(films: tuple[str, ...]) -> str:
@@ -140,7 +149,13 @@ def _under_way(films: tuple[str, ...]) -> str:
 
 def _film(film: JoinedFilm) -> ListedFilm:
     return ListedFilm(
-        id=film.film_id, name=cut(film.name, LONGEST_NAME), seconds=round(film.seconds, 3), parts=film.parts
+        id=film.film_id,
+        name=cut(film.name, LONGEST_NAME),
+        created_at=iso(film.created),
+        seconds=round(film.seconds, 3),
+        parts=film.parts,
+        text_prompt=None if film.text_prompt == film.name else cut(film.text_prompt, _FILM_PROMPT),
+        source_name=None if film.source_name == film.name else cut(film.source_name, LONGEST_NAME),
     )
 
 
@@ -152,6 +167,7 @@ def _asset(listed: ListedAsset, film: str | None, *, links: bool, continues: boo
     asset, verdict, origin, longest = listed.asset, listed.verdict, listed.origin, listed.longest
     metadata = asset.metadata
     part = f"it is a part of the film {film}, which goes on by that id" if film else None
+    untold = None if (metadata and metadata.duration) or not listed.continuable else _UNTOLD_LENGTH
     told = AssetOutput(
         asset_id=asset.asset_id,
         name=cut(asset.name, LONGEST_NAME),
@@ -161,9 +177,9 @@ def _asset(listed: ListedAsset, film: str | None, *, links: bool, continues: boo
         height=metadata.height if metadata else None,
         text_prompt=cut(origin.text_prompt, _LONGEST_PROMPT),
         source_asset_id=origin.source_asset_id,
-        source_name=cut(origin.source_name, LONGEST_NAME),
+        source_name=None if origin.source_name == asset.name else cut(origin.source_name, LONGEST_NAME),
         extendable=verdict.extendable,
-        reason="; ".join(why for why in (verdict.reason, part) if why) or None,
+        reason="; ".join(why for why in (verdict.reason, part, untold) if why) or None,
         continuable=continues and listed.continuable,
         extended_count=verdict.extended_count,
         extensions_left=listed.extensions_left,

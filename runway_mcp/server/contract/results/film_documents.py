@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.films.continuing.standing import standing_of
 from runway_mcp.films.continuing.steps import FilmPart
 from runway_mcp.server.contract.outputs import CreditsOutput, FilmDocument, PartDocument, TaskOutput
 from runway_mcp.server.contract.results.assets import cut
 from runway_mcp.server.contract.results.film_parts import film_output
-from runway_mcp.server.contract.results.shared import LONGEST_NAME
+from runway_mcp.server.contract.results.text import LONGEST_NAME
 from runway_mcp.server.contract.uris import film_uri, film_video_uri
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.naming import film_label
 
 
 def film_document_output(

@@ -10,8 +10,7 @@ from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import FilmOutput, LineageOutput, NextStep, PartOutput, SeamOutput, TaskOutput
 from runway_mcp.server.contract.results.assets import cut
-from runway_mcp.server.contract.results.shared import LONGEST_NAME
-from runway_mcp.server.contract.results.text import percent, seconds
+from runway_mcp.server.contract.results.text import LONGEST_NAME, percent, seconds
 from runway_mcp.server.contract.uris import film_uri
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import Intent

@@ -27,27 +27,27 @@ from runway_mcp.server.contract.results.film_parts import (
 )
 from runway_mcp.server.contract.results.shared import (
     IN_EXPLORE_MODE,
-    LONGEST_NAME,
     LOOK,
     OTHER_TAKE,
     PLAN_UNSEEN,
+    UNTOLD_LENGTH,
     credits_output,
     error_output,
     submitted_facts,
     submitted_on,
 )
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output
-from runway_mcp.server.contract.results.text import in_quotes, seconds
+from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
-from runway_mcp.tasks.catalogue import CREATE_MODELS
-from runway_mcp.tasks.creating import cheapest_model
+from runway_mcp.tasks.creating import canvas_for, cheapest_model, is_upper_bound
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.continuation import Continuation
 
-_LONGEST_CLIP = 80
+# By so much of a side two shapes may differ without a crop that shows.
+_SAME_SHAPE = 0.005
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def continued_output(
     whereabouts: Whereabouts,
     twin: bool = False,
     balance: Credits | None = None,
-    in_all: int | None = None,
+    in_all: str | None = None,
 ) -> TaskOutput:
     """A film under way or joined, with the call that waits for it or prices its next part.
 
-    `in_all` is what all continuations of the film cost, where there is more than one.
+    `in_all` is what all continuations of the film cost, in words, where there is more than one.
     """
     is_done = standing.step == "done"
     film = video(whereabouts.asset) if whereabouts.asset is not None else None
@@ -183,10 +183,14 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     measures = plan.source.metadata
     length = measures.duration if measures else None
     what = "film" if plan.film is not None else "clip"
-    name = f" {in_quotes(plan.source.name, _LONGEST_CLIP)}" if plan.source.name else ""
+    name = f" {in_quotes(plan.source.name, LONGEST_NAME)}" if plan.source.name else ""
     clip = f"the {seconds(length)} {what}{name}" if length else f"the {what}{name}"
     parts = (len(parts_of(plan.film)) if plan.film is not None else 1) + 1
-    then = f"The film would then be {seconds(plan.length)} long" if plan.length else "The film would then be longer"
+    then = (
+        f"The film would then be {seconds(plan.length)} long"
+        if plan.length
+        else f"The film would then be longer ({UNTOLD_LENGTH})"
+    )
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     native = f" Runway cannot extend it itself ({why})." if why else ""
     other = (
@@ -199,21 +203,31 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
-        f"joined into one file, and can go on as often as wanted.{look}"
+        f"joined into one file, and can go on as often as wanted.{_resized(plan)}{look}"
     )
 
 
-def _is_upper_bound(intent: Intent) -> bool:
-    model = CREATE_MODELS.get(intent.task_type)
-    return model is not None and model.is_upper_bound
+def _resized(plan: Continuation) -> str:
+    """That a clip's picture changes its size in the joined film; of a film the size is not known, nor changed."""
+    measures = plan.source.metadata
+    if measures is None or not measures.width or not measures.height:
+        return ""
+    width, height = measures.width, measures.height
+    canvas = canvas_for(width, height, plan.model)
+    if (width, height) == (canvas.width, canvas.height):
+        return ""
+    is_cropped = abs(width * canvas.height - height * canvas.width) > _SAME_SHAPE * width * canvas.height
+    how = "cropped and encoded anew" if is_cropped else "encoded anew"
+    size = f"{canvas.width}x{canvas.height}"
+    return f" Its {width}x{height} picture is {how} there, in {size}; the clip itself stays."
 
 
 def _paid(intent: Intent) -> str:
-    return f"{'at most' if _is_upper_bound(intent) else 'about'} {intent.cost} credits"
+    return f"{'at most' if is_upper_bound(intent.task_type) else 'about'} {intent.cost} credits"
 
 
 def _kind_of_price(intent: Intent) -> str:
-    return "an upper bound" if _is_upper_bound(intent) else "an estimate"
+    return "an upper bound" if is_upper_bound(intent.task_type) else "an estimate"
 
 
 def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
@@ -228,7 +242,7 @@ def _where(standing: FilmStanding, whereabouts: Whereabouts) -> str:
     )
 
 
-def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool, in_all: int | None) -> str:
+def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool, in_all: str | None) -> str:
     """Where the film stands; of a duplicate first that nothing was charged."""
     joined = standing.joined
     if joined is None:
@@ -246,5 +260,5 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         return f"{begin} {how} {OTHER_TAKE}"
     paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for {_paid(intent)} ({_kind_of_price(intent)}{paid})" if intent.cost else ""
-    whole = f", about {in_all} for all its continuations" if in_all else ""
+    whole = f", {in_all} for all its continuations" if in_all else ""
     return f"The longer film is ready, {facts}{price}{whole}. {how}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
 
 from runway_mcp.films.chains import Clip, Seams
-from runway_mcp.films.continuing.listing import film_label
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.viewing import View
 from runway_mcp.media.join.seams import Seam
@@ -15,10 +14,11 @@ from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.results.film_parts import further_step
 from runway_mcp.server.contract.results.tasks import LONGEST_PROMPT
-from runway_mcp.server.contract.results.text import in_quotes, next_lines, seconds, task_text
+from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes, next_lines, seconds, task_text
 from runway_mcp.tasks.catalogue import DEFAULT_CREATE_MODEL
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.lineage import judge
+from runway_mcp.tasks.naming import film_label
 
 MIME_TYPE = "image/jpeg"
 """The MIME type of every picture."""
@@ -103,7 +103,7 @@ def _lines(
 
 def _film_lines(film: Intent, joined: JoinMade, view: View, picture: Picture, note: str | None) -> Iterator[str]:
     count = len(parts_of(film))
-    named = f"{in_quotes(film_label(film))} ({seconds(joined.seconds)}, {count} parts)"
+    named = f"{in_quotes(film_label(film), LONGEST_NAME)} ({seconds(joined.seconds)}, {count} parts)"
     yield f"{named}: {_shown(view, picture)}{f' {note}' if note else ''}"
     if view.show == "strip":
         yield _seams(Seams(tuple(seam.at_seconds for seam in joined.seams)))
@@ -128,7 +128,7 @@ def _named(clip: Clip) -> str:
     size = f"{metadata.width}x{metadata.height}" if metadata and metadata.width and metadata.height else None
     facts = [seconds(clip.length) if clip.length else None, size]
     told = ", ".join(fact for fact in facts if fact)
-    name = in_quotes(clip.asset.name) if clip.asset.name else "The clip"
+    name = in_quotes(clip.asset.name, LONGEST_NAME) if clip.asset.name else "The clip"
     return f"{name} ({told})" if told else name
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.server.contract.outputs import Candidate, CreditsOutput, ErrorOutput, LineageOutput
-from runway_mcp.server.contract.results.assets import LONGEST_NAME, cut
+from runway_mcp.server.contract.results.assets import cut
+from runway_mcp.server.contract.results.text import LONGEST_NAME
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
@@ -20,6 +21,9 @@ LOOK = "view_film shows the last frame, from which it goes on."
 
 IN_EXPLORE_MODE = "; exploreMode costs none, on an Unlimited plan"
 """What a dry run says beside the cheapest model."""
+
+UNTOLD_LENGTH = "Runway does not tell the clip's length; view_film shows at which second it ends"
+"""What a dry run says in place of a length."""
 
 PLAN_UNSEEN = (
     " Whether the account has that plan shows only when it is submitted; without it Runway refuses, at no cost."
@@ -51,19 +55,23 @@ def credits_in_words(cost: int, remaining: int | None = None) -> str:
     return f"about {cost} credits (an estimate{left})" if cost else "no credits (explore mode, on an Unlimited plan)"
 
 
-def lineage_output(lineage: Lineage | None, *, failed: bool = False) -> LineageOutput | None:
-    """The lineage of the resulting film; of a failure only the source, if that is known."""
+def lineage_output(lineage: Lineage | None, *, failed: bool = False, name: str | None = None) -> LineageOutput | None:
+    """The lineage of the resulting film; of a failure only the source, if that is known.
+
+    The source's name is left out where it is the `name` of the film itself.
+    """
     if lineage is None or (failed and lineage.source_asset_id is None):
         return None
-    name = cut(lineage.source_name, LONGEST_NAME)
+    source = cut(lineage.source_name, LONGEST_NAME)
+    source = None if source == name else source
     if failed:
-        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=name)
+        return LineageOutput(source_asset_id=lineage.source_asset_id, source_name=source)
     return LineageOutput(
         source_asset_id=lineage.source_asset_id,
         extended_count=lineage.extended_count,
         extensions_left=lineage.extensions_left,
         added_seconds=lineage.added_seconds,
-        source_name=name,
+        source_name=source,
         longest_seconds=lineage.longest.seconds if lineage.longest else None,
         cost_to_longest=lineage.longest.cost if lineage.longest else None,
     )

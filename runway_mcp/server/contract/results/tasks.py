@@ -21,6 +21,7 @@ from runway_mcp.server.contract.results.shared import (
     LOOK,
     OTHER_TAKE,
     PLAN_UNSEEN,
+    UNTOLD_LENGTH,
     candidate_output,
     credits_in_words,
     credits_output,
@@ -29,7 +30,7 @@ from runway_mcp.server.contract.results.shared import (
     submitted_facts,
     submitted_on,
 )
-from runway_mcp.server.contract.results.text import by_steps, first_sentence, in_quotes, seconds, standing
+from runway_mcp.server.contract.results.text import LONGEST_NAME, by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.creating import cheapest_model
@@ -52,7 +53,6 @@ LONGEST_PROMPT = 10_000
 _JOINED = "as a film of joined parts"
 _USUAL_STEPS = (5, 10)
 _NAMED_TASKS = 3
-_LONGEST_CLIP = 80
 _CANDIDATES = 5
 
 
@@ -94,7 +94,7 @@ def task_output(
         reply_ref=task.reply_ref or (intent.reply_ref if intent else None),
         video=films[0] if films else None,
         more_videos=films[1:] or None,
-        lineage=lineage_output(lineage, failed=failure is not None),
+        lineage=lineage_output(lineage, failed=failure is not None, name=films[0].name if films else None),
         credits=credits_output(cost, None if failure else balance),
         twin=twin or None,
         # Reading a task is safe to repeat, whatever its end.
@@ -263,7 +263,7 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
 
 def _plan_summary(plan: Plan, remaining: int | None) -> str:
     length = plan.source.metadata.duration if plan.source.metadata else None
-    name = f" {in_quotes(plan.source.name, _LONGEST_CLIP)}" if plan.source.name else ""
+    name = f" {in_quotes(plan.source.name, LONGEST_NAME)}" if plan.source.name else ""
     clip = f"the {seconds(length)} {plan.model.title} clip{name}" if length else f"the {plan.model.title} clip{name}"
     count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
@@ -294,7 +294,11 @@ def _other_steps(plan: Plan) -> str:
 def _left(plan: Plan) -> str:
     """How the film would stand afterwards, and how far it could still be extended."""
     left, longest = plan.lineage.extensions_left, plan.lineage.longest
-    then = f"the film would then be {seconds(plan.length)} long" if plan.length else "the film would then be longer"
+    then = (
+        f"the film would then be {seconds(plan.length)} long"
+        if plan.length
+        else f"the film would then be longer ({UNTOLD_LENGTH})"
+    )
     if not left:
         return f"{then} and complete: no extension is left, only a model can continue it{_longer_last(plan)}"
     more = f"{then}, with {left} more extension{'' if left == 1 else 's'} left"

@@ -19,6 +19,10 @@ from runway_mcp.server.contract.outputs import (
     TaskOutput,
     Video,
 )
+from runway_mcp.tasks.creating import is_upper_bound
+
+LONGEST_NAME = 80
+"""The most characters of a name, wherever it stands; tools take a name that was cut."""
 
 _LONGEST_QUOTE = 60
 _LISTED_PROMPT = 90
@@ -174,7 +178,7 @@ def _origin_lines(output: TaskOutput) -> Iterator[str]:
     if lineage is None:
         return
     if lineage.source_asset_id and lineage.source_asset_id not in step.values():
-        name = f"{in_quotes(lineage.source_name)}, " if lineage.source_name else ""
+        name = f"{in_quotes(lineage.source_name, LONGEST_NAME)}, " if lineage.source_name else ""
         yield f"Extended from: {name}assetId {lineage.source_asset_id}"
     if output.status != "DRY_RUN" and lineage.extensions_left:
         way = ""
@@ -195,8 +199,8 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
     told: list[str] = []
     if output.status == "DRY_RUN" or output.twin:
         money = money.model_copy(update={"cost": None, "remaining": None})
-    if money.cost is not None and not _summary_prices(output):
-        told.append(f"about {money.cost} (an estimate)" if money.cost else "none to pay")
+    if money.cost is not None and not _summary_prices(output, money.cost):
+        told.append(_cost_in_words(money.cost, output.model))
     if money.remaining is not None and output.error is None:
         told.append(f"{money.remaining} left")
     if told:
@@ -206,15 +210,20 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
         yield f"This server's limit: {money.day_left} of {money.day_limit} credits left in 24 hours{frees}."
 
 
-def _summary_prices(output: TaskOutput) -> bool:
-    """Whether the summary is that of an extended film, which holds its cost."""
-    if output.film is not None and output.film.step == "done" and output.error is None:
-        return True
-    return output.video is not None and output.lineage is not None and bool(output.lineage.extended_count)
+def _summary_prices(output: TaskOutput, cost: int) -> bool:
+    """Whether the summary is that of a film that was made, and holds its cost."""
+    is_made = output.status == "SUCCEEDED" and output.error is None
+    return is_made and (f"{cost} credits" if cost else "no credits") in output.summary
+
+
+def _cost_in_words(cost: int, model: str | None) -> str:
+    if not cost:
+        return "none to pay"
+    return f"at most {cost} (an upper bound)" if is_upper_bound(model) else f"about {cost} (an estimate)"
 
 
 def _video_lines(video: Video) -> Iterator[str]:
-    facts = [in_quotes(video.name) if video.name else None, *_measures(video)]
+    facts = [in_quotes(video.name, LONGEST_NAME) if video.name else None, *_measures(video)]
     yield f"Film: {', '.join(fact for fact in (*facts, f'assetId {video.asset_id}') if fact)}"
     if video.url:
         until = f" (until {video.url_expires_at})" if video.url_expires_at else ""
@@ -237,7 +246,14 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
         yield from _asset_lines(asset)
     for film in output.films or ():
         length = f"{seconds(film.seconds)}, " if film.seconds is not None else ""
-        yield f"- film {in_quotes(film.name or 'unnamed')} ({length}{film.parts} parts): {film.id}"
+        made = f", {_made(film.created_at)}" if film.created_at else ""
+        yield f"- film {in_quotes(film.name or 'unnamed', LONGEST_NAME)} ({length}{film.parts} parts{made}): {film.id}"
+        origin = [
+            f"from {in_quotes(film.source_name, LONGEST_NAME)}" if film.source_name else None,
+            f"first prompt {in_quotes(film.text_prompt, _LISTED_PROMPT)}" if film.text_prompt else None,
+        ]
+        if any(origin):
+            yield f"  {', '.join(part for part in origin if part)}"
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
         prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
@@ -246,16 +262,20 @@ def _assets_lines(output: AssetsOutput) -> Iterator[str]:
     yield from next_lines(output.next_step)
 
 
+def _made(created_at: str) -> str:
+    date = plain_or_quoted(created_at)
+    return f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}"
+
+
 def _asset_lines(asset: AssetOutput) -> Iterator[str]:
-    date = plain_or_quoted(asset.created_at) if asset.created_at else ""
-    made = f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}" if date else None
+    made = _made(asset.created_at) if asset.created_at else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
     onward = "continuable" if asset.continuable else None
     facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
-    name = in_quotes(asset.name) if asset.name else "unnamed"
+    name = in_quotes(asset.name, LONGEST_NAME) if asset.name else "unnamed"
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
-        f"from {in_quotes(asset.source_name)}" if asset.source_name else None,
+        f"from {in_quotes(asset.source_name, LONGEST_NAME)}" if asset.source_name else None,
         f"prompt {in_quotes(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
@@ -273,7 +293,7 @@ def _extendability(asset: AssetOutput) -> str:
         left = asset.extensions_left or 0
         words = f"extendable {left} time{'' if left == 1 else 's'}"
         if asset.longest_seconds is None:
-            return words
+            return f"{words}; {asset.reason}" if asset.reason else words
         steps = by_steps(asset.duration_seconds, asset.longest_seconds, left)
         return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits{steps}"
     words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
