@@ -287,7 +287,7 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
     if failure.repeat == "after_change":
         return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
     kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
-    if kind == "busy" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
+    if kind != "submission_unknown" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":
         arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}

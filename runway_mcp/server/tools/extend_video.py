@@ -103,7 +103,7 @@ class ExtendVideo(Arguments):
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294. Default: a random one."),
+        Field(description="Any number 1 to 4294967294. Default: random, kept for repeats."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
