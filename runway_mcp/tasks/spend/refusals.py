@@ -120,6 +120,7 @@ def _ways_on(plan: PricedRequest, fewer: int | None, other: tuple[str, int] | No
         ways.append(f"let the user ask whoever runs this server to raise {setting.lower()}")
     else:
         ways.append(f"let the user raise RUNWAY_MCP_{setting}")
-    begin = "" if fewer else f"With {plan.model.title} not even {min(plan.model.seconds)} s fit; "
+    now = " now" if setting == _PER_DAY else ""
+    begin = "" if fewer else f"With {plan.model.title} not even {min(plan.model.seconds)} s fit{now}; "
     told = f"{begin}{', '.join(ways[:-1])}, or {ways[-1]}."
     return told[0].upper() + told[1:]
