@@ -23,13 +23,12 @@ from runway_mcp.tasks.store.protocol import Availability
 from runway_mcp.telemetry import Meter
 
 _NOT_CONFIGURED = (
-    "No useapi.net API token is set in USEAPI_TOKEN, so nothing was asked of Runway. Set this environment variable (in "
-    "the host's configuration of this server, under `env`) to the token that https://useapi.net/docs/start-here "
-    "explains how to get, and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a "
-    "terminal."
+    "{why}, so nothing was asked of Runway: the user has to set this environment variable (in the host's configuration "
+    "of this server, under `env`) to the token that https://useapi.net/docs/start-here explains how to get, and "
+    "restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
 )
-
-_UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill in. "
+_UNSET = "No useapi.net API token is set in USEAPI_TOKEN"
+_UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill in"
 
 
 _MAY_NOT_SPEND = (
@@ -144,8 +143,8 @@ class ServerContext(_Opened):
     def service(self) -> TaskService:
         """The task service; raises the `not_configured` failure without a token."""
         if self.open_service is None:
-            unfilled = _UNFILLED if self.settings.token_unfilled else ""
-            raise Failure("not_configured", f"{unfilled}{_NOT_CONFIGURED}")
+            why = _UNFILLED if self.settings.token_unfilled else _UNSET
+            raise Failure("not_configured", _NOT_CONFIGURED.format(why=why))
         return self.open_service
 
     def reading(self, task_id: str) -> Asked:

@@ -67,7 +67,8 @@ and every film, is continued by a current model from its last frame, and joined 
 2. Look, then word it. Call view_film with its id, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
 3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
-and dry_run true. It is free, and where the clip has to be continued its next call names the model.
+and dry_run true. It is free, and where the clip has to be continued its next call names the model. \
+If it says that the real call would be refused, tell me why, and price what it names next, if anything.
 4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of them, and the model if one is \
 named; of an extension also what is left of the three and how long the film can still become. Go on only when I say \
 yes; if I change something, price it again.

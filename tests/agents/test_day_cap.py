@@ -156,5 +156,23 @@ async def test_a_cap_that_is_too_small_for_a_model_names_one_that_it_pays_for(tm
         refused = await client.call("extend_video", assetId=client.world.asset_id(client.clip), model="gen4.5")
 
         message = structured(refused)["error"]["message"]
-        assert "No fewer seconds fit; take another model (model gen4-turbo adds 5 s for about 25 credits)" in message
+        told = "With Gen-4.5 not even 5 s fit now; take another `model` (gen4-turbo adds 5 s for about 25 credits)"
+        assert told in message
         assert client.posts == 0
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("cap", ["max_credits_per_call", "max_credits_per_day"])
+async def test_a_cap_that_is_too_small_for_an_extension_leads_to_a_model_that_it_pays_for(
+    tmp_path: Path, cap: str, *, dry_run: bool
+) -> None:
+    async with open_client(virtual_world(), tmp_path, "auto", **{cap: 40}) as client:
+        clip = client.world.asset_id(client.clip)
+        refused = await client.data("extend_video", assetId=clip, seconds=10, dry_run=dry_run)
+        told = refused["summary"] if dry_run else refused["error"]["message"]
+
+        assert "With Gen-3 Alpha not even 5 s fit" in told
+        assert "continue it with a `model` (gen4-turbo adds 5 s for about 25 credits)" in told
+        step = {"assetId": clip, "seconds": 5, "model": "gen4-turbo", "dry_run": True}
+        assert refused["next_step"]["arguments"] == step
+        assert (await client.data("extend_video", **step))["status"] == "DRY_RUN"

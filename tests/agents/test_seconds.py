@@ -11,7 +11,15 @@ from tests.kit.upstream import extended_clips, virtual_world
 
 pytestmark = pytest.mark.virtual_time
 
-FITS = {"gen3a": "5 or 10", "gen3a_turbo": "gains 8 s a step"}
+FITS = {
+    "gen3a": "can gain 5 s for about 50 credits or 10 s for about 100 credits",
+    "gen3a_turbo": "gains 8 s a step for about 40 credits",
+}
+BY_MODELS = {
+    5: "to add 5 s, continue it with a `model`: gen4.5 for at most 60 credits",
+    8: "to add 8 s, continue it with a `model`: gen4.5 for at most 96 credits.",
+    10: "to add 10 s, continue it with a `model`: gen4.5 for at most 120 credits",
+}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,9 @@ async def test_a_length_of_the_other_model_is_refused_with_what_fits(
 
         assert (data["error"]["kind"], data["error"]["charged"]) == ("invalid_request", "no")
         assert FITS[model] in data["summary"]
-        arguments = {"assetId": world.asset_id(clip), "text_prompt": "on", "dry_run": True}
+        assert BY_MODELS[seconds] in data["summary"]
+        fitting = {"gen3a": 5, "gen3a_turbo": 8}[model]
+        arguments = {"assetId": world.asset_id(clip), "text_prompt": "on", "seconds": fitting, "dry_run": True}
         assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("extend_video", arguments)
         assert (await client.data("extend_video", **arguments))["status"] == "DRY_RUN"
         assert client.posts == 0

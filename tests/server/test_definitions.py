@@ -36,7 +36,7 @@ SOURCES = {
     "extendable_only": "can be extended",
     "links": "fresh links",
     "model": "auto (default)",
-    "seed": "you choose",
+    "seed": "Any number",
     "exploreMode": "Unlimited plan",
     "replyUrl": "of yours",
     "replyRef": "of yours",

@@ -134,6 +134,15 @@ async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(
         assert other["next_step"]["arguments"]["assetId"] == other["film"]["id"] != first["film"]["id"]
 
 
+async def test_a_refused_continuation_of_a_part_tells_of_no_new_film(tmp_path: Path) -> None:
+    async with films_server(tmp_path, max_credits_per_day=60) as kept, kept.server.client("auto") as client:
+        part = (await joined(client))["film"]["parts"][-1]["assetId"]
+        refused = await client.data("extend_video", assetId=part, model="gen4.5", text_prompt="no")
+
+        assert refused["error"]["kind"] == "spend_limit"
+        assert "new film" not in refused["summary"]
+
+
 @pytest.mark.parametrize("end", ["", "/video"])
 async def test_an_unknown_film_and_one_of_another_caller_are_answered_alike(tmp_path: Path, end: str) -> None:
     async with films_server(tmp_path) as kept, kept.server.client("auto", caller="maker") as maker:

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from runway_mcp.media.join.seams import Seam
 from runway_mcp.runway.models import Asset, Credits, Extension, Task
 from runway_mcp.server.contract.next_steps import READS, Asked
+from runway_mcp.server.contract.results.film_parts import look_of
 from runway_mcp.server.contract.results.shared import UNTOLD_LENGTH
 from runway_mcp.server.contract.results.tasks import failure_output, intent_output, plan_output, task_output, video
 from runway_mcp.server.contract.results.tool_results import task_result
@@ -170,3 +172,19 @@ def test_a_failure_about_a_task_that_goes_on_names_it() -> None:
 
     assert (output.task_id, output.task_uri) == (long_id("task", 1), f"runway://tasks/{long_id('task', 1)}")
     assert failure_output(Failure("invalid_request", ".", task=task()), ASKED).task_id is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "motion", "colour", "look"),
+    [
+        (0.4, 0.2, 0.4, "does not stand out"),
+        (5.0, 4.0, 6.0, "does not stand out"),
+        (31.0, 4.0, 1.0, "can be seen: the picture jumps"),
+        (2.0, 4.0, 9.0, "can be seen: the colours change"),
+        (31.0, 4.0, 9.0, "can be seen: the picture jumps and the colours change"),
+    ],
+)
+def test_a_seam_is_judged_against_the_motion_of_its_clips(
+    difference: float, motion: float, colour: float, look: str
+) -> None:
+    assert look_of(Seam(5.0, difference, motion, colour)) == look

@@ -125,8 +125,10 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
     plan = replace(plan, is_auto=wish.is_auto, refused=wish.why.refused if wish.why is not None else None)
     await _check(call, plan)
     if film is None and (known := await film_with_part(call.context, plan.source.asset_id)) is not None:
-        told = _NEW_FILM if not wish.dry and wish.named else _PART
-        call.remark(told.format(number=known[1], film=known[0].film_id))
+        part = {"number": known[1], "film": known[0].film_id}
+        if not wish.dry and wish.named:
+            return await _submitted(call, wish, plan, told=_NEW_FILM.format(**part))
+        call.remark(_PART.format(**part))
     if wish.dry:
         return await answer_task(call, await _told_plan(call, wish, plan))
     if not wish.named:
@@ -189,7 +191,7 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
     ending = await _ending(call, plan) if refusal is None or plan.length is None else None
     plan = _measured(plan, ending)
     if refusal is not None:
-        step = next_steps.shorter(_named(call, plan), refusal.fewer) if refusal.fewer else None
+        step = next_steps.that_fits(refusal, _named(call, plan))
         output = continuation_output(plan, balance, why=why, step=step)
         return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     _remark_ending(call, plan, ending)
@@ -272,8 +274,8 @@ async def _answered_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
     return await _submitted(call, wish, replace(plan, asked=plan.asked.model_copy(update=beside)))
 
 
-async def _submitted(call: Call, wish: Wish, plan: Continuation) -> Answer:
-    """Submits once, and tells the film at the end of the wait."""
+async def _submitted(call: Call, wish: Wish, plan: Continuation, *, told: str | None = None) -> Answer:
+    """Submits once, and tells the film at the end of the wait; with the remark `told` if a film is made."""
     context, films = call.context, continuations_of(call.context)
     begun = anyio.current_time()
     least = begun if call.takes_tasks else begun + ANSWER_PATIENCE
@@ -301,6 +303,8 @@ async def _submitted(call: Call, wish: Wish, plan: Continuation) -> Answer:
     made = await with_consent(context, call.person, plan, submit, confirm=wish.confirm, deadline=wish.deadline)
     if isinstance(made, InputRequiredResult):
         return made
+    if told is not None and films.failure_of(made.intent) is None:
+        call.remark(told)
     return await _told(call, wish, made)
 
 

@@ -239,6 +239,8 @@ def _step(
         except ValidationError:
             continue
         dry = {_DRY_RUN: True} if _DRY_RUN in properties else {}
-        reason = "Checks what is left of the call, free." if dry else "The call without what was wrong."
+        reason = (
+            "Checks and prices the call without what was wrong, free." if dry else "The call without what was wrong."
+        )
         return NextStep(tool=tool, arguments=arguments | dry, reason=reason)
     return next_steps.list_clips()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.server.contract.outputs import NextStep
-from runway_mcp.tasks.catalogue import CREATE_MODELS, FilmModel
+from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.naming import film_id_in, name_in
@@ -224,6 +224,19 @@ def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
 
 
+def that_fits(failure: Failure, arguments: dict[str, Any]) -> NextStep | None:
+    """A dry run of what the caps allow in place of a refused step; None if they allow nothing."""
+    if failure.fewer is not None:
+        return shorter(arguments, failure.fewer)
+    if failure.other is None:
+        return None
+    model, seconds = failure.other
+    kept = {name: value for name, value in arguments.items() if name != "confirm"}
+    reason = f"Checks and prices {seconds} s by {model} instead, which would fit, free."
+    other = {"model": model, "seconds": seconds, "dry_run": True}
+    return NextStep(tool="extend_video", arguments=kept | other, reason=reason)
+
+
 def fewer_seconds(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
     """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
     payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
@@ -256,7 +269,8 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
         return NextStep(tool=asked.tool, arguments=asked.arguments, reason=reason)
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
-    if failure.fewer is not None or failure.about is not None or failure.instead is not None:
+    ways = (failure.fewer, failure.other, failure.about, failure.instead)
+    if any(way is not None for way in ways):
         return _changed(failure, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return asked.behaviour.search(failure.kind, asked)
@@ -265,9 +279,13 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
 
 def _changed(failure: Failure, asked: Asked) -> NextStep | None:
     """A call for another extension in place of the refused one."""
-    if failure.fewer is not None:
-        return shorter(asked.arguments, failure.fewer)
-    return _without(failure.about, asked) if failure.about is not None else _instead(failure, asked)
+    if failure.about == "seconds" and failure.steps:
+        arguments = asked.arguments | {"seconds": failure.steps[0], "dry_run": True}
+        reason = f"Checks and prices {failure.steps[0]} s, free."
+        return NextStep(tool="extend_video", arguments=arguments, reason=reason)
+    if failure.about is not None:
+        return _without(failure.about, asked)
+    return that_fits(failure, asked.arguments) or _instead(failure, asked)
 
 
 def _again(failure: Failure, asked: Asked) -> NextStep:
@@ -278,7 +296,7 @@ def _again(failure: Failure, asked: Asked) -> NextStep:
     if failure.repeat == "after_change":
         return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
     kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
-    if kind == "busy" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
+    if kind != "submission_unknown" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
         reason = _SAME_CALL["unavailable"]
     elif kind == "busy":
         arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
@@ -330,10 +348,7 @@ def _without(argument: str, asked: Asked) -> NextStep:
     """A dry run without the refused argument; it gives the price, and a quote."""
     arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
     given = f" without `{argument}`" if argument in asked.arguments else ""
-    wanted = asked.arguments.get("seconds") if argument == "seconds" and "model" not in arguments else None
-    is_had = any(wanted in model.seconds for model in CREATE_MODELS.values())
-    other = f" To add {wanted} s, give a `model` beside `seconds`." if is_had else ""
-    reason = f"Checks and prices it{given}, free.{other}"
+    reason = f"Checks and prices it{given}, free."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 

@@ -37,6 +37,7 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     arrived = anyio.current_time()
     context = context_of(ctx)
     record, waits, remembered = _record(params.name, context.settings), context.waits, context.remembered
+    waits.arrived(ctx)
     key = memory_key(context.caller, record.name, params.arguments, waits.suggested(ctx))
     if (known := remembered.recall(key)) is not None:
         waits.answered(ctx, 0.0)

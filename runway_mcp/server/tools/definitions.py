@@ -26,8 +26,8 @@ another take needs another seed.
 5. A text_prompt goes on from the last frame: look at it with view_film first, and repeat the camera and light words \
 of the prompt before, which view_film quotes; to continue, say motion, people and clothes again too. Few long \
 steps show fewer seams than many short ones.
-6. Links to films die within two days; get_task gives a fresh one, and the path of a film that is saved; save_film, \
-where it is listed, saves a film to disk."""
+6. Links die within two days; get_task gives a fresh one, and a saved film's path; a joined film may have only a path. \
+save_film, where listed, saves a film."""
 """The server's instructions to a model."""
 
 

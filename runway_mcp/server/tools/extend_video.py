@@ -103,7 +103,7 @@ class ExtendVideo(Arguments):
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number you choose, 1 to 4294967294. Default: a random one."),
+        Field(description="Any number 1 to 4294967294. Default: random, kept for repeats."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
@@ -380,7 +380,7 @@ async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
-        step = next_steps.shorter(call.asked.arguments, refusal.fewer) if refusal.fewer else None
+        step = next_steps.that_fits(refusal, call.asked.arguments)
         output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
         return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.asked.reply_url is None:

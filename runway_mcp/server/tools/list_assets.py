@@ -29,7 +29,7 @@ _DESCRIPTION = (
     "Lists the videos, images or audio files in your Runway account and joined films, newest first, and for each "
     "video its prompt, source, how far Runway can extend it and whether a model can continue it. "
     "Use it to find the assetId or film id for extend_video, with query to search, or the taskIds of running "
-    "tasks; for one known task, or one film's link, use get_task; to see a clip, view_film. Free, and changes nothing. "
+    "tasks; for one task, or a film's link or path, use get_task; to see a clip, view_film. Free, and changes nothing. "
     "While next_offset is returned there is more: call again with it as offset."
 )
 

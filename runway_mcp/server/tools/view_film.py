@@ -25,7 +25,7 @@ from runway_mcp.tasks.intents import Intent
 _DESCRIPTION = (
     "Shows one frame of a Runway video or joined film, or a strip of eight across it, as one picture with the second "
     "that each frame is from. Use it before you write a text_prompt for extend_video, which goes on from the last "
-    "frame (the default), or with show strip to check a whole film of list_assets; for a link to it use get_task. "
+    "frame (the default), or with show strip to check a whole film of list_assets; for link or path use get_task. "
     "The text beside the picture tells the length and the prompt. Free, and changes nothing; images, audio and tasks "
     "that have not ended are refused."
 )

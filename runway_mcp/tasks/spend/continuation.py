@@ -10,7 +10,7 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Asset, Extension, Metadata, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel
-from runway_mcp.tasks.creating import aspect_ratio_for, price_to_create
+from runway_mcp.tasks.creating import aspect_ratio_for, price_to_create, priced_models
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import AUTO, JOIN, Intent, RequestKey, Step
 from runway_mcp.tasks.lineage import Lineage, extended_count
@@ -154,7 +154,10 @@ def _plan(
 def _check(asked: Extension, model: CreateModel) -> None:
     if asked.seconds is not None and asked.seconds not in model.seconds:
         allowed = ", ".join(map(str, model.seconds[:-1])) + f" or {model.seconds[-1]}"
-        raise Failure("invalid_request", f"seconds: {model.title} continues by {allowed} s.", about="seconds")
+        able = priced_models(asked.seconds)
+        other = f"; to add {asked.seconds} s, take another `model`: {', '.join(able)}" if able else ""
+        message = f"seconds: {model.title} continues by {allowed} s{other}."
+        raise Failure("invalid_request", message, about="seconds", steps=model.seconds)
     if asked.text_prompt is not None and len(asked.text_prompt) > model.prompt_limit:
         message = (
             f"text_prompt: {model.title} takes {model.prompt_limit} characters at most; this has "

@@ -212,14 +212,24 @@ def _seconds(asked: Extension, model: FilmModel) -> int:
         return model.seconds[0]
     if len(model.seconds) == 1 and asked.seconds not in model.seconds:
         step = model.seconds[0]
-        able = priced_models(asked.seconds)
-        other = f", or continue it with a `model` that adds {asked.seconds} s: {', '.join(able)}" if able else ""
-        message = f"seconds: a {model.title} clip gains {step} s a step, {2 * step} in two; leave `seconds` out{other}."
-        raise Failure("invalid_request", message, about="seconds")
+        message = f"seconds: a {model.title} clip gains {step} s a step{_for(model, step, asked)}, {2 * step} in two"
+        raise Failure("invalid_request", f"{message}{_by_models(asked.seconds)}.", about="seconds", steps=model.seconds)
     if asked.seconds not in model.seconds:
-        allowed = " or ".join(map(str, model.seconds))
-        raise Failure("invalid_request", f"seconds: a {model.title} clip can gain {allowed} s.", about="seconds")
+        allowed = " or ".join(f"{each} s{_for(model, each, asked)}" for each in model.seconds)
+        message = f"seconds: a {model.title} clip can gain {allowed}{_by_models(asked.seconds)}."
+        raise Failure("invalid_request", message, about="seconds", steps=model.seconds)
     return asked.seconds
+
+
+def _for(model: FilmModel, seconds: int, asked: Extension) -> str:
+    cost = price(model, seconds, explore=bool(asked.explore_mode))
+    return f" for about {cost} credits" if cost else ""
+
+
+def _by_models(seconds: int) -> str:
+    """The models that add what an extension does not, with their prices, for the end of a sentence."""
+    able = priced_models(seconds)
+    return f"; to add {seconds} s, continue it with a `model`: {', '.join(able)}" if able else ""
 
 
 def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
@@ -232,6 +242,6 @@ def _check_length(model: FilmModel, length: float | None, seconds: int) -> None:
         f"so {seconds} s more do not fit; {way_on}."
     )
     if fitting:
-        raise Failure("invalid_request", message, about="seconds")
+        raise Failure("invalid_request", message, about="seconds", steps=(max(fitting),))
     complete = f"it is {length:.1f} s long, and {model.title} films end at {model.max_seconds} s"
     raise Failure("invalid_request", message, unextendable=complete)

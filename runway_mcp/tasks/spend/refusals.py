@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from runway_mcp.tasks.catalogue import CREATE_MODELS, CreateModel
-from runway_mcp.tasks.creating import is_upper_bound, price_to_create
+from runway_mcp.tasks.creating import price_to_create
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy, iso
 from runway_mcp.tasks.spend.priced import PricedRequest
@@ -28,18 +28,19 @@ def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPol
     cost = f"This step would cost {'at most' if is_bound else 'about'} {plan.cost} credits"
     match refusal.reason:
         case "per_call":
-            fewer, cheaper = _fewer(plan, policy.per_call or 0), _cheaper(plan, policy.per_call or 0)
-            ways = _ways_on(fewer, cheaper, _PER_CALL, caller)
+            fewer, other = _fewer(plan, policy.per_call or 0), _other(plan, policy.per_call or 0)
+            ways = _ways_on(plan, fewer, other, _PER_CALL, caller)
             message = f"{cost}, and this server allows {policy.per_call} for one call. {ways}"
-            return Failure("spend_limit", message, fewer=fewer)
+            return Failure("spend_limit", message, fewer=fewer, other=other)
         case "per_day":
             left = (policy.per_day or 0) - refusal.spent
-            fewer, cheaper = _fewer(plan, left), _cheaper(plan, left)
+            fewer, other = _fewer(plan, left), _other(plan, left)
+            ways = _ways_on(plan, fewer, other, _PER_DAY, caller)
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
-                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{_ways_on(fewer, cheaper, _PER_DAY, caller)}"
+                f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{ways}"
             )
-            return Failure("spend_limit", message, retry="later", fewer=fewer)
+            return Failure("spend_limit", message, retry="later", fewer=fewer, other=other)
         case "unconfirmed":
             message = (
                 f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "
@@ -81,34 +82,45 @@ def _fewer(plan: PricedRequest, most: int) -> int | None:
     return max((each for each in paid if each < plan.seconds), default=None)
 
 
-def _cheaper(plan: PricedRequest, most: int) -> str | None:
-    """Another model that so many credits pay for, with its seconds and price; None if there is none or none is asked.
+def _other(plan: PricedRequest, most: int) -> tuple[str, int] | None:
+    """A model that so many credits pay for, with its seconds; None if there is none.
 
-    The one that adds the most seconds, and of those the cheapest.
+    The one that adds the most seconds, not more than requested if possible, and of those the cheapest. An extension
+    becomes a continuation only where fewer seconds do not do.
     """
-    if not isinstance(plan.model, CreateModel):
+    if not isinstance(plan.model, CreateModel) and _fewer(plan, most) is not None:
         return None
     paid = [
-        (seconds, -cost, model.name)
-        for model in CREATE_MODELS.values()
+        (seconds <= plan.seconds, seconds, -cost, name)
+        for name, model in CREATE_MODELS.items()
         for seconds in model.seconds
         if model != plan.model and (cost := price_to_create(model, seconds)) is not None and cost <= most
     ]
     if not paid:
         return None
-    seconds, cost, name = max(paid)
-    about = "at most" if is_upper_bound(name) else "about"
-    return f"model {name} adds {seconds} s for {about} {-cost} credits"
+    _, seconds, _, name = max(paid)
+    return name, seconds
 
 
-def _ways_on(fewer: int | None, cheaper: str | None, setting: str, caller: str) -> str:
+def _ways_on(plan: PricedRequest, fewer: int | None, other: tuple[str, int] | None, setting: str, caller: str) -> str:
     """What the caller can do; fewer seconds and another model only if they would be allowed.
 
     The cap is a setting of the user's own server, or stands in the file of callers of somebody else's.
     """
-    explore = "set exploreMode (no credits, on an Unlimited plan)"
-    other = f"take another model ({cheaper}), " if cheaper else ""
-    ask = f"Ask for {fewer} s, {other}{explore}" if fewer else f"No fewer seconds fit; {other}{explore}"
+    is_continued = isinstance(plan.model, CreateModel)
+    ways = [f"ask for {fewer} s"] if fewer else []
+    if other is not None:
+        name, seconds = other
+        model = CREATE_MODELS[name]
+        price = f"{'at most' if model.is_upper_bound else 'about'} {price_to_create(model, seconds)} credits"
+        way = "take another `model`" if is_continued else "continue it with a `model`"
+        ways.append(f"{way} ({name} adds {seconds} s for {price})")
+    ways.append("set exploreMode (no credits, on an Unlimited plan)")
     if caller:
-        return f"{ask}, or let the user ask whoever runs this server to raise {setting.lower()}."
-    return f"{ask}, or let the user raise RUNWAY_MCP_{setting}."
+        ways.append(f"let the user ask whoever runs this server to raise {setting.lower()}")
+    else:
+        ways.append(f"let the user raise RUNWAY_MCP_{setting}")
+    now = " now" if setting == _PER_DAY else ""
+    begin = "" if fewer else f"With {plan.model.title} not even {min(plan.model.seconds)} s fit{now}; "
+    told = f"{begin}{', '.join(ways[:-1])}, or {ways[-1]}."
+    return told[0].upper() + told[1:]

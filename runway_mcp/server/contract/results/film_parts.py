@@ -132,19 +132,20 @@ def _seam(seam: Seam) -> SeamOutput:
     )
 
 
+def look_of(seam: Seam) -> str:
+    """How a seam looks against the clips' own motion, as what is said of it; its measures stand in the film."""
+    flaws: list[str] = []
+    if seam.difference > max(_UNSEEN, 1.5 * seam.motion):
+        flaws.append("the picture jumps")
+    if seam.colour > _COLOUR:
+        flaws.append("the colours change")
+    return f"can be seen: {' and '.join(flaws)}" if flaws else "does not stand out"
+
+
 def _seams_in_words(seams: tuple[Seam, ...]) -> str:
-    """How the last seam looks against the clips' own motion; how many there are."""
+    """How the last seam looks; how many there are."""
     if not seams:
         return ""
     last = seams[-1]
-    flaws: list[str] = []
-    if last.difference > max(_UNSEEN, 1.5 * last.motion):
-        flaws.append("the picture jumps")
-    if last.colour > _COLOUR:
-        flaws.append("the colours change")
-    look = f"can be seen: {' and '.join(flaws)}" if flaws else "does not stand out"
     which = f"The seam at {seconds(last.at_seconds)}" if len(seams) == 1 else f"The last of {len(seams)} seams"
-    return (
-        f"{which} {look} (difference {last.difference:.1f}, the clips' own motion {last.motion:.1f}, colour "
-        f"{last.colour:.1f}, of 255)."
-    )
+    return f"{which} {look_of(last)}."

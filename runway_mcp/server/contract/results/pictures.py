@@ -8,11 +8,10 @@ from mcp_types import Annotations, CallToolResult, ImageContent, TextContent
 from runway_mcp.films.chains import Clip, Seams
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.viewing import View
-from runway_mcp.media.join.seams import Seam
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.results.film_parts import further_step
+from runway_mcp.server.contract.results.film_parts import further_step, look_of
 from runway_mcp.server.contract.results.tasks import LONGEST_PROMPT
 from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes, next_lines, seconds, task_text
 from runway_mcp.tasks.catalogue import DEFAULT_CREATE_MODEL
@@ -107,20 +106,12 @@ def _film_lines(film: Intent, joined: JoinMade, view: View, picture: Picture, no
     yield f"{named}: {_shown(view, picture)}{f' {note}' if note else ''}"
     if view.show == "strip":
         yield _seams(Seams(tuple(seam.at_seconds for seam in joined.seams)))
-        yield from map(_measured, joined.seams)
+        yield from (f"The seam at {seconds(seam.at_seconds)} {look_of(seam)}." for seam in joined.seams)
     is_end = view.show == "last_frame" and view.second is None
     yield _CONTINUED_HERE if is_end else _CONTINUED_FROM_END
     if film.text_prompt:
         yield f"The text_prompt of its last part: {in_quotes(film.text_prompt, LONGEST_PROMPT)}"
     yield from next_lines(further_step(film))
-
-
-def _measured(seam: Seam) -> str:
-    """How a seam looks, in numbers beside the film's own motion."""
-    return (
-        f"The seam at {seconds(seam.at_seconds)}: the pictures differ by {seam.difference:.1f} of 255 across it, by "
-        f"{seam.motion:.1f} beside it; the mean colour changes by {seam.colour:.1f}."
-    )
 
 
 def _named(clip: Clip) -> str:
