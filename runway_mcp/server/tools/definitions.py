@@ -35,6 +35,7 @@ save_film, where listed, saves a film."""
 # hold the others as well.
 _IN_SHORT: Schema = {
     "status": {"type": "string"},
+    "progress": {"type": "number"},
     "taskId": {"type": "string"},
     "model": {"type": "string"},
     "text_prompt": {"type": "string"},
@@ -43,12 +44,12 @@ _IN_SHORT: Schema = {
     "film": {"type": "object"},
     "saved": {"type": "object"},
     "lineage": {"type": "object"},
-    "error": {"type": "object", "description": "As in extend_video."},
+    "error": {"type": "object"},
     "next_step": {"type": "object"},
 }
 _LEFT_OUT = frozenset(
     {
-        *("task_uri", "progress", "estimatedTimeToStartSeconds", "createdAt", "replyRef", "more_videos", "credits"),
+        *("task_uri", "estimatedTimeToStartSeconds", "createdAt", "replyRef", "more_videos", "credits"),
         *("twin", "quote", "candidates"),
     }
 )

@@ -1,51 +1,45 @@
 """The tool `extend_video`: returns what was submitted before, prices an extension, or submits it once and waits."""
 
-from dataclasses import replace
 from typing import Annotated
 
-from mcp_types import InputRequiredResult
 from pydantic import AfterValidator, Field
 
 from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
-from runway_mcp.server.calls.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task, fail_task
+from runway_mcp.server.calls.answers import answer_task, fail_task
 from runway_mcp.server.calls.continuing import Wish, continue_clip, model_to_continue_with
-from runway_mcp.server.calls.refusals import refused_by_runway
-from runway_mcp.server.calls.requests import found_request, of_clip, reading_seconds
-from runway_mcp.server.calls.running_call import Answer, Call, waited
-from runway_mcp.server.calls.saving import warn_of_folder, with_saved
-from runway_mcp.server.calls.spending import offer, refusal_of, spend
+from runway_mcp.server.calls.extending import (
+    answered_before,
+    extension_priced,
+    extension_told,
+    planned_extension,
+    submit_extension,
+)
+from runway_mcp.server.calls.requests import found_request, of_clip
+from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.continued import continuations_of, film_named
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.arguments import Addable, Arguments, Prompt, Reference, Wait
 from runway_mcp.server.contract.outputs import TaskOutput
-from runway_mcp.server.contract.results.tasks import earlier_output, failure_output, plan_output, task_output
 from runway_mcp.server.player.page import SHOWN_BY_PLAYER
-from runway_mcp.server.protocol_tasks import handed_over
-from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
+from runway_mcp.server.reads import earlier_of
 from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import AUTO, Intent
 from runway_mcp.tasks.naming import is_id, spelling_of
-from runway_mcp.tasks.spend.audit import repeated
-from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan, request_of
 from runway_mcp.values import either
 
 _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
-    "made. Use it when a clip should become longer: list_assets finds it, and view_film shows its last frame, from "
-    "which it goes on; to wait for a task already submitted, use get_task. Gen-3 Alpha and Turbo clips have three "
-    "extensions, to at most 40 s (Turbo 34 s); any clip or film goes on with a `model` as often as wanted, joined "
-    "into one film. Spends credits (estimates: 10 per added second, 5 with gen4-turbo, at most 12 with others, 40 per "
-    "Gen-3 Turbo step, none with exploreMode) and cannot be undone or cancelled: show the user a dry_run first. "
-    "Prompts are moderated, and it takes minutes. The same request is charged once and returns the same film; another "
-    "take needs another seed."
+    "made. Use it once list_assets has found the clip and view_film has shown its last frame, from which it goes on; "
+    "to wait for a task already submitted, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, "
+    "to at most 40 s (Turbo 34 s); any clip or film goes on with a `model` as often as wanted, joined into one film. "
+    "Spends credits (estimates: Gen-3 Alpha 10 a second, Gen-3 Turbo 40 a step; gen4-turbo 5 a second, other models "
+    "at most 12; exploreMode none) and cannot be undone or cancelled: show the user a dry_run first. Prompts are "
+    "moderated; takes minutes. The same request, whatever its wait, is charged once, for one film; another take needs "
+    "another seed."
 )
-
-# How long a call that named no wait waits for another call's POST, in seconds.
-_ANSWERED_WITHIN = 3.0
-
 
 _AUTOMATIC = ("auto", *MODELS)
 _CREATING = either(list(CREATE_MODELS))
@@ -86,8 +80,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo gains 8: leave out, or give a "
-                "model. 10 leads further, as a Gen-3 film has three extensions."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8. Leave out for Gen-3 Turbo without a model: "
+                "it gains 8. As Gen-3 has three extensions, 10 leads further."
             ),
         ),
     ] = None
@@ -96,8 +90,8 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                f"auto (default): Runway's extension, for Gen-3 clips; for others a dry_run names a model. {_CREATING}:"
-                " continues any clip or film from its last frame."
+                f"auto (default): Runway's extension, Gen-3 clips only; for others a dry_run names one. {_CREATING}: "
+                "continues any clip or film from its last frame."
             ),
         ),
     ] = None
@@ -198,7 +192,7 @@ async def _continued_instead(
         )
         if submitted is None:
             raise
-        return await _told(call, submitted, arguments, deadline)
+        return await extension_told(call, submitted, deadline, wait=arguments.wait_seconds)
 
 
 def _wish(
@@ -242,34 +236,14 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
         model = await _continued_with(call, source, dry=dry)
         if model is not None or film is not None:
             return await continue_clip(call, _wish(call, arguments, source, deadline, model))
-    if earlier is not None and (answer := await _answered_before(call, earlier, arguments, deadline)) is not None:
-        return answer
+    if earlier is not None:
+        answer = await answered_before(call, earlier, deadline, dry=dry, wait=arguments.wait_seconds)
+        if answer is not None:
+            return answer
     plan = await _extendable(call, clip, spelling, deadline, dry=dry)
     if dry:
-        return await answer_task(call, await _told_plan(call, plan))
-    return await _submitted(call, arguments, plan, deadline)
-
-
-async def _submitted(call: Call, arguments: ExtendVideo, plan: Plan, deadline: float) -> Answer:
-    """Submits once, and tells the film at the end of the wait; or the question whether the person agrees."""
-    call.spending = True
-    try:
-        submitted = await spend(
-            call.context,
-            call.person,
-            plan,
-            confirm=arguments.confirm,
-            deadline=deadline,
-            say=call.progress.waiting,
-            patience=_patience(arguments),
-        )
-    except Failure as failure:
-        if failure.kind != "insufficient_credits":
-            raise refused_by_runway(call, failure, plan) from failure
-        balance = await balance_of(call.context.service.client, plan.account)
-        return await answer_task(call, failure_output(failure, call.asked, balance=balance))
-    is_question = isinstance(submitted, InputRequiredResult)
-    return submitted if is_question else await _told(call, submitted, arguments, deadline)
+        return await answer_task(call, await extension_priced(call, plan))
+    return await submit_extension(call, plan, deadline, confirm=arguments.confirm, wait=arguments.wait_seconds)
 
 
 async def _extendable(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
@@ -278,7 +252,7 @@ async def _extendable(call: Call, asked: Extension, spelling: str | None, deadli
     Of a clip that Runway has refused to extend a dry run has none. A call that may spend tries it again, unless it was
     continued since: it looks for what the refused submit may have made all the same, and a refusal is free.
     """
-    plan = await _plan(call, asked, spelling, deadline, dry=dry)
+    plan = await planned_extension(call, asked, spelling, deadline, dry=dry)
     why = continuations_of(call.context).why_refused(plan.source.asset_id)
     if why is not None and (dry or await _was_continued(call, plan)):
         raise Failure("invalid_request", f"This clip cannot be extended: {why}.", unextendable=why)
@@ -309,100 +283,6 @@ async def _continued_with(call: Call, asked: Extension, *, dry: bool) -> str | N
             found[name] = earlier
     # What was asked for by the name of the model that is set is what a call without a name asks for now.
     return context.settings.continue_with if context.settings.continue_with in found else None
-
-
-_GIVEN_UP = (
-    "Another call of this request waited for a slot and gave up, and this call has no time left to submit it; nothing "
-    "was submitted."
-)
-
-
-async def _answered_before(call: Call, earlier: Intent, arguments: ExtendVideo, deadline: float) -> Answer | None:
-    """What an earlier call of the request came to; None if that gave up before its submit, and this one may go on."""
-    if arguments.dry_run:
-        return await answer_task(call, earlier_output(earlier, call.asked))
-    call.spending = True
-    answer = call.context.service.submissions.answer(
-        earlier,
-        deadline=deadline,
-        say=call.progress.waiting,
-        patience=_patience(arguments),
-        within=call.context.waits.waiting,
-    )
-    submitted = await repeated(earlier, answer)
-    call.spending = submitted is not None
-    if submitted is not None:
-        return await _told(call, submitted, arguments, deadline)
-    if reading_seconds(call, deadline, dry=False) <= 0:
-        raise Failure("busy", _GIVEN_UP, retry_after=1.0)
-    return None
-
-
-def _patience(arguments: ExtendVideo) -> float | None:
-    """How long a call waits for the outcome of another call's POST: briefly, unless it named a wait."""
-    return _ANSWERED_WITHIN if arguments.wait_seconds is None else None
-
-
-async def _told(call: Call, submitted: Submitted, arguments: ExtendVideo, deadline: float) -> Answer:
-    """The film at the end of the wait, or where the task stands.
-
-    A call that names no wait does not wait for a duplicate, nor where the host shows the player.
-    """
-    call.accepted = submitted.task
-    if not submitted.task.is_terminal:
-        if call.takes_tasks:
-            return handed_over(call.context, submitted.task, submitted.intent)
-        await call.progress.task(submitted.task)
-    at_once = arguments.wait_seconds is None and (submitted.twin or call.shows_player)
-    task = submitted.task if at_once else await waited(call, submitted.task, deadline)
-    if at_once and call.shows_player and not task.is_terminal:
-        call.remark(PLAYER_FOLLOWS)
-    await note_end(call.context, task)
-    balance = submitted.task.features
-    output = task_output(task, call.asked, intent=submitted.intent, balance=balance, twin=submitted.twin)
-    waiting = None if at_once else deadline
-    return await answer_task(call, await with_saved(call, output, task, submitted.intent, deadline=waiting))
-
-
-_CALLED_BACK = (
-    "This server will be called back when the task ends, so the replyUrl that is set in the useapi.net account will "
-    "not be."
-)
-
-
-async def _told_plan(call: Call, plan: Plan) -> TaskOutput:
-    """A dry run: price, balance, extensions left, whether the caps allow it, and a quote where one is needed.
-
-    A request that was submitted before under another spelling of its clip gets its earlier intent.
-    """
-    earlier = await earlier_of(call.context, of_clip(plan.asked, plan.source.asset_id), dry=True)
-    if earlier is not None:
-        return earlier_output(earlier, call.asked)
-    refusal = await refusal_of(call.context, plan)
-    if refusal is not None:
-        step = next_steps.that_fits(refusal, call.asked.arguments)
-        output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
-        return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
-    if call.context.settings.public_url and plan.asked.reply_url is None:
-        call.remark(_CALLED_BACK)
-    await warn_of_folder(call)
-    threshold = call.context.settings.confirm_above
-    is_needed = threshold is not None and plan.cost > threshold
-    quote = await offer(call.context, plan) if is_needed else None
-    step = next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quote.id if quote else None)
-    return plan_output(plan, await balance_of(call.context.service.client, plan.account), quote=quote, step=step)
-
-
-async def _plan(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
-    """The plan of an extension, within the seconds that are left for reads."""
-    seconds = reading_seconds(call, deadline, dry=dry)
-    try:
-        return await plan_of(call.context, asked, spelling=spelling, seconds=seconds, patience=seconds / 3)
-    except Failure as failure:
-        if not failure.instead:
-            raise
-        taken = await earlier_of(call.context, of_clip(asked, failure.instead), dry=True) is not None
-        raise replace(failure, taken=taken) from failure
 
 
 EXTEND_VIDEO = ToolRecord(

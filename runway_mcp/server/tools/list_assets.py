@@ -56,21 +56,20 @@ class ListAssets(Arguments):
         ),
     ] = None
     media_type: Annotated[
-        Literal["video", "image", "audio"], Field(alias="mediaType", description="Kind of asset to list.")
+        Literal["video", "image", "audio"],
+        Field(alias="mediaType", description="Kind of asset; only videos are extended."),
     ] = "video"
-    extendable_only: Annotated[
-        bool, Field(description="True: only videos that can be extended or continued. Default: false.")
-    ] = False
+    extendable_only: Annotated[bool, Field(description="True: only videos that can be extended or continued.")] = False
     links: Annotated[
         bool,
-        Field(description="True: with fresh links, previews, URIs and making tasks; long. Default: false."),
+        Field(description="True: adds fresh links, previews, URIs and the tasks that made them; long."),
     ] = False
     offset: Annotated[
         int,
         Field(
             ge=0,
             le=1000,
-            description="Assets (of a search: matches) to skip: next_offset of the page before, 0 to 1000.",
+            description="Assets or matches to skip: next_offset of the page before, 0 to 1000.",
         ),
     ] = 0
     limit: Annotated[int, Field(ge=1, le=50, description="Most assets to list, 1 to 50.")] = 10
@@ -81,7 +80,7 @@ class ListAssets(Arguments):
             max_length=254,
             description=(
                 "Address of the Runway account to list, when several are linked: an error names them. "
-                "Default: USEAPI_EMAIL, if set."
+                "Default: the server's setting."
             ),
         ),
         AfterValidator(_email),

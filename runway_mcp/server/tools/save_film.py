@@ -39,8 +39,8 @@ _DESCRIPTION = (
     "Downloads one video of your Runway account, or copies a joined film, to the films folder of this server's "
     "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
     "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
-    "get_task; to look at a film, view_film. Free, and replaces no file: a name that another film has gets a number, "
-    "and the same call again returns the same file; when a long download outlasts a call, it waits on."
+    "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number, and "
+    "the same call again returns the same file, or waits on for a long download. Unfinished tasks are refused."
 )
 
 _NOTHING_IS_KEPT = (

@@ -27,7 +27,7 @@ _DESCRIPTION = (
     "that each frame is from. Use it before you write a text_prompt for extend_video, which goes on from the last "
     "frame (the default), or with show strip to check a whole film of list_assets; for link or path use get_task. "
     "The text beside the picture tells the length and the prompt. Free, and changes nothing; images, audio and tasks "
-    "that have not ended are refused."
+    "without a video are refused."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
@@ -44,7 +44,7 @@ class ViewFilm(Arguments):
             description="Video or film to see: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
-    show: Annotated[Show, Field(description="One frame, or a strip of eight across the film, with its seams.")] = (
+    show: Annotated[Show, Field(description="One frame, or strip: eight across the film, its joins named.")] = (
         "last_frame"
     )
     at_seconds: Annotated[
@@ -52,7 +52,9 @@ class ViewFilm(Arguments):
         Field(
             ge=0,
             allow_inf_nan=False,
-            description="Seconds from the start, 0 or more: the frame at this second. Default: as show says.",
+            description=(
+                "Seconds from the start, 0 or more: the frame at this second, or the last. Default: as show says."
+            ),
         ),
     ] = None
 
