@@ -46,7 +46,7 @@ motion, and what is not said stops.
 - Look at the last frame first. Where it is black, white or blurred, tell me so before anything is spent."""
 
 _FOLLOWING = """\
-While a task is queued or running (status PENDING, THROTTLED or RUNNING), make the get_task call that its result \
+While a task is queued or running, make the get_task call that its result \
 names next, until the film is there. The same request is charged once, for good: if a call is cut off or its outcome \
 is unclear, make the identical \
 call; for another take of a film give another seed. \
@@ -66,8 +66,9 @@ match, list the newest. If two fit, ask me. What is extendable is extended by Ru
 and every film, is continued by a current model from its last frame, and joined to one film.
 2. Look, then word it. Call view_film with its id, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
-3. Check and price it. Call extend_video with assetId, text_prompt, seconds (left out for Turbo clips, which gain 8 s) \
-and dry_run true. It is free, and where the clip has to be continued its next call names the model. \
+3. Check and price it. Make the extend_video call that view_film names next, with text_prompt and seconds added \
+(no seconds for a Turbo clip, which gains 8 s: tell me if I named others). It is a dry run, free, and where the \
+clip has to be continued its next call names the model. \
 If it says that the real call would be refused, tell me why, and price what it names next, if anything.
 4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of them, and the model if one is \
 named; of an extension also what is left of the three and how long the film can still become. Go on only when I say \
@@ -97,8 +98,9 @@ word for word in every beat, but where the story changes them.
 3. Plan the beats: three more unless the story needs others, each as long as the model allows, since few long steps \
 beat many short ones. Each gets one text_prompt by the rules below: a turn of the story that begins where the beat \
 before ends, followed by the phrases. The last one ends on a picture that can hold.
-4. Price the whole plan before its first step. Call extend_video with assetId, the text_prompt of beat 2, seconds 10 \
-(left out for a Turbo clip) and dry_run true. It is free, and names the model where one continues. Further beats of \
+4. Price the whole plan before its first step. Make the extend_video call that view_film names next, with the \
+text_prompt of beat 2 and seconds 10 (none for a Turbo clip) added. It is a dry run, free, and \
+names the model where one continues. Further beats of \
 the same seconds cost as much each: add them up.
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
 what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.

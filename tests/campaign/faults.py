@@ -180,9 +180,9 @@ FAULTS: dict[str, Fault] = {
         (
             Change(
                 "server/tools/extend_video.py",
-                "    if earlier is not None:\n        submitted = await _answered_before(",
-                "    if earlier is not None and await _plan(call, wish, deadline, dry=arguments.dry_run):\n"
-                "        submitted = await _answered_before(",
+                "    if earlier is not None:\n        answer = await answered_before(",
+                "    if earlier is not None and await planned_extension(call, clip, spelling, deadline, dry=dry):\n"
+                "        answer = await answered_before(",
             ),
         ),
     ),

@@ -156,15 +156,19 @@ async def test_two_servers_that_continue_with_other_models_make_one_film_of_one_
 @pytest.mark.parametrize(
     ("seconds", "says"),
     [
-        (5, "gen4-turbo for about 25 credits; exploreMode costs none"),
-        (8, "gen4-turbo (adds 10 s) for about 50 credits; exploreMode costs none"),
+        (5, "gen4-turbo for about 25 credits."),
+        (8, "gen4-turbo (adds 10 s) for about 50 credits."),
     ],
 )
-async def test_a_dry_run_names_the_cheapest_model_that_adds_as_much(tmp_path: Path, seconds: int, says: str) -> None:
+async def test_a_dry_run_names_explore_mode_and_the_cheapest_model_that_adds_as_much(
+    tmp_path: Path, seconds: int, says: str
+) -> None:
     async with continuing(tmp_path) as client:
         told = await client.data("extend_video", assetId=clip_id(client), seconds=seconds, dry_run=True)
 
-        assert f"The cheapest `model` is {says}" in told["summary"]
+        assert (
+            f"For less: exploreMode (no credits, on an Unlimited plan); or another `model`: {says}" in told["summary"]
+        )
         least = says.partition(";")[0]
         assert f"To spend the least put another model: {least}." in told["next_step"]["reason"]
         named = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)

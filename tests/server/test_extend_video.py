@@ -74,8 +74,13 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
         (0, False, {}, "50 credits (an estimate, 2250 are left)"),
         (0, True, {"exploreMode": True}, "no credits (explore mode, on an Unlimited plan)"),
         (0, False, {"exploreMode": True}, "Whether the account has that plan shows only when it is submitted"),
-        (0, False, {"seconds": 10}, "gen4-turbo for about 50 credits; exploreMode costs none"),
-        (0, False, {"seconds": 5}, "gen4-turbo for about 25 credits; exploreMode costs none"),
+        (
+            0,
+            False,
+            {"seconds": 10},
+            "For less: exploreMode (no credits, on an Unlimited plan); or continue it with a `model`",
+        ),
+        (0, False, {"seconds": 5}, "cropped to 1280x720: gen4-turbo for about 25 credits."),
     ],
 )
 async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
@@ -129,7 +134,7 @@ async def test_a_submit_that_goes_on_says_that_it_was_submitted_once_and_for_how
 @pytest.mark.parametrize("arguments", [{"exploreMode": True}, {"seconds": 10, "exploreMode": True}])
 async def test_a_dry_run_that_costs_nothing_names_no_cheaper_model(tmp_path: Path, arguments: dict[str, Any]) -> None:
     async with open_client(virtual_world(), tmp_path, "auto") as client:
-        assert "cheapest" not in (await client.extend(client.clip, dry_run=True, **arguments))["summary"]
+        assert "For less" not in (await client.extend(client.clip, dry_run=True, **arguments))["summary"]
 
 
 async def test_a_dry_run_that_the_account_cannot_pay_suggests_no_submit(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def test_the_price_is_shown_and_a_yes_awaited_before_anything_is_spent(tmp
     text = await told(tmp_path, "auto", name, GIVEN[name])
 
     priced, stopped, spent = (
-        text.index("dry_run true"),
+        text.index("It is a dry run"),
         text.index("Stop and ask me"),
         text.index("the call that the dry run names next"),
     )

@@ -25,10 +25,13 @@ UNTOLD = "Runway does not tell its length; view_film does"
     [
         (
             {"status": "RUNNING", "taskType": "gen3a", "options": {"seconds": 5}},
-            "Credits: about 50 (an estimate), 5 left.",
+            "Cost: about 50 credits (an estimate). Credits left: 5.",
         ),
-        ({"status": "RUNNING", "taskType": "gen3a", "options": {"exploreMode": True}}, "Credits: none to pay, 5 left."),
-        ({"status": "RUNNING", "taskType": "gen4"}, "Credits: 5 left."),
+        (
+            {"status": "RUNNING", "taskType": "gen3a", "options": {"exploreMode": True}},
+            "Cost: no credits. Credits left: 5.",
+        ),
+        ({"status": "RUNNING", "taskType": "gen4"}, "Credits left: 5."),
         ({"status": "FAILED", "taskType": "gen4"}, None),
         (
             {
@@ -37,14 +40,14 @@ UNTOLD = "Runway does not tell its length; view_film does"
                 "options": {"seconds": 5, "extended_from_task_id": "t0"},
                 "artifacts": [film()],
             },
-            "Credits: 5 left.",
+            "Credits left: 5.",
         ),
     ],
 )
 def test_the_text_tells_price_and_balance_where_the_summary_does_not(fields: dict[str, Any], line: str | None) -> None:
     output = task_output(task(**fields), ASKED, balance=Credits(permitted=9, used=4))
 
-    lines = [each for each in text(task_result(output)).splitlines() if each.startswith("Credits")]
+    lines = [each for each in text(task_result(output)).splitlines() if each.startswith(("Cost", "Credits"))]
     assert lines == ([line] if line else [])
 
 

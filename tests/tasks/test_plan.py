@@ -57,7 +57,7 @@ async def test_what_runway_would_refuse_is_refused_here_with_the_reason(tmp_path
             "made by gen4": await refusal(world, service, add_video(world, model="gen4", seconds=5)),
             "uploaded": await refusal(world, service, add_upload(world)),
             "an image": await refusal(world, service, add_image(world)),
-            "16 in two; leave `seconds` out, or continue it with a `model` that adds 5 s: gen4.5": await refusal(
+            "16 in two; to add 5 s, continue it with a `model`: gen4.5 for at most 60 credits": await refusal(
                 world, service, add_video(world, model="gen3a_turbo"), seconds=5
             ),
             "5 or 10": await refusal(world, service, add_video(world), seconds=7),

@@ -12,7 +12,7 @@ from runway_mcp.runway.models import Extension, Metadata, Task
 from runway_mcp.server.calls.answers import PLAYER_FOLLOWS, REFUSED_NOW, answer_task
 from runway_mcp.server.calls.requests import found_request, of_clip, reading_seconds
 from runway_mcp.server.calls.running_call import Answer, Call
-from runway_mcp.server.calls.spending import offer, refusal_of, with_consent
+from runway_mcp.server.calls.spending import explored, offer, refusal_of, with_consent
 from runway_mcp.server.continued import (
     continuation_of,
     continuations_of,
@@ -196,7 +196,8 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
         return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     _remark_ending(call, plan, ending)
     step, quote = await _priced(call, plan)
-    return continuation_output(plan, balance, why=why, quote=quote, step=step)
+    seen = await explored(context, plan)
+    return continuation_output(plan, balance, why=why, quote=quote, step=step, explored=seen)
 
 
 async def _priced(call: Call, plan: Continuation) -> tuple[NextStep, Quote | None]:

@@ -13,7 +13,7 @@ from runway_mcp.server.calls.refusals import refused_by_runway
 from runway_mcp.server.calls.requests import of_clip, reading_seconds
 from runway_mcp.server.calls.running_call import Answer, Call, waited
 from runway_mcp.server.calls.saving import warn_of_folder, with_saved
-from runway_mcp.server.calls.spending import offer, refusal_of, spend
+from runway_mcp.server.calls.spending import explored, offer, refusal_of, spend
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output, plan_output, task_output
@@ -93,7 +93,8 @@ async def extension_priced(call: Call, plan: Plan) -> TaskOutput:
     is_needed = threshold is not None and plan.cost > threshold
     quote = await offer(call.context, plan) if is_needed else None
     step = next_steps.submit(call.asked, plan.source.asset_id, plan.cost, quote.id if quote else None)
-    return plan_output(plan, await balance_of(call.context.service.client, plan.account), quote=quote, step=step)
+    balance = await balance_of(call.context.service.client, plan.account)
+    return plan_output(plan, balance, quote=quote, step=step, explored=await explored(call.context, plan))
 
 
 async def submit_extension(call: Call, plan: Plan, deadline: float, *, confirm: str | None, wait: int | None) -> Answer:

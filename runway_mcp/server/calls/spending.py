@@ -12,6 +12,7 @@ from runway_mcp.server.calls.consent import Person
 from runway_mcp.server.context import ServerContext
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.plan import Plan
@@ -19,11 +20,14 @@ from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.refusals import arguments_key, policy_failure
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE, Say, Submitted
 from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
 
 _Made = TypeVar("_Made")
 
+# How many of the latest films are asked whether they were made in explore mode.
+_LATEST = 50
 _SAID_NOTHING = (
     "The user was asked and did not answer in time, so nothing was submitted. Make a dry_run, show the user its price, "
     "and once the user agrees pass the id of its quote as `confirm`, with the same arguments."
@@ -39,6 +43,21 @@ def policy_of(settings: Settings, quote: str | None = None) -> SpendPolicy:
         confirm_above=settings.confirm_above,
         quote=quote,
     )
+
+
+async def explored(context: ServerContext, plan: PricedRequest) -> Intent | None:
+    """A film of the plan's account that was made in explore mode, where the plan asks for that; None if none is known.
+
+    Of the latest fifty films of the caller's.
+    """
+    if plan.cost:
+        return None
+    try:
+        made = await context.service.ledger.select(Selection.SUCCEEDED, limit=_LATEST)
+    except LedgerError as error:
+        _log.info("which films were made in explore mode is not known: %s", error)
+        return None
+    return next((each for each in made if each.explore_mode and each.account == plan.account), None)
 
 
 async def spend(

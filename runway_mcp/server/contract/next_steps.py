@@ -127,7 +127,7 @@ def extend_further(
     `longer` are the steps that a caller could ask for in place of a default, ascending.
     """
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
-    reason = f"Prices the next one, free{'' if seconds else _longer(longer)}."
+    reason = f"Prices the next; add a prompt{'' if seconds else _longer(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
@@ -158,9 +158,13 @@ def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
-def continue_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
-    """A dry run of a continuation, once its words are written from a picture of the clip; `longer` as above."""
-    reason = f"Prices the continuation, free, and names the model; add your text_prompt{_more(longer)}."
+def continue_from(asset_id: str, *, step: int, more: str) -> NextStep:
+    """A dry run of a continuation, once its words are written from a picture of the clip.
+
+    `step` are the seconds of one that names none; `more` tells in words which others may be asked for.
+    """
+    added = f"; adds {step} s unless you add `seconds`: {more}"
+    reason = f"Prices the continuation, free, and names the model; add your text_prompt{added}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
@@ -193,10 +197,10 @@ def submit(
     if quote is not None:
         arguments["confirm"] = quote
     price = f"it spends {'at most' if at_most else 'about'} {cost} credits" if cost else "it spends no credits"
-    least = f" To spend the least put another model: {cheaper}." if cheaper else ""
-    words = "" if asked.arguments.get("text_prompt") else " Add a text_prompt that says what happens."
+    least = f" For fewer credits put another model: {cheaper}." if cheaper else ""
+    words = "" if asked.arguments.get("text_prompt") else "Add a text_prompt that says what happens. "
     return NextStep(
-        tool="extend_video", arguments=arguments, reason=f"Submits it, once the user agrees: {price}.{least}{words}"
+        tool="extend_video", arguments=arguments, reason=f"{words}Submits it, once the user agrees: {price}.{least}"
     )
 
 
@@ -279,11 +283,12 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
 
 def _changed(failure: Failure, asked: Asked) -> NextStep | None:
     """A call for another extension in place of the refused one."""
-    if failure.about == "seconds" and failure.steps:
+    if failure.about == "seconds" and failure.steps and failure.other is None:
         arguments = asked.arguments | {"seconds": failure.steps[0], "dry_run": True}
-        reason = f"Checks and prices {failure.steps[0]} s, free."
+        way = " For another length give a `model` instead." if len(failure.steps) == 1 else ""
+        reason = f"Checks and prices {failure.steps[0]} s, free.{way}"
         return NextStep(tool="extend_video", arguments=arguments, reason=reason)
-    if failure.about is not None:
+    if failure.about is not None and failure.other is None:
         return _without(failure.about, asked)
     return that_fits(failure, asked.arguments) or _instead(failure, asked)
 

@@ -27,7 +27,7 @@ another take needs another seed.
 of the prompt before, which view_film quotes; to continue, say motion, people and clothes again too. Few long \
 steps show fewer seams than many short ones.
 6. Links die within two days; get_task gives a fresh one, and a saved film's path; a joined film may have only a path. \
-save_film, where listed, saves a film."""
+save_film, where listed, saves a film. Paths are on the machine that runs this server."""
 """The server's instructions to a model."""
 
 

@@ -80,8 +80,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8. Leave out for Gen-3 Turbo without a model: "
-                "it gains 8. As Gen-3 has three extensions, 10 leads further."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8. Gen-3 Turbo without a model gains 8: leave out "
+                "or give 8. As Gen-3 has three extensions, 10 leads further."
             ),
         ),
     ] = None

@@ -157,7 +157,9 @@ def _check(asked: Extension, model: CreateModel) -> None:
         able = priced_models(asked.seconds)
         other = f"; to add {asked.seconds} s, take another `model`: {', '.join(able)}" if able else ""
         message = f"seconds: {model.title} continues by {allowed} s{other}."
-        raise Failure("invalid_request", message, about="seconds", steps=model.seconds)
+        fit = next((name for name, each in CREATE_MODELS.items() if asked.seconds in each.seconds), None)
+        other_model = (fit, asked.seconds) if able and fit is not None else None
+        raise Failure("invalid_request", message, about="seconds", steps=model.seconds, other=other_model)
     if asked.text_prompt is not None and len(asked.text_prompt) > model.prompt_limit:
         message = (
             f"text_prompt: {model.title} takes {model.prompt_limit} characters at most; this has "

@@ -108,7 +108,14 @@ def how_joined(joined: JoinMade) -> str:
     """How the parts were joined and how their seams look, in one sentence each."""
     ways = {"copied": "The parts were joined without loss."}
     why = f" ({', '.join(joined.why)})" if joined.why else ""
-    told = [ways.get(joined.joined, f"The parts differ{why}, so the whole film was encoded anew, once.")]
+    told = [
+        ways.get(
+            joined.joined,
+            f"The parts differ{why}, so the whole film was encoded anew, once.",
+        )
+    ]
+    if "size" in joined.why:
+        told.append("The older parts were cropped or scaled to the picture of the new one.")
     left_out = sum(joined.dropped)
     if left_out:
         frames = f"{left_out} frame{'s were' if left_out > 1 else ' was'}"

@@ -15,6 +15,11 @@ from runway_mcp.server.contract.outputs import (
     SavedOutput,
     TaskOutput,
 )
+from runway_mcp.server.contract.results.alternatives import (
+    cheaper_than_continuation,
+    other_steps_of_continuation,
+    resized,
+)
 from runway_mcp.server.contract.results.assets import cut, video
 from runway_mcp.server.contract.results.film_parts import (
     film_lineage,
@@ -26,28 +31,24 @@ from runway_mcp.server.contract.results.film_parts import (
     step_in_words,
 )
 from runway_mcp.server.contract.results.shared import (
-    IN_EXPLORE_MODE,
     LOOK,
     OTHER_TAKE,
-    PLAN_UNSEEN,
     UNTOLD_LENGTH,
     credits_output,
     error_output,
+    explore_plan,
     submitted_facts,
     submitted_on,
 )
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output
 from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes, seconds
 from runway_mcp.server.contract.uris import task_uri
-from runway_mcp.tasks.creating import canvas_for, cheapest_model, is_upper_bound
+from runway_mcp.tasks.creating import is_upper_bound
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.recall import date_of
 from runway_mcp.tasks.spend.continuation import Continuation
-
-# By so much of a side two shapes may differ without a crop that shows.
-_SAME_SHAPE = 0.005
 
 
 @dataclass(frozen=True)
@@ -135,17 +136,18 @@ def continuation_output(
     why: str | None = None,
     quote: Quote | None = None,
     step: NextStep | None = None,
+    explored: Intent | None = None,
 ) -> TaskOutput:
     """A dry run of a continuation: what the film would be and cost; `step` submits it.
 
-    `why` tells why Runway cannot extend the clip itself. If the credits do not suffice, the next step prices the most
-    seconds that they suffice for, if any.
+    `explored` is a film of the account that was made in explore mode, `why` tells why Runway cannot extend the clip
+    itself. If the credits do not suffice, the next step prices the most seconds that they suffice for, if any.
     """
     asked, remaining = plan.asked, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
         step = _fewer_seconds(plan, step, remaining)
     return TaskOutput(
-        summary=_plan_summary(plan, remaining, why),
+        summary=_plan_summary(plan, remaining, why, explored),
         status="DRY_RUN",
         model=plan.model.name,
         text_prompt=asked.text_prompt,
@@ -179,7 +181,7 @@ def _fewer_seconds(plan: Continuation, step: NextStep, remaining: int) -> NextSt
     return next_steps.shorter(step.arguments, max(payable)) if payable else None
 
 
-def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) -> str:
+def _plan_summary(plan: Continuation, remaining: int | None, why: str | None, explored: Intent | None) -> str:
     measures = plan.source.metadata
     length = measures.duration if measures else None
     what = "film" if plan.film is not None else "clip"
@@ -193,33 +195,14 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None) ->
     )
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     native = f" Runway cannot extend it itself ({why})." if why else ""
-    other = (
-        f" `seconds`: {' or '.join(map(str, plan.model.seconds[1:]))} adds more." if plan.asked.seconds is None else ""
-    )
-    cheaper = cheapest_model(plan.seconds, below=plan.cost) if plan.is_auto else None
-    other += f" The cheapest `model` is {cheaper}{IN_EXPLORE_MODE}." if cheaper else ""
-    other += "" if plan.cost else PLAN_UNSEEN
+    other = other_steps_of_continuation(plan) + cheaper_than_continuation(plan)
+    other += "" if plan.cost else explore_plan(explored)
     look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
-        f"joined into one file, and can go on as often as wanted.{_resized(plan)}{look}"
+        f"joined into one file, and can go on as often as wanted.{resized(plan.source.metadata, plan.model)}{look}"
     )
-
-
-def _resized(plan: Continuation) -> str:
-    """That a clip's picture changes its size in the joined film; of a film the size is not known, nor changed."""
-    measures = plan.source.metadata
-    if measures is None or not measures.width or not measures.height:
-        return ""
-    width, height = measures.width, measures.height
-    canvas = canvas_for(width, height, plan.model)
-    if (width, height) == (canvas.width, canvas.height):
-        return ""
-    is_cropped = abs(width * canvas.height - height * canvas.width) > _SAME_SHAPE * width * canvas.height
-    how = "cropped and encoded anew" if is_cropped else "encoded anew"
-    size = f"{canvas.width}x{canvas.height}"
-    return f" Its {width}x{height} picture is {how} there, in {size}; the clip itself stays."
 
 
 def _paid(intent: Intent) -> str:
@@ -248,7 +231,7 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
     if joined is None:
         told = f"The film is being made, {step_in_words(standing)}."
         before = f"Nothing new was submitted or charged: {submitted_on(intent)} "
-        return f"{before}{told} {OTHER_TAKE}" if twin else told
+        return f"{before}{told}" if twin else told
     parts = len(standing.parts)
     facts = (
         f"{seconds(joined.seconds)} long, in {parts} parts, the last one {intent.seconds} s made by {intent.task_type}"
@@ -260,5 +243,6 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
         return f"{begin} {how} {OTHER_TAKE}"
     paid = ", already charged" if not asked.behaviour.spends else ""
     price = f" for {_paid(intent)} ({_kind_of_price(intent)}{paid})" if intent.cost else ""
+    price = " in explore mode, for no credits" if intent.explore_mode and not intent.cost else price
     whole = f", {in_all} for all its continuations" if in_all else ""
     return f"The longer film is ready, {facts}{price}{whole}. {how}"

@@ -11,6 +11,7 @@ from runway_mcp.films.viewing import View
 from runway_mcp.media.pictures.stills import Picture
 from runway_mcp.server.contract.next_steps import continue_from, extend_from
 from runway_mcp.server.contract.outputs import TaskOutput
+from runway_mcp.server.contract.results.alternatives import steps_in_words
 from runway_mcp.server.contract.results.film_parts import further_step, look_of
 from runway_mcp.server.contract.results.tasks import LONGEST_PROMPT
 from runway_mcp.server.contract.results.text import LONGEST_NAME, in_quotes, next_lines, seconds, task_text
@@ -82,7 +83,9 @@ def _lines(
     is_end, goes_on = view.show == "last_frame" and view.second is None, True
     step = extend_from(clip.asset.asset_id, longer=steps) if verdict.extendable == "yes" else None
     if verdict.extendable == "no" and continuable:
-        step = continue_from(clip.asset.asset_id, longer=DEFAULT_CREATE_MODEL.seconds)
+        model = DEFAULT_CREATE_MODEL
+        more = steps_in_words(model, is_auto=True)
+        step = continue_from(clip.asset.asset_id, step=model.seconds[0], more=more)
     if step is None:
         yield f"assetId: {clip.asset.asset_id}"
     if verdict.extendable != "no":

@@ -19,16 +19,22 @@ OTHER_TAKE = "For another take give another `seed`."
 LOOK = "view_film shows the last frame, from which it goes on."
 """What a dry run without a prompt says last."""
 
-IN_EXPLORE_MODE = "; exploreMode costs none, on an Unlimited plan"
-"""What a dry run says beside the cheapest model."""
-
 UNTOLD_LENGTH = "Runway does not tell the clip's length; view_film shows at which second it ends"
 """What a dry run says in place of a length."""
 
-PLAN_UNSEEN = (
+_PLAN_UNSEEN = (
     " Whether the account has that plan shows only when it is submitted; without it Runway refuses, at no cost."
 )
-"""What a dry run of explore mode says after its price, since no read of upstream tells the plan."""
+
+
+def explore_plan(seen: Intent | None) -> str:
+    """What a dry run of explore mode says after its price: whether the account has the plan, if that was `seen`.
+
+    No read of upstream tells the plan; a film of this account that was made so does.
+    """
+    if seen is None:
+        return _PLAN_UNSEEN
+    return f" The account has that plan: a film was made so on {date_of(seen)}."
 
 
 def error_output(failure: Failure, *, harmless: bool = False) -> ErrorOutput:

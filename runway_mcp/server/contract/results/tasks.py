@@ -14,18 +14,18 @@ from runway_mcp.server.contract.outputs import (
     SaveOutput,
     TaskOutput,
 )
+from runway_mcp.server.contract.results.alternatives import cheaper_than_extension, other_steps_of_extension
 from runway_mcp.server.contract.results.assets import cut, video
 from runway_mcp.server.contract.results.film_parts import film_of_intent, part_told, same_call
 from runway_mcp.server.contract.results.shared import (
-    IN_EXPLORE_MODE,
     LOOK,
     OTHER_TAKE,
-    PLAN_UNSEEN,
     UNTOLD_LENGTH,
     candidate_output,
     credits_in_words,
     credits_output,
     error_output,
+    explore_plan,
     lineage_output,
     submitted_facts,
     submitted_on,
@@ -33,7 +33,6 @@ from runway_mcp.server.contract.results.shared import (
 from runway_mcp.server.contract.results.text import LONGEST_NAME, by_steps, first_sentence, in_quotes, seconds, standing
 from runway_mcp.server.contract.uris import task_uri
 from runway_mcp.tasks.catalogue import MODELS
-from runway_mcp.tasks.creating import cheapest_model
 from runway_mcp.tasks.failures import Failure, failed, task_failure
 from runway_mcp.tasks.intents import Intent, State, normalized
 from runway_mcp.tasks.lineage import Lineage, cost_of, lineage_of
@@ -49,9 +48,6 @@ _PAID_THEN = ", already charged"
 LONGEST_PROMPT = 10_000
 """The most characters of a prompt that no call of ours gave."""
 
-# How a continuation differs from an extension, and the seconds that every model of a continuation can add.
-_JOINED = "as a film of joined parts"
-_USUAL_STEPS = (5, 10)
 _NAMED_TASKS = 3
 _CANDIDATES = 5
 
@@ -164,9 +160,14 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
 
 
 def plan_output(
-    plan: Plan, balance: Credits | None, *, quote: Quote | None = None, step: NextStep | None = None
+    plan: Plan,
+    balance: Credits | None,
+    *,
+    quote: Quote | None = None,
+    step: NextStep | None = None,
+    explored: Intent | None = None,
 ) -> TaskOutput:
-    """A dry run: what the extension would be and cost; `step` submits it.
+    """A dry run: what the extension would be and cost; `step` submits it, `explored` is a film made in explore mode.
 
     If the credits do not suffice, the next step prices the most seconds that they suffice for, if any.
     """
@@ -174,7 +175,7 @@ def plan_output(
     if step is not None and remaining is not None and remaining < plan.cost:
         step = next_steps.fewer_seconds(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
-        summary=_plan_summary(plan, remaining),
+        summary=_plan_summary(plan, remaining, explored),
         status="DRY_RUN",
         model=plan.model.task_type,
         text_prompt=asked.text_prompt,
@@ -240,9 +241,7 @@ def _task_summary(
         then = f" It cost about {since.cost} credits then." if since.cost else ""
         return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, paid)
-    # After a failure the ways on are its own: another seed of a moderated prompt would harm the account.
-    other = "" if failure else f" {OTHER_TAKE}"
-    return f"Nothing new was submitted or charged: {submitted_on(since)} {told}{other}"
+    return f"Nothing new was submitted or charged: {submitted_on(since)} {told}"
 
 
 def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, paid: str | None) -> str:
@@ -261,34 +260,19 @@ def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | No
     return f"{_LONGER_READY}{length}: extension {count} of {most}, {lineage.added_seconds} s added{price}.{end}"
 
 
-def _plan_summary(plan: Plan, remaining: int | None) -> str:
+def _plan_summary(plan: Plan, remaining: int | None, explored: Intent | None) -> str:
     length = plan.source.metadata.duration if plan.source.metadata else None
     name = f" {in_quotes(plan.source.name, LONGEST_NAME)}" if plan.source.name else ""
     clip = f"the {seconds(length)} {plan.model.title} clip{name}" if length else f"the {plan.model.title} clip{name}"
     count, left = plan.lineage.extended_count, plan.lineage.extensions_left
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
-    unseen = "" if plan.cost else PLAN_UNSEEN
+    free = "" if plan.cost else explore_plan(explored)
     look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
         f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}."
-        f"{short}{unseen}{_cheaper(plan)}{_other_steps(plan)}{look}"
+        f"{short}{free}{cheaper_than_extension(plan)}{other_steps_of_extension(plan)}{look}"
     )
-
-
-def _cheaper(plan: Plan) -> str:
-    """The cheapest model that adds at least as many seconds for less, which the extension's own price does not tell."""
-    model = cheapest_model(plan.seconds, below=plan.cost)
-    return f" The cheapest is to continue it with a `model`, {_JOINED}: {model}{IN_EXPLORE_MODE}." if model else ""
-
-
-def _other_steps(plan: Plan) -> str:
-    """What adds other seconds where an extension leaves no choice, as a caller who was asked for them needs to know."""
-    if plan.model.chooses_seconds or not plan.cost:
-        return ""
-    able = [(seconds, model) for seconds in _USUAL_STEPS if (model := cheapest_model(seconds)) is not None]
-    told = ", or ".join(f"{seconds} s with {model}" for seconds, model in able)
-    return f" To add a different length, continue it with a `model`, {_JOINED}: {told}." if told else ""
 
 
 def _left(plan: Plan) -> str:

@@ -164,7 +164,7 @@ def _film_lines(film: FilmOutput | None) -> Iterator[str]:
 
 def _saved_lines(saved: SavedOutput | None) -> Iterator[str]:
     if saved is not None:
-        yield f"Saved: {saved.path} ({saved.size_bytes} bytes)"
+        yield f"Saved on this server's machine: {saved.path} ({saved.size_bytes} bytes)"
 
 
 def _origin_lines(output: TaskOutput) -> Iterator[str]:
@@ -200,11 +200,11 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
     if output.status == "DRY_RUN" or output.twin:
         money = money.model_copy(update={"cost": None, "remaining": None})
     if money.cost is not None and not _summary_prices(output, money.cost):
-        told.append(_cost_in_words(money.cost, output.model))
+        told.append(f"Cost: {_cost_in_words(money.cost, output.model)}.")
     if money.remaining is not None and output.error is None:
-        told.append(f"{money.remaining} left")
+        told.append(f"Credits left: {money.remaining}.")
     if told:
-        yield f"Credits: {', '.join(told)}."
+        yield " ".join(told)
     if money.day_limit is not None:
         frees = f", more from {money.day_frees_at}" if money.day_frees_at else ""
         yield f"This server's limit: {money.day_left} of {money.day_limit} credits left in 24 hours{frees}."
@@ -218,8 +218,10 @@ def _summary_prices(output: TaskOutput, cost: int) -> bool:
 
 def _cost_in_words(cost: int, model: str | None) -> str:
     if not cost:
-        return "none to pay"
-    return f"at most {cost} (an upper bound)" if is_upper_bound(model) else f"about {cost} (an estimate)"
+        return "no credits"
+    return (
+        f"at most {cost} credits (an upper bound)" if is_upper_bound(model) else f"about {cost} credits (an estimate)"
+    )
 
 
 def _video_lines(video: Video) -> Iterator[str]:
