@@ -166,20 +166,18 @@ async def test_a_dry_run_names_explore_mode_and_the_cheapest_model_that_adds_as_
     async with continuing(tmp_path) as client:
         told = await client.data("extend_video", assetId=clip_id(client), seconds=seconds, dry_run=True)
 
-        assert (
-            f"For less: exploreMode (no credits, on an Unlimited plan); or another `model`: {says}" in told["summary"]
-        )
-        least = says.partition(";")[0]
-        assert f"To spend the least put another model: {least}." in told["next_step"]["reason"]
+        explore = "exploreMode (no credits, on an Unlimited plan)"
+        assert f"For less: {explore}; or another `model`: {says}" in told["summary"]
+        assert f"For fewer credits put another model: {says}" in told["next_step"]["reason"]
         named = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)
-        assert "the least" not in named["next_step"]["reason"]
+        assert "fewer credits" not in named["next_step"]["reason"]
 
 
 @pytest.mark.parametrize(
     ("size", "says"),
     [
-        ((1280, 768), "Its 1280x768 picture is cropped and encoded anew there, in 1280x720; the clip itself stays."),
-        ((640, 360), "Its 640x360 picture is encoded anew there, in 1280x720; the clip itself stays."),
+        ((1280, 768), "In the film its 1280x768 picture is cropped to 1280x720; the clip itself stays."),
+        ((640, 360), "In the film its 640x360 picture is encoded anew in 1280x720; the clip itself stays."),
         ((1280, 720), None),
     ],
 )

@@ -60,7 +60,9 @@ async def test_what_runway_would_refuse_is_refused_here_with_the_reason(tmp_path
             "16 in two; to add 5 s, continue it with a `model`: gen4.5 for at most 60 credits": await refusal(
                 world, service, add_video(world, model="gen3a_turbo"), seconds=5
             ),
-            "5 or 10": await refusal(world, service, add_video(world), seconds=7),
+            "can gain 5 s for about 50 credits or 10 s for about 100 credits": await refusal(
+                world, service, add_video(world), seconds=7
+            ),
             "ask for 5 s": await refusal(world, service, add_video(world, seconds=35), seconds=10),
             "no extension fits": await refusal(world, service, add_video(world, seconds=40)),
         }
