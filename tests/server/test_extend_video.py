@@ -137,6 +137,20 @@ async def test_a_dry_run_that_costs_nothing_names_no_cheaper_model(tmp_path: Pat
         assert "For less" not in (await client.extend(client.clip, dry_run=True, **arguments))["summary"]
 
 
+async def test_a_dry_run_of_explore_mode_says_that_the_account_has_the_plan_once_a_film_was_made_so(
+    tmp_path: Path, mode: str
+) -> None:
+    async with open_client(virtual_world(), tmp_path, mode) as client:
+        asked = {"text_prompt": "on", "exploreMode": True}
+        unseen = await client.extend(client.clip, **asked, dry_run=True)
+        film = await client.extend(client.clip, **asked)
+        seen = await client.data("extend_video", assetId=film["video"]["assetId"], exploreMode=True, dry_run=True)
+
+        assert "shows only when it is submitted" in unseen["summary"]
+        assert "The account has that plan: a film was made so on " in seen["summary"]
+        assert "shows only when it is submitted" not in seen["summary"]
+
+
 async def test_a_dry_run_that_the_account_cannot_pay_suggests_no_submit(tmp_path: Path) -> None:
     async with open_client(virtual_world(used=2240), tmp_path, "auto") as client:
         data = await client.extend(client.clip, dry_run=True)
