@@ -67,7 +67,7 @@ def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Ver
         return Verdict("no", f"it is {_article(asset.media_type)}, and only videos can be extended")
     if asset.is_user_upload or asset.task_id is None:
         why = "it was uploaded; Runway extends only clips that its Gen-3 Alpha models made"
-        return Verdict("no", why, short="Runway extends no uploads")
+        return Verdict("no", why, short="uploaded")
     if maker is not None:
         return _judge_maker(maker)
     if read_failed:
@@ -86,7 +86,7 @@ def _judge_maker(maker: Task) -> Verdict:
     if model is None:
         made_by = _name_of(maker.task_type) if maker.task_type else "an unnamed model"
         why = f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended"
-        return Verdict("no", why, short=f"Runway extends nothing made by {made_by}")
+        return Verdict("no", why, short=f"made by {made_by}")
     count = extended_count(maker)
     if count >= model.max_extensions:
         reason = f"it was extended {count} times, and {model.title} allows {model.max_extensions}"

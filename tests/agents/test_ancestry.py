@@ -242,8 +242,8 @@ async def test_what_a_current_model_continues_counts_as_extendable_in_a_search_a
         models = "gen4.5 for at most 60, gen4 for at most 60, gen4-turbo for about 25 credits"
         assert data["summary"].endswith(f"3 continuable with a current model (+5 s: {models}).")
         assert text(result).count(", continuable, ") == 1
-        assert "continuable with a `model` only: Runway extends nothing made by gen4)" in text(result)
-        assert "continuable with a `model` only: Runway extends no uploads)" in text(result)
+        assert "continuable with a `model` only: made by gen4)" in text(result)
+        assert "continuable with a `model` only: uploaded)" in text(result)
         pictures = await client.data("list_assets", mediaType="image")
         assert [each["continuable"] for each in pictures["assets"]] == [False]
 

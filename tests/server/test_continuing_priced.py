@@ -259,10 +259,10 @@ async def test_a_length_that_runway_does_not_tell_is_listed_once_it_was_read(tmp
         after = await client.call("list_assets")
 
         [asset], [known] = structured(before)["assets"], structured(after)["assets"]
-        untold = "Runway extends nothing made by gen4; its length is unknown; view_film or a dry_run tells it"
+        untold = "made by gen4; length: from view_film or a dry_run"
         assert (asset["reason"], "duration_seconds" in asset) == (untold, False)
         assert untold in text(before)
-        assert known["reason"] == "Runway extends nothing made by gen4"
+        assert known["reason"] == "made by gen4"
         assert (known["duration_seconds"], known["duration_as_read"]) == (0.08, True)
         assert "(0.1 s, as read, made " in text(after)
 

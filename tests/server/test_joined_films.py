@@ -116,9 +116,9 @@ async def test_the_clip_that_is_a_part_of_a_film_says_so_where_clips_are_listed(
         source, part = [each["assetId"] for each in told["film"]["parts"]]
         reasons = {each["assetId"]: each.get("reason", "") for each in (await client.data("list_assets"))["assets"]}
 
-        named = f"part of the film {told['film']['id']}, which goes on by that id"
+        named = f"part of {told['film']['id']}, continued by that id"
         assert named in reasons[part]
-        assert "part of the film" not in reasons[source]
+        assert "part of" not in reasons[source]
 
 
 async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(tmp_path: Path, mode: str) -> None:

@@ -17,7 +17,7 @@ from tests.kit.client import structured, text
 from tests.kit.samples import clip, task
 from tests.server.result_samples import ASKED, LINK, film
 
-UNTOLD = "its length is unknown; view_film tells it"
+UNTOLD = "length: from view_film"
 
 
 @pytest.mark.parametrize(

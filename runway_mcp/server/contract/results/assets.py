@@ -33,11 +33,15 @@ from runway_mcp.tasks.searching import cut
 LONGEST_ASSET = 600
 """The size of an asset in a listing without links, in characters of JSON."""
 
-_UNTOLD_LENGTH = "its length is unknown; {} it"
+_UNTOLD_LENGTH = "length: from view_film{}"
 _MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 # The most characters of a prompt in a listing, and the fewest to which a long asset's are cut.
 _LONGEST_PROMPT = 200
-_SHORTEST = (("text_prompt", 60), ("source_name", 24), ("name", 40), ("text_prompt", 20), ("name", 20))
+# Runway's names hold the prompt, so the prompt alone tells clips apart best.
+_SHORTEST = (
+    *(("text_prompt", 60), ("source_name", 24), ("name", 24), ("source_name", 0)),
+    *(("text_prompt", 20), ("name", 20)),
+)
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ def _asset(
     measured = _measured(listed, length)
     asset, verdict, origin, longest = measured.asset, listed.verdict, listed.origin, measured.longest
     metadata = asset.metadata
-    part = f"part of the film {film}, which goes on by that id" if film else None
+    part = f"part of {film}, continued by that id" if film else None
     untold = (
         None if (metadata and metadata.duration) or not listed.continuable else _untold(listed, continues=continues)
     )
@@ -260,7 +264,7 @@ def _measured(listed: ListedAsset, length: float | None) -> ListedAsset:
 def _untold(listed: ListedAsset, *, continues: bool) -> str:
     """That the length is unknown, and which calls read it: a dry run where a model would go on from the last frame."""
     is_priced = continues and listed.verdict.extendable == "no"
-    return _UNTOLD_LENGTH.format("view_film or a dry_run tells" if is_priced else "view_film tells")
+    return _UNTOLD_LENGTH.format(" or a dry_run" if is_priced else "")
 
 
 def _prompt(prompt: str | None, query: str | None) -> str | None:
@@ -278,6 +282,9 @@ def _fitted(asset: AssetOutput, query: str | None) -> AssetOutput:
         while (over := len(json.dumps(asset.wire(), ensure_ascii=False)) - LONGEST_ASSET) > 0:
             words: str = getattr(asset, words_of) or ""
             if len(words) <= shortest:
+                break
+            if not shortest:
+                asset = asset.model_copy(update={words_of: None})
                 break
             kept = max(shortest, len(words) - over)
             # Of a source, whose assetId stands beside it, the telling part is kept in place of model and seed.

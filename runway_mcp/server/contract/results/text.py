@@ -21,6 +21,7 @@ from runway_mcp.server.contract.outputs import (
     Video,
 )
 from runway_mcp.tasks.creating import is_upper_bound
+from runway_mcp.tasks.searching import GAP
 
 LONGEST_NAME = 80
 """The most characters of a name, wherever it stands; tools take a name that was cut."""
@@ -29,6 +30,10 @@ LISTED_PROMPT = 90
 """The most characters of a prompt in a list's text."""
 
 _LONGEST_QUOTE = 60
+# The most characters of an asset in a listing's text, and for how many of them there is always room.
+_LONGEST_LISTED, _FEWEST_LISTED = 400, 10
+# Those of an asset's name, of its source's and of its prompt, in listings that are longer and longer.
+_ROOMS = ((LONGEST_NAME, LONGEST_NAME, LISTED_PROMPT), (LONGEST_NAME, 24, LISTED_PROMPT), (40, 24, 60), (24, 0, 60))
 # Not before "It said", which introduces Runway's own words.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
 _SAME_END = "As things stand, the same call would end the same way."
@@ -103,8 +108,10 @@ def save_text(output: SaveOutput) -> str:
 
 
 def assets_text(output: AssetsOutput) -> str:
-    """The text block of a listing: its assets, then the running tasks."""
-    return "\n".join(_assets_lines(output))
+    """The text block of a listing: its assets, then the running tasks; names are cut as far as a long one needs it."""
+    texts = ("\n".join(_assets_lines(output, room)) for room in _ROOMS)
+    longest = _LONGEST_LISTED * max(_FEWEST_LISTED, len(output.assets or ()))
+    return next((text for text in texts if len(text) <= longest), "\n".join(_assets_lines(output, _ROOMS[-1])))
 
 
 def _is_plain(char: str) -> bool:
@@ -243,11 +250,11 @@ def _measures(item: Video | AssetOutput) -> Iterator[str]:
         yield f"{item.width}x{item.height}"
 
 
-def _assets_lines(output: AssetsOutput) -> Iterator[str]:
+def _assets_lines(output: AssetsOutput, room: tuple[int, int, int]) -> Iterator[str]:
     yield output.summary
     yield from _error_lines(output.error, output.summary, output.next_step)
     for asset in output.assets or ():
-        yield from _asset_lines(asset)
+        yield from _asset_lines(asset, *room)
     for film in output.films or ():
         yield from _listed_film_lines(film)
     for task in output.running or ():
@@ -289,16 +296,18 @@ def _matched(by: str | None) -> str | None:
     return "(matches by what it was made from)" if by == "ancestor" else "(matches by the film that it is a part of)"
 
 
-def _asset_lines(asset: AssetOutput) -> Iterator[str]:
+def _asset_lines(asset: AssetOutput, longest: int, of_source: int, of_prompt: int) -> Iterator[str]:
     made = _made(asset.created_at) if asset.created_at else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
     onward = "continuable" if asset.continuable and asset.extendable != "no" else None
     facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
-    name = in_quotes(asset.name, LONGEST_NAME) if asset.name else "unnamed"
+    name = in_quotes(asset.name, longest) if asset.name else "unnamed"
+    # One that was cut around the words of a search is short already.
+    of_prompt = LISTED_PROMPT if GAP in (asset.text_prompt or "") else of_prompt
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
-        f"from {in_quotes(asset.source_name, LONGEST_NAME)}" if asset.source_name else None,
-        f"prompt {in_quotes(asset.text_prompt, LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"from {in_quotes(asset.source_name, of_source)}" if asset.source_name and of_source else None,
+        f"prompt {in_quotes(asset.text_prompt, of_prompt)}" if asset.text_prompt else None,
         _matched(asset.matched),
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
