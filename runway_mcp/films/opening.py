@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,6 +22,9 @@ from runway_mcp.media.pictures.stills import Picture
 PICTURES: Final = "frames"
 """The folder of pictures in the data folder."""
 
+MOST_LENGTHS: Final = 4096
+"""Of how many films the length is kept: it never changes."""
+
 DECODERS: Final = 2
 """How many films of the process are decoded at once."""
 
@@ -30,7 +35,8 @@ class Films:
 
     `links` fetches what lies behind signed links; `pictures` is the folder of the pictures that are kept; `decoding`
     limits how many films are decoded at once; `making` holds the pictures that are being made. `require` returns where
-    films can be decoded and raises `MediaMissing` elsewhere. `clips` and `seams` are what was read of them lately.
+    films can be decoded and raises `MediaMissing` elsewhere. `clips` and `seams` are what was read of them lately;
+    `lengths` the seconds of their last frames, by the clips' uuids, as pictures and dry runs have found them.
     """
 
     links: Links
@@ -40,6 +46,7 @@ class Films:
     require: Callable[[], None] = require_media
     clips: Recent[Clip] = field(default_factory=Recent[Clip])
     seams: Recent[Seams] = field(default_factory=Recent[Seams])
+    lengths: Recent[float] = field(default_factory=partial(Recent[float], inf, MOST_LENGTHS))
 
 
 @asynccontextmanager

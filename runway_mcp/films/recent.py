@@ -15,10 +15,11 @@ _T = TypeVar("_T")
 
 
 class Recent(Generic[_T]):
-    """What was noted in the last `KEPT_SECONDS`, by key; at most `MOST`."""
+    """What was noted in the last `kept_seconds`, by key; at most `most`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_seconds: float = KEPT_SECONDS, most: int = MOST) -> None:
         self._noted: dict[Hashable, tuple[float, _T]] = {}
+        self._kept_seconds, self._most = kept_seconds, most
 
     def get(self, key: Hashable) -> _T | None:
         """What was noted under the key; None if nothing was lately."""
@@ -28,6 +29,6 @@ class Recent(Generic[_T]):
     def note(self, key: Hashable, value: _T) -> None:
         """Keeps it from now on."""
         self._noted.pop(key, None)
-        self._noted[key] = anyio.current_time() + KEPT_SECONDS, value
-        if len(self._noted) > MOST:
+        self._noted[key] = anyio.current_time() + self._kept_seconds, value
+        if len(self._noted) > self._most:
             del self._noted[next(iter(self._noted))]

@@ -17,6 +17,7 @@ from runway_mcp.media.fetch.client import Response
 from runway_mcp.media.fetch.remote import FreshLink, open_film
 from runway_mcp.media.pictures.cache import cached, keep, picture_key
 from runway_mcp.media.pictures.stills import Picture
+from runway_mcp.tasks.intents import uuid_of
 
 if TYPE_CHECKING:
     from runway_mcp.media.pictures.reading import FilmReader
@@ -56,6 +57,11 @@ class View:
     seams: tuple[float, ...] = ()
 
     @property
+    def shows_end(self) -> bool:
+        """Whether the last frame that it shows is the film's."""
+        return self.second is None and self.show in ("last_frame", "strip")
+
+    @property
     def what(self) -> str:
         """What it shows, for the name of a picture that is kept."""
         if self.second is not None:
@@ -76,8 +82,7 @@ async def picture_of(
     """
     films.require()
     key = picture_key(asset_id, view.what, "" if size is None else str(size))
-    if (picture := await cached(films.pictures, key)) is not None:
-        return picture
+    picture = await cached(films.pictures, key)
 
     async def make() -> Picture:
         film = await open_film(films.links, link or await fresh_link(), fresh_link=fresh_link)
@@ -85,7 +90,11 @@ async def picture_of(
         await keep(films.pictures, key, made)
         return made
 
-    return await films.making.of(key, make, clip=asset_id)
+    if picture is None:
+        picture = await films.making.of(key, make, clip=asset_id)
+    if view.shows_end:
+        films.lengths.note(uuid_of(asset_id), picture.shown[-1].second)
+    return picture
 
 
 async def picture_of_file(

@@ -12,9 +12,9 @@ import anyio
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.asset_pages import LAST_OFFSET
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.listing import LAST_OFFSET
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection

@@ -48,12 +48,13 @@ def reach(model: FilmModel, length: float | None, left: int, *, explore: bool = 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an asset can be extended, why not, and how often it was extended."""
+    """Whether an asset can be extended, why not, and how often it was extended; `short` is the reason for a list."""
 
     extendable: Literal["yes", "no", "unknown"]
     reason: str | None = None
     extended_count: int | None = None
     model: FilmModel | None = None
+    short: str | None = None
 
 
 def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Verdict:
@@ -65,12 +66,14 @@ def judge(asset: Asset, maker: Task | None, *, read_failed: bool = False) -> Ver
     if asset.media_type is not None and asset.media_type != "video":
         return Verdict("no", f"it is {_article(asset.media_type)}, and only videos can be extended")
     if asset.is_user_upload or asset.task_id is None:
-        return Verdict("no", "it was uploaded; Runway extends only clips that its Gen-3 Alpha models made")
+        why = "it was uploaded; Runway extends only clips that its Gen-3 Alpha models made"
+        return Verdict("no", why, short="uploaded")
     if maker is not None:
         return _judge_maker(maker)
     if read_failed:
         return Verdict("unknown", "the task that made it could not be read")
-    return Verdict("no", "the task that made it is gone from the account, and Runway extends from that task")
+    gone = "the task that made it is gone from the account"
+    return Verdict("no", f"{gone}, and Runway extends from that task", short=gone)
 
 
 def is_continuable(asset: Asset) -> bool:
@@ -82,7 +85,8 @@ def _judge_maker(maker: Task) -> Verdict:
     model = MODELS.get(maker.task_type or "")
     if model is None:
         made_by = _name_of(maker.task_type) if maker.task_type else "an unnamed model"
-        return Verdict("no", f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended")
+        why = f"it was made by {made_by}; only Gen-3 Alpha and Gen-3 Alpha Turbo clips can be extended"
+        return Verdict("no", why, short=f"made by {made_by}")
     count = extended_count(maker)
     if count >= model.max_extensions:
         reason = f"it was extended {count} times, and {model.title} allows {model.max_extensions}"

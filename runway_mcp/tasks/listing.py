@@ -11,20 +11,15 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from runway_mcp.runway.client import LARGEST_PAGE, RunwayClient
-from runway_mcp.runway.errors import InvalidRequest, NotFound, RunwayError
+from runway_mcp.runway.errors import NotFound, RunwayError
 from runway_mcp.runway.models import Asset, Task
-from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.tasks.asset_pages import Page, read_assets
 from runway_mcp.tasks.intents import Intent, uuid_of
 from runway_mcp.tasks.lineage import Reach, Verdict, is_continuable, judge, reach
+from runway_mcp.tasks.searching import FoundBy, Matched, has_words
 from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
-
-LAST_OFFSET = 1000
-"""The largest offset that upstream takes."""
-
-SEARCHED = 200
-"""How many of the newest assets a search covers."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,38 +27,11 @@ _MAKERS_PATIENCE = 3.0
 # The share of the time for the assets themselves; the rest is for the tasks that made them.
 _ASSETS_SHARE = 0.6
 _AT_ONCE = 5
-_NAMED_ADDRESSES = 20
-_BAD_REQUEST = 400
-_UPSTREAM_PAGE = 50
 # How many tasks are read with a page of assets, and with a search.
 _TASKS, _TASKS_OF_A_SEARCH = 100, 1000
 # The most tasks that are read singly.
 _SINGLE_READS = 50
 _ANCESTORS = 3
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which assets to list: media type, offset, limit and account.
-
-    `email` may be None while only one account is linked. With a `query` (words that must all match) or
-    `extendable_only`, `offset` and `limit` count matches among the newest assets. `continues` says that what can be
-    continued by a current model counts as extendable there. Assets whose name begins with `left_out` are not listed.
-    """
-
-    media_type: str
-    offset: int
-    limit: int
-    email: str | None
-    query: str | None = None
-    extendable_only: bool = False
-    continues: bool = False
-    left_out: str | None = None
-
-    @property
-    def searches(self) -> bool:
-        """Whether the page is a search for matches."""
-        return self.extendable_only or bool(self.query and self.query.strip())
 
 
 @dataclass(frozen=True)
@@ -78,11 +46,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class ListedAsset:
-    """An asset with its verdict and its origin."""
+    """An asset with its verdict and its origin; `matched` where a search found it by more than its own words."""
 
     asset: Asset
     verdict: Verdict
     origin: Origin
+    matched: Matched | None = None
 
     @property
     def continuable(self) -> bool:
@@ -113,14 +82,6 @@ class Running:
     origin: Origin
 
 
-@dataclass(frozen=True)
-class FoundBy:
-    """What else a search finds an asset by: words, and the names of what the film of a task came from."""
-
-    words: str
-    task_id: str | None = None
-
-
 def _nothing(_: str | None) -> str:
     return ""
 
@@ -130,8 +91,8 @@ class AssetListing:
     """A page of assets, the non-terminal tasks read with it, and the offset of the next page if there may be one.
 
     `searched` counts the assets that were searched, `matches` are all that match; both are None without a search.
-    `uncertain` counts those that only an unknown verdict left out; None if verdicts decided nothing. `ancestors` gives
-    the names of what the film of a task came from.
+    `query` are the words that were searched for. `uncertain` counts those that only an unknown verdict left out; None
+    if verdicts decided nothing. `ancestors` gives the names of what the film of a task came from.
     """
 
     assets: tuple[ListedAsset, ...]
@@ -139,6 +100,7 @@ class AssetListing:
     next_offset: int | None
     searched: int | None = None
     matches: tuple[ListedAsset, ...] | None = None
+    query: str | None = None
     uncertain: int | None = None
     ancestors: Callable[[str | None], str] = _nothing
 
@@ -177,12 +139,18 @@ class _Makers:
 
     def words(self, listed: ListedAsset) -> str:
         """The text that a query is matched against: name, prompt, and the names of the sources."""
-        asset = listed.asset
-        words = [asset.name or "", listed.origin.text_prompt or "", self.ancestors(asset.task_id)]
-        also = self.found_by.get(uuid_of(asset.asset_id))
+        words = [_own_words(listed), self.ancestors(listed.asset.task_id)]
+        also = self.found_by.get(uuid_of(listed.asset.asset_id))
         if also is not None:
             words += [also.words, self.ancestors(also.task_id)]
         return " ".join(words)
+
+    def matched(self, listed: ListedAsset, query: str | None) -> Matched | None:
+        """What a match of the query was found by, besides its own name and prompt."""
+        own = _own_words(listed)
+        if has_words(own, query):
+            return None
+        return "ancestor" if has_words(f"{own} {self.ancestors(listed.asset.task_id)}", query) else "film"
 
     def ancestors(self, task_id: str | None) -> str:
         """The names and the prompts of what the film of a task came from."""
@@ -217,7 +185,7 @@ async def list_page(
     `found_by` adds what a search finds assets by, by their uuids.
     """
     deadline = anyio.current_time() + seconds
-    assets = await _assets(client, page, seconds=seconds * _ASSETS_SHARE)
+    assets, is_more = await read_assets(client, page, seconds=seconds * _ASSETS_SHARE)
     makers = _Makers(films={asset.task_id: asset for asset in reversed(assets) if asset.task_id})
     makers.intents, makers.found_by = await _intents(ledger), found_by or {}
     with anyio.move_on_after(deadline - anyio.current_time()):
@@ -230,19 +198,24 @@ async def list_page(
     running = tuple(Running(task, makers.origin(task.task_id)) for task in unfinished if task.task_id not in others)
     following = page.offset + page.limit
     if not page.searches:
-        more = len(assets) >= page.limit and following <= LAST_OFFSET
-        shown_now = tuple(listed[: page.limit])
-        return AssetListing(shown_now, running, following if more else None, ancestors=makers.ancestors)
-    matches = [each for each in listed if _matches(each, makers, page)]
+        return AssetListing(tuple(listed), running, following if is_more else None, ancestors=makers.ancestors)
+    matches = [
+        replace(each, matched=makers.matched(each, page.query)) for each in listed if _matches(each, makers, page)
+    ]
     return AssetListing(
         assets=tuple(matches[page.offset : following]),
         running=running,
         next_offset=following if following < len(matches) else None,
         searched=len(assets),
         matches=tuple(matches),
+        query=(page.query or "").strip() or None,
         uncertain=_uncertain(listed, makers, page) if page.extendable_only and not page.continues else None,
         ancestors=makers.ancestors,
     )
+
+
+def _own_words(listed: ListedAsset) -> str:
+    return f"{listed.asset.name or ''} {listed.origin.text_prompt or ''}"
 
 
 def _uncertain(listed: Iterable[ListedAsset], makers: _Makers, page: Page) -> int:
@@ -261,54 +234,6 @@ def _matches(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
 
 def _has_words(listed: ListedAsset, makers: _Makers, page: Page) -> bool:
     return has_words(makers.words(listed), page.query)
-
-
-def has_words(text: str, query: str | None) -> bool:
-    """Whether all words of a query stand in a text, in any order and case; those of no query do."""
-    folded = text.casefold()
-    return all(word in folded for word in (query or "").casefold().split())
-
-
-async def _assets(client: RunwayClient, page: Page, *, seconds: float) -> tuple[Asset, ...]:
-    """The assets of the page, or all those that a search covers."""
-    windows = [(page.offset, page.limit)]
-    if page.searches:
-        windows = [(offset, _UPSTREAM_PAGE) for offset in range(0, SEARCHED, _UPSTREAM_PAGE)]
-    found: list[Asset] = []
-    with anyio.move_on_after(seconds):
-        try:
-            for offset, limit in windows:
-                read = await client.assets(
-                    media_type=page.media_type, offset=offset, limit=limit, email=page.email, patience=seconds / 2
-                )
-                found += read
-                if len(read) + read.skipped < limit:
-                    break
-        except RunwayError as error:
-            if found:
-                _log.info("a further page of assets could not be read: %s", error)
-                return tuple(found)
-            raise await _unlistable(client, error, page.email) from error
-        return tuple(found)
-    if found:
-        return tuple(found)
-    raise Failure("unavailable", "Runway did not list the assets in time.")
-
-
-async def _unlistable(client: RunwayClient, error: RunwayError, email: str | None) -> Failure:
-    """The failure of reading assets: upstream sends 400 if several accounts are linked and none is named."""
-    if isinstance(error, InvalidRequest) and error.status == _BAD_REQUEST and email is None:
-        try:
-            addresses = await client.accounts(patience=_MAKERS_PATIENCE)
-        except RunwayError:
-            addresses = ()
-        if len(addresses) > 1:
-            names = ", ".join(addresses[:_NAMED_ADDRESSES])
-            message = (
-                f"Several Runway accounts are linked: {names}. Name the one to list with email, or set USEAPI_EMAIL."
-            )
-            return Failure("account", message, addresses=addresses)
-    return failure_of(error)
 
 
 async def _intents(ledger: CallerLedger) -> dict[str, Intent]:

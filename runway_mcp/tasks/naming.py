@@ -17,6 +17,7 @@ from runway_mcp.runway.models import Asset, Task
 from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure, failure_of
 from runway_mcp.tasks.intents import FILM_DIGITS, FILM_PREFIX, JOIN, JOINED_FILE, Intent, uuid_of
+from runway_mcp.tasks.searching import is_cut_of
 from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.transitions import Selection
 
@@ -260,8 +261,8 @@ def _is_named(asset: Asset, reference: str) -> bool:
 
 
 def _is_name(name: str, reference: str) -> bool:
-    """Whether a reference is a name, or the beginning of one that was cut."""
-    return name == reference or (reference.endswith("…") and len(reference) > 1 and name.startswith(reference[:-1]))
+    """Whether a reference is a name, or what is left of one that was cut."""
+    return name == reference or is_cut_of(reference, name)
 
 
 def _path_of(link: str) -> str | None:

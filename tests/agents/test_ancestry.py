@@ -142,6 +142,51 @@ async def test_a_search_says_among_how_many_it_looked_and_pages_count_matches(tm
         assert all("beach" in name for name in names)
 
 
+LONG = "The tide goes out over the flats while the light fades and the wind turns; " * 2 + "a red boat comes in."
+
+
+async def test_a_match_shows_the_words_that_it_was_found_by(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(clips=0)
+    add_video(world, prompt=LONG).name = "first take.mp4"
+    async with open_client(world, tmp_path, mode) as client:
+        result = await client.call("list_assets", query="BOAT tide")
+
+        prompt = structured(result)["assets"][0]["text_prompt"]
+        assert prompt.startswith("The tide goes out over")
+        assert prompt.endswith(" … wind turns; a red boat comes in.")
+        assert f'  prompt "{prompt}"' in text(result).splitlines()
+        assert (await client.data("list_assets", query="tide"))["assets"][0]["text_prompt"] == LONG
+
+
+async def test_a_match_by_what_a_film_was_made_from_says_so(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(clips=0)
+    films = extended_clips(world, "a quiet beach", "gulls rise", "the pier burns")
+    async with open_client(world, tmp_path, mode) as client:
+        for query, matched in (("beach", [None, "ancestor", "ancestor"]), ("gulls quiet", ["ancestor", "ancestor"])):
+            result = await client.call("list_assets", query=query)
+            found = {each["assetId"]: each.get("matched") for each in structured(result)["assets"]}
+
+            assert [found[each] for each in ids(world, *films) if each in found] == matched, query
+            assert text(result).count(", (matches by what it was made from)") == 2
+        assert "matched" not in str(await client.data("list_assets"))
+
+
+@pytest.mark.parametrize("tool", ["get_task", "extend_video", "view_film"])
+async def test_a_clip_is_taken_by_a_name_that_was_cut_around_a_match(tmp_path: Path, tool: str) -> None:
+    world = virtual_world(clips=3)
+    add_video(world, prompt="dunes", age=10).name = f"{LONG}.mp4"
+    async with open_client(world, tmp_path, "auto") as client:
+        listed = (await client.data("list_assets", query="boat"))["assets"][0]
+        assert " … " in listed["name"]
+        argument = {"taskId": listed["name"]} if tool == "get_task" else {"assetId": listed["name"]}
+        result = await client.call(tool, **argument, **({"dry_run": True} if tool == "extend_video" else {}))
+
+        assert "boat" in listed["name"]
+        assert len(listed["name"]) <= 80
+        assert "Nothing has the name" not in text(result)
+        assert listed["assetId"] in text(result) or tool == "view_film"
+
+
 async def test_a_search_looks_through_the_newest_200_assets(tmp_path: Path) -> None:
     world = virtual_world(clips=0)
     for number in range(230):
@@ -169,7 +214,7 @@ async def test_only_what_can_be_extended_is_listed_where_that_is_asked(tmp_path:
 
         assert [each["assetId"] for each in data["assets"]] == ids(world, turbo, *films[2::-1])
         assert {each["extendable"] for each in data["assets"]} == {"yes"}
-        assert "among the newest 7 assets" in data["summary"]
+        assert data["summary"].startswith("4 of the newest 7 assets; 4 extendable")
         assert [each["assetId"] for each in second["assets"]] == ids(world, *films[1::-1])
         assert await found(client, extendable_only=True, query="gulls") == ids(world, *films[2:0:-1])
 
@@ -196,7 +241,9 @@ async def test_what_a_current_model_continues_counts_as_extendable_in_a_search_a
         ]
         models = "gen4.5 for at most 60, gen4 for at most 60, gen4-turbo for about 25 credits"
         assert data["summary"].endswith(f"3 continuable with a current model (+5 s: {models}).")
-        assert text(result).count(", continuable, ") == 3
+        assert text(result).count(", continuable, ") == 1
+        assert "continuable with a `model` only: made by gen4)" in text(result)
+        assert "continuable with a `model` only: uploaded)" in text(result)
         pictures = await client.data("list_assets", mediaType="image")
         assert [each["continuable"] for each in pictures["assets"]] == [False]
 

@@ -57,6 +57,21 @@ async def test_ten_films_of_this_server_are_short_in_both_forms(tmp_path: Path, 
         assert max(size(asset) for asset in data["assets"]) <= 600
 
 
+async def test_clips_that_need_many_words_are_short_and_told_apart_by_their_prompts(tmp_path: Path, mode: str) -> None:
+    world = virtual_world(clips=0)
+    for film in extended_clips(world, *(f"{number} {PROMPT}" for number in range(10)), model="gen4_turbo"):
+        film.metadata = "null"
+    async with open_client(world, tmp_path, mode) as client:
+        result = await client.call("list_assets")
+
+        data = structured(result)
+        assert "length: from view_film or a dry_run" in data["assets"][0]["reason"]
+        assert size(data) <= 6500
+        assert len(text(result)) <= 4000
+        assert min(len(asset["text_prompt"]) for asset in data["assets"]) >= 60
+        assert max(size(asset) for asset in data["assets"]) <= 600
+
+
 @pytest.mark.parametrize("name", ["n" * 300, '"' * 300, "\u6d77" * 300])
 async def test_no_name_makes_an_asset_of_a_listing_long(tmp_path: Path, name: str) -> None:
     world = virtual_world(clips=0)

@@ -104,7 +104,7 @@ async def test_the_text_of_a_listing_carries_every_fact_that_a_choice_needs(tmp_
             assert f"assetId {asset['assetId']}" in told
             assert f'prompt "{asset["text_prompt"]}"' in told
         assert f'from "{films[0].name}"' in told
-        assert "not extendable: it was extended 3 times, and Gen-3 Alpha allows 3" in told
+        assert "continuable with a `model` only: it was extended 3 times, and Gen-3 Alpha allows 3" in told
         assert "extendable 1 time, to 40 s for about 100 credits" in told
 
 

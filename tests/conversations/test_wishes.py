@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.slow]
 # What each wish ends with, in either reading; how many calls it may take; credits that it may cost.
 ENDS = {
     "beach_longer": ("The longer film is ready, 20 s long", 5, 100),
-    "which_and_how_far": ("8 matches among the newest 8 assets; 5 extendable", 1, 0),
+    "which_and_how_far": ("8 of the newest 8 assets; 5 extendable", 1, 0),
     "turbo_ten": ("The longer film is ready, 18 s long", 6, 40),
     "fourth_extension": ("with Gen-4.5 would cost at most 60 credits", 2, 0),
     "other_models": ("The film would then be 15 s long, of 2 parts", 3, 0),

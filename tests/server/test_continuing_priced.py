@@ -250,6 +250,25 @@ async def test_a_dry_run_tells_the_length_of_a_clip_of_which_runway_tells_none(t
         assert "The film would then be 5.1 s long" in priced["summary"]
 
 
+@pytest.mark.parametrize("tool", ["view_film", "extend_video"])
+async def test_a_length_that_runway_does_not_tell_is_listed_once_it_was_read(tmp_path: Path, tool: str) -> None:
+    world = clip_world()
+    world.switch(metadata="null")
+    async with continuing(tmp_path, world) as client:
+        before = await client.call("list_assets")
+        more = {"model": "gen4.5", "dry_run": True} if tool == "extend_video" else {}
+        await client.call(tool, assetId=clip_id(client), **more)
+        after = await client.call("list_assets")
+
+        [asset], [known] = structured(before)["assets"], structured(after)["assets"]
+        untold = "made by gen4; length: from view_film or a dry_run"
+        assert (asset["reason"], "duration_seconds" in asset) == (untold, False)
+        assert untold in text(before)
+        assert known["reason"] == "made by gen4"
+        assert (known["duration_seconds"], known["duration_as_read"]) == (0.08, True)
+        assert "(0.1 s, as read, made " in text(after)
+
+
 async def test_a_clip_that_can_be_extended_is_extended_whatever_model_is_set(tmp_path: Path) -> None:
     world = clip_world()
     clip = add_video(world, prompt="an old clip")

@@ -116,9 +116,9 @@ async def test_the_clip_that_is_a_part_of_a_film_says_so_where_clips_are_listed(
         source, part = [each["assetId"] for each in told["film"]["parts"]]
         reasons = {each["assetId"]: each.get("reason", "") for each in (await client.data("list_assets"))["assets"]}
 
-        named = f"it is a part of the film {told['film']['id']}, which goes on by that id"
+        named = f"part of {told['film']['id']}, continued by that id"
         assert named in reasons[part]
-        assert "part of the film" not in reasons[source]
+        assert "part of" not in reasons[source]
 
 
 async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(tmp_path: Path, mode: str) -> None:
@@ -229,24 +229,37 @@ async def test_a_listing_holds_films_that_the_same_words_find_and_no_frame_that_
         data = structured(result)
 
         names = [Path(each["saved"]["path"]).name for each in (longer, told)]
-        began = {"text_prompt": "a beach at dusk", "source_name": client.clip.name}
+        common = {"width": 64, "height": 36, "continuable": True, "source_name": client.clip.name}
         assert data["films"] == [
             {
                 "id": each["film"]["id"],
                 "name": name,
-                "createdAt": each["createdAt"],
+                "createdAt": film["createdAt"],
                 "seconds": each["film"]["seconds"],
                 "parts": parts,
-                **began,
+                "text_prompt": each["text_prompt"],
+                **common,
             }
-            for each, name, parts in ((longer, names[0], 3), (told, names[1], 2))
+            for each, film, name, parts in zip((longer, told), data["films"], names, (3, 2), strict=True)
         ]
-        assert f'  from "{client.clip.name}", first prompt "a beach at dusk"' in text(result).splitlines()
-        assert "2 joined films" in data["summary"]
-        assert f'- film "{names[0]}"' in text(result)
+        made = {asset["assetId"]: asset["createdAt"][:19] for asset in data["assets"]}
+        for each, film in zip((longer, told), data["films"], strict=True):
+            assert film["createdAt"] >= made[each["film"]["parts"][-1]["assetId"]]
+        assert f'  from "{client.clip.name}", last prompt "{NIGHT}"' in text(result).splitlines()
+        assert "; 2 joined films; clips newest first, then joined films." in data["summary"]
+        assert f'- film "{names[0]}" (0.4 s, 64x36, 3 parts, made ' in text(result)
+        assert text(result).count("Z, continuable with a `model`): film_") == 2
         assert longer["film"]["id"] in text(result)
         for query, found in (("NIGHT rises", 1), ("camera beach dusk", 2), ("gen-4 358", 2), ("nothing like it", 0)):
             assert len((await client.data("list_assets", query=query)).get("films", ())) == found, query
+        by_source = structured(found := await client.call("list_assets", query="beach"))
+        assert [each.get("matched") for each in by_source["assets"]] == ["film", "ancestor", None]
+        assert [each["matched"] for each in by_source["films"]] == ["ancestor", "ancestor"]
+        assert text(found).count("(matches by what it was made from)") == 3
+        assert text(found).count("(matches by the film that it is a part of)") == 1
+        assert by_source["summary"].startswith(
+            "5 matches (2 joined films) among the newest 3 assets and all joined films; 0 extendable; "
+        )
         first = await client.data("list_assets", limit=1)
         assert (len(first["films"]), first["next_offset"]) == (1, 1)
         second = await client.data("list_assets", **first["next_step"]["arguments"])

@@ -124,6 +124,62 @@ async def test_pages_follow_one_another_until_one_is_short(tmp_path: Path, mode:
         assert not {a["assetId"] for a in first["assets"]} & {a["assetId"] for a in second["assets"]}
 
 
+@pytest.mark.parametrize(("clips", "limit", "offset"), [(5, 5, 0), (13, 13, 0), (20, 10, 10), (50, 50, 0)])
+async def test_no_page_is_offered_where_nothing_follows(
+    tmp_path: Path, mode: str, clips: int, limit: int, offset: int
+) -> None:
+    async with open_client(virtual_world(clips=clips), tmp_path, mode) as client:
+        data = await client.data("list_assets", limit=limit, offset=offset)
+
+        assert len(data["assets"]) == limit
+        assert not {"next_offset", "next_step"} & data.keys()
+        assert "more from" not in data["summary"]
+
+
+async def test_the_largest_page_is_followed_by_the_rest(tmp_path: Path) -> None:
+    world = virtual_world(clips=51)
+    async with open_client(world, tmp_path, "auto") as client:
+        first = await client.data("list_assets", limit=50)
+        second = await client.data(first["next_step"]["tool"], **first["next_step"]["arguments"])
+
+        told = [each["assetId"] for page in (first, second) for each in page["assets"]]
+        assert (len(first["assets"]), len(told), len(set(told))) == (50, 51, 51)
+        assert "next_offset" not in second
+
+
+async def test_a_page_goes_on_where_it_cannot_be_read_whether_more_follows(tmp_path: Path) -> None:
+    world = virtual_world(clips=50)
+
+    async def refuse_the_next() -> None:
+        world.faults.append(Fault(path_prefix="/assets", times=None, status=403))
+
+    world.faults.append(Fault(path_prefix="/assets", kind="delay", hold=refuse_the_next))
+    async with open_client(world, tmp_path, "auto") as client:
+        data = await client.data("list_assets", limit=50)
+
+        assert (len(data["assets"]), data["next_offset"]) == (50, 50)
+
+
+async def test_a_page_behind_the_end_leads_to_the_first_one(tmp_path: Path, mode: str) -> None:
+    async with open_client(virtual_world(clips=3), tmp_path, mode) as client:
+        for arguments in ({"limit": 5}, {"limit": 5, "query": "gen-3"}):
+            data = await client.data("list_assets", **arguments, offset=10)
+
+            assert data["assets"] == []
+            assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("list_assets", arguments)
+
+
+@pytest.mark.parametrize("searched", [{"query": "nowhere"}, {"extendable_only": True, "query": "nowhere"}])
+async def test_a_search_that_finds_nothing_leads_to_the_listing_without_it(
+    tmp_path: Path, mode: str, searched: dict[str, object]
+) -> None:
+    async with open_client(virtual_world(clips=3), tmp_path, mode) as client:
+        data = await client.data("list_assets", limit=2, **searched)
+
+        assert (data["next_step"]["tool"], data["next_step"]["arguments"]) == ("list_assets", {"limit": 2})
+        assert data["summary"].startswith("0 matches among the newest 3 assets")
+
+
 async def test_an_offset_that_upstream_would_refuse_is_never_suggested(tmp_path: Path) -> None:
     world = virtual_world(clips=0)
     for _ in range(1010):

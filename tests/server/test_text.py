@@ -17,7 +17,7 @@ from tests.kit.client import structured, text
 from tests.kit.samples import clip, task
 from tests.server.result_samples import ASKED, LINK, film
 
-UNTOLD = "Runway does not tell its length; view_film does"
+UNTOLD = "length: from view_film"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from runway_mcp.media.errors import MediaError, MediaMissing, UnreadableFilm
 from runway_mcp.media.fetch.remote import open_film
 from runway_mcp.media.join.parts import JOIN_LIMITS
 from runway_mcp.media.pictures.endings import Ending, judge_end
+from runway_mcp.tasks.intents import uuid_of
 from runway_mcp.tasks.spend.continuation import Continuation
 
 
@@ -26,6 +27,8 @@ async def ending_of(dependencies: Dependencies, plan: Continuation) -> Ending | 
         if not plan.source.url:
             return None
         film = await open_film(dependencies.films.links, plan.source.url)
-        return await judge_end(film, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
+        ending = await judge_end(film, limiter=dependencies.films.decoding, limits=JOIN_LIMITS)
     except (MediaError, MediaMissing, UnreadableFilm, OSError):
         return None
+    dependencies.films.lengths.note(uuid_of(plan.source.asset_id), ending.last.second)
+    return ending

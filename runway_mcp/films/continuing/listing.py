@@ -3,26 +3,30 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runway_mcp.films.continuing.steps import FilmPart, JoinMade, parts_of
+from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, parts_of
 from runway_mcp.tasks.intents import Intent, uuid_of
-from runway_mcp.tasks.listing import FoundBy, has_words
 from runway_mcp.tasks.naming import film_label
+from runway_mcp.tasks.searching import FoundBy, Matched, has_words
 
 
 @dataclass(frozen=True)
 class JoinedFilm:
-    """A joined film of a list; `seconds` is its length, `parts` how many it has, `created` when it was asked for.
+    """A joined film of a list; `seconds` is its length, `parts` how many it has, `made` when its last part was there.
 
-    `text_prompt` is that of its first part, `source_name` the name of the clip that it began with.
+    `text_prompt` is that of its last part, `source_name` the name of the clip that it began with. `matched` is there
+    where a search found it by more than its name and this prompt. `width` and `height` are in pixels.
     """
 
     film_id: str
     name: str
     seconds: float
     parts: int
-    created: float
+    made: float
     text_prompt: str | None = None
     source_name: str | None = None
+    width: int | None = None
+    height: int | None = None
+    matched: Matched | None = None
 
 
 def listed_films(
@@ -32,7 +36,7 @@ def listed_films(
     query: str | None = None,
     account: str | None = None,
 ) -> list[JoinedFilm]:
-    """Those of the joined films that all words of a query stand in, in their order; of one account, if it is named.
+    """Those of the joined films that all words of a query stand in, newest first; of one account, if it is named.
 
     The words are looked for in the film's name, in the prompts of its parts and in the names of what it came from;
     `ancestors` gives the names of what the film of a task came from.
@@ -43,21 +47,34 @@ def listed_films(
         joined, is_there = JoinMade.of(film), account is None or film.account in (None, account)
         by = found_by[film.film_id]
         if joined is not None and is_there and has_words(f"{by.words} {ancestors(by.task_id)}", query):
-            found.append(_listed(film, joined, chain_of(film, known)[-1]))
-    return found
+            found.append(_listed(film, joined, chain_of(film, known)[-1], query))
+    return sorted(found, key=lambda film: film.made, reverse=True)
 
 
-def _listed(film: Intent, joined: JoinMade, first: Intent) -> JoinedFilm:
-    parts = parts_of(film)
+def _listed(film: Intent, joined: JoinMade, first: Intent, query: str | None) -> JoinedFilm:
+    label = film_label(film)
+    width, height = _size(film)
     return JoinedFilm(
         film.film_id,
-        film_label(film),
+        label,
         joined.seconds,
-        len(parts),
-        film.created,
-        next((part.text_prompt for part in parts if part.text_prompt), None),
+        len(parts_of(film)),
+        # Not the end of the join, which is later where a film whose file was gone was joined anew.
+        film.ended or film.created,
+        film.text_prompt,
         first.source_name,
+        width,
+        height,
+        None if has_words(f"{label} {film.text_prompt or ''}", query) else "ancestor",
     )
+
+
+def _size(film: Intent) -> tuple[int | None, int | None]:
+    """The size of a joined film, which is that of its last part, in pixels; before that is read, the start frame's."""
+    if film.film is not None and film.film.width and film.film.height:
+        return film.film.width, film.film.height
+    frame = FrameMade.of(film)
+    return (frame.width, frame.height) if frame is not None else (None, None)
 
 
 def parts_found_by(films: Sequence[Intent]) -> dict[str, FoundBy]:

@@ -263,6 +263,12 @@ def next_page(asked: Asked, offset: int) -> NextStep:
     return NextStep(tool="list_assets", arguments=asked.arguments | {"offset": offset}, reason="Lists the next page.")
 
 
+def first_page(asked: Asked) -> NextStep:
+    """The first page of a listing, after one behind its end."""
+    kept = {name: value for name, value in asked.arguments.items() if name != "offset"}
+    return NextStep(tool="list_assets", arguments=kept, reason="Lists the first page; nothing stands at this offset.")
+
+
 def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     """The call by which a model can go on after a failure; None where it cannot."""
     if failure.addresses:

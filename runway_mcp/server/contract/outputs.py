@@ -241,14 +241,18 @@ class AssetOutput(Output):
     name: str | None = None
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
     duration_seconds: float | None = None
+    # That the server has read the length from the film, since Runway tells none.
+    duration_as_read: SkipJsonSchema[bool | None] = None
     width: int | None = None
     height: int | None = None
     text_prompt: Annotated[str | None, Field(description="Shortened; get_task has it whole.")] = None
     source_asset_id: Annotated[str | None, Field(alias="source_assetId")] = None
     source_name: str | None = None
+    # Of a search: what else than name and prompt holds its words.
+    matched: SkipJsonSchema[str | None] = None
+    continuable: bool | None = None
     extendable: Literal["yes", "no", "unknown"]
     reason: str | None = None
-    continuable: bool | None = None
     extended_count: int | None = None
     extensions_left: int | None = None
     longest_seconds: float | None = None
@@ -274,15 +278,19 @@ class RunningOutput(Output):
 
 
 class ListedFilm(Output):
-    """A joined film of a listing; `parts` counts them, prompt and source are those with which it began."""
+    """A joined film of a listing; `parts` counts them, the prompt is the last one's, the source what it began with."""
 
     id: str
     name: str | None = None
     created_at: Annotated[str | None, Field(alias="createdAt")] = None
     seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
     parts: int
+    continuable: bool | None = None
     text_prompt: str | None = None
     source_name: str | None = None
+    matched: str | None = None
 
 
 class AssetsOutput(Output):

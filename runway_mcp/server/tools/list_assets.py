@@ -18,8 +18,9 @@ from runway_mcp.server.contract.results.assets import FilmsListing, assets_outpu
 from runway_mcp.server.joined_films import films_under_way, joined_films, may_continue
 from runway_mcp.server.reads import READING_SECONDS
 from runway_mcp.server.tools.record import ToolRecord
-from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.listing import AssetListing, Page, list_page
+from runway_mcp.tasks.asset_pages import Page
+from runway_mcp.tasks.intents import Intent, uuid_of
+from runway_mcp.tasks.listing import AssetListing, list_page
 
 LISTING_SECONDS = 40.0
 """The longest time for a page, in seconds, however long the configured wait is."""
@@ -105,7 +106,14 @@ async def list_assets(call: Call, arguments: ListAssets) -> Answer:
     joined = await joined_films(call.context) if page.media_type == "video" else []
     listing = await list_page(service.client, service.ledger, page, seconds=seconds, found_by=parts_found_by(joined))
     films = await _films(call, page, joined, listing) if page.media_type == "video" else FilmsListing()
-    return await answer_assets(call, assets_output(listing, call.asked, films=films, continues=continues))
+    output = assets_output(listing, call.asked, films=films, continues=continues, lengths=_lengths(call, listing))
+    return await answer_assets(call, output)
+
+
+def _lengths(call: Call, listing: AssetListing) -> dict[str, float]:
+    """The lengths of listed clips as this server has read them, in seconds, by their uuids."""
+    uuids = [uuid_of(each.asset.asset_id) for each in listing.assets]
+    return {uuid: length for uuid in uuids if (length := call.context.films.lengths.get(uuid)) is not None}
 
 
 async def _films(call: Call, page: Page, joined: Sequence[Intent], beside: AssetListing) -> FilmsListing:

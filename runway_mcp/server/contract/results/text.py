@@ -13,6 +13,7 @@ from runway_mcp.server.contract.outputs import (
     AssetsOutput,
     ErrorOutput,
     FilmOutput,
+    ListedFilm,
     NextStep,
     SavedOutput,
     SaveOutput,
@@ -20,12 +21,19 @@ from runway_mcp.server.contract.outputs import (
     Video,
 )
 from runway_mcp.tasks.creating import is_upper_bound
+from runway_mcp.tasks.searching import GAP
 
 LONGEST_NAME = 80
 """The most characters of a name, wherever it stands; tools take a name that was cut."""
 
+LISTED_PROMPT = 90
+"""The most characters of a prompt in a list's text."""
+
 _LONGEST_QUOTE = 60
-_LISTED_PROMPT = 90
+# The most characters of an asset in a listing's text, and for how many of them there is always room.
+_LONGEST_LISTED, _FEWEST_LISTED = 400, 10
+# Those of an asset's name, of its source's and of its prompt, in listings that are longer and longer.
+_ROOMS = ((LONGEST_NAME, LONGEST_NAME, LISTED_PROMPT), (LONGEST_NAME, 24, LISTED_PROMPT), (40, 24, 60), (24, 0, 60))
 # Not before "It said", which introduces Runway's own words.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\")) (?=[A-Z])(?!It said)")
 _SAME_END = "As things stand, the same call would end the same way."
@@ -100,8 +108,10 @@ def save_text(output: SaveOutput) -> str:
 
 
 def assets_text(output: AssetsOutput) -> str:
-    """The text block of a listing: its assets, then the running tasks."""
-    return "\n".join(_assets_lines(output))
+    """The text block of a listing: its assets, then the running tasks; names are cut as far as a long one needs it."""
+    texts = ("\n".join(_assets_lines(output, room)) for room in _ROOMS)
+    longest = _LONGEST_LISTED * max(_FEWEST_LISTED, len(output.assets or ()))
+    return next((text for text in texts if len(text) <= longest), "\n".join(_assets_lines(output, _ROOMS[-1])))
 
 
 def _is_plain(char: str) -> bool:
@@ -155,7 +165,7 @@ def _film_lines(film: FilmOutput | None) -> Iterator[str]:
     for part in film.parts:
         model = f", {plain_or_quoted(part.model)}" if part.model else ""
         asset = f", assetId {part.asset_id}" if part.asset_id else ""
-        prompt = f", prompt {in_quotes(part.text_prompt, _LISTED_PROMPT)}" if part.text_prompt else ""
+        prompt = f", prompt {in_quotes(part.text_prompt, LISTED_PROMPT)}" if part.text_prompt else ""
         yield f"- part of {seconds(part.seconds)}{model}{prompt}{asset}"
     if film.seams:
         told = (f"{seconds(s.at_seconds)} ({s.difference:g}, {s.motion:g}, {s.colour:g})" for s in film.seams)
@@ -236,29 +246,22 @@ def _video_lines(video: Video) -> Iterator[str]:
 
 def _measures(item: Video | AssetOutput) -> Iterator[str]:
     if item.duration_seconds is not None:
-        yield seconds(item.duration_seconds)
+        read = ", as read" if isinstance(item, AssetOutput) and item.duration_as_read else ""
+        yield f"{seconds(item.duration_seconds)}{read}"
     if item.width and item.height:
         yield f"{item.width}x{item.height}"
 
 
-def _assets_lines(output: AssetsOutput) -> Iterator[str]:
+def _assets_lines(output: AssetsOutput, room: tuple[int, int, int]) -> Iterator[str]:
     yield output.summary
     yield from _error_lines(output.error, output.summary, output.next_step)
     for asset in output.assets or ():
-        yield from _asset_lines(asset)
+        yield from _asset_lines(asset, *room)
     for film in output.films or ():
-        length = f"{seconds(film.seconds)}, " if film.seconds is not None else ""
-        made = f", {_made(film.created_at)}" if film.created_at else ""
-        yield f"- film {in_quotes(film.name or 'unnamed', LONGEST_NAME)} ({length}{film.parts} parts{made}): {film.id}"
-        origin = [
-            f"from {in_quotes(film.source_name, LONGEST_NAME)}" if film.source_name else None,
-            f"first prompt {in_quotes(film.text_prompt, _LISTED_PROMPT)}" if film.text_prompt else None,
-        ]
-        if any(origin):
-            yield f"  {', '.join(part for part in origin if part)}"
+        yield from _listed_film_lines(film)
     for task in output.running or ():
         done = f", {percent(task.progress)}" if task.progress is not None else ""
-        prompt = f", {in_quotes(task.text_prompt, _LISTED_PROMPT)}" if task.text_prompt else ""
+        prompt = f", {in_quotes(task.text_prompt, LISTED_PROMPT)}" if task.text_prompt else ""
         source = f", extends {task.source_asset_id}" if task.source_asset_id else ""
         yield f"Running: taskId {task.task_id} ({plain_or_quoted(task.status)}{done}{prompt}{source})"
     yield from next_lines(output.next_step)
@@ -269,16 +272,45 @@ def _made(created_at: str) -> str:
     return f"made {date[:16]}Z" if date.endswith("Z") else f"made {date}"
 
 
-def _asset_lines(asset: AssetOutput) -> Iterator[str]:
+def _listed_film_lines(film: ListedFilm) -> Iterator[str]:
+    facts = [
+        seconds(film.seconds) if film.seconds is not None else None,
+        f"{film.width}x{film.height}" if film.width and film.height else None,
+        f"{film.parts} parts",
+        _made(film.created_at) if film.created_at else None,
+        "continuable with a `model`" if film.continuable else None,
+    ]
+    told = ", ".join(fact for fact in facts if fact)
+    yield f"- film {in_quotes(film.name or 'unnamed', LONGEST_NAME)} ({told}): {film.id}"
+    origin = [
+        f"from {in_quotes(film.source_name, LONGEST_NAME)}" if film.source_name else None,
+        f"last prompt {in_quotes(film.text_prompt, LISTED_PROMPT)}" if film.text_prompt else None,
+        _matched(film.matched),
+    ]
+    if any(origin):
+        yield f"  {', '.join(part for part in origin if part)}"
+
+
+def _matched(by: str | None) -> str | None:
+    """What a search found a clip or film by, where its own words do not show it."""
+    if by is None:
+        return None
+    return "(matches by what it was made from)" if by == "ancestor" else "(matches by the film that it is a part of)"
+
+
+def _asset_lines(asset: AssetOutput, longest: int, of_source: int, of_prompt: int) -> Iterator[str]:
     made = _made(asset.created_at) if asset.created_at else None
     kind = plain_or_quoted(asset.media_type) if asset.media_type else None
-    onward = "continuable" if asset.continuable else None
+    onward = "continuable" if asset.continuable and asset.extendable != "no" else None
     facts = [kind, *_measures(asset), made, onward, _extendability(asset)]
-    name = in_quotes(asset.name, LONGEST_NAME) if asset.name else "unnamed"
+    name = in_quotes(asset.name, longest) if asset.name else "unnamed"
+    # One that was cut around the words of a search is short already.
+    of_prompt = LISTED_PROMPT if GAP in (asset.text_prompt or "") else of_prompt
     yield f"- {name} ({', '.join(fact for fact in facts if fact)}): assetId {asset.asset_id}"
     origin = [
-        f"from {in_quotes(asset.source_name, LONGEST_NAME)}" if asset.source_name else None,
-        f"prompt {in_quotes(asset.text_prompt, _LISTED_PROMPT)}" if asset.text_prompt else None,
+        f"from {in_quotes(asset.source_name, of_source)}" if asset.source_name and of_source else None,
+        f"prompt {in_quotes(asset.text_prompt, of_prompt)}" if asset.text_prompt else None,
+        _matched(asset.matched),
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
     ]
@@ -299,6 +331,8 @@ def _extendability(asset: AssetOutput) -> str:
         steps = by_steps(asset.duration_seconds, asset.longest_seconds, left)
         return f"{words}, to {seconds(asset.longest_seconds)} for about {asset.cost_to_longest} credits{steps}"
     words = "not extendable" if asset.extendable == "no" else "extendable: unknown"
+    if asset.extendable == "no" and asset.continuable:
+        words = "continuable with a `model` only"
     return f"{words}: {asset.reason}" if asset.reason else words
 
 
