@@ -101,7 +101,8 @@ async def _unknown(context: ServerContext, film_id: str) -> Failure:
 
 
 async def _uploaded_film(context: ServerContext, films: Continuations, asset_id: str) -> Intent | None:
-    for film in await films.list_films(context.service, limit=_SEARCHED):
+    # Of all films, since a film that was taken for a clip would be another request, and paid again.
+    for film in await films.list_films(context.service):
         joined = JoinMade.of(film)
         if joined is not None and joined.asset_id is not None and uuid_of(joined.asset_id) == uuid_of(asset_id):
             return film

@@ -80,14 +80,18 @@ async def earlier_of(
     return None if earlier is None or (dry and not earlier.is_final) else earlier
 
 
-async def clip_id_of(context: ServerContext, reference: str, *, seconds: float) -> str:
-    """The assetId, or the taskId of the making task, that a reference names; raises `Failure`, also after `seconds`."""
+async def clip_id_of(context: ServerContext, reference: str, *, seconds: float, by_film_names: bool = True) -> str:
+    """The assetId, or the taskId of the making task, that a reference names; raises `Failure`, also after `seconds`.
+
+    `by_film_names` as for `find_clip`.
+    """
     if kind_of(reference) is not None:
         return reference
     service = context.service
     with anyio.move_on_after(seconds):
         try:
-            return await find_clip(service.client, service.ledger, reference, email=context.settings.email)
+            email = context.settings.email
+            return await find_clip(service.client, service.ledger, reference, email=email, by_film_names=by_film_names)
         except LedgerError as error:
             raise Failure("unavailable", f"{error} Until then clips can be named by their assetId alone.") from error
     raise Failure("unavailable", _SLOW_LISTS.format(kind="clip", id="assetId"))

@@ -71,8 +71,12 @@ def spelling_of(reference: str, caller: str) -> str:
     return f"link:{path}" if path else f"name:{reference}\n{caller}" if caller else f"name:{reference}"
 
 
-async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
+async def find_clip(
+    client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None, by_film_names: bool = True
+) -> str:
     """The long id of the asset that a reference names, or of the succeeded task that made it, or the id of a film.
+
+    `by_film_names` is False where credits are to be spent: a film's name may become another film's by its next part.
 
     A uuid names an asset rather than a task; the film of another caller is unknown. A name is looked for in a list that
     is read after the call, since another clip may have got it a moment ago, and what is spent on a clip is spent for
@@ -91,7 +95,7 @@ async def find_clip(client: RunwayClient, ledger: CallerLedger, reference: str, 
         made = [asset for asset in assets if asset.task_id and uuid_of(asset.task_id) == uuid_of(reference)]
         if made:
             return made[0].task_id or made[0].asset_id
-    films = await _films_named(ledger, reference)
+    films = await _films_named(ledger, reference) if by_film_names else []
     if len(named) + len(films) == 1:
         return films[0].film_id if films else named[0].asset_id
     if named or films:

@@ -47,6 +47,8 @@ class Selection(StrEnum):
     """The task was recorded as a success without a film."""
     UNJOINED = "unjoined"
     """The task has succeeded, of a request that takes several steps, and the last of them has not ended."""
+    JOINED = "joined"
+    """The task has succeeded, of a request that takes several steps, and the last of them has ended."""
     ABANDONED = "abandoned"
     """Waits past its lease: whoever held it is gone."""
     WAITING = "waiting"
@@ -67,6 +69,8 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
         case Selection.SUCCEEDED | Selection.UNJOINED:
             is_open = bool(intent.steps) and intent.step(JOIN) is None
             return has_succeeded and (is_open or selection is Selection.SUCCEEDED)
+        case Selection.JOINED:
+            return has_succeeded and intent.step(JOIN) is not None
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
         case Selection.WAITING | Selection.ABANDONED:

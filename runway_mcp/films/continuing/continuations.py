@@ -141,7 +141,7 @@ class Continuations:
 
     async def list_films(self, service: TaskService, *, limit: int | None = None) -> list[Intent]:
         """The caller's joined films, newest first; raises `LedgerError`."""
-        made = await service.ledger.select(Selection.SUCCEEDED, limit=limit)
+        made = await service.ledger.select(Selection.JOINED, limit=limit)
         return [intent for intent in made if is_continuation(intent) and JoinMade.of(intent) is not None]
 
     async def brought(self, film: Intent, joined: JoinMade) -> JoinMade:

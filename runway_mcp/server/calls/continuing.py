@@ -116,7 +116,7 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
             earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model) or earlier
     wish = replace(wish, asked=asked)
     if earlier is not None:
-        return await _answered_before(call, wish, earlier)
+        return await continued_before(call, wish, earlier)
     if film is not None and film.step(JOIN) is None:
         failure = Failure("invalid_request", _UNFINISHED)
         step = next_steps.follow(film.film_id, call.asked)
@@ -263,7 +263,7 @@ async def _refused(call: Call, wish: Wish, plan: Continuation) -> Answer:
     return await answer_task(call, failure_output(Failure("invalid_request", f"{cannot} {way}"), call.asked, step=step))
 
 
-async def _answered_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
+async def continued_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
     """The film of a request that was submitted before; its join is tried again if that has failed."""
     if wish.dry:
         return await answer_task(call, earlier_film_output(earlier, call.asked))

@@ -11,6 +11,12 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import is_id, spelling_of
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
 
+BY_NAME_ALONE = (
+    "Runway does not tell now which clip that is, so this is told by what it was called then; give its assetId to be "
+    "sure."
+)
+"""What a dry run says that is answered by a name alone, which may be another clip's by the time of the call."""
+
 
 async def found_request(
     call: Call, asked: Extension, deadline: float, *, dry: bool, model: CreateModel | None = None
@@ -26,13 +32,16 @@ async def found_request(
     if is_id(reference) and (earlier := await earlier_of(call.context, asked, dry=dry, model=model)) is not None:
         return asked, None, earlier
     try:
-        named = await clip_id_of(call.context, reference, seconds=reading_seconds(call, deadline, dry=dry))
+        seconds = reading_seconds(call, deadline, dry=dry)
+        named = await clip_id_of(call.context, reference, seconds=seconds, by_film_names=False)
     except Failure as failure:
         if failure.kind not in ("not_found", "unavailable"):
             raise
         earlier = await earlier_of(call.context, of_clip(asked, spelling), dry=dry, model=model)
         if earlier is None:
             raise
+        if dry:
+            call.remark(BY_NAME_ALONE)
         return asked, None, earlier
     if named == reference:
         return asked, None, None

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.calls.answers import answer_task, fail_task
-from runway_mcp.server.calls.continuing import Wish, continue_clip, model_to_continue_with
+from runway_mcp.server.calls.continuing import Wish, continue_clip, continued_before, model_to_continue_with
 from runway_mcp.server.calls.extending import (
     answered_before,
     extension_priced,
@@ -14,7 +14,7 @@ from runway_mcp.server.calls.extending import (
     planned_extension,
     submit_extension,
 )
-from runway_mcp.server.calls.requests import found_request, of_clip
+from runway_mcp.server.calls.requests import BY_NAME_ALONE, found_request, of_clip
 from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.continued import continuations_of, film_named
 from runway_mcp.server.contract import next_steps
@@ -226,9 +226,15 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
     except Failure:
         # Nobody tells which clip it is; a film that was made by this name is told by the name alone.
         by_name = of_clip(asked, spelling_of(asked.asset_id, call.context.caller))
-        if (model := await _continued_with(call, by_name, dry=dry)) is None:
+        name = await _continued_with(call, by_name, dry=dry)
+        model = CREATE_MODELS[name] if name is not None else None
+        made = await earlier_of(call.context, by_name, dry=dry, model=model) if model is not None else None
+        if made is None:
             raise
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, model))
+        if dry:
+            call.remark(BY_NAME_ALONE)
+        # The name is not looked up again: by now it may be another clip's.
+        return await continued_before(call, _wish(call, arguments, asked, deadline, name), made)
     if clip.asset_id != asked.asset_id:
         # A name, a link or a uuid may have been that of a film's upload, which is the film.
         film = await film_named(call.context, clip.asset_id)

@@ -373,9 +373,14 @@ class Submissions:
         return await self._reconciler.failure(intent)
 
     async def _leave(self, intent: Intent) -> None:
-        """Ends the lease of an intent that posted nothing and goes on waiting; from now on it is not posted here."""
+        """Ends the lease of an intent that never posted and goes on waiting; from now on it is not posted here.
+
+        One that posted before keeps its lease: upstream asked for a pause, and its lists may show late what it made.
+        """
         with anyio.move_on_after(GIVING_BACK_SECONDS, shield=True), suppress(LedgerError):
-            await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=-WAITING_LEASE)
+            standing = await self._dependencies.ledger.find("id", intent.id)
+            if standing is not None and standing.posts == 0:
+                await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=-WAITING_LEASE)
 
     async def _withdraw(self, intent: Intent, failure: tuple[str, str] | None = None) -> None:
         """Withdraws an intent that posted nothing."""

@@ -60,6 +60,7 @@ _BY: dict[Key, str] = {
     "callback_token": "SELECT * FROM intents WHERE callback_token = ?",
 }
 
+_JOINED = "EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
 # The selections as the file's indices serve them; `is_selected` is the rule that each states.
 _SELECTIONS = {
     Selection.UNFINISHED: "state IN ('posting', 'unclear') OR (state = 'accepted' AND ended IS NULL)",
@@ -67,10 +68,8 @@ _SELECTIONS = {
     Selection.SUBMITTED: "state NOT IN ('refused', 'waiting')",
     Selection.SUCCEEDED: "status = 'SUCCEEDED' AND ended IS NOT NULL",
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
-    Selection.UNJOINED: (
-        "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM json_each(steps) WHERE json_extract(value, '$.name') = 'join')"
-    ),
+    Selection.UNJOINED: f"status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL AND NOT {_JOINED}",
+    Selection.JOINED: f"status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL AND {_JOINED}",
     Selection.ABANDONED: f"state = 'waiting' AND NOT lease BETWEEN :now AND :now + {LONGEST_LEASE}",
     Selection.WAITING: "state = 'waiting'",
 }

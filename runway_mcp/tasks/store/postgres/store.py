@@ -62,6 +62,7 @@ _SELECTIONS: dict[Selection, LiteralString] = {
     Selection.SUCCEEDED: "status = 'SUCCEEDED' AND ended IS NOT NULL",
     Selection.WITHOUT_FILM: "status = 'SUCCEEDED' AND failure_kind IS NOT NULL",
     Selection.UNJOINED: "status = 'SUCCEEDED' AND ended IS NOT NULL AND is_unjoined",
+    Selection.JOINED: "status = 'SUCCEEDED' AND ended IS NOT NULL AND steps IS NOT NULL AND NOT is_unjoined",
     Selection.ABANDONED: "state = 'waiting' AND NOT lease BETWEEN %(now)s AND %(now)s + %(longest)s",
     Selection.WAITING: "state = 'waiting'",
 }
