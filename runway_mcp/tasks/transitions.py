@@ -66,11 +66,10 @@ def is_selected(intent: Intent, now: float, selection: Selection) -> bool:
             return intent.state is State.UNKNOWN and intent.closed is not None and intent.closed > now - BLIND_SECONDS
         case Selection.SUBMITTED:
             return intent.state not in (State.REFUSED, State.WAITING)
-        case Selection.SUCCEEDED | Selection.UNJOINED:
-            is_open = bool(intent.steps) and intent.step(JOIN) is None
-            return has_succeeded and (is_open or selection is Selection.SUCCEEDED)
-        case Selection.JOINED:
-            return has_succeeded and intent.step(JOIN) is not None
+        case Selection.SUCCEEDED | Selection.UNJOINED | Selection.JOINED:
+            is_joined = intent.step(JOIN) is not None if intent.steps else None
+            wanted = {Selection.SUCCEEDED: is_joined, Selection.UNJOINED: False, Selection.JOINED: True}[selection]
+            return has_succeeded and is_joined is wanted
         case Selection.WITHOUT_FILM:
             return intent.status == "SUCCEEDED" and intent.failure_kind is not None
         case Selection.WAITING | Selection.ABANDONED:

@@ -215,6 +215,26 @@ async def test_a_film_of_a_clip_that_was_named_comes_back_while_upstream_is_away
         assert creates(client) == 1
 
 
+async def test_a_name_that_is_another_clips_by_now_spends_nothing_where_upstream_flaps(tmp_path: Path) -> None:
+    world = clip_world()
+    async with running(world) as url:
+        name = world.assets[0].name
+        asked = {"assetId": name, "text_prompt": "on"}
+        async with continuing_at(url, world, tmp_path, continue_with="gen4.5") as client:
+            film = await client.data("extend_video", **asked)
+        world.assets[0].name = "renamed.mp4"
+        add_video(world, model="gen4", prompt="another", seconds=5, name=name, age=10.0)
+        async with continuing_at(url, world, tmp_path) as client:
+            # The first look fails with all its repeats, the next one would succeed.
+            world.faults.append(Fault(method="GET", path_prefix="/assets", times=3, status=503))
+            again = await client.data("extend_video", **asked, wait_seconds=30)
+            refused = await client.data("extend_video", **asked, wait_seconds=30)
+
+            assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+            assert refused["error"]["kind"] == "invalid_request"
+            assert creates(client) == 1
+
+
 async def test_a_create_that_fails_is_told_and_another_take_uses_the_same_frame(tmp_path: Path) -> None:
     world = clip_world()
     async with continuing(tmp_path, world) as client:

@@ -304,7 +304,9 @@ async def test_every_tool_takes_a_film_by_its_id_and_by_its_uri(tmp_path: Path, 
 NAMED_BY = (("view_film", "assetId"), ("get_task", "taskId"), ("save_film", "assetId"), ("extend_video", "assetId"))
 
 
-async def test_every_tool_takes_a_film_by_the_name_that_is_listed(tmp_path: Path, mode: str) -> None:
+async def test_every_tool_that_spends_nothing_takes_a_film_by_the_name_that_is_listed(
+    tmp_path: Path, mode: str
+) -> None:
     async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
         told = await joined(client)
         film_id, posts = told["film"]["id"], client.posts
@@ -313,27 +315,28 @@ async def test_every_tool_takes_a_film_by_the_name_that_is_listed(tmp_path: Path
         assert (await client.data("get_task", taskId=name))["film"]["id"] == film_id
         assert not (await client.call("view_film", assetId=name)).is_error
         assert (await client.data("save_film", assetId=name))["film"]["id"] == film_id
-        for given in ({}, {"model": "gen4-turbo"}):
-            priced = await client.data("extend_video", assetId=name, text_prompt=NIGHT, dry_run=True, **given)
-            assert priced["next_step"]["arguments"]["assetId"] == film_id
+        for given in ({}, {"model": "gen4-turbo"}, {"dry_run": True}):
+            refused = await client.data("extend_video", assetId=name, text_prompt=NIGHT, **given)
+            assert refused["error"]["kind"] == "not_found"
+            assert film_id in refused["error"]["message"].partition("The nearest are")[2].partition(";")[0]
         assert client.posts == posts
-        longer = await joined(client, name, text_prompt=NIGHT)
-        again = await client.data("extend_video", assetId=film_id, text_prompt=NIGHT, model="gen4.5")
-        assert (again["twin"], again["film"]["id"]) == (True, longer["film"]["id"])
 
 
-async def test_a_name_that_a_film_and_a_clip_have_is_refused_by_every_tool_with_both_ids(tmp_path: Path) -> None:
+async def test_a_name_that_a_film_and_a_clip_have_is_refused_with_both_ids_where_nothing_is_spent(
+    tmp_path: Path,
+) -> None:
     async with films_server(tmp_path) as kept, kept.server.client("auto") as client:
         told = await joined(client)
         client.clip.name = Path(told["saved"]["path"]).name
         posts = client.posts
-        for tool, argument in NAMED_BY:
-            given = {"model": "gen4.5", "text_prompt": NIGHT} if tool == "extend_video" else {}
-            result = await client.call(tool, **{argument: client.clip.name}, **given)
+        for tool, argument in NAMED_BY[:-1]:
+            result = await client.call(tool, **{argument: client.clip.name})
 
             assert result.is_error
             assert told["film"]["id"] in text(result)
             assert client.world.asset_id(client.clip) in text(result)
+        priced = await client.data("extend_video", assetId=client.clip.name, model="gen4.5", dry_run=True)
+        assert priced["next_step"]["arguments"]["assetId"] == client.world.asset_id(client.clip)
         assert client.posts == posts
 
 

@@ -178,7 +178,7 @@ async def test_a_create_that_waits_for_a_slot_as_its_process_ends_is_left_to_the
         # Between two POSTs and the looks after each.
         with anyio.move_on_after(40):
             await spent(service, plan, intent, prepare)
-        left = await state_of(service, intent)
+        left, left_at = await state_of(service, intent), service.ledger.store.now()
         world.faults.clear()
         async with open_service(world, tmp_path) as other:
             await anyio.sleep(60)
@@ -186,6 +186,8 @@ async def test_a_create_that_waits_for_a_slot_as_its_process_ends_is_left_to_the
             told = await spent(other, plan, again, prepare)
 
         assert left.state is State.WAITING
+        # It posted before, so that nobody posts again before upstream's lists can show what it made.
+        assert left.lease > left_at
         assert (again.id, is_earlier) == (intent.id, False)
         assert told is not None
         assert len([task for task in world.tasks if task.options.get("seed") == intent.seed]) == 1
