@@ -40,7 +40,7 @@ async def test_clips_come_with_links_lengths_and_the_verdict_on_each(tmp_path: P
         assert first["createdAt"] == "2027-01-15T07:59:50.000Z"
         assert [asset["continuable"] for asset in data["assets"]] == [True] * 5
         models = "gen4.5 for at most 60, gen4 for at most 60, gen4-turbo for about 25 credits"
-        current = f"5 continuable with a current model (+5 s: {models})"
+        current = f"5 continuable with a current model, as often as wanted (+5 s: {models})"
         assert data["summary"] == f"5 assets, 2 of them extendable; {current}."
         assert not {"next_offset", "next_step"} & data.keys()
         assert links(result) == []

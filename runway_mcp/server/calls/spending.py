@@ -46,12 +46,7 @@ def policy_of(settings: Settings, quote: str | None = None) -> SpendPolicy:
 
 
 async def explored(context: ServerContext, plan: PricedRequest) -> Intent | None:
-    """A film of the plan's account that was made in explore mode, where the plan asks for that; None if none is known.
-
-    Of the latest fifty films of the caller's.
-    """
-    if plan.cost:
-        return None
+    """A film of the plan's account that was made in explore mode; None if none of the caller's latest fifty was."""
     try:
         made = await context.service.ledger.select(Selection.SUCCEEDED, limit=_LATEST)
     except LedgerError as error:

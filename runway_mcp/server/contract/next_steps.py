@@ -16,6 +16,10 @@ from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.naming import film_id_in, name_in
 
 WAITS_FOR_FILM = "Waits for the film; reading is free."
+# Of a host that gives up early each read brings a state; only the last one brings the film.
+_SHORT_WAIT = 5
+_AGAIN = "Reads it again after"
+_READS_AGAIN = f"{_AGAIN} {{}} s, as long as this host waits; free: repeat until the film is there."
 """The reason of the call that waits for a running task."""
 
 # How many seeds there are.
@@ -106,7 +110,13 @@ class Asked:
 
 def follow(task_id: str, asked: Asked) -> NextStep:
     """The call that waits for a running task."""
-    return _get(task_id, WAITS_FOR_FILM, asked)
+    short = asked.wait_seconds < _SHORT_WAIT
+    return _get(task_id, _READS_AGAIN.format(asked.wait_seconds) if short else WAITS_FOR_FILM, asked)
+
+
+def waits_for_film(step: NextStep) -> bool:
+    """Whether a call is one that waits for a running task."""
+    return step.reason == WAITS_FOR_FILM or step.reason.startswith(_AGAIN)
 
 
 def link_to(reference: str, asked: Asked) -> NextStep:

@@ -8,7 +8,9 @@ from runway_mcp.tasks.creating import canvas_for, cheapest_model
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.plan import Plan
 
-_EXPLORE: Final = "exploreMode (no credits, on an Unlimited plan)"
+_EXPLORE: Final = "exploreMode (no credits; {})"
+_PLAN_SEEN: Final = "the account has the plan for it"
+_PLAN_UNSEEN: Final = "needs an Unlimited plan, and is refused at no cost without it"
 _JOINED: Final = "as a film of joined parts"
 # The seconds that every model of a continuation can add.
 _USUAL_STEPS: Final = (5, 10)
@@ -16,23 +18,27 @@ _USUAL_STEPS: Final = (5, 10)
 _SAME_SHAPE: Final = 0.005
 
 
-def cheaper_than_extension(plan: Plan) -> str:
-    """The ways to add at least as many seconds for less than an extension, for the end of a sentence; may be empty."""
+def cheaper_than_extension(plan: Plan, *, has_plan: bool) -> str:
+    """The ways to add at least as many seconds for less than an extension; empty where it costs nothing.
+
+    `has_plan` says that explore mode was seen to work on the account.
+    """
     if not plan.cost:
         return ""
     model = cheapest_model(plan.seconds, below=plan.cost)
     size = _new_size(plan.source.metadata, DEFAULT_CREATE_MODEL)
     how = f", {size[1]}" if size is not None else ""
     other = f"; or continue it with a `model`, {_JOINED}{how}: {model}" if model else ""
-    return f" For less: {_EXPLORE}{other}."
+    return f" For less: {_explore(has_plan=has_plan)}{other}."
 
 
-def cheaper_than_continuation(plan: Continuation) -> str:
-    """The ways to add as many seconds for less than a continuation does; another model where the call named none."""
+def cheaper_than_continuation(plan: Continuation, *, has_plan: bool) -> str:
+    """The same for a continuation; another model where the call named none."""
     if not plan.cost:
         return ""
     model = cheapest_model(plan.seconds, below=plan.cost) if plan.is_auto else None
-    ways = [*([_EXPLORE] if plan.model.takes_explore_mode else []), *([f"another `model`: {model}"] if model else [])]
+    explore = [_explore(has_plan=has_plan)] if plan.model.takes_explore_mode else []
+    ways = [*explore, *([f"another `model`: {model}"] if model else [])]
     return f" For less: {'; or '.join(ways)}." if ways else ""
 
 
@@ -66,6 +72,10 @@ def resized(measures: Metadata | None, model: CreateModel) -> str:
     """That a clip's picture changes its size in the joined film; empty where it stays, or is not known."""
     size = _new_size(measures, model)
     return f" In the film its {size[0]} picture is {size[1]}; the clip itself stays." if size is not None else ""
+
+
+def _explore(*, has_plan: bool) -> str:
+    return _EXPLORE.format(_PLAN_SEEN if has_plan else _PLAN_UNSEEN)
 
 
 def _new_size(measures: Metadata | None, model: CreateModel) -> tuple[str, str] | None:

@@ -145,8 +145,8 @@ def asset_output(asset: Asset) -> AssetDocument:
 def _summary(listing: AssetListing, films: FilmsListing, next_offset: int | None, *, continues: bool) -> str:
     counted = listing.assets if listing.matches is None else listing.matches
     able = sum(listed.verdict.extendable == "yes" for listed in counted)
-    onward = sum(listed.continuable for listed in counted) if continues else 0
-    current = f"{onward} continuable with a current model ({_continuing()})" if onward else None
+    onward = sum(listed.continuable for listed in counted) + (films.count if listing.query else 0) if continues else 0
+    current = f"{onward} continuable with a current model, as often as wanted ({_continuing()})" if onward else None
     is_told = listing.query is not None or not films.films
     joined = None if is_told else _counted(films.count, "joined film")
     order = "clips newest first, then joined films" if listing.assets and films.films else None
@@ -166,11 +166,11 @@ def _found(listing: AssetListing, films: FilmsListing, able: int) -> str:
     if listing.query is None:
         return f"{len(listing.matches)} of the newest {_counted(listing.searched or 0, 'asset')}{extendable}"
     matches = _counted(len(listing.matches) + films.count, "match", "matches")
-    apart = "a joined film" if films.count == 1 else _counted(films.count, "joined film")
-    return (
-        f"{matches}{f' ({apart})' if films.count else ''} among the newest {_counted(listing.searched or 0, 'asset')}"
-        f"{' and all joined films' if films.count else ''}{extendable}"
+    apart = (
+        f" ({_counted(len(listing.matches), 'clip')}, {_counted(films.count, 'joined film')})" if films.count else ""
     )
+    among = f"the newest {_counted(listing.searched or 0, 'asset')} and all joined films"
+    return f"{matches}{apart} among {among}{extendable}"
 
 
 def _continuing() -> str:
@@ -191,7 +191,7 @@ def _under_way(films: tuple[str, ...]) -> str:
 def _film(film: JoinedFilm, query: str | None, *, continues: bool) -> ListedFilm:
     return ListedFilm(
         id=film.film_id,
-        name=cut(film.name, LONGEST_NAME, query),
+        name=cut(film.name, LONGEST_NAME),
         created_at=iso(film.made),
         seconds=round(film.seconds, 3),
         width=film.width,
@@ -199,7 +199,7 @@ def _film(film: JoinedFilm, query: str | None, *, continues: bool) -> ListedFilm
         parts=film.parts,
         continuable=continues,
         text_prompt=None if film.text_prompt == film.name else cut(film.text_prompt, LISTED_PROMPT, query),
-        source_name=None if film.source_name == film.name else cut(film.source_name, LONGEST_NAME, query),
+        source_name=None if film.source_name == film.name else cut(film.source_name, LONGEST_NAME),
         matched=film.matched,
     )
 
@@ -220,7 +220,7 @@ def _asset(
     )
     told = AssetOutput(
         asset_id=asset.asset_id,
-        name=cut(asset.name, LONGEST_NAME, query),
+        name=cut(asset.name, LONGEST_NAME),
         created_at=asset.created_at,
         duration_seconds=metadata.duration if metadata else None,
         duration_as_read=True if measured is not listed else None,
@@ -228,7 +228,7 @@ def _asset(
         height=metadata.height if metadata else None,
         text_prompt=_prompt(origin.text_prompt, query),
         source_asset_id=origin.source_asset_id,
-        source_name=None if origin.source_name == asset.name else cut(origin.source_name, LONGEST_NAME, query),
+        source_name=None if origin.source_name == asset.name else cut(origin.source_name, LONGEST_NAME),
         matched=listed.matched,
         continuable=continues and listed.continuable,
         extendable=verdict.extendable,
@@ -289,7 +289,7 @@ def _fitted(asset: AssetOutput, query: str | None) -> AssetOutput:
             kept = max(shortest, len(words) - over)
             # Of a source, whose assetId stands beside it, the telling part is kept in place of model and seed.
             words = label_of(words) if words_of == "source_name" else words
-            asset = asset.model_copy(update={words_of: cut(words, kept, query)})
+            asset = asset.model_copy(update={words_of: cut(words, kept, query if words_of == "text_prompt" else None)})
     return asset
 
 

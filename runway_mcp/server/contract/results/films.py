@@ -195,7 +195,7 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None, ex
     )
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     native = f" Runway cannot extend it itself ({why})." if why else ""
-    other = other_steps_of_continuation(plan) + cheaper_than_continuation(plan)
+    other = other_steps_of_continuation(plan) + cheaper_than_continuation(plan, has_plan=explored is not None)
     other += "" if plan.cost else explore_plan(explored)
     look = "" if plan.asked.text_prompt else f" {LOOK}"
     return (

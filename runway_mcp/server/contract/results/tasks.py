@@ -268,10 +268,11 @@ def _plan_summary(plan: Plan, remaining: int | None, explored: Intent | None) ->
     short = " That is more than the account has." if remaining is not None and remaining < plan.cost else ""
     free = "" if plan.cost else explore_plan(explored)
     look = "" if plan.asked.text_prompt else f" {LOOK}"
+    ways = cheaper_than_extension(plan, has_plan=explored is not None) + other_steps_of_extension(plan)
     return (
         f"Nothing was submitted. Adding {plan.seconds} s to {clip} would cost "
         f"{credits_in_words(plan.cost, remaining)} and be extension {count} of {count + left}; {_left(plan)}."
-        f"{short}{free}{cheaper_than_extension(plan)}{other_steps_of_extension(plan)}{look}"
+        f"{short}{free}{ways}{look}"
     )
 
 

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.errors import plain_or_quoted
 from runway_mcp.runway.models import Task
-from runway_mcp.server.contract.next_steps import WAITS_FOR_FILM
+from runway_mcp.server.contract.next_steps import waits_for_film
 from runway_mcp.server.contract.outputs import (
     AssetOutput,
     AssetsOutput,
@@ -285,17 +285,17 @@ def _listed_film_lines(film: ListedFilm) -> Iterator[str]:
     origin = [
         f"from {in_quotes(film.source_name, LONGEST_NAME)}" if film.source_name else None,
         f"last prompt {in_quotes(film.text_prompt, LISTED_PROMPT)}" if film.text_prompt else None,
-        _matched(film.matched),
     ]
-    if any(origin):
-        yield f"  {', '.join(part for part in origin if part)}"
+    yield from _origin_of_row(origin, film.matched)
 
 
-def _matched(by: str | None) -> str | None:
-    """What a search found a clip or film by, where its own words do not show it."""
-    if by is None:
-        return None
-    return "(matches by what it was made from)" if by == "ancestor" else "(matches by the film that it is a part of)"
+def _origin_of_row(origin: Iterable[str | None], matched: str | None) -> Iterator[str]:
+    """What a row was made from, and what a search found it by where its own words do not show it."""
+    by = {"ancestor": "what it was made from", "film": "the film that it is a part of"}.get(matched or "")
+    told = ", ".join(part for part in origin if part)
+    found = f"(matches by {by})" if by else ""
+    if told or found:
+        yield f"  {' '.join(part for part in (told, found) if part)}"
 
 
 def _asset_lines(asset: AssetOutput, longest: int, of_source: int, of_prompt: int) -> Iterator[str]:
@@ -310,12 +310,10 @@ def _asset_lines(asset: AssetOutput, longest: int, of_source: int, of_prompt: in
     origin = [
         f"from {in_quotes(asset.source_name, of_source)}" if asset.source_name and of_source else None,
         f"prompt {in_quotes(asset.text_prompt, of_prompt)}" if asset.text_prompt else None,
-        _matched(asset.matched),
         f"taskId {asset.task_id}" if asset.task_id else None,
         asset.uri,
     ]
-    if any(origin):
-        yield f"  {', '.join(part for part in origin if part)}"
+    yield from _origin_of_row(origin, asset.matched)
     if asset.url:
         yield f"  link {asset.url}"
     if asset.preview_urls:
@@ -347,7 +345,7 @@ def _error_lines(error: ErrorOutput | None, summary: str, step: NextStep | None)
     repeat = f"You may repeat the same call {when}."
     if error.retry == "after_change":
         repeat = _SAME_END if error.retry_safe else "Do not make the same call again."
-        if error.kind == "invalid_request" and step is not None and step.reason == WAITS_FOR_FILM:
+        if error.kind == "invalid_request" and step is not None and waits_for_film(step):
             repeat = _NOT_YET
     yield f"Error: {error.kind}. Charged: {error.charged}. {repeat}"
 
