@@ -80,8 +80,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8. Gen-3 Turbo without a model gains 8: leave out "
-                "or give 8. As Gen-3 has three extensions, 10 leads further."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo without a model: 8 alone, its "
+                "default. As Gen-3 has three extensions, 10 leads further."
             ),
         ),
     ] = None
@@ -90,8 +90,8 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                f"auto (default): Runway's extension, Gen-3 clips only; for others a dry_run names one. {_CREATING}: "
-                "continues any clip or film from its last frame."
+                "auto (default): Runway's extension, Gen-3 clips only; for others a dry_run names a model. "
+                f"{_CREATING}: continues any clip or film from its last frame."
             ),
         ),
     ] = None

@@ -63,7 +63,7 @@ class ListAssets(Arguments):
     extendable_only: Annotated[bool, Field(description="True: only videos that can be extended or continued.")] = False
     links: Annotated[
         bool,
-        Field(description="True: adds fresh links, previews, URIs and the tasks that made them; long."),
+        Field(description="True: adds fresh links, previews, URIs and taskIds; a far longer answer."),
     ] = False
     offset: Annotated[
         int,

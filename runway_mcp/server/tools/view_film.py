@@ -44,7 +44,7 @@ class ViewFilm(Arguments):
             description="Video or film to see: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
-    show: Annotated[Show, Field(description="One frame, or strip: eight across the film, its joins named.")] = (
+    show: Annotated[Show, Field(description="One frame, or strip: eight across the film, telling its joins.")] = (
         "last_frame"
     )
     at_seconds: Annotated[
