@@ -44,16 +44,9 @@ def cut(text: str | None, longest: int, query: str | None = None) -> str | None:
 
 
 def is_cut_of(told: str, name: str) -> bool:
-    """Whether a text is what `cut` has made of a name."""
-    begin, *others = (piece.strip() for piece in told.split("…"))
-    if not others or not begin or not name.startswith(begin):
-        return False
-    at = len(begin)
-    for piece in others[:-1]:
-        at = name.find(piece, at) + len(piece)
-        if at < len(begin) + len(piece):
-            return False
-    return len(name) - len(others[-1]) >= at and name.endswith(others[-1])
+    """Whether a text is the beginning of a name, with an ellipsis for the rest, as lists tell a long one."""
+    begin = told.removesuffix("…").rstrip()
+    return told.endswith("…") and bool(begin) and name != begin and name.startswith(begin)
 
 
 def _words(query: str | None) -> list[str]:
