@@ -128,7 +128,10 @@ class ExtendVideo(Arguments):
         MaxJobs | None,
         Field(
             alias="maxJobs",
-            description="Refuse while this many tasks run on the account, 1 to 10. Default: the account's own limit.",
+            description=(
+                "Tasks that may run on the account at once, 1 to 10; more wait, or are refused free. Default: the "
+                "account's own limit."
+            ),
         ),
     ] = None
     wait_seconds: Annotated[

@@ -48,7 +48,9 @@ def other_steps_of_extension(plan: Plan) -> str:
         return ""
     able = [(seconds, model) for seconds in _USUAL_STEPS if (model := cheapest_model(seconds)) is not None]
     told = ", or ".join(f"{seconds} s with {model}" for seconds, model in able)
-    return f" To add a different length, continue it with a `model`, {_JOINED}: {told}." if told else ""
+    size = _new_size(plan.source.metadata, DEFAULT_CREATE_MODEL)
+    how = f"{_JOINED}, {size[1]}" if size is not None else _JOINED
+    return f" To add a different length, continue it with a `model`, {how}: {told}." if told else ""
 
 
 def other_steps_of_continuation(plan: Continuation) -> str:
@@ -69,7 +71,9 @@ def steps_in_words(model: CreateModel, *, is_auto: bool) -> str:
 
 
 def resized(measures: Metadata | None, model: CreateModel) -> str:
-    """That a clip's picture changes its size in the joined film; empty where it stays, or is not known."""
+    """That a clip's picture changes its size in the joined film; empty where it stays."""
+    if measures is None or not measures.width or not measures.height:
+        return " If its picture has another shape than the model's, it is cropped in the film; the clip itself stays."
     size = _new_size(measures, model)
     return f" In the film its {size[0]} picture is {size[1]}; the clip itself stays." if size is not None else ""
 

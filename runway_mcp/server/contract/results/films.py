@@ -198,10 +198,11 @@ def _plan_summary(plan: Continuation, remaining: int | None, why: str | None, ex
     other = other_steps_of_continuation(plan) + cheaper_than_continuation(plan, has_plan=explored is not None)
     other += "" if plan.cost else explore_plan(explored)
     look = "" if plan.asked.text_prompt else f" {LOOK}"
+    picture = resized(plan.source.metadata, plan.model) if plan.film is None else ""
     return (
         f"Nothing was submitted.{native} Continuing {clip} from its last frame by {plan.seconds} s with "
         f"{plan.model.title} would cost {price_in_words(plan, remaining)}.{short}{other} {then}, of {parts} parts "
-        f"joined into one file, and can go on as often as wanted.{resized(plan.source.metadata, plan.model)}{look}"
+        f"joined into one file, and can go on as often as wanted.{picture}{look}"
     )
 
 
