@@ -258,7 +258,7 @@ async def test_a_listing_holds_films_that_the_same_words_find_and_no_frame_that_
         assert text(found).count("(matches by what it was made from)") == 3
         assert text(found).count("(matches by the film that it is a part of)") == 1
         assert by_source["summary"].startswith(
-            "5 matches (2 joined films) among the newest 3 assets and all joined films; 0 extendable; "
+            "5 matches (3 clips, 2 joined films) among the newest 3 assets and all joined films; 0 extendable; "
         )
         first = await client.data("list_assets", limit=1)
         assert (len(first["films"]), first["next_offset"]) == (1, 1)
