@@ -17,7 +17,7 @@ from tests.kit.postgres import running_postgres
 from tests.kit.processes import HttpServerProcess
 from tests.kit.stand_in import StandIn, open_stand_in
 
-CALLERS: Final = 24
+CALLERS: Final = 64
 """How many callers share the calls: one alone may make ten a second."""
 
 MOST: Final = 1.3

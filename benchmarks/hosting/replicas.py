@@ -36,7 +36,7 @@ KINDS: Final = (READS, "the same bytes, bare servers", "whole extensions")
 Of an extension each server follows the task, and reads its end for its links, so that each may tell of it.
 """
 
-_CALLERS: Final = 48
+_CALLERS: Final = 96
 _AT_ONCE: Final = 8
 _PACE: Final = 2.0
 
