@@ -1,7 +1,9 @@
 """The contract of every store: what one caller asked for does not exist for another."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -12,10 +14,12 @@ from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.plan import key_of
 from runway_mcp.tasks.spend.refusals import arguments_key
 from runway_mcp.tasks.store.caller_view import CallerLedger
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.protocol import Key, Store
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import EPOCH
 from tests.kit.samples import clip, long_id, plan
+
+_T = TypeVar("_T")
 
 
 async def claim(store: Store, caller: str, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
@@ -41,6 +45,37 @@ async def test_the_same_request_of_two_callers_is_two_intents_each_of_which_answ
     assert (of_ana, of_ben) == (False, False)
     assert again == [(ana, True), (ben, True)]
     assert (ana.caller, ben.caller) == ("ana", "ben")
+
+
+class _AnsweredBetween:
+    """A store on which a POST is answered right after the first look at it."""
+
+    def __init__(self, store: Store, made: Intent, task_id: str) -> None:
+        self._store, self._made, self._task_id, self._is_answered = store, made, task_id, False
+
+    async def select(self, selection: Selection, **given: Any) -> list[Intent]:
+        return await self._then_answered(await self._store.select(selection, **given))
+
+    async def of_others(self, task_ids: Collection[str], *, caller: str) -> frozenset[str]:
+        return await self._then_answered(await self._store.of_others(task_ids, caller=caller))
+
+    async def find(self, by: Key, value: str) -> Intent | None:
+        return await self._store.find(by, value)
+
+    async def _then_answered(self, told: _T) -> _T:
+        if not self._is_answered:
+            self._is_answered = True
+            await self._store.accept(self._made.id, self._task_id, "RUNNING")
+        return told
+
+
+async def test_a_task_stays_hidden_while_the_post_that_made_it_is_answered(store: Store) -> None:
+    made, _ = await claim(store, "ana")
+    assert await store.begin_post(made.id, made.claim, upstream=EPOCH)
+    task = Task(task_id=long_id("task", 7), reply_ref=made.reply_ref)
+    answered = cast("Store", _AnsweredBetween(store, made, task.task_id))
+
+    assert await CallerLedger(answered, "ben").of_others([task]) == {task.task_id}
 
 
 async def test_a_duplicate_is_looked_for_among_the_requests_of_its_caller(store: Store) -> None:

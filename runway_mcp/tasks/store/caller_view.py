@@ -58,7 +58,9 @@ class CallerLedger:
         """
         if not tasks:
             return frozenset()
-        return await self.owned_by_others([task.task_id for task in tasks]) | await self.likely_of_others(tasks)
+        # In this order: an intent whose POST is answered in between owns the task by the second look.
+        likely = await self.likely_of_others(tasks)
+        return likely | await self.owned_by_others([task.task_id for task in tasks])
 
     async def owned_by_others(self, task_ids: Collection[str]) -> frozenset[str]:
         """Those of some tasks that intents of other callers own."""
