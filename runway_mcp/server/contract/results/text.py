@@ -174,7 +174,7 @@ def _film_lines(film: FilmOutput | None) -> Iterator[str]:
 
 def _saved_lines(saved: SavedOutput | None) -> Iterator[str]:
     if saved is not None:
-        yield f"Saved on this server's machine: {saved.path} ({saved.size_bytes} bytes)"
+        yield f"Saved: {saved.path} ({saved.size_bytes} bytes)"
 
 
 def _origin_lines(output: TaskOutput) -> Iterator[str]:
