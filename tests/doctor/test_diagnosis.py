@@ -58,7 +58,7 @@ async def test_of_a_sound_set_up_every_line_is_ok(tmp_path: Path) -> None:
     assert all(each.remedy is None for each in findings.values())
 
 
-@pytest.mark.parametrize("world", [seeded_world, small_world, lambda: small_world(accounts=3), World], ids=str)
+@pytest.mark.parametrize("world", [seeded_world, small_world, lambda: small_world(accounts=3), World])
 async def test_nothing_but_reads_reaches_upstream(world: Any, tmp_path: Path) -> None:
     upstream = world()
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import httpx
@@ -151,6 +152,11 @@ ACCOUNTS: dict[str, Any] = {
 }
 
 Respond = Callable[[httpx.Request], httpx.Response]
+
+
+def shown(value: object) -> str:
+    """The name of a case: a function's name, which is the same in each process, else what `repr` tells."""
+    return value.__name__ if isinstance(value, FunctionType) else repr(value)
 
 
 def not_gzip(_: httpx.Request) -> httpx.Response:

@@ -24,6 +24,7 @@ from tests.runway.samples import (
     Respond,
     client_of,
     not_gzip,
+    shown,
 )
 
 Read = Callable[[RunwayClient], Awaitable[Any]]
@@ -100,7 +101,7 @@ PASSING: list[httpx.Response | Exception | Respond] = [
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("failure", PASSING, ids=repr)
+@pytest.mark.parametrize("failure", PASSING, ids=shown)
 async def test_what_may_pass_is_tried_again_until_it_does(failure: httpx.Response | Exception | Respond) -> None:
     seen: list[httpx.Request] = []
     async with client_of(failure, failure, OK, seen=seen) as client:
@@ -195,7 +196,7 @@ FINAL: list[tuple[httpx.Response, type[errors.RunwayError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "error"), FINAL, ids=repr)
+@pytest.mark.parametrize(("answer", "error"), FINAL, ids=shown)
 async def test_what_will_not_pass_is_asked_once(answer: httpx.Response, error: type[errors.RunwayError]) -> None:
     seen: list[httpx.Request] = []
     async with client_of(answer, seen=seen) as client:

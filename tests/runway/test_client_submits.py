@@ -12,7 +12,7 @@ import pytest
 from runway_mcp.runway import errors
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Extension, Task
-from tests.runway.samples import ASSET_ID, BUSY, SIGNED, TASK, TASK_ID, TOKEN, Respond, client_of, not_gzip
+from tests.runway.samples import ASSET_ID, BUSY, SIGNED, TASK, TASK_ID, TOKEN, Respond, client_of, not_gzip, shown
 
 REQUEST = Extension(asset_id=ASSET_ID, text_prompt="the dunes ☀", seconds=10, seed=7, reply_ref="ref-1")
 NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
@@ -67,7 +67,7 @@ ANSWERS: list[tuple[httpx.Response | Respond, type[errors.RunwayError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "error"), ANSWERS, ids=repr)
+@pytest.mark.parametrize(("answer", "error"), ANSWERS, ids=shown)
 async def test_a_submit_is_posted_once_whatever_is_answered(
     answer: httpx.Response | Respond, error: type[errors.RunwayError]
 ) -> None:

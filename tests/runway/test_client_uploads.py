@@ -9,7 +9,7 @@ from runway_mcp.runway.creation import Creation
 from runway_mcp.runway.models import Asset
 from runway_mcp.simulator.builders import EMAIL, small_world
 from runway_mcp.simulator.run import running
-from tests.runway.samples import ASSET_ID, TOKEN, UPLOAD, client_of, not_gzip
+from tests.runway.samples import ASSET_ID, TOKEN, UPLOAD, client_of, not_gzip, shown
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff bytes of a picture"
 
@@ -63,7 +63,7 @@ ANSWERS: list[tuple[object, type[errors.RunwayError], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "error", "may_exist"), ANSWERS, ids=repr)
+@pytest.mark.parametrize(("answer", "error", "may_exist"), ANSWERS, ids=shown)
 async def test_an_upload_is_posted_once_and_tells_whether_the_asset_may_exist(
     answer: httpx.Response, error: type[errors.RunwayError], may_exist: bool
 ) -> None:

@@ -61,14 +61,17 @@ def clip_of(world: World) -> str:
 async def extend(
     client: Client, world: World, prompt: str, gate: Gate | None = None, **arguments: Any
 ) -> dict[str, Any]:
-    """An extension, which opens no gate; its first word about a task reaches one."""
+    """An extension, which opens no gate; its first word about a task reaches one, or its end on a slow machine."""
 
     async def listen(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001  the SDK's names
         if gate and message and message.startswith("Task "):
             gate.reached.set()
 
     called = {"assetId": clip_of(world), "text_prompt": prompt, **arguments}
-    return structured(await client.call_tool("extend_video", called, progress_callback=listen))
+    film = structured(await client.call_tool("extend_video", called, progress_callback=listen))
+    if gate:
+        gate.reached.set()
+    return film
 
 
 async def cancelled_at(moment: Moment, client: Client, world: World, prompt: str) -> None:

@@ -114,7 +114,8 @@ async def test_a_call_that_waits_for_a_slot_is_told_so_once_the_server_is_told_t
 ) -> None:
     world, (told,), (took,) = await told_as_it_drains(tmp_path, mode)
 
-    assert took == pytest.approx(20, abs=0.5)
+    # A refusal that came just before is looked at once more, after two seconds.
+    assert 20 <= took <= 22.5
     error = told["error"]
     assert (error["kind"], error["charged"], error["retry_safe"]) == ("busy", "no", True)
     assert told["next_step"]["tool"] == "extend_video"
@@ -137,7 +138,7 @@ async def test_the_same_call_submits_once_at_the_server_that_follows(tmp_path: P
 async def test_whoever_waits_for_another_calls_slot_is_told_so_too(tmp_path: Path) -> None:
     world, told, took = await told_as_it_drains(tmp_path, "auto", calls=3)
 
-    assert max(took) == pytest.approx(20, abs=1.0)
+    assert max(took) <= 22.5
     assert {(each["error"]["kind"], each["error"]["charged"]) for each in told} == {("busy", "no")}
     assert len(world.accepted) == 1
 
