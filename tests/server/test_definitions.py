@@ -51,7 +51,7 @@ SOURCES = {
     "email": "an error names them",
     "name": "you choose",
     "show": "strip",
-    "at_seconds": "at this second",
+    "at_seconds": "from the start",
 }
 
 

@@ -105,7 +105,7 @@ async def told_as_it_drains(folder: Path, mode: str, calls: int = 1) -> tuple[Wo
                 group.start_soon(wait)
             await anyio.sleep(20)
             # A refusal of just now is looked at for two seconds, which a stop does not cut short.
-            while not await server.context.service.ledger.select(Selection.WAITING):
+            while not await server.context.service.ledger.select(Selection.WAITING):  # noqa: ASYNC110  no event tells it
                 await anyio.sleep(0.1)
             stopped = anyio.current_time()
             server.context.waits.end_all()

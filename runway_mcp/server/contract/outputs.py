@@ -27,7 +27,7 @@ class Video(Output):
     asset_id: Annotated[str, Field(alias="assetId")]
     uri: str
     url: Annotated[str | None, Field(description="Signed link; dies within two days.")] = None
-    url_expires_at: Annotated[str | None, Field(description="ISO 8601, UTC.")] = None
+    url_expires_at: str | None = None
     name: str | None = None
     mime_type: str | None = None
     duration_seconds: float | None = None
@@ -49,12 +49,12 @@ _MORE_VIDEOS = {"type": "array", "items": {"type": "object"}, "description": "Ot
 
 
 # Its parts and seams are told by the results themselves; each schema that is listed costs the model's context.
-_FILM = {"type": "object", "description": "A continued film: id, uri, step, seconds, parts, seams."}
+_FILM = {"type": "object", "description": "A joined film: id, uri, step, seconds, parts, seams."}
 _QUOTE = {"type": "object", "description": "id, expires_at: what confirm takes, once."}
 _SAVED = {"type": "object", "description": "On the server's disk: path, size_bytes."}
 _CANDIDATES = {"type": "array", "items": {"type": "object"}, "description": "Tasks that may be an unclear submit's."}
 _RUNNING = {"type": "array", "items": {"type": "object"}, "description": "Unfinished tasks: taskId, status, ..."}
-_FILMS = {"type": "array", "items": {"type": "object"}, "description": "Continued films: id, name, seconds, parts."}
+_FILMS = {"type": "array", "items": {"type": "object"}, "description": "Joined films: id, name, seconds, parts."}
 
 
 class LineageOutput(Output):

@@ -33,12 +33,11 @@ from runway_mcp.values import either
 _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
     "made. Use it once list_assets has found the clip and view_film has shown its last frame, from which it goes on; "
-    "to wait for a task already submitted, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, "
-    "to at most 40 s (Turbo 34 s); any clip or film goes on with a `model` as often as wanted, joined into one film. "
-    "Spends credits (estimates: Gen-3 Alpha 10 a second, Gen-3 Turbo 40 a step; gen4-turbo 5 a second, other models "
-    "at most 12; exploreMode none) and cannot be undone or cancelled: show the user a dry_run first. Prompts are "
-    "moderated; takes minutes. The same request, whatever its wait, is charged once, for one film; another take needs "
-    "another seed."
+    "to wait for a task already submitted, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, to "
+    "at most 40 s (Turbo 34 s); any clip or film can be continued by a `model`, without limit, as one joined film. "
+    "Spends credits and cannot be undone or cancelled: show the user a dry_run first. Estimates in credits a "
+    "second: gen4-turbo 5, Gen-3 Alpha 10, other models at most 12; Gen-3 Turbo 40 a step. Takes minutes; prompts are "
+    "moderated; the same request is charged once, for one film, and another take needs another seed."
 )
 
 _AUTOMATIC = ("auto", *MODELS)
@@ -80,8 +79,8 @@ class ExtendVideo(Arguments):
         Addable | None,
         Field(
             description=(
-                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo without a model: 8 alone, its "
-                "default. As Gen-3 has three extensions, 10 leads further."
+                "Seconds to add: 5 (default) or 10, with gen4.5 also 8; Gen-3 Turbo under auto: only 8, its default. "
+                "Three steps of 10 make the longest Gen-3 Alpha film."
             ),
         ),
     ] = None
@@ -90,21 +89,23 @@ class ExtendVideo(Arguments):
         AfterValidator(_model),
         Field(
             description=(
-                "auto (default): Runway's extension, Gen-3 clips only; for others a dry_run names a model. "
-                f"{_CREATING}: continues any clip or film from its last frame."
+                "auto (default): Runway's own extension, Gen-3 clips only. Any other continues every clip or film from "
+                "its last frame; a dry_run names one where auto cannot extend."
             ),
+            json_schema_extra={"enum": ["auto", *CREATE_MODELS]},
         ),
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number 1 to 4294967294. Default: random, kept for repeats."),
+        Field(description="Any number 1 to 4294967294; a new one, another take. Default: random, kept for repeats."),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,
         Field(
             alias="exploreMode",
             description=(
-                "True: no credits, also with a model, but slower; needs Runway's Unlimited plan. Default: false."
+                "True: costs no credits, also with a model, but is slower; needs Runway's Unlimited plan. Default: "
+                "false."
             ),
         ),
     ] = None
@@ -129,25 +130,29 @@ class ExtendVideo(Arguments):
         Field(
             alias="maxJobs",
             description=(
-                "Tasks that may run on the account at once, 1 to 10; more wait, or are refused free. Default: the "
-                "account's own limit."
+                "Most tasks to run on the account at once, 1 to 10; at that number the call waits for one to end. "
+                "Default: the account's own limit."
             ),
         ),
     ] = None
     wait_seconds: Annotated[
         Wait | None,
         Field(
-            description="Seconds to wait for the film, 0 to 600; more than the server's 45 is cut to it. Default: 45."
+            description=(
+                "Seconds to wait for the film before an id is returned, 0 to 600, cut to the server's 45. Default: 45."
+            ),
         ),
     ] = None
     confirm: Annotated[
         str | None,
         Field(
             max_length=64,
-            description="The id in a dry_run's quote, once the user agreed; only if its next call has it.",
+            description="The id in a dry_run's quote, once the user agreed; only if its next_step has confirm.",
         ),
     ] = None
-    dry_run: Annotated[bool, Field(description="Check, price and show the lineage without submitting; free.")] = False
+    dry_run: Annotated[
+        bool, Field(description="True: checks, prices and shows the lineage, free, without submitting.")
+    ] = False
 
 
 async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:

@@ -32,8 +32,8 @@ _DESCRIPTION = (
     "succeeded, its video with link or path. Use it after extend_video to wait for the end with wait_seconds instead "
     "of polling, or to renew an old film's link; to find clips or running tasks, use list_assets; to look at one, "
     "view_film. Free, and changes nothing: if the wait runs out it returns the status so far, so call again. A failed "
-    "task is an error that says if credits may be gone. lineage.extensions_left counts Runway's own extensions left; "
-    "with a model there is no limit."
+    "task is an error, whose charged tells of the credits. lineage.extensions_left counts Runway's own extensions; a "
+    "model has no such limit."
 )
 
 
@@ -45,7 +45,7 @@ class GetTask(Arguments):
         Field(
             alias="taskId",
             description=(
-                "Task to read: a taskId of extend_video or list_assets, a film's id or assetId, or a runway:// URI."
+                "Task to read: a taskId of extend_video or list_assets, a video's assetId, a film id or a URI."
             ),
         ),
     ]

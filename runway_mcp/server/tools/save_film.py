@@ -40,7 +40,8 @@ _DESCRIPTION = (
     "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
     "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
     "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number, and "
-    "the same call again returns the same file, or waits on for a long download. Unfinished tasks are refused."
+    "the same call again returns the same file; if a long download returns no path yet, it waits on. Unfinished tasks "
+    "are refused."
 )
 
 _NOTHING_IS_KEPT = (

@@ -44,7 +44,7 @@ class ViewFilm(Arguments):
             description="Video or film to see: an assetId or film id of list_assets, a taskId, URI, link or name.",
         ),
     ]
-    show: Annotated[Show, Field(description="One frame, or strip: eight across the film, telling its joins.")] = (
+    show: Annotated[Show, Field(description="One frame, or strip: eight across the film, with its joins.")] = (
         "last_frame"
     )
     at_seconds: Annotated[
@@ -53,7 +53,8 @@ class ViewFilm(Arguments):
             ge=0,
             allow_inf_nan=False,
             description=(
-                "Seconds from the start, 0 or more: the frame at this second, or the last. Default: as show says."
+                "Seconds from the start, 0 or more: that frame; past the end the last. Not with show. Default: as "
+                "show says."
             ),
         ),
     ] = None
