@@ -91,7 +91,7 @@ async def test_a_server_for_one_user_ends_before_its_host_kills_it(tmp_path: Pat
 async def told_as_it_drains(folder: Path, mode: str, calls: int = 1) -> tuple[World, list[dict[str, Any]], list[float]]:
     """What calls are told, and how soon, that wait for a slot as the server is told to stop after some 20 seconds."""
     world = virtual_world(pace=100, max_jobs=1)
-    told, ends = list[dict[str, Any]](), list[float]()
+    told, ends, stopped = list[dict[str, Any]](), list[float](), 0.0
     async with open_server(world, folder) as server, server.client(mode) as first:
         await first.extend(first.clip, text_prompt="another film", wait_seconds=0)
 
