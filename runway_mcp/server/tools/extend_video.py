@@ -35,9 +35,9 @@ _DESCRIPTION = (
     "made. Use it once list_assets has found the clip and view_film has shown its last frame, from which it goes on; "
     "to wait for a task already submitted, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, to "
     "at most 40 s (Turbo 34 s); any clip or film can be continued by a `model`, without limit, as one joined film. "
-    "Spends credits and cannot be undone or cancelled: show the user a dry_run first. Estimates in credits a "
-    "second: gen4-turbo 5, Gen-3 Alpha 10, other models at most 12; Gen-3 Turbo 40 a step. Takes minutes; prompts are "
-    "moderated; the same request is charged once, for one film, and another take needs another seed."
+    "Spends credits (estimates: gen4-turbo 5/s, Gen-3 Alpha 10/s, other models at most 12/s, Gen-3 Turbo 40 a step) "
+    "and cannot be undone or cancelled: show the user a dry_run first. Takes minutes; prompts are moderated. The same "
+    "request is charged once, for one film; another take needs another seed."
 )
 
 _AUTOMATIC = ("auto", *MODELS)
@@ -139,7 +139,8 @@ class ExtendVideo(Arguments):
         Wait | None,
         Field(
             description=(
-                "Seconds to wait for the film before an id is returned, 0 to 600, cut to the server's 45. Default: 45."
+                "Seconds to wait for the film before an id is returned, 0 to 600; above the server's 45 counts as 45. "
+                "Default: 45."
             ),
         ),
     ] = None

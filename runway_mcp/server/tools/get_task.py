@@ -32,7 +32,7 @@ _DESCRIPTION = (
     "succeeded, its video with link or path. Use it after extend_video to wait for the end with wait_seconds instead "
     "of polling, or to renew an old film's link; to find clips or running tasks, use list_assets; to look at one, "
     "view_film. Free, and changes nothing: if the wait runs out it returns the status so far, so call again. A failed "
-    "task is an error, whose charged tells of the credits. lineage.extensions_left counts Runway's own extensions; a "
+    "task is an error; error.charged tells if it cost. lineage.extensions_left counts Runway's own extensions; a "
     "model has no such limit."
 )
 

@@ -38,10 +38,10 @@ from runway_mcp.tasks.naming import film_id_in, is_id
 _DESCRIPTION = (
     "Downloads one video of your Runway account, or copies a joined film, to the films folder of this server's "
     "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
-    "days, or for a copy by another name; films made by extend_video are saved by themselves. For a link use "
-    "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number, and "
-    "the same call again returns the same file; if a long download returns no path yet, it waits on. Unfinished tasks "
-    "are refused."
+    "days, or for a copy by another name; films of extend_video are saved already. For a link use "
+    "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number. The "
+    "same call again returns the same file, or waits on where a long download gave no path yet. Unfinished tasks are "
+    "refused."
 )
 
 _NOTHING_IS_KEPT = (

@@ -53,8 +53,8 @@ class ViewFilm(Arguments):
             ge=0,
             allow_inf_nan=False,
             description=(
-                "Seconds from the start, 0 or more: that frame; past the end the last. Not with show. Default: as "
-                "show says."
+                "Seconds from the start, 0 or more: that frame; past the end the last. Leave out show. Default: "
+                "as show says."
             ),
         ),
     ] = None
