@@ -55,8 +55,13 @@ def lines(figures: Figures) -> list[str]:
     return told
 
 
-def measure(folder: Path, *, rounds: int, streams: int, loads: list[float]) -> Figures:
-    """So many rounds of memory, ours and bare in turns, each in a process of its own; then the delays."""
+def measure(
+    folder: Path, *, rounds: int, streams: int, loads: list[float], updates: int = _UPDATES, poll: int = _POLL
+) -> Figures:
+    """So many rounds of memory, ours and bare in turns, each in a process of its own; then the delays.
+
+    `updates` are timed each way, of a task that a server reads every `poll` seconds.
+    """
     figures = Figures(streams=streams)
     callers = callers_file(folder, streams // _EACH)
     hashes, answers = hashes_file(folder, callers.tokens), folder / "answers.json"
@@ -70,12 +75,13 @@ def measure(folder: Path, *, rounds: int, streams: int, loads: list[float]) -> F
                 figures.ours.append(asyncio.run(_memory(ours, callers.tokens, task)))
                 other = stack.enter_context(bare(answers, hashes, uri=_uri(task)))
                 figures.bare.append(asyncio.run(_memory(other, callers.tokens, task)))
-        with hosted(upstream, folder / "delays", callers, **_poll(_POLL)) as ours:
-            figures.delays["ours, after the first stream was told"] = asyncio.run(_told(ours, callers, upstream))
+        with hosted(upstream, folder / "delays", callers, **_poll(poll)) as ours:
+            told = asyncio.run(_told(ours, callers, upstream, updates))
+            figures.delays["ours, after the first stream was told"] = told
         with bare(answers, hashes, uri=_uri("one")) as other:
-            figures.delays["bare, after the first stream was told"] = asyncio.run(_published(other, callers.tokens))
-    with cluster(2, folder, callers, pace=5, each=[_poll(_POLL), _poll(60)]) as two:
-        told = asyncio.run(_told(two.servers[1], callers, two.upstream, reader=two.servers[0]))
+            figures.delays["bare, after the first stream was told"] = asyncio.run(_published(other, callers.tokens, updates))
+    with cluster(2, folder, callers, pace=5, each=[_poll(poll), _poll(60)]) as two:
+        told = asyncio.run(_told(two.servers[1], callers, two.upstream, updates, reader=two.servers[0]))
         figures.delays["ours, after a stream at the server that read it was told"] = told
     return figures
 
@@ -104,9 +110,14 @@ async def _memory(served: HttpServerProcess, tokens: Sequence[str], task: str) -
 
 
 async def _told(
-    served: HttpServerProcess, callers: Callers, upstream: StandIn, *, reader: HttpServerProcess | None = None
+    served: HttpServerProcess,
+    callers: Callers,
+    upstream: StandIn,
+    updates: int,
+    *,
+    reader: HttpServerProcess | None = None,
 ) -> list[Delay]:
-    """Delays of updates of a running task: after the first stream, or after one at the server that reads the task."""
+    """Delays of so many updates of a running task: after the first stream, or after one at the server that reads the task."""
     task = upstream.add_task(queue=0, duration=200)
     streams, there = Listeners(), Listeners()
     if reader is not None:
@@ -120,20 +131,20 @@ async def _told(
     for each in (streams, there):
         each.forget()
     for each in (streams, there):
-        await each.heard(_UPDATES, within=_WITHIN)
-    delays = [streams.delay(number, timed.earliest(number)) for number in range(_UPDATES)]
+        await each.heard(updates, within=_WITHIN)
+    delays = [streams.delay(number, timed.earliest(number)) for number in range(updates)]
     streams.close()
     there.close()
     return delays
 
 
-async def _published(served: HttpServerProcess, tokens: Sequence[str]) -> list[Delay]:
-    """Delays of updates that the bare server is told to publish."""
+async def _published(served: HttpServerProcess, tokens: Sequence[str], updates: int) -> list[Delay]:
+    """Delays of so many updates that the bare server is told to publish."""
     streams = Listeners()
     await streams.open(served.origin, tokens, _uri("one"), each=_EACH)
-    for number in range(_UPDATES):
+    for number in range(updates):
         os.kill(pid_of(served), signal.SIGUSR1)
         await streams.heard(number + 1, within=_WITHIN)
-    delays = [streams.delay(number, streams.earliest(number)) for number in range(_UPDATES)]
+    delays = [streams.delay(number, streams.earliest(number)) for number in range(updates)]
     streams.close()
     return delays

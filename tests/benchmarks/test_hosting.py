@@ -89,7 +89,7 @@ def test_a_short_soak_breaks_no_promise_on_what_was_spent_and_leaves_nothing(tmp
 @pytest.mark.timeout(300)
 @needs_postgres
 def test_updates_reach_every_stream_at_a_server_that_reads_and_at_one_that_is_told(tmp_path: Path) -> None:
-    figures = streams.measure(tmp_path, rounds=1, streams=40, loads=[])
+    figures = streams.measure(tmp_path, rounds=1, streams=40, loads=[], updates=1, poll=2)
 
     assert len(figures.delays) == 3
     assert all(delay.first <= delay.median <= delay.last for each in figures.delays.values() for delay in each)
