@@ -76,13 +76,16 @@ def measure(
                 other = stack.enter_context(bare(answers, hashes, uri=_uri(task)))
                 figures.bare.append(asyncio.run(_memory(other, callers.tokens, task)))
         with hosted(upstream, folder / "delays", callers, **_poll(poll)) as ours:
-            told = asyncio.run(_told(ours, callers, upstream, updates))
-            figures.delays["ours, after the first stream was told"] = told
-        with bare(answers, hashes, uri=_uri("one")) as other:
-            figures.delays["bare, after the first stream was told"] = asyncio.run(_published(other, callers.tokens, updates))
+            first = asyncio.run(_told(ours, callers, upstream, updates))
+    with bare(answers, hashes, uri=_uri("one")) as other:
+        published = asyncio.run(_published(other, callers.tokens, updates))
     with cluster(2, folder, callers, pace=5, each=[_poll(poll), _poll(60)]) as two:
-        told = asyncio.run(_told(two.servers[1], callers, two.upstream, updates, reader=two.servers[0]))
-        figures.delays["ours, after a stream at the server that read it was told"] = told
+        second = asyncio.run(_told(two.servers[1], callers, two.upstream, updates, reader=two.servers[0]))
+    figures.delays = {
+        "ours, after the first stream was told": first,
+        "bare, after the first stream was told": published,
+        "ours, after a stream at the server that read it was told": second,
+    }
     return figures
 
 
@@ -117,7 +120,7 @@ async def _told(
     *,
     reader: HttpServerProcess | None = None,
 ) -> list[Delay]:
-    """Delays of so many updates of a running task: after the first stream, or after one at the server that reads the task."""
+    """Delays of so many updates of a task: after the first stream, or after one at the server that reads the task."""
     task = upstream.add_task(queue=0, duration=200)
     streams, there = Listeners(), Listeners()
     if reader is not None:
