@@ -36,7 +36,7 @@ move, then the light.
 - One action for 5 s, two at most for 10 s. Speeds and directions help: slowly, from left to right, towards us.
 - Say what is there; a thing named only to be left out tends to appear.
 - Films drift from step to step. Take the words for the camera, the light and the look from the text_prompt \
-of the film before (view_film quotes it) and repeat them word for word \
+of the film before (view_film quotes it; where there is none, from the picture) and repeat them word for word \
 unless the change is wanted.
 Where a current model continues a clip (the call has a model), it sees one still picture and nothing else:
 - Say the motion that runs at the cut again, with its direction and speed, and the same camera move: a still has no \
@@ -67,12 +67,13 @@ and every film, is continued by a current model from its last frame, and joined 
 2. Look, then word it. Call view_film with its id, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
 3. Check and price it. Make the extend_video call that view_film names next, with text_prompt and seconds added \
-(no seconds for a Turbo clip, which gains 8 s: tell me if I named others). It is a dry run, free, and where the \
+(no seconds for a Turbo clip, which gains 8 s: if I named others, tell me that, and the way to them that its result \
+names). It is a dry run, free, and where the \
 clip has to be continued its next call names the model. \
 If it says that the real call would be refused, tell me why, and price what it names next, if anything.
-4. Stop and ask me. Show me the text_prompt, the estimated credits and what is left of them, and the model if one is \
-named; of an extension also what is left of the three and how long the film can still become. Go on only when I say \
-yes; if I change something, price it again.
+4. Stop and ask me. Show me the text_prompt, the estimated credits, any way for less that the dry run names, what is \
+left of the credits, and the model if one is named; of an extension also what is left of the three and \
+how long the film can still become. Go on only when I say yes; if I change something, price it again.
 5. Extend it. Make the call that the dry run names next, once.
 6. Look at it. Give me the link and until when it works, or where it is saved, the new length and what it cost. Call \
 view_film with show strip and say whether the film does what I wished, and how its seams look.
@@ -101,9 +102,10 @@ before ends, followed by the phrases. The last one ends on a picture that can ho
 4. Price the whole plan before its first step. Make the extend_video call that view_film names next, with the \
 text_prompt of beat 2 and seconds 10 (none for a Turbo clip) added. It is a dry run, free, and \
 names the model where one continues. Further beats of \
-the same seconds cost as much each: add them up.
-5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, and \
-what is left of the credits. Go on only when I say yes, and ask whether my yes is for one beat or for all of them.
+the same seconds cost as much each, as long as they go on the same way (extended, or by one model): add them up.
+5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, any way \
+for less that the dry run names, and what is left of the credits. Go on only when I say yes, and ask \
+whether my yes is for one beat or for all of them.
 6. Make them one after another. Make the call that the dry run names next, once; show me the film. For the next beat \
 take that new film's assetId, of a joined film its film id, adjust its prompt to its last frame (view_film), price it \
 as beat 2 was priced, and ask me again unless I agreed to all and the price is as shown.

@@ -176,3 +176,20 @@ async def test_a_cap_that_is_too_small_for_an_extension_leads_to_a_model_that_it
         step = {"assetId": clip, "seconds": 5, "model": "gen4-turbo", "dry_run": True}
         assert refused["next_step"]["arguments"] == step
         assert (await client.data("extend_video", **step))["status"] == "DRY_RUN"
+
+
+@pytest.mark.parametrize("cap", ["max_credits_per_day", "max_credits_per_call"])
+async def test_a_cap_leads_to_explore_mode_where_a_film_was_made_so(tmp_path: Path, mode: str, cap: str) -> None:
+    async with open_client(virtual_world(pace=10), tmp_path, mode, **{cap: 10}) as client:
+        before = await client.extend(client.clip, seconds=10)
+        await client.extend(client.clip, text_prompt="on", exploreMode=True)
+        refused = await client.extend(client.clip, seconds=10)
+        dry = await client.extend(client.clip, seconds=10, dry_run=True)
+
+        assert "needs an Unlimited plan" in before["error"]["message"]
+        assert "the account has the plan for it" in refused["error"]["message"]
+        for told in (refused, dry):
+            arguments = told["next_step"]["arguments"]
+            assert (arguments["exploreMode"], arguments["seconds"], arguments["dry_run"]) == (True, 10, True)
+        offered = await client.data("extend_video", **refused["next_step"]["arguments"])
+        assert (offered["status"], offered["credits"]["cost"]) == ("DRY_RUN", 0)

@@ -13,6 +13,6 @@ def test_the_setting_takes_and_names_each_model_that_continues() -> None:
 
 
 def test_the_definition_of_extend_video_names_each_model_that_continues() -> None:
-    described = TOOLS["extend_video"].input_schema["properties"]["model"]["description"]
+    accepted = TOOLS["extend_video"].input_schema["properties"]["model"]["enum"]
 
-    assert all(name in described for name in CREATE_MODELS)
+    assert accepted == ["auto", *CREATE_MODELS]

@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.media.films import Film
@@ -71,6 +72,21 @@ async def test_a_call_without_time_says_that_the_film_is_under_way_and_how_to_wa
         assert "still being saved to disk" in data["summary"]
         assert "save_film" in data["summary"]
         assert not any(name.endswith(".mp4") for name in kept.names)
+
+
+async def test_a_complete_film_that_is_under_way_is_waited_for_by_the_next_step(tmp_path: Path, mode: str) -> None:
+    world = film_world(films=SmallFilms(filler=50_000))
+    world.link_faults.append(LinkFault("slow", times=1, after_bytes=500, seconds=0.05))
+    clip = add_video(world, extended=2, seconds=10, added=10)
+    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+        data = await client.extend(clip, text_prompt="on", seconds=10)
+
+        assert "It is complete" in data["summary"]
+        assert data["next_step"]["tool"] == "save_film"
+        saved = data
+        while "saved" not in saved:
+            saved = await client.data("save_film", **data["next_step"]["arguments"])
+        assert Path(saved["saved"]["path"]).name in kept.names
 
 
 async def test_the_wait_for_the_file_tells_its_progress(tmp_path: Path, mode: str) -> None:

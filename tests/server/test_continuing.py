@@ -92,7 +92,7 @@ async def test_the_task_of_the_create_tells_its_part_and_names_the_film(tmp_path
         part = structured(read)
 
         assert part["credits"]["cost"] == 60
-        assert "Cost: at most 60 credits (an upper bound)." in text(read).splitlines()
+        assert "Cost of the task, once: at most 60 credits (an upper bound)." in text(read).splitlines()
         assert part["taskId"] == film["taskId"]
         assert part["video"]["assetId"] == film["film"]["parts"][1]["assetId"]
         assert part["film"]["id"] == film["film"]["id"]

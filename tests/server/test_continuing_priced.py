@@ -166,7 +166,7 @@ async def test_a_dry_run_names_explore_mode_and_the_cheapest_model_that_adds_as_
     async with continuing(tmp_path) as client:
         told = await client.data("extend_video", assetId=clip_id(client), seconds=seconds, dry_run=True)
 
-        explore = "exploreMode (no credits; needs an Unlimited plan, and is refused at no cost without it)"
+        explore = "exploreMode (no credits, but slower; needs an Unlimited plan, and is refused at no cost without it)"
         assert f"For less: {explore}; or another `model`: {says}" in told["summary"]
         assert f"For fewer credits put another model: {says}" in told["next_step"]["reason"]
         named = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", dry_run=True)

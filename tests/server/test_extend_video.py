@@ -78,7 +78,7 @@ async def test_a_dry_run_prices_and_submits_nothing_and_its_next_step_is_the_rea
             0,
             False,
             {"seconds": 10},
-            "For less: exploreMode (no credits; needs an Unlimited plan, and is refused at no cost without it); or ",
+            "exploreMode (no credits, but slower; needs an Unlimited plan, and is refused at no cost without it); or ",
         ),
         (0, False, {"seconds": 5}, "cropped to 1280x720: gen4-turbo for about 25 credits."),
     ],
@@ -95,8 +95,8 @@ async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
 @pytest.mark.parametrize(
     ("seconds", "says"),
     [
-        (5, "complete: no extension is left, only a model can continue it (`seconds`: 10 would make it 40 s long)."),
-        (10, "complete: no extension is left, only a model can continue it."),
+        (5, "35 s long (with `seconds`: 10, 40 s) and complete: no extension is left, only a model can continue it."),
+        (10, "40 s long and complete: no extension is left, only a model can continue it."),
     ],
 )
 async def test_a_dry_run_of_the_last_extension_says_what_its_seconds_give_up(
@@ -147,7 +147,7 @@ async def test_a_dry_run_of_explore_mode_says_that_the_account_has_the_plan_once
         seen = await client.data("extend_video", assetId=film["video"]["assetId"], exploreMode=True, dry_run=True)
 
         paid = await client.data("extend_video", assetId=film["video"]["assetId"], dry_run=True)
-        assert "exploreMode (no credits; the account has the plan for it)" in paid["summary"]
+        assert "exploreMode (no credits, but slower; the account has the plan for it)" in paid["summary"]
         assert "shows only when it is submitted" in unseen["summary"]
         assert "The account has that plan: a film was made so on " in seen["summary"]
         assert "shows only when it is submitted" not in seen["summary"]

@@ -116,7 +116,7 @@ async def test_the_clip_that_is_a_part_of_a_film_says_so_where_clips_are_listed(
         source, part = [each["assetId"] for each in told["film"]["parts"]]
         reasons = {each["assetId"]: each.get("reason", "") for each in (await client.data("list_assets"))["assets"]}
 
-        named = f"part of {told['film']['id']}, continued by that id"
+        named = f"part of {told['film']['id']}; go on with the film by that id"
         assert named in reasons[part]
         assert "part of" not in reasons[source]
 

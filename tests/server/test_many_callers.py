@@ -153,7 +153,7 @@ async def test_a_cap_of_the_file_is_for_whoever_runs_the_server_to_raise(tmp_pat
     ):
         for client, key in ((ana, "max_credits_per_call"), (bob, "max_credits_per_day")):
             told = (await client.extend(client.clip))["error"]["message"]
-            assert f"ask whoever runs this server to raise {key}." in told
+            assert f"ask whoever runs this server to raise {key} to 50 or more." in told
             assert "RUNWAY_MCP_" not in told
 
 

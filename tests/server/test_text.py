@@ -25,11 +25,11 @@ UNTOLD = "length: from view_film"
     [
         (
             {"status": "RUNNING", "taskType": "gen3a", "options": {"seconds": 5}},
-            "Cost: about 50 credits (an estimate). Credits left: 5.",
+            "Cost of the task, once: about 50 credits (an estimate). Credits left: 5.",
         ),
         (
             {"status": "RUNNING", "taskType": "gen3a", "options": {"exploreMode": True}},
-            "Cost: no credits. Credits left: 5.",
+            "Cost of the task, once: no credits. Credits left: 5.",
         ),
         ({"status": "RUNNING", "taskType": "gen4"}, "Credits left: 5."),
         ({"status": "FAILED", "taskType": "gen4"}, None),

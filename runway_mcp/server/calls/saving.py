@@ -25,6 +25,7 @@ from runway_mcp.media.errors import (
 )
 from runway_mcp.runway.models import Task
 from runway_mcp.server.calls.running_call import Call
+from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.results.assets import saved_output
 from runway_mcp.server.progress import TOTAL
@@ -89,6 +90,8 @@ async def with_saved(
     elif first.warning:
         call.remark(first.warning)
     _remark_others(call, others)
+    if isinstance(first, Keeping) and output.next_step is None:
+        return output.model_copy(update={"next_step": next_steps.save(own[0].asset_id)})
     return _with_place(output, first)
 
 

@@ -11,6 +11,7 @@ from mcp_types import InputRequiredResult
 from runway_mcp.server.calls.consent import Person
 from runway_mcp.server.context import ServerContext
 from runway_mcp.settings import Settings
+from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import Day, PolicyRefused, Quote, SpendPolicy, check_caps, day_state
@@ -108,12 +109,12 @@ async def with_consent(
     except PolicyRefused as refusal:
         quote = await offer(context, plan) if refusal.reason == "unconfirmed" else None
         if quote is None:
-            raise policy_failure(refusal, plan, policy, context.caller) from refusal
+            raise await _refused(context, refusal, plan, policy) from refusal
         answer = await person.ask(_question(plan), quote, deadline=deadline - ANSWER_PATIENCE)
         if isinstance(answer, InputRequiredResult):
             return answer
         if answer == "unasked":
-            raise policy_failure(refusal, plan, policy, context.caller) from refusal
+            raise await _refused(context, refusal, plan, policy) from refusal
     if answer == "unanswered":
         raise Failure("declined", _SAID_NOTHING, about="confirm")
     if answer == "no":
@@ -122,7 +123,7 @@ async def with_consent(
     try:
         return await submit(policy)
     except PolicyRefused as refusal:
-        raise policy_failure(refusal, plan, policy, context.caller) from refusal
+        raise await _refused(context, refusal, plan, policy) from refusal
 
 
 async def day_of(context: ServerContext) -> Day | None:
@@ -155,10 +156,18 @@ async def refusal_of(context: ServerContext, plan: PricedRequest) -> Failure | N
     except Failure as refusal:
         return refusal
     except PolicyRefused as refusal:
-        return policy_failure(refusal, plan, policy, context.caller)
+        return await _refused(context, refusal, plan, policy)
     except LedgerError as error:
         return Failure("unavailable", f"{error} Until then no submit is possible.")
     return None
+
+
+async def _refused(context: ServerContext, refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy) -> Failure:
+    """The failure for a refusal of the policy; one by a cap names explore mode first, where that was seen to work."""
+    is_cap = refusal.reason in ("per_call", "per_day")
+    is_taken = not isinstance(plan.model, CreateModel) or plan.model.takes_explore_mode
+    explores = is_cap and is_taken and await explored(context, plan) is not None
+    return policy_failure(refusal, plan, policy, context.caller, explores=explores)
 
 
 def _question(plan: PricedRequest) -> str:

@@ -240,6 +240,10 @@ def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
 
 def that_fits(failure: Failure, arguments: dict[str, Any]) -> NextStep | None:
     """A dry run of what the caps allow in place of a refused step; None if they allow nothing."""
+    if failure.explores:
+        kept = {name: value for name, value in arguments.items() if name != "confirm"}
+        reason = "Checks the same step in explore mode: no credits, but slower."
+        return NextStep(tool="extend_video", arguments=kept | {"exploreMode": True, "dry_run": True}, reason=reason)
     if failure.fewer is not None:
         return shorter(arguments, failure.fewer)
     if failure.other is None:
@@ -290,7 +294,7 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.candidates or failure.task:
         return _about_tasks(failure, asked)
     ways = (failure.fewer, failure.other, failure.about, failure.instead)
-    if any(way is not None for way in ways):
+    if failure.explores or any(way is not None for way in ways):
         return _changed(failure, asked)
     if failure.kind in ("not_found", "invalid_request"):
         return asked.behaviour.search(failure.kind, asked)
@@ -371,6 +375,11 @@ def _without(argument: str, asked: Asked) -> NextStep:
     given = f" without `{argument}`" if argument in asked.arguments else ""
     reason = f"Checks and prices it{given}, free."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
+
+
+def save(asset_id: str) -> NextStep:
+    """The call that waits until a film is on disk."""
+    return NextStep(tool="save_film", arguments={"assetId": asset_id}, reason="Waits until the film is on disk, free.")
 
 
 def _get(task_id: str, reason: str, asked: Asked) -> NextStep:

@@ -72,7 +72,7 @@ class LineageOutput(Output):
 class CreditsOutput(Output):
     """The estimated cost, what is left on the account, and how the cap of a day stands, in credits."""
 
-    cost: Annotated[int | None, Field(description="Estimate of the step; 0 of a repeat.")] = None
+    cost: Annotated[int | None, Field(description="Estimate of the step, charged once; 0 of a repeat.")] = None
     remaining: int | None = None
     day_limit: int | None = None
     day_left: int | None = None

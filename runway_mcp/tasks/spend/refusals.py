@@ -19,28 +19,32 @@ def arguments_key(plan: PricedRequest, caller: str) -> str:
     return hashlib.sha256(json.dumps([caller, asked], sort_keys=True).encode()).hexdigest()
 
 
-def policy_failure(refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy, caller: str = "") -> Failure:
+def policy_failure(
+    refusal: PolicyRefused, plan: PricedRequest, policy: SpendPolicy, caller: str = "", *, explores: bool = False
+) -> Failure:
     """The failure for a refusal of the policy to a caller, empty for the user of a server of his own.
 
-    Nothing was submitted.
+    `explores` says that explore mode was seen to work on the account. Nothing was submitted.
     """
     is_bound = isinstance(plan.model, CreateModel) and plan.model.is_upper_bound
     cost = f"This step would cost {'at most' if is_bound else 'about'} {plan.cost} credits"
     match refusal.reason:
         case "per_call":
             fewer, other = _fewer(plan, policy.per_call or 0), _other(plan, policy.per_call or 0)
-            ways = _ways_on(plan, fewer, other, _PER_CALL, caller)
+            raised = _raised(_PER_CALL, plan.cost, caller)
+            ways = _ways_on(plan, fewer, other, raised, explores=explores)
             message = f"{cost}, and this server allows {policy.per_call} for one call. {ways}"
-            return Failure("spend_limit", message, fewer=fewer, other=other)
+            return Failure("spend_limit", message, fewer=fewer, other=other, explores=explores)
         case "per_day":
             left = (policy.per_day or 0) - refusal.spent
             fewer, other = _fewer(plan, left), _other(plan, left)
-            ways = _ways_on(plan, fewer, other, _PER_DAY, caller)
+            raised = _raised(_PER_DAY, refusal.spent + plan.cost, caller)
+            ways = _ways_on(plan, fewer, other, raised, explores=explores, now=" now")
             message = (
                 f"{cost}; {refusal.spent} were spent in the last 24 hours, of the {policy.per_day} that this server "
                 f"allows. {_frees(refusal.frees_at)}{_quoted(plan, policy)}{ways}"
             )
-            return Failure("spend_limit", message, retry="later", fewer=fewer, other=other)
+            return Failure("spend_limit", message, retry="later", fewer=fewer, other=other, explores=explores)
         case "unconfirmed":
             message = (
                 f"{cost}, and this server spends only what the user has confirmed; this host cannot ask. Make a "
@@ -102,11 +106,23 @@ def _other(plan: PricedRequest, most: int) -> tuple[str, int] | None:
     return name, seconds
 
 
-def _ways_on(plan: PricedRequest, fewer: int | None, other: tuple[str, int] | None, setting: str, caller: str) -> str:
-    """What the caller can do; fewer seconds and another model only if they would be allowed.
+def _raised(setting: str, least: int, caller: str) -> str:
+    """Who can raise the cap, and to what: it is a setting of the user's own server, or of callers in another's file."""
+    if caller:
+        return f"let the user ask whoever runs this server to raise {setting.lower()} to {least} or more"
+    return f"let the user raise RUNWAY_MCP_{setting} to {least} or more and restart the server"
 
-    The cap is a setting of the user's own server, or stands in the file of callers of somebody else's.
-    """
+
+def _ways_on(
+    plan: PricedRequest,
+    fewer: int | None,
+    other: tuple[str, int] | None,
+    raised: str,
+    *,
+    explores: bool,
+    now: str = "",
+) -> str:
+    """What the caller can do; fewer seconds and another model only if they would be allowed."""
     is_continued = isinstance(plan.model, CreateModel)
     ways = [f"ask for {fewer} s"] if fewer else []
     if other is not None:
@@ -115,12 +131,8 @@ def _ways_on(plan: PricedRequest, fewer: int | None, other: tuple[str, int] | No
         price = f"{'at most' if model.is_upper_bound else 'about'} {price_to_create(model, seconds)} credits"
         way = "take another `model`" if is_continued else "continue it with a `model`"
         ways.append(f"{way} ({name} adds {seconds} s for {price})")
-    ways.append("set exploreMode (no credits, on an Unlimited plan)")
-    if caller:
-        ways.append(f"let the user ask whoever runs this server to raise {setting.lower()}")
-    else:
-        ways.append(f"let the user raise RUNWAY_MCP_{setting}")
-    now = " now" if setting == _PER_DAY else ""
+    plan_for_it = "the account has the plan for it" if explores else "needs an Unlimited plan"
+    ways += [f"set exploreMode (no credits, but slower; {plan_for_it})", raised]
     begin = "" if fewer else f"With {plan.model.title} not even {min(plan.model.seconds)} s fit{now}; "
     told = f"{begin}{', '.join(ways[:-1])}, or {ways[-1]}."
     return told[0].upper() + told[1:]

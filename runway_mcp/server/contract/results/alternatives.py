@@ -8,7 +8,7 @@ from runway_mcp.tasks.creating import canvas_for, cheapest_model
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.plan import Plan
 
-_EXPLORE: Final = "exploreMode (no credits; {})"
+_EXPLORE: Final = "exploreMode (no credits, but slower; {})"
 _PLAN_SEEN: Final = "the account has the plan for it"
 _PLAN_UNSEEN: Final = "needs an Unlimited plan, and is refused at no cost without it"
 _JOINED: Final = "as a film of joined parts"

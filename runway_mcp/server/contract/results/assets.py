@@ -214,7 +214,7 @@ def _asset(
     measured = _measured(listed, length)
     asset, verdict, origin, longest = measured.asset, listed.verdict, listed.origin, measured.longest
     metadata = asset.metadata
-    part = f"part of {film}, continued by that id" if film else None
+    part = f"part of {film}; go on with the film by that id" if film else None
     untold = (
         None if (metadata and metadata.duration) or not listed.continuable else _untold(listed, continues=continues)
     )

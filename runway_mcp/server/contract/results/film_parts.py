@@ -106,7 +106,7 @@ def step_in_words(standing: FilmStanding) -> str:
 
 def how_joined(joined: JoinMade) -> str:
     """How the parts were joined and how their seams look, in one sentence each."""
-    ways = {"copied": "The parts were joined without loss."}
+    ways = {"copied": "The parts were joined without encoding anew."}
     why = f" ({', '.join(joined.why)})" if joined.why else ""
     told = [
         ways.get(
@@ -115,7 +115,7 @@ def how_joined(joined: JoinMade) -> str:
         )
     ]
     if "size" in joined.why:
-        told.append("The older parts were cropped or scaled to the picture of the new one.")
+        told.append("The older parts were scaled to the picture of the new one, and cropped where their shape differs.")
     left_out = sum(joined.dropped)
     if left_out:
         frames = f"{left_out} frame{'s were' if left_out > 1 else ' was'}"

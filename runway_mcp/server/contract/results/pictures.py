@@ -38,6 +38,7 @@ _CONTINUED_HERE = f"A continuation goes on from this frame: write the text_promp
 _CONTINUED_FROM_END = (
     f"A continuation goes on from the last frame: write the text_prompt so that it goes on from there, and {_SAY_AGAIN}"
 )
+_NO_PROMPT = "No text_prompt of this clip is known: take the words for the camera and the light from the picture."
 _FROM_THE_END = "An extension goes on from the last frame, so write the text_prompt so that it goes on from there."
 
 
@@ -98,8 +99,9 @@ def _lines(
     else:
         yield f"It cannot be extended: {verdict.reason}."
         goes_on = False
-    if goes_on and (prompt := clip.maker.options.text_prompt if clip.maker else None):
-        yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}"
+    if goes_on:
+        prompt = clip.maker.options.text_prompt if clip.maker else None
+        yield f"The text_prompt of this clip: {in_quotes(prompt, LONGEST_PROMPT)}" if prompt else _NO_PROMPT
     yield from next_lines(step)
 
 

@@ -280,26 +280,28 @@ def _left(plan: Plan) -> str:
     """How the film would stand afterwards, and how far it could still be extended."""
     left, longest = plan.lineage.extensions_left, plan.lineage.longest
     then = (
-        f"the film would then be {seconds(plan.length)} long"
+        f"the film would then be {seconds(plan.length)} long{_longer_now(plan)}"
         if plan.length
         else f"the film would then be longer ({UNTOLD_LENGTH})"
     )
     if not left:
-        return f"{then} and complete: no extension is left, only a model can continue it{_longer_last(plan)}"
+        return f"{then} and complete: no extension is left, only a model can continue it"
     more = f"{then}, with {left} more extension{'' if left == 1 else 's'} left"
     if longest is None or plan.length is None or longest.seconds <= plan.length:
         return more
-    price = f" for about {longest.cost} credits more" if longest.cost else ""
+    price = (
+        f" for about {longest.cost} credits more" if longest.cost else "" if plan.cost else ", for no credits either"
+    )
     return f"{more}, up to {seconds(longest.seconds)}{price}{by_steps(plan.length, longest.seconds, left)}"
 
 
-def _longer_last(plan: Plan) -> str:
-    """That another choice of seconds would make the last extension longer, if one would fit."""
+def _longer_now(plan: Plan) -> str:
+    """That another choice of seconds would make this extension longer, if one would fit."""
     if plan.length is None:
         return ""
     fitting = {each: plan.length + each - plan.seconds for each in plan.model.seconds if each > plan.seconds}
     longest = max((each for each, length in fitting.items() if length <= plan.model.max_seconds), default=None)
-    return f" (`seconds`: {longest} would make it {seconds(fitting[longest])} long)" if longest else ""
+    return f" (with `seconds`: {longest}, {seconds(fitting[longest])})" if longest else ""
 
 
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:

@@ -210,7 +210,8 @@ def _money_lines(output: TaskOutput) -> Iterator[str]:
     if output.status == "DRY_RUN" or output.twin:
         money = money.model_copy(update={"cost": None, "remaining": None})
     if money.cost is not None and not _summary_prices(output, money.cost):
-        told.append(f"Cost: {_cost_in_words(money.cost, output.model)}.")
+        cost = "Cost" if output.error else "Cost of the task, once"
+        told.append(f"{cost}: {_cost_in_words(money.cost, output.model)}.")
     if money.remaining is not None and output.error is None:
         told.append(f"Credits left: {money.remaining}.")
     if told:
