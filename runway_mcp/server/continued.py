@@ -15,7 +15,7 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Extension, Task
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.after_failures import same_continuation
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import SavedOutput, TaskOutput
 from runway_mcp.server.contract.results.film_parts import same_call
@@ -184,7 +184,7 @@ async def film_told(
         in_all=await _cost_in_all(context, films, intent) if joined is not None else None,
     )
     if intent.state is State.WAITING and context.service.ledger.now() - intent.created > RESUMED_SECONDS:
-        step = next_steps.same_continuation(same_call(intent), outcome_failure(intent))
+        step = same_continuation(same_call(intent), outcome_failure(intent))
         return output.model_copy(update={"summary": f"{output.summary} {_LEFT}", "next_step": step})
     return output
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from runway_mcp.runway.models import Credits, RunningTask
-from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked, Behaviour, after_failure, submit
+from runway_mcp.server.contract.after_failures import after_failure
+from runway_mcp.server.contract.next_steps import EXTENDS, LISTS, READS, Asked, Behaviour, submit
 from runway_mcp.server.contract.results.tasks import failure_output, plan_output
 from runway_mcp.tasks.failures import Failure
 from tests.kit.samples import extension, long_id, plan, task

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import runway_mcp.server
-from runway_mcp.server.contract.next_steps import Asked, Behaviour, after_failure
+from runway_mcp.server.contract.after_failures import after_failure
+from runway_mcp.server.contract.next_steps import Asked, Behaviour
 from runway_mcp.server.contract.schemas import wire_schema
 from runway_mcp.server.tools.definitions import TOOLS
 from runway_mcp.server.tools.record import ToolRecord

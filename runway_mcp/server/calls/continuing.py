@@ -22,6 +22,7 @@ from runway_mcp.server.continued import (
     is_film_id,
 )
 from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.after_failures import that_fits
 from runway_mcp.server.contract.outputs import NextStep, TaskOutput
 from runway_mcp.server.contract.results.film_parts import step_in_words
 from runway_mcp.server.contract.results.films import continuation_output, earlier_film_output, price_in_words
@@ -191,7 +192,7 @@ async def _told_plan(call: Call, wish: Wish, plan: Continuation) -> TaskOutput:
     ending = await _ending(call, plan) if refusal is None or plan.length is None else None
     plan = _measured(plan, ending)
     if refusal is not None:
-        step = next_steps.that_fits(refusal, _named(call, plan))
+        step = that_fits(refusal, _named(call, plan))
         output = continuation_output(plan, balance, why=why, step=step)
         return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     _remark_ending(call, plan, ending)

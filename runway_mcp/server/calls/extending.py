@@ -15,6 +15,7 @@ from runway_mcp.server.calls.running_call import Answer, Call, waited
 from runway_mcp.server.calls.saving import warn_of_folder, with_saved
 from runway_mcp.server.calls.spending import explored, offer, refusal_of, spend
 from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.after_failures import that_fits
 from runway_mcp.server.contract.outputs import TaskOutput
 from runway_mcp.server.contract.results.tasks import earlier_output, failure_output, plan_output, task_output
 from runway_mcp.server.protocol_tasks import handed_over
@@ -83,7 +84,7 @@ async def extension_priced(call: Call, plan: Plan) -> TaskOutput:
         return earlier_output(earlier, call.asked)
     refusal = await refusal_of(call.context, plan)
     if refusal is not None:
-        step = next_steps.that_fits(refusal, call.asked.arguments)
+        step = that_fits(refusal, call.asked.arguments)
         output = plan_output(plan, await balance_of(call.context.service.client, plan.account), step=step)
         return output.model_copy(update={"summary": f"{REFUSED_NOW} {refusal.message}"})
     if call.context.settings.public_url and plan.asked.reply_url is None:

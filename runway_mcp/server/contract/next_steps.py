@@ -3,33 +3,21 @@
 A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.server.contract.outputs import NextStep
-from runway_mcp.tasks.catalogue import FilmModel
-from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.lineage import price
 from runway_mcp.tasks.naming import film_id_in, name_in
 
 WAITS_FOR_FILM = "Waits for the film; reading is free."
+"""The reason of the call that waits for a running task."""
+
 # Of a host that gives up early each read brings a state; only the last one brings the film.
 _SHORT_WAIT = 5
 _AGAIN = "Reads it again after"
 _READS_AGAIN = f"{_AGAIN} {{}} s, as long as this host waits; free: repeat until the film is there."
-"""The reason of the call that waits for a running task."""
-
-# How many seeds there are.
-_SEEDS = 4294967294
-_SAME_CALL = {
-    "unavailable": "The same call again, in a moment.",
-    "unexpected_response": "The same call again; nothing is spent twice.",
-    "busy": "The same call again: it waits for a slot itself, and submits once.",
-    "submission_unknown": "The same call again: it looks for the task and never submits a second one.",
-}
 
 
 def list_clips(name: str | None = None) -> NextStep:
@@ -111,7 +99,7 @@ class Asked:
 def follow(task_id: str, asked: Asked) -> NextStep:
     """The call that waits for a running task."""
     short = asked.wait_seconds < _SHORT_WAIT
-    return _get(task_id, _READS_AGAIN.format(asked.wait_seconds) if short else WAITS_FOR_FILM, asked)
+    return read_of(task_id, _READS_AGAIN.format(asked.wait_seconds) if short else WAITS_FOR_FILM, asked)
 
 
 def waits_for_film(step: NextStep) -> bool:
@@ -122,9 +110,9 @@ def waits_for_film(step: NextStep) -> bool:
 def link_to(reference: str, asked: Asked) -> NextStep:
     """The call that gives a link to the film that a reference names, as far as it can be found by it."""
     if kind_of(reference) == "task":
-        return _get(reference, "Reads the task, with a fresh link to its film.", asked)
+        return read_of(reference, "Reads the task, with a fresh link to its film.", asked)
     if (film_id := film_id_in(reference)) is not None:
-        return _get(film_id, "Reads the film, with where it can be had.", asked)
+        return read_of(film_id, "Reads the film, with where it can be had.", asked)
     search = {"query": name} if (name := name_in(reference)) else {}
     return NextStep(tool="list_assets", arguments={**search, "links": True}, reason="Lists clips with fresh links.")
 
@@ -137,7 +125,7 @@ def extend_further(
     `longer` are the steps that a caller could ask for in place of a default, ascending.
     """
     like = ({"seconds": seconds} if seconds else {}) | ({"exploreMode": True} if explore else {})
-    reason = f"Prices the next; add a prompt{'' if seconds else _longer(longer)}."
+    reason = f"Prices the next; add a prompt{'' if seconds else longer_in_words(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, **like, "dry_run": True}, reason=reason)
 
 
@@ -151,20 +139,9 @@ def continue_further(
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
 
 
-def same_continuation(arguments: dict[str, Any], failure: Failure) -> NextStep:
-    """The same call again, after which nothing is paid twice: it joins again, or looks for the earlier submit."""
-    kept = {name: value for name, value in arguments.items() if name != "confirm"} | {"dry_run": False}
-    reason = "The same call again; nothing is spent twice."
-    if failure.charged == "yes":
-        reason = "The same call again: it joins the parts again, free."
-    elif failure.kind == "submission_unknown":
-        reason = _SAME_CALL["submission_unknown"]
-    return NextStep(tool="extend_video", arguments=kept, reason=reason)
-
-
 def extend_from(asset_id: str, *, longer: Sequence[int] = ()) -> NextStep:
     """A dry run of an extension, once its words are written from a picture of the clip; `longer` as above."""
-    reason = f"Checks and prices the extension, free; add your text_prompt{_longer(longer)}."
+    reason = f"Checks and prices the extension, free; add your text_prompt{longer_in_words(longer)}."
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
@@ -178,7 +155,7 @@ def continue_from(asset_id: str, *, step: int, more: str) -> NextStep:
     return NextStep(tool="extend_video", arguments={"assetId": asset_id, "dry_run": True}, reason=reason)
 
 
-def _longer(steps: Sequence[int]) -> str:
+def longer_in_words(steps: Sequence[int]) -> str:
     """That another step may be asked for; the default is told first."""
     return f"{_more(steps)}, which leads further" if len(steps) > 1 else ""
 
@@ -216,12 +193,12 @@ def submit(
 
 def earlier_task(task_id: str, asked: Asked) -> NextStep:
     """The read of the task that an earlier submit of the request made."""
-    return _get(task_id, "Reads the task that this request made, free.", asked)
+    return read_of(task_id, "Reads the task that this request made, free.", asked)
 
 
 def earlier_film(film_id: str, asked: Asked) -> NextStep:
     """The read of the film that an earlier submit of the request makes or made."""
-    return _get(film_id, "Reads the film that this request made, free.", asked)
+    return read_of(film_id, "Reads the film that this request made, free.", asked)
 
 
 def earlier_submit(asked: Asked) -> NextStep:
@@ -229,36 +206,6 @@ def earlier_submit(asked: Asked) -> NextStep:
     arguments = asked.arguments | {"dry_run": False}
     reason = "Looks for the task of the earlier submit; it never submits a second one."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)
-
-
-def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
-    """A dry run of the same extension with fewer seconds, which the account and the caps allow."""
-    fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
-    reason = f"Checks and prices {seconds} s instead, which would fit, free."
-    return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
-
-
-def that_fits(failure: Failure, arguments: dict[str, Any]) -> NextStep | None:
-    """A dry run of what the caps allow in place of a refused step; None if they allow nothing."""
-    if failure.explores:
-        kept = {name: value for name, value in arguments.items() if name != "confirm"}
-        reason = "Checks the same step in explore mode: no credits, but slower."
-        return NextStep(tool="extend_video", arguments=kept | {"exploreMode": True, "dry_run": True}, reason=reason)
-    if failure.fewer is not None:
-        return shorter(arguments, failure.fewer)
-    if failure.other is None:
-        return None
-    model, seconds = failure.other
-    kept = {name: value for name, value in arguments.items() if name != "confirm"}
-    reason = f"Checks and prices {seconds} s by {model} instead, which would fit, free."
-    other = {"model": model, "seconds": seconds, "dry_run": True}
-    return NextStep(tool="extend_video", arguments=kept | other, reason=reason)
-
-
-def fewer_seconds(model: FilmModel, arguments: dict[str, Any], wanted: int, remaining: int) -> NextStep | None:
-    """A dry run of the most seconds that the credits suffice for; None unless those are fewer than wanted."""
-    payable = [each for each in model.seconds if each < wanted and price(model, each, explore=False) <= remaining]
-    return shorter(arguments, max(payable)) if payable else None
 
 
 def without_search(asked: Asked) -> NextStep | None:
@@ -283,104 +230,11 @@ def first_page(asked: Asked) -> NextStep:
     return NextStep(tool="list_assets", arguments=kept, reason="Lists the first page; nothing stands at this offset.")
 
 
-def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
-    """The call by which a model can go on after a failure; None where it cannot."""
-    if failure.addresses:
-        arguments = asked.arguments | {"email": failure.addresses[0]}
-        return NextStep(tool="list_assets", arguments=arguments, reason="Lists one account; pass the one you mean.")
-    if failure.intent is not None and failure.intent.is_unconfirmed and failure.retry_safe:
-        reason = "The same call later: it looks first, and submits only if there is no task."
-        return NextStep(tool=asked.tool, arguments=asked.arguments, reason=reason)
-    if failure.candidates or failure.task:
-        return _about_tasks(failure, asked)
-    ways = (failure.fewer, failure.other, failure.about, failure.instead)
-    if failure.explores or any(way is not None for way in ways):
-        return _changed(failure, asked)
-    if failure.kind in ("not_found", "invalid_request"):
-        return asked.behaviour.search(failure.kind, asked)
-    return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
-
-
-def _changed(failure: Failure, asked: Asked) -> NextStep | None:
-    """A call for another extension in place of the refused one."""
-    if failure.about == "seconds" and failure.steps and failure.other is None:
-        arguments = asked.arguments | {"seconds": failure.steps[0], "dry_run": True}
-        way = " For another length give a `model` instead." if len(failure.steps) == 1 else ""
-        reason = f"Checks and prices {failure.steps[0]} s, free.{way}"
-        return NextStep(tool="extend_video", arguments=arguments, reason=reason)
-    if failure.about is not None and failure.other is None:
-        return _without(failure.about, asked)
-    return that_fits(failure, asked.arguments) or _instead(failure, asked)
-
-
-def _again(failure: Failure, asked: Asked) -> NextStep:
-    """The same call, with the longest wait where the wait may have been too short for a slot or an answer.
-
-    Where a repeat cannot help, a list of the newest films.
-    """
-    if failure.repeat == "after_change":
-        return NextStep(tool="list_assets", arguments={}, reason="Lists the newest films, free; it may be among them.")
-    kind, arguments, reason = failure.kind, asked.arguments, _SAME_CALL[failure.kind]
-    if kind != "submission_unknown" and (not asked.behaviour.spends or asked.arguments.get("dry_run")):
-        reason = _SAME_CALL["unavailable"]
-    elif kind == "busy":
-        arguments = {name: value for name, value in arguments.items() if (name, value) != ("wait_seconds", 0)}
-    if kind == "unavailable":
-        arguments = _patient(asked)
-    return NextStep(tool=asked.tool, arguments=arguments, reason=reason)
-
-
-def _patient(asked: Asked) -> dict[str, Any]:
-    """The same arguments with the longest wait, which leaves time for slow answers."""
-    waits = asked.behaviour.waits
-    default = asked.wait_seconds if waits == "by_default" else 0
-    if waits == "never" or asked.arguments.get("wait_seconds", default) >= asked.wait_seconds:
-        return asked.arguments
-    return asked.arguments | {"wait_seconds": asked.wait_seconds}
-
-
-def _about_tasks(failure: Failure, asked: Asked) -> NextStep | None:
-    """The read of the task that a failure is about: a candidate, a running one, or one without its film."""
-    if failure.candidates:
-        return _get(failure.candidates[0].task_id, "Shows whether this task is the one that was submitted.", asked)
-    if failure.task is None or (failure.task.is_terminal and failure.charged != "yes"):
-        return None
-    if failure.task.is_terminal:
-        return _get(failure.task.task_id, "Reads it once more, free: the film may have turned up.", asked)
-    return follow(failure.task.task_id, asked)
-
-
-def _instead(failure: Failure, asked: Asked) -> NextStep | None:
-    """A dry run on the clip before, which has an extension left; None if that clip is unknown."""
-    if not failure.instead:
-        return None
-    arguments = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
-    if failure.taken:
-        # The refused film may be what this very request made of that clip: only another seed makes another one.
-        # The same one however often it is refused, so that no repeat pays for a further take.
-        known = f"{failure.instead} {asked.arguments.get('assetId')} {asked.arguments.get('text_prompt')}"
-        arguments["seed"] = 1 + zlib.crc32(known.encode()) % _SEEDS
-    other = ", by another seed" if failure.taken else ""
-    longer = "" if "seconds" in arguments else _longer(failure.steps)
-    ending = f"Prices another ending{other}, free: a new extension of the film before this one{longer}."
-    reason = f"{ending} This film stays; it cannot become longer."
-    return NextStep(
-        tool="extend_video", arguments={"assetId": failure.instead, **arguments, "dry_run": True}, reason=reason
-    )
-
-
-def _without(argument: str, asked: Asked) -> NextStep:
-    """A dry run without the refused argument; it gives the price, and a quote."""
-    arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
-    given = f" without `{argument}`" if argument in asked.arguments else ""
-    reason = f"Checks and prices it{given}, free."
-    return NextStep(tool="extend_video", arguments=arguments, reason=reason)
-
-
 def save(asset_id: str) -> NextStep:
     """The call that waits until a film is on disk."""
     return NextStep(tool="save_film", arguments={"assetId": asset_id}, reason="Waits until the film is on disk, free.")
 
 
-def _get(task_id: str, reason: str, asked: Asked) -> NextStep:
+def read_of(task_id: str, reason: str, asked: Asked) -> NextStep:
+    """The read of a task or film, for a reason of the caller's, with the longest wait."""
     return NextStep(tool="get_task", arguments={"taskId": task_id, "wait_seconds": asked.wait_seconds}, reason=reason)

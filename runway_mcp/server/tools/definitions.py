@@ -40,7 +40,7 @@ _IN_SHORT: Schema = {
     "model": {"type": "string"},
     "text_prompt": {"type": "string"},
     "seed": {"type": "integer"},
-    "video": {"type": "object", "description": "Each field as in extend_video."},
+    "video": {"type": "object", "description": "All fields are as in extend_video."},
     "film": {"type": "object"},
     "saved": {"type": "object"},
     "lineage": {"type": "object"},

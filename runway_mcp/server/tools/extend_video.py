@@ -32,8 +32,8 @@ from runway_mcp.values import either
 
 _DESCRIPTION = (
     "Makes one of your Runway videos longer and returns the whole longer film, or an id for get_task while it is "
-    "made. Use it once list_assets has found the clip and view_film has shown its last frame, from which it goes on; "
-    "to wait for a task already submitted, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, to "
+    "made. Use it once list_assets has found the clip and view_film has shown its last frame, where it goes on; to "
+    "wait for a submitted task, use get_task instead. Gen-3 Alpha and Turbo clips have three extensions, to "
     "at most 40 s (Turbo 34 s); any clip or film can be continued by a `model`, without limit, as one joined film. "
     "Spends credits (estimates: gen4-turbo 5/s, Gen-3 Alpha 10/s, other models at most 12/s, Gen-3 Turbo 40 a step) "
     "and cannot be undone or cancelled: show the user a dry_run first. Takes minutes; prompts are moderated. The same "

@@ -38,10 +38,10 @@ from runway_mcp.tasks.naming import film_id_in, is_id
 _DESCRIPTION = (
     "Downloads one video of your Runway account, or copies a joined film, to the films folder of this server's "
     "machine and returns the path of the whole file. Use it to keep a clip beyond its link, which dies within two "
-    "days, or for a copy by another name; films of extend_video are saved already. For a link use "
-    "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number. The "
-    "same call again returns the same file, or waits on where a long download gave no path yet. Unfinished tasks are "
-    "refused."
+    "days, or for a copy by another name; the server saves films of extend_video itself. For a link use "
+    "get_task; to look at a film, view_film. Free, and replaces no file: a taken name gets a number. A "
+    "long download may give no path yet: the same call again waits on, and later returns the same file. Unfinished "
+    "tasks are refused."
 )
 
 _NOTHING_IS_KEPT = (

@@ -26,8 +26,8 @@ _DESCRIPTION = (
     "Shows one frame of a Runway video or joined film, or a strip of eight across it, as one picture with the second "
     "that each frame is from. Use it before you write a text_prompt for extend_video, which goes on from the last "
     "frame (the default), or with show strip to check a whole film of list_assets; for link or path use get_task. "
-    "The text beside the picture tells the length and the prompt. Free, and changes nothing; images, audio and tasks "
-    "without a video are refused."
+    "Text beside the picture tells its length, prompt and next call. Free, and changes nothing; images, audio and "
+    "tasks without a video are refused."
 )
 
 # The least time that a view gets, in seconds, however early the host ends calls.
@@ -53,8 +53,8 @@ class ViewFilm(Arguments):
             ge=0,
             allow_inf_nan=False,
             description=(
-                "Seconds from the start, 0 or more: that frame; past the end the last. Leave out show. Default: "
-                "as show says."
+                "Seconds from the start, 0 or more: that frame; past the end the last. Not with show too. Default: as "
+                "show says."
             ),
         ),
     ] = None

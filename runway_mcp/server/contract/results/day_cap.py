@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runway_mcp.server.contract.next_steps import shorter
+from runway_mcp.server.contract.after_failures import shorter
 from runway_mcp.server.contract.outputs import CreditsOutput, NextStep, TaskOutput
 from runway_mcp.tasks.catalogue import CREATE_MODELS, MODELS, CreateModel, FilmModel
 from runway_mcp.tasks.creating import price_to_create

@@ -7,6 +7,7 @@ from runway_mcp.films.continuing.standing import FilmStanding
 from runway_mcp.films.continuing.steps import parts_of
 from runway_mcp.runway.models import Asset, Credits
 from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.after_failures import same_continuation, shorter
 from runway_mcp.server.contract.next_steps import Asked
 from runway_mcp.server.contract.outputs import (
     LineageOutput,
@@ -101,7 +102,7 @@ def film_failure(failure: Failure, intent: Intent, standing: FilmStanding, asked
     is_repeated = failure.retry_safe and failure.repeat in ("now", "later") and failure.kind != "generation_failed"
     if is_repeated and not failure.candidates:
         arguments = asked.arguments if asked.behaviour.spends else same_call(intent)
-        step = next_steps.same_continuation(arguments, failure)
+        step = same_continuation(arguments, failure)
     output = failure_output(failure, asked, step=step)
     known: dict[str, Any] = {
         "status": standing.status,
@@ -178,7 +179,7 @@ def price_in_words(plan: Continuation, remaining: int | None = None) -> str:
 def _fewer_seconds(plan: Continuation, step: NextStep, remaining: int) -> NextStep | None:
     prices = {each: plan.price_of(each) for each in plan.model.seconds if each < plan.seconds}
     payable = [each for each, price in prices.items() if price is not None and price <= remaining]
-    return next_steps.shorter(step.arguments, max(payable)) if payable else None
+    return shorter(step.arguments, max(payable)) if payable else None
 
 
 def _plan_summary(plan: Continuation, remaining: int | None, why: str | None, explored: Intent | None) -> str:

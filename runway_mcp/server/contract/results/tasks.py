@@ -6,6 +6,7 @@ Charges are those that `tasks.failures` decided; lineage, prices and verdicts th
 from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.runway.models import Asset, Credits, Task
 from runway_mcp.server.contract import next_steps
+from runway_mcp.server.contract.after_failures import after_failure, fewer_seconds
 from runway_mcp.server.contract.next_steps import EXTENDS, Asked
 from runway_mcp.server.contract.outputs import (
     AssetsOutput,
@@ -145,7 +146,7 @@ def intent_output(intent: Intent, wait_seconds: int) -> TaskOutput:
         film=film_of_intent(intent),
         credits=credits_output(intent.cost, None),
         error=error_output(unclear),
-        next_step=next_steps.after_failure(unclear, asked) if intent.is_final else None,
+        next_step=after_failure(unclear, asked) if intent.is_final else None,
     )
     if intent.task_id is None:
         return remembered
@@ -173,7 +174,7 @@ def plan_output(
     """
     asked, remaining = plan.asked, balance.remaining if balance else None
     if step is not None and remaining is not None and remaining < plan.cost:
-        step = next_steps.fewer_seconds(plan.model, step.arguments, plan.seconds, remaining)
+        step = fewer_seconds(plan.model, step.arguments, plan.seconds, remaining)
     return TaskOutput(
         summary=_plan_summary(plan, remaining, explored),
         status="DRY_RUN",
@@ -194,7 +195,7 @@ def failure_output(
     """A failure of `extend_video` or `get_task`; `step` replaces the next call that its kind would give."""
     if failure.kind == "insufficient_credits" and balance is not None and balance.remaining is not None:
         wanted = asked.arguments.get("seconds") or 0
-        step = step or next_steps.fewer_seconds(_CHOOSER, asked.arguments, wanted, balance.remaining)
+        step = step or fewer_seconds(_CHOOSER, asked.arguments, wanted, balance.remaining)
     submitted = failure.task.task_id if failure.task and failure.charged != "no" else None
     if submitted is None and failure.twin and failure.intent is not None:
         submitted = failure.intent.task_id
@@ -208,7 +209,7 @@ def failure_output(
         twin=failure.twin or None,
         candidates=[candidate_output(task) for task in failure.candidates[:_CANDIDATES]] or None,
         error=error_output(failure),
-        next_step=step or next_steps.after_failure(failure, asked),
+        next_step=step or after_failure(failure, asked),
     )
 
 
@@ -217,7 +218,7 @@ def assets_failure(failure: Failure, asked: Asked, *, step: NextStep | None = No
     return AssetsOutput(
         summary=first_sentence(failure.message),
         error=error_output(failure),
-        next_step=step or next_steps.after_failure(failure, asked),
+        next_step=step or after_failure(failure, asked),
     )
 
 
@@ -226,7 +227,7 @@ def save_failure(failure: Failure, asked: Asked, *, step: NextStep | None = None
     return SaveOutput(
         summary=first_sentence(failure.message),
         error=error_output(failure),
-        next_step=step or next_steps.after_failure(failure, asked),
+        next_step=step or after_failure(failure, asked),
     )
 
 
@@ -341,7 +342,7 @@ def _sentences(*parts: str | None) -> str:
 
 def _task_step(task: Task, failure: Failure | None, lineage: Lineage | None, asked: Asked) -> NextStep | None:
     if failure is not None:
-        return next_steps.after_failure(failure, asked)
+        return after_failure(failure, asked)
     if not task.is_terminal:
         return next_steps.follow(task.task_id, asked)
     if lineage is None or not lineage.extensions_left:
