@@ -1,142 +1,25 @@
 """Servers on several machines and one ledger: one pace of reads, and each knows what the others do."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
-import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 
-from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
 from runway_mcp.simulator.api.shapes import callback_body
-from runway_mcp.simulator.world import World
-from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.replicas import LOOK_SECONDS, OtherServers
-from runway_mcp.tasks.service import TaskService, open_tasks
-from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint, LedgerError
-from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
+from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint
 from tests.kit.clock import wall_clock
-from tests.kit.samples import intent as some_intent
-from tests.kit.upstream import URL, Upstream, fault, virtual_world
-from tests.store.memory import MemoryStore
-from tests.store.memory_replicas import MemoryReplicas, Rows
+from tests.kit.upstream import fault, virtual_world
 from tests.tasks.observing import end_of, observing
+from tests.tasks.replicas import POLL, PUBLIC, followed, gaps, two, until
 from tests.tasks.submits import POST, submit, wish
 
 pytestmark = pytest.mark.virtual_time
-
-POLL = 5.0
-PUBLIC = "https://films.example.com/runway/"
-
-
-class Recording(httpx.AsyncBaseTransport):
-    """Carries requests to a world, and notes when each read of tasks arrived and which server sent it."""
-
-    def __init__(self, world: World, name: str, reads: list[tuple[float, str]]) -> None:
-        self._upstream = Upstream(world)
-        self._name = name
-        self._reads = reads
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET" and "/tasks" in request.url.path:
-            self._reads.append((anyio.current_time(), self._name))
-        return await self._upstream.handle_async_request(request)
-
-
-class Server(NamedTuple):
-    """One server: its service, what it shares with others, and what ends it."""
-
-    service: TaskService
-    replicas: MemoryReplicas
-    end: Callable[[], None]
-
-
-class Ledger:
-    """A world, the ledger that its servers share, and what they read of tasks: when, and which of them."""
-
-    def __init__(self, world: World, *, public_url: str | None = None) -> None:
-        self.world = world
-        self.public_url = public_url
-        self.rows = Rows()
-        self.reads: list[tuple[float, str]] = []
-        self.joined: list[tuple[str, Intent]] = []
-        self.changes: list[tuple[str, str, float]] = []
-        self.at_end: Callable[[str, Task], Awaitable[None]] | None = None
-
-    @asynccontextmanager
-    async def server(self, name: str, *, owns: Owns = everyone) -> AsyncGenerator[Server]:
-        """A server on this ledger, for the callers that its token `owns`; it may be ended before the context is."""
-        started, ended = anyio.Event(), anyio.Event()
-        opened: list[Server] = []
-
-        async def on_join(film: Intent) -> None:
-            self.joined.append((name, film))
-
-        async def on_change(task: Task, intent: Intent | LedgerError | None) -> None:
-            assert isinstance(intent, Intent)
-            self.changes.append((name, task.status, anyio.current_time()))
-            if task.is_terminal and self.at_end is not None:
-                await self.at_end(name, task)
-
-        async def run() -> None:
-            store = MemoryStore(self.rows, wall_clock, is_shared=True)
-            assert store.replicas is not None
-            transport = Recording(self.world, name, self.reads)
-            async with (
-                RunwayClient(url=URL, token=self.world.token, transport=transport, now=wall_clock) as client,
-                open_tasks(
-                    client,
-                    store=store_of_token(store, owns, token=self.world.token),
-                    poll_seconds=POLL,
-                    public_url=self.public_url,
-                    on_change=on_change,
-                    on_join=on_join,
-                ) as service,
-            ):
-                opened.append(Server(service, store.replicas, ended.set))
-                started.set()
-                await ended.wait()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(run)
-            await started.wait()
-            yield opened[0]
-            ended.set()
-
-
-@asynccontextmanager
-async def two(world: World, *, public_url: str | None = None) -> AsyncGenerator[tuple[Ledger, Server, Server]]:
-    """Two servers on one ledger; every wait inside is bounded by two hours."""
-    ledger = Ledger(world, public_url=public_url)
-    with anyio.fail_after(7200):
-        async with ledger.server("one") as one, ledger.server("other") as other:
-            yield ledger, one, other
-
-
-async def until(condition: Callable[[], bool], seconds: float) -> None:
-    """Waits until something is so, at most for so many seconds."""
-    with anyio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110  virtual time
-            await anyio.sleep(0.1)
-
-
-async def followed(server: Server, task_id: str) -> Task:
-    """The task as that server follows it, once it does."""
-    await until(lambda: server.service.watcher.followed(task_id) is not None, LOOK_SECONDS + 1)
-    standing = server.service.watcher.followed(task_id)
-    assert standing is not None
-    return standing.task
-
-
-def gaps(ledger: Ledger) -> list[float]:
-    """The times between two reads of tasks, whoever made them."""
-    return [later - earlier for (earlier, _), (later, _) in pairwise(ledger.reads)]
 
 
 async def test_one_pace_holds_for_all_servers_that_follow_an_account() -> None:
@@ -182,24 +65,6 @@ async def test_the_changes_of_a_task_reach_the_subscribers_of_every_server() -> 
     # The second one has no observer of its own. An end is read once more there, at the common pace.
     assert abs(heard[0]["RUNNING"] - heard[1]["RUNNING"]) < 1
     assert abs(heard[0]["SUCCEEDED"] - heard[1]["SUCCEEDED"]) <= POLL + 1
-
-
-async def test_whoever_hears_of_an_end_from_one_server_is_told_of_it_by_the_other_at_once() -> None:
-    told: list[Task] = []
-    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
-        made = (await submit(one.service, wish(ledger.world), wait=1)).task
-        await followed(other, made.task_id)
-
-        async def ask(name: str, task: Task) -> None:
-            if name == "one":
-                told.append(await other.service.watcher.read(task.task_id))
-
-        ledger.at_end = ask
-        async with observing(one.service.watcher, made):
-            await until(lambda: bool(told), 120)
-
-    assert told[0].status == "SUCCEEDED"
-    assert told[0].artifacts[0].url
 
 
 async def test_hints_that_come_in_a_burst_cost_one_look_more() -> None:
@@ -352,101 +217,3 @@ async def test_a_callback_at_one_server_ends_the_wait_for_an_answer_at_another()
     ((task, at),) = told
     assert task.task_id == world.task_id(world.accepted[-1])
     assert at - called < 5
-
-
-async def test_an_unclear_submit_is_looked_for_by_one_server_and_by_another_once_that_one_is_gone() -> None:
-    world = virtual_world(pace=20.0)
-    fault(world, **POST, kind="reset", times=1)
-    fault(world, method="GET", path_prefix="/scheduler", kind="status", status=503, times=10_000)
-    async with two(world) as (ledger, one, other):
-        with pytest.raises(Failure):
-            await submit(one.service, wish(world), wait=1)
-        (intent,) = ledger.rows.intents.values()
-        assert intent.state is State.UNCLEAR
-        name = f"look:{intent.id}"
-        await anyio.sleep(60)
-        assert ledger.rows.leases[name][0] is one.replicas
-        one.end()
-        await until(lambda: ledger.rows.leases[name][0] is other.replicas, 90)
-
-
-async def test_a_film_that_another_server_has_joined_is_told_here() -> None:
-    async with two(virtual_world()) as (ledger, one, _):
-        film = some_intent()
-        ledger.rows.intents[film.id] = film
-        await until(lambda: len(ledger.rows.listeners) == 2, 1)
-        await one.replicas.hint(Hint("joined", film.id))
-        await one.replicas.hint(Hint("joined", "nothing"))
-        await checkpoint()
-
-    assert ledger.joined == [("other", film)]
-
-
-async def test_a_film_that_another_server_has_joined_is_told_by_the_account_of_its_caller_alone() -> None:
-    def nobody(_caller: str, _user: str | None = None) -> bool:
-        return False
-
-    ledger = Ledger(virtual_world())
-    with anyio.fail_after(60):
-        async with ledger.server("one") as one, ledger.server("own"), ledger.server("foreign", owns=nobody):
-            film = some_intent()
-            ledger.rows.intents[film.id] = film
-            await until(lambda: len(ledger.rows.listeners) == 3, 1)
-            await one.replicas.hint(Hint("joined", film.id))
-            await checkpoint()
-
-    assert ledger.joined == [("own", film)]
-
-
-async def heard_at(server: Server, task: Task, heard: list[float]) -> None:
-    """Notes when a caller who waits at a server hears of the end."""
-    told = await end_of(server.service.watcher, task, deadline=anyio.current_time() + 300)
-    assert told.artifacts[0].url, "an end is told with a link of its own"
-    heard.append(anyio.current_time())
-
-
-async def test_who_waits_at_another_server_hears_of_an_end_as_soon_as_one_has_told_it() -> None:
-    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
-        made = (await submit(one.service, wish(ledger.world), wait=1)).task
-        await followed(other, made.task_id)
-        one_heard, other_heard = list[float](), list[float]()
-        async with anyio.create_task_group() as group:
-            group.start_soon(heard_at, one, made, one_heard)
-            group.start_soon(heard_at, other, made, other_heard)
-
-    assert abs(one_heard[0] - other_heard[0]) < 0.5
-
-
-async def test_an_end_for_which_nobody_waits_is_read_at_the_common_pace() -> None:
-    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
-        made = (await submit(one.service, wish(ledger.world), wait=1)).task
-        await followed(other, made.task_id)
-        async with observing(one.service.watcher, made):
-            await until(lambda: ("other", "SUCCEEDED") in [change[:2] for change in ledger.changes], 120)
-
-    assert ledger.reads[-1][1] == "other"
-    assert min(gaps(ledger)[2:]) >= POLL
-
-
-async def test_while_an_end_that_another_server_told_cannot_be_read_it_is_tried_once_a_poll_interval() -> None:
-    async with two(virtual_world(pace=60.0)) as (ledger, one, other):
-        made = (await submit(one.service, wish(ledger.world), wait=1)).task
-        await followed(other, made.task_id)
-        first, heard = list[tuple[str, float]](), list[float]()
-
-        async def fail_from_then_on(name: str, _: Task) -> None:
-            if not first:
-                first.append((name, anyio.current_time()))
-                fault(ledger.world, method="GET", path_prefix="/tasks", kind="status", status=503, times=6)
-
-        ledger.at_end = fail_from_then_on
-        async with anyio.create_task_group() as group:
-            group.start_soon(heard_at, one, made, heard)
-            group.start_soon(heard_at, other, made, heard)
-
-    ((reader, ended),) = first
-    tries = [at for at, name in ledger.reads if name != reader and at >= ended]
-    assert tries[0] - ended < 0.5
-    assert min(later - earlier for earlier, later in pairwise(tries)) >= POLL
-    assert len(tries) == 7
-    assert max(heard) - ended <= 7 * POLL
