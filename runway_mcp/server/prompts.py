@@ -62,15 +62,15 @@ Seconds to add: {seconds}
 
 1. Find it. If an assetId (it begins with user:), a film's id (film_) or a URI is given above, take that. Else call \
 list_assets with a word of mine as query, and compare names, prompts, dates and lengths with my words; without a \
-match, list the newest. If two fit, ask me. What is extendable is extended by Runway itself; what is only continuable, \
-and every film, is continued by a current model from its last frame, and joined to one film.
+match, list the newest. If two fit, ask me; a film and a part of it are one: take the film. What is extendable is \
+extended by Runway itself; what is only continuable, and every film, is continued by a current model from its last \
+frame, and joined to one film.
 2. Look, then word it. Call view_film with its id, which shows the last frame, and write one text_prompt for my \
 wish that goes on from it, by the rules below.
-3. Check and price it. Make the extend_video call that view_film names next, with text_prompt and seconds added \
-(no seconds for a Turbo clip, which gains 8 s: if I named others, tell me that, and the way to them that its result \
-names). It is a dry run, free, and where the \
-clip has to be continued its next call names the model. \
-If it says that the real call would be refused, tell me why, and price what it names next, if anything.
+3. Check and price it. Make the extend_video call that view_film names next, with text_prompt and seconds added (no \
+seconds for a Gen-3 Turbo clip, which gains 8 s: if I named others, tell me that, and the way to them that its result \
+names). It is a dry run, free, and where the clip has to be continued its next call names the model. If it says that \
+the real call would be refused, tell me why, and price what it names next, if anything.
 4. Stop and ask me. Show me the text_prompt, the estimated credits, any way for less that the dry run names, what is \
 left of the credits, and the model if one is named; of an extension also what is left of the three and \
 how long the film can still become. Go on only when I say yes; if I change something, price it again.
@@ -90,9 +90,10 @@ The clip: {clip}
 The story: {story}
 
 1. Find it. If an assetId (it begins with user:), a film's id (film_) or a URI is given above, take that. Else call \
-list_assets with a word of mine as query; if two fit, ask me. What is extendable has up to three beats more, 10 s \
-each (fewer if it was extended before), to at most 40 s; a Turbo clip gains 8 s each time, to at most 34 s. What is \
-only continuable, and every film, goes on as often as I like with a current model, and is joined to one film.
+list_assets with a word of mine as query; if two fit, ask me (a film and a part of it are one: take the film). What \
+is extendable has up to three beats more, 10 s each (fewer if it was extended before), to at most 40 s; a Gen-3 Turbo \
+clip gains 8 s each time, to at most 34 s. What is only continuable, and every film, goes on as often as I like with \
+a current model, and is joined to one film.
 2. Fix the look. See the clip with view_film. Write one phrase for the camera and one for the light and colour, after \
 the picture and the clip's own text_prompt; to continue, also one for who is there and in which clothes. They stand \
 word for word in every beat, but where the story changes them.
@@ -100,7 +101,7 @@ word for word in every beat, but where the story changes them.
 beat many short ones. Each gets one text_prompt by the rules below: a turn of the story that begins where the beat \
 before ends, followed by the phrases. The last one ends on a picture that can hold.
 4. Price the whole plan before its first step. Make the extend_video call that view_film names next, with the \
-text_prompt of beat 2 and seconds 10 (none for a Turbo clip) added. It is a dry run, free, and \
+text_prompt of beat 2 and seconds 10 (none for a Gen-3 Turbo clip) added. It is a dry run, free, and \
 names the model where one continues. Further beats of \
 the same seconds cost as much each, as long as they go on the same way (extended, or by one model): add them up.
 5. Stop and ask me. Show me the beats with their prompts as a table, the estimated credits of each and of all, any way \
@@ -141,7 +142,7 @@ PROMPTS: dict[str, Prompt] = {
                 _argument(
                     "seconds",
                     "Seconds",
-                    "Seconds to add: 5 (default) or 10, with Gen-4.5 also 8; Turbo gains 8.",
+                    "Seconds to add: 5 (default) or 10, with Gen-4.5 also 8; Gen-3 Turbo gains 8.",
                     required=False,
                 ),
             ],

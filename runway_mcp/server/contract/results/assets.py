@@ -39,7 +39,7 @@ _MOST_RUNNING, _MOST_UNDER_WAY, _LISTED_PREVIEWS = 20, 5, 4
 _LONGEST_PROMPT = 200
 # Runway's names hold the prompt, so the prompt alone tells clips apart best.
 _SHORTEST = (
-    *(("text_prompt", 60), ("source_name", 24), ("name", 24), ("source_name", 0)),
+    *(("text_prompt", 60), ("source_name", 24), ("name", 24), ("text_prompt", 48), ("source_name", 0)),
     *(("text_prompt", 20), ("name", 20)),
 )
 
