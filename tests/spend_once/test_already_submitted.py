@@ -9,6 +9,7 @@ import pytest
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.records import Task
+from runway_mcp.tasks.intents import uuid_of
 from tests.spend_once.setup import PROMPT, RUNNING, Setup
 
 pytestmark = pytest.mark.virtual_time
@@ -140,3 +141,26 @@ async def test_a_request_is_not_left_waiting_by_a_call_that_gave_up_before_it_ha
 
         assert film["taskId"] == setup.task_id(1)
         assert len(made(setup)) == 1
+
+
+@pytest.mark.parametrize("as_named", ["{}", "runway://assets/{}"])
+async def test_who_waited_for_a_call_that_gave_up_its_slot_submits_by_whatever_name_the_clip_was_given(
+    tmp_path: Path, mode: str, as_named: str
+) -> None:
+    setup = Setup(tmp_path, mode, max_jobs=1, pace=30)
+    named = as_named.format(uuid_of(setup.world.asset_id(setup.clip)))
+    told: list[dict[str, Any]] = []
+    async with setup.server() as client, anyio.create_task_group() as group:
+        await client.extend(setup.clip, text_prompt="the slot is taken", wait_seconds=0)
+
+        async def call(wait: int) -> None:
+            told.append(await client.data("extend_video", assetId=named, text_prompt=PROMPT, wait_seconds=wait))
+
+        for wait in (8, 45):
+            group.start_soon(call, wait)
+            await anyio.sleep(1)
+
+    given_up, submitted = told
+    assert given_up["error"]["kind"] == "busy"
+    assert submitted["taskId"] == setup.task_id(1)
+    assert len(made(setup)) == 1
