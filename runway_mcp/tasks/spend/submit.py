@@ -5,16 +5,14 @@ cancelled or late call stops it; an unknown outcome is reconciled (`reconcile`).
 """
 
 import logging
-import random
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 import anyio
 
-from runway_mcp.runway.errors import Busy, RunwayError, SubmitUnclear
-from runway_mcp.runway.ids import account_of
-from runway_mcp.runway.models import Extension, RunningTask, Submission, Task
+from runway_mcp.runway.errors import Busy, SubmitUnclear
+from runway_mcp.runway.models import Extension, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.watcher import Watcher
@@ -32,8 +30,7 @@ from runway_mcp.tasks.spend.preparing import Prepare, prepared
 from runway_mcp.tasks.spend.priced import PricedRequest
 from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, reason_of, throttled, wait_for
-from runway_mcp.tasks.store.caller_view import CallerLedger
+from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, reason_of, throttled, wait_for, wait_for_slot
 from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
@@ -46,12 +43,6 @@ _log = logging.getLogger(__name__)
 _ONE_LOOK = 1.0
 # Seconds between two looks of a waiting call.
 _LOOK_AGAIN = 5.0
-# The range of the pause that upstream asks for after a 429, in seconds.
-_SLOT_PAUSE = (10.0, 30.0)
-# For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
-_LEASED = 20.0
-# How long reading the running tasks of a full account may take, in seconds.
-_READING = 2.0
 # Seconds between two reads of the intent while its holder is another call or process.
 _LEDGER_PAUSE = 0.5
 
@@ -264,7 +255,10 @@ class Submissions:
                 case LedgerError() as error:
                     raise _not_submitted(error) from error
                 case Refused(error=Busy() as busy, confirmed=is_sure):
-                    if not await self._wait_for_slot(intent, busy, deadline, waiter, is_sure=is_sure):
+                    holds = await wait_for_slot(
+                        self._dependencies, intent, busy, deadline=deadline, waiter=waiter, is_sure=is_sure
+                    )
+                    if not holds:
                         return None
                 case Refused() as refused:
                     return await self._refused(intent, refused)
@@ -301,38 +295,6 @@ class Submissions:
         """As `LooksBeforePosts.found`."""
         await waiter.say(Waiting("trace"))
         return await self._looks.found(intent, deadline, waiter, is_left=self.is_left(intent), is_sure=is_sure)
-
-    async def _wait_for_slot(
-        self, intent: Intent, busy: Busy, deadline: float, waiter: Waiter, *, is_sure: bool
-    ) -> bool:
-        """Waits as long as upstream asks; False if the claim was lost.
-
-        Raises `busy` if the deadline comes first, or if the wait is cut short.
-        """
-        shortest, longest = _SLOT_PAUSE
-        left = deadline - anyio.current_time() - 1.0
-        pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
-        visible = CallerLedger(self._dependencies.ledger, intent.caller)
-        running = await visible.shown(busy.running or await self._running(intent))
-        ends, gives_up = anyio.current_time() + pause, pause > left
-        while not gives_up and (left := min(ends - anyio.current_time(), _LEASED)) > 0:
-            if not await self._dependencies.ledger.keep_waiting(intent.id, intent.claim, seconds=left):
-                return False
-            until, slot = anyio.current_time() + left, Waiting("slot", running)
-            gives_up = not await waiter.waits(anyio.Event(), until, slot)
-        if not gives_up:
-            return True
-        standing = await self._dependencies.ledger.find("id", intent.id)
-        if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
-            return False
-        raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
-
-    async def _running(self, intent: Intent) -> tuple[RunningTask, ...]:
-        """The account's running tasks if a 429 does not name them; none if they cannot be read in two seconds."""
-        with anyio.move_on_after(_READING), suppress(RunwayError):
-            listed = await self._dependencies.client.scheduler(patience=0)
-            return tuple(task for task in listed if account_of(task.task_id) == intent.account)
-        return ()
 
     async def _join(self, intent: Intent, deadline: float, waiter: Waiter, patience: float | None = None) -> Intent:
         """Waits until an intent has an outcome or was withdrawn, and returns it.

@@ -1,17 +1,30 @@
-"""Waiting: why a submit has no outcome yet, and how a call that waits for it is told so."""
+"""Waiting: why a submit has no outcome yet, how a call that waits for it is told so, and the wait for a slot."""
 
+import random
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
 
+from runway_mcp.runway.client import RunwayClient
+from runway_mcp.runway.errors import Busy, RunwayError
+from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import RunningTask
+from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Post
+from runway_mcp.tasks.store.caller_view import CallerLedger
 
 _HEARTBEAT = 8.0
+# The range of the pause that upstream asks for after a 429, in seconds.
+_SLOT_PAUSE = (10.0, 30.0)
+# For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
+_LEASED = 20.0
+# How long reading the running tasks of a full account may take, in seconds.
+_READING = 2.0
 
 
 @dataclass(frozen=True)
@@ -72,3 +85,39 @@ def throttled(say: Say) -> Say:
             await say(waiting)
 
     return spare
+
+
+async def wait_for_slot(
+    dependencies: SubmitDependencies, intent: Intent, busy: Busy, *, deadline: float, waiter: Waiter, is_sure: bool
+) -> bool:
+    """Waits as long as upstream asks after a 429, with the intent's lease held; False if the claim was lost.
+
+    Raises `Failure` of kind `busy` if the deadline comes first, or if the wait is cut short: charged `no` where it
+    `is_sure` that the 429 started nothing, else `unknown`.
+    """
+    ledger = dependencies.ledger
+    shortest, longest = _SLOT_PAUSE
+    left = deadline - anyio.current_time() - 1.0
+    pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
+    visible = CallerLedger(ledger, intent.caller)
+    running = await visible.shown(busy.running or await _running(dependencies.client, intent))
+    ends, gives_up = anyio.current_time() + pause, pause > left
+    while not gives_up and (left := min(ends - anyio.current_time(), _LEASED)) > 0:
+        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=left):
+            return False
+        until, slot = anyio.current_time() + left, Waiting("slot", running)
+        gives_up = not await waiter.waits(anyio.Event(), until, slot)
+    if not gives_up:
+        return True
+    standing = await ledger.find("id", intent.id)
+    if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
+        return False
+    raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy
+
+
+async def _running(client: RunwayClient, intent: Intent) -> tuple[RunningTask, ...]:
+    """The account's running tasks if a 429 does not name them; none if they cannot be read in two seconds."""
+    with anyio.move_on_after(_READING), suppress(RunwayError):
+        listed = await client.scheduler(patience=0)
+        return tuple(task for task in listed if account_of(task.task_id) == intent.account)
+    return ()
