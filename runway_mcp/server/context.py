@@ -23,9 +23,9 @@ from runway_mcp.tasks.store.protocol import Availability
 from runway_mcp.telemetry import Meter
 
 _NOT_CONFIGURED = (
-    "{why}, so nothing was asked of Runway: the user has to set this environment variable (in the host's configuration "
-    "of this server, under `env`) to the token that https://useapi.net/docs/start-here explains how to get, and "
-    "restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
+    "{why}, so nothing was asked of Runway. The user has to set this environment variable (in the host's configuration "
+    "of this server, under `env`) to a token of useapi.net (https://useapi.net/docs/start-here says how to get one), "
+    "and restart the server. To try it without a token, run `useapi-runway-mcp demo` in a terminal."
 )
 _UNSET = "No useapi.net API token is set in USEAPI_TOKEN"
 _UNFILLED = "USEAPI_TOKEN holds a ${...} or {env:...} that the host did not fill in"
