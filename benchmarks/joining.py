@@ -22,11 +22,11 @@ from anyio import CapacityLimiter
 
 from benchmarks.keeping import Promise, memory, p99, ticking, written_between
 from runway_mcp.media.join.copying import copy_parts
-from runway_mcp.media.join.doubles import Step, step_over
+from runway_mcp.media.join.doubled_frames import Step, step_over
 from runway_mcp.media.join.encoding import encode_parts
 from runway_mcp.media.join.joining import Joined, join_films
 from runway_mcp.media.join.parts import read_part
-from runway_mcp.media.join.proof import checksum, expected_copy, prove
+from runway_mcp.media.join.verification import checksum, expected_copy, prove
 from runway_mcp.media.pictures.start_frames import start_frame
 from runway_mcp.simulator.media.clips import PaintedFilms
 from runway_mcp.simulator.media.films import Film, Form, started_by

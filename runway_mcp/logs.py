@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
 from typing import Final, TextIO
 
-from runway_mcp.echoes import Echoes, echoes_of
+from runway_mcp.secret_spellings import SecretSpellings, spellings_of_secret
 
 HIDDEN: Final = "[hidden]"
 """What replaces a secret."""
@@ -76,22 +76,22 @@ class Redacted(logging.Formatter):
         """What else each JSON object tells, by its name; an empty text is left out."""
         self._hidden: set[str] = set()
         self._secrets: set[str] = set()
-        self._echoes: list[Echoes] = []
+        self._spellings: list[SecretSpellings] = []
 
     def hide(self, secret: str) -> None:
-        """Keeps a secret out of every later record, in every spelling that `echoes_of` knows; a repeat adds nothing."""
+        """Keeps a secret out of every later record, in each of its spellings; a repeat adds nothing."""
         if secret in self._hidden:
             return
         self._hidden.add(secret)
         self._secrets |= {secret, repr(secret)[1:-1]}
-        self._echoes.append(echoes_of(secret))
+        self._spellings.append(spellings_of_secret(secret))
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record, redacted; as a JSON object, its message, traceback included, and what it is about."""
         if not self.as_json:
             head, mark, told = self._without_secrets(super().format(record)).partition(": ")
-            return self._without_signatures(head + mark + self._without_echoes(told))
-        told = self._without_echoes(self._without_secrets(super().format(record).partition(": ")[2]))
+            return self._without_signatures(head + mark + self._without_spellings(told))
+        told = self._without_spellings(self._without_secrets(super().format(record).partition(": ")[2]))
         said = {**_about.get(), **{name: value for name, value in self.more().items() if value}}
         about = {name: self._without_signatures(self._without_secrets(value)) for name, value in said.items()}
         made = {
@@ -108,10 +108,10 @@ class Redacted(logging.Formatter):
             text = text.replace(secret, HIDDEN)
         return text
 
-    def _without_echoes(self, told: str) -> str:
-        for echoes in self._echoes:
-            lines = [echoes.removed(line, HIDDEN) for line in told.split("\n")]
-            told = echoes.removed("\n".join(lines), HIDDEN)
+    def _without_spellings(self, told: str) -> str:
+        for spellings in self._spellings:
+            lines = [spellings.removed(line, HIDDEN) for line in told.split("\n")]
+            told = spellings.removed("\n".join(lines), HIDDEN)
         return told
 
     def _without_signatures(self, text: str) -> str:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from runway_mcp.data_folder import OWNER_ONLY, close_to_others
 from runway_mcp.logs import SPENDS, Redacted
-from runway_mcp.private import OWNER_ONLY, close_to_others
 from runway_mcp.telemetry import NO_TELEMETRY, header_secrets, unspoken_protocol, wants_traces
 from runway_mcp.terminal import PROGRAM, CommandError, say
 

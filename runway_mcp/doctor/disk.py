@@ -6,9 +6,9 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Final
 
+from runway_mcp.data_folder import LEDGER, OTHERS
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
 from runway_mcp.media.files.folder import RESERVE_BYTES, Free, disk_free
-from runway_mcp.private import LEDGER, OTHERS
 from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.store.opening import examined
 from runway_mcp.tasks.store.protocol import LedgerError

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from runway_mcp.doctor.finding import Finding, ok, warning
-from runway_mcp.install.standing import Standing
+from runway_mcp.install.host_status import Standing
 
 _INSTALL: Final = "useapi-runway-mcp install HOST"
 

@@ -21,8 +21,8 @@ from runway_mcp.doctor.finding import Finding, Status
 from runway_mcp.doctor.hosts import check_hosts
 from runway_mcp.doctor.reading import Readings, Resolve, read_upstream, why_unresolved
 from runway_mcp.doctor.upstream import upstream_findings
+from runway_mcp.install.host_status import standings
 from runway_mcp.install.hosts import Machine
-from runway_mcp.install.standing import standings
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.http.answers import Answer, Lost
 from runway_mcp.settings import Settings

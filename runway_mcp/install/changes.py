@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runway_mcp.data_folder import OTHERS
 from runway_mcp.install.entries import (
     ASKED,
     Entry,
@@ -24,7 +25,6 @@ from runway_mcp.install.formats.edits import ConfigurationError, Edit, applied, 
 from runway_mcp.install.hosts import NAME, OTHER_NAME, QUESTION, TOKEN, Host
 from runway_mcp.install.launcher import Launcher
 from runway_mcp.install.records import Record
-from runway_mcp.private import OTHERS
 
 Path_ = tuple[str, ...]
 

@@ -12,10 +12,10 @@ from runway_mcp.install.changes import Change, Removal, made_folders, planned, r
 from runway_mcp.install.entries import Entry, entries_in, has_question
 from runway_mcp.install.files import Content, digest, lock_of, read, remove_empty, taken_back, without_copy, write
 from runway_mcp.install.formats.edits import ConfigurationError
+from runway_mcp.install.host_status import standings
 from runway_mcp.install.hosts import HOSTS, QUESTION, TOKEN, Host, Machine, configuration, passed
 from runway_mcp.install.launcher import PACKAGE, Launcher, LauncherError, fetch, find_launchers, is_absent, is_cached
 from runway_mcp.install.shown import masked, shown
-from runway_mcp.install.standing import standings
 from runway_mcp.install.tokens import token_of
 
 _PIPED_SECONDS = 15.0

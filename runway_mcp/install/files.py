@@ -10,8 +10,8 @@ from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG, S_IWUSR
 from typing import Final
 
+from runway_mcp.data_folder import OTHERS
 from runway_mcp.install.formats.edits import ConfigurationError
-from runway_mcp.private import OTHERS
 
 BACKUP: Final = ".before-useapi-runway-mcp"
 """What the name of a configuration's copy ends with."""

@@ -20,9 +20,9 @@ Messages are this package's own sentences; text from outside appears in them onl
 import re
 from typing import ClassVar, Literal, Self
 
-from runway_mcp.echoes import echoes_of
 from runway_mcp.runway.fields import visible_line
 from runway_mcp.runway.running import RunningTask
+from runway_mcp.secret_spellings import spellings_of_secret
 
 QUOTE_LENGTH = 200
 """The most characters of outside text that a message shows."""
@@ -48,7 +48,7 @@ def quoted(text: str, *, secret: str = "") -> str:
     Removes `secret`, anything shaped like an API token or a JWT, passwords, and whatever follows the path of a URL.
     """
     # Before the cut, which could leave the beginning of a secret.
-    line = visible_line(echoes_of(secret).removed(text)[:_READ_AT_MOST])
+    line = visible_line(spellings_of_secret(secret).removed(text)[:_READ_AT_MOST])
     line = _LINK_TAIL.sub(r"\1", _LINK_LOGIN.sub(r"\1", line))
     line = _SECRETS.sub("[removed]", _QUERY.sub("", line)).replace('"', "'").strip()
     return f'"{line}"' if len(line) <= QUOTE_LENGTH else f'"{line[: QUOTE_LENGTH - 1]}…"'

@@ -12,7 +12,7 @@ from runway_mcp.films.continuing.continuations import Continuations
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.opening import Films
 from runway_mcp.server.contract.next_steps import READS, Asked
-from runway_mcp.server.remembered import Remembered
+from runway_mcp.server.result_cache import ResultCache
 from runway_mcp.server.updates.observers import Observers
 from runway_mcp.server.updates.subscriptions import Subscriptions
 from runway_mcp.server.waits import Waits
@@ -78,7 +78,7 @@ class _Opened:
     films: Films
     keeper: Keeper | None
     continuations: Continuations | None
-    remembered: Remembered = field(default_factory=Remembered, kw_only=True)
+    result_cache: ResultCache = field(default_factory=ResultCache, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Lifespan(_Opened):
     `open_service` is None without a token; `now` gives Unix seconds; `subscriptions` notifies of changes; `observers`
     knows which tasks are observed, `waits` how long hosts let calls run; `films` is what is open for films, and
     `keeper` keeps them on disk, None where none are kept; `continuations` are the films of several parts that are under
-    way, None without a token; `remembered` holds results that stay true. A handler takes none of it but through
+    way, None without a token; `result_cache` holds results that stay true. A handler takes none of it but through
     `context_of`, so that no request reaches what exists for another caller.
     """
 
@@ -112,7 +112,7 @@ class Lifespan(_Opened):
             self.films,
             account.keeper,
             account.continuations,
-            remembered=self.remembered,
+            result_cache=self.result_cache,
             caller=caller,
             may_spend=may_spend,
         )

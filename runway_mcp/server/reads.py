@@ -9,7 +9,7 @@ import anyio
 
 from runway_mcp.films.keeping import Keeping
 from runway_mcp.films.naming import own_films
-from runway_mcp.films.own import may_begin
+from runway_mcp.films.own_films import may_begin
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.errors import NotFound, RunwayError, Unavailable

@@ -13,7 +13,7 @@ import av
 import pytest
 from anyio import CapacityLimiter
 
-from runway_mcp.media.join.proof import checksum
+from runway_mcp.media.join.verification import checksum
 from runway_mcp.media.pictures.start_frames import start_frame
 from runway_mcp.simulator.builders import seeded_world
 from runway_mcp.simulator.media.clips import PaintedFilms

@@ -8,7 +8,7 @@ import anyio
 
 from runway_mcp.films.keeping import Keeping
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.own import SINCE, forget_kept_since, kept_since
+from runway_mcp.films.own_films import SINCE, forget_kept_since, kept_since
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.films.records import FOLDER
 from runway_mcp.server.reads import kept_film, task_of

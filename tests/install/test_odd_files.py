@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runway_mcp.install.command import InstallError
-from runway_mcp.install.standing import standings
+from runway_mcp.install.host_status import standings
 from tests.install.machines import Desk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="files of POSIX")

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from runway_mcp.media.errors import JoinFailed, UnreadableFilm
 from runway_mcp.media.join.joining import join_films
 from runway_mcp.media.join.parts import read_part, why_not_copied
-from runway_mcp.media.join.proof import Expected, checksum, expected_copy, prove
+from runway_mcp.media.join.verification import Expected, checksum, expected_copy, prove
 from tests.kit.numbered import Form, number_in, numbered
 
 pytestmark = pytest.mark.slow

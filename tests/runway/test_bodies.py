@@ -13,11 +13,11 @@ from typing import Any
 import anyio
 import pytest
 
-from runway_mcp.echoes import echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.client import LARGEST_LAST_PAGE, LARGEST_PAGE, LAST_OFFSET, RunwayClient
 from runway_mcp.runway.http.bodies import LARGEST, LARGEST_LIST, body_within
 from runway_mcp.runway.models import Extension
+from runway_mcp.secret_spellings import spellings_of_secret
 from tests.runway.samples import ASSET, ASSET_ID, TASK, TASK_ID, TOKEN, api, as_http
 
 MIB = 2**20
@@ -265,7 +265,7 @@ async def test_an_answer_that_echoes_the_token_is_told_without_it(status: int, e
                 told = repr((await ask(client)).model_dump())
             except errors.RunwayError as error:
                 told = repr((error.message, error.args, vars(error)))
-            assert not echoes_of(TOKEN).are_in(told.encode())
+            assert not spellings_of_secret(TOKEN).are_in(told.encode())
             assert "[removed]" in told or status == 500
 
 

@@ -16,7 +16,7 @@ from anyio.to_thread import current_default_thread_limiter
 from pydantic import SecretStr
 
 from runway_mcp.callers import Caller, Callers, CallersFile
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.context import Account
 from runway_mcp.server.hosted.accounts import Accounts, opened_accounts, take_changes
 from runway_mcp.settings import Settings

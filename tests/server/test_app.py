@@ -6,7 +6,7 @@ import pytest
 from mcp.client.client import Client
 
 from runway_mcp import __version__
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.app import create_server
 from runway_mcp.server.contract.extension import EXTENSION
 from runway_mcp.server.resources.kinds import KEPT_MS

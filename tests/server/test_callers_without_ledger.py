@@ -6,7 +6,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.contract.uris import TASKS
 from runway_mcp.simulator.builders import add_task
 from tests.kit.server import open_server

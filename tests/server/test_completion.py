@@ -7,7 +7,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, Completion, PromptReference, ResourceTemplateReference
 
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault

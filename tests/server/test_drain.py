@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from runway_mcp.callers import CallersFile
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.app import HOSTED_GRACE
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State

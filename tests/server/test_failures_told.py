@@ -11,7 +11,7 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, JSONRPCError, JSONRPCRequest
 
-from runway_mcp.private import LEDGER
+from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.app import create_server
 from runway_mcp.server.boundary import CRASHED, log_crash
 from runway_mcp.server.tools.definitions import TOOLS

@@ -13,11 +13,11 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.call_options import forget_options, with_options
 from runway_mcp.films.continuing.dependencies import Dependencies
+from runway_mcp.films.continuing.failures import told_as_free
 from runway_mcp.films.continuing.files import brought
 from runway_mcp.films.continuing.joins_under_way import Joins, OnJoin
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
-from runway_mcp.films.continuing.troubles import told_as_free
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, is_lapsed, next_lapse, uuid_of

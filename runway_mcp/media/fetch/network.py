@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 import httpcore
 
-from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
+from runway_mcp.descriptor_limits import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
 from runway_mcp.media.errors import Cut, LinkError, RefusedAddress, RefusedLink, Unreachable
 from runway_mcp.media.fetch.addresses import Target, may_dial

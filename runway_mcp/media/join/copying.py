@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from runway_mcp.media.join.doubles import Cut
+from runway_mcp.media.join.doubled_frames import Cut
 from runway_mcp.media.join.parts import JOIN_LIMITS, new_film
 from runway_mcp.media.pictures.decoding import OpenFilm, opened
 from runway_mcp.media.pictures.reading import local_film

@@ -14,11 +14,11 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.media.errors import JoinFailed
 from runway_mcp.media.join.copying import copy_parts
-from runway_mcp.media.join.doubles import Cut, copy_cut, doubled_ends
+from runway_mcp.media.join.doubled_frames import Cut, copy_cut, doubled_ends
 from runway_mcp.media.join.encoding import encode_parts
 from runway_mcp.media.join.parts import Part, read_part, why_not_copied
-from runway_mcp.media.join.proof import Expected, Proven, checksum, difference, expected_copy, prove, thumbnail
 from runway_mcp.media.join.seams import Seam
+from runway_mcp.media.join.verification import Expected, Proven, checksum, difference, expected_copy, prove, thumbnail
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -14,11 +14,11 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Literal
 
-from runway_mcp.echoes import REMOVED, Echoes, echoes_of
 from runway_mcp.runway import errors
 from runway_mcp.runway.fields import mapping, number, text
 from runway_mcp.runway.models import RunningTask, Task
 from runway_mcp.runway.wire import parse_running, parse_task
+from runway_mcp.secret_spellings import REMOVED, SecretSpellings, spellings_of_secret
 
 LONGEST_RETRY_AFTER = 120.0
 """The longest pause in seconds that a Retry-After can ask for; longer ones are cut to it."""
@@ -245,22 +245,22 @@ def without_secret(outcome: Answer | Lost, context: ErrorContext) -> Answer | Lo
 def _clean(answer: Answer, context: ErrorContext) -> Answer:
     if answer.body is None or len(context.secret) < _SHORTEST_SECRET:
         return answer
-    echoes, body = echoes_of(context.secret), answer.body
-    for spelling in echoes.exact:
+    spellings, body = spellings_of_secret(context.secret), answer.body
+    for spelling in spellings.exact:
         body = body.replace(spelling.encode(), REMOVED.encode())
-    if echoes.are_in(body):
-        body = _without(echoes, replace(answer, body=body))
+    if spellings.are_in(body):
+        body = _without(spellings, replace(answer, body=body))
     return answer if body == answer.body else replace(answer, body=body)
 
 
-def _without(echoes: Echoes, answer: Answer) -> bytes:
+def _without(spellings: SecretSpellings, answer: Answer) -> bytes:
     """The body of an answer without the texts in which a secret is spelled in another way, or without all of them."""
     if _values(answer) > MOST_VALUES_WITH_ECHOES:
         return json.dumps(REMOVED).encode()
     try:
-        return json.dumps(echoes.removed_from(_json_of(answer))).encode()
+        return json.dumps(spellings.removed_from(_json_of(answer))).encode()
     except (errors.UnexpectedResponse, RecursionError):
-        return echoes.removed((answer.body or b"").decode(errors="replace")).encode()
+        return spellings.removed((answer.body or b"").decode(errors="replace")).encode()
 
 
 def _too_long(answer: Answer) -> errors.UnexpectedResponse:

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from runway_mcp.descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
+from runway_mcp.descriptor_limits import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
 from runway_mcp.runway.errors import quoted
 from runway_mcp.runway.http.answers import Answer, Lost

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.keeping import FilmGone, Keeping
 from runway_mcp.films.naming import Wanted, own_films
-from runway_mcp.films.own import may_begin
+from runway_mcp.films.own_films import may_begin
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.media.errors import (
     DiskFull,

@@ -21,7 +21,7 @@ from runway_mcp.server.contract.results.text import in_quotes
 from runway_mcp.server.player.page import shows_player
 from runway_mcp.server.progress import Progress
 from runway_mcp.server.protocol_tasks import declared
-from runway_mcp.server.remembered import memory_key
+from runway_mcp.server.result_cache import memory_key
 from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.settings import Settings
@@ -36,10 +36,10 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
     """
     arrived = anyio.current_time()
     context = context_of(ctx)
-    record, waits, remembered = _record(params.name, context.settings), context.waits, context.remembered
+    record, waits, result_cache = _record(params.name, context.settings), context.waits, context.result_cache
     waits.arrived(ctx)
     key = memory_key(context.caller, record.name, params.arguments, waits.suggested(ctx))
-    if (known := remembered.recall(key)) is not None:
+    if (known := result_cache.recall(key)) is not None:
         waits.answered(ctx, 0.0)
         return known
     arguments = plain_arguments(record.arguments, params.arguments or {})
@@ -63,9 +63,9 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
         raise
     waits.answered(ctx, anyio.current_time() - arrived)
     if not record.read_only and not call.lasts:
-        remembered.forget()
+        result_cache.forget()
     elif call.lasts and call.note is None and _is_of_no_day(context) and isinstance(result, CallToolResult):
-        remembered.remember(key, result)
+        result_cache.remember(key, result)
     return result
 
 

@@ -21,7 +21,7 @@ from runway_mcp.server.contract.results.tasks import task_output
 from runway_mcp.server.player.page import CALLED_BY_PLAYER
 from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import READING_SECONDS, extended_by, note_end, read_named, task_id_of
-from runway_mcp.server.remembered import FRESH_SECONDS
+from runway_mcp.server.result_cache import FRESH_SECONDS
 from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.tasks.history import owning_intent
 from runway_mcp.tasks.intents import Intent

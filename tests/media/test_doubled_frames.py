@@ -8,7 +8,7 @@ import av
 import pytest
 from anyio import CapacityLimiter
 
-from runway_mcp.media.join.doubles import MOST_DROPPED
+from runway_mcp.media.join.doubled_frames import MOST_DROPPED
 from runway_mcp.media.join.joining import join_films
 from tests.kit.numbered import Form, number_in, numbered
 

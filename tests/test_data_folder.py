@@ -4,9 +4,9 @@ from stat import S_IMODE
 
 import pytest
 
+from runway_mcp.data_folder import close_to_others
 from runway_mcp.films import records
 from runway_mcp.films.continuing import uploads, workspace
-from runway_mcp.private import close_to_others
 from tests.kit.processes import environment, serve_command, served_one_call
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders have no modes on Windows")

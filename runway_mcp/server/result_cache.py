@@ -31,7 +31,7 @@ class _Kept:
     file: tuple[Path, int] | None
 
 
-class Remembered:
+class ResultCache:
     """The results of calls that nothing of this process has changed since."""
 
     def __init__(self) -> None:

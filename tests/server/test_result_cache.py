@@ -5,7 +5,7 @@ import anyio
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from runway_mcp.server.remembered import KEPT_SECONDS, MOST, Remembered, memory_key
+from runway_mcp.server.result_cache import KEPT_SECONDS, MOST, ResultCache, memory_key
 from tests.kit.server import open_server
 from tests.kit.upstream import virtual_world
 
@@ -19,17 +19,17 @@ def result(**structured: object) -> CallToolResult:
 
 
 async def test_a_result_is_told_for_a_minute_as_it_goes_over_the_wire() -> None:
-    remembered = Remembered()
-    remembered.remember(KEY, result())
+    cache = ResultCache()
+    cache.remember(KEY, result())
 
     await anyio.sleep(KEPT_SECONDS - 1)
-    told = remembered.recall(KEY)
+    told = cache.recall(KEY)
     await anyio.sleep(1)
 
     assert told is not None
     assert told["structuredContent"] == {"summary": "told"}
     assert told["content"] == [{"type": "text", "text": "told"}]
-    assert remembered.recall(KEY) is None
+    assert cache.recall(KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -43,31 +43,31 @@ async def test_a_result_is_told_for_a_minute_as_it_goes_over_the_wire() -> None:
     ],
 )
 async def test_another_caller_call_or_wait_is_not_told_of_it(other: object) -> None:
-    remembered = Remembered()
-    remembered.remember(KEY, result())
+    cache = ResultCache()
+    cache.remember(KEY, result())
 
-    assert remembered.recall(other) is None
+    assert cache.recall(other) is None
 
 
 async def test_a_result_that_names_a_file_is_told_while_the_file_is_there_whole(tmp_path: Path) -> None:
-    film, remembered = tmp_path / "film.mp4", Remembered()
+    film, cache = tmp_path / "film.mp4", ResultCache()
     film.write_bytes(b"1234")
-    remembered.remember(KEY, result(saved={"path": str(film), "size_bytes": 4}))
+    cache.remember(KEY, result(saved={"path": str(film), "size_bytes": 4}))
 
-    assert remembered.recall(KEY) is not None
+    assert cache.recall(KEY) is not None
     film.unlink()
-    assert remembered.recall(KEY) is None
+    assert cache.recall(KEY) is None
 
 
 async def test_the_oldest_results_go_first_and_all_go_when_something_may_have_changed() -> None:
-    remembered = Remembered()
+    cache = ResultCache()
     for number in range(MOST + 1):
-        remembered.remember(("", number), result())
+        cache.remember(("", number), result())
 
-    assert remembered.recall(("", 0)) is None
-    assert remembered.recall(("", 1)) is not None
-    remembered.forget()
-    assert remembered.recall(("", 1)) is None
+    assert cache.recall(("", 0)) is None
+    assert cache.recall(("", 1)) is not None
+    cache.forget()
+    assert cache.recall(("", 1)) is None
 
 
 async def test_a_finished_task_is_remembered_until_a_call_that_may_change_something(tmp_path: Path, mode: str) -> None:
@@ -81,9 +81,9 @@ async def test_a_finished_task_is_remembered_until_a_call_that_may_change_someth
 
         assert again == first
         assert Counter(world.requests) == reads
-        assert server.context.remembered.recall(key) is not None
+        assert server.context.result_cache.recall(key) is not None
         await client.call("extend_video", assetId=world.asset_id(client.clip), seed=7, wait_seconds=0)
-        assert server.context.remembered.recall(key) is None
+        assert server.context.result_cache.recall(key) is None
 
 
 async def test_a_running_task_and_a_success_without_its_film_are_never_remembered(tmp_path: Path, mode: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_running_task_and_a_success_without_its_film_are_never_remembere
         key = memory_key("", "get_task", {"taskId": task_id}, 45)
         for _ in range(2):
             await client.call("get_task", taskId=task_id)
-            assert server.context.remembered.recall(key) is None
+            assert server.context.result_cache.recall(key) is None
             await anyio.sleep(300)
 
 
@@ -103,6 +103,6 @@ async def test_a_refusal_of_the_same_arguments_is_told_again_from_memory(tmp_pat
         refused = [await client.call("get_task", taskId="a", wait_seconds=-1) for _ in range(2)]
         key = memory_key("", "get_task", {"taskId": "a", "wait_seconds": -1}, 45)
 
-        assert server.context.remembered.recall(key) is not None
+        assert server.context.result_cache.recall(key) is not None
         assert refused[0].is_error
         assert refused[0].structured_content == refused[1].structured_content

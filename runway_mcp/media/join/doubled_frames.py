@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runway_mcp.media.join.parts import JOIN_LIMITS
-from runway_mcp.media.join.proof import difference
+from runway_mcp.media.join.verification import difference
 from runway_mcp.media.pictures.decoding import opened
 from runway_mcp.media.pictures.frames import frame_shown
 from runway_mcp.media.pictures.reading import local_film

@@ -26,7 +26,7 @@ _PREFIX: Final = "user:"
 
 
 @dataclass(frozen=True)
-class Echoes:
+class SecretSpellings:
     """How one secret can be spelled: `exact` as texts, the longest first, and `cores` without case and marks."""
 
     exact: tuple[str, ...]
@@ -58,10 +58,10 @@ class Echoes:
 
 
 @lru_cache(maxsize=8)
-def echoes_of(secret: str) -> Echoes:
+def spellings_of_secret(secret: str) -> SecretSpellings:
     """The spellings of a secret: as it is, without `user:`, percent-encoded, in base64 and hexadecimal."""
     if not secret:
-        return Echoes((), ())
+        return SecretSpellings((), ())
     bare = secret.removeprefix(_PREFIX)
     forms = (secret, bare) if len(_core(bare)) >= _SHORTEST_CORE else (secret,)
     exact = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
@@ -75,7 +75,7 @@ def echoes_of(secret: str) -> Echoes:
         kept = proper if len(_core(proper)) >= _SHORTEST_CORE else bare
         data = kept.encode()
         cores = {_core(kept), _core(data.hex()), *(_core(_base64_within(data, offset)) for offset in range(3))}
-    return Echoes(tuple(sorted(exact, key=len, reverse=True)), tuple(cores))
+    return SecretSpellings(tuple(sorted(exact, key=len, reverse=True)), tuple(cores))
 
 
 def _core(text: str) -> bytes:

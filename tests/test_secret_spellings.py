@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from runway_mcp.echoes import REMOVED, echoes_of
+from runway_mcp.secret_spellings import REMOVED, spellings_of_secret
 
 TOKEN = "user:1234-Zq7xkT0pWv9dLm3s"
 BARE = TOKEN.removeprefix("user:")
@@ -36,20 +36,20 @@ SPELLINGS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_secret_is_removed_in_every_spelling(spell: Callable[[], str]) -> None:
-    told = echoes_of(TOKEN).removed(f"it said {spell()} to us")
+    told = spellings_of_secret(TOKEN).removed(f"it said {spell()} to us")
 
     assert REMOVED in told
-    assert not echoes_of(TOKEN).are_in(told.encode())
+    assert not spellings_of_secret(TOKEN).are_in(told.encode())
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_secret_is_removed_from_names_and_values_of_json(spell: Callable[[], str]) -> None:
     body = {"name": [{"deep": spell()}], spell(): 1, "kept": "the camera rises", "number": 5.0, "none": None}
 
-    assert echoes_of(TOKEN).are_in(json.dumps(body).encode())
-    told = echoes_of(TOKEN).removed_from(body)
+    assert spellings_of_secret(TOKEN).are_in(json.dumps(body).encode())
+    told = spellings_of_secret(TOKEN).removed_from(body)
 
-    assert not echoes_of(TOKEN).are_in(json.dumps(told).encode())
+    assert not spellings_of_secret(TOKEN).are_in(json.dumps(told).encode())
     assert isinstance(told, dict)
     assert (told["kept"], told["number"], told["none"]) == ("the camera rises", 5.0, None)
 
@@ -66,18 +66,18 @@ def test_a_secret_is_removed_from_names_and_values_of_json(spell: Callable[[], s
     ],
 )
 def test_nothing_else_is_removed(text: str) -> None:
-    assert echoes_of(TOKEN).removed(text) == text
+    assert spellings_of_secret(TOKEN).removed(text) == text
 
 
 def test_a_short_secret_is_removed_as_it_is_alone() -> None:
-    assert echoes_of("let-me-in").removed("let me in, with let-me-in") == f"let me in, with {REMOVED}"
-    assert echoes_of("").removed("anything") == "anything"
+    assert spellings_of_secret("let-me-in").removed("let me in, with let-me-in") == f"let me in, with {REMOVED}"
+    assert spellings_of_secret("").removed("anything") == "anything"
 
 
 def test_a_secret_that_is_escaped_twice_is_found() -> None:
     once = "".join(f"\\u{ord(char):04x}" for char in TOKEN)
 
-    assert echoes_of(TOKEN).are_in(json.dumps(once).encode())
+    assert spellings_of_secret(TOKEN).are_in(json.dumps(once).encode())
 
 
 LARGEST = 2 * 2**20
@@ -96,19 +96,19 @@ CODES = {
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES.keys())
 def test_an_answer_of_nothing_but_codes_is_searched_in_less_time_than_anybody_may_wait(code: bytes) -> None:
     body = code * (LARGEST // len(code))
-    echoes_of(TOKEN)
+    spellings_of_secret(TOKEN)
     began = time.thread_time()
 
-    assert not echoes_of(TOKEN).are_in(body)
+    assert not spellings_of_secret(TOKEN).are_in(body)
 
     assert time.thread_time() - began < 0.15
 
 
 def test_looking_for_it_in_the_largest_answer_takes_hundredths_of_a_second() -> None:
     body = json.dumps([{"name": "Ümlaut \n 50% of it", "url": "https://cdn.example.com/a%20b?x=1"}] * 20_000).encode()
-    echoes_of(TOKEN)
+    spellings_of_secret(TOKEN)
     began = time.process_time()
 
-    assert not echoes_of(TOKEN).are_in(body[: 2 * 2**20])
+    assert not spellings_of_secret(TOKEN).are_in(body[: 2 * 2**20])
 
     assert time.process_time() - began < 0.3
