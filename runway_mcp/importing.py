@@ -1,4 +1,4 @@
-"""Imports without what other packages take along if it is there."""
+"""Imports a package as if named optional modules were not installed."""
 
 import sys
 from collections.abc import Generator

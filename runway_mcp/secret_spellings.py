@@ -1,4 +1,4 @@
-"""The spellings in which a secret can come back, in answers of upstream's and in records of the log."""
+"""Finds a secret in an answer or a log record, however it is spelled, and takes it out."""
 
 import json
 import re
@@ -33,7 +33,10 @@ class SecretSpellings:
     cores: tuple[bytes, ...]
 
     def are_in(self, data: bytes) -> bool:
-        """Whether a spelling is in these bytes, also escaped, encoded twice, or split by anything but letters."""
+        """Whether a spelling is in these bytes, also escaped, encoded twice, or split by what is no letter or digit.
+
+        Never of a secret that is too short to be told from other text.
+        """
         if not self.cores:
             return False
         bare = _bare(data)

@@ -14,7 +14,7 @@ import anyio
 
 from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import Asset, Credits, Entries, Task
-from runway_mcp.runway.running import LinkedAccount, RunningTask
+from runway_mcp.runway.running_tasks import LinkedAccount, RunningTask
 
 Resolve = Callable[[str, int], object]
 """Finds the addresses of a host, by name and port, or raises `OSError`."""

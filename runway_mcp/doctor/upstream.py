@@ -16,7 +16,7 @@ from runway_mcp.runway.errors import (
 )
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.models import Credits
-from runway_mcp.runway.running import LinkedAccount
+from runway_mcp.runway.running_tasks import LinkedAccount
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.lineage import is_continuable, judge

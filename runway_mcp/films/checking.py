@@ -1,4 +1,4 @@
-"""Whether a film that is about to get its name can be shown, as far as this installation can tell."""
+"""Decodes both ends of a film before it gets its name, where that is installed; refuses only what is surely no film."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -33,7 +33,7 @@ from runway_mcp.runway.http.large_answers import Readings
 from runway_mcp.runway.ids import checked_id, is_same
 from runway_mcp.runway.late_films import LateFilms
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Submission, Task
-from runway_mcp.runway.running import LinkedAccount
+from runway_mcp.runway.running_tasks import LinkedAccount
 from runway_mcp.runway.shared_reads import SharedReads
 from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 

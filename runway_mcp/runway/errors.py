@@ -21,7 +21,7 @@ import re
 from typing import ClassVar, Literal, Self
 
 from runway_mcp.runway.fields import visible_line
-from runway_mcp.runway.running import RunningTask
+from runway_mcp.runway.running_tasks import RunningTask
 from runway_mcp.secret_spellings import spellings_of_secret
 
 QUOTE_LENGTH = 200

@@ -33,7 +33,7 @@ from runway_mcp.runway.fields import (
 )
 from runway_mcp.runway.ids import account_of
 from runway_mcp.runway.links import expiry_of, mime_type_of
-from runway_mcp.runway.running import RunningTask
+from runway_mcp.runway.running_tasks import RunningTask
 
 _R = TypeVar("_R", bound=Record)
 

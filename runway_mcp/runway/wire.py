@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from runway_mcp.runway.errors import UnexpectedResponse
 from runway_mcp.runway.fields import Record, mapping, whole
 from runway_mcp.runway.models import Asset, Credits, Entries, RunningTask, Task
-from runway_mcp.runway.running import LinkedAccount
+from runway_mcp.runway.running_tasks import LinkedAccount
 
 R = TypeVar("R", bound=Record)
 

@@ -37,8 +37,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from runway_mcp import __version__
-from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.listed import listed
+from runway_mcp.server.contract.tasks_extension import EXTENSION, TaskParams
 from runway_mcp.server.late_loading import Opening
 from runway_mcp.settings import Settings
 
@@ -183,7 +183,7 @@ async def _send_updates(ctx: ServerRequestContext[Any], params: NotificationPara
 
 
 def _call_tool() -> _Handler:
-    from runway_mcp.server.tools.call import call_tool
+    from runway_mcp.server.tools.dispatch import call_tool
 
     return call_tool
 

@@ -30,7 +30,7 @@ LATEST_SECONDS: Final = 1.0
 
 _REST: Final = (
     *("mcp.server.auth.provider", "runway_mcp.settings", "runway_mcp.runway.client", "runway_mcp.tasks.service"),
-    *("runway_mcp.films.opening", "runway_mcp.films.keeper", "runway_mcp.server.tools.call"),
+    *("runway_mcp.films.opening", "runway_mcp.films.keeper", "runway_mcp.server.tools.dispatch"),
     *("runway_mcp.server.resources.subscribing", "runway_mcp.server.app"),
 )
 """What is loaded, module by module, each with what it imports: between two the process may end."""

@@ -23,10 +23,10 @@ from runway_mcp.runway.ids import checked_id
 from runway_mcp.runway.models import Task
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.continued import continuations_of, film_named, film_told, is_film_id
-from runway_mcp.server.contract.extension import EXTENSION, TaskParams
 from runway_mcp.server.contract.results.assets import saved_output
 from runway_mcp.server.contract.results.tasks import task_output
 from runway_mcp.server.contract.results.tool_results import task_result
+from runway_mcp.server.contract.tasks_extension import EXTENSION, TaskParams
 from runway_mcp.server.reads import PASSING, READING_SECONDS, kept_film, note_end, task_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.history import is_of_another, owning_intent

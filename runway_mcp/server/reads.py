@@ -1,4 +1,4 @@
-"""Reads of tasks, assets and the balance on behalf of a request, each in a bounded time."""
+"""Reads on behalf of a request, each in a bounded time: tasks, the balance, names resolved, earlier requests, plans."""
 
 import logging
 from contextlib import suppress

@@ -18,7 +18,7 @@ MOST: Final = 256
 FRESH_SECONDS: Final = 600.0
 """How long a signed link in a result must live on at least, in seconds."""
 
-
+# The longest arguments of which a result is kept, in characters.
 _LONGEST: Final = 4096
 
 
@@ -32,7 +32,7 @@ class _Kept:
 
 
 class ResultCache:
-    """The results of calls that nothing of this process has changed since."""
+    """The results of calls, until a call of this process may have changed something."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, _Kept] = {}

@@ -1,7 +1,7 @@
 """Failures of calls: what happened, in the user's words, whether credits were spent, what a repeat is good for.
 
 No other module decides that. `retry_safe` says that the identical call can neither charge again nor harm the account;
-`retry` says when it is worth making: `now`, `later` or only `after_change`.
+`repeat` says when it is worth making: `now`, `later` or only `after_change`.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from mcp.client.client import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp_types import CallToolResult, Request, RequestParams, Result
 
-from runway_mcp.server.contract.extension import EXTENSION
+from runway_mcp.server.contract.tasks_extension import EXTENSION
 
 
 class TaskHandle(Result):

@@ -5,7 +5,7 @@ import pytest
 
 from runway_mcp.runway import errors
 from runway_mcp.runway.http.answers import (
-    MOST_VALUES_WITH_ECHOES,
+    MOST_VALUES_WITH_SECRET,
     Answer,
     ErrorContext,
     Lost,
@@ -243,7 +243,7 @@ def test_an_answer_that_repeats_the_token_tells_of_it_nowhere() -> None:
     assert read.error.message == "[removed] is bad"
 
 
-@pytest.mark.parametrize(("values", "told"), [(10, ["[removed]", "kept"]), (MOST_VALUES_WITH_ECHOES, "[removed]")])
+@pytest.mark.parametrize(("values", "told"), [(10, ["[removed]", "kept"]), (MOST_VALUES_WITH_SECRET, "[removed]")])
 def test_of_an_answer_of_many_values_that_spells_the_token_otherwise_nothing_is_left(values: int, told: object) -> None:
     spelled = "".join(f"%{ord(char):02x}" for char in TOKEN)
 

@@ -5,7 +5,7 @@ import pytest
 from runway_mcp.runway import wire
 from runway_mcp.runway.errors import UnexpectedResponse
 from runway_mcp.runway.models import Asset, Credits, RunningTask, Task
-from runway_mcp.runway.running import LinkedAccount
+from runway_mcp.runway.running_tasks import LinkedAccount
 from tests.runway.samples import ACCOUNTS, ASSET, ASSET_ID, BUSY, EMAIL, TASK, TASK_ID, UPLOAD, UUID
 
 RUNNING = (

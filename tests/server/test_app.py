@@ -8,7 +8,7 @@ from mcp.client.client import Client
 from runway_mcp import __version__
 from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.app import create_server
-from runway_mcp.server.contract.extension import EXTENSION
+from runway_mcp.server.contract.tasks_extension import EXTENSION
 from runway_mcp.server.resources.kinds import KEPT_MS
 from runway_mcp.server.tools.definitions import INSTRUCTIONS, TOOLS
 from runway_mcp.simulator.faults import Fault

@@ -131,7 +131,7 @@ HOSTED_ALONE = (
 )
 IMPORTS = """
 import sys
-import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.call
+import runway_mcp.cli, runway_mcp.server.app, runway_mcp.server.tools.dispatch
 import runway_mcp.server.transport.http, runway_mcp.server.transport.serving, runway_mcp.server.transport.stdio
 print(*sys.modules)
 """

@@ -24,7 +24,7 @@ from mcp_types import (
 )
 
 from runway_mcp.server.app import create_server
-from runway_mcp.server.contract.extension import EXTENSION
+from runway_mcp.server.contract.tasks_extension import EXTENSION
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.server.updates.observers import MOST_POLLED
 from runway_mcp.simulator.builders import add_task

@@ -1,4 +1,4 @@
-"""Troubles of a continuation before its create, as failures that cost nothing."""
+"""Errors met before the create of a continuation, as failures that cost nothing."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

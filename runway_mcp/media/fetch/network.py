@@ -12,10 +12,10 @@ from typing import Any, cast
 import anyio
 import httpcore
 
-from runway_mcp.descriptor_limits import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
 from runway_mcp.media.errors import Cut, LinkError, RefusedAddress, RefusedLink, Unreachable
 from runway_mcp.media.fetch.addresses import Target, may_dial
+from runway_mcp.out_of_descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 
 with without(COMMAND_LINE_OF_HTTPX):
     import httpx

@@ -1,4 +1,4 @@
-"""The seams of a joined film, as they are told without joining anything."""
+"""The seams of a joined film as plain data, importable without the decoder."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Proof: a joined film shows what its parts show, picture by picture and at their times; and how its seams look.
+"""Verification: a joined film shows what its parts show, picture by picture and at their times; and how its seams look.
 
 Everything here blocks.
 """

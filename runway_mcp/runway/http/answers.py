@@ -29,7 +29,7 @@ ACCOUNT_IN_ERROR = 596
 MOST_VALUES = 100_000
 """About how many values the JSON of an answer may hold; it takes some hundredths of a second to read so many."""
 
-MOST_VALUES_WITH_ECHOES = 20_000
+MOST_VALUES_WITH_SECRET = 20_000
 """How many values are searched singly for a spelling of the token; of an answer of more with one, nothing is left."""
 
 _PARTS = (b",", b"[", b"{")
@@ -255,7 +255,7 @@ def _clean(answer: Answer, context: ErrorContext) -> Answer:
 
 def _without(spellings: SecretSpellings, answer: Answer) -> bytes:
     """The body of an answer without the texts in which a secret is spelled in another way, or without all of them."""
-    if _values(answer) > MOST_VALUES_WITH_ECHOES:
+    if _values(answer) > MOST_VALUES_WITH_SECRET:
         return json.dumps(REMOVED).encode()
     try:
         return json.dumps(spellings.removed_from(_json_of(answer))).encode()

@@ -12,8 +12,8 @@ from typing import Any
 
 import anyio
 
-from runway_mcp.descriptor_limits import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.importing import COMMAND_LINE_OF_HTTPX, without
+from runway_mcp.out_of_descriptors import OUT_OF_DESCRIPTORS, lacks_descriptors
 from runway_mcp.runway.errors import quoted
 from runway_mcp.runway.http.answers import Answer, Lost
 from runway_mcp.runway.http.bodies import LARGEST, Undecodable, body_within

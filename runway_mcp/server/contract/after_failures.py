@@ -1,4 +1,4 @@
-"""The next call worth making after a failure or a refusal; None where nothing is known that could help."""
+"""The next call worth making after a failure or a refusal, also of what caps still allow; None where nothing helps."""
 
 import zlib
 from typing import Any
@@ -91,7 +91,7 @@ def _changed(failure: Failure, asked: Asked) -> NextStep | None:
 
 
 def _again(failure: Failure, asked: Asked) -> NextStep:
-    """The same call, with the longest wait where the wait may have been too short for a slot or an answer.
+    """The same call: after `unavailable` with the longest wait, after `busy` without a wait of 0.
 
     Where a repeat cannot help, a list of the newest films.
     """

@@ -1,6 +1,7 @@
 """The next call worth making after a result, with all its arguments; None where only the user can decide.
 
-A call that spends is suggested only to a caller who asked for that very spend; others get a dry run.
+A call that spends is suggested only to a caller who asked for that very spend; others get a dry run. The searches after
+a failure stand here, since the behaviour of a tool names its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ def list_clips(name: str | None = None) -> NextStep:
 
 
 def search_clips(kind: str, asked: "Asked") -> NextStep | None:
-    """The search after a failure of a tool that reads or names a task: by the name that nothing has, else of all."""
+    """The search after a failure of a tool that reads or names a task: for the name not found, else for all."""
     return list_clips(asked.name if kind == "not_found" else None)
 
 

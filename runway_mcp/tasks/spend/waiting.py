@@ -18,9 +18,12 @@ from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Post
 from runway_mcp.tasks.store.caller_view import CallerLedger
 
+# How often a call that waits says again what for, in seconds.
 _HEARTBEAT = 8.0
-# The range of the pause that upstream asks for after a 429, in seconds.
+# The range of the pause that upstream asks for after a 429 without a Retry-After, in seconds.
 _SLOT_PAUSE = (10.0, 30.0)
+# What is left of a call's wait for the submit itself, in seconds.
+_SUBMITTING = 1.0
 # For how long a wait for a slot is leased at once, in seconds; a lease ends soon whatever becomes of the clock.
 _LEASED = 20.0
 # How long reading the running tasks of a full account may take, in seconds.
@@ -96,16 +99,16 @@ async def wait_for_slot(
     `is_sure` that the 429 started nothing, else `unknown`.
     """
     ledger = dependencies.ledger
-    shortest, longest = _SLOT_PAUSE
-    left = deadline - anyio.current_time() - 1.0
-    pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
     visible = CallerLedger(ledger, intent.caller)
     running = await visible.shown(busy.running or await _running(dependencies.client, intent))
+    shortest, longest = _SLOT_PAUSE
+    left = deadline - anyio.current_time() - _SUBMITTING
+    pause = busy.retry_after or random.uniform(shortest, min(longest, max(shortest, left)))  # noqa: S311  jitter
     ends, gives_up = anyio.current_time() + pause, pause > left
-    while not gives_up and (left := min(ends - anyio.current_time(), _LEASED)) > 0:
-        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=left):
+    while not gives_up and (leased := min(ends - anyio.current_time(), _LEASED)) > 0:
+        if not await ledger.keep_waiting(intent.id, intent.claim, seconds=leased):
             return False
-        until, slot = anyio.current_time() + left, Waiting("slot", running)
+        until, slot = anyio.current_time() + leased, Waiting("slot", running)
         gives_up = not await waiter.waits(anyio.Event(), until, slot)
     if not gives_up:
         return True

@@ -1,4 +1,4 @@
-"""A lack of file descriptors, told as what it is: a limit of this machine, and no fault of whom it talks to."""
+"""Whether an error means that no file descriptor is left, and the words for it: it is this machine's."""
 
 import errno
 import os
