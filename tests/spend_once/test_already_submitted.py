@@ -10,6 +10,7 @@ import pytest
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.records import Task
 from runway_mcp.tasks.intents import uuid_of
+from tests.kit.upstream import fault
 from tests.spend_once.setup import PROMPT, RUNNING, Setup
 
 pytestmark = pytest.mark.virtual_time
@@ -141,6 +142,36 @@ async def test_a_request_is_not_left_waiting_by_a_call_that_gave_up_before_it_ha
 
         assert film["taskId"] == setup.task_id(1)
         assert len(made(setup)) == 1
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+async def test_who_waited_for_a_call_that_gave_up_pays_for_no_clip_that_has_lost_the_name(
+    tmp_path: Path, mode: str, *, is_moved: bool
+) -> None:
+    setup = Setup(tmp_path, mode, max_jobs=1, pace=22, clips=2)
+    first, second = setup.world.assets
+    name, cut, called = first.name, anyio.CancelScope(), {"text_prompt": PROMPT, "wait_seconds": 45}
+    async with setup.server() as client, anyio.create_task_group() as group:
+        await client.extend(second, text_prompt="the slot is taken", wait_seconds=0)
+
+        async def give_up() -> None:
+            with cut:
+                await client.data("extend_video", assetId=name, **called)
+
+        async def end_it() -> None:
+            await anyio.sleep(10)
+            cut.cancel()
+
+        group.start_soon(give_up)
+        group.start_soon(end_it)
+        await anyio.sleep(3)
+        first.name = "renamed.mp4"
+        if is_moved:
+            second.name = name
+            fault(setup.world, method="GET", path_prefix="/assets", status=503, times=3)
+        await client.data("extend_video", assetId=name, **called)
+
+    assert [task for task in setup.world.accepted if task.parent is first] == []
 
 
 @pytest.mark.parametrize("as_named", ["{}", "runway://assets/{}"])

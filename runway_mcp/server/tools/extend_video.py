@@ -255,8 +255,9 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
         answer = await answered_before(call, earlier, deadline, dry=dry, wait=arguments.wait_seconds)
         if answer is not None:
             return answer
-        # Nobody has looked up yet what the name stands for; the earlier call had.
-        clip = of_clip(clip, earlier.source_asset_id)
+        # The earlier call has looked up what the id stands for; a name may be another clip's by now.
+        if is_id(asked.asset_id):
+            clip = of_clip(clip, earlier.source_asset_id)
     plan = await _extendable(call, clip, spelling, deadline, dry=dry)
     if dry:
         return await answer_task(call, await extension_priced(call, plan))
