@@ -1,8 +1,9 @@
 """The store in PostgreSQL while its server is restarted, away, or waits for a standby."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from threading import Timer
 from typing import Literal
 
 import anyio
@@ -31,10 +32,25 @@ def wait_for_standby(server: PostgresServer, name: str) -> None:
         admin.execute("SELECT pg_reload_conf()")
 
 
+def until_commits_wait(server: PostgresServer) -> None:
+    """Commits until one has to wait: a reload is over for a commit only when the checkpointer has heard of it."""
+    waited: list[str | None] = []
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: waited.append(notice.message_primary))
+        while not waited:
+            timer = Timer(0.1, connection.cancel)
+            timer.start()
+            with suppress(psycopg.errors.QueryCanceled):
+                connection.execute(b"SELECT pg_logical_emit_message(true, 'test', '')")
+            timer.cancel()
+            timer.join()
+
+
 @contextmanager
 def standby_missing(server: PostgresServer) -> Generator[None]:
     """Makes every COMMIT wait for a standby that is not there; afterwards none is waited for."""
     wait_for_standby(server, "absent")
+    until_commits_wait(server)
     try:
         yield
     finally:
