@@ -260,44 +260,6 @@ async def test_a_moderated_create_answers_so_for_good_and_is_not_posted_again(tm
         assert creates(client) == 1
 
 
-async def test_a_refused_extension_that_is_continued_is_charged_once_across_a_restart(tmp_path: Path) -> None:
-    world = clip_world()
-    old = world.asset_id(add_video(world, prompt="an old clip"))
-    world.switch(gen3_gone=True)
-    films: list[str] = []
-    async with running(world) as url:
-        for paid in (1, 1):
-            async with continuing_at(url, world, tmp_path, continue_with="gen4.5") as client:
-                films.append((await client.data("extend_video", assetId=old))["film"]["id"])
-
-                assert creates(client) == paid
-    assert films[0] == films[1]
-
-
-@pytest.mark.parametrize("later", [0.0, 6.0, 12.0])
-@pytest.mark.parametrize("wait", [0, 40])
-async def test_an_extension_that_was_refused_after_acceptance_is_not_continued_as_well(
-    tmp_path: Path, later: float, wait: int
-) -> None:
-    world = clip_world(pace=2.0)
-    old = world.asset_id(add_video(world, prompt="an old clip"))
-    world.switch(late_in_lists=later, late_in_scheduler=later)
-    world.faults.append(
-        Fault("POST", "/gen3/extend", status=400, body={"error": "Gen-3 is no longer supported."}, handled=True)
-    )
-    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
-        told = await client.data("extend_video", assetId=old, text_prompt="on", wait_seconds=wait)
-        if "taskId" not in told:
-            followed = await client.data("get_task", taskId=told["film"]["id"], wait_seconds=40)
-            assert (followed["error"]["kind"], followed["error"]["charged"]) == ("unavailable", "no")
-            told = await client.data("extend_video", assetId=old, text_prompt="on", wait_seconds=40)
-
-        assert told["taskId"] == world.task_id(world.accepted[0])
-        assert told["model"] == "gen3a"
-        assert creates(client) == 0
-        assert len(world.accepted) == 1
-
-
 @pytest.mark.parametrize("then", ["gen4", None])
 @pytest.mark.parametrize("of_film", [False, True])
 async def test_a_request_without_a_model_stays_the_same_when_another_one_is_set(

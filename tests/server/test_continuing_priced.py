@@ -20,14 +20,6 @@ from tests.server.continuing import clip_id, continuing, continuing_at, creates
 pytestmark = pytest.mark.slow
 
 
-def gen3_world(**fields: Any) -> World:
-    """A world whose clips of Gen-3 Runway does not extend any more."""
-    world = clip_world()
-    add_video(world, prompt="an old clip", age=8000.0, **fields)
-    world.switch(gen3_gone=True)
-    return world
-
-
 def _full(_folder: Path) -> int:
     """A disk with no more than what has to stay free."""
     return 10**9
@@ -116,21 +108,6 @@ async def test_a_film_named_by_its_upload_is_paid_once_whatever_model_is_set_lat
 
             assert (again["film"]["id"], again["twin"]) == (paid["film"]["id"], True)
             assert creates(client) == 2
-
-
-async def test_what_a_dry_run_says_was_submitted_before_is_not_paid_when_runway_extends_again(tmp_path: Path) -> None:
-    world = gen3_world()
-    async with continuing(tmp_path, world) as client:
-        wish = {"assetId": world.asset_id(world.assets[1]), "text_prompt": "on"}
-        refused = await client.data("extend_video", **wish)
-        film = await client.data("extend_video", **refused["next_step"]["arguments"])
-        world.switch(gen3_gone=False)
-        priced = await client.data("extend_video", **wish, dry_run=True)
-        again = await client.data("extend_video", **wish)
-
-        assert "would charge nothing" in priced["summary"]
-        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
-        assert len(world.accepted) == 1
 
 
 async def test_two_servers_that_continue_with_other_models_make_one_film_of_one_call(tmp_path: Path) -> None:
@@ -287,47 +264,6 @@ async def test_a_model_that_is_named_continues_a_clip_that_could_be_extended(tmp
 
         assert [part["model"] for part in film["film"]["parts"]] == ["gen3a", "gen4.5"]
         assert world.requests["POST /gen3/extend"] == 0
-
-
-async def test_a_clip_that_runway_extends_no_more_is_priced_as_a_continuation_from_then_on(tmp_path: Path) -> None:
-    world = gen3_world()
-    old = world.asset_id(world.assets[1])
-    async with continuing(tmp_path, world) as client:
-        refused = await client.data("extend_video", assetId=old, text_prompt="on")
-        priced = await client.data("extend_video", assetId=old, text_prompt="on", dry_run=True)
-
-        assert (refused["error"]["kind"], refused["error"]["charged"]) == ("invalid_request", "no")
-        assert refused["next_step"]["arguments"]["model"] == "gen4.5"
-        assert (priced["status"], priced["model"]) == ("DRY_RUN", "gen4.5")
-        assert creates(client) == 0
-
-
-async def test_a_clip_that_runway_extends_no_more_is_continued_once_with_the_model_that_is_set(tmp_path: Path) -> None:
-    world = gen3_world()
-    old = world.asset_id(world.assets[1])
-    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
-        film = await client.data("extend_video", assetId=old, text_prompt="on")
-        again = await client.data("extend_video", assetId=old, text_prompt="on")
-
-        assert film["status"] == "SUCCEEDED"
-        assert (again["film"]["id"], again["twin"], again["credits"]["cost"]) == (film["film"]["id"], True, 0)
-        assert creates(client) == 1
-
-
-async def test_a_request_that_was_continued_stays_so_though_runway_extends_its_clip_again(tmp_path: Path) -> None:
-    world = gen3_world()
-    old = world.asset_id(world.assets[1])
-    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
-        film = await client.data("extend_video", assetId=old, text_prompt="on")
-    world.switch(gen3_gone=False)
-    async with continuing(tmp_path, world, continue_with="gen4.5") as client:
-        priced = await client.data("extend_video", assetId=old, text_prompt="on", dry_run=True)
-        again = await client.data("extend_video", assetId=old, text_prompt="on")
-
-        assert (priced["twin"], priced["credits"]["cost"]) == (True, 0)
-        assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
-        assert creates(client) == 1
-        assert len(world.accepted) == 1
 
 
 @pytest.mark.parametrize(

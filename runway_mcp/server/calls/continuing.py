@@ -64,8 +64,8 @@ class Wish:
     """A request to continue a clip or a film.
 
     `named` says that the call or the settings name the model, which is the consent to continue with it, `is_auto` that
-    the call does not; `why` why the clip has no native extension, if that was asked for. `wait` is the wait that the
-    call named, in seconds.
+    the call does not; `why` why the clip has no native extension, if that was asked for; `spelling` the caller's name
+    for a clip that `asked` gives by its id. `wait` is the wait that the call named, in seconds.
     """
 
     asked: Extension
@@ -76,6 +76,7 @@ class Wish:
     wait: int | None
     confirm: str | None
     is_auto: bool
+    spelling: str | None = None
     why: Failure | None = None
 
     @property
@@ -109,7 +110,8 @@ async def continue_clip(call: Call, wish: Wish) -> Answer:
         asked, spelling = of_clip(wish.asked, film.film_id), None
         earlier = await earlier_of(call.context, asked, dry=dry, model=wish.model)
     else:
-        asked, spelling, earlier = await found_request(call, wish.asked, wish.deadline, dry=dry, model=wish.model)
+        asked, found, earlier = await found_request(call, wish.asked, wish.deadline, dry=dry, model=wish.model)
+        spelling = found or wish.spelling
         # A name, a link or a uuid may have been that of a film's upload, which is the film.
         if asked.asset_id != wish.asked.asset_id and (film := await film_named(call.context, asked.asset_id)):
             wish = _of_film(wish, film)

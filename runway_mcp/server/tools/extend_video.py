@@ -172,36 +172,7 @@ async def extend_video(call: Call, arguments: ExtendVideo) -> Answer:
         named = await _continued_with(call, source, dry=arguments.dry_run)
     if named is not None or film is not None:
         return await continue_clip(call, _wish(call, arguments, asked, deadline, named))
-    try:
-        return await _extended(call, arguments, asked, deadline)
-    except Failure as failure:
-        if failure.unextendable is None:
-            raise
-        return await _continued_instead(call, arguments, asked, deadline, failure)
-
-
-async def _continued_instead(
-    call: Call, arguments: ExtendVideo, asked: Extension, deadline: float, why: Failure
-) -> Answer:
-    """A clip without an extension continued; the extension where Runway turns out to have accepted that."""
-    named = await _continued_with(call, asked, dry=arguments.dry_run)
-    try:
-        return await continue_clip(call, _wish(call, arguments, asked, deadline, named, why=why))
-    except Failure as failure:
-        service = call.context.service
-        extended = await service.ledger.find("id", failure.refused) if failure.refused is not None else None
-        if extended is None or extended.task_id is None:
-            raise
-        submitted = await service.submissions.answer(
-            extended,
-            deadline=deadline,
-            say=call.progress.waiting,
-            twin=False,
-            within=call.context.waits.waiting,
-        )
-        if submitted is None:
-            raise
-        return await extension_told(call, submitted, deadline, wait=arguments.wait_seconds)
+    return await _extended(call, arguments, asked, deadline)
 
 
 def _wish(
@@ -211,6 +182,7 @@ def _wish(
     deadline: float,
     named: str | None,
     *,
+    spelling: str | None = None,
     why: Failure | None = None,
 ) -> Wish:
     model, is_named = model_to_continue_with(call, named)
@@ -223,6 +195,7 @@ def _wish(
         wait=arguments.wait_seconds,
         confirm=arguments.confirm,
         is_auto=arguments.model in (None, "auto"),
+        spelling=spelling,
         why=why,
     )
 
@@ -258,10 +231,47 @@ async def _extended(call: Call, arguments: ExtendVideo, asked: Extension, deadli
         # The earlier call has looked up what the id stands for; a name may be another clip's by now.
         if is_id(asked.asset_id):
             clip = of_clip(clip, earlier.source_asset_id)
-    plan = await _extendable(call, clip, spelling, deadline, dry=dry)
-    if dry:
-        return await answer_task(call, await extension_priced(call, plan))
-    return await submit_extension(call, plan, deadline, confirm=arguments.confirm, wait=arguments.wait_seconds)
+    return await _extended_or_continued(call, arguments, clip, spelling, deadline)
+
+
+async def _extended_or_continued(
+    call: Call, arguments: ExtendVideo, clip: Extension, spelling: str | None, deadline: float
+) -> Answer:
+    """The extension of a clip that was looked up, or what it would be and cost; its continuation if it has none."""
+    dry = arguments.dry_run
+    try:
+        plan = await _extendable(call, clip, spelling, deadline, dry=dry)
+        if dry:
+            return await answer_task(call, await extension_priced(call, plan))
+        return await submit_extension(call, plan, deadline, confirm=arguments.confirm, wait=arguments.wait_seconds)
+    except Failure as failure:
+        if failure.unextendable is None:
+            raise
+        # The clip of the refused extension goes on: a name may be another clip's by now.
+        model = await _continued_with(call, clip, dry=dry)
+        wish = _wish(call, arguments, clip, deadline, model, spelling=spelling, why=failure)
+        return await _continued_instead(call, wish)
+
+
+async def _continued_instead(call: Call, wish: Wish) -> Answer:
+    """A clip without an extension continued; the extension where Runway turns out to have accepted that."""
+    try:
+        return await continue_clip(call, wish)
+    except Failure as failure:
+        service = call.context.service
+        extended = await service.ledger.find("id", failure.refused) if failure.refused is not None else None
+        if extended is None or extended.task_id is None:
+            raise
+        submitted = await service.submissions.answer(
+            extended,
+            deadline=wish.deadline,
+            say=call.progress.waiting,
+            twin=False,
+            within=call.context.waits.waiting,
+        )
+        if submitted is None:
+            raise
+        return await extension_told(call, submitted, wish.deadline, wait=wish.wait)
 
 
 async def _extendable(call: Call, asked: Extension, spelling: str | None, deadline: float, *, dry: bool) -> Plan:
