@@ -54,11 +54,24 @@ def of_issuer(url: str) -> dict[str, str]:
     return {"RUNWAY_MCP_ISSUER": url, "RUNWAY_MCP_AUDIENCE": AUDIENCE}
 
 
+def bytecode_in(folder: Path) -> dict[str, str]:
+    """The variables by which a server keeps its bytecode there, so that all but the first start compile nothing.
+
+    What compiling leaves free in a process would hide a part of what its streams take.
+    """
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}
+
+
 @contextmanager
-def bare(answers: Path, hashes: Path, *, stateless: bool = False, uri: str = "") -> Generator[HttpServerProcess]:
-    """The bare server, which knows callers by these hashes, and tells of the resource `uri`."""
+def bare(
+    answers: Path, hashes: Path, *, stateless: bool = False, uri: str = "", env: Mapping[str, str] | None = None
+) -> Generator[HttpServerProcess]:
+    """The bare server, which knows callers by these hashes, and tells of the resource `uri`.
+
+    `env` has further variables of its environment.
+    """
     command = [sys.executable, "-m", "benchmarks.hosting.bare", str(answers), str(hashes), "--uri", uri]
-    with http_server_process([*command, *(["--stateless"] if stateless else [])], environment()) as served:
+    with http_server_process([*command, *(["--stateless"] if stateless else [])], environment(**(env or {}))) as served:
         yield served
 
 

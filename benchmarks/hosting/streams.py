@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.hosting.listening import Delay, Listeners
-from benchmarks.hosting.servers import bare, cluster, hosted, pid_of
+from benchmarks.hosting.servers import bare, bytecode_in, cluster, hosted, pid_of
 from benchmarks.hosting.tokens import Callers, callers_file, hashes_file
 from benchmarks.pairs import Row
 from benchmarks.talking import settled
@@ -60,21 +60,28 @@ def measure(
 ) -> Figures:
     """So many rounds of memory, ours and bare in turns, each in a process of its own; then the delays.
 
-    `updates` are timed each way, of a task that a server reads every `poll` seconds.
+    A round before them compiles what both sides import. `updates` are timed each way, of a task that a server reads
+    every `poll` seconds.
     """
     figures = Figures(streams=streams)
     callers = callers_file(folder, streams // _EACH)
     hashes, answers = hashes_file(folder, callers.tokens), folder / "answers.json"
     answers.write_text(json.dumps({"tools": listed().tools, "results": {}}), encoding="utf-8")
+    compiled = bytecode_in(folder / "bytecode")
     with open_stand_in(pace=5) as upstream:
-        for number in range(rounds):
+        for number in range(rounds + 1):
             loads.append(os.getloadavg()[0])
             with ExitStack() as stack:
-                ours = stack.enter_context(hosted(upstream, folder / f"round {number}", callers, **_poll(5)))
+                ours = stack.enter_context(
+                    hosted(upstream, folder / f"round {number}", callers, **_poll(5), **compiled)
+                )
                 task = upstream.add_task(queue=0, duration=36_000, ratios="null")
-                figures.ours.append(asyncio.run(_memory(ours, callers.tokens, task)))
-                other = stack.enter_context(bare(answers, hashes, uri=_uri(task)))
-                figures.bare.append(asyncio.run(_memory(other, callers.tokens, task)))
+                other = stack.enter_context(bare(answers, hashes, uri=_uri(task), env=compiled))
+                tokens = callers.tokens if number else callers.tokens[:1]
+                took = [asyncio.run(_memory(each, tokens, task)) for each in (ours, other)]
+            if number:
+                figures.ours.append(took[0])
+                figures.bare.append(took[1])
         with hosted(upstream, folder / "delays", callers, **_poll(poll)) as ours:
             first = asyncio.run(_told(ours, callers, upstream, updates))
     with bare(answers, hashes, uri=_uri("one")) as other:

@@ -57,7 +57,7 @@ async def test_a_dry_run_says_in_a_sentence_what_it_would_cost(
 @pytest.mark.parametrize(
     ("seconds", "says"),
     [
-        (5, "35 s long (with `seconds`: 10, 40 s) and complete: no extension is left, only a model can continue it."),
+        (5, "35 s long (40 s with `seconds`: 10) and complete: no extension is left, only a model can continue it."),
         (10, "40 s long and complete: no extension is left, only a model can continue it."),
     ],
 )

@@ -302,7 +302,7 @@ def _longer_now(plan: Plan) -> str:
         return ""
     fitting = {each: plan.length + each - plan.seconds for each in plan.model.seconds if each > plan.seconds}
     longest = max((each for each, length in fitting.items() if length <= plan.model.max_seconds), default=None)
-    return f" (with `seconds`: {longest}, {seconds(fitting[longest])})" if longest else ""
+    return f" ({seconds(fitting[longest])} with `seconds`: {longest})" if longest else ""
 
 
 def _lineage_of(task: Task, intent: Intent | None, source: Asset | None) -> Lineage | None:
