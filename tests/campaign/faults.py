@@ -97,7 +97,13 @@ FAULTS: dict[str, Fault] = {
         (Change("runway/late_films.py", "GRACE_SECONDS = 60.0\n", "GRACE_SECONDS = 0.0\n"),),
     ),
     "5: a seed of ours that is given back makes another request": Fault(
-        (Change("tasks/store/rows.py", "(idempotency_key = ? AND seed = ?)", "(idempotency_key = ? AND seed = -?)"),),
+        (
+            Change(
+                "tasks/store/sqlite/rows.py",
+                "(idempotency_key = ? AND seed = ?)",
+                "(idempotency_key = ? AND seed = -?)",
+            ),
+        ),
     ),
     "6: a refusal is believed without a look": Fault(
         (
@@ -189,7 +195,7 @@ FAULTS: dict[str, Fault] = {
     "11: a task that another intent owns can be taken": Fault(
         (
             Change(
-                "tasks/store/sqlite.py",
+                "tasks/store/sqlite/store.py",
                 '            owner = _found(ledger, "task_id", task_id)\n',
                 "            owner = None\n"
                 '            taken = "UPDATE intents SET task_id = NULL WHERE task_id = ? AND id != ?"\n'

@@ -6,11 +6,11 @@ import pytest
 
 from runway_mcp.doctor.disk import check_data_folder, check_films_folder, check_ledger
 from runway_mcp.settings import Settings
-from runway_mcp.tasks.store.database import connect, immediate
-from runway_mcp.tasks.store.health import examine
-from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.database import connect, immediate
+from runway_mcp.tasks.store.sqlite.health import examine
+from runway_mcp.tasks.store.sqlite.migrations import MIGRATIONS
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.tasks.claims import claim
 

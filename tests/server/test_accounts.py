@@ -22,7 +22,7 @@ from runway_mcp.server.hosted.accounts import Accounts, opened_accounts, take_ch
 from runway_mcp.settings import Settings
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.tasks.store.token_view import Owns
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock

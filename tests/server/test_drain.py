@@ -13,7 +13,7 @@ from runway_mcp.server.app import HOSTED_GRACE
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.service import SHUTDOWN_GRACE
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_server

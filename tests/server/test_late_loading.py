@@ -128,7 +128,7 @@ def test_an_idle_server_on_pipes_has_loaded_what_the_next_call_needs_but_not_wha
 ) -> None:
     modules = json.loads(output_of(IDLE, str(tmp_path), url))
 
-    assert {"runway_mcp.server.tools.dispatch", "runway_mcp.tasks.store.sqlite"} <= set(modules)
+    assert {"runway_mcp.server.tools.dispatch", "runway_mcp.tasks.store.sqlite.store"} <= set(modules)
     assert not set(AT_FIRST_USE) & set(modules)
 
 

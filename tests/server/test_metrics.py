@@ -17,7 +17,7 @@ from runway_mcp.server.hosted.metrics import Metrics
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.measured import COUNT_SECONDS, VERBS, MeasuredReplicas, measured_store
 from runway_mcp.tasks.store.protocol import LedgerError, Store
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world

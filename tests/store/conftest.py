@@ -8,7 +8,7 @@ import pytest
 
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Store
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.postgres import PostgresServer, need_postgres, new_schema, running_postgres
 from tests.store.memory import MemoryStore

@@ -20,7 +20,7 @@ from runway_mcp.tasks.store.postgres.schema import MIGRATIONS
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.postgres.unposted import Unposted
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.postgres import new_schema
 from tests.kit.samples import clip, extension

@@ -13,7 +13,7 @@ import pytest
 
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.postgres import PostgresServer
 from tests.kit.processes import HttpServerProcess, http_server_process, serve_command, server_environment

@@ -10,7 +10,7 @@ import pytest
 from runway_mcp.tasks.store.postgres.replicas import KEPT_SECONDS, PostgresReplicas
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Hint
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.postgres import new_schema
 from tests.store.databases import BOUND, ask

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.migrations import MIGRATIONS
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.samples import clip, extension
 from tests.store.steps import OTHER, claimed

@@ -11,7 +11,7 @@ from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import Store
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.telemetry import NO_TELEMETRY, Telemetry
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream, virtual_world

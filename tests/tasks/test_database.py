@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, BeingMade, connect
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.database import LOCK_PATIENCE, BeingMade, connect
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.tasks.claims import claim
 

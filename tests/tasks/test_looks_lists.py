@@ -16,7 +16,7 @@ from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE
 from runway_mcp.tasks.spend.matching import look
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import EPOCH
 from tests.kit.samples import extension, intent, long_id, plan
 from tests.kit.upstream import URL

@@ -12,7 +12,7 @@ import pytest
 from runway_mcp.tasks.intents import Film, Intent, RequestKey
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.spend.plan import key_of
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.samples import clip, extension, long_id

@@ -11,7 +11,7 @@ import pytest
 
 from runway_mcp.tasks.intents import LOOKING_SECONDS, Intent, State
 from runway_mcp.tasks.spend.plan import key_of
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import EPOCH, SetClock
 from tests.kit.samples import ACCOUNT, clip, extension, long_id
 

@@ -13,7 +13,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import State
 from runway_mcp.tasks.spend.plan import make_plan
 from runway_mcp.tasks.spend.submit import Waiting
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.samples import long_id
 from tests.kit.upstream import fault

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from runway_mcp.tasks.store.protocol import DatabaseHealth, Health, LedgerError, Store
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def examined(path: Path, *, database_url: str | None = None) -> Health | None:
     Blocks for some seconds at most. Raises `LedgerError` if it cannot be used, or the driver of a database is missing.
     """
     if database_url is None:
-        from runway_mcp.tasks.store.health import examine
+        from runway_mcp.tasks.store.sqlite.health import examine
 
         return examine(path) if os.path.lexists(path) else None
     if missing_driver():

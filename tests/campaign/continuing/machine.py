@@ -29,7 +29,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import LedgerError
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.campaign.continuing.links import ORIGIN, dialled_in, resolved
 from tests.campaign.continuing.scenario import Kill, Where
 from tests.campaign.facts import Post

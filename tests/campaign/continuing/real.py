@@ -25,7 +25,7 @@ from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.tasks.transitions import Selection
 from tests.campaign.continuing.films import GreyFilms
 from tests.campaign.continuing.judge import amiss

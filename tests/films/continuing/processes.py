@@ -28,7 +28,7 @@ from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.spend.continuation import make_continuation
 from runway_mcp.tasks.store.protocol import LedgerError, Store
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.films import SmallFilms
 from tests.kit.samples import extension
 

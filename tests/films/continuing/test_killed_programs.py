@@ -12,7 +12,7 @@ from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.intents import State
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from runway_mcp.tasks.transitions import Selection
 from tests.films.continuing.processes import LAPSED, LIMIT, clip_world
 from tests.kit.processes import environment

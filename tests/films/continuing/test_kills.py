@@ -15,7 +15,7 @@ from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.spend.continuation import remembered_continuation
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from runway_mcp.simulator.builders import small_world
 from runway_mcp.simulator.world import TOKEN, World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import UPLOAD, Intent
-from runway_mcp.tasks.store.sqlite import SqliteStore
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.samples import extension
 from tests.kit.upstream import URL, Upstream, fault

@@ -27,9 +27,9 @@ from runway_mcp.tasks.intents import (
     uuid_of,
 )
 from runway_mcp.tasks.policy import DAY_SECONDS, FREE, QUOTE_SECONDS, Quote, Spend, SpendPolicy, new_quote
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
 from runway_mcp.tasks.store.protocol import Availability, Key, LedgerError, Store
-from runway_mcp.tasks.store.rows import found_by_request, insert, intent_of, read, update
+from runway_mcp.tasks.store.sqlite.database import LOCK_PATIENCE, connect, file_error, identity, immediate, is_busy
+from runway_mcp.tasks.store.sqlite.rows import found_by_request, insert, intent_of, read, update
 from runway_mcp.tasks.transitions import (
     Selection,
     adopted,

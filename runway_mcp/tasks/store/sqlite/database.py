@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.sqlite.migrations import MIGRATIONS
 
 # How long another process may hold the file before it is reported as locked, in seconds.
 LOCK_PATIENCE = 5.0

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from runway_mcp.tasks.store.database import LOCK_PATIENCE, check_companions, damaged, file_error, newer
-from runway_mcp.tasks.store.migrations import MIGRATIONS
 from runway_mcp.tasks.store.protocol import Health
+from runway_mcp.tasks.store.sqlite.database import LOCK_PATIENCE, check_companions, damaged, file_error, newer
+from runway_mcp.tasks.store.sqlite.migrations import MIGRATIONS
 
 CHECK_SECONDS: Final = 1.0
 """How long the check of a large ledger may take."""
