@@ -61,10 +61,13 @@ __all__ = [
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 """The statuses after which a task never changes; every other status, unknown ones included, is non-terminal."""
 
+LARGEST_SEED = 4_294_967_294
+"""The largest seed of a generation; the smallest is 1."""
+
 AssetId = Annotated[str, Field(min_length=1, description="assetId of the Gen-3 Alpha video to extend.")]
 TextPrompt = Annotated[str, Field(description="Describes the shot that follows: what moves, the camera, the light.")]
 Seconds = Annotated[int, Field(ge=5, le=10, description="Seconds to add; the catalogue says which its model takes.")]
-Seed = Annotated[int, Field(ge=1, le=4294967294, description="Seed of the generation, 1 to 4294967294.")]
+Seed = Annotated[int, Field(ge=1, le=LARGEST_SEED, description=f"Seed of the generation, 1 to {LARGEST_SEED}.")]
 ExploreMode = Annotated[
     bool, Field(description="Relaxed generation, free of credits; needs Runway's Unlimited plan, takes longer.")
 ]

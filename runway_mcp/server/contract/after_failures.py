@@ -3,14 +3,13 @@
 import zlib
 from typing import Any
 
-from runway_mcp.server.contract.next_steps import Asked, follow, longer_in_words, read_of
+from runway_mcp.runway.models import LARGEST_SEED
+from runway_mcp.server.contract.next_steps import Asked, follow, longer_in_words, read_of, without
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.lineage import price
 
-# How many seeds there are.
-_SEEDS = 4294967294
 _SAME_CALL = {
     "unavailable": "The same call again, in a moment.",
     "unexpected_response": "The same call again; nothing is spent twice.",
@@ -39,7 +38,7 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
 
 def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
     """A dry run of the same extension with fewer seconds, which the account and the caps allow."""
-    fewer = {name: value for name, value in arguments.items() if name != "confirm"} | {"seconds": seconds}
+    fewer = without(arguments, "confirm") | {"seconds": seconds}
     reason = f"Checks and prices {seconds} s instead, which would fit, free."
     return NextStep(tool="extend_video", arguments=fewer | {"dry_run": True}, reason=reason)
 
@@ -47,7 +46,7 @@ def shorter(arguments: dict[str, Any], seconds: int) -> NextStep:
 def that_fits(failure: Failure, arguments: dict[str, Any]) -> NextStep | None:
     """A dry run of what the caps allow in place of a refused step; None if they allow nothing."""
     if failure.explores:
-        kept = {name: value for name, value in arguments.items() if name != "confirm"}
+        kept = without(arguments, "confirm")
         reason = "Checks the same step in explore mode: no credits, but slower."
         return NextStep(tool="extend_video", arguments=kept | {"exploreMode": True, "dry_run": True}, reason=reason)
     if failure.fewer is not None:
@@ -55,7 +54,7 @@ def that_fits(failure: Failure, arguments: dict[str, Any]) -> NextStep | None:
     if failure.other is None:
         return None
     model, seconds = failure.other
-    kept = {name: value for name, value in arguments.items() if name != "confirm"}
+    kept = without(arguments, "confirm")
     reason = f"Checks and prices {seconds} s by {model} instead, which would fit, free."
     other = {"model": model, "seconds": seconds, "dry_run": True}
     return NextStep(tool="extend_video", arguments=kept | other, reason=reason)
@@ -69,7 +68,7 @@ def fewer_seconds(model: FilmModel, arguments: dict[str, Any], wanted: int, rema
 
 def same_continuation(arguments: dict[str, Any], failure: Failure) -> NextStep:
     """The same call again, after which nothing is paid twice: it joins again, or looks for the earlier submit."""
-    kept = {name: value for name, value in arguments.items() if name != "confirm"} | {"dry_run": False}
+    kept = without(arguments, "confirm") | {"dry_run": False}
     reason = "The same call again; nothing is spent twice."
     if failure.charged == "yes":
         reason = "The same call again: it joins the parts again, free."
@@ -131,12 +130,12 @@ def _instead(failure: Failure, asked: Asked) -> NextStep | None:
     """A dry run on the clip before, which has an extension left; None if that clip is unknown."""
     if not failure.instead:
         return None
-    arguments = {name: value for name, value in asked.arguments.items() if name not in ("assetId", "confirm")}
+    arguments = without(asked.arguments, "assetId", "confirm")
     if failure.taken:
         # The refused film may be what this very request made of that clip: only another seed makes another one.
         # The same one however often it is refused, so that no repeat pays for a further take.
         known = f"{failure.instead} {asked.arguments.get('assetId')} {asked.arguments.get('text_prompt')}"
-        arguments["seed"] = 1 + zlib.crc32(known.encode()) % _SEEDS
+        arguments["seed"] = 1 + zlib.crc32(known.encode()) % LARGEST_SEED
     other = ", by another seed" if failure.taken else ""
     longer = "" if "seconds" in arguments else longer_in_words(failure.steps)
     ending = f"Prices another ending{other}, free: a new extension of the film before this one{longer}."
@@ -148,7 +147,7 @@ def _instead(failure: Failure, asked: Asked) -> NextStep | None:
 
 def _without(argument: str, asked: Asked) -> NextStep:
     """A dry run without the refused argument; it gives the price, and a quote."""
-    arguments = {name: value for name, value in asked.arguments.items() if name != argument} | {"dry_run": True}
+    arguments = without(asked.arguments, argument) | {"dry_run": True}
     given = f" without `{argument}`" if argument in asked.arguments else ""
     reason = f"Checks and prices it{given}, free."
     return NextStep(tool="extend_video", arguments=arguments, reason=reason)

@@ -4,7 +4,7 @@ A call that spends is suggested only to a caller who asked for that very spend; 
 a failure stand here, since the behaviour of a tool names its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,7 +47,7 @@ def search_account(kind: str, asked: "Asked") -> NextStep | None:
     """The search after a failed listing: without its unknown `email`; None if nothing else can be listed."""
     if kind != "not_found" or "email" not in asked.arguments:
         return None
-    arguments = {name: value for name, value in asked.arguments.items() if name != "email"}
+    arguments = without(asked.arguments, "email")
     return NextStep(tool=asked.tool, arguments=arguments, reason="Lists the linked account, or names them all.")
 
 
@@ -180,7 +180,7 @@ def submit(
     `model` is the one that continues the clip; None for an extension. `at_most` says that the cost is an upper bound.
     `cheaper` is the cheapest model, with its price in words, where the caller named none.
     """
-    kept = {name: value for name, value in asked.arguments.items() if name != "confirm"}
+    kept = without(asked.arguments, "confirm")
     arguments = kept | ({"model": model} if model else {}) | {"assetId": asset_id, "dry_run": False}
     if quote is not None:
         arguments["confirm"] = quote
@@ -211,10 +211,8 @@ def earlier_submit(asked: Asked) -> NextStep:
 
 def without_search(asked: Asked) -> NextStep | None:
     """The same listing without the search that matched nothing; None if it searched for nothing."""
-    kept = {
-        name: value for name, value in asked.arguments.items() if name not in ("query", "extendable_only", "offset")
-    }
-    if kept == {name: value for name, value in asked.arguments.items() if name != "offset"}:
+    kept = without(asked.arguments, "query", "extendable_only", "offset")
+    if kept == without(asked.arguments, "offset"):
         return None
     reason = "Lists the newest without the search; each says why it can or cannot be extended."
     return NextStep(tool="list_assets", arguments=kept, reason=reason)
@@ -227,13 +225,18 @@ def next_page(asked: Asked, offset: int) -> NextStep:
 
 def first_page(asked: Asked) -> NextStep:
     """The first page of a listing, after one behind its end."""
-    kept = {name: value for name, value in asked.arguments.items() if name != "offset"}
+    kept = without(asked.arguments, "offset")
     return NextStep(tool="list_assets", arguments=kept, reason="Lists the first page; nothing stands at this offset.")
 
 
 def save(asset_id: str) -> NextStep:
     """The call that waits until a film is on disk."""
     return NextStep(tool="save_film", arguments={"assetId": asset_id}, reason="Waits until the film is on disk, free.")
+
+
+def without(arguments: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The arguments of a call but those of these names."""
+    return {name: value for name, value in arguments.items() if name not in names}
 
 
 def read_of(task_id: str, reason: str, asked: Asked) -> NextStep:

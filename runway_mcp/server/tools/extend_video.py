@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from runway_mcp.runway.models import ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
+from runway_mcp.runway.models import LARGEST_SEED, ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.calls.answers import answer_task, fail_task
 from runway_mcp.server.calls.continuing import Wish, continue_clip, continued_before, model_to_continue_with
 from runway_mcp.server.calls.extending import (
@@ -97,7 +97,9 @@ class ExtendVideo(Arguments):
     ] = None
     seed: Annotated[
         Seed | None,
-        Field(description="Any number 1 to 4294967294; a new one, another take. Default: random, kept for repeats."),
+        Field(
+            description=f"Any number 1 to {LARGEST_SEED}; a new one, another take. Default: random, kept for repeats."
+        ),
     ] = None
     explore_mode: Annotated[
         ExploreMode | None,

@@ -3,12 +3,11 @@
 import secrets
 import uuid
 
-from runway_mcp.runway.models import Submission
+from runway_mcp.runway.models import LARGEST_SEED, Submission
 from runway_mcp.tasks.intents import GENERATED_REFERENCE, Intent, State
 from runway_mcp.tasks.spend.plan import Plan
 from runway_mcp.tasks.spend.priced import PricedRequest
 
-_LARGEST_SEED = 4294967294
 _TOKEN_BYTES = 24
 
 
@@ -30,7 +29,7 @@ def draft(plan: PricedRequest, *, caller: str = "", calls_back: bool = False, up
         source_asset_id=plan.source.asset_id,
         parent_task_id=plan.parent.task_id if plan.parent else None,
         request=plan.request,
-        seed=asked.seed or 1 + secrets.randbelow(_LARGEST_SEED),
+        seed=asked.seed or 1 + secrets.randbelow(LARGEST_SEED),
         seed_generated=asked.seed is None,
         reply_ref=asked.reply_ref or f"{GENERATED_REFERENCE}{identity}",
         reply_ref_generated=asked.reply_ref is None,
