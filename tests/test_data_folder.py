@@ -6,7 +6,8 @@ import pytest
 
 from runway_mcp.data_folder import close_to_others
 from runway_mcp.films import records
-from runway_mcp.films.continuing import uploads, workspace
+from runway_mcp.films.continuing import workspace
+from runway_mcp.films.continuing.preparing import uploads
 from tests.kit.processes import environment, serve_command, served_one_call
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders have no modes on Windows")

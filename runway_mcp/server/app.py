@@ -16,8 +16,9 @@ from mcp.server.lowlevel import Server
 from pydantic import SecretStr
 
 from runway_mcp.data_folder import LEDGER
-from runway_mcp.films.continuing.continuations import Caps, Continuations, note_change, open_continuations
+from runway_mcp.films.continuing.continuations import Continuations, note_change, open_continuations
 from runway_mcp.films.continuing.dependencies import Dependencies
+from runway_mcp.films.continuing.preparing.preparations_under_way import Caps
 from runway_mcp.films.keeper import Keeper, open_keeper
 from runway_mcp.films.opening import Films, open_films
 from runway_mcp.films.own_films import forget_kept_since, keep_own, kept_since, resume_keeping

@@ -15,7 +15,7 @@ import anyio
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
-from runway_mcp.films.continuing.uploads import FRAME_NAME
+from runway_mcp.films.continuing.preparing.uploads import FRAME_NAME
 from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import RequestContext, ServerContext, context_of

@@ -7,8 +7,9 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.continuations import RESUMED_SECONDS, Continuations
+from runway_mcp.films.continuing.continuations import Continuations
 from runway_mcp.films.continuing.listing import chain_of
+from runway_mcp.films.continuing.preparing.preparations_under_way import RESUMED_SECONDS
 from runway_mcp.films.continuing.standing import FilmStanding
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.runway.errors import RunwayError

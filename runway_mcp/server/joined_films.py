@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, picture_of_film
+from runway_mcp.films.continuing.joining.files import FilmFileGone, bytes_of_film, picture_of_film
 from runway_mcp.films.continuing.listing import makers_of
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade, is_continuation
 from runway_mcp.films.viewing import LARGEST_FILM, View

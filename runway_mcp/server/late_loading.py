@@ -40,8 +40,16 @@ _FOR_HTTP: Final = ("uvicorn", "python_multipart", "multipart")
 
 _AT_FIRST_USE: Final = (
     *("runway_mcp.runway.http.exchange", "runway_mcp.media.fetch.network", "stamina", "difflib"),
-    *("runway_mcp.films.continuing.frame", "runway_mcp.films.continuing.ending", "runway_mcp.films.continuing.join"),
-    *("runway_mcp.films.continuing.uploads", "runway_mcp.media.join.joining", "runway_mcp.media.pictures.strip"),
+    *(
+        "runway_mcp.films.continuing.preparing.frame",
+        "runway_mcp.films.continuing.preparing.ending",
+        "runway_mcp.films.continuing.joining.join",
+    ),
+    *(
+        "runway_mcp.films.continuing.preparing.uploads",
+        "runway_mcp.media.join.joining",
+        "runway_mcp.media.pictures.strip",
+    ),
     "runway_mcp.server.completion",
 )
 """What an idle server on pipes does without, and loads when it is first used; a server on HTTP begins with it."""

@@ -7,7 +7,7 @@ import av
 import pytest
 from PIL import Image
 
-from runway_mcp.films.continuing.files import bytes_of_film
+from runway_mcp.films.continuing.joining.files import bytes_of_film
 from runway_mcp.films.continuing.steps import FilmPart, JoinMade
 from runway_mcp.films.viewing import LARGEST_FILM
 from runway_mcp.media.errors import TooLarge

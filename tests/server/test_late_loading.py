@@ -82,7 +82,7 @@ anyio.run(main)
 AT_FIRST_USE = (
     *("httpx", "httpcore", "stamina", "difflib", "statistics", "av", "PIL", "psycopg", "uvicorn"),
     *("opentelemetry.sdk", "google.protobuf", "requests", "runway_mcp.server.spans", "runway_mcp.server.labels"),
-    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.frame", "runway_mcp.server.completion"),
+    *("runway_mcp.media.join.joining", "runway_mcp.films.continuing.preparing.frame", "runway_mcp.server.completion"),
     *("runway_mcp.media.join.verification", "runway_mcp.media.pictures.decoding", "runway_mcp.media.pictures.reading"),
 )
 PUT_OFF = (

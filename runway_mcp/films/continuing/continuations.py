@@ -3,29 +3,28 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.call_options import forget_options, with_options
 from runway_mcp.films.continuing.dependencies import Dependencies
-from runway_mcp.films.continuing.failures import told_as_free
-from runway_mcp.films.continuing.files import brought
-from runway_mcp.films.continuing.joins_under_way import Joins, OnJoin
+from runway_mcp.films.continuing.joining.files import brought
+from runway_mcp.films.continuing.joining.joins_under_way import Joins, OnJoin
+from runway_mcp.films.continuing.preparing.failures import told_as_free
+from runway_mcp.films.continuing.preparing.preparations_under_way import Caps, Preparations
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
-from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, is_lapsed, next_lapse, uuid_of
-from runway_mcp.tasks.policy import FREE, PolicyRefused, SpendPolicy
+from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, next_lapse, uuid_of
+from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
 from runway_mcp.tasks.spend.audit import repeated
-from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
+from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -33,12 +32,6 @@ from runway_mcp.tasks.transitions import Selection
 
 if TYPE_CHECKING:
     from runway_mcp.media.pictures.endings import Ending
-
-RESUMED_SECONDS: Final = 3600.0
-"""For so long after its claim a film whose create was not posted is taken up unasked, in seconds."""
-
-SLOT_SECONDS: Final = 600.0
-"""For so long a film waits for a free slot of the account before it is given up, at no cost, in seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,10 +57,6 @@ Tell = Callable[[Intent], Awaitable[None]]
 """Is awaited with the intent of a film as it stands."""
 
 
-Caps = Callable[[str], SpendPolicy]
-"""The caps of a caller."""
-
-
 def uncapped(_caller: str) -> SpendPolicy:
     """The caps of a caller who has none."""
     return FREE
@@ -85,12 +74,9 @@ class Continuations:
     ) -> None:
         self.background = background
         self._dependencies = dependencies
-        self._caps = caps
-        self._preparing: set[str] = set()
-        self._refusals: dict[str, Failure] = {}
         self._refused_clips: dict[str, str] = {}
-        self._balances: dict[str, Credits] = {}
         self._stirred = anyio.Event()
+        self._preparations = Preparations(background, dependencies, self._stir, caps)
         self._joins = Joins(background, dependencies, self._stir, on_join)
 
     async def submit(
@@ -120,8 +106,8 @@ class Continuations:
             if is_earlier and patience is not None:
                 deadline = min(deadline, anyio.current_time() + patience)
             if not is_earlier:
-                self._prepare(submissions, plan, intent)
-            elif intent.state in OPEN and intent.id not in self._preparing:
+                self._preparations.begin(submissions, plan, intent)
+            elif intent.state in OPEN and not self._preparations.is_under_way(intent):
                 told = await submissions.answer(intent, deadline=deadline, say=_quiet, patience=patience, within=within)
                 if told is None:
                     continue
@@ -172,7 +158,7 @@ class Continuations:
         A create of unknown outcome is told by the `Reconciler`, as for every submit.
         """
         if intent.task_id is None and intent.state is State.REFUSED:
-            kept = self._refusals.get(intent.id)
+            kept = self._preparations.refusal_of(intent)
             kind, message = intent.failure_kind or "busy", intent.failure_message or _BUSY
             return kept if kept is not None and kept.kind == kind else failed(kind, message, intent=intent)
         if (ended := remembered_failure(intent)) is not None and intent.film is None:
@@ -181,7 +167,7 @@ class Continuations:
 
     def balance_after(self, intent: Intent) -> Credits | None:
         """What was left on the account when the create of a film was accepted, if this process posted it."""
-        return self._balances.get(intent.id)
+        return self._preparations.balance_after(intent)
 
     def note_refused(self, asset_id: str, why: str) -> None:
         """Remembers in this process that Runway refuses to extend a clip itself."""
@@ -211,13 +197,13 @@ class Continuations:
         Raises `Failure`: `not_configured`, at no cost.
         """
         with told_as_free():
-            from runway_mcp.films.continuing.frame import check_possible
+            from runway_mcp.films.continuing.preparing.frame import check_possible
 
             await check_possible(self._dependencies, plan)
 
     async def ending(self, plan: Continuation) -> "Ending | None":
         """How the clip or film of a plan ends, every frame of it decoded; None if that cannot be told now."""
-        from runway_mcp.films.continuing.ending import ending_of
+        from runway_mcp.films.continuing.preparing.ending import ending_of
 
         return await ending_of(self._dependencies, plan)
 
@@ -260,76 +246,12 @@ class Continuations:
                     self.changed(intent)
                 waiting = [each for each in await store.select(Selection.WAITING) if is_continuation(each)]
                 pause = next_lapse(waiting, now := store.now(), most=_SWEEP_PAUSE)
-                for intent in waiting:
-                    is_left = is_lapsed(intent, now) and intent.is_verified
-                    if is_left and self._age(intent) < RESUMED_SECONDS:
-                        await self._resume_preparing(submissions, intent)
+                await self._preparations.take_up(submissions, waiting, now=now)
             except LedgerError as error:
                 _log.warning("%s", error)
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("films that other processes left could not all be taken up")
             await anyio.sleep(pause)
-
-    def _age(self, intent: Intent) -> float:
-        """Seconds since a film was claimed: by the ledger's clock, by upstream's if that was set back meanwhile."""
-        age, upstream = self._dependencies.store.now() - intent.created, self._dependencies.client.upstream_time()
-        return age if age >= 0 or upstream is None or intent.posted is None else upstream - intent.posted
-
-    async def _resume_preparing(self, submissions: Submissions, left: Intent) -> None:
-        try:
-            film = None
-            if left.source_asset_id.startswith(FILM_PREFIX):
-                film = await self._dependencies.store.find("film_id", left.source_asset_id)
-            plan = remembered_continuation(left, film=film)
-            plan = await run_sync(with_options, self._dependencies.data_dir, left.film_id, plan)
-            policy = replace(self._caps(left.caller), confirm_above=None, quote=None)
-            intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=policy)
-        except (Failure, PolicyRefused) as failure:
-            _log.warning("a film could not be taken up: %s", failure)
-            return
-        if not is_earlier:
-            self._prepare(submissions, plan, intent)
-
-    def _prepare(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        self._refusals.pop(intent.id, None)
-        self._preparing.add(intent.id)
-        self.background.start_soon(self._prepared, submissions, plan, intent)
-
-    async def _prepared(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
-        deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
-        try:
-            from runway_mcp.films.continuing.preparation import preparation
-
-            prepare = preparation(self._dependencies, submissions, plan, self._stir)
-            told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
-            is_over = told is not None
-            if told is not None and told.task.features is not None:
-                self._balances[intent.id] = told.task.features
-        except Failure as failure:
-            self._refusals[intent.id] = replace(failure, intent=intent)
-        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("a film could not be prepared through a fault of this server")
-        finally:
-            self._preparing.discard(intent.id)
-            self._stir()
-        if not is_over and await self._goes_on(submissions, intent):
-            return
-        with suppress(OSError):
-            await run_sync(forget_options, self._dependencies.data_dir, intent.film_id)
-
-    async def _goes_on(self, submissions: Submissions, intent: Intent) -> bool:
-        """Whether a film that lost its lease still waits; taken up here if nobody has, as when the clock jumps."""
-        try:
-            standing = await self._dependencies.store.find("id", intent.id)
-            if standing is not None and standing.state is State.WAITING and standing.claim == intent.claim:
-                await self._resume_preparing(submissions, standing)
-        except LedgerError as error:
-            _log.warning("%s", error)
-            return True
-        except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-            _log.exception("a film could not be taken up again through a fault of this server")
-            return True
-        return standing is not None and standing.state is State.WAITING
 
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within) -> Intent:
         """The intent once it has an outcome, at the deadline, or when the wait is cut short.
@@ -346,7 +268,7 @@ class Continuations:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
             await tell(intent)
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
-            if (is_settled and intent.id not in self._preparing) or anyio.current_time() >= deadline:
+            if (is_settled and not self._preparations.is_under_way(intent)) or anyio.current_time() >= deadline:
                 break
             until = min(deadline, anyio.current_time() + _LEDGER_PAUSE)
             if not await Waiter(_quiet, within).waits(stirred, until, Waiting("answer")):

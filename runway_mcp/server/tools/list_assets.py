@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runway_mcp.films.continuing.listing import films_of_parts, listed_films, parts_found_by
-from runway_mcp.films.continuing.uploads import FRAME_NAME
+from runway_mcp.films.continuing.preparing.uploads import FRAME_NAME
 from runway_mcp.server.calls.answers import answer_assets, fail_assets
 from runway_mcp.server.calls.running_call import Answer, Call
 from runway_mcp.server.contract.arguments import Arguments

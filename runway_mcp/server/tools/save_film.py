@@ -6,7 +6,7 @@ from typing import Annotated
 import anyio
 from pydantic import Field
 
-from runway_mcp.films.continuing.files import saved_as
+from runway_mcp.films.continuing.joining.files import saved_as
 from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.naming import wanted_asset, why_called
 from runway_mcp.films.places import SavedFilm

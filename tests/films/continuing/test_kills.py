@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runway_mcp.films.continuing.call_options import with_options
+from runway_mcp.films.continuing.preparing.call_options import with_options
 from runway_mcp.films.continuing.standing import standing_of
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.films.continuing.workspace import workspace_of

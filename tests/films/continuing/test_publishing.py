@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runway_mcp.films.continuing.publishing import published
+from runway_mcp.films.continuing.joining.publishing import published
 from runway_mcp.media.errors import FolderRefused
 
 NAME, FILM_ID = "beach_10s_1f3a.mp4", "film_0123456789abcdef"

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio import CapacityLimiter
 
-from runway_mcp.films.continuing.files import FilmFileGone, bytes_of_film, file_of
+from runway_mcp.films.continuing.joining.files import FilmFileGone, bytes_of_film, file_of
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.media.join.joining import Joined, join_films
 from runway_mcp.tasks.intents import Intent

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from runway_mcp.films.continuing.dependencies import Dependencies
-from runway_mcp.films.continuing.frame import Frame
-from runway_mcp.films.continuing.uploads import FOLDER, FRAME_NAME, LOOKING_SECONDS, uploaded
+from runway_mcp.films.continuing.preparing.frame import Frame
+from runway_mcp.films.continuing.preparing.uploads import FOLDER, FRAME_NAME, LOOKING_SECONDS, uploaded
 from runway_mcp.films.opening import open_films
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.simulator.builders import small_world

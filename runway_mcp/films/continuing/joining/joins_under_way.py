@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from runway_mcp.films.continuing.dependencies import Dependencies
-from runway_mcp.films.continuing.files import is_there
+from runway_mcp.films.continuing.joining.files import is_there
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import Intent
@@ -118,7 +118,7 @@ class Joins:
 
     async def _join(self, intent: Intent) -> None:
         try:
-            from runway_mcp.films.continuing.join import joined  # noqa: PLC0415  most servers never join
+            from runway_mcp.films.continuing.joining.join import joined  # noqa: PLC0415  most servers never join
 
             replicas = self._dependencies.store.replicas
             film = await while_leased(

@@ -11,11 +11,11 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.dependencies import Dependencies, end_step
-from runway_mcp.films.continuing.files import is_there
-from runway_mcp.films.continuing.frame import fetched
-from runway_mcp.films.continuing.publishing import film_file_name, published
+from runway_mcp.films.continuing.joining.files import is_there
+from runway_mcp.films.continuing.joining.publishing import film_file_name, published
+from runway_mcp.films.continuing.preparing.frame import fetched
+from runway_mcp.films.continuing.preparing.uploads import uploaded_film
 from runway_mcp.films.continuing.steps import FilmPart, FrameMade, JoinMade, parts_of
-from runway_mcp.films.continuing.uploads import uploaded_film
 from runway_mcp.films.continuing.workspace import (
     LOCK_FILE,
     check_writable,

@@ -35,7 +35,7 @@ from runway_mcp.tasks.intents import UPLOAD, Intent
 from runway_mcp.tasks.store.token_view import user_of
 
 if TYPE_CHECKING:
-    from runway_mcp.films.continuing.frame import Frame
+    from runway_mcp.films.continuing.preparing.frame import Frame
 
 FOLDER: Final = "uploads"
 """The folder of the records in the data folder."""

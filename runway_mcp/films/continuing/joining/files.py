@@ -8,7 +8,7 @@ from pathlib import Path
 from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.dependencies import Dependencies
-from runway_mcp.films.continuing.publishing import film_file_name, published
+from runway_mcp.films.continuing.joining.publishing import film_file_name, published
 from runway_mcp.films.continuing.steps import JoinMade, parts_of
 from runway_mcp.films.continuing.workspace import LOCK_FILE, held, make_workspace
 from runway_mcp.films.opening import Films
@@ -52,7 +52,7 @@ async def brought(dependencies: Dependencies, film: Intent, joined: JoinMade) ->
     """
     if joined.asset_id is None or await is_there(joined):
         return joined
-    from runway_mcp.films.continuing.frame import fetched  # noqa: PLC0415  only for films that lie elsewhere
+    from runway_mcp.films.continuing.preparing.frame import fetched  # noqa: PLC0415  only for films that lie elsewhere
 
     workspace = await run_sync(make_workspace, dependencies.data_dir, film.film_id)
     async with held(workspace / LOCK_FILE, pause=dependencies.pause):

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import anyio
 from anyio.to_thread import run_sync
 
-from runway_mcp.films.continuing.call_options import keep_options
 from runway_mcp.films.continuing.dependencies import Dependencies, end_step
-from runway_mcp.films.continuing.failures import told_as_free
-from runway_mcp.films.continuing.frame import framed
-from runway_mcp.films.continuing.uploads import uploaded
+from runway_mcp.films.continuing.preparing.call_options import keep_options
+from runway_mcp.films.continuing.preparing.failures import told_as_free
+from runway_mcp.films.continuing.preparing.frame import framed
+from runway_mcp.films.continuing.preparing.uploads import uploaded
 from runway_mcp.runway.models import Submission
 from runway_mcp.tasks.creating import aspect_ratio_for, creation_of
 from runway_mcp.tasks.failures import Failure
