@@ -126,7 +126,7 @@ async def open_tasks(
         background.start_soon(_resume, client, store, submissions, durations)
         background.start_soon(reconciler.sweep)
         if replicas is not None:
-            # What a ledger of one server needs nothing of.
+            # Imported only with a database: a ledger in a file has no other servers.
             from runway_mcp.tasks.replicas import OtherServers  # noqa: PLC0415
 
             others = OtherServers(store, watcher, called, taken_up=taken_up, on_join=on_join)

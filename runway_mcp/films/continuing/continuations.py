@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.joining.files import brought
-from runway_mcp.films.continuing.joining.joins_under_way import Joins, OnJoin
+from runway_mcp.films.continuing.joining.joins_under_way import Joins
 from runway_mcp.films.continuing.preparing.failures import told_as_free
 from runway_mcp.films.continuing.preparing.preparations_under_way import Caps, Preparations
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
@@ -27,7 +27,7 @@ from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, OnJoin
 from runway_mcp.tasks.transitions import Selection
 
 if TYPE_CHECKING:

@@ -152,7 +152,7 @@ class Submissions:
                 operation.of_task(intent.task_id)
         except LedgerError as error:
             raise _not_submitted(error) from error
-        # What was posted and surely refused is looked for like any other repeat.
+        # A surely refused POST is looked for anyway, so only other intents that are claimed again count as left.
         if not is_earlier and intent.id != drafted.id and not (intent.posts and intent.looked):
             self._left.add(intent.claim)
         return intent, is_earlier
