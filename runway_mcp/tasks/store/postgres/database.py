@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
@@ -31,6 +31,7 @@ from runway_mcp.tasks.store.postgres.failures import (
 )
 from runway_mcp.tasks.store.postgres.hosts import beginning_with
 from runway_mcp.tasks.store.postgres.schema import migrate
+from runway_mcp.tasks.store.postgres.turns import Turns
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
 
 _log = logging.getLogger(__name__)
@@ -39,10 +40,10 @@ _T = TypeVar("_T")
 Query = LiteralString | SQL | Composed
 """A statement of this program's own words."""
 
-# How many connections a process has at most.
-_CONNECTIONS = 10
-# How long a verb waits for one of them, in seconds.
-_WAITING_SECONDS = 3.0
+# How many connections the verbs of a process use at most at a time, and how many of them for transactions.
+_CONNECTIONS, _TRANSACTIONS = 10, 7
+# How long a verb waits until one of them is made, in seconds.
+_CONNECTING_SECONDS = 3.0
 # How long the first connection and the migrations may take, in seconds.
 _OPENING_SECONDS = 30.0
 
@@ -115,6 +116,7 @@ class Database:
         times = {"lock": Literal(f"{patience.lock:.3f}s"), "attempt": Literal(f"{patience.attempt:.3f}s")}
         self._begin = SQL(_BEGIN + DURABLE).format(**times)
         self._opening = anyio.Lock()
+        self._turns = Turns(connections=_CONNECTIONS, transactions=_TRANSACTIONS, seconds=patience.lock)
         self._pool: AsyncConnectionPool | None = None
         self._is_away = False
         self._ahead = 0.0
@@ -162,21 +164,23 @@ class Database:
         """What `work` returns, which reads outside a transaction: each of its queries has a view of its own."""
 
         async def attempt() -> _T:
-            async with self._connection() as connection:
+            async with self._connection(self._turns.read()) as connection:
                 with anyio.fail_after(self._patience.attempt):
                     return await work(Statements(connection, lambda: self._read_clock(connection)))
 
         return await self._repeated(attempt)
 
-    async def transaction(self, work: Callable[[Statements], Awaitable[_T]], *, is_repeatable: bool = True) -> _T:
-        """What `work` returns, once its transaction is confirmed.
+    async def transaction(
+        self, work: Callable[[Statements], Awaitable[_T]], *, caller: str | None = None, is_repeatable: bool = True
+    ) -> _T:
+        """What `work` returns, once its transaction is confirmed; `caller` is the one whose row it locks.
 
         It runs again after a failure, and after a COMMIT that was not confirmed, of which it must find what was
         written. If it is not repeatable, such a COMMIT raises `UnclearCommitError`.
         """
 
         async def attempt() -> _T:
-            async with self._connection() as connection:
+            async with self._connection(self._turns.transaction(caller)) as connection:
                 with anyio.fail_after(self._patience.attempt):
                     await connection.execute(self._begin)
                     result = await work(Statements(connection, lambda: self._read_clock(connection)))
@@ -208,25 +212,29 @@ class Database:
                 await anyio.sleep(random.uniform(0.02, 0.1))  # noqa: S311  jitter
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection]:
+    async def _connection(self, turn: AbstractAsyncContextManager[None]) -> AsyncGenerator[psycopg.AsyncConnection]:
         """A connection without an open transaction, before and after; one that failed is closed."""
-        pool = await self._opened()
-        try:
-            connection = await pool.getconn(timeout=_WAITING_SECONDS)
+        # If the database is away all learn it at once, and none in its turn.
+        await self._opened()
+        async with turn:
+            pool = await self._opened()
             try:
-                yield connection
-            except BaseException:
-                await self._rolled_back(connection)
-                raise
-            finally:
-                await pool.putconn(connection)
-        except UnclearCommitError:
-            await self._forget(pool)
-            raise
-        except FAILURES as error:
-            if is_away(error):
+                # No more verbs have a turn than there are connections, so one that is not had could not be made.
+                connection = await pool.getconn(timeout=_CONNECTING_SECONDS)
+                try:
+                    yield connection
+                except BaseException:
+                    await self._rolled_back(connection)
+                    raise
+                finally:
+                    await pool.putconn(connection)
+            except UnclearCommitError:
                 await self._forget(pool)
-            raise
+                raise
+            except FAILURES as error:
+                if is_away(error):
+                    await self._forget(pool)
+                raise
 
     async def _rolled_back(self, connection: psycopg.AsyncConnection) -> None:
         try:
