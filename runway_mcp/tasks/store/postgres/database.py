@@ -15,7 +15,6 @@ from typing import Any, LiteralString, TypeVar
 import anyio
 import psycopg
 from psycopg.abc import Params
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composed, Literal
 from psycopg_pool import AsyncConnectionPool
 
@@ -29,7 +28,7 @@ from runway_mcp.tasks.store.postgres.failures import (
     ledger_error,
     log_line,
 )
-from runway_mcp.tasks.store.postgres.hosts import beginning_with
+from runway_mcp.tasks.store.postgres.hosts import beginning_with, conninfo_of
 from runway_mcp.tasks.store.postgres.schema import migrate
 from runway_mcp.tasks.store.postgres.turns import Turns
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
@@ -46,17 +45,6 @@ _CONNECTIONS, _TRANSACTIONS = 10, 7
 _CONNECTING_SECONDS = 3.0
 # How long the first connection and the migrations may take, in seconds.
 _OPENING_SECONDS = 30.0
-
-# What the URL may leave open: a dead way to the server is noticed within seconds, and a standby is not written to.
-_DEFAULTS = {
-    "application_name": "useapi-runway-mcp",
-    "connect_timeout": "3",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-    "target_session_attrs": "read-write",
-}
 
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 
@@ -87,20 +75,27 @@ class Patience:
 class Statements:
     """Statements on one connection, mostly inside a transaction.
 
-    `now` is read from the database at the call, so whoever holds a lock by then has a time after it.
+    `now` is read from the database at the call, so whoever holds a lock by then has a time after it. Unless one of them
+    `has_written` or locked a row, a COMMIT waits for nothing and confirms nothing.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection, now: Callable[[], Awaitable[float]]) -> None:
         self._connection = connection
         self.now = now
+        self.has_written = False
 
     async def rows(self, query: Query, values: Params | None = None) -> list[tuple[Any, ...]]:
         """The rows of a query."""
-        return await (await self._connection.execute(query, values)).fetchall()
+        return await (await self._executed(query, values)).fetchall()
 
     async def execute(self, query: Query, values: Params | None = None) -> None:
         """Runs a statement."""
-        await self._connection.execute(query, values)
+        await self._executed(query, values)
+
+    async def _executed(self, query: Query, values: Params | None) -> psycopg.AsyncCursor:
+        cursor = await self._connection.execute(query, values)
+        self.has_written |= cursor.rowcount > 0 and not (cursor.statusmessage or "").startswith(("SELECT", "SHOW"))
+        return cursor
 
 
 class Database:
@@ -118,7 +113,7 @@ class Database:
         self._opening = anyio.Lock()
         self._turns = Turns(connections=_CONNECTIONS, transactions=_TRANSACTIONS, seconds=patience.lock)
         self._pool: AsyncConnectionPool | None = None
-        self._is_away = False
+        self._is_away = self._is_unconfirmed = False
         self._ahead = 0.0
         self._told: Durability | None = None
         self._failure: Exception | None = None
@@ -132,7 +127,9 @@ class Database:
         """Whether the database can be used, its tables included, as far as that is known."""
         if self._told is None:
             return Availability.NEVER
-        return Availability.AWAY if self._is_away else Availability.REACHED
+        if self._is_away:
+            return Availability.AWAY
+        return Availability.UNCONFIRMED if self._is_unconfirmed else Availability.REACHED
 
     async def open(self) -> bool:
         """Reaches the database once and brings its tables to the newest format; False if that failed, which is logged.
@@ -183,8 +180,11 @@ class Database:
             async with self._connection(self._turns.transaction(caller)) as connection:
                 with anyio.fail_after(self._patience.attempt):
                     await connection.execute(self._begin)
-                    result = await work(Statements(connection, lambda: self._read_clock(connection)))
+                    statements = Statements(connection, lambda: self._read_clock(connection))
+                    result = await work(statements)
                 await self._commit(connection)
+            if caller is not None or statements.has_written:
+                self._is_unconfirmed = False
             return result
 
         return await self._repeated(attempt, passes_unclear=not is_repeatable)
@@ -196,6 +196,7 @@ class Database:
                 try:
                     result = await attempt()
                 except UnclearCommitError as error:
+                    self._is_unconfirmed = True
                     if passes_unclear:
                         raise
                     failure: Exception = error
@@ -331,12 +332,3 @@ class Database:
             _log.warning("%s: %s. %s", SUBJECT, durability.settings, " ".join(durability.risks))
         else:
             _log.info("%s: %s", SUBJECT, durability.settings)
-
-
-def conninfo_of(url: str) -> str:
-    """The connection string of a URL, with what it leaves open; raises `ValueError` without the URL's text."""
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        raise ValueError("not a PostgreSQL URL") from None
-    return make_conninfo("", **(_DEFAULTS | given))
