@@ -1,7 +1,7 @@
 """PostgreSQL implementation of the store, for several machines on one ledger.
 
-Every verb that writes first locks the row of the intent's caller, so all writes for one caller come one after the
-other. The lock is itself a write, so even a verb that changes nothing is told only after a confirmed COMMIT.
+Every verb that changes an intent first locks its caller's row, so all changes for one caller follow one another. Such a
+verb is told only after a confirmed COMMIT; reads, and an `observe` that would change nothing, wait for none.
 """
 
 import secrets
