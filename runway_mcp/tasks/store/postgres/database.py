@@ -62,8 +62,8 @@ _BEGIN: LiteralString = """
 class Patience:
     """How long things may take, in seconds.
 
-    A verb with its repetitions; a lock; one attempt up to its COMMIT; a COMMIT. An attempt that is under way is not cut
-    off when the verb's time is over.
+    A verb with its repetitions; a turn, and again a lock; one attempt up to its COMMIT; a COMMIT. An attempt that is
+    under way is not cut off when the verb's time is over.
     """
 
     verb: float = 5.0
@@ -101,7 +101,9 @@ class Statements:
 class Database:
     """A database that is reached at the first use, and anew whenever it was lost; `clock` replaces its time in tests.
 
-    Verbs raise `LedgerError` after `patience.verb` seconds, at once while the database is known to be away.
+    A verb begins no attempt after `patience.verb` seconds, and only one while the database is known to be away; when
+    the last has failed it raises `LedgerError`. An attempt waits up to 30 seconds for a database that has to be opened;
+    else for its turn, a connection, and what `patience` allows.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, patience: Patience | None = None) -> None:
