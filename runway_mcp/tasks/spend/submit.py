@@ -15,6 +15,7 @@ from runway_mcp.runway.errors import Busy, SubmitUnclear
 from runway_mcp.runway.models import Extension, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
+from runway_mcp.tasks.follow.unfinished import follow_unfinished
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
@@ -65,6 +66,7 @@ class Submissions:
         self._dependencies = dependencies
         self._reconciler = reconciler
         self._posts = posts
+        self._watcher = watcher
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
         self._looks = LooksBeforePosts(dependencies.ledger, reconciler)
@@ -195,14 +197,23 @@ class Submissions:
         whole = identified(submission, plan, intent, callbacks=self._callbacks)
         return await self._spend(intent, whole, deadline, Waiter(throttled(say)), set(), stays=True)
 
+    async def follow_unfinished(self, *, followed_too: bool = False) -> list[Intent]:
+        """As the function of that name, with the tasks of this ledger."""
+        dependencies = self._dependencies
+        return await follow_unfinished(
+            dependencies.ledger, self._watcher, dependencies.taken_up, followed_too=followed_too
+        )
+
     async def resume(self) -> None:
-        """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
-        for intent in reversed(await self._dependencies.ledger.select(Selection.UNFINISHED)):
-            if intent.task_id is None:
-                self._reconciler.keep_looking(intent)
-            else:
-                await self._dependencies.taken_up(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
-        await self._reconciler.look_again()
+        """Follows the tasks, and looks for the unclear submits, that earlier processes left; raises `LedgerError`.
+
+        What raises has begun nothing that would be begun twice when this is done again.
+        """
+        closed = await self._dependencies.ledger.select(Selection.CLOSED_LATELY)
+        for intent in await self.follow_unfinished(followed_too=True):
+            self._reconciler.keep_looking(intent)
+        for intent in closed:
+            self._reconciler.look_soon(intent)
 
     async def _spend(
         self,
