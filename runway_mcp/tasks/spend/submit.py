@@ -19,7 +19,7 @@ from runway_mcp.tasks.follow.unfinished import follow_unfinished
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
-from runway_mcp.tasks.spend.audit import repeated
+from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
@@ -71,6 +71,11 @@ class Submissions:
         self._callbacks = callbacks
         self._looks = LooksBeforePosts(dependencies.ledger, reconciler)
         self._left: set[str] = set()
+
+    @property
+    def audit(self) -> Audit:
+        """What is told each outcome."""
+        return self._dependencies.audit
 
     async def earlier(self, asked: Extension, *, caller: str, model: CreateModel | None = None) -> Intent | None:
         """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`.
@@ -130,7 +135,7 @@ class Submissions:
                 answer = self.answer(
                     intent, deadline=deadline, say=waiter.say, patience=patience, twin=twin, within=within
                 )
-                submitted = await (repeated(intent, answer) if twin else answer)
+                submitted = await (self.audit.repeated(intent, answer) if twin else answer)
             else:
                 submission = submission_of(plan, intent, callbacks=self._callbacks)
                 submitted = await self._spend(intent, submission, deadline, waiter, posted)
@@ -182,6 +187,7 @@ class Submissions:
             submission = await prepared(self._dependencies.ledger, intent, prepare)
         except Failure as failure:
             await self._withdraw(intent, (failure.kind, failure.message))
+            self.audit.refused(intent, failure.kind)
             raise
         except LedgerError as error:
             raise _not_submitted(error) from error
