@@ -228,7 +228,9 @@ class CallersFile:
         self.callers = self._read()
 
     def reread(self) -> Callers | None:
-        """The callers of the file if it, or a token file of it, differs from what was taken; None if it cannot be used.
+        """The callers of the file if it, or a token file of it, differs from what was taken.
+
+        None if nothing changed, or if it cannot be used.
 
         Blocks. What cannot be used is read again at each look, since a token file that it lacks may have come. That is
         logged once for each version. What is returned holds only once it is taken.

@@ -23,7 +23,6 @@ from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, nex
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
@@ -115,7 +114,7 @@ class Continuations:
             self.take_up(intent)
             await self.check_file(intent)
             answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold, within=within)
-            standing = await (repeated(intent, answered) if is_earlier else answered)
+            standing = await (submissions.audit.repeated(intent, answered) if is_earlier else answered)
             return Continued(standing or intent, is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:
