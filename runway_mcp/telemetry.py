@@ -32,6 +32,10 @@ class Meter(Protocol):
         """A verb of the ledger has ended."""
         ...
 
+    def submitted(self, outcome: str, cost: int | None) -> None:
+        """The outcome of a submit is known, as the audit trail tells it; what it cost is None if that is not known."""
+        ...
+
     def lease_lost(self) -> None:
         """Another server has a lease that this one held."""
         ...

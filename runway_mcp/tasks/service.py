@@ -86,7 +86,7 @@ async def open_tasks(
     durations = Durations()
     callbacks = address(public_url) if public_url else None
     replicas = store.replicas
-    audit = Audit()
+    audit = Audit(client.telemetry.meter)
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:

@@ -31,6 +31,17 @@ def figures(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in told if "_created" not in name}
 
 
+def of(metrics: Metrics, name: str) -> dict[str, float]:
+    """The figures whose name begins so, without that beginning."""
+    return {key.removeprefix(name): value for key, value in figures(metrics).items() if key.startswith(name)}
+
+
+def submits(metrics: Metrics) -> dict[str, float]:
+    """The number of submits, and of calls without one, by the outcome."""
+    told = of(metrics, "runway_mcp_submits_total")
+    return {label.split('"')[1]: value for label, value in told.items()}
+
+
 def a_request(method: str, **params: Any) -> ServerRequestContext[Any, Any]:
     fields = {"method": method, "params": params, "protocol_version": "2026-07-28", "request": None}
     request: Any = type("Request", (), fields)()
@@ -94,7 +105,7 @@ async def test_requests_that_fail_or_are_cancelled_are_measured_as_well() -> Non
     }
 
 
-async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> None:
+async def test_calls_that_submit_nothing_are_counted_by_their_results_and_submits_are_not() -> None:
     metrics = Metrics()
     for told in (
         {"status": "PENDING", "credits": {"cost": 50}},
@@ -108,15 +119,46 @@ async def test_submits_are_counted_by_what_became_of_them_and_credits_once() -> 
     ):
         await measured(metrics, a_request("tools/call", name="extend_video"), {"structuredContent": told})
 
-    ours = ("runway_mcp_submits", "runway_mcp_credits")
-    told = {name: value for name, value in figures(metrics).items() if name.startswith(ours)}
-    assert told == {
-        'runway_mcp_submits_total{outcome="accepted"}': 2.0,
-        'runway_mcp_submits_total{outcome="twin"}': 2.0,
-        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 1.0 for name in ("unclear", "busy", "declined")},
-        **{f'runway_mcp_submits_total{{outcome="{name}"}}': 2.0 for name in ("invalid", "refused")},
-        'runway_mcp_credits_total{kind="estimated"}': 75.0,
+    assert submits(metrics) == {
+        **dict.fromkeys(("accepted", "unclear", "unknown"), 0.0),
+        **dict.fromkeys(("busy", "declined"), 1.0),
+        **dict.fromkeys(("twin", "invalid", "refused"), 2.0),
     }
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [
+        ({}, {"accepted": 1.0}),
+        ({"kind": "reset_after"}, {"unclear": 1.0, "accepted": 1.0}),
+        ({"kind": "reset"}, {"unclear": 1.0, "unknown": 1.0}),
+    ],
+)
+async def test_a_submit_is_counted_once_also_when_nobody_waits_for_its_call_any_more(
+    trouble: dict[str, Any], expected: dict[str, float], tmp_path: Path
+) -> None:
+    metrics, world = Metrics(), virtual_world(pace=8.0)
+    if trouble:
+        fault(world, method="POST", path_prefix="/gen3/extend", **trouble)
+    async with open_server(world, tmp_path, telemetry=metrics.telemetry) as server, server.client("auto") as client:
+        with anyio.move_on_after(1):
+            await client.extend(client.clip, text_prompt="dunes", wait_seconds=40)
+        await anyio.sleep(700)
+
+    assert {outcome: number for outcome, number in submits(metrics).items() if number} == expected
+    paid = of(metrics, "runway_mcp_credits_total")
+    assert paid == {'{kind="estimated"}': 50.0 if "accepted" in expected else 0.0}
+
+
+def test_counters_that_are_alerted_on_are_there_before_they_count() -> None:
+    metrics = Metrics()
+
+    assert set(submits(metrics).values()) == {0.0}
+    errors = of(metrics, "runway_mcp_store_errors_total")
+    assert errors == {f'{{operation="{verb}"}}': 0.0 for verb in VERBS}
+    refusals = of(metrics, "runway_mcp_auth_refusals_total")
+    assert refusals == {f'{{reason="{reason}"}}': 0.0 for reason in ("missing", "wrong", "scope")}
 
 
 def test_the_figures_are_read_at_an_address_of_their_own() -> None:
@@ -147,11 +189,6 @@ def test_the_figures_are_read_at_an_address_of_their_own() -> None:
 # --- what is measured of the server's own work
 
 
-def of(metrics: Metrics, name: str) -> dict[str, float]:
-    """The figures whose name begins so, without that beginning."""
-    return {key.removeprefix(name): value for key, value in figures(metrics).items() if key.startswith(name)}
-
-
 @pytest.mark.virtual_time
 async def test_requests_to_upstream_are_counted_by_endpoint_and_status_without_ids(tmp_path: Path) -> None:
     metrics, world = Metrics(), virtual_world(pace=8.0)
@@ -170,7 +207,7 @@ async def test_requests_to_upstream_are_counted_by_endpoint_and_status_without_i
     assert durations['{endpoint="GET /assets/{id}"}'] == sum(n for key, n in told.items() if "GET /assets/{id}" in key)
     stored = of(metrics, "runway_mcp_store_operation_duration_seconds_count")
     assert (stored['{operation="claim"}'], stored['{operation="begin_post"}']) == (1.0, 1.0)
-    assert of(metrics, "runway_mcp_store_errors_total") == {}
+    assert set(of(metrics, "runway_mcp_store_errors_total").values()) == {0.0}
 
 
 @pytest.mark.virtual_time

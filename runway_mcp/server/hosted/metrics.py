@@ -13,6 +13,7 @@ from runway_mcp import __version__
 from runway_mcp.server.hosted.limits import STREAMS, Stream
 from runway_mcp.server.labels import OTHER, method_label, structured, target_label, version_label
 from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.tasks.store.measured import VERBS
 from runway_mcp.telemetry import Operation, Telemetry
 
 _BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -24,13 +25,14 @@ _WATCHED: Final = {
     "leases_held": "Leases that this server holds.",
 }
 _OUTCOMES: Final = {
-    "submission_unknown": "unclear",
     "busy": "busy",
     "declined": "declined",
     "invalid_request": "invalid",
     "not_found": "invalid",
 }
+_SETTLED_ELSEWHERE: Final = frozenset({"submission_unknown"})
 _NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
+_SPENT: Final = ("accepted", "unclear", "unknown")
 
 
 class Metrics:
@@ -47,7 +49,7 @@ class Metrics:
             **within,
         )
         self._submits = Counter(
-            "runway_mcp_submits", "Results of tools that spend, by what became of the submit.", ("outcome",), **within
+            "runway_mcp_submits", "Submits, and calls of tools that made none, by the outcome.", ("outcome",), **within
         )
         self._credits = Counter(
             "runway_mcp_credits", "Credits of submits that were accepted, by the estimate.", ("kind",), **within
@@ -87,6 +89,17 @@ class Metrics:
         build = Gauge("runway_mcp_build_info", "The version that runs.", ("version",), **within)
         build.labels(__version__).set(1)
         self._tools = {record.name: record.behaviour.spends for record in RECORDS}
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Has the counters that are alerted on begin at 0: Prometheus sees no increase where a series begins at 1."""
+        for outcome in (*_SPENT, "twin", "refused", *_OUTCOMES.values()):
+            self._submits.labels(outcome)
+        self._credits.labels("estimated")
+        for verb in VERBS:
+            self._store_errors.labels(verb)
+        for reason in ("missing", "wrong", "scope"):
+            self._refusals.labels(reason)
 
     @property
     def telemetry(self) -> Telemetry:
@@ -110,6 +123,12 @@ class Metrics:
         self._stored.labels(verb).observe(seconds)
         if failed:
             self._store_errors.labels(verb).inc()
+
+    def submitted(self, outcome: str, cost: int | None) -> None:
+        """Counts a submit, whether or not a call still waits for it, and the credits of one that was accepted."""
+        self._submits.labels(outcome).inc()
+        if outcome == "accepted" and cost is not None:
+            self._credits.labels("estimated").inc(cost)
 
     def lease_lost(self) -> None:
         """Counts a lease that another server has taken over."""
@@ -158,16 +177,14 @@ class Metrics:
         return result
 
     def _outcome(self, tool: str, result: Any) -> str:
-        """The kind of a tool's failure, empty for none; counts what became of a submit."""
+        """The kind of a tool's failure, empty for none; counts a call that submitted nothing."""
         told = structured(result)
         failed = told.get("error")
         kind = str(cast("Mapping[str, Any]", failed).get("kind", OTHER)) if isinstance(failed, Mapping) else ""
         if self._tools.get(tool) and told and told.get("status") not in _NOT_SUBMITTED:
-            outcome = _submit_outcome(told, kind)
-            self._submits.labels(outcome).inc()
-            cost = cast("Mapping[str, Any]", told.get("credits") or {}).get("cost")
-            if outcome == "accepted" and isinstance(cost, int | float):
-                self._credits.labels("estimated").inc(cost)
+            outcome = _outcome_without_submit(told, kind)
+            if outcome is not None:
+                self._submits.labels(outcome).inc()
         return kind
 
     @contextmanager
@@ -183,12 +200,12 @@ class Metrics:
             thread.join(1.0)
 
 
-def _submit_outcome(told: Mapping[str, Any], kind: str) -> str:
-    """What became of a submit: a task that was accepted may have failed since, and is accepted all the same."""
+def _outcome_without_submit(told: Mapping[str, Any], kind: str) -> str | None:
+    """What a call is counted as that submitted nothing; None where `submitted` counts its submit."""
     if told.get("twin"):
         return "twin"
-    if not kind or told.get("taskId"):
-        return "accepted"
+    if not kind or told.get("taskId") or kind in _SETTLED_ELSEWHERE:
+        return None
     return _OUTCOMES.get(kind, "refused")
 
 

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from runway_mcp.logs import SPENDS, said_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
+from runway_mcp.telemetry import Meter
 
 _log = logging.getLogger(SPENDS)
 _T = TypeVar("_T")
@@ -17,15 +18,20 @@ MOST_REMEMBERED: Final = 10_000
 
 
 class Audit:
-    """Tells each outcome once. A submit of unknown outcome is told of as such, and again when that is known."""
+    """Tells each outcome once, to the log and a meter.
 
-    def __init__(self) -> None:
+    A submit of unknown outcome is told of as such, and again when that is known.
+    """
+
+    def __init__(self, meter: Meter | None = None) -> None:
+        self._meter = meter
         self._told: dict[tuple[str, ...], None] = {}
 
     def accepted(self, intent: Intent | None, task_id: str) -> None:
         """A task was started; the intent is None if the ledger cannot tell it."""
         cost = intent.cost if intent is not None else "an unknown number of"
         if self._is_new("accepted", task_id):
+            self._count("accepted", intent)
             with _about(intent, task=task_id):
                 _log.info("a task was accepted: about %s credits", cost)
 
@@ -38,14 +44,20 @@ class Audit:
     def unclear(self, intent: Intent) -> None:
         """Whether a task was started is not known, and is looked for."""
         if self._is_new("unclear", intent.id, intent.claim, str(intent.posts)):
+            self._count("unclear", intent)
             with _about(intent):
                 _log.info("a submit is unclear: about %s credits", intent.cost)
 
     def closed(self, intent: Intent) -> None:
         """Whether a task was started is not known, and is not looked for any more."""
         if self._is_new("closed", intent.id, intent.claim):
+            self._count("unknown", intent)
             with _about(intent):
                 _log.info("a submit stays unclear: about %s credits", intent.cost)
+
+    def _count(self, outcome: str, intent: Intent | None) -> None:
+        if self._meter is not None:
+            self._meter.submitted(outcome, None if intent is None else intent.cost)
 
     def _is_new(self, *outcome: str) -> bool:
         if outcome in self._told:
