@@ -42,6 +42,11 @@ def figures(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in told if "_created" not in name}
 
 
+def of(metrics: Metrics, name: str) -> dict[str, float]:
+    """The figures whose name begins so, without that beginning."""
+    return {key.removeprefix(name): value for key, value in figures(metrics).items() if key.startswith(name)}
+
+
 def a_request(method: str, **params: Any) -> ServerRequestContext[Any, Any]:
     fields = {"method": method, "params": params, "protocol_version": "2026-07-28", "request": None}
     request: Any = type("Request", (), fields)()
@@ -106,8 +111,9 @@ async def test_requests_that_fail_or_are_cancelled_are_measured_as_well() -> Non
 
 
 def submits(metrics: Metrics) -> dict[str, float]:
-    """How many submits were counted by their outcome, and the credits of all as `credits`."""
-    told = {key[len('{outcome="') : -2]: count for key, count in of(metrics, "runway_mcp_submits_total").items()}
+    """How many submits were counted by their outcome, where there were any, and the credits of all as `credits`."""
+    counted = of(metrics, "runway_mcp_submits_total").items()
+    told = {key[len('{outcome="') : -2]: count for key, count in counted if count}
     return told | {"credits": sum(of(metrics, "runway_mcp_credits_total").values())}
 
 
@@ -225,6 +231,40 @@ async def test_a_film_is_no_accepted_submit_until_its_create_is_accepted(tmp_pat
     assert submits(metrics) == {"accepted": 1.0, "twin": 1.0, "credits": 60.0}
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [
+        ({}, {"accepted": 1.0}),
+        ({"kind": "reset_after"}, {"unclear": 1.0, "accepted": 1.0}),
+        ({"kind": "reset"}, {"unclear": 1.0, "unknown": 1.0}),
+    ],
+)
+async def test_a_submit_is_counted_once_also_when_nobody_waits_for_its_call_any_more(
+    trouble: dict[str, Any], expected: dict[str, float], tmp_path: Path
+) -> None:
+    metrics, world = Metrics(), virtual_world(pace=8.0)
+    if trouble:
+        fault(world, method="POST", path_prefix="/gen3/extend", **trouble)
+    async with open_server(world, tmp_path, telemetry=metrics.telemetry) as server, server.client("auto") as client:
+        with anyio.move_on_after(1):
+            await client.extend(client.clip, text_prompt="dunes", wait_seconds=40)
+        await anyio.sleep(700)
+
+    assert submits(metrics) == expected | {"credits": 50.0 if "accepted" in expected else 0.0}
+
+
+def test_counters_that_are_alerted_on_are_there_before_they_count() -> None:
+    metrics = Metrics()
+
+    assert set(of(metrics, "runway_mcp_submits_total").values()) == {0.0}
+    assert '{outcome="unknown"}' in of(metrics, "runway_mcp_submits_total")
+    errors = of(metrics, "runway_mcp_store_errors_total")
+    assert errors == {f'{{operation="{verb}"}}': 0.0 for verb in VERBS}
+    refusals = of(metrics, "runway_mcp_auth_refusals_total")
+    assert refusals == {f'{{reason="{reason}"}}': 0.0 for reason in ("missing", "wrong", "scope")}
+
+
 def test_the_figures_are_read_at_an_address_of_their_own() -> None:
     metrics = Metrics()
     metrics.observe(calls=lambda: 2, streams=len, draining=lambda: True)
@@ -253,11 +293,6 @@ def test_the_figures_are_read_at_an_address_of_their_own() -> None:
 # --- what is measured of the server's own work
 
 
-def of(metrics: Metrics, name: str) -> dict[str, float]:
-    """The figures whose name begins so, without that beginning."""
-    return {key.removeprefix(name): value for key, value in figures(metrics).items() if key.startswith(name)}
-
-
 @pytest.mark.virtual_time
 async def test_requests_to_upstream_are_counted_by_endpoint_and_status_without_ids(tmp_path: Path) -> None:
     metrics, world = Metrics(), virtual_world(pace=8.0)
@@ -276,7 +311,7 @@ async def test_requests_to_upstream_are_counted_by_endpoint_and_status_without_i
     assert durations['{endpoint="GET /assets/{id}"}'] == sum(n for key, n in told.items() if "GET /assets/{id}" in key)
     stored = of(metrics, "runway_mcp_store_operation_duration_seconds_count")
     assert (stored['{operation="claim"}'], stored['{operation="begin_post"}']) == (1.0, 1.0)
-    assert of(metrics, "runway_mcp_store_errors_total") == {}
+    assert set(of(metrics, "runway_mcp_store_errors_total").values()) == {0.0}
 
 
 @pytest.mark.virtual_time

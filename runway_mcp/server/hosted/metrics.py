@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from runway_mcp import __version__
 from runway_mcp.server.hosted.limits import STREAMS, Stream
 from runway_mcp.server.labels import OTHER, method_label, structured, target_label, version_label
+from runway_mcp.tasks.store.measured import VERBS
 from runway_mcp.telemetry import Operation, Telemetry
 
 _BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -22,6 +23,9 @@ _WATCHED: Final = {
     "intents_unsettled": "Submits of the ledger whose outcome is not known; the same on all servers of a database.",
     "leases_held": "Leases that this server holds.",
 }
+# What `submitted` is told, and the reasons of refusals: counters that are alerted on begin at 0 with them.
+_OUTCOMES: Final = ("accepted", "unclear", "unknown", "refused", "twin", "busy", "declined", "invalid")
+_REASONS: Final = ("missing", "wrong", "scope")
 
 
 class Metrics:
@@ -77,6 +81,17 @@ class Metrics:
         self._draining = Gauge("runway_mcp_draining", "1 once the server was told to stop.", **within)
         build = Gauge("runway_mcp_build_info", "The version that runs.", ("version",), **within)
         build.labels(__version__).set(1)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Has the counters that are alerted on begin at 0: Prometheus sees no increase where a series begins at 1."""
+        for outcome in _OUTCOMES:
+            self._submits.labels(outcome)
+        self._credits.labels("estimated")
+        for verb in VERBS:
+            self._store_errors.labels(verb)
+        for reason in _REASONS:
+            self._refusals.labels(reason)
 
     @property
     def telemetry(self) -> Telemetry:

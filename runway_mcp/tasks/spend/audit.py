@@ -21,9 +21,9 @@ MOST_REMEMBERED: Final = 10_000
 
 
 class Audit:
-    """Tells each outcome once. A submit of unknown outcome is told of as such, and again when that is known.
+    """Tells each outcome once, to the log and a `meter`.
 
-    A `meter` is told each outcome as well, but for what stays unknown: that is counted already.
+    A submit of unknown outcome is told of as such, and again when that is known.
     """
 
     def __init__(self, meter: Meter | None = None) -> None:
@@ -57,6 +57,7 @@ class Audit:
         if self._is_new("closed", intent.id, intent.claim):
             with _about(intent):
                 _log.info("a submit stays unclear: about %s credits", intent.cost)
+            self._count("unknown")
 
     async def repeated(self, intent: Intent, answer: Awaitable[_T | None]) -> _T | None:
         """What answers a repeat of a request by its earlier intent; told, unless it is None and the request goes on.
