@@ -49,12 +49,16 @@ class Server(NamedTuple):
 
 
 class Ledger:
-    """A world, the ledger that its servers share, and what they read of tasks: when, and which of them."""
+    """A world, the ledger that its servers share, and what they read of tasks: when, and which of them.
+
+    Its clock is `set_back` by so many seconds.
+    """
 
     def __init__(self, world: World, *, public_url: str | None = None) -> None:
         self.world = world
         self.public_url = public_url
         self.rows = Rows()
+        self.set_back = 0.0
         self.reads: list[tuple[float, str]] = []
         self.joined: list[tuple[str, Intent]] = []
         self.changes: list[tuple[str, str, float]] = []
@@ -76,7 +80,7 @@ class Ledger:
                 await self.at_end(name, task)
 
         async def run() -> None:
-            store = MemoryStore(self.rows, wall_clock, is_shared=True)
+            store = MemoryStore(self.rows, lambda: wall_clock() - self.set_back, is_shared=True)
             assert store.replicas is not None
             transport = Recording(self.world, name, self.reads)
             async with (

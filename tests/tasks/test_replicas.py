@@ -53,6 +53,23 @@ async def test_a_waiting_caller_hears_of_what_another_server_has_read() -> None:
     assert min(gaps(ledger)[2:-1]) >= POLL * 0.99
 
 
+async def test_a_ledger_whose_clock_was_set_back_holds_up_neither_reads_nor_news() -> None:
+    async with two(virtual_world(pace=300.0)) as (ledger, one, other):
+        made = (await submit(one.service, wish(ledger.world), wait=1)).task
+        await followed(other, made.task_id)
+        async with observing(one.service.watcher, made), observing(other.service.watcher, made):
+            await anyio.sleep(100)
+            before = max(gaps(ledger))
+            ledger.set_back = 600.0
+            ledger.changes.clear()
+            await anyio.sleep(100)
+
+    assert max(gaps(ledger)) <= before + POLL
+    heard = [sum(each == name for each, _, _ in ledger.changes) for name in ("one", "other")]
+    # Whichever of them reads, both hear of it.
+    assert heard[0] == heard[1] >= 4
+
+
 async def test_the_changes_of_a_task_reach_the_subscribers_of_every_server() -> None:
     async with two(virtual_world(pace=60.0)) as (ledger, one, other):
         made = (await submit(one.service, wish(ledger.world), wait=1)).task

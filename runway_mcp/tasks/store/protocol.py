@@ -74,7 +74,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a server has read of a task: as JSON, without links, and when, by the store's clock."""
+    """What a server has read of a task: as JSON, without links, and when that read began, by the store's clock."""
 
     told: str
     at: float
@@ -92,18 +92,24 @@ class Replicas(Protocol):
     """
 
     async def take(self, name: str, *, seconds: float) -> float:
-        """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not."""
+        """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not.
+
+        One that would last longer than `LONGEST_LEASE` is from before the clock was set back, and is nobody's.
+        """
         ...
 
     async def give_back(self, name: str, *, pause: float = 0.0) -> None:
-        """Ends a lease of this server's; with `pause` nobody has it for so many seconds more."""
+        """Ends a lease of this server's; with `pause` nobody has it for so many seconds, `LONGEST_LEASE` at most."""
         ...
 
-    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
+    async def tell(
+        self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
+    ) -> None:
         """Keeps what was read of tasks, by id and as JSON, and hints at it.
 
-        What was told with a `status` that is `final` is replaced by its like alone: a read that began before the end
-        may be passed on after it.
+        `began` is when the read began, by the event loop's clock (None: now): it may be told late, and replaces nothing
+        that was read after it, but for what was read by a clock that was set back since. What was told with a `status`
+        that is `final` is replaced by its like alone, and replaces everything.
         """
         ...
 
