@@ -73,7 +73,7 @@ class MemoryReplicas(Replicas):
             if not is_newer and _status(told) not in final:
                 continue
             self._rows.seen[account, task_id] = self, Seen(told, at)
-        await self.hint(Hint("look"))
+        await self.hint(Hint("look", account=account))
 
     async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
         self._check()

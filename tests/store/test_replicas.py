@@ -103,7 +103,7 @@ async def test_a_hint_reaches_the_other_servers_of_this_ledger_alone(
             group.cancel_scope.cancel()
 
     # Each begins with a look, since nobody knows what was told before it listened.
-    assert heard == [Hint("look"), Hint("look"), Hint("called", "intent")]
+    assert heard == [Hint("look"), Hint("look", account=ACCOUNT), Hint("called", "intent")]
     assert own == strange == [Hint("look")]
 
 

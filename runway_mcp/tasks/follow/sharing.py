@@ -75,7 +75,7 @@ class ReadPermits:
         told = {task.task_id: json.dumps(_told(task)) for task in tasks}
         try:
             if told:
-                await self._replicas.tell(self._key(account), told, began=began, final=TERMINAL)
+                await self._replicas.tell(self.key(account), told, began=began, final=TERMINAL)
         except LedgerError as error:
             _log.info("what was read of an account could not be passed on: %s", error)
 
@@ -87,7 +87,7 @@ class ReadPermits:
         if not task_ids:
             return {}
         try:
-            seen = await self._replicas.told(self._key(account), task_ids)
+            seen = await self._replicas.told(self.key(account), task_ids)
         except LedgerError as error:
             _log.info("what other servers have read is not known: %s", error)
             return {}
@@ -99,9 +99,10 @@ class ReadPermits:
             return {}
 
     def _lease(self, account: str | None, *, out_of_turn: bool) -> str:
-        return f"{'called' if out_of_turn else 'read'}:{self._key(account)}"
+        return f"{'called' if out_of_turn else 'read'}:{self.key(account)}"
 
-    def _key(self, account: str | None) -> str:
+    def key(self, account: str | None) -> str:
+        """Under which name the servers on one ledger share what they read of an account with this token."""
         return hashlib.sha256(json.dumps([self._identity, account]).encode()).hexdigest()
 
 

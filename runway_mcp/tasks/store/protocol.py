@@ -66,10 +66,14 @@ LEASE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class Hint:
-    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined."""
+    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined.
+
+    With the key of an `account` only whoever follows tasks of it need look: what was read of them was told.
+    """
 
     kind: Literal["look", "called", "joined"]
     intent_id: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Replicas(Protocol):
     async def tell(
         self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
     ) -> None:
-        """Keeps what was read of tasks, by id and as JSON, and hints at it.
+        """Keeps what was read of tasks, by id and as JSON, and hints at it those who follow the account.
 
         `began` is when the read began, by the event loop's clock (None: now): it may be told late, and replaces nothing
         that was read after it, but for what was read by a clock that was set back since. What was told with a `status`

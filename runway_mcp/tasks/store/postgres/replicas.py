@@ -90,7 +90,7 @@ class PostgresReplicas(Replicas):
             values = {"account": account, "teller": self._own, "ids": ids, "told": [tasks[i] for i in ids]}
             await ledger.execute(_TELL, values | {"began": now - age, "now": now, "final": list(final)})
             await ledger.execute("DELETE FROM seen WHERE at < %s", (now - KEPT_SECONDS,))
-            await self.note(ledger, Hint("look"))
+            await self.note(ledger, Hint("look", account=account))
 
         await self._database.transaction(work)
 
@@ -167,6 +167,6 @@ class PostgresReplicas(Replicas):
             told = cast("dict[str, str]", json.loads(payload))
             if told["from"] == self._own or told["kind"] not in ("look", "called", "joined"):
                 return None
-            return Hint(told["kind"], told["intent_id"])
+            return Hint(told["kind"], told["intent_id"], told.get("account", ""))
         except (ValueError, KeyError, TypeError):
             return None
