@@ -1,7 +1,7 @@
 """Tables of the ledger in PostgreSQL, one migration per format, run under an advisory lock.
 
 Times are Unix seconds as `double precision`, since the rules compare them outside SQL and read back what they wrote.
-JSON is stored as text (`json`), since `jsonb` refuses NUL and lone surrogates, which prompts may hold.
+JSON is stored as text (`json`), since `jsonb` refuses NUL and lone surrogates, which what a step has made may hold.
 """
 
 import re
