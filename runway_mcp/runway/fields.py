@@ -30,6 +30,9 @@ _MOST_SEEN = 4096
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 
 
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+
+
 class _Seen(dict[int, str]):
     """What is seen of a character, by its number; the first few thousand that are asked for are kept."""
 
@@ -44,9 +47,19 @@ class _Seen(dict[int, str]):
 _SEEN = _Seen()
 
 
-def text(value: object) -> str | None:
+def is_storable(text: str) -> bool:
+    """Whether every ledger can keep a text: a database takes neither NUL nor lone surrogates."""
+    return _UNSTORABLE.search(text) is None
+
+
+def _encodable(value: object) -> str | None:
     """A string that can be encoded (a lone surrogate becomes "?"); None for anything but a string."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
+def text(value: object) -> str | None:
+    """A string that can be stored: without NUL, and with "?" for a lone surrogate; None for anything but a string."""
+    return None if (read := _encodable(value)) is None else read.replace("\0", "")
 
 
 def visible_line(text: str) -> str:
@@ -69,7 +82,7 @@ def word(value: object) -> str | None:
 
 def plain_id(value: object) -> str | None:
     """An id that can stand in a path as it is, and so holds no blank, quotation mark or line break; else None."""
-    read = text(value)
+    read = _encodable(value)
     fits = read is not None and len(read) <= LONGEST_ID and read not in {".", ".."} and _SEGMENT.fullmatch(read)
     return read if fits else None
 
@@ -126,7 +139,7 @@ def link(value: object) -> str | None:
 
     None as well for one with a login, a blank, or a control or format character, and for one too long to be a link.
     """
-    read = text(value)
+    read = _encodable(value)
     if not read or len(read) > LONGEST_LINK or not read.lower().startswith(("http://", "https://")):
         return None
     if not read.isprintable() or " " in read:

@@ -6,9 +6,10 @@ Input is read leniently: wrong types read as None, only `taskId` and `assetId` a
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from runway_mcp.runway.fields import (
     MOST_ARTIFACTS,
@@ -23,6 +24,7 @@ from runway_mcp.runway.fields import (
     Text,
     Whole,
     Word,
+    is_storable,
     mapping,
     plain_id,
     record,
@@ -38,6 +40,7 @@ from runway_mcp.runway.running_tasks import RunningTask
 _R = TypeVar("_R", bound=Record)
 
 __all__ = [
+    "STORABLE",
     "TERMINAL",
     "Asset",
     "AssetId",
@@ -65,7 +68,21 @@ LARGEST_SEED = 4_294_967_294
 """The largest seed of a generation; the smallest is 1."""
 
 AssetId = Annotated[str, Field(min_length=1, description="assetId of the Gen-3 Alpha video to extend.")]
-TextPrompt = Annotated[str, Field(description="Describes the shot that follows: what moves, the camera, the light.")]
+
+
+def _storable(value: str) -> str:
+    # As pydantic itself refuses lone surrogates in a text of limited length.
+    if not is_storable(value):
+        raise PydanticKnownError("string_unicode")
+    return value
+
+
+STORABLE: Final = AfterValidator(_storable)
+"""Refuses a text that not every ledger can keep, since requests are written down before they are sent."""
+
+TextPrompt = Annotated[
+    str, STORABLE, Field(description="Describes the shot that follows: what moves, the camera, the light.")
+]
 Seconds = Annotated[int, Field(ge=5, le=10, description="Seconds to add; the catalogue says which its model takes.")]
 Seed = Annotated[int, Field(ge=1, le=LARGEST_SEED, description=f"Seed of the generation, 1 to {LARGEST_SEED}.")]
 ExploreMode = Annotated[
@@ -80,7 +97,9 @@ ReplyUrl = Annotated[
     ),
 ]
 ReplyRef = Annotated[
-    str, Field(max_length=1024, description="Reference of yours, kept with the task, 1024 characters at most.")
+    str,
+    STORABLE,
+    Field(max_length=1024, description="Reference of yours, kept with the task, 1024 characters at most."),
 ]
 MaxJobs = Annotated[
     int, Field(ge=1, le=10, description="Refuse while this many tasks run on the account, 1 to 10; default: its own.")

@@ -63,7 +63,9 @@ class OtherServers:
 
     async def _hear(self, hint: Hint) -> None:
         if hint.kind == "look":
-            self._stirred.set()
+            # Each look reads all unfinished requests, and each token of a server hears the hints of all accounts.
+            if not hint.account or self._watcher.follows(hint.account):
+                self._stirred.set()
         else:
             await self._safely(lambda: self._told(hint))
 

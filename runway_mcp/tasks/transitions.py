@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from runway_mcp.runway.fields import is_storable
 from runway_mcp.tasks.catalogue import MODELS
 from runway_mcp.tasks.intents import (
     AUTO,
@@ -173,8 +174,11 @@ def _held(wanted: Intent, found: Intent | None, now: float, token: str) -> Inten
 
 
 def names_of_source(intent: Intent, spellings: Iterable[str]) -> set[str]:
-    """The keys under which a store keeps the source of an intent, by its id and further names."""
-    return {spelling_key(name) for name in (intent.source_asset_id, *spellings)}
+    """The keys under which a store keeps the source of an intent, by its id and further names.
+
+    A name that not every store can keep is left out.
+    """
+    return {spelling_key(name) for name in (intent.source_asset_id, *spellings) if is_storable(name)}
 
 
 def begun(intent: Intent, now: float, *, claim: str, upstream: float | None) -> Intent | None:

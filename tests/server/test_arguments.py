@@ -124,6 +124,15 @@ def test_a_refusal_names_the_argument_what_was_wrong_and_what_is_accepted(
     assert len(message) < 400
 
 
+@pytest.mark.parametrize("name", ["assetId", "text_prompt", "replyRef", "confirm"])
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+def test_what_no_ledger_can_keep_is_refused_as_an_argument(name: str, odd: str) -> None:
+    refusal = refused("extend_video", {"assetId": ASSET, name: f"a{odd}b"})
+
+    assert refusal.message == f"{name} must be text without NUL and lone surrogates."
+    assert odd not in refusal.message
+
+
 @pytest.mark.parametrize(
     ("tool", "name", "meant"),
     [

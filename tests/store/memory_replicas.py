@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import anyio
 
-from runway_mcp.tasks.intents import Intent
+from runway_mcp.tasks.intents import LONGEST_LEASE, Intent
 from runway_mcp.tasks.policy import Quote
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, Replicas, Seen
 
@@ -50,7 +50,7 @@ class MemoryReplicas(Replicas):
     async def take(self, name: str, *, seconds: float) -> float:
         self._check()
         now, (owner, until) = self._clock(), self._rows.leases.get(name, (None, 0.0))
-        if owner is not self and until > now:
+        if owner is not self and now < until <= now + LONGEST_LEASE:
             return until - now
         self._rows.leases[name] = self, now + seconds
         await anyio.sleep(self.answers_after)
@@ -59,16 +59,21 @@ class MemoryReplicas(Replicas):
     async def give_back(self, name: str, *, pause: float = 0.0) -> None:
         self._check()
         if self._rows.leases.get(name, (None, 0.0))[0] is self:
-            self._rows.leases[name] = None, self._clock() + pause
+            self._rows.leases[name] = None, self._clock() + min(pause, LONGEST_LEASE)
 
-    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
+    async def tell(
+        self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
+    ) -> None:
         self._check()
+        now = self._clock()
+        at = now if began is None else now - (anyio.current_time() - began)
         for task_id, told in tasks.items():
             _, before = self._rows.seen.get((account, task_id), (self, None))
-            if before is not None and _status(before.told) in final and _status(told) not in final:
+            is_newer = before is None or not (_status(before.told) in final or at < before.at <= now)
+            if not is_newer and _status(told) not in final:
                 continue
-            self._rows.seen[account, task_id] = self, Seen(told, self._clock())
-        await self.hint(Hint("look"))
+            self._rows.seen[account, task_id] = self, Seen(told, at)
+        await self.hint(Hint("look", account=account))
 
     async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
         self._check()

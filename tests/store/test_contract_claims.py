@@ -163,6 +163,16 @@ async def test_a_duplicate_is_found_under_every_name_that_its_source_was_given(s
     assert await earlier(store, "name:Sea") is None
 
 
+async def test_a_name_that_no_database_can_hold_is_left_out_and_keeps_no_request_back(store: Store) -> None:
+    made, is_earlier = await store.claim(
+        intent(), plan().key(""), spellings=["name:a\0b", "name:a\ud800b", "name:Dunes"]
+    )
+
+    assert not is_earlier
+    assert await earlier(store, "name:a\0b") is None
+    assert await earlier(store, "name:Dunes") == made
+
+
 async def test_a_name_is_that_of_the_source_it_was_given_last(store: Store) -> None:
     asked, sources = plan().asked, (clip(1).asset_id, clip(2).asset_id)
     keys = [key_of(asked, source, "gen3a", caller="") for source in sources]

@@ -10,6 +10,7 @@ from runway_mcp.doctor.disk import check_ledger
 from runway_mcp.doctor.finding import Finding, ok
 from runway_mcp.simulator.builders import small_world
 from runway_mcp.tasks.store.postgres.store import PostgresStore
+from runway_mcp.tasks.store.protocol import LedgerError
 from tests.doctor.world import found as found_by_doctor
 from tests.doctor.world import variables
 from tests.kit.postgres import PostgresServer, new_schema, running_postgres, url_with
@@ -93,6 +94,55 @@ async def test_a_user_who_may_not_write_is_told(server: PostgresServer, *, has_l
     assert found.status == "failure"
     assert found.message == f"The user of the database of RUNWAY_MCP_DATABASE_URL may not {may_not}"
     assert found.remedy == "Grant it that, or name another user"
+
+
+@pytest.mark.parametrize("lacking", ["leases", "seen", "spellings"])
+async def test_a_user_who_may_not_write_one_of_the_tables_is_told(server: PostgresServer, lacking: str) -> None:
+    store = PostgresStore(server.url())
+    await store.open()
+    await store.close()
+    ask_nothing(
+        server.url(),
+        "CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app;"
+        " REVOKE INSERT, UPDATE, DELETE ON ledger_format FROM app",
+    )
+    as_app = server.url().replace("postgres@", "app@")
+    before = check_database(as_app)
+    ask_nothing(server.url(), f"REVOKE UPDATE ON {lacking} FROM app")
+
+    found = check_database(as_app)
+
+    assert "writable" in before.message
+    assert (found.status, "may not write the ledger's tables" in found.message) == ("failure", True)
+
+
+async def test_a_user_who_may_write_but_not_make_what_an_earlier_format_lacks_is_told(server: PostgresServer) -> None:
+    store = PostgresStore(server.url())
+    await store.open()
+    await store.close()
+    ask_nothing(
+        server.url(),
+        "DROP TABLE leases, seen; UPDATE ledger_format SET version = 1; CREATE ROLE app LOGIN;"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app",
+    )
+
+    found = check_database(server.url().replace("postgres@", "app@"))
+
+    assert (found.status, "may not make tables in its schema" in found.message) == ("failure", True)
+
+
+async def test_a_ledger_of_a_later_version_is_told_alike_by_doctor_and_by_a_start(url: str, tmp_path: Path) -> None:
+    store = PostgresStore(url)
+    await store.open()
+    await store.close()
+    ask_nothing(url, "UPDATE ledger_format SET version = 99")
+
+    found = check_ledger(tmp_path, database_url=url)
+    with pytest.raises(LedgerError) as caught:
+        await claim(PostgresStore(url))
+
+    assert "written by a later version of useapi-runway-mcp (format 99)" in found.message
+    assert caught.value.trouble.rstrip(".") in found.message
 
 
 def test_a_standby_is_a_failure_and_one_that_is_asynchronous_a_warning(server: PostgresServer) -> None:

@@ -1,4 +1,4 @@
-"""What servers on one PostgreSQL agree on: leases, what was read of tasks, hints."""
+"""What servers on one PostgreSQL agree on beside the contract: who has a lease of many, hints, what is removed."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
@@ -60,56 +60,6 @@ async def test_of_many_servers_that_take_a_lease_at_once_one_has_it(url: str, cl
     assert sorted(left) == [0.0, *[10.0] * 7]
 
 
-async def test_a_lease_is_prolonged_by_its_holder_and_passes_on_once_it_has_ended(url: str, clock: SetClock) -> None:
-    async with two(url, clock) as (one, other):
-        assert await one.take("join", seconds=15) == 0
-        clock.now += 10
-        assert await one.take("join", seconds=15) == 0
-        assert await other.take("join", seconds=15) == 15
-        clock.now += 15.5
-        assert await other.take("join", seconds=15) == 0
-        # Whoever stood still for so long finds that it is another's, and takes nothing from it by giving back.
-        assert await one.take("join", seconds=15) > 0
-        await one.give_back("join")
-        assert await one.take("join", seconds=15) > 0
-
-
-async def test_a_lease_that_is_given_back_with_a_pause_is_nobodys_until_then(url: str, clock: SetClock) -> None:
-    async with two(url, clock) as (one, other):
-        await one.take("read", seconds=15)
-        await one.give_back("read", pause=5)
-        assert await one.take("read", seconds=15) == 5
-        assert await other.take("read", seconds=15) == 5
-        clock.now += 5.5
-        assert await other.take("read", seconds=15) == 0
-
-
-async def test_what_a_server_tells_of_tasks_is_told_to_the_others_alone(url: str, clock: SetClock) -> None:
-    async with two(url, clock) as (one, other):
-        await one.tell(ACCOUNT, {TASK: '{"status": "RUNNING"}', "another": "{}"})
-        seen = await other.told(ACCOUNT, [TASK])
-        assert {task_id: (each.told, each.at) for task_id, each in seen.items()} == {
-            TASK: ('{"status": "RUNNING"}', clock())
-        }
-        assert await one.told(ACCOUNT, [TASK]) == {}
-        assert await other.told("another account", [TASK]) == {}
-
-        clock.now += 1
-        await other.tell(ACCOUNT, {TASK: '{"status": "SUCCEEDED"}'})
-        assert [each.told for each in (await one.told(ACCOUNT, [TASK])).values()] == ['{"status": "SUCCEEDED"}']
-
-
-async def test_an_end_that_was_told_is_not_replaced_by_a_read_that_began_before_it(url: str, clock: SetClock) -> None:
-    ended, running = '{"status": "SUCCEEDED"}', '{"status": "RUNNING"}'
-    async with two(url, clock) as (one, other):
-        for told in (running, ended, running):
-            await other.tell(ACCOUNT, {TASK: told, "wordless": "{}"}, final=("SUCCEEDED", "FAILED"))
-
-        assert (await one.told(ACCOUNT, [TASK]))[TASK].told == ended
-        await other.tell(ACCOUNT, {TASK: '{"status": "FAILED"}'}, final=("SUCCEEDED", "FAILED"))
-        assert (await one.told(ACCOUNT, [TASK]))[TASK].told == '{"status": "FAILED"}'
-
-
 async def test_what_was_told_and_leases_that_have_ended_are_removed_after_an_hour(url: str, clock: SetClock) -> None:
     async with two(url, clock) as (one, _):
         await one.tell(ACCOUNT, {TASK: "{}"})
@@ -153,7 +103,7 @@ async def test_a_hint_reaches_the_other_servers_of_this_ledger_alone(
             group.cancel_scope.cancel()
 
     # Each begins with a look, since nobody knows what was told before it listened.
-    assert heard == [Hint("look"), Hint("look"), Hint("called", "intent")]
+    assert heard == [Hint("look"), Hint("look", account=ACCOUNT), Hint("called", "intent")]
     assert own == strange == [Hint("look")]
 
 

@@ -161,7 +161,7 @@ def _values(name: str, schema: Json, known: Ids) -> list[Any]:
         case {"type": "integer"}:
             return [schema["minimum"], schema["minimum"] + 1, min(schema["maximum"], schema["minimum"] + 7)]
         case _:
-            return known.get(name) or _TEXTS.get(name) or ["a", "the camera rises, slowly", "ä\u202e😀\u0000"]
+            return known.get(name) or _TEXTS.get(name) or ["a", "the camera rises, slowly", "ä\u202e😀", "a\u0000b"]
 
 
 _TEXTS = {

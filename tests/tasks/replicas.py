@@ -16,6 +16,7 @@ from runway_mcp.tasks.replicas import LOOK_SECONDS
 from runway_mcp.tasks.service import TaskService, open_tasks
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token
+from runway_mcp.tasks.transitions import Selection
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream
 from tests.store.memory import MemoryStore
@@ -40,29 +41,49 @@ class Recording(httpx.AsyncBaseTransport):
         return await self._upstream.handle_async_request(request)
 
 
+class Counting(MemoryStore):
+    """A store that counts how often intents are selected by it."""
+
+    selects = 0
+
+    async def select(
+        self, selection: Selection, *, caller: str | None = None, limit: int | None = None
+    ) -> list[Intent]:
+        self.selects += 1
+        return await super().select(selection, caller=caller, limit=limit)
+
+
 class Server(NamedTuple):
-    """One server: its service, what it shares with others, and what ends it."""
+    """One server: its service, its store, what it shares with others, and what ends it."""
 
     service: TaskService
+    store: Counting
     replicas: MemoryReplicas
     end: Callable[[], None]
 
 
 class Ledger:
-    """A world, the ledger that its servers share, and what they read of tasks: when, and which of them."""
+    """A world, the ledger that its servers share, and what they read of tasks: when, and which of them.
+
+    Its clock is `set_back` by so many seconds.
+    """
 
     def __init__(self, world: World, *, public_url: str | None = None) -> None:
         self.world = world
         self.public_url = public_url
         self.rows = Rows()
+        self.set_back = 0.0
         self.reads: list[tuple[float, str]] = []
         self.joined: list[tuple[str, Intent]] = []
         self.changes: list[tuple[str, str, float]] = []
         self.at_end: Callable[[str, Task], Awaitable[None]] | None = None
 
     @asynccontextmanager
-    async def server(self, name: str, *, owns: Owns = everyone) -> AsyncGenerator[Server]:
-        """A server on this ledger, for the callers that its token `owns`; it may be ended before the context is."""
+    async def server(self, name: str, *, owns: Owns = everyone, token: str | None = None) -> AsyncGenerator[Server]:
+        """A server on this ledger, for the callers that its token `owns`; it may be ended before the context is.
+
+        Without a `token` its token is the world's.
+        """
         started, ended = anyio.Event(), anyio.Event()
         opened: list[Server] = []
 
@@ -76,11 +97,11 @@ class Ledger:
                 await self.at_end(name, task)
 
         async def run() -> None:
-            store = MemoryStore(self.rows, wall_clock, is_shared=True)
+            store = Counting(self.rows, lambda: wall_clock() - self.set_back, is_shared=True)
             assert store.replicas is not None
             transport = Recording(self.world, name, self.reads)
             async with (
-                RunwayClient(url=URL, token=self.world.token, transport=transport, now=wall_clock) as client,
+                RunwayClient(url=URL, token=token or self.world.token, transport=transport, now=wall_clock) as client,
                 open_tasks(
                     client,
                     store=store_of_token(store, owns, token=self.world.token),
@@ -90,7 +111,7 @@ class Ledger:
                     on_join=on_join,
                 ) as service,
             ):
-                opened.append(Server(service, store.replicas, ended.set))
+                opened.append(Server(service, store, store.replicas, ended.set))
                 started.set()
                 await ended.wait()
 

@@ -16,7 +16,7 @@ from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Hint
 from tests.kit.clock import wall_clock
 from tests.kit.upstream import fault, virtual_world
 from tests.tasks.observing import end_of, observing
-from tests.tasks.replicas import POLL, PUBLIC, followed, gaps, two, until
+from tests.tasks.replicas import POLL, PUBLIC, Ledger, followed, gaps, two, until
 from tests.tasks.submits import POST, submit, wish
 
 pytestmark = pytest.mark.virtual_time
@@ -51,6 +51,23 @@ async def test_a_waiting_caller_hears_of_what_another_server_has_read() -> None:
     assert len(told) > 3
     # The last of them is that of the end, which is read out of turn where the other one has read it first.
     assert min(gaps(ledger)[2:-1]) >= POLL * 0.99
+
+
+async def test_a_ledger_whose_clock_was_set_back_holds_up_neither_reads_nor_news() -> None:
+    async with two(virtual_world(pace=300.0)) as (ledger, one, other):
+        made = (await submit(one.service, wish(ledger.world), wait=1)).task
+        await followed(other, made.task_id)
+        async with observing(one.service.watcher, made), observing(other.service.watcher, made):
+            await anyio.sleep(100)
+            before = max(gaps(ledger))
+            ledger.set_back = 600.0
+            ledger.changes.clear()
+            await anyio.sleep(100)
+
+    assert max(gaps(ledger)) <= before + POLL
+    heard = [sum(each == name for each, _, _ in ledger.changes) for name in ("one", "other")]
+    # Whichever of them reads, both hear of it.
+    assert heard[0] == heard[1] >= 4
 
 
 async def test_the_changes_of_a_task_reach_the_subscribers_of_every_server() -> None:
@@ -92,6 +109,33 @@ async def test_hints_that_come_in_a_burst_cost_one_look_more() -> None:
         await OtherServers(stub, stub, stub, taken_up=stub.catch_up, on_join=None).run(stub)
 
     assert [round(each - began, 2) for each in looks] == [0.0, 1.0, 1.25]
+
+
+async def test_what_one_token_has_read_is_looked_at_by_those_alone_who_follow_its_account() -> None:
+    def nobody(_caller: str, _user: str | None = None) -> bool:
+        return False
+
+    ledger = Ledger(virtual_world(pace=300.0))
+    with anyio.fail_after(600):
+        async with (
+            ledger.server("one") as one,
+            ledger.server("other") as other,
+            ledger.server("idle", owns=nobody, token=f"{ledger.world.token}0") as idle,
+        ):
+            made = (await submit(one.service, wish(ledger.world), wait=1)).task
+            await followed(other, made.task_id)
+            async with observing(other.service.watcher, made):
+                await until(lambda: bool(ledger.rows.seen), 60)
+            ((account, task_id),) = ledger.rows.seen
+            seen = ledger.rows.seen[account, task_id][1].told
+            before = {server: server.store.selects for server in (other, idle)}
+            for _ in range(100):
+                await one.replicas.tell(account, {task_id: seen})
+                await anyio.sleep(0.3)
+
+    seconds, sweeps = 30.0, 2 * 3
+    assert other.store.selects - before[other] >= 90
+    assert idle.store.selects - before[idle] <= seconds / LOOK_SECONDS + 1 + sweeps
 
 
 async def test_no_link_is_shared() -> None:

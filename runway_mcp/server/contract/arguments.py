@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from runway_mcp.runway.models import TextPrompt
+from runway_mcp.runway.models import STORABLE, TextPrompt
 from runway_mcp.server.contract import next_steps
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.server.contract.schemas import Schema, wire_schema
@@ -77,7 +77,7 @@ Prompt = Annotated[TextPrompt, AfterValidator(_prompt)]
 Addable = Annotated[int, Field(ge=5, le=10), AfterValidator(_addable)]
 """Seconds to add: 5, 8 or 10."""
 
-Reference = Annotated[str, AfterValidator(_reference), Field(min_length=1, max_length=LONGEST_REFERENCE)]
+Reference = Annotated[str, AfterValidator(_reference), STORABLE, Field(min_length=1, max_length=LONGEST_REFERENCE)]
 """An id, a name, a link or a resource URI that names a clip or a task."""
 
 
@@ -194,6 +194,8 @@ def _sentence(problem: ErrorDetails, properties: Schema) -> str:
         return f"{name} is missing. {properties[name]['description']}"
     if name in _IDS and isinstance(problem["input"], str) and not problem["input"].strip():
         return f"{name} is empty. {properties[name]['description']}"
+    if problem["type"] == "string_unicode":
+        return f"{name} must be text without NUL and lone surrogates."
     if problem["type"] == "value_error":
         return str(problem.get("ctx", {}).get("error"))
     return f"{name} must be {_expected(name, properties[name])}, not {_shown(problem['input'])}."

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from runway_mcp.runway.models import LARGEST_SEED, ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
+from runway_mcp.runway.models import LARGEST_SEED, STORABLE, ExploreMode, Extension, MaxJobs, ReplyRef, ReplyUrl, Seed
 from runway_mcp.server.calls.answers import answer_task, fail_task
 from runway_mcp.server.calls.continuing import Wish, continue_clip, continued_before, model_to_continue_with
 from runway_mcp.server.calls.extending import (
@@ -147,7 +147,7 @@ class ExtendVideo(Arguments):
         ),
     ] = None
     confirm: Annotated[
-        str | None,
+        Annotated[str, STORABLE] | None,
         Field(
             max_length=64,
             description="The id in a dry_run's quote, once the user agreed; only if its next_step has confirm.",

@@ -237,7 +237,7 @@ class AccountReader:
             return
         for task_id, (task, at) in (await self._common.sharing.news(self._account, list(self.entries))).items():
             entry = self.entries.get(task_id)
-            if entry is None or at <= entry.shared_at:
+            if entry is None or at == entry.shared_at:
                 continue
             entry.shared_at = at
             if task.is_terminal:

@@ -99,6 +99,13 @@ class Watcher:
         """How many tasks are followed now; may be asked in any thread."""
         return sum(len(reader.entries) for reader in tuple(self._readers.values()))
 
+    def follows(self, key: str) -> bool:
+        """Whether a task is followed of the account of which servers on one ledger share reads under that key."""
+        sharing = self._common.sharing
+        return sharing is not None and any(
+            reader.entries and sharing.key(account) == key for account, reader in self._readers.items()
+        )
+
     def observe_all(self, *, begin: bool) -> None:
         """Begins, or ends, a global observer, for which all tasks are read as if waited for; end each begin once."""
         self._common.observers += 1 if begin else -1

@@ -114,8 +114,10 @@ class MeasuredReplicas(Replicas):
         self._until.pop(name, None)
         await self._replicas.give_back(name, pause=pause)
 
-    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
-        await self._replicas.tell(account, tasks, final=final)
+    async def tell(
+        self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
+    ) -> None:
+        await self._replicas.tell(account, tasks, began=began, final=final)
 
     async def told(self, account: str, task_ids: Collection[str]) -> Mapping[str, Seen]:
         return await self._replicas.told(account, task_ids)

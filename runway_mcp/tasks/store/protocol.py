@@ -68,15 +68,19 @@ LEASE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class Hint:
-    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined."""
+    """What a server tells the others: to look, or that the POST of an intent was called back or its film joined.
+
+    With the key of an `account` only whoever follows tasks of it need look: what was read of them was told.
+    """
 
     kind: Literal["look", "called", "joined"]
     intent_id: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a server has read of a task: as JSON, without links, and when, by the store's clock."""
+    """What a server has read of a task: as JSON, without links, and when that read began, by the store's clock."""
 
     told: str
     at: float
@@ -94,18 +98,24 @@ class Replicas(Protocol):
     """
 
     async def take(self, name: str, *, seconds: float) -> float:
-        """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not."""
+        """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not.
+
+        One that would last longer than `LONGEST_LEASE` is from before the clock was set back, and is nobody's.
+        """
         ...
 
     async def give_back(self, name: str, *, pause: float = 0.0) -> None:
-        """Ends a lease of this server's; with `pause` nobody has it for so many seconds more."""
+        """Ends a lease of this server's; with `pause` nobody has it for so many seconds, `LONGEST_LEASE` at most."""
         ...
 
-    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
-        """Keeps what was read of tasks, by id and as JSON, and hints at it.
+    async def tell(
+        self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
+    ) -> None:
+        """Keeps what was read of tasks, by id and as JSON, and hints at it those who follow the account.
 
-        What was told with a `status` that is `final` is replaced by its like alone: a read that began before the end
-        may be passed on after it.
+        `began` is when the read began, by the event loop's clock (None: now): it may be told late, and replaces nothing
+        that was read after it, but for what was read by a clock that was set back since. What was told with a `status`
+        that is `final` is replaced by its like alone, and replaces everything.
         """
         ...
 

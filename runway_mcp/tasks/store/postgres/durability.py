@@ -56,12 +56,13 @@ class Durability:
         return risks
 
 
-WEAK = ("off", "local", "remote_write")
+WEAK: tuple[LiteralString, ...] = ("off", "local", "remote_write")
 """Values of `synchronous_commit` with which a confirmed COMMIT may be lost; transactions of the ledger ask for more."""
 
 DURABLE: LiteralString = (
-    "SELECT set_config('synchronous_commit', 'on', true)"
-    " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('"
+    + "', '".join(WEAK)
+    + "')"
 )
 """Makes the COMMIT of the open transaction wait for the disk, and for the standbys if there are any."""
 

@@ -15,6 +15,7 @@ import anyio
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from runway_mcp.tasks.intents import LONGEST_LEASE
 from runway_mcp.tasks.store.postgres.database import Database, Statements
 from runway_mcp.tasks.store.postgres.failures import FAILURES, SUBJECT, log_line
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, Replicas, Seen
@@ -32,14 +33,17 @@ _DRAINED = 0.05
 _TAKE: LiteralString = """
     INSERT INTO leases (name, owner, until) VALUES (%(name)s, %(owner)s, %(until)s)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s RETURNING until
+    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s OR leases.until > %(now)s + %(longest)s
+    RETURNING until
 """
 _TELL: LiteralString = """
     INSERT INTO seen (account, task_id, teller, told, at)
-    SELECT %(account)s, task_id, %(teller)s, told::json, %(now)s
+    SELECT %(account)s, task_id, %(teller)s, told::json, %(began)s
     FROM unnest(%(ids)s::text[], %(told)s::text[]) AS tasks (task_id, told)
     ON CONFLICT (account, task_id) DO UPDATE SET teller = excluded.teller, told = excluded.told, at = excluded.at
-    WHERE excluded.told->>'status' = ANY(%(final)s) OR (seen.told->>'status' = ANY(%(final)s)) IS NOT TRUE
+    WHERE excluded.told->>'status' = ANY(%(final)s) OR (
+        (seen.told->>'status' = ANY(%(final)s)) IS NOT TRUE AND NOT (seen.at > excluded.at AND seen.at <= %(now)s)
+    )
 """
 # Notifications reach the whole database, and each schema of it may hold a ledger.
 _CHANNEL: LiteralString = "'runway_' || md5(current_schema())"
@@ -57,7 +61,7 @@ class PostgresReplicas(Replicas):
     async def take(self, name: str, *, seconds: float) -> float:
         async def work(ledger: Statements) -> float:
             now = await ledger.now()
-            values = {"name": name, "owner": self._own, "until": now + seconds, "now": now}
+            values = {"name": name, "owner": self._own, "until": now + seconds, "now": now, "longest": LONGEST_LEASE}
             if await ledger.rows(_TAKE, values):
                 return 0.0
             rows = await ledger.rows("SELECT until FROM leases WHERE name = %s", (name,))
@@ -70,20 +74,23 @@ class PostgresReplicas(Replicas):
         async def work(ledger: Statements) -> None:
             now = await ledger.now()
             query = "UPDATE leases SET owner = '', until = %s WHERE name = %s AND owner = %s"
-            await ledger.execute(query, (now + pause, name, self._own))
+            await ledger.execute(query, (now + min(pause, LONGEST_LEASE), name, self._own))
             await ledger.execute("DELETE FROM leases WHERE until < %s", (now - KEPT_SECONDS,))
 
         await self._database.transaction(work)
 
-    async def tell(self, account: str, tasks: Mapping[str, str], *, final: Collection[str] = ()) -> None:
+    async def tell(
+        self, account: str, tasks: Mapping[str, str], *, began: float | None = None, final: Collection[str] = ()
+    ) -> None:
         async def work(ledger: Statements) -> None:
             now = await ledger.now()
+            age = 0.0 if began is None else anyio.current_time() - began
             # In one order, so that two servers never wait for each other.
             ids = sorted(tasks)
-            values = {"account": account, "teller": self._own, "now": now, "ids": ids, "told": [tasks[i] for i in ids]}
-            await ledger.execute(_TELL, values | {"final": list(final)})
+            values = {"account": account, "teller": self._own, "ids": ids, "told": [tasks[i] for i in ids]}
+            await ledger.execute(_TELL, values | {"began": now - age, "now": now, "final": list(final)})
             await ledger.execute("DELETE FROM seen WHERE at < %s", (now - KEPT_SECONDS,))
-            await self.note(ledger, Hint("look"))
+            await self.note(ledger, Hint("look", account=account))
 
         await self._database.transaction(work)
 
@@ -160,6 +167,6 @@ class PostgresReplicas(Replicas):
             told = cast("dict[str, str]", json.loads(payload))
             if told["from"] == self._own or told["kind"] not in ("look", "called", "joined"):
                 return None
-            return Hint(told["kind"], told["intent_id"])
+            return Hint(told["kind"], told["intent_id"], told.get("account", ""))
         except (ValueError, KeyError, TypeError):
             return None

@@ -1,10 +1,11 @@
 """Tables of the ledger in PostgreSQL, one migration per format, run under an advisory lock.
 
 Times are Unix seconds as `double precision`, since the rules compare them outside SQL and read back what they wrote.
-JSON is stored as text (`json`), since `jsonb` refuses NUL and lone surrogates, which prompts may hold.
+JSON is stored as text (`json`), since `jsonb` refuses NUL and lone surrogates, which what a step has made may hold.
 """
 
-from typing import LiteralString
+import re
+from typing import Final, LiteralString
 
 import psycopg
 
@@ -53,6 +54,24 @@ MIGRATIONS: tuple[LiteralString, ...] = (
 )
 """One script per format of the tables; the row of `ledger_format` counts those that have run."""
 
+TABLES: Final = tuple(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS)))
+"""The tables that a server reads and writes; of `ledger_format` it reads the row, which migrations alone write."""
+
+# Not `to_regclass`: it reads a cache, which does not learn by an advisory lock what another session has committed.
+HAS_TABLES: LiteralString = "SELECT 1 FROM pg_class WHERE relname = 'ledger_format' AND pg_table_is_visible(oid)"
+"""Finds a row if a ledger is there."""
+
+FORMAT: LiteralString = "SELECT version FROM ledger_format"
+"""Reads the format of a ledger that is there."""
+
+
+def later_version(version: int) -> LedgerError:
+    """The error for a ledger of a later format than this version knows."""
+    return LedgerError(
+        f"The ledger in the database was written by a later version of useapi-runway-mcp (format {version}).",
+        "Install that version, or set RUNWAY_MCP_DATABASE_URL to another database.",
+    )
+
 
 async def migrate(connection: psycopg.AsyncConnection) -> None:
     """Brings the tables to the newest format; of several programs that start at once, one does it.
@@ -65,10 +84,7 @@ async def migrate(connection: psycopg.AsyncConnection) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = await _version(connection)
         if version > len(MIGRATIONS):
-            raise LedgerError(
-                f"The ledger in the database was written by a later version of useapi-runway-mcp (format {version}).",
-                "Install that version, or set RUNWAY_MCP_DATABASE_URL to another database.",
-            )
+            raise later_version(version)
         for script in MIGRATIONS[version:]:
             await connection.execute(script)
         if not version:
@@ -79,9 +95,7 @@ async def migrate(connection: psycopg.AsyncConnection) -> None:
 
 async def _version(connection: psycopg.AsyncConnection) -> int:
     """The format of the tables; 0 if there are none."""
-    # Not `to_regclass`: it reads a cache, which does not learn by an advisory lock what another session has committed.
-    query = "SELECT 1 FROM pg_class WHERE relname = 'ledger_format' AND pg_table_is_visible(oid)"
-    if await (await connection.execute(query)).fetchone() is None:
+    if await (await connection.execute(HAS_TABLES)).fetchone() is None:
         return 0
-    row = await (await connection.execute("SELECT version FROM ledger_format")).fetchone()
+    row = await (await connection.execute(FORMAT)).fetchone()
     return int(row[0]) if row else 0

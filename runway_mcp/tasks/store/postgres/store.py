@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, LiteralString, TypeVar
 
+from runway_mcp.runway.fields import is_storable
 from runway_mcp.tasks.intents import (
     BLIND_SECONDS,
     LONGEST_LEASE,
@@ -162,7 +163,7 @@ class PostgresStore(Store):
             "SELECT DISTINCT source_asset_id, task_type FROM intents"
             " WHERE source_asset_id = %s OR source_asset_id IN (SELECT asset_id FROM spellings WHERE spelling = %s)"
         )
-        if not _is_storable(spelling):
+        if not is_storable(spelling):
             return None
 
         async def work(ledger: Statements) -> Intent | None:
@@ -290,7 +291,7 @@ class PostgresStore(Store):
         return await self._transaction(work)
 
     async def find(self, by: Key, value: str) -> Intent | None:
-        if not _is_storable(value):
+        if not is_storable(value):
             return None
         return await self._database.read(lambda ledger: found(ledger, by, value))
 
@@ -308,7 +309,7 @@ class PostgresStore(Store):
         return await self._database.read(work)
 
     async def named(self, uuid: str, *, caller: str, tasks_only: bool = False) -> str | None:
-        if not _is_storable(uuid):
+        if not is_storable(uuid):
             return None
         values = {"uuid": uuid, "caller": caller, "tasks_only": tasks_only}
         rows = await self._database.read(lambda ledger: ledger.rows(_NAMED, values))
@@ -316,7 +317,7 @@ class PostgresStore(Store):
 
     async def of_others(self, task_ids: Collection[str], *, caller: str) -> frozenset[str]:
         query = "SELECT task_id FROM intents WHERE caller <> %s AND task_id = ANY(%s)"
-        asked = [task_id for task_id in task_ids if _is_storable(task_id)]
+        asked = [task_id for task_id in task_ids if is_storable(task_id)]
         rows = await self._database.read(lambda ledger: ledger.rows(query, (caller, asked)))
         return frozenset(row[0] for row in rows)
 
@@ -334,8 +335,3 @@ class PostgresStore(Store):
         """A transaction that may run twice: of each verb a second run finds what the first has written."""
         await self._unposted.take_back()
         return await self._database.transaction(work, caller=caller)
-
-
-def _is_storable(text: str) -> bool:
-    """Whether the database can hold a text: it takes neither NUL nor lone surrogates, so nothing is known by such."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
