@@ -249,6 +249,11 @@ class CallersFile:
                 _log.warning("the file of RUNWAY_MCP_CALLERS is not taken, and what it said before holds: %s", error)
             return None
 
+    def may_spend(self, caller: str) -> bool:
+        """Whether a caller may spend by what holds now; of one whom no file can name his token alone tells."""
+        named = self.callers.by_name.get(caller)
+        return SPEND in named.scopes if named is not None else re.fullmatch(_NAME, caller) is None
+
     def take(self, callers: Callers) -> None:
         """Lets what was read hold from now on; a line of the log says so, since it may be what locks somebody out."""
         before, now = self.callers.by_name.keys(), callers.by_name.keys()

@@ -40,6 +40,8 @@ _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxy
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
+# Its warnings quote what a client names as its trace, as long as a body may be.
+_QUOTING: Final = "opentelemetry"
 
 
 @contextmanager
@@ -209,6 +211,7 @@ def logs_to_stderr(formatter: Redacted) -> Generator[None]:
     root.addHandler(to_stderr)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_QUOTING).setLevel(logging.ERROR)
     try:
         yield
     finally:

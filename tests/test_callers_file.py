@@ -256,6 +256,17 @@ def test_a_new_useapi_token_is_read_and_each_is_kept_out_of_the_log(tmp_path: Pa
     assert hidden == ["user:7-old", "user:7-newer"]
 
 
+def test_who_may_spend_is_told_of_callers_of_the_file_as_it_is_now_and_of_others_by_their_token_alone(
+    tmp_path: Path,
+) -> None:
+    file = CallersFile(written(tmp_path, f'{ANA}\nscopes = "spend"'), hide=ignore)
+    before = [file.may_spend(each) for each in ("ana", "bob", "", '["https://issuer.example.com", "u1"]')]
+    file.take(read_callers(written(tmp_path, ANA)))
+
+    assert before == [True, False, True, True]
+    assert not file.may_spend("ana")
+
+
 def test_the_example_of_the_page_is_a_file_of_callers(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs/http.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)

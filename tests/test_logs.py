@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from opentelemetry.propagate import extract
 from pydantic import BaseModel, ValidationError
 
 from runway_mcp.logs import (
@@ -103,6 +104,13 @@ def test_warnings_are_written_to_stderr_and_less_is_not(capsys: pytest.CaptureFi
     assert out == ""
     assert err.endswith(" WARNING runway_mcp.test: loud\n")
     assert err.count("\n") == 1
+
+
+def test_what_a_client_names_as_its_trace_is_not_logged_however_wrong_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with logs_to_stderr(Redacted()):
+        extract({"traceparent": f"00-{'f' * 32}-{'f' * 16}-01", "tracestate": "wrong", "baggage": "wrong" * 2000})
+
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from runway_mcp.settings import Settings, films_folder
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import SpendPolicy
 from runway_mcp.tasks.service import SHUTDOWN_GRACE, OnChange, TaskService, open_tasks
+from runway_mcp.tasks.spend.dependencies import MaySpend, everyone_may_spend
 from runway_mcp.tasks.store.opening import opened_store
 from runway_mcp.tasks.store.protocol import Availability, LedgerError, Store
 from runway_mcp.tasks.store.token_view import Owns, everyone, store_of_token, user_of
@@ -123,6 +124,7 @@ async def open_lifespan(
             free=free,
             telemetry=telemetry,
             grace=grace,
+            may_spend=everyone_may_spend if callers is None else callers.may_spend,
         )
         if callers is None:
             account = await stack.enter_async_context(_opened_of(shared, settings.token, everyone))
@@ -174,6 +176,7 @@ class _Shared:
     free: Free = field(kw_only=True)
     telemetry: Telemetry = field(kw_only=True)
     grace: float = field(kw_only=True)
+    may_spend: MaySpend = field(kw_only=True)
 
 
 def _opened_of(
@@ -255,6 +258,7 @@ async def _opened_service(shared: _Shared, token: SecretStr | None, owns: Owns, 
                 on_change=partial(_changed, tell.changed, keeper, continuations),
                 public_url=settings.public_url,
                 on_join=tell.film_joined,
+                may_spend=shared.may_spend,
                 grace=shared.grace,
             )
         )

@@ -19,6 +19,7 @@ POSTING_LEASE = 75.0
 LONGEST_LEASE = 120.0
 # How long after the end of a lease it is sure to have lapsed, in seconds.
 _JUST_AFTER = 0.1
+_MOST_MARKS = 30
 # After so many seconds the next complete look that finds no task closes an unclear submit as unknown.
 LOOKING_SECONDS = 600.0
 # The same if no look could read both the scheduler and the task list.
@@ -269,8 +270,25 @@ def request_key(
 
 
 def normalized(text_prompt: str | None) -> str | None:
-    """A prompt as it is compared and sent: NFC, stripped; None for an empty one."""
-    return unicodedata.normalize("NFC", text_prompt).strip() or None if text_prompt else None
+    """A prompt as it is compared and sent: NFC, stripped; None for an empty one.
+
+    One with more marks on a letter than any text has keeps its form, since changing it takes the square of them.
+    """
+    if not text_prompt:
+        return None
+    return (
+        text_prompt if _has_countless_marks(text_prompt) else unicodedata.normalize("NFC", text_prompt)
+    ).strip() or None
+
+
+def _has_countless_marks(text: str) -> bool:
+    """Whether more marks follow each other than Unicode's stream-safe text has (UAX #15, 13)."""
+    marks = 0
+    for each in () if text.isascii() else text:
+        marks = marks + 1 if unicodedata.combining(each) else 0
+        if marks > _MOST_MARKS:
+            return True
+    return False
 
 
 def spelling_key(spelling: str) -> str:

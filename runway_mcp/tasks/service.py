@@ -19,7 +19,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import gone_words
 from runway_mcp.tasks.spend.audit import Audit
-from runway_mcp.tasks.spend.dependencies import SubmitDependencies
+from runway_mcp.tasks.spend.dependencies import MaySpend, SubmitDependencies, everyone_may_spend
 from runway_mcp.tasks.spend.posting import Posts
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
@@ -74,6 +74,7 @@ async def open_tasks(
     on_change: OnChange = _ignore,
     public_url: str | None = None,
     on_join: OnJoin | None = None,
+    may_spend: MaySpend = everyone_may_spend,
     grace: float = SHUTDOWN_GRACE,
 ) -> AsyncGenerator[TaskService]:
     """Opens the task service on an open client and resumes, in the background, what earlier processes left.
@@ -83,7 +84,8 @@ async def open_tasks(
     unusable ledger does not prevent the start; each submit then fails with the reason. `poll_seconds` is the shortest
     time between two reads of an account. `public_url` is where upstream reaches this process over HTTP; with it,
     submits without a replyUrl request callbacks. `on_join` is told of films that servers on other machines have joined.
-    The end waits `grace` seconds for the answers of POSTs that are out.
+    `may_spend` tells whether a caller may still spend. The end waits `grace` seconds for the answers of POSTs that are
+    out.
     """
     durations = Durations()
     callbacks = address(public_url) if public_url else None
@@ -120,7 +122,7 @@ async def open_tasks(
             watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
             return owner
 
-        dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit)
+        dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit, may_spend)
         reconciler = Reconciler(dependencies)
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)

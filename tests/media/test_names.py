@@ -1,3 +1,4 @@
+import time
 import unicodedata
 from itertools import islice
 
@@ -95,3 +96,10 @@ def test_the_short_id_is_the_uuid_s_beginning_and_of_any_other_id_its_digest_s()
     assert short_id(FILM) == "1f3a"
     assert short_id("film_abcdefgh") != short_id("film_abcdefgi")
     assert len(short_id("")) == 4
+
+
+def test_a_label_with_countless_marks_on_a_letter_is_read_in_little_time() -> None:
+    began = time.process_time()
+
+    assert is_safe(film_name("e" + "\u0301\u0316" * 20_000, FILM))
+    assert time.process_time() - began < 0.5

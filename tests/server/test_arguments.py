@@ -105,6 +105,11 @@ def test_ids_are_taken_bare_and_as_uris(uri: str) -> None:
             {"text_prompt": "(as before)"},
             ['text_prompt "(as before)" stands for a prompt', "write the"],
         ),
+        (
+            "extend_video",
+            {"text_prompt": "p" * 10_001},
+            ["text_prompt must be text of at most 10000 characters, not a text of 10001 characters."],
+        ),
         ("extend_video", {"assetId": 5}, ["assetId must be text", "not 5."]),
         ("list_assets", {"mediaType": "film"}, ['mediaType must be video or image or audio, not "film".']),
         ("list_assets", {"limit": 51}, ["limit must be a whole number from 1 to 50, not 51."]),

@@ -169,6 +169,7 @@ ATTACKS = {
     "expired": signed(claims(exp=NOW - 120)),
     "never expires": signed(claims(exp=None)),
     "expires at no time": signed(claims(exp="tomorrow")),
+    "expires later than any number": signed(claims(exp=10**400)),
     "not yet": signed(claims(nbf=NOW + 3600)),
     "no subject": signed(claims(sub=None)),
     "an empty subject": signed(claims(sub="")),

@@ -14,6 +14,7 @@ from mcp_types import ElicitRequestParams, ElicitResult
 from runway_mcp.logs import SPENDS, Redacted
 from runway_mcp.server.contract.uris import TASKS
 from tests.kit.client import ToolClient, text
+from tests.kit.upstream import fault
 from tests.server.callers import DUNES, everything_told
 from tests.server.many_callers import ManyCallers, many_callers
 
@@ -131,6 +132,20 @@ async def test_a_caller_who_may_not_spend_prices_and_reads_and_is_told_what_to_a
             assert "USEAPI_TOKEN" not in repr(each)
         assert ana.posts == 0
         assert (await ana.mcp.read_resource(TASKS)).contents
+
+
+async def test_what_waits_for_a_slot_is_not_submitted_once_its_caller_may_not_spend_any_more(tmp_path: Path) -> None:
+    async with many_callers(tmp_path, ana="") as server, server.client("ana") as ana:
+
+        async def taken_back() -> None:
+            server.file.write(ana='scopes = "read"')
+
+        fault(ana.world, method="POST", path_prefix="/gen3", kind="delay", hold=taken_back)
+        # Longer than the file is not looked at.
+        fault(ana.world, method="POST", path_prefix="/gen3", status=429, body={"error": "busy"}, retry_after=4)
+        told = await ana.extend(ana.clip, wait_seconds=20)
+        assert (told["error"]["kind"], told["error"]["charged"]) == ("unauthorized", "no")
+        assert (ana.posts, ana.world.accepted) == (1, [])
 
 
 async def test_caps_are_each_callers_own(tmp_path: Path) -> None:

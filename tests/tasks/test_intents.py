@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -148,3 +149,11 @@ def test_the_request_of_an_intent_given_again_is_the_same_request(task_type: str
 
     assert plan(again, task_type=task_type).key("") == asked.key("")
     assert again.reply_ref == asked.asked.reply_ref
+
+
+def test_a_prompt_with_countless_marks_on_a_letter_is_read_in_time_that_grows_with_its_length() -> None:
+    prompt = "e" + "\u0301\u0316" * 20_000
+    began = time.process_time()
+
+    assert normalized(f" {prompt} ") == prompt
+    assert time.process_time() - began < 0.5

@@ -15,6 +15,8 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 _RESERVED: Final = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
 _MARKS: Final = frozenset({"Mn", "Mc"})
 _LONGEST_LABEL = 48
+# Upstream's names may be of any length, and the normal form takes the square of the marks on a letter.
+_LOOKED_AT = 1000
 _LONGEST_SECONDS = 100_000.0
 
 
@@ -70,9 +72,9 @@ def short_id(film_id: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Runs of letters and digits, with the marks on them; all else separates."""
+    """Runs of letters and digits in the beginning of a text, with the marks on them; all else separates."""
     kept = " "
-    for each in unicodedata.normalize("NFC", text):
+    for each in unicodedata.normalize("NFC", text[:_LOOKED_AT]):
         marks = unicodedata.category(each) in _MARKS and kept[-1] != " "
         kept += each if _is_letter(each) or marks else " "
     return kept.split()

@@ -25,6 +25,9 @@ MOST_WAIT = 600
 LONGEST_REFERENCE = 2048
 """The longest name, id or link that names a clip, in characters."""
 
+LONGEST_PROMPT = 10_000
+"""The longest prompt, in characters; what a model takes at most, as far as it is known, is less."""
+
 _SECONDS = (5, 8, 10)
 _DRY_RUN = "dry_run"
 _GLIMPSE = 40
@@ -52,6 +55,8 @@ def _reference(value: str) -> str:
 
 
 def _prompt(value: str) -> str:
+    if len(value) > LONGEST_PROMPT:
+        raise ValueError(f"text_prompt must be text of at most {LONGEST_PROMPT} characters, not {_shown(value)}.")
     if value.strip().casefold() in _PLACEHOLDERS:
         raise ValueError(f"text_prompt {_shown(value)} stands for a prompt and is none: write the whole prompt out.")
     return value

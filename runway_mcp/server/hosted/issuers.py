@@ -1,6 +1,7 @@
 """Verifies the signed tokens (JWT) of one OAuth issuer, by keys that it publishes; imported where one is set alone."""
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -96,10 +97,12 @@ class IssuerTokens(TokenVerifier):
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
+            # The library takes whole numbers of any length.
+            is_time = math.isfinite(float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
             return None
         # The library has compared texts in part before.
-        is_plain = isinstance(claims["sub"], str) and bool(claims["sub"]) and claims["iss"] == self._issuer
+        is_plain = is_time and isinstance(claims["sub"], str) and bool(claims["sub"]) and claims["iss"] == self._issuer
         # What proves to a client who signed in is no access token, though it is signed and may have the same audience.
         return claims if is_plain and not any(claim in claims for claim in _OF_SIGN_IN) else None
 

@@ -16,10 +16,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from runway_mcp.server.transport.connections import ConnectionLimits, HttpConnections, limits_of_process
 from runway_mcp.server.transport.cut_off import served_within
+from runway_mcp.server.transport.heads import bounded
 from runway_mcp.server.transport.signals import stop_signals
 
 BACKLOG = 64
@@ -82,7 +82,7 @@ async def serve_app(
         endable(trimmed(app), closing),
         access_log=False,
         backlog=BACKLOG,
-        http=connections.protocol(AutoHTTPProtocol),
+        http=connections.protocol(bounded()),
         lifespan="off",
         log_config=None,
         proxy_headers=False,

@@ -10,13 +10,21 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.store.protocol import Store
 
+MaySpend = Callable[[str], bool]
+"""Whether a caller may spend at the moment."""
+
+
+def everyone_may_spend(_caller: str) -> bool:
+    """Lets all callers spend, where nobody can take that back."""
+    return True
+
 
 @dataclass(frozen=True)
 class SubmitDependencies:
     """Client, ledger and the task group for what outlives a call.
 
     `accepted` is awaited with each task that an intent comes to own, `taken_up` with each that one had before.
-    `audit` is told of the outcomes of submits.
+    `audit` is told of the outcomes of submits. `may_spend` is asked before each POST, since a call may wait long.
     """
 
     client: RunwayClient
@@ -25,3 +33,4 @@ class SubmitDependencies:
     accepted: Callable[[Task], Awaitable[None]]
     taken_up: Callable[[Task], Awaitable[object]]
     audit: Audit
+    may_spend: MaySpend = everyone_may_spend

@@ -260,6 +260,7 @@ class Submissions:
         while True:
             if not is_first and (found := await self._found(intent, deadline, waiter, is_sure=is_sure)) is not None:
                 return await self._outcomes.told(found, twin=found.claim not in posted)
+            await self._check_may_spend(intent, is_sure=is_first or is_sure)
             is_first = False
             outcome = await self._sent(intent, submission, posted, deadline=deadline, waiter=waiter)
             match outcome:
@@ -279,6 +280,12 @@ class Submissions:
                         return None
                 case Refused() as refused:
                     return await self._refused(intent, refused)
+
+    async def _check_may_spend(self, intent: Intent, *, is_sure: bool) -> None:
+        """Withdraws an intent whose caller may not spend any more, and raises that `Failure`."""
+        if not self._dependencies.may_spend(intent.caller):
+            await self._withdraw(intent, ("unauthorized", _NO_MORE))
+            raise Failure("unauthorized", _NO_MORE, charged="no" if is_sure else "unknown")
 
     async def _own_outcome(self, intent: Intent) -> Submitted | None:
         """The outcome of this call's own POST; raises `Failure` for a refusal, which this call does not try again."""
@@ -372,6 +379,10 @@ class Submissions:
 
 _CRASHED = "The film could not be prepared through a fault of this server; nothing was submitted or charged."
 _CONTINUED = "it was continued meanwhile, by the same request"
+_NO_MORE = (
+    "This caller may not spend any more: whoever runs this server took that back before the request was submitted, so "
+    "it was not."
+)
 _LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
 
 
