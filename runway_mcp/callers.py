@@ -25,6 +25,7 @@ LARGEST_FILE: Final = 1_048_576
 
 _NAME: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,4096}")
+_LINE: Final = re.compile(r"\(at (line \d+|end of document)\b[^()]*\)$")
 _TOKEN_BYTES: Final = 32
 _log = logging.getLogger(__name__)
 
@@ -130,8 +131,10 @@ def read_callers(path: Path) -> Callers:
         raise CallersError("it is empty")
     try:
         read = _File.model_validate(tomllib.loads(content))
-    except tomllib.TOMLDecodeError:
-        raise CallersError("it is no TOML") from None
+    except tomllib.TOMLDecodeError as error:
+        # All else that is told there may quote a value.
+        place = _LINE.search(str(error))
+        raise CallersError(f"it is no TOML{f', at {place[1]}' if place else ''}") from None
     except ValidationError as error:
         raise CallersError(_where(error)) from None
     by_name: dict[str, Caller] = {}
@@ -228,7 +231,9 @@ class CallersFile:
         self.callers = self._read()
 
     def reread(self) -> Callers | None:
-        """The callers of the file if it, or a token file of it, differs from what was taken; None if it cannot be used.
+        """The callers of the file if it, or a token file of it, differs from what was taken.
+
+        None if nothing changed, or if it cannot be used.
 
         Blocks. What cannot be used is read again at each look, since a token file that it lacks may have come. That is
         logged once for each version. What is returned holds only once it is taken.
@@ -245,8 +250,12 @@ class CallersFile:
             return None
 
     def take(self, callers: Callers) -> None:
-        """Lets what was read hold from now on."""
+        """Lets what was read hold from now on; a line of the log says so, since it may be what locks somebody out."""
+        before, now = self.callers.by_name.keys(), callers.by_name.keys()
         self.callers = callers
+        changes = {"new": sorted(now - before), "gone": sorted(before - now)}
+        told = "".join(f"; {what}: {', '.join(names)}" for what, names in changes.items() if names)
+        _log.info("the file of RUNWAY_MCP_CALLERS is taken, callers: %d%s", len(now), told)
 
     def is_new_fault(self, told: str) -> bool:
         """Whether this is the first time that this is told of the version at which `reread` looked last."""

@@ -56,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="where http and sse listen (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="their port; 0 takes a free one (default: 8000)")
 
-    told = "Runs a stand-in for useapi.net on this machine, and prints its URL and token as one line of JSON."
+    told = (
+        "Runs a stand-in for useapi.net on this machine, and prints its URL and token as one line of JSON. Each start "
+        "begins anew, with the same ids: begin with a new ledger then, since one that knows them takes no task twice."
+    )
     simulate = commands.add_parser("simulate", help="run a stand-in for useapi.net", description=told)
     simulate.add_argument("--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default: 0)")
     simulate.add_argument(

@@ -326,4 +326,7 @@ def _callers_file(settings: "Settings", formatter: Redacted) -> "CallersFile | N
 
     for fault in faults_of(settings):
         raise CommandError(fault, 2)
-    return CallersFile(settings.callers, hide=formatter.hide) if settings.callers else None
+    if settings.callers is None:
+        return None
+    logging.getLogger(CallersFile.__module__).setLevel(logging.INFO)
+    return CallersFile(settings.callers, hide=formatter.hide)

@@ -40,6 +40,10 @@ class Meter(Protocol):
         """Upstream has called back, at an address that is `known` or not."""
         ...
 
+    def submitted(self, outcome: str, cost: int = 0) -> None:
+        """A submit, or a call that made none, has come to its outcome, at an estimated cost in credits."""
+        ...
+
     def watch(self, counts: Mapping[str, Callable[[], float]]) -> None:
         """Has counts read whenever figures are, in another thread."""
         ...

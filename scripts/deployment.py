@@ -168,7 +168,6 @@ AFTER: Final[Mapping[str, Callable[[Trial], None]]] = {
 def after_block(trial: Trial, block: str) -> None:
     """What is looked at after a block that adds or removes a caller."""
     if "callers new carol" in block:
-        trial.machine.run("head --lines=1 carol.new > carol.token")
         trial.status_becomes("/root/carol.token", "200")
     elif 'name = "carol"' in block:
         trial.status_becomes("/root/carol.token", "401")

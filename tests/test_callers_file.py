@@ -119,7 +119,9 @@ def test_an_empty_file_is_a_fault_since_it_would_lock_everybody_out(tmp_path: Pa
         ([f'{ANA}\nconfirm = "hunter2"'], "confirm of its entry 1"),
         ([f'{ANA}\npassword = "hunter2"'], "password of its entry 1"),
         ([f'{ANA}\nuseapi_token_file = "none"'], "none cannot be read: No such file"),
-        (["name = "], "it is no TOML"),
+        (["name = hunter2"], "it is no TOML, at line 3"),
+        (['name = "hunter2'], "it is no TOML, at line 3"),
+        (["name = ["], "it is no TOML, at end of document"),
     ],
 )
 def test_a_file_with_a_fault_is_refused_by_one_line_that_shows_no_value(
@@ -156,6 +158,25 @@ def test_a_changed_file_is_read_again_and_holds_once_it_is_taken(tmp_path: Path)
     file.take(fresh)
     assert list(file.callers.by_name) == ["bob"]
     assert file.reread() is None
+
+
+def test_whoever_comes_and_goes_with_a_changed_file_is_told_once_it_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = CallersFile(written(tmp_path, ANA), hide=ignore)
+    with caplog.at_level(logging.INFO):
+        for entries in ([ANA, 'name = "bob"\nsubjects = "1"'], ['name = "bob"\nsubjects = "1"'], [ANA]):
+            written(tmp_path, *entries)
+            fresh = file.reread()
+            assert fresh is not None
+            file.take(fresh)
+
+    told = "the file of RUNWAY_MCP_CALLERS is taken, callers: "
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{told}2; new: bob",
+        f"{told}1; gone: ana",
+        f"{told}1; new: ana; gone: bob",
+    ]
 
 
 def test_a_version_with_a_fault_changes_nothing_and_is_logged_once(

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from runway_mcp import __version__
 from runway_mcp.callers import faults_of
 from runway_mcp.doctor.finding import Finding, failure, ok, warning
-from runway_mcp.install.tokens import FORM
+from runway_mcp.install.formats.edits import ConfigurationError
+from runway_mcp.install.tokens import FORM, token_of
 from runway_mcp.settings import Settings, SettingsError, variables
 from runway_mcp.values import is_unfilled
 
@@ -102,4 +103,8 @@ def check_token(token: SecretStr | None, *, unfilled: bool) -> Finding:
         return failure("token", "USEAPI_TOKEN is not set", _IN_THE_ENTRY)
     if not FORM.fullmatch(token.get_secret_value()):
         return warning("token", "USEAPI_TOKEN does not look like a token of useapi.net", f"expected: {_TOKEN_FORM}")
+    try:
+        token_of(token.get_secret_value())
+    except ConfigurationError:
+        return failure("token", "USEAPI_TOKEN holds an example of a token", f"expected: {_TOKEN_FORM}")
     return ok("token", "USEAPI_TOKEN is set and looks like a token of useapi.net")

@@ -12,7 +12,8 @@ from runway_mcp.films.naming import own_films
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.recall import remembered_task
-from runway_mcp.tasks.store.protocol import LedgerError, Store
+from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.retries import done_once
 from runway_mcp.tasks.transitions import Selection
 
 RECENT_SECONDS: Final = 86_400.0
@@ -72,13 +73,23 @@ async def resume_keeping(keeper: Keeper, store: Store, *, since: float) -> None:
     A process may have died between writing down a film and beginning to keep it. Films that ended before `since` (Unix
     seconds), when none were kept, are left alone, and so are all but the newest 50.
     """
-    try:
+    since = max(since, store.now() - RECENT_SECONDS)
+
+    async def resume() -> None:
         await keeper.resume()
-        since = max(since, store.now() - RECENT_SECONDS)
         for intent in await store.select(Selection.SUCCEEDED, limit=_MOST):
             if intent.task_id is not None and intent.film is not None and (intent.ended or 0.0) >= since:
-                await keep_own(keeper, remembered_task(intent, intent.task_id), intent)
-    except LedgerError as error:
-        _log.warning("%s Films that ended meanwhile are not kept.", error)
-    except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-        _log.exception("films of earlier processes could not all be taken up")
+                await _keep_safely(keeper, remembered_task(intent, intent.task_id), intent)
+
+    await done_once(
+        resume,
+        meanwhile="Films that ended meanwhile are not kept until that is mended.",
+        fault="films of earlier processes could not all be taken up",
+    )
+
+
+async def _keep_safely(keeper: Keeper, task: Task, intent: Intent) -> None:
+    try:
+        await keep_own(keeper, task, intent)
+    except Exception:  # noqa: BLE001  a fault with one must not keep the others from being kept
+        _log.exception("a film of an earlier process could not be taken up")

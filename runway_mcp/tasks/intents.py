@@ -196,6 +196,14 @@ class Intent:
         return self.state in (State.UNCLEAR, State.UNKNOWN) and self.failure_kind is None
 
 
+def has_lease(intent: Intent, now: float) -> bool:
+    """Whether the lease of an intent lasts, for its holder.
+
+    Unlike `is_lapsed` it believes a lease of any length: what a holder may still post is counted, whatever the clock.
+    """
+    return intent.lease >= now
+
+
 def is_lapsed(intent: Intent, now: float) -> bool:
     """Whether nobody holds an intent any more: its lease has ended, or the clock was set back since it was given.
 

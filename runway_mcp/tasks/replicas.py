@@ -11,9 +11,9 @@ import anyio
 
 from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks
+from runway_mcp.tasks.follow.unfinished import follow_unfinished
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.store.protocol import Hint, LedgerError, OnJoin, Replicas, Store
-from runway_mcp.tasks.transitions import Selection
 
 LOOK_SECONDS: Final = 5.0
 """How long after a change at another server it is known here at the latest, if no hint tells of it."""
@@ -58,9 +58,7 @@ class OtherServers:
                 await anyio.sleep_until(begun + _LOOKS_APART)
 
     async def _look(self) -> None:
-        for intent in reversed(await self._store.select(Selection.UNFINISHED)):
-            if intent.task_id is not None and self._watcher.followed(intent.task_id) is None:
-                await self._taken_up(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
+        await follow_unfinished(self._store, self._watcher, self._taken_up)
         await self._watcher.catch_up()
 
     async def _hear(self, hint: Hint) -> None:

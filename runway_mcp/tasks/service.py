@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import anyio
@@ -24,6 +25,7 @@ from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.submit import Submissions
 from runway_mcp.tasks.store.caller_view import CallerLedger
 from runway_mcp.tasks.store.protocol import LedgerError, OnJoin, Store
+from runway_mcp.tasks.store.retries import done_once
 from runway_mcp.tasks.transitions import Selection
 
 _log = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ async def open_tasks(
     durations = Durations()
     callbacks = address(public_url) if public_url else None
     replicas = store.replicas
-    audit = Audit()
+    audit = Audit(client.telemetry.meter)
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
@@ -123,10 +125,16 @@ async def open_tasks(
         posts = Posts(dependencies, reconciler)
         submissions = Submissions(dependencies, reconciler, posts, watcher, callbacks=callbacks)
         called = Callbacks(store, watcher, posts, reconciler, pause=poll_seconds)
-        background.start_soon(_resume, client, store, submissions, durations)
+        resume = partial(
+            done_once,
+            partial(_resume, client, store, submissions, durations),
+            meanwhile="Nothing can be submitted until that is mended.",
+            fault="what earlier processes left could not all be taken up",
+        )
+        background.start_soon(resume)
         background.start_soon(reconciler.sweep)
         if replicas is not None:
-            # What a ledger of one server needs nothing of.
+            # Imported only with a database: a ledger in a file has no other servers.
             from runway_mcp.tasks.replicas import OtherServers  # noqa: PLC0415
 
             others = OtherServers(store, watcher, called, taken_up=taken_up, on_join=on_join)
@@ -157,29 +165,22 @@ async def take_up(service: TaskService) -> None:
 
     Unclear submits are found by the sweep that runs all the time.
     """
-    store, watcher = service.ledger.store, service.watcher
-    try:
-        for intent in reversed(await store.select(Selection.UNFINISHED)):
-            if intent.task_id is not None and watcher.followed(intent.task_id) is None:
-                task = Task(task_id=intent.task_id, status=intent.status or "PENDING")
-                calls_back = intent.callback_token is not None
-                watcher.follow(task, calls_back=calls_back, oldest=store.now() - intent.created)
-    except LedgerError as error:
-        _log.warning("%s", error)
-    except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-        _log.exception("the tasks of a caller who came later could not be taken up")
+
+    async def follow() -> None:
+        await service.submissions.follow_unfinished()
+
+    await done_once(
+        follow,
+        meanwhile="The tasks of a caller who came later are not followed until that is mended.",
+        fault="the tasks of a caller who came later could not be taken up",
+    )
 
 
 async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:
     """Resumes what earlier processes left, and learns durations from the ledger."""
-    try:
-        filmless = await ledger.select(Selection.WITHOUT_FILM, limit=_FILMLESS)
-        client.expect_no_film([intent.task_id for intent in filmless if intent.task_id])
-        await submissions.resume()
-        succeeded = await ledger.select(Selection.SUCCEEDED, limit=_SUCCESSES)
-        for intent in reversed(succeeded):
-            durations.learn((intent.task_type, intent.explore_mode), (intent.ended or intent.created) - intent.created)
-    except LedgerError as error:
-        _log.warning("%s Nothing can be submitted until that is mended.", error)
-    except Exception:  # noqa: BLE001  a crash here would end every other call of the process
-        _log.exception("what earlier processes left could not all be taken up")
+    filmless = await ledger.select(Selection.WITHOUT_FILM, limit=_FILMLESS)
+    succeeded = await ledger.select(Selection.SUCCEEDED, limit=_SUCCESSES)
+    client.expect_no_film([intent.task_id for intent in filmless if intent.task_id])
+    await submissions.resume()
+    for intent in reversed(succeeded):
+        durations.learn((intent.task_type, intent.explore_mode), (intent.ended or intent.created) - intent.created)

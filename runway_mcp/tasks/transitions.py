@@ -27,6 +27,7 @@ from runway_mcp.tasks.intents import (
     State,
     Step,
     answers_duplicates,
+    has_lease,
     is_lapsed,
     spelling_key,
 )
@@ -115,7 +116,7 @@ def spend_of(intent: Intent, now: float) -> Spend | None:
     """
     if intent.cost <= 0 or intent.created <= now - DAY_SECONDS or intent.state is State.REFUSED:
         return None
-    if intent.state is State.WAITING and intent.lease < now and intent.is_verified:
+    if intent.state is State.WAITING and not has_lease(intent, now) and intent.is_verified:
         return None
     return Spend(intent.created, intent.cost)
 
@@ -207,7 +208,7 @@ def kept_waiting(intent: Intent, now: float, *, claim: str, seconds: float) -> I
 
 
 def _is_held(intent: Intent, now: float, claim: str) -> bool:
-    return intent.claim == claim and intent.state is State.WAITING and intent.lease >= now
+    return intent.claim == claim and intent.state is State.WAITING and has_lease(intent, now)
 
 
 def answered(

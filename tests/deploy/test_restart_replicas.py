@@ -28,8 +28,12 @@ esac
 CURL = r"""#!/bin/sh
 for url; do :; done
 port=${url#http://127.0.0.1:}
-[ "$port" != "${port%/readyz}" ] && [ ! -e "unready-${port%/readyz}" ] || exit 22
+[ "$port" != "${port%/readyz}" ] || exit 7
+[ -e "unready-${port%/readyz}" ] || exit 0
+case "$*" in *--fail*) exit 22 ;; esac
+echo '{"status":"starting","away":["ledger"]}'
 """
+STARTING = 'its /readyz says: {"status":"starting","away":["ledger"]}'
 
 
 @pytest.fixture
@@ -102,6 +106,8 @@ def test_a_run_after_a_failed_one_begins_with_what_that_left_out_and_leaves_none
     assert failed.returncode != 0
     assert f"failed at the replica {port}" in failed.stderr
     assert "run restart-replicas again" in failed.stderr
+    if fault == "broken":
+        assert STARTING.removeprefix("its ") in failed.stderr
     assert told(folder, "restarts") == [*before, f"{port} without {port}"]
     assert site(folder) == marked(SITE, port)
 
@@ -145,7 +151,7 @@ def test_nothing_is_touched_while_the_other_replica_is_not_ready(folder: Path, u
     refused = run(folder)
 
     assert refused.returncode == 1
-    assert "8001 is not touched, since 8002 is not ready" in refused.stderr
+    assert f"8001 is not touched, since 8002 is not ready, {STARTING}; see journalctl" in refused.stderr
     assert told(folder, "commands") == []
     assert site(folder) == SITE
 

@@ -58,6 +58,11 @@ def test_the_service_is_as_little_exposed_as_systemd_can_make_it(text: str, code
     assert told.returncode == code, told.stdout
 
 
+def test_a_replica_that_nobody_stopped_is_started_again_whatever_ended_it() -> None:
+    assert re.findall(r"^Restart=(.*)$", TEXT, re.MULTILINE) == ["always"]
+    assert re.findall(r"^StartLimitIntervalSec=(.*)$", TEXT, re.MULTILINE) == ["0"]
+
+
 def test_what_the_unit_sets_are_settings() -> None:
     set_here = set(re.findall(r"^Environment=(RUNWAY_MCP_\w+)=", TEXT, re.MULTILINE))
     assert set_here

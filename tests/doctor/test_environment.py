@@ -123,6 +123,8 @@ def test_a_bad_value_hides_neither_a_placeholder_nor_a_misspelled_name() -> None
     ("token", "unfilled", "status"),
     [
         ("user:1234-abc", False, "ok"),
+        ("user:1234-...", False, "failure"),
+        ("user:1234-<abc>", False, "failure"),
         ('"user:1234-abc"', False, "warning"),
         ("1234-abc", False, "warning"),
         ("", False, "failure"),

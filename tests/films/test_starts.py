@@ -2,20 +2,31 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import anyio
+import pytest
 
+from runway_mcp.data_folder import LEDGER
+from runway_mcp.films.keeper import Keeper
 from runway_mcp.films.keeping import Keeping
 from runway_mcp.films.naming import Wanted
-from runway_mcp.films.own_films import SINCE, forget_kept_since, kept_since
+from runway_mcp.films.own_films import SINCE, forget_kept_since, kept_since, resume_keeping
 from runway_mcp.films.places import SavedFilm
 from runway_mcp.films.records import FOLDER
 from runway_mcp.server.reads import kept_film, task_of
 from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.tasks.history import owning_intent
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
+from runway_mcp.tasks.transitions import Selection
 from tests.films.servers import DATA, LIMIT, extended, film_world, keeping_server, rendered, until
+from tests.kit.clock import wall_clock
 from tests.kit.films import SmallFilms
+from tests.kit.upstream import virtual_world
+from tests.tasks.leaving import ledger_away, left
+from tests.tasks.services import open_service
 
 
 async def quiet(_: Keeping) -> None:
@@ -109,3 +120,44 @@ def test_a_data_folder_that_refuses_ends_no_start(tmp_path: Path) -> None:
 
     assert kept_since(tmp_path / "data", 10.0) == 10.0
     forget_kept_since(tmp_path / "data")
+
+
+class NotesFilms:
+    """A keeper that notes which films it is told to keep, and fails with those of one task."""
+
+    def __init__(self, failing: str) -> None:
+        self.begun: list[str] = []
+        self._failing = failing
+
+    async def resume(self) -> None:
+        """Nothing was begun."""
+
+    async def place(self, asset_id: str, _: str) -> None:
+        """No film is anywhere."""
+        if asset_id == self._failing:
+            raise OSError("a fault")
+
+    async def begin(self, wanted: Wanted, *, again: bool) -> None:
+        """Notes a film."""
+        assert not again
+        self.begun.append(wanted.asset_id)
+
+
+@pytest.mark.virtual_time
+async def test_films_that_nobody_could_begin_are_taken_up_though_the_ledger_came_late_and_beside_a_fault(
+    tmp_path: Path,
+) -> None:
+    world, folder = virtual_world(), tmp_path / "data"
+    tasks = await left(world, folder, count=2)
+    async with open_service(world, folder):
+        await anyio.sleep(600)
+    with SqliteStore(folder / LEDGER, wall_clock) as store:
+        films = {each.task_id: each.film.asset_id for each in await store.select(Selection.SUCCEEDED) if each.film}
+    keeper = NotesFilms(failing=films[tasks[1]])
+    with SqliteStore(folder / LEDGER, wall_clock) as store:
+        async with anyio.create_task_group() as group, ledger_away(folder):
+            group.start_soon(partial(resume_keeping, cast("Keeper", keeper), store, since=0.0))
+            await anyio.sleep(60)
+            assert keeper.begun == []
+
+    assert keeper.begun == [films[tasks[0]]]

@@ -60,6 +60,6 @@ def plan(wish: Extension | None = None, *, task_type: str = "gen3a") -> Plan:
     )
 
 
-def intent(wish: Extension | None = None, *, now: float = EPOCH) -> Intent:
+def intent(wish: Extension | None = None, *, now: float = EPOCH, caller: str = "") -> Intent:
     """A drafted intent, as its claim at that time leaves it."""
-    return replace(draft(plan(wish)), created=now, lease=now + WAITING_LEASE, claim="holder")
+    return replace(draft(plan(wish), caller=caller), created=now, lease=now + WAITING_LEASE, claim="holder")

@@ -4,7 +4,7 @@ Each client, of either era, has a wire of its own: a pair of streams, as with st
 end, and the server finds that out.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from math import inf
@@ -105,13 +105,18 @@ async def open_server(
     free: Free = disk_free,
     callers: CallersFile | None = None,
     telemetry: Telemetry = NO_TELEMETRY,
+    middleware: Sequence[Any] = (),
     **fields: Any,
 ) -> AsyncGenerator[InProcessServer]:
-    """A fresh server over this world or another `transport`, for so many seconds at most; `fields` are its settings."""
+    """A fresh server over this world or another `transport`, for so many seconds at most; `fields` are its settings.
+
+    `middleware` of the SDK's server comes before its own.
+    """
     upstream = transport or Upstream(world)
     server = create_server(
         settings(folder, **fields), transport=upstream, now=now, free=free, callers=callers, telemetry=telemetry
     )
+    server.middleware[:0] = middleware
     with anyio.fail_after(within):
         async with server.lifespan(server) as context:
             yield InProcessServer(server, context, world)

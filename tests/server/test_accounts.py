@@ -197,7 +197,7 @@ async def test_what_a_removed_caller_left_stays_with_his_token(tmp_path: Path) -
         assert not here.opened.owns[SERVERS]("bob")
 
 
-async def test_a_token_that_was_replaced_is_closed_once_its_calls_are_over(tmp_path: Path) -> None:
+async def test_a_token_that_was_replaced_is_closed_and_opened_anew_for_whoever_comes_back_to_it(tmp_path: Path) -> None:
     async with place(tmp_path, ana="", bob=OWN) as here:
         (tmp_path / "useapi").write_text("user:5678-new-one", encoding="utf-8")
         await here.write(ana="", bob=OWN)
@@ -210,6 +210,46 @@ async def test_a_token_that_was_replaced_is_closed_once_its_calls_are_over(tmp_p
         (tmp_path / "useapi").write_text(OTHER_TOKEN, encoding="utf-8")
         await here.write(ana="", bob=OWN)
         assert here.token_of("bob") == OTHER_TOKEN
+
+
+async def test_a_token_that_was_left_a_second_time_stays_open_as_long_as_after_the_first(tmp_path: Path) -> None:
+    async with place(tmp_path, ana="", bob=OWN) as here:
+        await here.write(ana="", bob="")
+        await anyio.sleep(100)
+        await here.write(ana="", bob=OWN)
+        await anyio.sleep(4)
+        await here.write(ana="", bob="")
+
+        await anyio.sleep(100)
+        assert set(here.opened.owns) == {SERVERS, OTHER_TOKEN}
+        assert here.opened.count == 2
+        await anyio.sleep(10)
+        assert set(here.opened.owns) == {SERVERS}
+
+
+async def test_a_call_that_waits_with_a_token_which_is_replaced_meanwhile_sees_its_film(
+    tmp_path: Path, mode: str
+) -> None:
+    wait_for_threads()
+    theirs, on_disk = virtual_world(pace=30, token=OTHER_TOKEN), CallersOnDisk(tmp_path)
+    by_token = ByUseapiToken(virtual_world(), theirs)
+    file = CallersFile(on_disk.write(ana="", bob=OWN), hide=lambda _: None)
+    told: list[dict[str, Any]] = []
+    async with (
+        open_server(virtual_world(), tmp_path, transport=by_token, callers=file) as server,
+        server.client(mode, caller="bob") as bob,
+        anyio.create_task_group() as group,
+    ):
+        task = await bob.data("extend_video", assetId=theirs.asset_id(theirs.assets[0]), wait_seconds=0)
+
+        async def wait() -> None:
+            told.append(await bob.data("get_task", taskId=task["taskId"], wait_seconds=45))
+
+        group.start_soon(wait)
+        on_disk.write(ana="", bob="")
+
+    assert [(each["status"], "video" in each) for each in told] == [("SUCCEEDED", True)]
+    assert bob.took > 20, "the token was replaced while the call waited"
 
 
 async def test_what_a_caller_made_before_he_changed_accounts_stays_with_the_account_that_made_it(

@@ -81,9 +81,10 @@ def test_figures_are_read_beside_the_server(tmp_path: Path) -> None:
     assert "ana" not in read
 
 
-def test_after_a_signal_it_serves_on_while_it_says_that_it_will_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_after_a_signal_it_serves_on_while_it_says_that_it_will_stop(number: int, tmp_path: Path) -> None:
     with hosted(tmp_path) as served:
-        served.program.process.send_signal(signal.SIGTERM)
+        served.program.process.send_signal(number)
         began = time.monotonic()
         while asked(served, "/readyz")[0] == 200:
             assert time.monotonic() - began < 4

@@ -1,7 +1,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from mcp.client.sse import sse_client
 from starlette.types import Message, Receive, Scope, Send
 
 from runway_mcp.server.transport.serving import GRACE_SECONDS, Closing, bind, endable, trimmed, url_of
+from runway_mcp.server.transport.signals import stop_signals
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -165,3 +166,21 @@ async def test_a_signal_ends_the_server_in_order_and_soon_although_clients_liste
     assert told.splitlines().count("let go") == 4
     assert told.splitlines()[-1] == "closed"
     assert "Traceback" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+@pytest.mark.parametrize(
+    ("handler", "times"), [(signal.default_int_handler, 1), (signal.SIG_IGN, 0)], ids=["as usual", "nohup"]
+)
+def test_a_hang_up_stops_a_server_unless_that_was_started_to_outlive_it(
+    handler: "Callable[..., None] | signal.Handlers", times: int
+) -> None:
+    stopped: list[bool] = []
+    former = signal.signal(signal.SIGHUP, handler)
+    try:
+        with stop_signals(lambda: stopped.append(True)):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+    assert len(stopped) == times

@@ -145,6 +145,31 @@ async def test_a_refusal_that_nobody_can_check_may_have_been_charged_and_is_not_
 
 
 @pytest.mark.parametrize("status", ANSWERS)
+async def test_a_first_look_that_finds_nothing_confirms_no_refusal_if_the_second_fails(
+    tmp_path: Path, status: int
+) -> None:
+    setup = Setup(tmp_path)
+    setup.world.switch(late_in_scheduler=1.0, late_in_lists=1.0)
+
+    posted = anyio.Event()
+
+    async def cut_off_between() -> None:
+        await posted.wait()
+        await anyio.sleep(1.5)
+        setup.blind()
+
+    setup.at_next_post(posted.set, **refusal(status), handled=True)
+    async with setup.server() as client, anyio.create_task_group() as background:
+        background.start_soon(cut_off_between)
+        check_refused(await client.extend(setup.clip, text_prompt=PROMPT), status, "unknown")
+        setup.connect()
+        await anyio.sleep(2 * MINUTE)
+
+        await setup.check_film_again(await client.extend(setup.clip, text_prompt=PROMPT))
+        assert (setup.posts, setup.charged) == (1, 1)
+
+
+@pytest.mark.parametrize("status", ANSWERS)
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_the_first_look_that_succeeds_finds_what_was_refused_after_acceptance(
     tmp_path: Path, status: int, restarted: bool

@@ -30,12 +30,13 @@ async def opened(url: str, patience: Patience | None = None) -> AsyncGenerator[P
 
 
 @contextmanager
-def caller_held(url: str) -> Generator[None]:
-    """The row of the caller without a name, held by another program until the context ends."""
+def caller_held(url: str, *callers: str) -> Generator[None]:
+    """The rows of some callers, else of the one without a name, held by another program until the context ends."""
+    held = list(callers or [""])
     with psycopg.connect(url) as holder:
-        holder.execute("INSERT INTO callers VALUES ('') ON CONFLICT DO NOTHING")
+        holder.execute("INSERT INTO callers SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (held,))
         holder.commit()
-        holder.execute("SELECT 1 FROM callers WHERE id = '' FOR UPDATE")
+        holder.execute("SELECT 1 FROM callers WHERE id = ANY(%s) FOR UPDATE", (held,))
         yield
 
 

@@ -4,6 +4,7 @@ from typing import cast
 
 import pytest
 
+from runway_mcp.runway.models import Task
 from runway_mcp.tasks.intents import Intent, State, uuid_of
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.spend.refusals import arguments_key
@@ -62,10 +63,12 @@ async def test_a_callback_belongs_to_the_token_of_its_submit(store: Store) -> No
 
 
 async def test_an_unclear_submit_through_another_token_hides_no_task_here(store: Store) -> None:
-    await unclear(store, "ana")
+    made = await unclear(store, "ana")
     ledger = CallerLedger(of(store, "ben"), "ben")
+    alike = Task(task_id=long_id("task", 1), status="RUNNING", reply_ref=made.reply_ref)
 
-    assert await ledger.of_others([]) == frozenset()
+    assert await CallerLedger(store, "ben").of_others([alike]) == {alike.task_id}
+    assert await ledger.of_others([alike]) == frozenset()
     assert await of(store, "ben").select(Selection.UNFINISHED) == []
 
 

@@ -103,7 +103,7 @@ async def test_what_was_closed_is_selected_for_a_day(store: Store, clock: SetClo
     assert await store.select(Selection.CLOSED_LATELY) == []
 
 
-async def test_a_look_for_what_is_not_there_changes_nothing(store: Store) -> None:
+async def test_a_look_for_what_was_never_posted_changes_nothing(store: Store) -> None:
     made = await claimed(store)
 
     assert await store.looked(made, complete=True) == made

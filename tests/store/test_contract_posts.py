@@ -8,13 +8,13 @@ from tests.store.steps import claimed, posted, state_of
 
 async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(store: Store, clock: SetClock) -> None:
     made = await claimed(store)
-    await store.keep_waiting(made.id, made.claim, seconds=500)
-    clock.now += 500
+    await store.keep_waiting(made.id, made.claim, seconds=50)
+    clock.now += 50
 
     posting = await store.begin_post(made.id, made.claim, upstream=EPOCH + 99)
 
     assert posting is not None
-    assert (posting.created, posting.posted, posting.lease) == (EPOCH + 500, EPOCH + 99, EPOCH + 500 + POSTING_LEASE)
+    assert (posting.created, posting.posted, posting.lease) == (EPOCH + 50, EPOCH + 99, EPOCH + 50 + POSTING_LEASE)
 
 
 async def test_the_time_of_the_first_post_is_kept_through_later_ones(store: Store) -> None:

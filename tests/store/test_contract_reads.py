@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from runway_mcp.tasks.intents import Film, Intent, State, uuid_of
+from runway_mcp.tasks.intents import WAITING_LEASE, Film, Intent, State, uuid_of
 from runway_mcp.tasks.policy import Spend
 from runway_mcp.tasks.store.protocol import Store
 from runway_mcp.tasks.transitions import Selection, is_selected
@@ -111,6 +111,17 @@ async def test_a_uuid_names_a_source_or_a_film_and_else_a_task(store: Store) -> 
     assert await store.named(uuid_of(film), tasks_only=True, caller="") == task_id
     assert await store.named(uuid_of(task_id), tasks_only=True, caller="") == task_id
     assert await store.named(uuid_of(source), tasks_only=True, caller="") is None
+
+
+async def test_what_waits_for_its_post_counts_as_spent_as_long_as_its_lease_lasts(
+    store: Store, clock: SetClock
+) -> None:
+    await claimed(store)
+
+    clock.now += WAITING_LEASE
+    assert await store.spends(caller="") == [Spend(EPOCH, 50)]
+    clock.now += 0.001
+    assert await store.spends(caller="") == []
 
 
 async def test_spends_are_told_oldest_first_with_their_cost(store: Store, clock: SetClock) -> None:

@@ -155,13 +155,6 @@ async def test_a_program_that_is_frozen_inside_a_transaction_stops_its_caller_fo
     assert len({made.claim for made, _ in told}) == 1
 
 
-async def test_a_caller_that_is_held_stops_no_other_caller(url: str) -> None:
-    async with opened(url) as store:
-        with caller_held(url), anyio.fail_after(2):
-            await store.offer("covers")
-            assert await store.spends(caller="") == []
-
-
 async def test_a_call_that_is_cut_off_ends_its_verb_no_earlier(url: str) -> None:
     async with opened(url) as store, anyio.create_task_group() as calls:
         with caller_held(url):

@@ -1,6 +1,6 @@
 """The store in PostgreSQL while its server is restarted, away, or waits for a standby."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Timer
@@ -9,11 +9,12 @@ from typing import Literal
 import anyio
 import psycopg
 import pytest
+from anyio.lowlevel import checkpoint
 
 from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.store.postgres.store import PostgresStore
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import Availability, LedgerError
 from tests.kit.clock import EPOCH
 from tests.kit.postgres import PostgresServer, running_postgres
 from tests.kit.samples import clip, extension
@@ -138,6 +139,30 @@ async def test_a_commit_that_waits_for_a_missing_standby_ends_in_a_sentence(serv
         while (standing := await standing_of(store, made)).state is State.POSTING:
             await store.offer("covers")
         assert standing == made
+
+
+@pytest.mark.parametrize("verb", ["keep_waiting", "offer"])
+async def test_a_ledger_whose_commits_wait_for_a_standby_is_unconfirmed_until_one_is_confirmed(
+    server: PostgresServer, verb: str
+) -> None:
+    async with opened(server.url(), HASTY) as store:
+        made = await claimed(store)
+        verbs: dict[str, Callable[[], Awaitable[object]]] = {
+            "keep_waiting": partial(store.keep_waiting, made.id, made.claim, seconds=1),
+            "offer": partial(store.offer, "covers"),
+        }
+        with standby_missing(server):
+            with pytest.raises(LedgerError):
+                await verbs[verb]()
+            assert store.reach() is Availability.UNCONFIRMED
+            assert await store.spends(caller="ana") == []
+            assert await store.orphans() == []
+            assert store.reach() is Availability.UNCONFIRMED
+
+        while store.reach() is not Availability.REACHED:
+            await checkpoint()
+            with suppress(LedgerError):
+                await verbs[verb]()
 
 
 async def test_a_commit_whose_wait_for_a_standby_was_cancelled_is_not_confirmed(server: PostgresServer) -> None:

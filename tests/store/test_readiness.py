@@ -3,21 +3,29 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from runway_mcp.server.app import create_server
+from runway_mcp.server.transport.http import create_app
+from runway_mcp.simulator.world import World
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import wall_clock
 from tests.kit.postgres import PostgresServer
 from tests.kit.processes import HttpServerProcess, http_server_process, serve_command, server_environment
+from tests.kit.server import settings
+from tests.kit.upstream import Upstream
 from tests.store.databases import HASTY
+from tests.store.memory import MemoryStore
+from tests.store.memory_replicas import Rows
 
 Told = tuple[int, dict[str, Any]]
 
@@ -60,6 +68,33 @@ def test_a_server_is_ready_once_its_database_was_reached_and_stays_so_while_that
         until(served, READY_WITHOUT, meanwhile=lambda told: told == READY)
         server.start()
         until(served, READY, meanwhile=lambda told: told == READY_WITHOUT)
+
+
+@pytest.mark.parametrize(
+    ("reach", "expected"),
+    [
+        (Availability.NEVER, STARTING),
+        (Availability.REACHED, READY),
+        (Availability.AWAY, READY_WITHOUT),
+        (Availability.UNCONFIRMED, (200, {"status": "ready", "away": ["commits"]})),
+    ],
+)
+def test_readiness_tells_what_the_ledger_cannot_do_and_fails_only_before_it_was_reached(
+    tmp_path: Path, reach: Availability, expected: Told
+) -> None:
+    class Reached(MemoryStore):
+        def reach(self) -> Availability:
+            return reach
+
+    @asynccontextmanager
+    async def open_store(*_: object, **_named: object) -> AsyncGenerator[MemoryStore]:
+        yield Reached(Rows(), wall_clock)
+
+    server = create_server(settings(tmp_path, over_http=True), transport=Upstream(World()), open_store=open_store)
+    with TestClient(create_app(server), base_url="http://127.0.0.1:8000") as http:
+        told = http.get("/readyz")
+
+    assert (told.status_code, told.json()) == expected
 
 
 async def test_a_database_that_was_never_reached_is_told_from_one_that_went_away(server: PostgresServer) -> None:

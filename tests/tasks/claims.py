@@ -8,7 +8,10 @@ from runway_mcp.tasks.store.protocol import Store
 from tests.kit.samples import intent, plan
 
 
-async def claim(ledger: Store, wish: Extension | None = None, *, policy: SpendPolicy = FREE) -> tuple[Intent, bool]:
-    """Claims the plan of a wish, as a submit does."""
+async def claim(
+    ledger: Store, wish: Extension | None = None, *, policy: SpendPolicy = FREE, caller: str = ""
+) -> tuple[Intent, bool]:
+    """Claims the plan of a wish, as a submit of that caller does."""
     asked = plan(wish)
-    return await ledger.claim(intent(wish), asked.key(""), policy=policy, covers=arguments_key(asked, ""))
+    wanted = intent(wish, caller=caller)
+    return await ledger.claim(wanted, asked.key(caller), policy=policy, covers=arguments_key(asked, caller))

@@ -1,4 +1,4 @@
-"""What went wrong once: late owners, held ledgers, half-told tasks. Each was found by playing faults at random."""
+"""Submits while owners are late, ledgers are held and tasks are half told: paid once, and told."""
 
 import sqlite3
 from functools import partial

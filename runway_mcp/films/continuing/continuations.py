@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.joining.files import brought
-from runway_mcp.films.continuing.joining.joins_under_way import Joins, OnJoin
+from runway_mcp.films.continuing.joining.joins_under_way import Joins
 from runway_mcp.films.continuing.preparing.failures import told_as_free
 from runway_mcp.films.continuing.preparing.preparations_under_way import Caps, Preparations
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
@@ -23,11 +23,10 @@ from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, nex
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.recall import remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService
-from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
-from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.protocol import LedgerError, OnJoin
 from runway_mcp.tasks.transitions import Selection
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Continuations:
             self.take_up(intent)
             await self.check_file(intent)
             answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold, within=within)
-            standing = await (repeated(intent, answered) if is_earlier else answered)
+            standing = await (submissions.audit.repeated(intent, answered) if is_earlier else answered)
             return Continued(standing or intent, is_earlier)
 
     async def find(self, service: TaskService, film_id: str) -> Intent | None:

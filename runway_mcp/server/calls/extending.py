@@ -22,7 +22,6 @@ from runway_mcp.server.protocol_tasks import handed_over
 from runway_mcp.server.reads import balance_of, earlier_of, note_end, plan_of
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent
-from runway_mcp.tasks.spend.audit import repeated
 from runway_mcp.tasks.spend.outcomes import Submitted
 from runway_mcp.tasks.spend.plan import Plan
 
@@ -46,14 +45,15 @@ async def answered_before(
     if dry:
         return await answer_task(call, earlier_output(earlier, call.asked))
     call.spending = True
-    answer = call.context.service.submissions.answer(
+    submissions = call.context.service.submissions
+    answer = submissions.answer(
         earlier,
         deadline=deadline,
         say=call.progress.waiting,
         patience=_patience(wait),
         within=call.context.waits.waiting,
     )
-    submitted = await repeated(earlier, answer)
+    submitted = await submissions.audit.repeated(earlier, answer)
     call.spending = submitted is not None
     if submitted is not None:
         return await extension_told(call, submitted, deadline, wait=wait)

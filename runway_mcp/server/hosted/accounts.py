@@ -29,7 +29,8 @@ OpenAccount = Callable[[SecretStr | None, Owns, Callable[[str], Settings]], Abst
 class Accounts:
     """What is open for each caller of a file, and the settings that hold for him; made by `opened_accounts`.
 
-    A token that nobody has any more is closed once calls that began with it are over.
+    A token is closed once nobody has had it for as long as a call may wait, and a minute more: by then those that
+    began with it are over.
     """
 
     def __init__(self, settings: Settings, open_account: OpenAccount, group: TaskGroup, leaving: TaskGroup) -> None:
@@ -44,6 +45,7 @@ class Accounts:
         self._routes: dict[str, Account] = {}
         self._accounts: dict[SecretStr | None, tuple[Account, anyio.Event]] = {}
         self._settings_of: dict[str, Settings] = {}
+        self._unused_since: dict[SecretStr | None, float] = {}
 
     @property
     def own(self) -> Account:
@@ -87,8 +89,7 @@ class Accounts:
         self._settings_of = own
         if any(before[0].get(name, self._own) != token for name, token in wanted.items()):
             self._take_up(open_before)
-        for token in self._unused():
-            self._leaving.start_soon(self._leave, token)
+        self._note_unused()
 
     def end(self) -> None:
         """Closes all, in order."""
@@ -112,17 +113,24 @@ class Accounts:
             if service is not None:
                 self._leaving.start_soon(take_up, service)
 
-    def _unused(self) -> list[SecretStr | None]:
+    def _note_unused(self) -> None:
+        """Has each token left that nobody has from now on; one that somebody has again is not."""
         used = {self._own, *self._tokens.values()}
-        return [token for token in self._accounts if token not in used]
+        before, now = self._unused_since, anyio.current_time()
+        self._unused_since = {token: before.get(token, now) for token in self._accounts if token not in used}
+        for token in self._unused_since.keys() - before.keys():
+            self._leaving.start_soon(self._leave, token, now)
 
-    async def _leave(self, token: SecretStr | None) -> None:
+    async def _leave(self, token: SecretStr | None, since: float) -> None:
         await anyio.sleep(self._settings.wait_seconds + _LEAVING_SECONDS)
-        if token in self._unused():
-            # Whoever comes back to it from here on opens it anew.
-            _, ended = self._accounts.pop(token)
-            ended.set()
-            self._take_up(self._accounts)
+        # A change under way may give it to somebody again.
+        async with self._adopting:
+            if self._unused_since.get(token) == since:
+                # Whoever comes back to it from here on opens it anew.
+                del self._unused_since[token]
+                _, ended = self._accounts.pop(token)
+                ended.set()
+                self._take_up(self._accounts)
 
     async def _run(self, token: SecretStr | None, *, task_status: TaskStatus[tuple[Account, anyio.Event]]) -> None:
         def owns(caller: str, user: str | None = None) -> bool:

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from starlette.responses import JSONResponse, Response
 
 MOST_CALLERS = 10_000
-"""Of how many callers it is known when they asked last; of those above it, the ones that asked longest ago are new."""
+"""The rates of so many callers are remembered; whoever asked longest ago is forgotten first."""
 
 
 Stream = Literal["listen", "get", "sse"]

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from runway_mcp import __version__
 from runway_mcp.server.hosted.limits import STREAMS, Stream
 from runway_mcp.server.labels import OTHER, method_label, structured, target_label, version_label
-from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.tasks.store.measured import VERBS
 from runway_mcp.telemetry import Operation, Telemetry
 
 _BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -23,14 +23,9 @@ _WATCHED: Final = {
     "intents_unsettled": "Submits of the ledger whose outcome is not known; the same on all servers of a database.",
     "leases_held": "Leases that this server holds.",
 }
-_OUTCOMES: Final = {
-    "submission_unknown": "unclear",
-    "busy": "busy",
-    "declined": "declined",
-    "invalid_request": "invalid",
-    "not_found": "invalid",
-}
-_NOT_SUBMITTED: Final = frozenset({"DRY_RUN"})
+# What `submitted` is told, and the reasons of refusals: counters that are alerted on begin at 0 with them.
+_OUTCOMES: Final = ("accepted", "unclear", "unknown", "refused", "twin", "busy", "declined", "invalid")
+_REASONS: Final = ("missing", "wrong", "scope")
 
 
 class Metrics:
@@ -47,7 +42,7 @@ class Metrics:
             **within,
         )
         self._submits = Counter(
-            "runway_mcp_submits", "Results of tools that spend, by what became of the submit.", ("outcome",), **within
+            "runway_mcp_submits", "Submits and calls for one, by what became of them.", ("outcome",), **within
         )
         self._credits = Counter(
             "runway_mcp_credits", "Credits of submits that were accepted, by the estimate.", ("kind",), **within
@@ -86,7 +81,17 @@ class Metrics:
         self._draining = Gauge("runway_mcp_draining", "1 once the server was told to stop.", **within)
         build = Gauge("runway_mcp_build_info", "The version that runs.", ("version",), **within)
         build.labels(__version__).set(1)
-        self._tools = {record.name: record.behaviour.spends for record in RECORDS}
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Has the counters that are alerted on begin at 0: Prometheus sees no increase where a series begins at 1."""
+        for outcome in _OUTCOMES:
+            self._submits.labels(outcome)
+        self._credits.labels("estimated")
+        for verb in VERBS:
+            self._store_errors.labels(verb)
+        for reason in _REASONS:
+            self._refusals.labels(reason)
 
     @property
     def telemetry(self) -> Telemetry:
@@ -119,6 +124,12 @@ class Metrics:
         """Counts a callback."""
         self._callbacks.labels(str(known).lower()).inc()
 
+    def submitted(self, outcome: str, cost: int = 0) -> None:
+        """Counts the outcome of a submit, and its credits; of a call that made none, why."""
+        self._submits.labels(outcome).inc()
+        if cost:
+            self._credits.labels("estimated").inc(cost)
+
     def watch(self, counts: Mapping[str, Callable[[], float]]) -> None:
         """Has these counts read whenever the figures are."""
         for name, count in counts.items():
@@ -149,26 +160,13 @@ class Metrics:
         began, error = time.perf_counter(), "cancelled"
         try:
             result = await call_next(ctx)
-            error = self._outcome(tool, result)
+            error = _kind_of(result)
         except Exception as failure:
             error = type(failure).__name__
             raise
         finally:
             self._duration.labels(method, tool, error, *carried).observe(time.perf_counter() - began)
         return result
-
-    def _outcome(self, tool: str, result: Any) -> str:
-        """The kind of a tool's failure, empty for none; counts what became of a submit."""
-        told = structured(result)
-        failed = told.get("error")
-        kind = str(cast("Mapping[str, Any]", failed).get("kind", OTHER)) if isinstance(failed, Mapping) else ""
-        if self._tools.get(tool) and told and told.get("status") not in _NOT_SUBMITTED:
-            outcome = _submit_outcome(told, kind)
-            self._submits.labels(outcome).inc()
-            cost = cast("Mapping[str, Any]", told.get("credits") or {}).get("cost")
-            if outcome == "accepted" and isinstance(cost, int | float):
-                self._credits.labels("estimated").inc(cost)
-        return kind
 
     @contextmanager
     def served(self, address: str) -> Generator[None]:
@@ -183,13 +181,10 @@ class Metrics:
             thread.join(1.0)
 
 
-def _submit_outcome(told: Mapping[str, Any], kind: str) -> str:
-    """What became of a submit: a task that was accepted may have failed since, and is accepted all the same."""
-    if told.get("twin"):
-        return "twin"
-    if not kind or told.get("taskId"):
-        return "accepted"
-    return _OUTCOMES.get(kind, "refused")
+def _kind_of(result: Any) -> str:
+    """The kind of a tool's failure; empty for none."""
+    failed = structured(result).get("error")
+    return str(cast("Mapping[str, Any]", failed).get("kind", OTHER)) if isinstance(failed, Mapping) else ""
 
 
 class _Asked(Operation):

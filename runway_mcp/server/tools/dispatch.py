@@ -3,7 +3,7 @@
 A submit is begun once and belongs to the process: it goes on when its call ends, for whatever reason.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -26,6 +26,11 @@ from runway_mcp.server.tools.record import ToolRecord
 from runway_mcp.server.tools.records import RECORDS
 from runway_mcp.settings import Settings
 from runway_mcp.tasks.failures import Failure, failure_of
+from runway_mcp.telemetry import Meter
+
+_OUTCOMES: Final = {"busy": "busy", "declined": "declined", "invalid_request": "invalid", "not_found": "invalid"}
+# What a call may end with that has begun to spend and posted nothing.
+_BEFORE_POSTS: Final = frozenset({"busy", "declined", "spend_limit"})
 
 
 async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answer | dict[str, Any]:
@@ -62,11 +67,23 @@ async def call_tool(ctx: RequestContext, params: CallToolRequestParams) -> Answe
         waits.cut_off(ctx, anyio.current_time() - arrived, by_default=by_default)
         raise
     waits.answered(ctx, anyio.current_time() - arrived)
+    _count(ctx.lifespan_context.meter, call, result)
     if not record.read_only and not call.lasts:
         result_cache.forget()
     elif call.lasts and call.note is None and _is_of_no_day(context) and isinstance(result, CallToolResult):
         result_cache.remember(key, result)
     return result
+
+
+def _count(meter: Meter | None, call: Call, result: Answer) -> None:
+    """Counts a call for a submit that made none; what became of submits is counted where the audit tells it."""
+    if meter is None or not call.asked.behaviour.spends or call.asked.arguments.get("dry_run"):
+        return
+    told: dict[str, Any] = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
+    kind = told.get("error", {}).get("kind")
+    if kind is None or told.get("twin") or (call.spending and kind not in _BEFORE_POSTS):
+        return
+    meter.submitted(_OUTCOMES.get(kind, "refused"))
 
 
 def _is_of_no_day(context: ServerContext) -> bool:

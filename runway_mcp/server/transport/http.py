@@ -5,7 +5,7 @@ The server's lifespan is entered once per process, and every session, request an
 
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from copy import copy
 from functools import partial
@@ -53,6 +53,14 @@ _TOLD_ONCE = frozenset(
     }
 )
 """The methods that never notify: without a session each is answered by one JSON document, all others by a stream."""
+
+_AWAY: Mapping[Availability, tuple[str, ...]] = {
+    Availability.NEVER: ("ledger",),
+    Availability.REACHED: (),
+    Availability.AWAY: ("ledger",),
+    Availability.UNCONFIRMED: ("commits",),
+}
+"""What of the ledger readiness tells as away."""
 
 Transport = Literal["http", "sse"]
 """`http` serves `/mcp` alone, `sse` the older HTTP+SSE transport as well."""
@@ -168,7 +176,7 @@ class _Endpoints:
         is_known = self._hosting is None or self._hosting.is_ready
         is_ready = is_known and reach is not Availability.NEVER
         status = "draining" if self._is_draining else "ready" if is_ready else "starting"
-        away = (*(() if reach is Availability.REACHED else ("ledger",)), *(self._hosting.away if self._hosting else ()))
+        away = (*_AWAY[reach], *(self._hosting.away if self._hosting else ()))
         told = {"status": status, **({"away": away} if away else {})}
         return JSONResponse(told, 200 if status == "ready" else 503)
 

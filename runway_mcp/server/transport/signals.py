@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM while a server runs. First signal: graceful stop; a second of the same kind: immediate."""
+"""SIGINT, SIGTERM and SIGHUP while a server runs. First signal: graceful stop; a second of the same kind: immediate."""
 
 import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 _MANY = 4096
@@ -12,7 +12,9 @@ _MANY = 4096
 
 @contextmanager
 def stop_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Calls `stop` on the first SIGINT or SIGTERM; a second of the same kind ends the process immediately.
+    """Calls `stop` on the first SIGINT, SIGTERM or SIGHUP; a second of the same kind ends the process immediately.
+
+    A SIGHUP that is ignored, as `nohup` has it, stays so.
 
     `stop` runs between two bytecodes of the main thread, possibly inside the event loop, so it may only set flags and
     end streams. Must be entered in the main thread, the only one that may set signal handlers. An event loop that runs
@@ -23,13 +25,19 @@ def stop_signals(stop: Callable[[], None]) -> Generator[None]:
         signal.signal(number, signal.SIG_DFL)
         stop()
 
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, first) for number in _stopping()}
     try:
         with _woken_by_signals():
             yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stopping() -> Iterator[signal.Signals]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class LeaseExpired:
 
 @dataclass(frozen=True)
 class Refused:
-    """The outcome of a refused POST; `confirmed` if a complete look found no task."""
+    """The outcome of a refused POST; `confirmed` if the last of the looks after it shows that there is no task."""
 
     error: RunwayError
     confirmed: bool
@@ -170,7 +170,7 @@ class Posts:
             seen = await self._reconciler.look(intent, named=named, seconds=_LOOK_SECONDS)
             if seen.task is not None:
                 return seen.task
-            confirmed = (confirmed or seen.complete) and not seen.alike
+            confirmed = seen.proves_none
         return Refused(answer, confirmed=confirmed)
 
     async def _written(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> PostOutcome:

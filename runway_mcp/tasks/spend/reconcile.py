@@ -92,7 +92,7 @@ class Reconciler:
             self._dependencies.audit.closed(intent)
 
     def look_soon(self, intent: Intent) -> None:
-        """Reconciles once in the background, when there is a sign of a task."""
+        """Reconciles once in the background: when there is a sign of a task, at a start what was closed lately."""
         self._dependencies.background.start_soon(self._reconcile_safely, intent)
 
     async def adopt_named(self, running: Iterable[RunningTask]) -> None:
@@ -110,11 +110,6 @@ class Reconciler:
         if intent.id not in self._looking:
             self._looking.add(intent.id)
             self._dependencies.background.start_soon(self._keep_looking, intent)
-
-    async def look_again(self) -> None:
-        """Looks once in the background for what was closed as unknown in the last day; raises `LedgerError`."""
-        for intent in await self._dependencies.ledger.select(Selection.CLOSED_LATELY):
-            self.look_soon(intent)
 
     async def sweep(self) -> None:
         """Reconciles, for the process's lifetime, intents that other processes left with a POST of unknown outcome."""

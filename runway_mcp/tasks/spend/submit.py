@@ -15,10 +15,11 @@ from runway_mcp.runway.errors import Busy, SubmitUnclear
 from runway_mcp.runway.models import Extension, Submission, Task
 from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
+from runway_mcp.tasks.follow.unfinished import follow_unfinished
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import FREE, SpendPolicy
-from runway_mcp.tasks.spend.audit import repeated
+from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
@@ -65,10 +66,16 @@ class Submissions:
         self._dependencies = dependencies
         self._reconciler = reconciler
         self._posts = posts
+        self._watcher = watcher
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
         self._looks = LooksBeforePosts(dependencies.ledger, reconciler)
         self._left: set[str] = set()
+
+    @property
+    def audit(self) -> Audit:
+        """What is told each outcome."""
+        return self._dependencies.audit
 
     async def earlier(self, asked: Extension, *, caller: str, model: CreateModel | None = None) -> Intent | None:
         """The intent of which a caller's request is a duplicate, from the ledger alone; raises `LedgerError`.
@@ -128,7 +135,7 @@ class Submissions:
                 answer = self.answer(
                     intent, deadline=deadline, say=waiter.say, patience=patience, twin=twin, within=within
                 )
-                submitted = await (repeated(intent, answer) if twin else answer)
+                submitted = await (self.audit.repeated(intent, answer) if twin else answer)
             else:
                 submission = submission_of(plan, intent, callbacks=self._callbacks)
                 submitted = await self._spend(intent, submission, deadline, waiter, posted)
@@ -152,7 +159,7 @@ class Submissions:
                 operation.of_task(intent.task_id)
         except LedgerError as error:
             raise _not_submitted(error) from error
-        # What was posted and surely refused is looked for like any other repeat.
+        # A surely refused POST is looked for anyway, so only other intents that are claimed again count as left.
         if not is_earlier and intent.id != drafted.id and not (intent.posts and intent.looked):
             self._left.add(intent.claim)
         return intent, is_earlier
@@ -180,6 +187,7 @@ class Submissions:
             submission = await prepared(self._dependencies.ledger, intent, prepare)
         except Failure as failure:
             await self._withdraw(intent, (failure.kind, failure.message))
+            self.audit.refused(intent, failure.kind)
             raise
         except LedgerError as error:
             raise _not_submitted(error) from error
@@ -195,14 +203,23 @@ class Submissions:
         whole = identified(submission, plan, intent, callbacks=self._callbacks)
         return await self._spend(intent, whole, deadline, Waiter(throttled(say)), set(), stays=True)
 
+    async def follow_unfinished(self, *, followed_too: bool = False) -> list[Intent]:
+        """As the function of that name, with the tasks of this ledger."""
+        dependencies = self._dependencies
+        return await follow_unfinished(
+            dependencies.ledger, self._watcher, dependencies.taken_up, followed_too=followed_too
+        )
+
     async def resume(self) -> None:
-        """Follows the tasks, and looks for the unclear submits, that earlier processes left."""
-        for intent in reversed(await self._dependencies.ledger.select(Selection.UNFINISHED)):
-            if intent.task_id is None:
-                self._reconciler.keep_looking(intent)
-            else:
-                await self._dependencies.taken_up(Task(task_id=intent.task_id, status=intent.status or "PENDING"))
-        await self._reconciler.look_again()
+        """Follows the tasks, and looks for the unclear submits, that earlier processes left; raises `LedgerError`.
+
+        What raises has begun nothing that would be begun twice when this is done again.
+        """
+        closed = await self._dependencies.ledger.select(Selection.CLOSED_LATELY)
+        for intent in await self.follow_unfinished(followed_too=True):
+            self._reconciler.keep_looking(intent)
+        for intent in closed:
+            self._reconciler.look_soon(intent)
 
     async def _spend(
         self,

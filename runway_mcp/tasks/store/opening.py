@@ -21,7 +21,7 @@ def missing_driver() -> bool:
 
 def is_database_url(url: str) -> bool:
     """Whether the driver can read a URL with all its parameters; needs the extra `postgres`."""
-    from runway_mcp.tasks.store.postgres.database import conninfo_of
+    from runway_mcp.tasks.store.postgres.hosts import conninfo_of
 
     try:
         conninfo_of(url)

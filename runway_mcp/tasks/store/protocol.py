@@ -37,6 +37,8 @@ class Availability(StrEnum):
     REACHED = "reached"
     AWAY = "away"
     """It was reached, and could not be when it was used last."""
+    UNCONFIRMED = "unconfirmed"
+    """It can be read, and has not confirmed what was written last, so nothing can be submitted."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from runway_mcp.films.continuing.preparing.failures import told_as_free
 from runway_mcp.films.continuing.workspace import check_writable, held, make_workspace, share_file, write_whole
 from runway_mcp.media.errors import FolderRefused, NoRoom
+from runway_mcp.tasks.failures import Failure
 
 
 def test_a_file_that_is_shared_has_two_names_and_stays_when_one_goes(tmp_path: Path) -> None:
@@ -41,6 +43,17 @@ def test_room_counts_what_is_to_come(tmp_path: Path) -> None:
         check_writable(tmp_path / "films", needed=1001, free=lambda _: 10**9 + 1000)
 
     assert list((tmp_path / "films").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [NoRoom("only 0.0 GB are free"), OSError(28, "only 0.0 GB are free")], ids=repr)
+def test_a_disk_that_has_no_room_is_a_free_failure_and_a_line_for_whoever_runs_the_server(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Failure) as failed, told_as_free():
+        raise error
+
+    assert (failed.value.kind, "Nothing was submitted" in str(failed.value)) == ("not_configured", True)
+    assert [record.getMessage().endswith("only 0.0 GB are free") for record in caplog.records] == [True]
 
 
 def test_a_file_in_the_way_of_a_working_folder_is_named(tmp_path: Path) -> None:

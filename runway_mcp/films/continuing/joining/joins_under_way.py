@@ -1,7 +1,7 @@
 """Joins under way in this process: of films whose task has ended, and of joined films whose file is gone."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -13,10 +13,7 @@ from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.leases import while_leased
-from runway_mcp.tasks.store.protocol import Hint, LedgerError
-
-OnJoin = Callable[[Intent], Awaitable[None]]
-"""Is told of a film once it is joined; must not raise."""
+from runway_mcp.tasks.store.protocol import Hint, LedgerError, OnJoin
 
 _FAULT = (
     "The new part was made and paid, but the film could not be joined through a fault of this server. Make the same "

@@ -8,14 +8,13 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
 import anyio
 import psycopg
 from psycopg.abc import Params
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composed, Literal
 from psycopg_pool import AsyncConnectionPool
 
@@ -29,8 +28,9 @@ from runway_mcp.tasks.store.postgres.failures import (
     ledger_error,
     log_line,
 )
-from runway_mcp.tasks.store.postgres.hosts import beginning_with
+from runway_mcp.tasks.store.postgres.hosts import beginning_with, conninfo_of
 from runway_mcp.tasks.store.postgres.schema import migrate
+from runway_mcp.tasks.store.postgres.turns import Turns
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
 
 _log = logging.getLogger(__name__)
@@ -39,23 +39,12 @@ _T = TypeVar("_T")
 Query = LiteralString | SQL | Composed
 """A statement of this program's own words."""
 
-# How many connections a process has at most.
-_CONNECTIONS = 10
-# How long a verb waits for one of them, in seconds.
-_WAITING_SECONDS = 3.0
+# How many connections the verbs of a process use at most at a time, and how many of them for transactions.
+_CONNECTIONS, _TRANSACTIONS = 10, 7
+# How long a verb waits until one of them is made, in seconds.
+_CONNECTING_SECONDS = 3.0
 # How long the first connection and the migrations may take, in seconds.
 _OPENING_SECONDS = 30.0
-
-# What the URL may leave open: a dead way to the server is noticed within seconds, and a standby is not written to.
-_DEFAULTS = {
-    "application_name": "useapi-runway-mcp",
-    "connect_timeout": "3",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-    "target_session_attrs": "read-write",
-}
 
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 
@@ -73,8 +62,8 @@ _BEGIN: LiteralString = """
 class Patience:
     """How long things may take, in seconds.
 
-    A verb with its repetitions; a lock; one attempt up to its COMMIT; a COMMIT. An attempt that is under way is not cut
-    off when the verb's time is over.
+    A verb with its repetitions; a turn, and again a lock; one attempt up to its COMMIT; a COMMIT. An attempt that is
+    under way is not cut off when the verb's time is over.
     """
 
     verb: float = 5.0
@@ -86,26 +75,35 @@ class Patience:
 class Statements:
     """Statements on one connection, mostly inside a transaction.
 
-    `now` is read from the database at the call, so whoever holds a lock by then has a time after it.
+    `now` is read from the database at the call, so whoever holds a lock by then has a time after it. Unless one of them
+    `has_written` or locked a row, a COMMIT waits for nothing and confirms nothing.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection, now: Callable[[], Awaitable[float]]) -> None:
         self._connection = connection
         self.now = now
+        self.has_written = False
 
     async def rows(self, query: Query, values: Params | None = None) -> list[tuple[Any, ...]]:
         """The rows of a query."""
-        return await (await self._connection.execute(query, values)).fetchall()
+        return await (await self._executed(query, values)).fetchall()
 
     async def execute(self, query: Query, values: Params | None = None) -> None:
         """Runs a statement."""
-        await self._connection.execute(query, values)
+        await self._executed(query, values)
+
+    async def _executed(self, query: Query, values: Params | None) -> psycopg.AsyncCursor:
+        cursor = await self._connection.execute(query, values)
+        self.has_written |= cursor.rowcount > 0 and not (cursor.statusmessage or "").startswith(("SELECT", "SHOW"))
+        return cursor
 
 
 class Database:
     """A database that is reached at the first use, and anew whenever it was lost; `clock` replaces its time in tests.
 
-    Verbs raise `LedgerError` after `patience.verb` seconds, at once while the database is known to be away.
+    A verb begins no attempt after `patience.verb` seconds, and only one while the database is known to be away; when
+    the last has failed it raises `LedgerError`. An attempt waits up to 30 seconds for a database that has to be opened;
+    else for its turn, a connection, and what `patience` allows.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, patience: Patience | None = None) -> None:
@@ -115,8 +113,9 @@ class Database:
         times = {"lock": Literal(f"{patience.lock:.3f}s"), "attempt": Literal(f"{patience.attempt:.3f}s")}
         self._begin = SQL(_BEGIN + DURABLE).format(**times)
         self._opening = anyio.Lock()
+        self._turns = Turns(connections=_CONNECTIONS, transactions=_TRANSACTIONS, seconds=patience.lock)
         self._pool: AsyncConnectionPool | None = None
-        self._is_away = False
+        self._is_away = self._is_unconfirmed = False
         self._ahead = 0.0
         self._told: Durability | None = None
         self._failure: Exception | None = None
@@ -130,7 +129,9 @@ class Database:
         """Whether the database can be used, its tables included, as far as that is known."""
         if self._told is None:
             return Availability.NEVER
-        return Availability.AWAY if self._is_away else Availability.REACHED
+        if self._is_away:
+            return Availability.AWAY
+        return Availability.UNCONFIRMED if self._is_unconfirmed else Availability.REACHED
 
     async def open(self) -> bool:
         """Reaches the database once and brings its tables to the newest format; False if that failed, which is logged.
@@ -162,25 +163,30 @@ class Database:
         """What `work` returns, which reads outside a transaction: each of its queries has a view of its own."""
 
         async def attempt() -> _T:
-            async with self._connection() as connection:
+            async with self._connection(self._turns.read()) as connection:
                 with anyio.fail_after(self._patience.attempt):
                     return await work(Statements(connection, lambda: self._read_clock(connection)))
 
         return await self._repeated(attempt)
 
-    async def transaction(self, work: Callable[[Statements], Awaitable[_T]], *, is_repeatable: bool = True) -> _T:
-        """What `work` returns, once its transaction is confirmed.
+    async def transaction(
+        self, work: Callable[[Statements], Awaitable[_T]], *, caller: str | None = None, is_repeatable: bool = True
+    ) -> _T:
+        """What `work` returns, once its transaction is confirmed; `caller` is the one whose row it locks.
 
         It runs again after a failure, and after a COMMIT that was not confirmed, of which it must find what was
         written. If it is not repeatable, such a COMMIT raises `UnclearCommitError`.
         """
 
         async def attempt() -> _T:
-            async with self._connection() as connection:
+            async with self._connection(self._turns.transaction(caller)) as connection:
                 with anyio.fail_after(self._patience.attempt):
                     await connection.execute(self._begin)
-                    result = await work(Statements(connection, lambda: self._read_clock(connection)))
+                    statements = Statements(connection, lambda: self._read_clock(connection))
+                    result = await work(statements)
                 await self._commit(connection)
+            if caller is not None or statements.has_written:
+                self._is_unconfirmed = False
             return result
 
         return await self._repeated(attempt, passes_unclear=not is_repeatable)
@@ -192,6 +198,7 @@ class Database:
                 try:
                     result = await attempt()
                 except UnclearCommitError as error:
+                    self._is_unconfirmed = True
                     if passes_unclear:
                         raise
                     failure: Exception = error
@@ -208,25 +215,29 @@ class Database:
                 await anyio.sleep(random.uniform(0.02, 0.1))  # noqa: S311  jitter
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection]:
+    async def _connection(self, turn: AbstractAsyncContextManager[None]) -> AsyncGenerator[psycopg.AsyncConnection]:
         """A connection without an open transaction, before and after; one that failed is closed."""
-        pool = await self._opened()
-        try:
-            connection = await pool.getconn(timeout=_WAITING_SECONDS)
+        # If the database is away all learn it at once, and none in its turn.
+        await self._opened()
+        async with turn:
+            pool = await self._opened()
             try:
-                yield connection
-            except BaseException:
-                await self._rolled_back(connection)
-                raise
-            finally:
-                await pool.putconn(connection)
-        except UnclearCommitError:
-            await self._forget(pool)
-            raise
-        except FAILURES as error:
-            if is_away(error):
+                # No more verbs have a turn than there are connections, so one that is not had could not be made.
+                connection = await pool.getconn(timeout=_CONNECTING_SECONDS)
+                try:
+                    yield connection
+                except BaseException:
+                    await self._rolled_back(connection)
+                    raise
+                finally:
+                    await pool.putconn(connection)
+            except UnclearCommitError:
                 await self._forget(pool)
-            raise
+                raise
+            except FAILURES as error:
+                if is_away(error):
+                    await self._forget(pool)
+                raise
 
     async def _rolled_back(self, connection: psycopg.AsyncConnection) -> None:
         try:
@@ -323,12 +334,3 @@ class Database:
             _log.warning("%s: %s. %s", SUBJECT, durability.settings, " ".join(durability.risks))
         else:
             _log.info("%s: %s", SUBJECT, durability.settings)
-
-
-def conninfo_of(url: str) -> str:
-    """The connection string of a URL, with what it leaves open; raises `ValueError` without the URL's text."""
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        raise ValueError("not a PostgreSQL URL") from None
-    return make_conninfo("", **(_DEFAULTS | given))

@@ -6,9 +6,9 @@ from typing import Final, LiteralString
 
 import psycopg
 
-from runway_mcp.tasks.store.postgres.database import conninfo_of
 from runway_mcp.tasks.store.postgres.durability import SETTINGS, Durability
 from runway_mcp.tasks.store.postgres.failures import FAILURES, SUBJECT, log_line
+from runway_mcp.tasks.store.postgres.hosts import conninfo_of
 from runway_mcp.tasks.store.postgres.schema import FORMAT, HAS_TABLES, MIGRATIONS, TABLES, later_version
 from runway_mcp.tasks.store.protocol import DatabaseHealth, Health, LedgerError
 

@@ -1,10 +1,31 @@
-"""Hosts of a connection string that names several, the first of which may be dead."""
+"""Connection strings: what a URL leaves open, and its hosts where it names several, the first of which may be dead."""
 
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _PORT = "5432"
+
+# What the URL may leave open: a dead way to the server is noticed within seconds, and a standby is not written to.
+_DEFAULTS = {
+    "application_name": "useapi-runway-mcp",
+    "connect_timeout": "3",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "target_session_attrs": "read-write",
+}
+
+
+def conninfo_of(url: str) -> str:
+    """The connection string of a URL, with what it leaves open; raises `ValueError` without the URL's text."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise ValueError("not a PostgreSQL URL") from None
+    return make_conninfo("", **(_DEFAULTS | given))
 
 
 def beginning_with(conninfo: str, *, host: str, port: int) -> str:

@@ -1,7 +1,7 @@
 """PostgreSQL implementation of the store, for several machines on one ledger.
 
-Every verb that writes first locks the row of the intent's caller, so all writes for one caller come one after the
-other. The lock is itself a write, so even a verb that changes nothing is told only after a confirmed COMMIT.
+Every verb that changes an intent first locks its caller's row, so all changes for one caller follow one another. Such a
+verb is told only after a confirmed COMMIT; reads, and an `observe` that would change nothing, wait for none.
 """
 
 import secrets
@@ -156,7 +156,7 @@ class PostgresStore(Store):
             await ledger.execute(_SPELL, (intent.source_asset_id, names))
             return held, False
 
-        return await self._transaction(work)
+        return await self._transaction(work, caller=intent.caller)
 
     async def earlier(self, spelling: str, key_of: Callable[[str, str], RequestKey]) -> Intent | None:
         query = (
@@ -189,8 +189,9 @@ class PostgresStore(Store):
         await self._unposted.take_back()
         if self._unposted.holds(claim):
             raise ledger_error(UnclearCommitError())
+        work, caller = partial(change_intent, intent_id, change), await self._owner(intent_id)
         try:
-            return await self._database.transaction(partial(change_intent, intent_id, change), is_repeatable=False)
+            return await self._database.transaction(work, caller=caller, is_repeatable=False)
         except UnclearCommitError as error:
             if written is not None:
                 self._unposted.add(*written)
@@ -227,7 +228,7 @@ class PostgresStore(Store):
                 await self._replicas.note(ledger, Hint("look"))
             return changed
 
-        return await self._transaction(work)
+        return await self._transaction(work, caller=await self._owner(intent_id))
 
     async def observe(
         self, task_id: str, status: str, *, ended: bool, film: Film | None, failure: tuple[str, str] | None
@@ -249,7 +250,7 @@ class PostgresStore(Store):
                 await ledger.execute("INSERT INTO spellings VALUES (%s, %s) ON CONFLICT DO NOTHING", name)
             return changed
 
-        return await self._transaction(work)
+        return await self._transaction(work, caller=known.caller)
 
     async def orphans(self) -> list[Intent]:
         async def work(ledger: Statements) -> list[Intent]:
@@ -321,9 +322,16 @@ class PostgresStore(Store):
         return frozenset(row[0] for row in rows)
 
     async def _changed(self, intent_id: str, change: Callable[[Intent, float], Intent | None]) -> Intent | None:
-        return await self._transaction(partial(change_intent, intent_id, change))
+        return await self._transaction(partial(change_intent, intent_id, change), caller=await self._owner(intent_id))
 
-    async def _transaction(self, work: Callable[[Statements], Awaitable[_T]]) -> _T:
+    async def _owner(self, intent_id: str) -> str | None:
+        """The caller of an intent, which never changes; None if there is no such intent."""
+        rows = await self._database.read(
+            lambda ledger: ledger.rows("SELECT caller FROM intents WHERE id = %s", (intent_id,))
+        )
+        return rows[0][0] if rows else None
+
+    async def _transaction(self, work: Callable[[Statements], Awaitable[_T]], *, caller: str | None = None) -> _T:
         """A transaction that may run twice: of each verb a second run finds what the first has written."""
         await self._unposted.take_back()
-        return await self._database.transaction(work)
+        return await self._database.transaction(work, caller=caller)

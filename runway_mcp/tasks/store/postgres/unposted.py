@@ -44,7 +44,7 @@ class Unposted:
         self._is_busy = True
         try:
             for claim, (before, begun) in list(self._intents.items()):
-                await self._database.transaction(partial(_taken_back, before, begun))
+                await self._database.transaction(partial(_taken_back, before, begun), caller=begun.caller)
                 del self._intents[claim]
         except LedgerError as error:
             self._next = anyio.current_time() + _AGAIN

@@ -1,7 +1,7 @@
 """SQLite implementation of the store: one file on a local disk.
 
-Statements run on the event loop: each takes milliseconds, and a lock of another process is awaited, so nothing blocks.
-An unwritable file raises `LedgerError` before anything is spent.
+Statements run on the event loop: each takes milliseconds, and a lock of another process is awaited. A slow disk
+holds up other calls. An unwritable file raises `LedgerError` before anything is spent.
 """
 
 import json
