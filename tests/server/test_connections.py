@@ -4,12 +4,10 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -23,47 +21,16 @@ from runway_mcp.server.transport.connections import (
     limits_of_process,
     raised_descriptor_limit,
 )
+from tests.server.bare_connections import address, at, everything, healthy
 from tests.server.toy import served, toy
 
 SHORT = 0.4
 LONG = 60.0
-HEALTH = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 POST = b"POST %b HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
 
 
 def limits(most: int = 100, headers: float = LONG, body: float = LONG, reader: float = LONG) -> ConnectionLimits:
     return ConnectionLimits(most, headers, body, reader, close_seconds=SHORT)
-
-
-def address(url: str) -> tuple[str, int]:
-    place = urlsplit(url)
-    return place.hostname or "", place.port or 0
-
-
-@asynccontextmanager
-async def at(url: str) -> AsyncGenerator[SocketStream]:
-    """A bare connection to the server; the whole of it is bounded."""
-    with anyio.fail_after(20):
-        async with await anyio.connect_tcp(*address(url)) as connection:
-            yield connection
-
-
-async def everything(connection: SocketStream) -> bytes:
-    """All that the server sends until it closes the connection."""
-    received = b""
-    try:
-        async for chunk in connection:
-            received += chunk
-    except anyio.BrokenResourceError:
-        pass  # the server cut it
-    return received
-
-
-async def healthy(connection: SocketStream) -> None:
-    await connection.send(HEALTH)
-    received = b""
-    while b'"ok"' not in received:
-        received += await connection.receive()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from runway_mcp.server.transport.heads import MOST_AHEAD, MOST_HEAD, MOST_HEADERS
-from tests.server.test_connections import at, everything, healthy
+from tests.server.bare_connections import at, everything, healthy
 from tests.server.toy import served, toy
 
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n"
