@@ -20,7 +20,7 @@ from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.contract.results.text import one_line
-from runway_mcp.server.contract.uris import KINDS, Kind, bare_id, template_of, templates_in_words, variable_of
+from runway_mcp.server.contract.uris import KINDS, LONGEST_URI, Kind, bare_id, template_of, templates_in_words, variable_of
 from runway_mcp.server.joined_films import joined_films
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
@@ -220,7 +220,7 @@ def _kind(params: CompleteRequestParams) -> str | None:
 
 def _plain(typed: str) -> str:
     """The typed text as it stands in ids: without percent-encoding, even if cut short, and without `runway://`."""
-    return bare_id(unquote(_CUT_ESCAPE.sub("", typed)))
+    return bare_id(unquote(_CUT_ESCAPE.sub("", typed[:LONGEST_URI])))
 
 
 def _choice(identity: str, name: str | None) -> Choice:

@@ -5,7 +5,7 @@ import base64
 import pytest
 from mcp_types import BlobResourceContents, TextResourceContents
 
-from runway_mcp.server.contract.uris import KINDS, Address, Kind, address_of, template_of, variable_of
+from runway_mcp.server.contract.uris import KINDS, LONGEST_URI, Address, Kind, address_of, template_of, variable_of
 from runway_mcp.server.resources.handlers import contents_of
 from runway_mcp.server.resources.kinds import resource_kind
 
@@ -45,3 +45,9 @@ def test_text_is_carried_as_it_is_and_bytes_in_base64() -> None:
     assert text == TextResourceContents(uri="runway://tasks", mime_type="application/json", text="{}")
     assert isinstance(blob, BlobResourceContents)
     assert (blob.uri, blob.mime_type, base64.b64decode(blob.blob)) == ("runway://x/1", "image/png", picture)
+
+
+def test_a_uri_that_no_id_needs_the_length_of_names_nothing() -> None:
+    # It is not even decoded, which would hold up other calls.
+    assert address_of(f"runway://tasks/{'%41' * (LONGEST_URI // 3)}") is None
+    assert address_of("runway://tasks/%41") == Address("task", "A")
