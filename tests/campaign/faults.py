@@ -149,9 +149,9 @@ FAULTS: dict[str, Fault] = {
                 "(LOOKING_SECONDS if complete else LOOKING_SECONDS)",
             ),
             Change(
-                "tasks/spend/reconcile.py",
-                "        for intent in await self._dependencies.ledger.select(Selection.CLOSED_LATELY):\n",
-                "        for intent in ():\n",
+                "tasks/spend/submit.py",
+                "        closed = await self._dependencies.ledger.select(Selection.CLOSED_LATELY)\n",
+                "        closed = ()\n",
             ),
         ),
     ),

@@ -104,9 +104,9 @@ async def test_a_look_that_took_too_long_goes_on_for_the_next_one(tmp_path: Path
     world = grey_world(tmp_path)
     async with running(world) as url, open_server(world, tmp_path / "data", url=url) as server:
         clip = await clip_named(server.context, clip_of(world))
-        world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.05))
+        world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.5))
         with pytest.raises(Failure, match="in time"):
-            await picture_for(server.context, clip, View(), seconds=0.2)
+            await picture_for(server.context, clip, View(), seconds=2)
         assert not world.link_faults
         world.link_faults.append(LinkFault("status", times=None))
 
