@@ -20,7 +20,15 @@ from runway_mcp.runway.errors import InvalidRequest, RunwayError
 from runway_mcp.runway.models import Asset, Task
 from runway_mcp.server.context import RequestContext, ServerContext, context_of
 from runway_mcp.server.contract.results.text import one_line
-from runway_mcp.server.contract.uris import KINDS, LONGEST_URI, Kind, bare_id, template_of, templates_in_words, variable_of
+from runway_mcp.server.contract.uris import (
+    KINDS,
+    LONGEST_URI,
+    Kind,
+    bare_id,
+    template_of,
+    templates_in_words,
+    variable_of,
+)
 from runway_mcp.server.joined_films import joined_films
 from runway_mcp.server.prompts import SECONDS, prompt_named
 from runway_mcp.settings import Settings
