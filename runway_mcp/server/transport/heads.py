@@ -28,6 +28,9 @@ _Serving: Any = AutoHTTPProtocol
 class _Bounded(_Serving):
     """Uvicorn's protocol on httptools, fed in small steps; after each it looks at what the parser took and told."""
 
+    # Its base has nearly as many attributes as connections can share the names of: three more would cost each 1.3 kB.
+    __slots__ = ("_has_too_many", "_head", "_is_in_head")
+
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         self._head = 0
