@@ -17,21 +17,22 @@ from runway_mcp.tasks.catalogue import CreateModel
 from runway_mcp.tasks.failures import Failure, failed, failure_of
 from runway_mcp.tasks.follow.unfinished import follow_unfinished
 from runway_mcp.tasks.follow.watcher import Watcher
-from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State, is_lapsed
+from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.audit import Audit
 from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, identified, submission_of
+from runway_mcp.tasks.spend.outcome_waits import OutcomeWaits
 from runway_mcp.tasks.spend.outcomes import Outcomes, Submitted
 from runway_mcp.tasks.spend.plan import Plan, key_of
 from runway_mcp.tasks.spend.posting import LeaseExpired, PostOutcome, Posts, Refused
 from runway_mcp.tasks.spend.preparing import Prepare, prepared
 from runway_mcp.tasks.spend.priced import PricedRequest
-from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
+from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.refusals import arguments_key
-from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, reason_of, throttled, wait_for, wait_for_slot
+from runway_mcp.tasks.spend.waiting import Say, Waiter, Waiting, Within, throttled, wait_for, wait_for_slot
 from runway_mcp.tasks.store.leases import GIVING_BACK_SECONDS
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.transitions import Selection
@@ -39,13 +40,6 @@ from runway_mcp.tasks.transitions import Selection
 __all__ = ["ANSWER_PATIENCE", "Say", "Submissions", "Submitted", "Waiting"]
 
 _log = logging.getLogger(__name__)
-
-# The least time for one look, however short the caller's wait, in seconds.
-_ONE_LOOK = 1.0
-# Seconds between two looks of a waiting call.
-_LOOK_AGAIN = 5.0
-# Seconds between two reads of the intent while its holder is another call or process.
-_LEDGER_PAUSE = 0.5
 
 
 class Submissions:
@@ -70,6 +64,7 @@ class Submissions:
         self._outcomes = Outcomes(dependencies.client, dependencies.ledger, watcher)
         self._callbacks = callbacks
         self._looks = LooksBeforePosts(dependencies.ledger, reconciler)
+        self._waits = OutcomeWaits(dependencies, reconciler, posts)
         self._left: set[str] = set()
 
     @property
@@ -103,7 +98,7 @@ class Submissions:
         """
         waiter = Waiter(throttled(say), within)
         try:
-            return await self._outcomes.told(await self._join(intent, deadline, waiter, patience), twin=twin)
+            return await self._outcomes.told(await self._waits.outcome(intent, deadline, waiter, patience), twin=twin)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
 
@@ -267,7 +262,7 @@ class Submissions:
                 case Task() as task:
                     return Submitted(task, intent, twin=False)
                 case None | SubmitUnclear():
-                    return await self._own_outcome(await self._join(intent, deadline, waiter))
+                    return await self._own_outcome(await self._waits.outcome(intent, deadline, waiter))
                 case LeaseExpired():
                     return None
                 case LedgerError() as error:
@@ -319,44 +314,6 @@ class Submissions:
         """As `LooksBeforePosts.found`."""
         await waiter.say(Waiting("trace"))
         return await self._looks.found(intent, deadline, waiter, is_left=self.is_left(intent), is_sure=is_sure)
-
-    async def _join(self, intent: Intent, deadline: float, waiter: Waiter, patience: float | None = None) -> Intent:
-        """Waits until an intent has an outcome or was withdrawn, and returns it.
-
-        Raises `Failure` at the deadline, or if the wait is cut short.
-
-        Its holder may be another call or another process, alive or dead; looks interfere with none of them.
-        """
-        next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
-        soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
-        while True:
-            standing = await self._dependencies.ledger.find("id", intent.id)
-            if standing is None or standing.has_outcome:
-                return standing or replace(intent, state=State.REFUSED)
-            post, now = self._posts.of(intent), anyio.current_time()
-            if standing.state is State.WAITING:
-                # A waiting intent's next POST gets the same time as one that is out already.
-                soon = deadline if patience is None else min(deadline, now + patience)
-            limit = deadline if standing.state is State.WAITING else soon
-            if post is None and standing.state is State.WAITING:
-                if is_lapsed(standing, self._dependencies.ledger.now()):
-                    return standing
-            elif post is None and now >= next_look:
-                next_look = now + _LOOK_AGAIN
-                with anyio.move_on_after(max(0.0, limit - now)):
-                    standing = await self._reconciler.reconcile(standing)
-                    if standing.has_outcome:
-                        return standing
-            if standing.state is State.UNKNOWN or anyio.current_time() >= limit:
-                raise await self._out_of_time(standing)
-            until = min(limit, anyio.current_time() + _LEDGER_PAUSE)
-            if not await waiter.waits(post.done if post else anyio.Event(), until, reason_of(standing, post)):
-                raise await self._out_of_time(standing)
-
-    async def _out_of_time(self, intent: Intent) -> Failure:
-        if intent.state is State.WAITING:
-            return replace(outcome_failure(intent), intent=None)
-        return await self._reconciler.failure(intent)
 
     async def _leave(self, intent: Intent) -> None:
         """Ends the lease of an intent that never posted and goes on waiting; from now on it is not posted here.
