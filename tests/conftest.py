@@ -1,6 +1,7 @@
 """What tests stand on: the event loop, real by default, virtual where marked `virtual_time`; eras; PostgreSQL."""
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,18 @@ import pytest
 
 from tests.kit.postgres import SERVER_URL, need_postgres, running_postgres
 from tests.kit.virtual_time import VirtualTimeLoop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_end_programs() -> Iterator[None]:
+    """No program of a test ignores a signal because the whole run does, as one that was started in the background."""
+    ends = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    ignored = [each for each in ends if signal.getsignal(each) is signal.SIG_IGN]
+    for each in ignored:
+        signal.signal(each, ends[each])
+    yield
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)
 
 
 @pytest.fixture
