@@ -241,7 +241,7 @@ async def test_what_was_no_film_at_every_try_is_given_up_and_a_wish_at_its_first
         await until(lambda: not begun_records(tmp_path / DATA))
         assert await keeper.place(film.asset_id, "") == "refused"
         # What takes up begun films may just have read of this one when it was given up, and tries it once more.
-        assert caplog.text.count("a film could not be kept") in ((3, 4) if own else (1,))
+        assert caplog.text.count("a film could not be kept") in ((3, 4) if own else (1, 2))
         assert kept.names == []
 
 
