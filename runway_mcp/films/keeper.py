@@ -233,8 +233,7 @@ class Keeper:
         elif not wanted.own or for_good:
             self._tries.pop(key, None)
             # Another process may have kept it meanwhile.
-            if await self._is_begun(wanted):
-                await self._note(wanted, "refused")
+            await self._note(wanted, "refused", if_begun=True)
 
     async def _try_again(self, key: _Key, wanted: Wanted, seconds: float) -> None:
         """Begins it once more after so many seconds, over a fresh link, unless it was kept or deleted meanwhile."""
@@ -317,12 +316,14 @@ class Keeper:
             raise FilmGone("Runway names no link to this film.")
         return asset.url
 
-    async def _note(self, wanted: Wanted, state: State, film: SavedFilm | None = None) -> str | None:
+    async def _note(
+        self, wanted: Wanted, state: State, film: SavedFilm | None = None, *, if_begun: bool = False
+    ) -> str | None:
         """Writes the record; why the data folder refuses, which only means that a restart knows nothing of it."""
         record = Record(wanted.asset_id, wanted.caller, wanted.name, state, own=wanted.own)
         if film is not None:
             record = replace(record, path=film.path, size=film.size)
-        refusal = await run_sync(self._records.note, record)
+        refusal = await run_sync(partial(self._records.note, record, if_begun=if_begun))
         if refusal is not None:
             _log.warning("the record of a kept film could not be written: %s", refusal)
         return refusal

@@ -1,7 +1,8 @@
 """Records of kept films: what is on disk under which name, and what was begun, for every process to read.
 
-One small JSON file for each film, caller and name, in the data folder; it holds no link. Every function blocks: call it
-from a worker thread where an event loop runs.
+One small JSON file for each film, caller and name, in the data folder; it holds no link. Whoever changes a film's
+records holds the lock of their folder, so that no process writes over what another wrote since it looked. Every
+function blocks: call it from a worker thread where an event loop runs.
 """
 
 import hashlib
@@ -9,13 +10,15 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, Literal
 
+from runway_mcp.media.files.locks import try_lock
 from runway_mcp.runway.ids import account_of
 from runway_mcp.tasks.intents import uuid_of
 
@@ -28,7 +31,9 @@ State = Literal["begun", "kept", "refused"]
 MOST_UNWRITTEN: Final = 1000
 """So many records that the data folder refused are remembered by the process; above it, the oldest go first."""
 
-_SUFFIX = ".json"
+_SUFFIX, _LOCK = ".json", "lock"
+# A lock is held for a few milliseconds; a process that stands still with it must not hold up every other one.
+_LOCK_SECONDS, _LOCK_PAUSE = 2.0, 0.01
 _PLAIN: Final = re.compile(r"[0-9a-z-]{1,64}")
 
 
@@ -79,29 +84,58 @@ class Records:
         replaced = dict(self._unwritten)
         return [each for each in begun_records(self._data_dir) if _key(each) not in replaced]
 
-    def note(self, record: Record) -> str | None:
+    def note(self, record: Record, *, if_begun: bool = False) -> str | None:
         """Writes that a film's keeping stands so; the reason where the folder refuses and it is known here alone.
 
-        What the record before told of the last file, and that it is an own film, stays.
+        What the record before told of the last file, and that it is an own film, stays. `if_begun` writes only where
+        nothing but a beginning is known at that moment.
         """
-        known = {_key(each): each for each in self.of(record.asset_id, record.caller)}
-        if (before := known.get(_key(record))) is not None:
-            path, size = (before.path, before.size) if record.path is None else (record.path, record.size)
-            record = replace(record, path=path, size=size, own=before.own or record.own)
         try:
-            write_record(self._data_dir, record)
+            with _locked(_folder_of(self._data_dir, record.asset_id)):
+                if (whole := self._after(record, if_begun=if_begun)) is None:
+                    return None
+                write_record(self._data_dir, whole)
         except (OSError, ValueError) as error:
-            self._unwritten[_key(record)] = record
-            while len(self._unwritten) > MOST_UNWRITTEN:
-                del self._unwritten[next(iter(self._unwritten))]
-            why = error.strerror if isinstance(error, OSError) else None
-            return f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
+            whole = self._after(record, if_begun=if_begun)
+            return None if whole is None else self._remember(whole, error)
         self._unwritten.pop(_key(record), None)
         return None
+
+    def _after(self, record: Record, *, if_begun: bool) -> Record | None:
+        """The record with what stays of the one before; None where it is not to be written."""
+        known = {_key(each): each for each in self.of(record.asset_id, record.caller)}
+        before = known.get(_key(record))
+        if if_begun and (before is None or before.state != "begun"):
+            return None
+        if before is None:
+            return record
+        path, size = (before.path, before.size) if record.path is None else (record.path, record.size)
+        return replace(record, path=path, size=size, own=before.own or record.own)
+
+    def _remember(self, record: Record, error: OSError | ValueError) -> str:
+        self._unwritten[_key(record)] = record
+        while len(self._unwritten) > MOST_UNWRITTEN:
+            del self._unwritten[next(iter(self._unwritten))]
+        why = error.strerror if isinstance(error, OSError) else None
+        return f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
 
 
 def _key(record: Record) -> tuple[str, str, str]:
     return record.asset_id.lower(), record.caller, record.name
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Holds the lock of a film's records; goes on without it where another process keeps it too long."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        until = time.monotonic() + _LOCK_SECONDS
+        while not try_lock(descriptor) and time.monotonic() < until:
+            time.sleep(_LOCK_PAUSE)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_record(data_dir: Path, record: Record) -> None:

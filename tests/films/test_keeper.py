@@ -13,7 +13,7 @@ from runway_mcp.films.keeper import AT_ONCE, Keeper
 from runway_mcp.films.keeping import FilmGone, Keeping
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.places import SavedFilm
-from runway_mcp.films.records import FOLDER, Record, begun_records, write_record
+from runway_mcp.films.records import FOLDER, Record, Records, begun_records
 from runway_mcp.media.errors import DeadLink, KeepingError, NoFilm
 from runway_mcp.media.files.keeping import Check
 from runway_mcp.simulator.faults import Fault
@@ -255,7 +255,7 @@ async def test_what_another_process_kept_meanwhile_is_neither_begun_again_nor_gi
         file = kept.folder / first.name
         file.write_bytes(b"kept")
         kept_there = Record(first.asset_id, "", first.name, "kept", path=file, size=4, own=True)
-        write_record(tmp_path / DATA, kept_there)
+        assert Records(tmp_path / DATA).note(kept_there) is None
 
         # The second one is tried after the first.
         await until(lambda: not begun_records(tmp_path / DATA))

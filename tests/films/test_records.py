@@ -1,5 +1,8 @@
 """Records of kept films, and the names of their files."""
 
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from runway_mcp.films.records import (
     records_of,
     write_record,
 )
+from runway_mcp.media.files.locks import try_lock
 from runway_mcp.runway.models import Asset, Metadata, Task
 from runway_mcp.tasks.intents import Intent
 from tests.kit.samples import intent
@@ -54,6 +58,47 @@ def test_a_folder_that_refuses_remembers_nothing_and_fails_nobody(tmp_path: Path
 
     assert records_of(tmp_path, FILM, "") == []
     assert begun_records(tmp_path) == []
+
+
+def test_a_film_is_given_up_only_where_nothing_but_its_beginning_is_known(tmp_path: Path) -> None:
+    records, kept = Records(tmp_path), record(tmp_path)
+    refused = replace(kept, state="refused", path=None, size=None)
+    for before, after in ((None, []), ("begun", ["refused"]), ("refused", ["refused"]), ("kept", ["kept"])):
+        if before is not None:
+            records.note(replace(kept, state=before))
+        assert records.note(refused, if_begun=True) is None
+        assert [each.state for each in records.of(FILM, "")] == after
+
+
+def test_what_another_process_writes_while_a_film_is_given_up_stays(tmp_path: Path) -> None:
+    kept = record(tmp_path)
+    write_record(tmp_path, replace(kept, state="begun", path=None))
+    with ThreadPoolExecutor() as threads:
+        with lock_of(tmp_path):
+            given_up = threads.submit(Records(tmp_path).note, replace(kept, state="refused"), if_begun=True)
+            with pytest.raises(TimeoutError):
+                given_up.result(0.2)
+            write_record(tmp_path, kept)
+        assert given_up.result(10) is None
+
+    assert records_of(tmp_path, FILM, "") == [kept]
+
+
+def test_a_process_that_stands_still_with_the_lock_holds_up_nobody_for_long(tmp_path: Path) -> None:
+    kept = record(tmp_path)
+    write_record(tmp_path, replace(kept, state="begun"))
+    with lock_of(tmp_path):
+        assert Records(tmp_path).note(kept) is None
+
+    assert records_of(tmp_path, FILM, "") == [kept]
+
+
+@contextmanager
+def lock_of(data_dir: Path) -> Generator[None]:
+    """The lock of the film's records, as another process holds it."""
+    with (data_dir / FOLDER / UUID / "lock").open("w") as file:
+        assert try_lock(file.fileno())
+        yield
 
 
 def test_a_record_replaces_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
