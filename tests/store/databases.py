@@ -7,6 +7,7 @@ import anyio
 import psycopg
 
 from runway_mcp.tasks.store.postgres.database import Patience
+from runway_mcp.tasks.store.postgres.replicas import PostgresReplicas
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from tests.kit.clock import SetClock
 
@@ -27,6 +28,18 @@ async def opened(url: str, patience: Patience | None = None) -> AsyncGenerator[P
             yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def two_servers(url: str, clock: SetClock) -> AsyncGenerator[tuple[PostgresReplicas, PostgresReplicas]]:
+    """The parts of two servers on one ledger."""
+    one, other = PostgresStore(url, clock=clock), PostgresStore(url, clock=clock)
+    try:
+        with anyio.fail_after(BOUND):
+            yield one.replicas, other.replicas
+    finally:
+        await one.close()
+        await other.close()
 
 
 @contextmanager

@@ -6,11 +6,10 @@ import anyio
 import pytest
 
 from runway_mcp.tasks.intents import LONGEST_LEASE
-from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Replicas
 from tests.kit.clock import SetClock
 from tests.kit.postgres import new_schema
-from tests.store.databases import BOUND
+from tests.store.databases import two_servers
 from tests.store.memory_replicas import MemoryReplicas, Rows
 
 ACCOUNT, TASK = "digest", "user:1-task:0"
@@ -27,13 +26,8 @@ async def two(request: pytest.FixtureRequest, clock: SetClock) -> AsyncGenerator
         yield MemoryReplicas(rows, clock), MemoryReplicas(rows, clock)
         return
     with new_schema(request.getfixturevalue("database_url")) as url:
-        one, other = PostgresStore(url, clock=clock), PostgresStore(url, clock=clock)
-        try:
-            with anyio.fail_after(BOUND):
-                yield one.replicas, other.replicas
-        finally:
-            await one.close()
-            await other.close()
+        async with two_servers(url, clock) as both:
+            yield both
 
 
 async def told_of(replicas: Replicas) -> list[str]:

@@ -1,7 +1,6 @@
 """What servers on one PostgreSQL agree on beside the contract: who has a lease of many, hints, what is removed."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
 
 import anyio
 import psycopg
@@ -13,7 +12,7 @@ from runway_mcp.tasks.store.protocol import Hint
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import SetClock
 from tests.kit.postgres import new_schema
-from tests.store.databases import BOUND, ask
+from tests.store.databases import BOUND, ask, two_servers
 from tests.store.steps import claimed
 
 ACCOUNT, TASK = "digest", "user:1-task:0"
@@ -24,18 +23,6 @@ def url(database_url: str) -> Generator[str]:
     """The URL of an empty ledger."""
     with new_schema(database_url) as url:
         yield url
-
-
-@asynccontextmanager
-async def two(url: str, clock: SetClock) -> AsyncGenerator[tuple[PostgresReplicas, PostgresReplicas]]:
-    """The parts of two servers on one ledger."""
-    one, other = PostgresStore(url, clock=clock), PostgresStore(url, clock=clock)
-    try:
-        with anyio.fail_after(BOUND):
-            yield one.replicas, other.replicas
-    finally:
-        await one.close()
-        await other.close()
 
 
 async def test_a_ledger_in_a_file_has_no_other_servers(url: str) -> None:
@@ -61,7 +48,7 @@ async def test_of_many_servers_that_take_a_lease_at_once_one_has_it(url: str, cl
 
 
 async def test_what_was_told_and_leases_that_have_ended_are_removed_after_an_hour(url: str, clock: SetClock) -> None:
-    async with two(url, clock) as (one, _):
+    async with two_servers(url, clock) as (one, _):
         await one.tell(ACCOUNT, {TASK: "{}"})
         await one.take("read", seconds=1)
         clock.now += KEPT_SECONDS + 2
@@ -89,8 +76,8 @@ async def test_a_hint_reaches_the_other_servers_of_this_ledger_alone(
 
     with new_schema(database_url) as another:
         async with (
-            two(url, clock) as (one, other),
-            two(another, clock) as (stranger, _),
+            two_servers(url, clock) as (one, other),
+            two_servers(another, clock) as (stranger, _),
             anyio.create_task_group() as group,
         ):
             for replicas, to, ready in zip((other, one, stranger), (heard, own, strange), listening, strict=True):
@@ -140,7 +127,7 @@ async def test_a_listener_whose_connection_is_ended_listens_again_and_looks(url:
     async def hear(_: Hint) -> None:
         next(each for each in looks if not each.is_set()).set()
 
-    async with two(url, clock) as (one, _), anyio.create_task_group() as group:
+    async with two_servers(url, clock) as (one, _), anyio.create_task_group() as group:
         group.start_soon(one.listen, hear)
         await looks[0].wait()
         with psycopg.connect(url, autocommit=True) as admin:
@@ -159,7 +146,7 @@ async def test_all_who_listen_at_one_server_share_a_connection_and_go_on_when_th
     began = {name: anyio.Event() for name in heard}
     told = {name: anyio.Event() for name in heard}
 
-    async with two(url, clock) as (one, other), anyio.create_task_group() as group:
+    async with two_servers(url, clock) as (one, other), anyio.create_task_group() as group:
 
         async def listen(name: str, scope: anyio.CancelScope) -> None:
             async def hear(hint: Hint) -> None:

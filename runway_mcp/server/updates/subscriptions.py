@@ -164,11 +164,15 @@ class Subscriptions:
     ) -> SubscriptionsListenResult:
         """Serves one `subscriptions/listen` stream of a caller; `spelled` gives the resources of its URIs."""
         streams = self._streams.setdefault(caller, _Streams())
+        streams.served += 1
         for uri, address in spelled.items():
             self._spelled.setdefault(address, Counter())[uri] += 1
         try:
             return await streams.serve(ctx, params)
         finally:
+            streams.served -= 1
+            if not streams.served:
+                del self._streams[caller]
             for uri, address in spelled.items():
                 self._spelled[address] -= Counter((uri,))
                 if not self._spelled[address]:
@@ -215,6 +219,10 @@ class Subscriptions:
         now = anyio.current_time()
         if task.status == before and now - self._listed_at.get(owner, -math.inf) < _QUIET_SECONDS:
             return False
+        # Of those that are told no more nothing is kept: callers come and go for as long as the server lives.
+        quiet = [each for each, at in self._listed_at.items() if now - at >= _QUIET_SECONDS]
+        for each in quiet:
+            del self._listed_at[each]
         self._listed_at[owner] = now
         return True
 
@@ -232,15 +240,16 @@ class Subscriptions:
             if owner in (None, connection.caller):
                 connection.hear(addresses, listed=listed)
         uris = [uri for address in addresses for uri in {address.uri, *self._spelled.get(address, ())}]
-        for caller, streams in self._streams.items():
+        for caller, streams in list(self._streams.items()):
             if owner in (None, caller):
                 await streams.publish(uris, listed=listed)
 
 
 class _Streams:
-    """The `subscriptions/listen` streams of one caller."""
+    """The `subscriptions/listen` streams of one caller, and how many are served."""
 
     def __init__(self) -> None:
+        self.served = 0
         self._bus = InMemorySubscriptionBus()
         self.serve = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS, max_buffered_events=_UNREAD)
 
