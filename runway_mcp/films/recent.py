@@ -32,3 +32,7 @@ class Recent(Generic[_T]):
         self._noted[key] = anyio.current_time() + self._kept_seconds, value
         if len(self._noted) > self._most:
             del self._noted[next(iter(self._noted))]
+
+    def forget(self, key: Hashable) -> None:
+        """Forgets what was noted under the key, if anything was."""
+        self._noted.pop(key, None)

@@ -1,4 +1,7 @@
-"""Work that several callers may wait for: begun once, and finished though all of them have gone."""
+"""Work that several callers may wait for: begun once, and finished though all of them have gone.
+
+What has no turn yet and nobody waits for gives way to newer work of its kind: who asks and leaves fills no queue.
+"""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,6 +23,9 @@ OF_ONE_CLIP: Final = 2
 LONGEST_SECONDS: Final = 300.0
 """How long one of them may take, in seconds, whether or not somebody waits for it."""
 
+MOST_LEFT: Final = 16
+"""How much waits for its turn though nobody waits for it; what was left longest ago is given up first."""
+
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
@@ -30,6 +36,9 @@ class _Running(Generic[_T]):
     done: anyio.Event = field(default_factory=anyio.Event)
     value: _T | None = None
     error: Exception | None = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    waiting: int = 0
+    has_turn: bool = False
 
 
 @dataclass
@@ -48,6 +57,7 @@ class Shared(Generic[_T]):
         self._turns = anyio.Semaphore(AT_ONCE)
         self._running: dict[str, _Running[_T]] = {}
         self._clips: dict[str, _Share] = {}
+        self._left: dict[str, _Running[_T]] = {}
 
     async def of(self, key: str, make: Callable[[], Awaitable[_T]], *, clip: str) -> _T:
         """What is made of a clip under this key, begun now unless it was.
@@ -58,21 +68,36 @@ class Shared(Generic[_T]):
         if running is None:
             running = self._running[key] = _Running[_T]()
             self._group.start_soon(self._run, key, running, make, clip)
-        await running.done.wait()
+        running.waiting += 1
+        self._left.pop(key, None)
+        try:
+            await running.done.wait()
+        finally:
+            running.waiting -= 1
+            if not (running.waiting or running.has_turn or running.done.is_set()):
+                self._leave(key, running)
         if running.value is None:
             raise running.error or Cut("It took too long.")
         return running.value
 
+    def _leave(self, key: str, running: _Running[_T]) -> None:
+        self._left[key] = running
+        if len(self._left) > MOST_LEFT:
+            self._left.pop(next(iter(self._left))).scope.cancel()
+
     async def _run(self, key: str, running: _Running[_T], make: Callable[[], Awaitable[_T]], clip: str) -> None:
         try:
-            with anyio.move_on_after(LONGEST_SECONDS):
+            with running.scope, anyio.move_on_after(LONGEST_SECONDS):
                 async with self._turn(clip):
+                    running.has_turn = True
+                    self._left.pop(key, None)
                     running.value = await make()
         except Exception as error:  # noqa: BLE001  whoever waits gets it; here it would end all background work
             _log.info("a picture could not be made: %s", type(error).__name__)
             running.error = error
         finally:
             del self._running[key]
+            self._left.pop(key, None)
             running.done.set()
 
     @asynccontextmanager

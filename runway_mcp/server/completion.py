@@ -5,11 +5,11 @@ Values for templates are ids alone, since they become part of a URI; values for 
 
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote
+from weakref import WeakValueDictionary
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -97,7 +97,7 @@ class Completions:
     def __init__(self) -> None:
         self._pages: dict[tuple[str, str], _Page] = {}
         # Concurrent requests of a caller for one kind share one read; no caller waits for another one's.
-        self._reading: defaultdict[tuple[str, str], anyio.Lock] = defaultdict(anyio.Lock)
+        self._reading: WeakValueDictionary[tuple[str, str], anyio.Lock] = WeakValueDictionary()
 
     async def complete(self, ctx: RequestContext, params: CompleteRequestParams) -> CompleteResult:
         """The values that the typed text may mean; raises `MCPError` for an unknown prompt or template."""
@@ -126,10 +126,13 @@ class Completions:
         """The kept page of a kind, or a new one; None if it takes longer than `PATIENCE_SECONDS`."""
         with anyio.move_on_after(PATIENCE_SECONDS):
             key = service.caller, kind
-            async with self._reading[key]:
+            async with self._reading.setdefault(key, anyio.Lock()):
                 page = self._pages.get(key)
                 if page is None or page.service != service or anyio.current_time() >= page.good_until:
-                    page = self._pages[key] = await _read_in_time(_READS[kind], service, settings)
+                    page = await _read_in_time(_READS[kind], service, settings)
+                    now = anyio.current_time()
+                    self._pages = {each: kept for each, kept in self._pages.items() if now < kept.good_until}
+                    self._pages[key] = page
                 return page
         return None
 

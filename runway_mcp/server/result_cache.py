@@ -20,6 +20,7 @@ FRESH_SECONDS: Final = 600.0
 
 # The longest arguments of which a result is kept, in characters.
 _LONGEST: Final = 4096
+_MOST_ARGUMENTS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,13 @@ class ResultCache:
 
 
 def memory_key(caller: str, tool: str, arguments: Mapping[str, Any] | None, wait_seconds: int) -> Hashable | None:
-    """What makes two calls the same, None above 4,096 characters; `wait_seconds` is what their next step would name."""
+    """What makes two calls the same, None above 4,096 characters; `wait_seconds` is what their next step would name.
+
+    None also for arguments that no tool has, which are not sorted to find that out: too many, or lists and objects.
+    """
+    given = arguments or {}
+    if len(given) > _MOST_ARGUMENTS or any(isinstance(value, dict | list) for value in given.values()):
+        return None
     told = json.dumps(arguments, sort_keys=True)
     return None if len(told) > _LONGEST else (caller, tool, told, wait_seconds)
 

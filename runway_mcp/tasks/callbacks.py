@@ -7,7 +7,7 @@ about progress causes no read: one per change would cost as much as polling.
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Final
 
 import anyio
@@ -98,14 +98,22 @@ class Callbacks:
                 self._reconciler.look_soon(intent)
 
 
-async def take_callback(accounts: Sequence[Callbacks], token: str, read: Callable[[], Awaitable[bytes]]) -> bool:
+async def take_callback(
+    accounts: Sequence[Callbacks],
+    token: str,
+    read: Callable[[], Awaitable[bytes]],
+    *,
+    turns: anyio.Semaphore | None = None,
+) -> bool:
     """Handles a callback at that account of a server whose intent has the token; False if there is none.
 
-    However many accounts there are, the ledger is asked once, as anybody may guess tokens. As `Callbacks.take`.
+    However many accounts there are, the ledger is asked once, and at one of the `turns`, as anybody may guess tokens.
+    As `Callbacks.take`.
     """
     if not accounts or not _TOKEN.fullmatch(token):
         return False
-    intent = await accounts[0].find(token)
+    async with turns or nullcontext():
+        intent = await accounts[0].find(token)
     receiver = None if intent is None else next((each for each in accounts if each.is_for(intent)), None)
     if intent is None or receiver is None:
         return False

@@ -94,7 +94,20 @@ async def open_tasks(
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
     async def note(task: Task) -> None:
-        await on_change(task, await write_down(store, task))
+        intent = await write_down(store, task)
+        await on_change(task, intent)
+        if isinstance(intent, LedgerError) and task.is_terminal:
+            # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
+            told_later = partial(
+                done_once,
+                partial(note_end, task),
+                meanwhile="The end of a task is told to it as soon as it can be used.",
+                fault="the end of a task could not be told to the ledger",
+            )
+            background.start_soon(told_later)
+
+    async def note_end(task: Task) -> None:
+        await on_change(task, await observe(store, task))
 
     async def note_gone(task: Task) -> None:
         await store.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
@@ -116,10 +129,13 @@ async def open_tasks(
 
         async def taken_up(task: Task) -> Intent | None:
             intent = await write_down(store, task)
-            await on_change(task, intent)
             owner = intent if isinstance(intent, Intent) else None
             calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
-            watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
+            try:
+                await on_change(task, intent)
+            finally:
+                # Whatever fails in telling of it, it is paid for.
+                watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
             return owner
 
         dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit, may_spend)
@@ -154,12 +170,17 @@ async def write_down(ledger: Store, task: Task) -> Intent | LedgerError | None:
     A failing ledger is only logged, so that observers still get the change.
     """
     try:
-        return await ledger.observe(
-            task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
-        )
+        return await observe(ledger, task)
     except LedgerError as error:
         _log.warning("the ledger could not be told of a task's state: %s", error)
         return error
+
+
+async def observe(ledger: Store, task: Task) -> Intent | None:
+    """Records a task's state; returns the intent that owns it, None if there is none; raises `LedgerError`."""
+    return await ledger.observe(
+        task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
+    )
 
 
 async def take_up(service: TaskService) -> None:

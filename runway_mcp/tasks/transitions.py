@@ -212,13 +212,14 @@ def _is_held(intent: Intent, now: float, claim: str) -> bool:
 
 
 def answered(
-    intent: Intent, now: float, *, claim: str, state: State, looked: bool, failure: tuple[str, str] | None
+    intent: Intent, now: float, *, claim: str, posts: int, state: State, looked: bool, failure: tuple[str, str] | None
 ) -> Intent:
     """An intent whose POST was answered without a task; unchanged unless `claim` holds it and no task is known.
 
-    `looked` says that a complete look after the POST found none. The state `WAITING` starts a new lease.
+    Nor does it change once there have been more POSTs than `posts`, of which the answer says nothing. `looked` says
+    that a complete look after the POST found none. The state `WAITING` starts a new lease.
     """
-    if intent.claim != claim or intent.state not in OPEN:
+    if intent.claim != claim or intent.posts != posts or intent.state not in OPEN:
         return intent
     kind, message = failure or (None, None)
     return replace(

@@ -93,9 +93,17 @@ class MemoryStore(Store):
         return self._change(intent_id, partial(kept_waiting, claim=claim, seconds=seconds)) is not None
 
     async def answered(
-        self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
+        self,
+        intent_id: str,
+        claim: str,
+        state: State,
+        *,
+        posts: int,
+        looked: bool,
+        failure: tuple[str, str] | None = None,
     ) -> Intent | None:
-        return self._change(intent_id, partial(answered, claim=claim, state=state, looked=looked, failure=failure))
+        change = partial(answered, claim=claim, posts=posts, state=state, looked=looked, failure=failure)
+        return self._change(intent_id, change)
 
     async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
         return self._change(intent_id, partial(stepped, claim=claim, name=name, made=made))

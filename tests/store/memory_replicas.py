@@ -50,7 +50,7 @@ class MemoryReplicas(Replicas):
     async def take(self, name: str, *, seconds: float) -> float:
         self._check()
         now, (owner, until) = self._clock(), self._rows.leases.get(name, (None, 0.0))
-        if owner is not self and now < until <= now + LONGEST_LEASE:
+        if owner is not self and now < until <= now + (LONGEST_LEASE if owner is None else 2 * seconds):
             return until - now
         self._rows.leases[name] = self, now + seconds
         await anyio.sleep(self.answers_after)

@@ -22,7 +22,7 @@ async def unclear(store: Store, caller: str, number: int = 1) -> Intent:
     wanted = draft(asked, caller=caller, calls_back=True)
     made, _ = await store.claim(wanted, asked.key(caller), covers=arguments_key(asked, caller))
     assert await store.begin_post(made.id, made.claim, upstream=EPOCH)
-    answered = await store.answered(made.id, made.claim, State.UNCLEAR, looked=False)
+    answered = await store.answered(made.id, made.claim, State.UNCLEAR, posts=1, looked=False)
     assert answered is not None
     return answered
 
@@ -139,7 +139,7 @@ async def test_a_look_in_the_account_of_another_user_settles_nothing(
     store: Store, token: str, *, is_seen: bool
 ) -> None:
     ana = await unclear(store, "ana")
-    refused = await store.answered(ana.id, ana.claim, State.UNCLEAR, looked=False, failure=("busy", "Busy."))
+    refused = await store.answered(ana.id, ana.claim, State.UNCLEAR, posts=1, looked=False, failure=("busy", "Busy."))
     assert refused is not None
     assert refused.is_unconfirmed
 

@@ -167,6 +167,6 @@ async def test_a_lost_submit_is_taken_up_whoever_asked_for_it(store: Store) -> N
     made, _ = await claim(store, "ana")
     posting = await store.begin_post(made.id, made.claim, upstream=None)
     assert posting is not None
-    await store.answered(made.id, made.claim, State.UNCLEAR, looked=False)
+    await store.answered(made.id, made.claim, State.UNCLEAR, posts=1, looked=False)
 
     assert [each.caller for each in await store.orphans()] == ["ana"]

@@ -43,7 +43,7 @@ async def test_the_same_request_from_two_processes_is_written_once(opener: Opene
 
 async def test_a_refused_intent_is_claimed_again_under_its_own_seed_and_reference(store: Store) -> None:
     first = await posted(store)
-    await store.answered(first.id, first.claim, State.REFUSED, looked=True, failure=("not_found", "why"))
+    await store.answered(first.id, first.claim, State.REFUSED, posts=1, looked=True, failure=("not_found", "why"))
 
     again = await claimed(store)
 
@@ -107,7 +107,7 @@ async def test_why_a_holder_gave_up_is_kept_until_the_request_is_claimed_again(s
 
 async def test_what_waits_after_an_unconfirmed_refusal_is_still_looked_for_when_it_is_withdrawn(store: Store) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.WAITING, looked=False)
+    await store.answered(made.id, made.claim, State.WAITING, posts=1, looked=False)
 
     await store.withdraw(made.id, made.claim)
 
@@ -117,7 +117,7 @@ async def test_what_waits_after_an_unconfirmed_refusal_is_still_looked_for_when_
 
 async def test_a_moderated_request_is_answered_and_never_claimed_again(store: Store) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.REFUSED, looked=True, failure=("moderated", "why"))
+    await store.answered(made.id, made.claim, State.REFUSED, posts=1, looked=True, failure=("moderated", "why"))
 
     standing, is_earlier = await claim(store)
 

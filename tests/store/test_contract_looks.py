@@ -18,7 +18,7 @@ async def test_a_complete_look_confirms_a_refusal_and_nothing_else_at_once(
     store: Store, state: State, failure: tuple[str, str] | None, closed: State
 ) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, state, looked=False, failure=failure)
+    await store.answered(made.id, made.claim, state, posts=1, looked=False, failure=failure)
 
     await store.looked(await standing_of(store, made), complete=False)
     assert await state_of(store, made) is state
@@ -40,7 +40,7 @@ async def test_looking_is_closed_by_a_complete_look_after_ten_minutes_or_after_a
     store: Store, clock: SetClock, after: float, state: State, *, complete: bool
 ) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.UNCLEAR, looked=False)
+    await store.answered(made.id, made.claim, State.UNCLEAR, posts=1, looked=False)
     clock.now += after
 
     standing = await store.looked(await standing_of(store, made), complete=complete)
@@ -54,7 +54,7 @@ async def test_a_doubt_that_was_closed_is_refused_by_a_look_alone_that_sees_noth
     store: Store, clock: SetClock
 ) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    await store.answered(made.id, made.claim, State.UNCLEAR, posts=1, looked=False, failure=("not_found", "why"))
     clock.now += LOOKING_SECONDS
     await store.looked(await standing_of(store, made), complete=True, alike=True)
     assert await state_of(store, made) is State.UNKNOWN
@@ -69,15 +69,15 @@ async def test_a_doubt_that_was_closed_is_refused_by_a_look_alone_that_sees_noth
 
 async def test_a_look_says_nothing_of_what_was_answered_or_posted_after_it_began(store: Store) -> None:
     before = await posted(store)
-    await store.answered(before.id, before.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    await store.answered(before.id, before.claim, State.UNCLEAR, posts=1, looked=False, failure=("not_found", "why"))
     refused = await standing_of(store, before)
     await store.looked(before, complete=True)
     assert await state_of(store, before) is State.UNCLEAR
 
-    await store.answered(before.id, before.claim, State.WAITING, looked=True)
+    await store.answered(before.id, before.claim, State.WAITING, posts=1, looked=True)
     again = await store.begin_post(before.id, before.claim, upstream=None)
     assert again is not None
-    await store.answered(again.id, again.claim, State.UNCLEAR, looked=False, failure=("not_found", "why"))
+    await store.answered(again.id, again.claim, State.UNCLEAR, posts=2, looked=False, failure=("not_found", "why"))
     await store.looked(refused, complete=True)
     assert await state_of(store, before) is State.UNCLEAR
 
@@ -94,7 +94,7 @@ async def test_only_what_was_posted_can_become_unknown(store: Store, clock: SetC
 async def test_what_was_closed_is_selected_for_a_day(store: Store, clock: SetClock) -> None:
     made = await posted(store)
     clock.now += LOOKING_SECONDS
-    await store.answered(made.id, made.claim, State.UNCLEAR, looked=False)
+    await store.answered(made.id, made.claim, State.UNCLEAR, posts=1, looked=False)
     await store.looked(await standing_of(store, made), complete=True)
 
     clock.now += BLIND_SECONDS - 1

@@ -29,7 +29,7 @@ async def come_to(store: Store, made: Intent, state: State) -> None:
     if state is State.ACCEPTED:
         await store.accept(made.id, long_id("task", made.seed), "RUNNING")
     elif state is not State.POSTING:
-        await store.answered(made.id, made.claim, state, looked=True, failure=("busy", "why"))
+        await store.answered(made.id, made.claim, state, posts=1, looked=True, failure=("busy", "why"))
 
 
 async def test_one_call_may_cost_as_much_as_its_cap_and_no_more(store: Store) -> None:
@@ -65,7 +65,7 @@ async def test_what_may_have_been_accepted_counts_although_it_was_left_waiting(s
     policy = SpendPolicy(per_day=50)
     made = await spend(store, policy)
     await store.begin_post(made.id, made.claim, upstream=None)
-    await store.answered(made.id, made.claim, State.WAITING, looked=False)
+    await store.answered(made.id, made.claim, State.WAITING, posts=1, looked=False)
     clock.now += WAITING_LEASE + 1
 
     assert (await refused(store, policy, seed=2)).reason == "per_day"

@@ -19,7 +19,7 @@ async def test_an_intent_that_waited_for_a_slot_counts_from_its_post(store: Stor
 
 async def test_the_time_of_the_first_post_is_kept_through_later_ones(store: Store) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.WAITING, looked=True)
+    await store.answered(made.id, made.claim, State.WAITING, posts=1, looked=True)
 
     again = await store.begin_post(made.id, made.claim, upstream=EPOCH + 60)
 
@@ -43,7 +43,7 @@ async def test_the_answer_of_a_post_that_others_took_for_lost_still_counts(store
     clock.now += POSTING_LEASE + 1
     await store.orphans()
 
-    await store.answered(made.id, made.claim, State.REFUSED, looked=True, failure=("not_found", "why"))
+    await store.answered(made.id, made.claim, State.REFUSED, posts=1, looked=True, failure=("not_found", "why"))
 
     assert await state_of(store, made) is State.REFUSED
 
@@ -53,7 +53,7 @@ async def test_what_was_left_waiting_is_an_orphan_if_it_may_have_a_task(
     store: Store, clock: SetClock, orphaned: State, *, looked: bool
 ) -> None:
     made = await posted(store)
-    await store.answered(made.id, made.claim, State.WAITING, looked=looked)
+    await store.answered(made.id, made.claim, State.WAITING, posts=1, looked=looked)
     clock.now += WAITING_LEASE + 1
 
     assert [each.state for each in await store.orphans()] == [State.UNCLEAR][: not looked]
@@ -63,7 +63,7 @@ async def test_what_was_left_waiting_is_an_orphan_if_it_may_have_a_task(
 async def test_an_intent_that_nobody_wrote_can_be_neither_posted_nor_answered_nor_found(store: Store) -> None:
     assert await store.begin_post("none", "claim", upstream=None) is None
     assert not await store.keep_waiting("none", "claim", seconds=9)
-    assert await store.answered("none", "claim", State.REFUSED, looked=True) is None
+    assert await store.answered("none", "claim", State.REFUSED, posts=1, looked=True) is None
     assert await store.accept("none", "task", "PENDING") is None
     assert await store.find("id", "none") is None
     await store.withdraw("none", "claim")

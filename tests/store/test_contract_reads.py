@@ -17,7 +17,7 @@ async def test_what_is_unfinished_is_what_a_restart_must_take_up(store: Store) -
     waiting, posting = await claimed(store, next(wishes)), await posted(store, next(wishes))
     refused, unclear, unknown, running, ended = [await posted(store, next(wishes)) for _ in range(5)]
     for made, state in ((refused, State.REFUSED), (unclear, State.UNCLEAR), (unknown, State.UNKNOWN)):
-        await store.answered(made.id, made.claim, state, looked=True)
+        await store.answered(made.id, made.claim, state, posts=1, looked=True)
     for number, made in enumerate((running, ended)):
         await store.accept(made.id, long_id("task", number), "RUNNING")
     await store.observe(long_id("task", 1), "FAILED", ended=True, film=None, failure=("moderated", "why"))
@@ -39,7 +39,7 @@ async def in_every_state(store: Store, clock: SetClock) -> list[Intent]:
         if state is not State.WAITING:
             await store.begin_post(made[-1].id, made[-1].claim, upstream=None)
         if state not in (State.WAITING, State.POSTING, State.UNKNOWN):
-            await store.answered(made[-1].id, made[-1].claim, state, looked=False)
+            await store.answered(made[-1].id, made[-1].claim, state, posts=1, looked=False)
     ends = [("RUNNING", ()), ("SUCCEEDED", ()), ("SUCCEEDED", ("frame",)), ("SUCCEEDED", ("frame", "join"))]
     for number, (status, steps) in enumerate([*ends, ("FAILED", ("frame",)), ("SUCCEEDED", None)]):
         clock.now += 1
@@ -52,7 +52,7 @@ async def in_every_state(store: Store, clock: SetClock) -> list[Intent]:
         await store.observe(task_id, status, ended=status != "RUNNING", film=None, failure=failure)
     unknown = next(each for each, state in zip(made, State, strict=False) if state is State.UNKNOWN)
     clock.now += 700
-    await store.answered(unknown.id, unknown.claim, State.UNCLEAR, looked=False)
+    await store.answered(unknown.id, unknown.claim, State.UNCLEAR, posts=1, looked=False)
     await store.looked(await standing_of(store, unknown), complete=True)
     return [await standing_of(store, each) for each in made]
 

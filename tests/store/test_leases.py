@@ -70,7 +70,7 @@ async def test_a_server_that_finds_its_lease_taken_over_stops_its_work() -> None
         one.is_away = False
 
     assert (told, work.begun, work.ended) == ([None], 1, 0)
-    assert await one.take("join", seconds=1) > 0, "what is another server's is not given back"
+    assert await one.take("join", seconds=LEASE_SECONDS) > 0, "what is another server's is not given back"
 
 
 async def test_work_goes_on_while_the_ledger_cannot_be_asked() -> None:

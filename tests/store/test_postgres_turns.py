@@ -46,7 +46,7 @@ async def test_a_caller_that_is_held_stops_no_other_caller_however_many_of_its_v
         verbs: dict[str, Callable[[int], Awaitable[object]]] = {
             "claim": lambda seed: claim(store, extension(asset_id=clip().asset_id, seed=seed)),
             "keep_waiting": lambda _: store.keep_waiting(made.id, made.claim, seconds=1),
-            "answered": lambda _: store.answered(made.id, made.claim, State.REFUSED, looked=True),
+            "answered": lambda _: store.answered(made.id, made.claim, State.REFUSED, posts=1, looked=True),
             "looked": lambda _: store.looked(made, complete=True),
             "accept": lambda seed: store.accept(made.id, f"user:1-task:{seed}", "RUNNING"),
             "observe": lambda _: store.observe("user:1-task:x", "FAILED", ended=True, film=None, failure=None),

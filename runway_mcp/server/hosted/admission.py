@@ -16,7 +16,8 @@ from runway_mcp.logs import said_of
 from runway_mcp.server.context import caller_in, caller_named, scopes_in
 from runway_mcp.server.hosted.challenges import Challenges
 from runway_mcp.server.hosted.limits import Stream, TooMany, Uses
-from runway_mcp.server.transport.cut_off import served_within
+from runway_mcp.server.transport.connections import ADMITTED
+from runway_mcp.server.transport.cut_off import in_parts, served_within
 
 TAKEN: Final = "runway_mcp.taken"
 """What a request's ASGI scope has as its place among the caller's; see `limits.Taken`."""
@@ -83,9 +84,10 @@ class Admission:
                 one = _Open(_token_in(scope), caller)
                 self._open.add(one)
                 refusal = partial(self._challenges.unauthorized, scope, given=True)
-                scope[TAKEN] = taken
+                # In the server's own scope, where its connection looks: what is over a limit keeps no connection.
+                scope[TAKEN], scope[ADMITTED] = taken, True
                 try:
-                    await served_within(one.scope, app, scope, receive, send, refusal=refusal)
+                    await served_within(one.scope, app, scope, receive, in_parts(send), refusal=refusal)
                 finally:
                     self._open.discard(one)
         except TooMany as refused:

@@ -20,11 +20,13 @@ from runway_mcp.runway.http.connections import Connections
 from runway_mcp.runway.http.exchange import Transport
 from runway_mcp.server.context import scopes_in
 from runway_mcp.server.contract.arguments import plain_arguments
+from runway_mcp.server.contract.uris import address_of
 from runway_mcp.server.hosted.admission import TAKEN, Admission
 from runway_mcp.server.hosted.challenges import OF_TOKENS, RESOURCE, Challenges
 from runway_mcp.server.hosted.limits import Taken, TooMany, Uses
 from runway_mcp.server.hosted.tokens import AnyOf, CallersTokens
 from runway_mcp.server.tools.records import RECORDS
+from runway_mcp.server.transport.connections import ANSWERED_BY
 from runway_mcp.server.transport.security import HostRules, access_guard
 from runway_mcp.settings import Settings
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 ALL_WELL_KNOWN: Final = "/.well-known/"
 """Where clients look for what a server tells of itself before they have a token."""
+
+FILM_SECONDS: Final = 300.0
+"""How long the bytes of a film may take to be fetched and read by their client, in seconds."""
 
 _FIRST_KEYS_SECONDS: Final = 2.0
 _SPENDING = {record.name: record for record in RECORDS if record.behaviour.spends}
@@ -123,7 +128,12 @@ class Hosting:
             return self.challenges.unauthorized(scope, given=given)
 
         guard = Middleware(
-            access_guard, verifier=self.verifier, rules=rules, challenge=challenge, told_to_all=ALL_WELL_KNOWN
+            access_guard,
+            verifier=self.verifier,
+            rules=rules,
+            challenge=challenge,
+            told_to_all=ALL_WELL_KNOWN,
+            admits=False,
         )
         return [guard, Middleware(self.admission.admitting)]
 
@@ -151,8 +161,8 @@ class Hosting:
         """
         taken = scope.get(TAKEN)
         try:
-            if isinstance(taken, Taken):
-                _take(taken, message)
+            if isinstance(taken, Taken) and _take(taken, message):
+                scope[ANSWERED_BY] = anyio.current_time() + FILM_SECONDS
         except TooMany as too_many:
             self._counted.limited()
             return too_many.response()
@@ -162,13 +172,29 @@ class Hosting:
         return self.challenges.insufficient(scope, f"{READ} {SPEND}")
 
 
-def _take(taken: Taken, message: Mapping[str, Any]) -> None:
-    """Takes what a message needs; whatever is no request passes, since it may cancel one. Raises `TooMany`."""
+def _take(taken: Taken, message: Mapping[str, Any]) -> bool:
+    """Takes what a message needs, and tells whether it is answered by a film; raises `TooMany`.
+
+    Whatever is no request passes, since it may cancel one.
+    """
     if message.get("method") == "subscriptions/listen":
         taken.become_stream()
     elif "method" in message and "id" in message:
         with taken.running():
             pass
+        if _reads_film(message):
+            taken.take_film()
+            return True
+    return False
+
+
+def _reads_film(message: Mapping[str, Any]) -> bool:
+    params = message.get("params")
+    if message.get("method") != "resources/read" or not isinstance(params, dict):
+        return False
+    uri = cast("dict[str, Any]", params).get("uri")
+    address = address_of(uri) if isinstance(uri, str) else None
+    return address is not None and address.kind in ("video", "film_video")
 
 
 def spends(message: Mapping[str, Any]) -> bool:

@@ -19,6 +19,9 @@ from runway_mcp.server.hosted.tokens import token_of
 LONGEST_TOKEN: Final = 8192
 """The most characters of a token that is looked at."""
 
+LONGEST_SUBJECT: Final = 255
+"""The most characters of a subject, as OpenID Connect has it; it names the caller in the ledger and the log."""
+
 KEPT_SECONDS: Final = 60.0
 """For how long a verified token is not verified again, in seconds: a token that is revoked still serves for so long."""
 
@@ -102,7 +105,9 @@ class IssuerTokens(TokenVerifier):
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
             return None
         # The library has compared texts in part before.
-        is_plain = is_time and isinstance(claims["sub"], str) and bool(claims["sub"]) and claims["iss"] == self._issuer
+        subject = claims["sub"]
+        is_named = isinstance(subject, str) and 0 < len(subject) <= LONGEST_SUBJECT
+        is_plain = is_time and is_named and claims["iss"] == self._issuer
         # What proves to a client who signed in is no access token, though it is signed and may have the same audience.
         return claims if is_plain and not any(claim in claims for claim in _OF_SIGN_IN) else None
 

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class KeysMissing(CannotVerify):
-    """The issuer's keys could not be had yet, so that no token of it can be judged."""
+    """The issuer's keys could not be had yet, or not since a token named one that is new to this server."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Keys:
         self._fetched: float = -math.inf
         self._tried: float = -math.inf
         self._fetching = anyio.Lock()
+        # What was fetched for and not there. Whoever names keys at random, no token but his own is refused for that.
+        self._unpublished: dict[str, None] = {}
         self.are_away = True
         """Whether the issuer could not be asked, or gave none, when they were wanted last."""
 
@@ -86,7 +88,8 @@ class Keys:
     async def find(self, key_id: object, algorithm: object) -> Key | None:
         """The key that a token names, for the signature that it names; None if the issuer has none such.
 
-        A token that names no key is taken where one key fits alone. Raises `KeysMissing`.
+        A token that names no key is taken where one key fits alone. Raises `KeysMissing`, also while it is too early to
+        fetch for a key that was not asked for yet.
         """
         if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             return None
@@ -98,7 +101,12 @@ class Keys:
         if (found is None or is_old) and now - self._tried >= (AGAIN_SECONDS if self._keys else _FIRST_AGAIN_SECONDS):
             await self.fetch()
             found = self._fitting(key_id, algorithm)
-        if not self._keys:
+            if key_id is not None and self._fetched >= now:
+                self._unpublished[key_id] = None
+                while len(self._unpublished) > _MOST_KEYS:
+                    del self._unpublished[next(iter(self._unpublished))]
+        is_new = key_id is not None and key_id not in self._unpublished and all(key_id != key.id for key in self._keys)
+        if not self._keys or is_new:
             raise KeysMissing
         return None if found is None else Key(found.key, algorithm)
 

@@ -26,14 +26,19 @@ _CODE = -32000
 
 @dataclass(frozen=True)
 class CallerLimits:
-    """For one caller: `rate` requests a second after a `burst`, `calls` at once, `streams` open; for all: `all_…`."""
+    """For one caller: `rate` requests a second after a `burst`, `calls` at once, `streams` open; for all: `all_…`.
+
+    `films` are calls that are answered by the bytes of a film, each of which takes up to 100 MB while it is made.
+    """
 
     rate: float = 10.0
     burst: int = 20
     calls: int = 20
     streams: int = 20
+    films: int = 2
     all_calls: int = 2000
     all_streams: int = 1000
+    all_films: int = 4
 
 
 class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal here
@@ -62,10 +67,13 @@ class TooMany(Exception):  # noqa: N818  named for the fact, as every refusal he
         return f"Too many requests at once, or in a second; try again in {self._after} s."
 
 
-_Place = Literal["call", "left"] | Stream
-"""What is taken by a request that is being answered, by a call that its client has left, and by an open stream."""
+_Place = Literal["call", "left", "film"] | Stream
+"""What is taken by a request that is being answered, by a call that its client has left, and by an open stream.
 
-_Kept = Literal["call", "left", "stream"]
+The answer by a film takes its place beside its call's.
+"""
+
+_Kept = Literal["call", "left", "film", "stream"]
 
 
 class Taken:
@@ -79,6 +87,7 @@ class Taken:
         self._caller = caller
         self._place: _Place = stream or "call"
         self._is_answered = False
+        self._has_film = False
         self._running = 0
 
     @property
@@ -92,6 +101,11 @@ class Taken:
             self._uses.take(self._caller, "listen")
             self._uses.give_back(self._caller, "call")
             self._place = "listen"
+
+    def take_film(self) -> None:
+        """Takes a place for the answer by a film, until the request is answered; raises `TooMany`."""
+        self._uses.take(self._caller, "film")
+        self._has_film = True
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -120,6 +134,8 @@ class Taken:
             yield
         finally:
             self._is_answered = True
+            if self._has_film:
+                self._uses.give_back(self._caller, "film")
             if not self._running:
                 self._uses.give_back(self._caller, self._place)
             elif self._place == "call":
@@ -179,6 +195,8 @@ class Uses:
         own, everybody, most, most_of_all = self._at_once[caller, kept], self.calls(), limits.calls, limits.all_calls
         if kept == "stream":
             everybody, most, most_of_all = self.streams(), limits.streams, limits.all_streams
+        elif kept == "film":
+            everybody, most, most_of_all = self._all["film"], limits.films, limits.all_films
         elif kept == "left":
             own += self._at_once[caller, "call"]
         if own >= most or everybody >= most_of_all:
@@ -203,4 +221,4 @@ class Uses:
 
 def _kept(place: _Place) -> _Kept:
     """Under what a caller's places of a kind are counted: his streams are, together."""
-    return place if place in ("call", "left") else "stream"
+    return place if place in ("call", "left", "film") else "stream"

@@ -76,9 +76,11 @@ async def listen(ctx: RequestContext, params: SubscriptionsListenRequestParams) 
     wanted = params.notifications
     if (wanted.model_extra or {}).get("taskIds") and not protocol_tasks.declared(ctx):
         raise protocol_tasks.undeclared()
-    spelled = {uri: checked_address(uri) for uri in wanted.resource_subscriptions or ()}
-    if len(spelled) > MOST_URIS:
+    uris = dict.fromkeys(wanted.resource_subscriptions or ())
+    # Counted before they are looked at: a body has room for tens of thousands.
+    if len(uris) > MOST_URIS:
         raise MCPError(INVALID_REQUEST, _FULL)
+    spelled = {uri: checked_address(uri) for uri in uris}
     granted = SubscriptionFilter(
         resources_list_changed=wanted.resources_list_changed, resource_subscriptions=list(spelled) or None
     )

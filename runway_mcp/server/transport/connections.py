@@ -4,6 +4,7 @@ Uvicorn times kept-alive connections alone, and only while they send nothing.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,9 @@ MOST_CONNECTIONS = 2048
 
 ADMITTED = "runway_mcp.admitted"
 """What a request's ASGI scope has as true once the request has passed the checks of the server."""
+
+ANSWERED_BY = "runway_mcp.answered_by"
+"""Until when, by the event loop's clock, the answer to a request must be with its client, in its ASGI scope."""
 
 _DESCRIPTORS = 2 * MOST_CONNECTIONS
 _DESCRIPTORS_EACH = 2
@@ -163,9 +167,11 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_admitted(self) -> bool:
-        """Whether a request on this connection has passed the checks of the server."""
-        request = self._http.cycle
-        return self._was_admitted or (request is not None and bool(request.scope.get(ADMITTED)))
+        """Whether the last request on this connection has passed the checks of the server, or the one before it.
+
+        The last one alone would not do: it takes a moment until it is checked.
+        """
+        return self._was_admitted or _is_admitted(self._http.cycle)
 
     def waits_for(self) -> _Waiting | None:
         """What the connection waits for on the client's side; None while the server has all it needs."""
@@ -185,8 +191,12 @@ class HttpConnection(asyncio.Protocol):
     def end_if_late(self, now: float, seconds: Callable[[_Waiting], float]) -> None:
         """Ends the connection if it has waited for one thing for longer than `seconds` allows it.
 
-        A client that takes any of what waits for it is not late.
+        A client that takes any of what waits for it is not late, unless its answer has a time of its own.
         """
+        request = self._http.cycle
+        if request is not None and not request.response_complete and now >= request.scope.get(ANSWERED_BY, math.inf):
+            self.abort()
+            return
         waiting = self.waits_for()
         seen = self._http.cycle, waiting, self._transport.get_write_buffer_size()
         if self._seen != seen:
@@ -225,9 +235,9 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Passes bytes on, and notes whether they completed a request's headers."""
         self._has_sent = True
-        self._was_admitted = self.is_admitted
         self._http.data_received(data)
         if self._http.cycle is not self._request:
+            self._was_admitted = _is_admitted(self._request)
             self._request = self._http.cycle
             self._connections.renew(self)
 
@@ -244,3 +254,7 @@ class HttpConnection(asyncio.Protocol):
         """Notes that the client has read on."""
         self._is_unread = False
         self._http.resume_writing()
+
+
+def _is_admitted(request: Any) -> bool:
+    return request is not None and bool(request.scope.get(ADMITTED))

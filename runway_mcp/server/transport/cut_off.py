@@ -1,10 +1,13 @@
-"""Requests that are ended before their time: begun responses by a last chunk, others by a refusal."""
+"""Responses that end with their client's reading, or before their time: begun ones by a last chunk, others refused."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PART: Final = 65_536
+"""The most bytes of a response that are handed over at a time."""
 
 
 async def served_within(
@@ -30,3 +33,22 @@ async def served_within(
         await refusal()(scope, receive, send)
     elif last["type"] == "http.response.start" or last.get("more_body"):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def in_parts(send: Send) -> Send:
+    """Sends long bodies in parts of `PART` bytes, each once the client has read of those before.
+
+    So a request is not over while its answer waits unread in memory.
+    """
+
+    async def send_part(message: Message) -> None:
+        body: bytes = message.get("body", b"")
+        if message["type"] != "http.response.body" or len(body) <= PART:
+            await send(message)
+            return
+        for begin in range(0, len(body), PART):
+            is_last = begin + PART >= len(body)
+            more_body = message.get("more_body", False) or not is_last
+            await send({"type": message["type"], "body": body[begin : begin + PART], "more_body": more_body})
+
+    return send_part

@@ -11,6 +11,7 @@ from copy import copy
 from functools import partial
 from typing import Any, Literal, cast
 
+import anyio
 import pydantic_core
 from mcp.server.auth.provider import TokenVerifier
 from mcp.server.lowlevel import Server
@@ -41,6 +42,8 @@ from runway_mcp.tasks.store.protocol import Availability
 
 MAX_BODY = 1_048_576
 """The largest request body, in bytes; no tool call comes near it."""
+
+_LOOKUPS_AT_ONCE = 2
 
 _SSE_SESSION = re.compile("[0-9a-f]{32}")
 """The id that the SDK makes for an HTTP+SSE connection. It logs any other, as it came."""
@@ -136,6 +139,8 @@ class _Endpoints:
         self._hosting = hosting
         self._is_draining = False
         self._in_flight: set[tuple[str, str, str]] = set()
+        # Strangers reach the ledger by callbacks alone: so many of its connections they may use, and no more.
+        self._lookups = anyio.Semaphore(_LOOKUPS_AT_ONCE)
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
 
     @asynccontextmanager
@@ -200,7 +205,7 @@ class _Endpoints:
         if not isinstance(self._state, Lifespan):
             return False
         services = [each.open_service for each in self._state.accounts() if each.open_service is not None]
-        is_known = await take_callback([each.callbacks for each in services], token, read)
+        is_known = await take_callback([each.callbacks for each in services], token, read, turns=self._lookups)
         if self._state.meter is not None:
             self._state.meter.called_back(known=is_known)
         return is_known

@@ -169,13 +169,14 @@ def access_guard(
     pause: Callable[[float], Awaitable[None]] = anyio.sleep,
     challenge: Challenge = bare_challenge,
     told_to_all: str | None = None,
+    admits: bool = True,
 ) -> ASGIApp:
     """The app with its checks: 401 without a valid token, 421 for a wrong Host, 403 for a wrong Origin.
 
     The verifier tells whose a token is, and until when it is valid (Unix seconds, compared with `now`); without a
     verifier no token is asked for. A 401, which is a `challenge`, is logged and waits for a `pause`. A browser that
     says that another site's page asks is refused like its Origin. 503 while the verifier cannot tell. What lies under
-    the path `told_to_all` takes no token.
+    the path `told_to_all` takes no token. Without `admits`, which requests keep their connection is for the app to say.
     """
     refusals = Refusals()
 
@@ -198,7 +199,7 @@ def access_guard(
             refusal = challenge(scope, given="authorization" in headers)
         else:
             refusal = _misled(headers, rules)
-        if refusal is None:
+        if refusal is None and admits:
             # In the server's own scope, where its connection looks. What is told to all keeps no connection: a stranger
             # could hold every one of them by it.
             scope[ADMITTED] = wanted is not None or verifier is None

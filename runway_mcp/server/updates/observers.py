@@ -5,7 +5,6 @@ An observed task or film is followed once, at the pace of a waiting call, until 
 
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -23,6 +22,9 @@ from runway_mcp.tasks.store.token_view import may_follow
 
 MOST_POLLED = 256
 """How many tasks are observed for a caller's polling hosts; above it, the one polled longest ago is dropped."""
+
+MOST_POLLING = 1000
+"""Of how many callers it is remembered what their hosts poll and dismissed; above it, who polled longest ago goes."""
 
 KEPT_SECONDS = 300.0
 """For how long the last state of a task is used, in seconds; later it may be gone, or its links expired."""
@@ -83,7 +85,7 @@ class Observers:
         self._unfinished = unfinished
         self._reads = anyio.Semaphore(_READS_AT_ONCE)
         self._observed: dict[str, _Observed] = {}
-        self._polls: defaultdict[str, _Polls] = defaultdict(_Polls)
+        self._polls: dict[str, _Polls] = {}
 
     def add_task(self, task_id: str, task: Task | None = None) -> None:
         """Adds an observer, until one `remove_task`; `task`, if the caller has read it, saves a read."""
@@ -140,7 +142,7 @@ class Observers:
 
     def expire_after(self, task: Task, seconds: float, *, caller: str) -> None:
         """Observes the task for a caller's polling host, for `seconds` from now; a later call renews that."""
-        task_id, until, polled = task.task_id, anyio.current_time() + seconds, self._polls[caller].scopes
+        task_id, until, polled = task.task_id, anyio.current_time() + seconds, self._polls_of(caller).scopes
         stay = polled.pop(task_id, None)
         if stay is not None and not stay.cancel_called:
             stay.deadline = until
@@ -154,7 +156,7 @@ class Observers:
 
     def dismiss(self, task_id: str, *, caller: str) -> None:
         """Ends the observation of the task for a caller's polling hosts."""
-        polls = self._polls[caller]
+        polls = self._polls_of(caller)
         _drop(polls.scopes, task_id)
         polls.dismissed[task_id] = None
         if len(polls.dismissed) > MOST_POLLED:
@@ -162,7 +164,15 @@ class Observers:
 
     def was_dismissed(self, task_id: str, *, caller: str) -> bool:
         """Whether a caller's polling host dismissed the task; the newest `MOST_POLLED` are remembered."""
-        return task_id in self._polls[caller].dismissed
+        polls = self._polls.get(caller)
+        return polls is not None and task_id in polls.dismissed
+
+    def _polls_of(self, caller: str) -> _Polls:
+        """The tasks that a caller's hosts poll, which are the last to be forgotten from now on."""
+        polls = self._polls[caller] = self._polls.pop(caller, None) or _Polls()
+        if len(self._polls) > MOST_POLLING:
+            del self._polls[next(iter(self._polls))]
+        return polls
 
     async def _stay(self, polled: dict[str, anyio.CancelScope], task_id: str, stay: anyio.CancelScope) -> None:
         try:
@@ -176,7 +186,10 @@ class Observers:
     async def _follow(self, service: TaskService, task_id: str, observed: _Observed) -> None:
         with observed.scope:
             try:
-                if await may_follow(service.ledger.store, task_id):
+                # What is asked of the ledger for ids of a client's own is bounded as the reads of upstream are.
+                async with self._reads:
+                    is_seen = await may_follow(service.ledger.store, task_id)
+                if is_seen:
                     await self._followed(service, task_id, observed)
             except Exception as error:  # noqa: BLE001  a crash here would end all background work
                 log_crash("the following of a task", error)

@@ -129,7 +129,6 @@ class Subscriptions:
     def __init__(self) -> None:
         self._connections: dict[int, tuple[InitializeRequestParams, Connection]] = {}
         self._streams: dict[str, _Streams] = {}
-        self._spelled: dict[Address, Counter[str]] = {}
         self._seen: dict[str, str] = {}
         self._listed_at: dict[str | None, float] = {}
 
@@ -165,18 +164,14 @@ class Subscriptions:
         """Serves one `subscriptions/listen` stream of a caller; `spelled` gives the resources of its URIs."""
         streams = self._streams.setdefault(caller, _Streams())
         streams.served += 1
-        for uri, address in spelled.items():
-            self._spelled.setdefault(address, Counter())[uri] += 1
+        streams.spell(spelled)
         try:
             return await streams.serve(ctx, params)
         finally:
             streams.served -= 1
             if not streams.served:
                 del self._streams[caller]
-            for uri, address in spelled.items():
-                self._spelled[address] -= Counter((uri,))
-                if not self._spelled[address]:
-                    del self._spelled[address]
+            streams.unspell(spelled)
 
     def end_streams(self) -> None:
         """Begins to end all streams: each sends what is queued, then its result."""
@@ -239,10 +234,9 @@ class Subscriptions:
         for _, connection in self._connections.values():
             if owner in (None, connection.caller):
                 connection.hear(addresses, listed=listed)
-        uris = [uri for address in addresses for uri in {address.uri, *self._spelled.get(address, ())}]
         for caller, streams in list(self._streams.items()):
             if owner in (None, caller):
-                await streams.publish(uris, listed=listed)
+                await streams.publish(addresses, listed=listed)
 
 
 class _Streams:
@@ -250,12 +244,26 @@ class _Streams:
 
     def __init__(self) -> None:
         self.served = 0
+        # Of one caller alone: what another one writes must cost him nothing.
+        self._spelled: dict[Address, Counter[str]] = {}
         self._bus = InMemorySubscriptionBus()
         self.serve = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS, max_buffered_events=_UNREAD)
 
-    async def publish(self, uris: Iterable[str], *, listed: bool) -> None:
-        """Sends an update of each resource; if `listed`, of the list too."""
+    def spell(self, spelled: Mapping[str, Address]) -> None:
+        """Adds a stream's spellings of its resources."""
+        for uri, address in spelled.items():
+            self._spelled.setdefault(address, Counter())[uri] += 1
+
+    def unspell(self, spelled: Mapping[str, Address]) -> None:
+        """Removes them."""
+        for uri, address in spelled.items():
+            self._spelled[address] -= Counter((uri,))
+            if not self._spelled[address]:
+                del self._spelled[address]
+
+    async def publish(self, addresses: Iterable[Address], *, listed: bool) -> None:
+        """Sends an update of each resource under each spelling of it; if `listed`, of the list too."""
         if listed:
             await self._bus.publish(ResourcesListChanged())
-        for uri in uris:
+        for uri in [uri for address in addresses for uri in {address.uri, *self._spelled.get(address, ())}]:
             await self._bus.publish(ResourceUpdated(uri=uri))

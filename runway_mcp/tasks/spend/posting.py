@@ -193,6 +193,8 @@ class Posts:
                 await self._write(intent, outcome)
             except LedgerError:
                 continue
+            except Exception:  # noqa: BLE001  a crash here would end every other call of the process
+                _log.exception("the outcome of a submit could not be written down through a fault of this server")
             return
 
     async def _write(self, intent: Intent, outcome: Task | Refused | SubmitUnclear) -> Task | Refused | SubmitUnclear:
@@ -208,7 +210,7 @@ class Posts:
                 return outcome
             outcome = SubmitUnclear("an answer that tells of another request's task")
         if isinstance(outcome, SubmitUnclear):
-            written = await ledger.answered(intent.id, intent.claim, State.UNCLEAR, looked=False)
+            written = await ledger.answered(intent.id, intent.claim, State.UNCLEAR, posts=intent.posts, looked=False)
         else:
             written = await self._write_refusal(intent, outcome)
         if written is not None and written.state is State.UNCLEAR:
@@ -224,5 +226,5 @@ class Posts:
         elif refused.confirmed:
             state = State.REFUSED
         return await self._dependencies.ledger.answered(
-            intent.id, intent.claim, state, looked=refused.confirmed, failure=failure
+            intent.id, intent.claim, state, posts=intent.posts, looked=refused.confirmed, failure=failure
         )

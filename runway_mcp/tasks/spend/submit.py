@@ -179,7 +179,18 @@ class Submissions:
         waiting, its lease ended, for whoever claims it next. Raises `Failure` as `submit` does.
         """
         try:
-            submission = await prepared(self._dependencies.ledger, intent, prepare)
+            submission = await self._prepared(intent, prepare)
+            if submission is None:
+                return None
+            whole = identified(submission, plan, intent, callbacks=self._callbacks)
+            return await self._spend(intent, whole, deadline, Waiter(throttled(say)), set(), stays=True)
+        finally:
+            self._left.discard(intent.claim)
+
+    async def _prepared(self, intent: Intent, prepare: Prepare) -> Submission | None:
+        """The submission of a prepared intent; None if it has to be claimed again."""
+        try:
+            return await prepared(self._dependencies.ledger, intent, prepare)
         except Failure as failure:
             await self._withdraw(intent, (failure.kind, failure.message))
             self.audit.refused(intent, failure.kind)
@@ -193,10 +204,6 @@ class Submissions:
             # Left waiting it would be prepared, and would crash, again and again.
             await self._withdraw(intent, ("unexpected_response", _CRASHED))
             raise
-        if submission is None:
-            return None
-        whole = identified(submission, plan, intent, callbacks=self._callbacks)
-        return await self._spend(intent, whole, deadline, Waiter(throttled(say)), set(), stays=True)
 
     async def follow_unfinished(self, *, followed_too: bool = False) -> list[Intent]:
         """As the function of that name, with the tasks of this ledger."""

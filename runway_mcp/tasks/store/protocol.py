@@ -100,7 +100,8 @@ class Replicas(Protocol):
     async def take(self, name: str, *, seconds: float) -> float:
         """Takes or prolongs the lease of that name; returns 0 once it is this server's, else for how long it is not.
 
-        One that would last longer than `LONGEST_LEASE` is from before the clock was set back, and is nobody's.
+        All take a lease of one name for as many `seconds`. One that would last for more than twice of that is from
+        before the clock was set back, and is nobody's; so is a pause that would last longer than `LONGEST_LEASE`.
         """
         ...
 
@@ -196,12 +197,20 @@ class Store(Protocol):
         ...
 
     async def answered(
-        self, intent_id: str, claim: str, state: State, *, looked: bool, failure: tuple[str, str] | None = None
+        self,
+        intent_id: str,
+        claim: str,
+        state: State,
+        *,
+        posts: int,
+        looked: bool,
+        failure: tuple[str, str] | None = None,
     ) -> Intent | None:
         """Records an answer to an intent's POST that is no task; returns the intent as it then stands.
 
-        Changes nothing unless `claim` holds the intent and no task has been found. `looked` says that a complete look
-        after the POST found none. The state `WAITING` starts a new lease.
+        `posts` counts the intent's POSTs up to this one. Changes nothing unless `claim` holds the intent, no task has
+        been found and no further POST was begun: a late answer says nothing of that one. `looked` says that a complete
+        look after the POST found none. The state `WAITING` starts a new lease.
         """
         ...
 

@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415  frames and uploads are loaded when a film is continued, which most servers never do
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.preparing.call_options import forget_options, with_options
+from runway_mcp.films.recent import Recent
 from runway_mcp.runway.models import Credits
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import FILM_PREFIX, Intent, State, is_lapsed
@@ -26,6 +28,9 @@ RESUMED_SECONDS: Final = 3600.0
 
 SLOT_SECONDS: Final = 600.0
 """For so long a film waits for a free slot of the account before it is given up, at no cost, in seconds."""
+
+MOST_REMEMBERED: Final = 1000
+"""Of so many films it is remembered why this process ended them, and what their create left on the account."""
 
 Caps = Callable[[str], SpendPolicy]
 """The caps of a caller."""
@@ -45,12 +50,12 @@ class Preparations:
         self._stir = stir
         self._caps = caps
         self._under_way: set[str] = set()
-        self._refusals: dict[str, Failure] = {}
-        self._balances: dict[str, Credits] = {}
+        self._refusals = Recent[Failure](math.inf, MOST_REMEMBERED)
+        self._balances = Recent[Credits](math.inf, MOST_REMEMBERED)
 
     def begin(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
         """Begins to prepare a film that was claimed here."""
-        self._refusals.pop(intent.id, None)
+        self._refusals.forget(intent.id)
         self._under_way.add(intent.id)
         self._background.start_soon(self._prepare, submissions, plan, intent)
 
@@ -102,9 +107,9 @@ class Preparations:
             told = await submissions.spend(plan, intent, prepare=prepare, deadline=deadline, say=_quiet)
             is_over = told is not None
             if told is not None and told.task.features is not None:
-                self._balances[intent.id] = told.task.features
+                self._balances.note(intent.id, told.task.features)
         except Failure as failure:
-            self._refusals[intent.id] = replace(failure, intent=intent)
+            self._refusals.note(intent.id, replace(failure, intent=intent))
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("a film could not be prepared through a fault of this server")
         finally:

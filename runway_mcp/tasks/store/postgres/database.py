@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
@@ -45,6 +45,13 @@ _CONNECTIONS, _TRANSACTIONS = 10, 7
 _CONNECTING_SECONDS = 3.0
 # How long the first connection and the migrations may take, in seconds.
 _OPENING_SECONDS = 30.0
+
+# How long it may take to end the wait of a COMMIT that was given up, in seconds.
+_ENDING_SECONDS = 1.0
+_END_WAIT: LiteralString = """
+    SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+    WHERE pid = %s AND application_name = current_setting('application_name') AND wait_event = 'SyncRep'
+"""
 
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 
@@ -257,7 +264,9 @@ class Database:
             with anyio.fail_after(self._patience.commit):
                 cursor = await connection.execute("COMMIT")
         except FAILURES as error:
+            pid = connection.info.backend_pid
             await connection.close()
+            await self._end_wait(pid)
             raise UnclearCommitError from error
         finally:
             connection.remove_notice_handler(notices.append)
@@ -266,6 +275,15 @@ class Database:
         if cursor.statusmessage != "COMMIT":
             # The server answers COMMIT in a transaction that has failed with ROLLBACK and no error.
             raise psycopg.errors.SerializationFailure("the transaction was rolled back")
+
+    async def _end_wait(self, pid: int) -> None:
+        """Ends a backend's wait for a standby, if it waits for one.
+
+        It would not notice that its connection was closed, and would keep it, and its locks, until the standby is back.
+        """
+        with suppress(*FAILURES), anyio.fail_after(_ENDING_SECONDS):
+            async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                await connection.execute(_END_WAIT, (pid,))
 
     async def _opened(self) -> AsyncConnectionPool:
         """The pool; of several verbs that need it at once, one opens it, and its failure is that of all.

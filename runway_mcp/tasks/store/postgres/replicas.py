@@ -33,7 +33,8 @@ _DRAINED = 0.05
 _TAKE: LiteralString = """
     INSERT INTO leases (name, owner, until) VALUES (%(name)s, %(owner)s, %(until)s)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s OR leases.until > %(now)s + %(longest)s
+    WHERE leases.owner = excluded.owner OR leases.until <= %(now)s
+        OR leases.until > %(now)s + CASE leases.owner WHEN '' THEN %(longest)s ELSE 2 * %(seconds)s END
     RETURNING until
 """
 _TELL: LiteralString = """
@@ -61,7 +62,8 @@ class PostgresReplicas(Replicas):
     async def take(self, name: str, *, seconds: float) -> float:
         async def work(ledger: Statements) -> float:
             now = await ledger.now()
-            values = {"name": name, "owner": self._own, "until": now + seconds, "now": now, "longest": LONGEST_LEASE}
+            values = {"name": name, "owner": self._own, "until": now + seconds, "now": now}
+            values |= {"seconds": seconds, "longest": LONGEST_LEASE}
             if await ledger.rows(_TAKE, values):
                 return 0.0
             rows = await ledger.rows("SELECT until FROM leases WHERE name = %s", (name,))
