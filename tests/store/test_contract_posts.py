@@ -48,6 +48,16 @@ async def test_the_answer_of_a_post_that_others_took_for_lost_still_counts(store
     assert await state_of(store, made) is State.REFUSED
 
 
+@pytest.mark.parametrize("late", [State.WAITING, State.UNCLEAR, State.REFUSED])
+async def test_a_late_answer_to_an_earlier_post_changes_nothing_of_a_later_one(store: Store, late: State) -> None:
+    made = await posted(store)
+    await store.answered(made.id, made.claim, State.WAITING, posts=1, looked=True)
+    again = await store.begin_post(made.id, made.claim, upstream=None)
+
+    assert await store.answered(made.id, made.claim, late, posts=1, looked=True, failure=("busy", "why")) == again
+    assert await state_of(store, made) is State.POSTING
+
+
 @pytest.mark.parametrize(("looked", "orphaned"), [(False, State.UNCLEAR), (True, State.WAITING)])
 async def test_what_was_left_waiting_is_an_orphan_if_it_may_have_a_task(
     store: Store, clock: SetClock, orphaned: State, *, looked: bool

@@ -59,6 +59,15 @@ async def test_a_lease_that_is_given_back_with_a_pause_is_nobodys_until_then(two
     assert await other.take("read", seconds=15) == 0
 
 
+async def test_a_lease_from_before_the_clock_was_set_back_is_nobodys(two: Two, clock: SetClock) -> None:
+    one, other = two
+    await one.take("read", seconds=15)
+    clock.now -= 16
+
+    assert await other.take("read", seconds=15) == 0
+    assert await one.take("read", seconds=15) > 0
+
+
 async def test_no_pause_is_longer_than_the_longest_lease(two: Two) -> None:
     one, other = two
     await one.take("read", seconds=15)

@@ -108,7 +108,7 @@ async def test_what_is_written_down_is_written_once_though_its_commit_was_cut_of
         made = await (claimed if verb == "withdraw" else posted)(store)
         verbs = {
             "accept": partial(store.accept, made.id, "user:1-task:x", "RUNNING"),
-            "answered": partial(store.answered, made.id, made.claim, State.REFUSED, posts=0, looked=True),
+            "answered": partial(store.answered, made.id, made.claim, State.REFUSED, posts=made.posts, looked=True),
             "withdraw": partial(store.withdraw, made.id, made.claim),
             "offer": partial(store.offer, "covers"),
         }

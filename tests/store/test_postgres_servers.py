@@ -186,6 +186,19 @@ async def test_a_commit_whose_wait_for_a_standby_was_cancelled_is_not_confirmed(
     assert ask(server.url(), "SELECT state FROM intents") == [("waiting",)]
 
 
+async def test_commits_that_were_given_up_keep_no_backend_of_the_server(server: PostgresServer) -> None:
+    async with opened(server.url(), HASTY) as store:
+        made = await claimed(store)
+        with standby_missing(server):
+            for _ in range(3):
+                with pytest.raises(LedgerError):
+                    await store.offer("covers")
+            with pytest.raises(LedgerError):
+                await store.keep_waiting(made.id, made.claim, seconds=1)
+
+            assert ask(server.url(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == [(0,)]
+
+
 async def test_a_claim_that_a_standby_did_not_confirm_is_answered_later_as_it_was_written(
     server: PostgresServer,
 ) -> None:

@@ -17,6 +17,11 @@ from tests.kit.clock import wall_clock
 from tests.kit.upstream import URL, Upstream, virtual_world
 
 
+def open_client(world: World, *, telemetry: Telemetry = NO_TELEMETRY) -> RunwayClient:
+    """A client of a world, to be entered."""
+    return RunwayClient(url=URL, token=world.token, transport=Upstream(world), now=wall_clock, telemetry=telemetry)
+
+
 @asynccontextmanager
 async def open_service_over(
     world: World,
@@ -28,9 +33,7 @@ async def open_service_over(
 ) -> AsyncGenerator[TaskService]:
     """A task service over a world and a store, as one server process has it."""
     async with (
-        RunwayClient(
-            url=URL, token=world.token, transport=Upstream(world), now=wall_clock, telemetry=telemetry
-        ) as client,
+        open_client(world, telemetry=telemetry) as client,
         open_tasks(client, store=store, poll_seconds=poll_seconds, public_url=public_url) as service,
     ):
         yield service

@@ -260,11 +260,11 @@ class Database:
         """
         notices: list[psycopg.errors.Diagnostic] = []
         connection.add_notice_handler(notices.append)
+        pid = connection.info.backend_pid
         try:
             with anyio.fail_after(self._patience.commit):
                 cursor = await connection.execute("COMMIT")
         except FAILURES as error:
-            pid = connection.info.backend_pid
             await connection.close()
             await self._end_wait(pid)
             raise UnclearCommitError from error

@@ -1,0 +1,96 @@
+"""What the ledger could not be told at once: it is told later, and then says nothing of what has happened since."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from runway_mcp.runway.models import Task
+from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.service import open_tasks
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.transitions import Selection
+from tests.kit.clock import wall_clock
+from tests.kit.upstream import fault, virtual_world
+from tests.store.memory import MemoryStore
+from tests.store.memory_replicas import Rows
+from tests.tasks.services import open_client, open_service_over
+from tests.tasks.submits import POST, submit, wish
+
+pytestmark = pytest.mark.virtual_time
+
+
+class Doubtful(MemoryStore):
+    """A ledger that writes down that a submit waits for a slot, and once does not confirm it for `seconds`."""
+
+    seconds = 5.0
+
+    async def answered(self, intent_id: str, claim: str, state: State, **fields: Any) -> Intent | None:
+        written = await super().answered(intent_id, claim, state, **fields)
+        if state is State.WAITING and self.seconds:
+            seconds, self.seconds = self.seconds, 0.0
+            await anyio.sleep(seconds)
+            raise LedgerError("The database did not confirm it.")
+        return written
+
+
+async def test_that_a_slot_was_missing_once_is_not_written_over_the_post_that_followed() -> None:
+    world = virtual_world(pace=60)
+    world.switch(late_in_scheduler=60.0, late_in_lists=60.0)
+    fault(world, **POST, kind="status", status=429, retry_after=3.0)
+    fault(world, **POST, kind="delay", seconds=12.0)
+    fault(world, **POST, kind="reset_after")
+    store = Doubtful(Rows(), wall_clock)
+    async with open_service_over(world, store) as service:
+        told = await submit(service, wish(world), wait=200)
+        await anyio.sleep(600)
+
+    assert world.requests["POST /gen3/extend"] == 2
+    assert len(world.accepted) == 1
+    assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [told.task.task_id]
+
+
+class Locked(MemoryStore):
+    """A ledger that cannot be told of a task's end while it `is_locked`."""
+
+    is_locked = True
+
+    async def observe(self, task_id: str, status: str, *, ended: bool, **fields: Any) -> Intent | None:
+        if ended and self.is_locked:
+            raise LedgerError("The ledger is locked.")
+        return await super().observe(task_id, status, ended=ended, **fields)
+
+
+async def test_an_end_that_the_ledger_refused_is_told_to_it_and_to_whoever_keeps_films_once_it_can_be_used() -> None:
+    world, store, heard = virtual_world(pace=5), Locked(Rows(), wall_clock), list[tuple[str, object]]()
+
+    async def hear(task: Task, owner: Intent | LedgerError | None) -> None:
+        heard.append((task.status, owner))
+
+    async with open_client(world) as client, open_tasks(client, store=store, on_change=hear, poll_seconds=5) as service:
+        told = await submit(service, wish(world))
+        await anyio.sleep(100)
+        assert (heard[-1][0], type(heard[-1][1])) == ("SUCCEEDED", LedgerError)
+        assert service.watcher.followed(told.task.task_id) is None
+        store.is_locked = False
+        await anyio.sleep(10)
+
+    status, owner = heard[-1]
+    assert isinstance(owner, Intent)
+    assert (status, owner.status) == ("SUCCEEDED", "SUCCEEDED")
+    assert owner.ended is not None
+    assert owner.film is not None
+
+
+async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None:
+    world, store = virtual_world(pace=5), MemoryStore(Rows(), wall_clock)
+
+    async def fail(*_: object) -> None:
+        raise LookupError
+
+    async with open_client(world) as client, open_tasks(client, store=store, on_change=fail, poll_seconds=5) as service:
+        with anyio.move_on_after(60):
+            await submit(service, wish(world))
+        await anyio.sleep(200)
+
+    assert [each.status for each in await store.select(Selection.SUBMITTED)] == ["SUCCEEDED"]
