@@ -83,7 +83,10 @@ class Shared(Generic[_T]):
     def _leave(self, key: str, running: _Running[_T]) -> None:
         self._left[key] = running
         if len(self._left) > MOST_LEFT:
-            self._left.pop(next(iter(self._left))).scope.cancel()
+            oldest = next(iter(self._left))
+            # Forgotten here already: whoever asks for it before it has ended begins another one.
+            del self._running[oldest]
+            self._left.pop(oldest).scope.cancel()
 
     async def _run(self, key: str, running: _Running[_T], make: Callable[[], Awaitable[_T]], clip: str) -> None:
         try:
@@ -96,8 +99,9 @@ class Shared(Generic[_T]):
             _log.info("a picture could not be made: %s", type(error).__name__)
             running.error = error
         finally:
-            del self._running[key]
-            self._left.pop(key, None)
+            if self._running.get(key) is running:
+                del self._running[key]
+                self._left.pop(key, None)
             running.done.set()
 
     @asynccontextmanager

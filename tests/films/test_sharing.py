@@ -3,7 +3,7 @@ from functools import partial
 import anyio
 import pytest
 
-from runway_mcp.films.sharing import AT_ONCE, LONGEST_SECONDS, OF_ONE_CLIP, Shared
+from runway_mcp.films.sharing import AT_ONCE, LONGEST_SECONDS, MOST_LEFT, OF_ONE_CLIP, Shared
 from runway_mcp.media.errors import Cut
 
 pytestmark = pytest.mark.virtual_time
@@ -105,3 +105,67 @@ async def test_what_is_slow_of_one_clip_holds_up_no_other_clip() -> None:
         assert slow.most == OF_ONE_CLIP
         assert anyio.current_time() - began == pytest.approx(1)
         group.cancel_scope.cancel()
+
+
+async def ask_and_leave(shared: Shared[str], make: Maker, *keys: str) -> None:
+    """Asks for something of one clip under each key, and waits for none of them."""
+    for key in keys:
+        with anyio.move_on_after(0.01):
+            await shared.of(key, make, clip="clip")
+
+
+async def test_of_what_nobody_waits_for_and_has_no_turn_yet_the_oldest_is_given_up() -> None:
+    begun, left, asked = Maker(), Maker(), Maker()
+    async with anyio.create_task_group() as group:
+        shared = Shared[str](group)
+        await ask_and_leave(shared, begun, *(f"begun {number}" for number in range(OF_ONE_CLIP)))
+        await ask_and_leave(shared, left, *(f"left {number}" for number in range(3 * MOST_LEFT)))
+        await anyio.sleep(LONGEST_SECONDS / 2)
+
+        assert begun.begun == OF_ONE_CLIP
+        assert left.begun == MOST_LEFT
+        # The newest ones were made; what was given up is made for whoever asks for it again.
+        assert await shared.of("left 0", asked, clip="clip") == "made"
+    assert asked.begun == 1
+
+
+async def test_what_somebody_asks_for_again_is_kept_and_made() -> None:
+    slow, kept, left = Maker(), Maker(), Maker()
+    async with anyio.create_task_group() as group:
+        shared, got = Shared[str](group), list[str]()
+
+        async def call() -> None:
+            got.append(await shared.of("kept", kept, clip="clip"))
+
+        await ask_and_leave(shared, slow, *(f"slow {number}" for number in range(OF_ONE_CLIP)))
+        await ask_and_leave(shared, kept, "kept")
+        group.start_soon(call)
+        await ask_and_leave(shared, left, *(f"left {number}" for number in range(3 * MOST_LEFT)))
+
+    assert got == ["made"]
+    assert (kept.begun, left.begun) == (1, MOST_LEFT)
+
+
+async def test_who_asks_for_what_is_being_given_up_gets_it_nevertheless() -> None:
+    slow, left, asked = Maker(), Maker(), Maker()
+    async with anyio.create_task_group() as group:
+        shared, waiting = Shared[str](group), anyio.CancelScope()
+
+        async def leave_last() -> None:
+            with waiting:
+                await shared.of("last", left, clip="clip")
+
+        async def ask_at_once(given_up: anyio.Event) -> None:
+            await given_up.wait()
+            assert await shared.of("left 0", asked, clip="clip") == "made"
+
+        given_up = anyio.Event()
+        await ask_and_leave(shared, slow, *(f"slow {number}" for number in range(OF_ONE_CLIP)))
+        await ask_and_leave(shared, left, *(f"left {number}" for number in range(MOST_LEFT)))
+        group.start_soon(leave_last)
+        group.start_soon(ask_at_once, given_up)
+        await anyio.wait_all_tasks_blocked()
+        waiting.cancel()
+        given_up.set()
+
+    assert asked.begun == 1

@@ -130,6 +130,17 @@ def test_a_server_is_ready_once_tokens_can_be_judged_and_stays_so(tmp_path: Path
         assert http.get("/readyz").json() == {"status": "ready"}
 
 
+def test_who_comes_with_a_key_that_is_new_to_the_server_is_asked_to_come_again_and_not_refused(tmp_path: Path) -> None:
+    with doors(tmp_path, Issuer()) as http:
+        assert http.post("/mcp", json=LIST, headers=by(signed())).status_code == 200
+
+        unclear = http.post("/mcp", json=LIST, headers=by(signed(kid="four")))
+
+        assert (unclear.status_code, unclear.headers["retry-after"]) == (503, "5")
+        assert "www-authenticate" not in unclear.headers
+        assert http.post("/mcp", json=LIST, headers=by(signed(kid="two"))).status_code == 401
+
+
 def test_readiness_ends_when_the_server_drains_and_health_does_not(tmp_path: Path) -> None:
     with doors(tmp_path, None) as http:
         assert http.get("/readyz").json() == {"status": "ready"}

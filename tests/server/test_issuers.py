@@ -18,7 +18,7 @@ from mcp.server.auth.provider import AccessToken
 from runway_mcp.callers import Caller, Callers
 from runway_mcp.runway.http.connections import Connections
 from runway_mcp.server.context import caller_named
-from runway_mcp.server.hosted.issuers import KEPT_SECONDS, LONGEST_TOKEN, IssuerTokens
+from runway_mcp.server.hosted.issuers import KEPT_SECONDS, LONGEST_SUBJECT, LONGEST_TOKEN, IssuerTokens
 from runway_mcp.server.hosted.keys import AGAIN_SECONDS, OLD_SECONDS, Keys, KeysMissing
 from tests.server.issuer import AUDIENCE, EC, ED, ISSUER, NOW, RSA, Issuer, claims, jwk, signed
 
@@ -100,6 +100,11 @@ async def test_a_token_of_the_issuer_for_this_server_is_its_subjects(token: str)
         assert await here.caller(token) == UNNAMED
 
 
+async def test_the_longest_subject_of_openid_connect_is_taken() -> None:
+    async with place() as here:
+        assert await here.caller(signed(claims(sub="s" * 255))) == json.dumps([ISSUER, "s" * 255])
+
+
 @pytest.mark.parametrize("claim", ["exp", "nbf"])
 async def test_the_issuers_clock_may_differ_by_half_a_minute(claim: str) -> None:
     at = int(time.time()) + (-30 if claim == "exp" else 30)
@@ -173,6 +178,7 @@ ATTACKS = {
     "not yet": signed(claims(nbf=NOW + 3600)),
     "no subject": signed(claims(sub=None)),
     "an empty subject": signed(claims(sub="")),
+    "a subject that is too long": signed(claims(sub="s" * (LONGEST_SUBJECT + 1))),
     "a subject that is no text": signed(claims(sub=["u1"])),
     "an ID token": signed(claims(nonce="n")),
     "an ID token of a hybrid flow": signed(claims(at_hash="h")),
@@ -198,6 +204,8 @@ ATTACKS = {
 async def test_no_other_token_gets_anybody_in(attack: str) -> None:
     async with place() as here:
         assert await here.caller(signed()) == UNNAMED, "the verifier works"
+        # Else a key that is unknown might be a new one.
+        here.clock.seconds += AGAIN_SECONDS
         assert await here.caller(ATTACKS[attack]) is None
 
 
@@ -240,14 +248,44 @@ async def test_a_flood_of_unknown_keys_costs_the_issuer_one_look_a_minute() -> N
     async with place() as here:
         await here.caller(signed())
         looks = len(here.issuer.asked)
-        for number in range(50):
-            await here.caller(signed(kid=f"unknown-{number}"))
+        await flood(here)
         assert len(here.issuer.asked) == looks
 
         here.clock.seconds += AGAIN_SECONDS
-        for number in range(50):
-            await here.caller(signed(kid=f"unknown-{number}"))
+        assert await here.caller(signed(kid="unknown")) is None
+        await flood(here)
         assert len(here.issuer.asked) == 2 * looks
+
+
+async def flood(here: Place) -> None:
+    """Comes with tokens of keys that nobody has asked for; none of them can be judged."""
+    for number in range(50):
+        with pytest.raises(KeysMissing):
+            await here.caller(signed(kid=f"unknown-{number}"))
+
+
+async def test_a_key_that_is_too_new_to_be_known_is_refused_only_once_the_issuer_was_asked_for_it() -> None:
+    async with place() as here:
+        assert await here.caller(signed()) == UNNAMED
+        here.issuer.keys = [jwk(EC, "one"), jwk(STRANGERS_EC, "four")]
+        for kid in ("four", "five"):
+            with pytest.raises(KeysMissing):
+                await here.caller(signed(key=STRANGERS_EC, kid=kid))
+
+        here.clock.seconds += AGAIN_SECONDS
+        assert await here.caller(signed(kid="five")) is None
+        assert await here.caller(signed(key=STRANGERS_EC, kid="four")) == UNNAMED
+        assert await here.caller(signed(kid="five")) is None
+
+
+async def test_while_the_issuer_is_away_a_key_that_is_new_is_not_refused() -> None:
+    async with place() as here:
+        assert await here.caller(signed()) == UNNAMED
+        here.issuer.status = 500
+        here.clock.seconds += AGAIN_SECONDS
+
+        with pytest.raises(KeysMissing):
+            await here.caller(signed(kid="four"))
 
 
 async def test_a_new_key_is_found_and_one_that_was_withdrawn_is_gone() -> None:

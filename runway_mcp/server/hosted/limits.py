@@ -103,7 +103,7 @@ class Taken:
             self._place = "listen"
 
     def take_film(self) -> None:
-        """Takes a place for the answer by a film, until the request is answered; raises `TooMany`."""
+        """Takes a place for the answer by a film, as long as the call's own is kept; raises `TooMany`."""
         self._uses.take(self._caller, "film")
         self._has_film = True
 
@@ -124,7 +124,7 @@ class Taken:
         finally:
             self._running -= 1
             if self._is_answered and not self._running:
-                self._uses.give_back(self._caller, self._place)
+                self._give_back()
 
     @contextmanager
     def answering(self) -> Generator[None]:
@@ -134,13 +134,17 @@ class Taken:
             yield
         finally:
             self._is_answered = True
-            if self._has_film:
-                self._uses.give_back(self._caller, "film")
             if not self._running:
-                self._uses.give_back(self._caller, self._place)
+                self._give_back()
             elif self._place == "call":
                 self._uses.leave(self._caller)
                 self._place = "left"
+
+    def _give_back(self) -> None:
+        self._uses.give_back(self._caller, self._place)
+        if self._has_film:
+            self._uses.give_back(self._caller, "film")
+            self._has_film = False
 
 
 class Uses:

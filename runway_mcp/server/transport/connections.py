@@ -167,11 +167,13 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_admitted(self) -> bool:
-        """Whether the last request on this connection has passed the checks of the server, or the one before it.
+        """Whether the last request on this connection has passed the checks of the server.
 
-        The last one alone would not do: it takes a moment until it is checked.
+        While they are under way the one before it counts: they take a moment, and answer what they refuse.
         """
-        return self._was_admitted or _is_admitted(self._http.cycle)
+        request = self._http.cycle
+        is_checked = request is not None and request.response_started
+        return _is_admitted(request) or (self._was_admitted and not is_checked)
 
     def waits_for(self) -> _Waiting | None:
         """What the connection waits for on the client's side; None while the server has all it needs."""
