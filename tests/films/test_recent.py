@@ -26,3 +26,13 @@ async def test_of_too_much_what_was_noted_first_goes_first() -> None:
         recent.note(1, 1)
 
     assert [number for number in range(MOST + 1) if recent.get(number) is None] == [0]
+
+
+async def test_what_is_forgotten_is_used_no_more_and_leaves_the_rest() -> None:
+    recent = Recent[str]()
+    recent.note("key", "value")
+    recent.note("other", "value")
+    for key in ("key", "key", "never noted"):
+        recent.forget(key)
+
+    assert (recent.get("key"), recent.get("other")) == (None, "value")

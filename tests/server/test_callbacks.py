@@ -1,12 +1,18 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import httpx
 import pytest
+from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
 
+from runway_mcp.server.context import Lifespan
 from runway_mcp.server.transport.callbacks import MOST_PASSED, MOST_READ, READ_SECONDS, callback_route
-from runway_mcp.tasks.callbacks import UNKNOWN
+from runway_mcp.server.transport.http import create_app
+from runway_mcp.tasks.callbacks import UNKNOWN, Callbacks
 from runway_mcp.tasks.store.protocol import LedgerError
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
@@ -94,3 +100,44 @@ async def test_a_ledger_that_cannot_be_read_asks_for_another_try() -> None:
 
     async with caller(take) as http:
         assert (await http.post(f"/callbacks/{TOKEN}", content=b"{}")).status_code == 503
+
+
+class Slow:
+    """A ledger that knows no callback, and notes how often it is asked at once."""
+
+    def __init__(self) -> None:
+        self.asked = self.at_once = self.most = 0
+
+    async def find(self, _: str, __: str) -> None:
+        self.asked += 1
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        await anyio.sleep(0.1)
+        self.at_once -= 1
+
+
+@pytest.mark.virtual_time
+async def test_a_flood_of_unknown_addresses_takes_two_connections_of_the_ledger_at_most() -> None:
+    ledger: Any = Slow()
+    none: Any = None
+    service: Any = SimpleNamespace(callbacks=Callbacks(ledger, none, none, none, pause=1.0))
+
+    @asynccontextmanager
+    async def lifespan(_: Server[Any]) -> AsyncGenerator[Lifespan]:
+        yield Lifespan(none, service, none, none, none, none, none, none, none)
+
+    app = create_app(Server("flooded", lifespan=lifespan))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://films.example.com") as http,
+    ):
+
+        async def guess(number: int) -> None:
+            assert (await http.post(f"/callbacks/{number:043}", content=b"{}")).status_code == 404
+
+        async with anyio.create_task_group() as flood:
+            for number in range(40):
+                flood.start_soon(guess, number)
+
+    assert (ledger.asked, ledger.most) == (40, 2)

@@ -1,18 +1,27 @@
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, Completion, PromptReference, ResourceTemplateReference
+from mcp_types import (
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    Completion,
+    CompletionArgument,
+    PromptReference,
+    ResourceTemplateReference,
+)
 
 from runway_mcp.data_folder import LEDGER
-from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS
+from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS, Completions
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
 from tests.kit.client import ToolClient
-from tests.kit.server import open_client
+from tests.kit.server import open_client, open_server
 from tests.kit.upstream import virtual_world
 
 pytestmark = pytest.mark.virtual_time
@@ -239,3 +248,22 @@ async def test_what_does_not_exist_cannot_be_completed(
 
         assert caught.value.code == INVALID_PARAMS
         assert says in caught.value.message
+
+
+async def test_nothing_stays_of_callers_who_have_left(tmp_path: Path) -> None:
+    completions, sizes = Completions(), list[int]()
+    async with open_server(virtual_world(), tmp_path) as server:
+        service = server.context.open_service
+        assert service is not None
+        for number in range(20):
+            for_him = replace(server.context, open_service=service.for_caller(f"caller-{number}"))
+            ctx: Any = SimpleNamespace(
+                request=None, lifespan_context=SimpleNamespace(for_caller=lambda *_, of=for_him, **__: of)
+            )
+            for ref, name in ((ASSET, "assetId"), (TASK, "taskId")):
+                argument = CompletionArgument(name=name, value="")
+                await completions.complete(ctx, CompleteRequestParams(ref=ref, argument=argument))
+            await anyio.sleep(KEPT_SECONDS + 1)
+            sizes.append(sum(map(len, vars(completions).values())))
+
+    assert set(sizes) == {2}

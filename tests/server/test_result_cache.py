@@ -1,5 +1,7 @@
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -47,6 +49,32 @@ async def test_another_caller_call_or_wait_is_not_told_of_it(other: object) -> N
     cache.remember(KEY, result())
 
     assert cache.recall(other) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"taskId": "a" * 5000},
+        {"taskId": ["a"]},
+        {"taskId": {"a": "b"}},
+        {str(number): number for number in range(65)},
+    ],
+)
+async def test_of_arguments_that_no_tool_has_nothing_is_kept(arguments: dict[str, Any]) -> None:
+    assert memory_key("", "get_task", arguments, 45) is None
+
+
+@pytest.mark.parametrize("value", ["", 0, [], {"deep": [1]}])
+async def test_tens_of_thousands_of_made_up_arguments_are_refused_in_no_time(
+    tmp_path: Path, mode: str, value: object
+) -> None:
+    made_up = {f"n{number}": value for number in range(90_000)}
+    async with open_server(virtual_world(), tmp_path) as server, server.client(mode) as client:
+        began = time.process_time()
+        told = await client.data("get_task", **made_up)
+
+        assert time.process_time() - began < 1
+        assert told["error"]["kind"] == "invalid_request"
 
 
 async def test_a_result_that_names_a_file_is_told_while_the_file_is_there_whole(tmp_path: Path) -> None:
