@@ -1,0 +1,209 @@
+"""Films as bytes over real HTTP: how many a hosted server makes at once, for whom, and how long their clients may read."""
+
+import socket
+from base64 import b64encode
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx2
+import mcp_types as t
+import pytest
+from anyio.abc import SocketStream
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.server.lowlevel import Server
+
+from runway_mcp.server.context import ScopedToken
+from runway_mcp.server.hosted.admission import TAKEN
+from runway_mcp.server.hosted.challenges import Challenges
+from runway_mcp.server.hosted.hosting import FILM_SECONDS, Hosting
+from runway_mcp.server.hosted.limits import CallerLimits, TooMany, Uses
+from runway_mcp.server.transport.connections import ANSWERED_BY
+from runway_mcp.server.transport.cut_off import PART, in_parts
+from tests.server.bare_connections import address
+from tests.server.bare_host import OLD, READY, host
+from tests.server.toy import served
+
+FILM, CLIP = "runway://films/f/video", "runway://assets/a/video"
+SPELLINGS = (FILM, CLIP, "runway%3A%2F%2Ffilms%2Ff%2Fvideo", "runway://assets/%61/vide%6F", "runway://assets/a%2Fb/video")
+OTHERS = ("runway://assets/a/strip", "runway://assets/a", "runway://films/f", "runway://tasks/a", "https://a/video")
+SIZE = 12_000_000
+
+
+class OfAnybody(TokenVerifier):
+    """Takes every token for the name of its caller."""
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        return ScopedToken(token="", client_id=token, scopes=["read"])
+
+
+@dataclass
+class Films:
+    """A server whose one resource is a film of 12 MB; how often it was read."""
+
+    size: int = SIZE
+    reads: int = 0
+    read: anyio.Event = field(default_factory=anyio.Event)
+    uses: Uses = field(default_factory=lambda: Uses(CallerLimits(rate=1000, burst=1000)))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[str]:
+        """The URL of the server, within a minute."""
+
+        async def read(_: Any, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
+            self.reads += 1
+            blob = b64encode(bytes(self.size)).decode()
+            self.read.set()
+            return t.ReadResourceResult(contents=[t.BlobResourceContents(uri=params.uri, blob=blob)])
+
+        server = Server[Any]("films", on_read_resource=read)
+        hosting = Hosting([OfAnybody()], Challenges(None), uses=self.uses)
+        with anyio.fail_after(60):
+            async with served(server, hosting=hosting) as url:
+                yield url
+
+
+def asked(uri: str = FILM, number: int = 1) -> dict[str, Any]:
+    """The message that reads a resource."""
+    return {"jsonrpc": "2.0", "id": number, "method": "resources/read", "params": {"uri": uri}}
+
+
+async def post(url: str, caller: str, uri: str = FILM) -> httpx2.Response:
+    """The answer to a read, read to its end."""
+    async with httpx2.AsyncClient(timeout=20) as http:
+        return await http.post(f"{url}/mcp", json=asked(uri), headers=OLD | {"authorization": f"Bearer {caller}"})
+
+
+@asynccontextmanager
+async def unread(films: Films, url: str, caller: str) -> AsyncGenerator[SocketStream]:
+    """A connection of a caller's that has asked for a film, and takes hardly anything of it."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PART)
+    raw.setblocking(False)
+    await anyio.to_thread.run_sync(raw.connect_ex, address(url))
+    films.read = anyio.Event()
+    async with await SocketStream.from_socket(raw) as connection:
+        body = httpx2.Request("POST", url, json=asked()).content
+        head = "".join(f"{name}: {value}\r\n" for name, value in OLD.items())
+        await connection.send(
+            f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {caller}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n{head}\r\n".encode()
+            + body
+        )
+        await films.read.wait()
+        yield connection
+
+
+async def test_who_reads_nothing_of_his_films_keeps_his_two_places_until_he_has_read_them() -> None:
+    films = Films()
+    async with films.open() as url, unread(films, url, "ana") as first, unread(films, url, "ana"):
+        for uri in SPELLINGS:
+            refused = await post(url, "ana", uri)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert films.reads == 2
+        for uri in OTHERS:
+            assert (await post(url, "ana", uri)).status_code == 200
+        assert (await post(url, "bob")).status_code == 200
+
+        await read_to_its_end(first)
+        while (again := await post(url, "ana")).status_code == 429:
+            pass
+        assert again.status_code == 200
+        assert len(again.json()["result"]["contents"][0]["blob"]) == SIZE // 3 * 4
+
+
+async def read_to_its_end(connection: SocketStream) -> None:
+    """Reads an answer whose length its head tells."""
+    received = bytearray()
+    while b"\r\n\r\n" not in received:
+        received += await connection.receive()
+    head, _, _ = bytes(received).partition(b"\r\n\r\n")
+    (length,) = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    while len(received) < len(head) + 4 + length:
+        received += await connection.receive()
+
+
+async def test_all_callers_together_have_four_films_made_at_once_and_give_them_back_by_leaving() -> None:
+    films = Films()
+    async with films.open() as url:
+        async with AsyncExitStack() as stack:
+            for caller in ("ana", "ana", "bob", "bob"):
+                await stack.enter_async_context(unread(films, url, caller))
+            refused = await post(url, "eve")
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert films.reads == 4
+            assert (await post(url, "eve", CLIP + "s")).status_code == 200
+
+        while (again := await post(url, "eve")).status_code == 429:
+            pass
+        assert again.status_code == 200
+    assert films.uses.calls() == 0
+
+
+async def test_in_a_session_a_film_has_its_place_until_its_client_has_read_it() -> None:
+    films = Films(size=1000)
+    async with films.open() as url, host(url, authorization="Bearer ana") as client:
+        session = await client.open()
+        await client.http.post("/mcp", json=READY, headers=session)
+        for number in range(2, 8):
+            told = await client.http.post("/mcp", json=asked(number=number), headers=session)
+            assert told.status_code == 200
+            assert b64encode(bytes(1000)).decode() in told.text
+    assert films.reads == 6
+
+
+def test_a_film_whose_client_has_left_keeps_its_place_while_it_is_made() -> None:
+    uses = Uses(CallerLimits(films=1))
+    with uses.taking("ana") as taken:
+        taken.take_film()
+        call = taken.running()
+        call.__enter__()
+    with uses.taking("ana") as another:
+        with pytest.raises(TooMany):
+            another.take_film()
+        call.__exit__(None, None, None)
+        another.take_film()
+    with uses.taking("ana") as third:
+        third.take_film()
+
+
+@pytest.mark.parametrize(("uri", "is_film"), [*((uri, True) for uri in SPELLINGS), *((uri, False) for uri in OTHERS)])
+@pytest.mark.parametrize("method", ["resources/read", "resources/subscribe"])
+async def test_only_the_bytes_of_a_film_have_a_time_of_their_own(method: str, uri: str, *, is_film: bool) -> None:
+    hosting = Hosting([OfAnybody()], Challenges(None))
+    with hosting.uses.taking("ana") as taken:
+        scope: dict[str, Any] = {TAKEN: taken}
+        began = anyio.current_time()
+
+        assert hosting.refusal(scope, asked(uri) | {"method": method}) is None
+
+        has_time = is_film and method == "resources/read"
+        assert (ANSWERED_BY in scope) is has_time
+        if has_time:
+            assert began + FILM_SECONDS <= scope[ANSWERED_BY] <= anyio.current_time() + FILM_SECONDS
+
+
+# --- answers in parts
+
+
+@pytest.mark.parametrize("bodies", [[0], [1], [PART], [PART + 1], [3 * PART], [10, 5 * PART + 7, 0], [PART, 2 * PART]])
+async def test_long_answers_are_handed_over_in_parts_and_arrive_unchanged(bodies: list[int]) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    send, whole = in_parts(keep), b""
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(sum(bodies)).encode())]}
+    await send(start)
+    for number, size in enumerate(bodies):
+        body = bytes(each % 251 for each in range(size))
+        whole += body
+        await send({"type": "http.response.body", "body": body, "more_body": number + 1 < len(bodies)})
+
+    assert sent[0] == start
+    assert b"".join(message["body"] for message in sent[1:]) == whole
+    assert max(len(message["body"]) for message in sent[1:]) <= PART
+    assert [message["more_body"] for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
