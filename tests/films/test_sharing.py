@@ -130,9 +130,9 @@ async def test_of_what_nobody_waits_for_and_has_no_turn_yet_the_oldest_is_given_
 
 
 async def test_what_somebody_asks_for_again_is_kept_and_made() -> None:
-    slow, kept, left = Maker(), Maker(), Maker()
+    slow, kept, left, got = Maker(), Maker(), Maker(), list[str]()
     async with anyio.create_task_group() as group:
-        shared, got = Shared[str](group), list[str]()
+        shared = Shared[str](group)
 
         async def call() -> None:
             got.append(await shared.of("kept", kept, clip="clip"))

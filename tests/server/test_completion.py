@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from mcp_types import (
 
 from runway_mcp.data_folder import LEDGER
 from runway_mcp.server.completion import KEPT_SECONDS, PATIENCE_SECONDS, Completions
+from runway_mcp.server.context import ServerContext
 from runway_mcp.simulator.builders import add_image, add_task, add_upload, add_video
 from runway_mcp.simulator.faults import Fault
 from tests.kit.client import ToolClient
@@ -250,6 +251,16 @@ async def test_what_does_not_exist_cannot_be_completed(
         assert says in caught.value.message
 
 
+@dataclass(frozen=True)
+class OfCaller:
+    """What is open for whoever asks, as one caller reaches it."""
+
+    context: ServerContext
+
+    def for_caller(self, _: str, **__: Any) -> ServerContext:
+        return self.context
+
+
 async def test_nothing_stays_of_callers_who_have_left(tmp_path: Path) -> None:
     completions, sizes = Completions(), list[int]()
     async with open_server(virtual_world(), tmp_path) as server:
@@ -257,9 +268,7 @@ async def test_nothing_stays_of_callers_who_have_left(tmp_path: Path) -> None:
         assert service is not None
         for number in range(20):
             for_him = replace(server.context, open_service=service.for_caller(f"caller-{number}"))
-            ctx: Any = SimpleNamespace(
-                request=None, lifespan_context=SimpleNamespace(for_caller=lambda *_, of=for_him, **__: of)
-            )
+            ctx: Any = SimpleNamespace(request=None, lifespan_context=OfCaller(for_him))
             for ref, name in ((ASSET, "assetId"), (TASK, "taskId")):
                 argument = CompletionArgument(name=name, value="")
                 await completions.complete(ctx, CompleteRequestParams(ref=ref, argument=argument))

@@ -1,19 +1,24 @@
-"""Films as bytes over real HTTP: how many a hosted server makes at once, for whom, and how long their clients may read."""
+"""Films as bytes over real HTTP: how many a hosted server makes at once, for whom, and how long they may be read."""
 
 import socket
 from base64 import b64encode
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import httpx2
 import mcp_types as t
 import pytest
 from anyio.abc import SocketStream
+from mcp.client.session import ClientSession
+from mcp.client.sse import sse_client
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
 
 from runway_mcp.server.context import ScopedToken
 from runway_mcp.server.hosted.admission import TAKEN
@@ -22,12 +27,19 @@ from runway_mcp.server.hosted.hosting import FILM_SECONDS, Hosting
 from runway_mcp.server.hosted.limits import CallerLimits, TooMany, Uses
 from runway_mcp.server.transport.connections import ANSWERED_BY
 from runway_mcp.server.transport.cut_off import PART, in_parts
+from runway_mcp.server.transport.http import Transport
 from tests.server.bare_connections import address
 from tests.server.bare_host import OLD, READY, host
 from tests.server.toy import served
 
 FILM, CLIP = "runway://films/f/video", "runway://assets/a/video"
-SPELLINGS = (FILM, CLIP, "runway%3A%2F%2Ffilms%2Ff%2Fvideo", "runway://assets/%61/vide%6F", "runway://assets/a%2Fb/video")
+SPELLINGS = (
+    FILM,
+    CLIP,
+    "runway%3A%2F%2Ffilms%2Ff%2Fvideo",
+    "runway://assets/%61/vide%6F",
+    "runway://assets/a%2Fb/video",
+)
 OTHERS = ("runway://assets/a/strip", "runway://assets/a", "runway://films/f", "runway://tasks/a", "https://a/video")
 SIZE = 12_000_000
 
@@ -44,7 +56,9 @@ class Films:
     """A server whose one resource is a film of 12 MB; how often it was read."""
 
     size: int = SIZE
+    transport: Transport = "http"
     reads: int = 0
+    go_on: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
     read: anyio.Event = field(default_factory=anyio.Event)
     uses: Uses = field(default_factory=lambda: Uses(CallerLimits(rate=1000, burst=1000)))
 
@@ -56,12 +70,13 @@ class Films:
             self.reads += 1
             blob = b64encode(bytes(self.size)).decode()
             self.read.set()
+            await self.go_on()
             return t.ReadResourceResult(contents=[t.BlobResourceContents(uri=params.uri, blob=blob)])
 
         server = Server[Any]("films", on_read_resource=read)
         hosting = Hosting([OfAnybody()], Challenges(None), uses=self.uses)
         with anyio.fail_after(60):
-            async with served(server, hosting=hosting) as url:
+            async with served(server, transport=self.transport, hosting=hosting) as url:
                 yield url
 
 
@@ -81,17 +96,14 @@ async def unread(films: Films, url: str, caller: str) -> AsyncGenerator[SocketSt
     """A connection of a caller's that has asked for a film, and takes hardly anything of it."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PART)
-    raw.setblocking(False)
+    raw.setblocking(False)  # noqa: FBT003  the socket's own method takes it so
     await anyio.to_thread.run_sync(raw.connect_ex, address(url))
     films.read = anyio.Event()
     async with await SocketStream.from_socket(raw) as connection:
         body = httpx2.Request("POST", url, json=asked()).content
-        head = "".join(f"{name}: {value}\r\n" for name, value in OLD.items())
-        await connection.send(
-            f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {caller}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n{head}\r\n".encode()
-            + body
-        )
+        headers = OLD | {"host": "127.0.0.1", "authorization": f"Bearer {caller}", "content-type": "application/json"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        await connection.send(f"POST /mcp HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         await films.read.wait()
         yield connection
 
@@ -152,6 +164,28 @@ async def test_in_a_session_a_film_has_its_place_until_its_client_has_read_it() 
             assert told.status_code == 200
             assert b64encode(bytes(1000)).decode() in told.text
     assert films.reads == 6
+
+
+async def test_over_http_with_sse_a_caller_has_as_many_films_made_at_once() -> None:
+    go_on = anyio.Event()
+    films = Films(size=1000, transport="sse", go_on=go_on.wait)
+    async with (
+        films.open() as url,
+        sse_client(f"{url}/sse", headers={"authorization": "Bearer ana"}) as streams,
+        ClientSession(*streams) as session,
+        anyio.create_task_group() as group,
+    ):
+        await session.initialize()
+        for _ in range(2):
+            films.read = anyio.Event()
+            group.start_soon(session.read_resource, FILM)
+            await films.read.wait()
+        with pytest.raises(MCPError, match="Too many requests"):
+            await session.read_resource(CLIP)
+        go_on.set()
+        while films.reads == 2:
+            with suppress(MCPError):
+                await session.read_resource(CLIP)
 
 
 def test_a_film_whose_client_has_left_keeps_its_place_while_it_is_made() -> None:

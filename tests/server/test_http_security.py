@@ -222,6 +222,20 @@ async def test_what_is_told_to_all_keeps_no_connection(
     assert [scope.get(ADMITTED) for scope in seen] == [is_admitted]
 
 
+async def test_where_the_app_says_which_requests_keep_their_connection_the_guard_does_not() -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await Starlette()(scope, receive, send)
+
+    guarded = access_guard(app, verifier=OneToken(SecretStr(TOKEN)), rules=host_rules(()), admits=False)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://localhost") as http:
+        await http.get("/mcp", headers={"authorization": f"Bearer {TOKEN}"})
+
+    assert [ADMITTED in scope for scope in seen] == [False]
+
+
 def test_refused_tokens_are_forgotten() -> None:
     times = iter([0.0, 0.0, 0.0, 300.0])
     refusals = Refusals(lambda: next(times))

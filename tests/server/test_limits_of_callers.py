@@ -1,5 +1,6 @@
 """How much a hosted server's callers may take, and where their requests end: limits, places, the end of a token."""
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
+from anyio.abc import SocketStream
 from mcp.client.session import ClientSession
 from mcp.client.sse import sse_client
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -23,8 +25,10 @@ from runway_mcp.server.hosted.admission import Admission
 from runway_mcp.server.hosted.challenges import Challenges
 from runway_mcp.server.hosted.hosting import Hosting, hosting_of
 from runway_mcp.server.hosted.limits import CallerLimits, Stream, TooMany, Uses
+from runway_mcp.server.transport.connections import ConnectionLimits
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.settings import Settings
+from tests.server.bare_connections import at, everything, healthy
 from tests.server.bare_host import READY, host
 from tests.server.doors import LIST, by, of_file
 from tests.server.toy import served, toy
@@ -96,6 +100,27 @@ def test_above_a_limit_a_host_reads_when_to_try_again(tmp_path: Path) -> None:
         assert 900 <= int(refused.headers["retry-after"]) <= 1000
         assert refused.json()["error"]["message"].startswith("Too many requests")
         assert http.get("/healthz").status_code == 200
+
+
+async def test_a_request_over_a_limit_keeps_no_connection_and_one_that_has_its_place_does() -> None:
+    hosting = Hosting([Changing()], Challenges(None), uses=Uses(CallerLimits(rate=0.001, burst=1)))
+    crowded = ConnectionLimits(most=2)
+    async with served(toy(), hosting=hosting, limits=crowded) as url, at(url) as placed, at(url) as refused:
+        assert b" 200 " in await listed(placed)
+        assert b" 429 " in await listed(refused)
+        async with at(url) as newcomer:
+            await healthy(newcomer)
+            assert await everything(refused) == b""
+            assert b" 429 " in await listed(placed)
+
+
+async def listed(connection: SocketStream) -> bytes:
+    """The head of the answer to a request on a connection."""
+    body = json.dumps(LIST).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in by("t").items())
+    head += f"host: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    await connection.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
+    return await connection.receive()
 
 
 # --- the end of a token

@@ -148,6 +148,9 @@ class Hosting:
             return await call_next(ctx)
         try:
             with taken.running():
+                # Over HTTP+SSE the request was answered before anybody looked at what it asks for.
+                if _reads_film(ctx.method, ctx.params):
+                    taken.take_film()
                 return await call_next(ctx)
         except TooMany as too_many:
             self._counted.limited()
@@ -182,17 +185,16 @@ def _take(taken: Taken, message: Mapping[str, Any]) -> bool:
     elif "method" in message and "id" in message:
         with taken.running():
             pass
-        if _reads_film(message):
+        if _reads_film(message.get("method"), message.get("params")):
             taken.take_film()
             return True
     return False
 
 
-def _reads_film(message: Mapping[str, Any]) -> bool:
-    params = message.get("params")
-    if message.get("method") != "resources/read" or not isinstance(params, dict):
+def _reads_film(method: object, params: object) -> bool:
+    if method != "resources/read" or not isinstance(params, Mapping):
         return False
-    uri = cast("dict[str, Any]", params).get("uri")
+    uri = cast("Mapping[str, Any]", params).get("uri")
     address = address_of(uri) if isinstance(uri, str) else None
     return address is not None and address.kind in ("video", "film_video")
 

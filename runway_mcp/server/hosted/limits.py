@@ -103,9 +103,10 @@ class Taken:
             self._place = "listen"
 
     def take_film(self) -> None:
-        """Takes a place for the answer by a film, as long as the call's own is kept; raises `TooMany`."""
-        self._uses.take(self._caller, "film")
-        self._has_film = True
+        """Takes a place for the answer by a film, while the call keeps its own, unless it has one; raises `TooMany`."""
+        if not self._has_film:
+            self._uses.take(self._caller, "film")
+            self._has_film = True
 
     @contextmanager
     def running(self) -> Generator[None]:

@@ -5,7 +5,7 @@ Uvicorn times kept-alive connections alone, and only while they send nothing.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -151,7 +151,8 @@ class HttpConnections:
 class HttpConnection(asyncio.Protocol):
     """One connection, between the event loop and uvicorn's protocol, which serves it.
 
-    It only observes: `http.cycle`, in each of uvicorn's protocols, is the newest request whose headers are whole.
+    It only observes: `http.cycle`, in each of uvicorn's protocols, is the newest request whose headers are whole, and
+    `http.app` is what is called for each request when its turn comes.
     """
 
     def __init__(self, http: Any, connections: HttpConnections) -> None:
@@ -162,18 +163,23 @@ class HttpConnection(asyncio.Protocol):
         self._is_unread = False
         self._has_sent = False
         self._was_admitted = False
+        # What is answered at the moment: behind it a client may have sent the next requests already.
+        self._answered: Mapping[str, Any] | None = None
+        if hasattr(http, "app"):
+            http.app = self._noting(http.app)
         self._seen: tuple[object, _Waiting | None, int] = (None, None, 0)
         self._since = 0.0
 
     @property
     def is_admitted(self) -> bool:
-        """Whether the last request on this connection has passed the checks of the server.
+        """Whether the last request on this connection has passed the checks of the server, or one that is answered now.
 
         While they are under way the one before it counts: they take a moment, and answer what they refuse.
         """
         request = self._http.cycle
         is_checked = request is not None and request.response_started
-        return _is_admitted(request) or (self._was_admitted and not is_checked)
+        is_answered = self._answered is not None and bool(self._answered.get(ADMITTED))
+        return is_answered or _is_admitted(request) or (self._was_admitted and not is_checked)
 
     def waits_for(self) -> _Waiting | None:
         """What the connection waits for on the client's side; None while the server has all it needs."""
@@ -195,8 +201,7 @@ class HttpConnection(asyncio.Protocol):
 
         A client that takes any of what waits for it is not late, unless its answer has a time of its own.
         """
-        request = self._http.cycle
-        if request is not None and not request.response_complete and now >= request.scope.get(ANSWERED_BY, math.inf):
+        if self._answered is not None and now >= self._answered.get(ANSWERED_BY, math.inf):
             self.abort()
             return
         waiting = self.waits_for()
@@ -206,6 +211,17 @@ class HttpConnection(asyncio.Protocol):
             self._since = now
         elif waiting is not None and now - self._since >= seconds(waiting):
             self._end(waiting)
+
+    def _noting(self, app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def run(scope: Mapping[str, Any], receive: object, send: object) -> None:
+            self._answered = scope
+            try:
+                await app(scope, receive, send)
+            finally:
+                if self._answered is scope:
+                    self._answered = None
+
+        return run
 
     def _end(self, waiting: _Waiting) -> None:
         request = self._http.cycle
