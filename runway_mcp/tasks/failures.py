@@ -50,8 +50,8 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     if none of its chain can be; `taken` says that the same request extended it before, `steps` by which seconds it can
     be. `fewer` is the most seconds that the caps still allow, `other` a model and its seconds that they allow where no
     fewer are; of a refused `seconds`, `steps` are those that can be had. `explores` says that the same step can be had
-    in explore mode, which was seen to work on the account. `unextendable` says why a clip has no native
-    extension. `refused` is the id of the intent that Runway refused.
+    in explore mode, which was seen to work on the account. `unextendable` says why a clip has no native extension.
+    `nearest` is the name that a misspelt one is most like, `refused` the id of the intent that Runway refused.
     """
 
     kind: str
@@ -74,6 +74,7 @@ class Failure(Exception):  # noqa: N818  the contract calls an error result a fa
     other: tuple[str, int] | None = None
     explores: bool = False
     unextendable: str | None = None
+    nearest: str | None = None
     refused: str | None = None
 
     def __str__(self) -> str:

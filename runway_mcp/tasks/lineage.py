@@ -113,13 +113,17 @@ def extended_count(task: Task) -> int:
 def lineage_of(
     task: Task, source_asset_id: str | None = None, source_name: str | None = None, length: float | None = None
 ) -> Lineage | None:
-    """The lineage of a task's film of that length (seconds); None for models that cannot be extended."""
+    """The lineage of a task's film of that length (seconds); None for models that cannot be extended.
+
+    What its longest film costs is told for the mode that the task was made in.
+    """
     model = MODELS.get(task.task_type or "")
     if model is None:
         return None
     count = extended_count(task)
+    explore = bool(task.options.explore_mode)
     added, left = int(_seconds(task, model)) if count else 0, max(0, model.max_extensions - count)
-    return Lineage(source_asset_id, count, left, added, source_name, reach(model, length, left))
+    return Lineage(source_asset_id, count, left, added, source_name, reach(model, length, left, explore=explore))
 
 
 def price(model: FilmModel, seconds: float, *, explore: bool) -> int:

@@ -154,7 +154,8 @@ async def newest_assets(
 async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: str, *, email: str | None) -> str:
     """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
-        return _nearest(reference, await _own_assets(client, ledger, email), await _films_like(ledger, reference))
+        assets, films = await _own_assets(client, ledger, email), await _films_like(ledger, reference)
+        return _told(_near(reference, assets, films))
     except Failure as failure:
         _log.info("the nearest clips could not be read: %s", failure)
         return ""
@@ -174,7 +175,12 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset], films: Sequenc
     """The failure of a reference that matches none of the assets that were read, and none of those films."""
     newest = max(NEWEST, len(assets))
     looked = f"No {kind} of that name, id or link is in this server's records or among the newest {newest} assets."
-    return Failure("not_found", f"{looked} {_nearest(reference, assets, films)}".strip())
+    near = _near(reference, assets, films)
+    # A search for the misspelt name itself would find nothing; one for a name without a word of it would be a guess.
+    alike = next(
+        (each.name for each in near[:1] if _words(reference).intersection(_WORD.findall(each.name.casefold()))), None
+    )
+    return Failure("not_found", f"{looked} {_told(near)}".strip(), nearest=alike)
 
 
 async def _film(ledger: CallerLedger, reference: str) -> Intent | None:
@@ -289,19 +295,28 @@ class _Candidate:
     names: tuple[str, ...]
 
 
-def _nearest(reference: str, assets: Sequence[Asset], films: Sequence[Intent] = ()) -> str:
-    """A sentence with the clips and films whose name or id is most like the reference, the most similar first."""
+def _near(reference: str, assets: Sequence[Asset], films: Sequence[Intent]) -> list[_Candidate]:
+    """The clips and films whose name or id is most like the reference, the most similar first."""
     import difflib  # noqa: PLC0415  only where a name fits nothing
 
     wanted = uuid_of(reference).casefold()
-    words = set[str]() if film_id_in(reference) else set(_WORD.findall(wanted))
+    words = _words(reference)
 
     def likeness(candidate: _Candidate) -> tuple[int, float]:
         ratio = max(difflib.SequenceMatcher(None, wanted[:200], each[:200]).ratio() for each in candidate.names)
         return len(words.intersection(_WORD.findall(candidate.name.casefold()))), ratio
 
     clips = [_of_asset(asset) for asset in assets if asset.media_type in (None, "video")]
-    near = sorted([*clips, *map(_of_film, films)], key=likeness, reverse=True)[:_NEAREST]
+    return sorted([*clips, *map(_of_film, films)], key=likeness, reverse=True)[:_NEAREST]
+
+
+def _words(reference: str) -> set[str]:
+    """The words of a name, or of the uuid in an id; none of a film's id."""
+    return set() if film_id_in(reference) else set(_WORD.findall(uuid_of(reference).casefold()))
+
+
+def _told(near: Sequence[_Candidate]) -> str:
+    """A sentence with these clips and films; empty without any."""
     if not near:
         return ""
     told = "; ".join(f"{quoted(each.name or 'unnamed')} {each.id}" for each in near)

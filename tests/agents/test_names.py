@@ -152,6 +152,20 @@ async def test_a_reference_that_is_nearly_right_names_the_three_nearest_clips(
         assert client.posts == 0
 
 
+@pytest.mark.parametrize(("written", "found"), [("the beech walk", True), ("beach walk", True), ("zebra", False)])
+async def test_the_next_step_after_a_misspelt_name_finds_the_clip_that_was_meant(
+    tmp_path: Path, written: str, *, found: bool
+) -> None:
+    world, _ = a_library()
+    meant = add_video(world, name="The beach walk at dusk.mp4", age=9000)
+    async with open_client(world, tmp_path, "auto") as client:
+        refused = await client.data("extend_video", assetId=written, dry_run=True)
+        step = refused["next_step"]
+        listed = await client.data(step["tool"], **step["arguments"])
+
+    assert ([each["assetId"] for each in listed["assets"]] == [world.asset_id(meant)]) is found
+
+
 async def test_a_name_in_another_case_is_no_exact_name_but_the_nearest(tmp_path: Path) -> None:
     world, clip = a_library()
     async with open_client(world, tmp_path, "auto") as client:

@@ -126,11 +126,12 @@ async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(
         first = await joined(client)
         part = first["film"]["parts"][-1]["assetId"]
         priced = await client.data("extend_video", assetId=part, model="gen4.5", dry_run=True)
+        begun = await continued(client, part)
         other = await joined(client, part)
 
         assert f"To go on with the film give assetId {first['film']['id']}" in priced["summary"]
-        assert "This is a new film, of one part alone" in other["summary"]
-        assert "To go on with the film" not in other["summary"]
+        assert "This is a new film, of one part alone" in begun["summary"]
+        assert "To go on with the film" not in begun["summary"] + other["summary"]
         assert other["next_step"]["arguments"]["assetId"] == other["film"]["id"] != first["film"]["id"]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from runway_mcp.tasks.lineage import Lineage, cost_of, judge, lineage_of
+from runway_mcp.tasks.lineage import Lineage, Reach, cost_of, judge, lineage_of
 from tests.kit.samples import clip, long_id, task
 
 PARENT = long_id("task", 9)
@@ -86,3 +86,11 @@ def test_a_count_that_cannot_be_true_is_bounded(told: int) -> None:
 @pytest.mark.parametrize("told", [1e308, -5.0, 0.0])
 def test_seconds_that_cannot_be_true_are_those_of_the_model(told: float) -> None:
     assert cost_of(task(options={"extended_from_task_id": PARENT, "seconds": told})) == 100
+
+
+@pytest.mark.parametrize(("explore", "cost"), [(False, 300), (True, 0)])
+def test_what_the_longest_film_costs_is_told_for_the_mode_that_the_task_was_made_in(explore: bool, cost: int) -> None:
+    lineage = lineage_of(task(taskType="gen3a", options={"seconds": 10, "exploreMode": explore}), length=10.0)
+
+    assert lineage is not None
+    assert lineage.longest == Reach(40, cost)

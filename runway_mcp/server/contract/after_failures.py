@@ -4,7 +4,7 @@ import zlib
 from typing import Any
 
 from runway_mcp.runway.models import LARGEST_SEED
-from runway_mcp.server.contract.next_steps import Asked, follow, longer_in_words, read_of, without
+from runway_mcp.server.contract.next_steps import Asked, follow, list_clips, longer_in_words, read_of, without
 from runway_mcp.server.contract.outputs import NextStep
 from runway_mcp.tasks.catalogue import FilmModel
 from runway_mcp.tasks.failures import Failure
@@ -32,7 +32,7 @@ def after_failure(failure: Failure, asked: Asked) -> NextStep | None:
     if failure.explores or any(way is not None for way in ways):
         return _changed(failure, asked)
     if failure.kind in ("not_found", "invalid_request"):
-        return asked.behaviour.search(failure.kind, asked)
+        return asked.behaviour.search(failure.kind, asked) if failure.nearest is None else list_clips(failure.nearest)
     return _again(failure, asked) if failure.kind in _SAME_CALL and failure.retry_safe else None
 
 
