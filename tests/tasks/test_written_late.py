@@ -15,7 +15,7 @@ from tests.kit.upstream import fault, virtual_world
 from tests.store.memory import MemoryStore
 from tests.store.memory_replicas import Rows
 from tests.tasks.services import open_client, open_service_over
-from tests.tasks.submits import POST, submit, wish
+from tests.tasks.submits import POST, failure_of_submit, submit, wish
 
 pytestmark = pytest.mark.virtual_time
 
@@ -48,6 +48,30 @@ async def test_that_a_slot_was_missing_once_is_not_written_over_the_post_that_fo
     assert world.requests["POST /gen3/extend"] == 2
     assert len(world.accepted) == 1
     assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [told.task.task_id]
+
+
+class Unconfirmed(MemoryStore):
+    """A ledger that cannot be told that a submit goes on waiting for a slot, while it `is_away`."""
+
+    is_away = True
+
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        if self.is_away:
+            raise LedgerError("The database did not confirm it.")
+        return await super().keep_waiting(intent_id, claim, seconds=seconds)
+
+
+async def test_a_call_whose_ledger_fails_while_it_waits_for_a_slot_has_surely_submitted_nothing() -> None:
+    world, store = virtual_world(pace=60), Unconfirmed(Rows(), wall_clock)
+    fault(world, **POST, kind="status", status=429, retry_after=3.0)
+    async with open_service_over(world, store) as service:
+        failure = await failure_of_submit(service, wish(world))
+        assert (failure.kind, failure.charged, failure.repeat) == ("unavailable", "no", "later")
+        assert "This call submitted nothing." in failure.message
+        store.is_away = False
+        told = await submit(service, wish(world))
+
+    assert (len(world.accepted), told.twin) == (1, False)
 
 
 class Locked(MemoryStore):

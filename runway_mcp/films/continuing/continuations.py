@@ -306,4 +306,4 @@ async def note_change(continuations: Continuations, _task: Task, intent: Intent 
 
 
 _BUSY = "All slots of the account were busy for too long, so nothing was submitted. Make the same call later."
-_LOST = "Whether the film goes on is not known; the same call looks and never submits it again."
+_LOST = "Whether the film goes on is not known; the same call looks for it first, and never pays for it twice."

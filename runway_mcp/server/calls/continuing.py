@@ -39,6 +39,7 @@ from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.policy import Quote, SpendPolicy
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import ANSWER_PATIENCE
+from runway_mcp.tasks.store.protocol import LedgerError
 
 if TYPE_CHECKING:
     from runway_mcp.media.pictures.endings import Ending
@@ -149,11 +150,14 @@ async def follow_film(call: Call, intent: Intent, deadline: float, *, twin: bool
     is_open = not standing.has_ended and films.failure_of(intent) is None
     if call.takes_tasks and is_open and deadline > anyio.current_time():
         return await film_handed_over(call.context, intent)
-    with call.context.waits.waiting():
-        async for each in films.changes(call.context.service, intent, deadline):
-            intent, standing = each
-            with anyio.move_on_after(deadline - anyio.current_time()):
-                await _say(call, standing)
+    try:
+        with call.context.waits.waiting():
+            async for each in films.changes(call.context.service, intent, deadline):
+                intent, standing = each
+                with anyio.move_on_after(deadline - anyio.current_time()):
+                    await _say(call, standing)
+    except LedgerError as error:
+        call.remark(f"{error} By now the film may have come further.")
     return await answer_task(call, await film_told(call.context, intent, call.asked, standing=standing, twin=twin))
 
 

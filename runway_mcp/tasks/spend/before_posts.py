@@ -1,12 +1,15 @@
 """Looks before a POST that is not an intent's first, or whose intent was left by an earlier claim."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import anyio
 
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.waiting import Waiter, Waiting
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.protocol import LedgerError, Store
 
 ANSWER_PATIENCE = 5.0
 """The least time for the answer of a POST, or for a look before it, however short the caller's wait, in seconds."""
@@ -104,3 +107,19 @@ _LEFT = (
     "it is submitted Runway's lists have to show no task of it, and they cannot be read now; this call submitted "
     "nothing. The same call looks again."
 )
+
+
+@contextmanager
+def nothing_out(*, is_sure: bool) -> Generator[None]:
+    """Tells that nothing was submitted where the ledger fails while no POST is out; passes if that is not `is_sure`."""
+    try:
+        yield
+    except LedgerError as error:
+        if not is_sure:
+            raise
+        raise not_submitted(error) from error
+
+
+def not_submitted(error: LedgerError) -> Failure:
+    """The failure of a call that ends with one of the ledger's before any POST of it can have been accepted."""
+    return Failure("unavailable", f"{error} This call submitted nothing.")

@@ -225,7 +225,7 @@ _BLIND = (
 _WAITING = "All slots of the account are busy, and the same request is already waiting for one."
 _BUSY = "All slots of the account were busy."
 _UNCONFIRMED = (
-    "That answer could not be confirmed, since Runway's lists cannot be read or show a task that may be this one: it "
-    "may have been started and charged all the same."
+    "That answer is not confirmed: Runway's lists are still looked through, cannot be read or show a task that may be "
+    "this one, so it may have been started and charged all the same."
 )
 _LOOKS_FIRST = " Make the same call later: it looks first, and submits only if there is none."

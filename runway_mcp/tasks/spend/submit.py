@@ -20,7 +20,7 @@ from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import AUTO, WAITING_LEASE, Intent, State
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.spend.audit import Audit
-from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts
+from runway_mcp.tasks.spend.before_posts import ANSWER_PATIENCE, LooksBeforePosts, not_submitted, nothing_out
 from runway_mcp.tasks.spend.continuation import continuation_key
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.drafts import draft, identified, submission_of
@@ -153,7 +153,7 @@ class Submissions:
                 )
                 operation.of_task(intent.task_id)
         except LedgerError as error:
-            raise _not_submitted(error) from error
+            raise not_submitted(error) from error
         # A surely refused POST is looked for anyway, so only other intents that are claimed again count as left.
         if not is_earlier and intent.id != drafted.id and not (intent.posts and intent.looked):
             self._left.add(intent.claim)
@@ -196,7 +196,7 @@ class Submissions:
             self.audit.refused(intent, failure.kind)
             raise
         except LedgerError as error:
-            raise _not_submitted(error) from error
+            raise not_submitted(error) from error
         except anyio.get_cancelled_exc_class():
             await self._leave(intent)
             raise
@@ -273,11 +273,12 @@ class Submissions:
                 case LeaseExpired():
                     return None
                 case LedgerError() as error:
-                    raise _not_submitted(error) from error
+                    raise not_submitted(error) from error
                 case Refused(error=Busy() as busy, confirmed=is_sure):
-                    holds = await wait_for_slot(
-                        self._dependencies, intent, busy, deadline=deadline, waiter=waiter, is_sure=is_sure
-                    )
+                    with nothing_out(is_sure=is_sure):
+                        holds = await wait_for_slot(
+                            self._dependencies, intent, busy, deadline=deadline, waiter=waiter, is_sure=is_sure
+                        )
                     if not holds:
                         return None
                 case Refused() as refused:
@@ -320,7 +321,9 @@ class Submissions:
     async def _found(self, intent: Intent, deadline: float, waiter: Waiter, *, is_sure: bool) -> Intent | None:
         """As `LooksBeforePosts.found`."""
         await waiter.say(Waiting("trace"))
-        return await self._looks.found(intent, deadline, waiter, is_left=self.is_left(intent), is_sure=is_sure)
+        is_left = self.is_left(intent)
+        with nothing_out(is_sure=is_sure and not is_left):
+            return await self._looks.found(intent, deadline, waiter, is_left=is_left, is_sure=is_sure)
 
     async def _leave(self, intent: Intent) -> None:
         """Ends the lease of an intent that never posted and goes on waiting; from now on it is not posted here.
@@ -338,7 +341,7 @@ class Submissions:
             try:
                 await self._dependencies.ledger.withdraw(intent.id, intent.claim, failure=failure)
             except LedgerError:
-                _log.exception("an intent that posted nothing could not be withdrawn; its lease ends by itself")
+                _log.exception("an intent without a POST that is out could not be withdrawn; its lease ends by itself")
 
 
 _CRASHED = "The film could not be prepared through a fault of this server; nothing was submitted or charged."
@@ -347,8 +350,4 @@ _NO_MORE = (
     "This caller may not spend any more: whoever runs this server took that back before the request was submitted, so "
     "it was not."
 )
-_LOST = "Whether the submit was accepted is not known; the same call looks for it and never submits it again."
-
-
-def _not_submitted(error: LedgerError) -> Failure:
-    return Failure("unavailable", f"{error} This call submitted nothing.")
+_LOST = "Whether the submit was accepted is not known; the same call looks for it first, and never pays for it twice."
