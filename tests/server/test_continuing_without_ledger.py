@@ -31,7 +31,7 @@ async def test_a_call_whose_ledger_fails_while_it_waits_for_its_film_tells_the_f
             ledger.execute("ALTER TABLE elsewhere RENAME TO intents")
         again = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", wait_seconds=0)
 
-    assert "error" not in told[0]
-    assert told[0]["status"] in ("PENDING", "THROTTLED", "RUNNING")
-    assert "By now the film may have come further." in told[0]["summary"]
-    assert (again["film"]["id"], again["twin"], len(world.accepted)) == (told[0]["film"]["id"], True, 1)
+        assert "error" not in told[0]
+        assert told[0]["status"] in ("PENDING", "THROTTLED", "RUNNING")
+        assert "By now the film may have come further." in told[0]["summary"]
+        assert (again["film"]["id"], again["twin"], len(world.accepted)) == (told[0]["film"]["id"], True, 1)
