@@ -14,6 +14,7 @@ from runway_mcp.server.transport.callbacks import MOST_PASSED, MOST_READ, READ_S
 from runway_mcp.server.transport.http import create_app
 from runway_mcp.tasks.callbacks import UNKNOWN, Callbacks
 from runway_mcp.tasks.store.protocol import LedgerError
+from tests.kit.slow_ledger import SlowLedger
 
 TOKEN = "a-token-that-nobody-can-guess-at-all"
 
@@ -102,23 +103,9 @@ async def test_a_ledger_that_cannot_be_read_asks_for_another_try() -> None:
         assert (await http.post(f"/callbacks/{TOKEN}", content=b"{}")).status_code == 503
 
 
-class Slow:
-    """A ledger that knows no callback, and notes how often it is asked at once."""
-
-    def __init__(self) -> None:
-        self.asked = self.at_once = self.most = 0
-
-    async def find(self, _: str, __: str) -> None:
-        self.asked += 1
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        await anyio.sleep(0.1)
-        self.at_once -= 1
-
-
 @pytest.mark.virtual_time
 async def test_a_flood_of_unknown_addresses_takes_two_connections_of_the_ledger_at_most() -> None:
-    ledger: Any = Slow()
+    ledger: Any = SlowLedger()
     none: Any = None
     service: Any = SimpleNamespace(callbacks=Callbacks(ledger, none, none, none, pause=1.0))
 

@@ -17,6 +17,7 @@ from runway_mcp.server.updates.observers import MOST_POLLING, Observers
 from runway_mcp.server.updates.subscriptions import MOST_URIS, Subscriptions
 from runway_mcp.tasks.store.token_view import everyone, store_of_token
 from tests.kit.server import open_server
+from tests.kit.slow_ledger import SlowLedger
 from tests.kit.upstream import virtual_world
 from tests.server.subscribers import hearing
 
@@ -128,20 +129,6 @@ def _kept(observed: Observers) -> list[dict[Any, Any]]:
     return [each for each in vars(observed).values() if isinstance(each, dict)]
 
 
-class Slow:
-    """A ledger that knows of no task, and notes how often it is asked at once."""
-
-    def __init__(self) -> None:
-        self.asked = self.at_once = self.most = 0
-
-    async def find(self, _: str, __: str) -> None:
-        self.asked += 1
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        await anyio.sleep(1)
-        self.at_once -= 1
-
-
 class Followed:
     """A watcher that knows the end of every task."""
 
@@ -157,7 +144,7 @@ class Followed:
 
 
 async def test_whose_the_observed_tasks_are_is_asked_of_the_ledger_a_few_at_a_time() -> None:
-    ledger: Any = Slow()
+    ledger: Any = SlowLedger()
     view = store_of_token(ledger, everyone, token="of no user")
     async with observers(SimpleNamespace(ledger=SimpleNamespace(store=view), watcher=Followed())) as observed:
         observed.add(Address("task", str(number)) for number in range(40))
