@@ -14,7 +14,7 @@ from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.media.join.joining import Joined, join_films
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.store.postgres.store import PostgresStore
-from runway_mcp.tasks.store.protocol import Store
+from runway_mcp.tasks.store.protocol import LEASE_SECONDS, Store
 from runway_mcp.tasks.transitions import Selection
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
 from tests.kit.postgres import new_schema
@@ -42,7 +42,7 @@ class Machines:
         """Whether one of them has a lease."""
         replicas = self.machine().replicas
         assert replicas is not None
-        if await replicas.take(lease, seconds=1.0) > 0:
+        if await replicas.take(lease, seconds=LEASE_SECONDS) > 0:
             return True
         await replicas.give_back(lease)
         return False
