@@ -17,7 +17,6 @@ from mcp_types import (
     INVALID_REQUEST,
     JSONRPCNotification,
     JSONRPCRequest,
-    SubscriptionsListenRequestParams,
 )
 
 from runway_mcp.runway.models import Task
@@ -27,7 +26,6 @@ from runway_mcp.simulator.builders import add_task
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.world import World
 from tests.kit.client import ToolClient
-from tests.kit.samples import intent
 from tests.kit.server import InProcessServer, open_server
 from tests.kit.upstream import virtual_world
 from tests.server.subscribers import LIST, hearing, subscribe, unsubscribe
@@ -383,29 +381,6 @@ async def test_a_task_that_was_long_not_heard_of_counts_as_one_that_appears() ->
             await subscriptions.changed(Task(task_id=str(number), status="RUNNING"), None)
 
     assert subscriptions._seen.keys() >= {"0", "1000", "2"}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-async def test_nothing_stays_of_callers_who_have_left_and_are_told_of_no_more() -> None:
-    subscriptions, listening = Subscriptions(), anyio.Event()
-
-    async def acknowledge(*_: Any, **__: Any) -> None:
-        listening.set()
-        await anyio.sleep_forever()
-
-    ctx: Any = SimpleNamespace(request_id=1, session=SimpleNamespace(send_notification=acknowledge))
-    asked = SubscriptionsListenRequestParams.model_validate({"_meta": ENVELOPE, "notifications": {}})
-    sizes: list[int] = []
-    for number in range(50):
-        caller = f"caller-{number}"
-        async with anyio.create_task_group() as group:
-            group.start_soon(subscriptions.listen, ctx, asked, {TASKS: Address("tasks")}, caller)
-            await listening.wait()
-            await subscriptions.changed(Task(task_id="1", status="RUNNING"), intent(caller=caller))
-            group.cancel_scope.cancel()
-        await anyio.sleep(1)
-        sizes.append(sum(map(len, vars(subscriptions).values())))
-
-    assert set(sizes) == {2}
 
 
 async def test_news_that_cannot_be_told_do_not_harm_who_brings_them(caplog: pytest.LogCaptureFixture) -> None:

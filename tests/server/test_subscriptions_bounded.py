@@ -16,6 +16,7 @@ from runway_mcp.server.contract.uris import TASKS, Address
 from runway_mcp.server.updates.observers import MOST_POLLING, Observers
 from runway_mcp.server.updates.subscriptions import MOST_URIS, Subscriptions
 from runway_mcp.tasks.store.token_view import everyone, store_of_token
+from tests.kit.samples import intent
 from tests.kit.server import open_server
 from tests.kit.slow_ledger import SlowLedger
 from tests.kit.upstream import virtual_world
@@ -151,3 +152,26 @@ async def test_whose_the_observed_tasks_are_is_asked_of_the_ledger_a_few_at_a_ti
         await anyio.sleep(60)
 
     assert (ledger.asked, ledger.most) == (40, 5)
+
+
+async def test_nothing_stays_of_callers_who_have_left_and_are_told_of_no_more() -> None:
+    subscriptions, listening = Subscriptions(), anyio.Event()
+
+    async def acknowledge(*_: Any, **__: Any) -> None:
+        listening.set()
+        await anyio.sleep_forever()
+
+    ctx: Any = SimpleNamespace(request_id=1, session=SimpleNamespace(send_notification=acknowledge))
+    asked = SubscriptionsListenRequestParams.model_validate({"_meta": ENVELOPE, "notifications": {}})
+    sizes: list[int] = []
+    for number in range(50):
+        caller = f"caller-{number}"
+        async with anyio.create_task_group() as group:
+            group.start_soon(subscriptions.listen, ctx, asked, {TASKS: Address("tasks")}, caller)
+            await listening.wait()
+            await subscriptions.changed(Task(task_id="1", status="RUNNING"), intent(caller=caller))
+            group.cancel_scope.cancel()
+        await anyio.sleep(1)
+        sizes.append(sum(map(len, vars(subscriptions).values())))
+
+    assert set(sizes) == {2}
