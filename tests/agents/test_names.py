@@ -152,7 +152,9 @@ async def test_a_reference_that_is_nearly_right_names_the_three_nearest_clips(
         assert client.posts == 0
 
 
-@pytest.mark.parametrize("reference", ["0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77", "asset:0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77"])
+@pytest.mark.parametrize(
+    "reference", ["0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77", "asset:0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77"]
+)
 async def test_for_an_id_that_no_clip_is_like_none_is_told_as_the_one_that_may_be_meant(
     tmp_path: Path, mode: str, reference: str
 ) -> None:

@@ -248,6 +248,7 @@ async def test_where_the_app_says_which_requests_keep_their_connection_the_guard
 async def test_where_a_token_cannot_be_verified_yet_it_is_told_when_it_may_be(seconds: float, told: str) -> None:
     class Unable(TokenVerifier):
         async def verify_token(self, token: str) -> AccessToken | None:
+            assert token == TOKEN
             raise CannotVerify(seconds)
 
     guarded = access_guard(Starlette(), verifier=Unable(), rules=host_rules(()))

@@ -111,4 +111,3 @@ async def test_other_answers_take_no_place(result: dict[str, Any]) -> None:
     message = JSONRPCResponse(jsonrpc="2.0", id=1, result=result)
     with hosting.waiting({}, message) as told:
         assert told is message
-
