@@ -118,3 +118,34 @@ async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None
         await anyio.sleep(200)
 
     assert [each.status for each in await store.select(Selection.SUBMITTED)] == ["SUCCEEDED"]
+
+
+class Unadopting(MemoryStore):
+    """A ledger that cannot be told whose a task is while it `is_away`."""
+
+    is_away = False
+
+    async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
+        if self.is_away:
+            raise LedgerError("The database did not confirm it.")
+        return await super().accept(intent_id, task_id, status)
+
+
+async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_the_ledger_fails_to_adopt_it() -> None:
+    world, store = virtual_world(pace=300), Unadopting(Rows(), wall_clock)
+    world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(world, **POST, kind="status", status=400, body={"error": "The request is not valid."}, handled=True)
+    async with open_service_over(world, store) as service:
+        refused = await failure_of_submit(service, wish(world))
+        assert (refused.kind, refused.charged) == ("invalid_request", "no")
+        await anyio.sleep(60)
+        store.is_away = True
+        failure = await failure_of_submit(service, wish(world))
+        assert len(world.accepted) == 1
+        assert (failure.kind, failure.charged) == ("submission_unknown", "unknown")
+        store.is_away = False
+        await anyio.sleep(60)
+
+    assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [
+        world.task_id(world.accepted[0])
+    ]
