@@ -149,3 +149,25 @@ async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_
     assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [
         world.task_id(world.accepted[0])
     ]
+
+
+class Forgetful(MemoryStore):
+    """A ledger on a server that a fail-over has led to, and that lacks what the one before had written down."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        super().__init__(self.rows, wall_clock)
+
+    async def answered(self, intent_id: str, claim: str, state: State, **fields: Any) -> Intent | None:
+        self.rows.intents.clear()
+        return await super().answered(intent_id, claim, state, **fields)
+
+
+async def test_a_call_whose_submit_the_ledger_has_forgotten_does_not_post_it_once_more() -> None:
+    world, store = virtual_world(pace=60), Forgetful()
+    fault(world, **POST, kind="reset_after")
+    async with open_service_over(world, store) as service:
+        failure = await failure_of_submit(service, wish(world))
+
+    assert world.requests["POST /gen3/extend"] == 1
+    assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")

@@ -36,8 +36,11 @@ class OutcomeWaits:
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
             standing = await self._dependencies.ledger.find("id", intent.id)
-            if standing is None or standing.has_outcome:
-                return standing or replace(intent, state=State.REFUSED)
+            if standing is None:
+                # No row is ever deleted, and a claim would now find nothing that it could be a duplicate of.
+                raise Failure("submission_unknown", _FORGOTTEN, charged="unknown", retry="after_change")
+            if standing.has_outcome:
+                return standing
             post, now = self._posts.of(intent), anyio.current_time()
             if standing.state is State.WAITING:
                 # A waiting intent's next POST gets the same time as one that is out already.
@@ -62,3 +65,10 @@ class OutcomeWaits:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
+
+
+_FORGOTTEN = (
+    "The ledger does not know this request any more, as after a fail-over to a server that lacks it, so it is unknown "
+    "whether Runway accepted and charged it, and nothing was submitted again. Look for its task on Runway's site "
+    "before you make the same call: it would be a new request."
+)
