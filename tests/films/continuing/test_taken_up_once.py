@@ -86,3 +86,24 @@ async def test_a_film_whose_ledger_fails_at_its_join_is_joined_unasked(tmp_path:
                     await anyio.sleep(0.2)
 
     assert len(world.accepted) == 1
+
+
+async def test_a_film_whose_part_turns_up_late_is_joined_by_the_same_call_as_it_was_told(tmp_path: Path) -> None:
+    world = clip_world()
+    world.switches = replace(world.switches, late_films=4.0)
+    async with process(tmp_path, world) as server:
+        film = (await server.submit()).intent
+        with anyio.fail_after(30):
+            while server.continuations.failure_of(film) is None:
+                # As after a minute: what has succeeded without a film is told so.
+                server.service.client.expect_no_film([film.task_id or ""])
+                await anyio.sleep(0.01)
+                film = await server.tools.store.find("id", film.id) or film
+        failure = server.continuations.failure_of(film)
+        assert failure is not None
+        assert (failure.kind, failure.charged, failure.repeat) == ("generation_failed", "yes", "later")
+        await anyio.sleep(5)
+        again = await server.submit()
+        assert (await server.followed(again.intent))[-1].status == "SUCCEEDED"
+
+    assert len(world.accepted) == 1
