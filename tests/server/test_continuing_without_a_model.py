@@ -1,4 +1,4 @@
-"""A call that names no model is one wish, whatever became of an earlier request of the same model, and whatever is set."""
+"""A call that names no model is one wish, whatever became of earlier requests of a model, and whatever is set."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
 from tests.films.continuing.processes import clip_world
-from tests.server.continuing import clip_id, continuing_at, creates
+from tests.server.continuing import clip_id, continuing_at
 
 pytestmark = pytest.mark.slow
 

@@ -146,9 +146,7 @@ async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_
         store.is_away = False
         await anyio.sleep(60)
 
-    assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [
-        world.task_id(world.accepted[0])
-    ]
+    assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [world.task_id(world.accepted[0])]
 
 
 class Forgetful(MemoryStore):

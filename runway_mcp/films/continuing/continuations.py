@@ -257,7 +257,7 @@ class Continuations:
             await anyio.sleep(pause)
 
     async def _with_late_part(self, intent: Intent) -> Intent:
-        """The intent with what its task has made, where that has turned up since it was told as gone or without a film."""
+        """The intent with what its task has made, where that turned up after it was told as gone or without a film."""
         was_missed = intent.status == "SUCCEEDED" or intent.failure_kind == GONE
         if intent.task_id is None or intent.ended is None or intent.film is not None or not was_missed:
             return intent

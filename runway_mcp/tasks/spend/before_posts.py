@@ -7,6 +7,7 @@ import anyio
 
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.spend.matching import LookResult
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.waiting import Waiter, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError, Store
@@ -46,13 +47,9 @@ class LooksBeforePosts:
             if standing is None or not holds:
                 return standing
             seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-            while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
-                try:
-                    adopted = await self._reconciler.adopt(standing, seen.task)
-                except LedgerError as error:
-                    raise await self._unadopted(intent, error) from error
-                if adopted is not None:
-                    return adopted
+            seen = await self._seen(standing, seconds)
+            if isinstance(seen, Intent):
+                return seen
             if seen.proves_none:
                 return None
             if seen.alike:
@@ -85,6 +82,17 @@ class LooksBeforePosts:
             if anyio.current_time() >= since + _UNCERTAIN_SECONDS:
                 raise Failure("unavailable", _UNCERTAIN)
             await anyio.sleep(_LOOK_ON)
+
+    async def _seen(self, intent: Intent, seconds: float) -> LookResult | Intent:
+        """What a look sees of an intent; the intent that owns it if that is its task. Raises `Failure`."""
+        while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
+            try:
+                adopted = await self._reconciler.adopt(intent, seen.task)
+            except LedgerError as error:
+                raise await self._unadopted(intent, error) from error
+            if adopted is not None:
+                return adopted
+        return seen
 
     async def _unadopted(self, intent: Intent, error: LedgerError) -> Failure:
         """The failure to be raised where a look has seen the task of an intent, and the ledger cannot be told of it."""

@@ -35,10 +35,7 @@ class OutcomeWaits:
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
-            standing = await self._dependencies.ledger.find("id", intent.id)
-            if standing is None:
-                # No row is ever deleted, and a claim would now find nothing that it could be a duplicate of.
-                raise Failure("submission_unknown", _FORGOTTEN, charged="unknown", retry="after_change")
+            standing = await self._standing(intent)
             if standing.has_outcome:
                 return standing
             post, now = self._posts.of(intent), anyio.current_time()
@@ -60,6 +57,16 @@ class OutcomeWaits:
             until = min(limit, anyio.current_time() + _LEDGER_PAUSE)
             if not await waiter.waits(post.done if post else anyio.Event(), until, reason_of(standing, post)):
                 raise await self._out_of_time(standing)
+
+    async def _standing(self, intent: Intent) -> Intent:
+        """The intent as it stands; raises `Failure` if the ledger does not know it any more.
+
+        No row is ever deleted, and a claim would now find nothing of which it could be a duplicate.
+        """
+        standing = await self._dependencies.ledger.find("id", intent.id)
+        if standing is None:
+            raise Failure("submission_unknown", _FORGOTTEN, charged="unknown", retry="after_change")
+        return standing
 
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:

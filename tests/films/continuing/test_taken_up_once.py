@@ -1,4 +1,4 @@
-"""A film that was left before its create is taken up once, as its call asked for it, and only if nothing else was paid."""
+"""A film that was left is taken up once, as its call asked for it, and only if nothing else was paid since."""
 
 import time
 from collections.abc import Mapping
