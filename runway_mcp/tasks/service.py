@@ -96,6 +96,9 @@ async def open_tasks(
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
         await on_change(task, intent)
+        tell_later(task, intent)
+
+    def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
             # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
             told_later = partial(
@@ -136,6 +139,7 @@ async def open_tasks(
             finally:
                 # Whatever fails in telling of it, it is paid for.
                 watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
+                tell_later(task, intent)
             return owner
 
         dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit, may_spend)

@@ -169,3 +169,23 @@ async def test_a_call_whose_submit_the_ledger_has_forgotten_does_not_post_it_onc
 
     assert world.requests["POST /gen3/extend"] == 1
     assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")
+
+
+async def test_a_task_that_a_look_finds_at_its_end_is_told_to_whoever_keeps_films_once_the_ledger_can_be_used() -> None:
+    world, store, heard = virtual_world(pace=5), Locked(Rows(), wall_clock), list[tuple[str, object]]()
+    world.switch(late_in_scheduler=60.0, late_in_lists=60.0)
+    fault(world, **POST, kind="reset_after")
+
+    async def hear(task: Task, owner: Intent | LedgerError | None) -> None:
+        heard.append((task.status, owner))
+
+    async with open_client(world) as client, open_tasks(client, store=store, on_change=hear, poll_seconds=5) as service:
+        await failure_of_submit(service, wish(world), wait=20)
+        await anyio.sleep(200)
+        assert (heard[-1][0], type(heard[-1][1])) == ("SUCCEEDED", LedgerError)
+        store.is_locked = False
+        await anyio.sleep(200)
+
+    status, owner = heard[-1]
+    assert isinstance(owner, Intent)
+    assert (status, owner.status, owner.film is not None) == ("SUCCEEDED", "SUCCEEDED", True)
