@@ -189,3 +189,18 @@ async def test_a_task_that_a_look_finds_at_its_end_is_told_to_whoever_keeps_film
     status, owner = heard[-1]
     assert isinstance(owner, Intent)
     assert (status, owner.status, owner.film is not None) == ("SUCCEEDED", "SUCCEEDED", True)
+
+
+async def test_that_a_task_is_gone_is_told_to_the_ledger_once_that_can_be_used() -> None:
+    world, store = virtual_world(pace=9000), Locked(Rows(), wall_clock)
+    async with open_service_over(world, store) as service:
+        told = await submit(service, wish(world))
+        fault(world, method="GET", path_prefix="/tasks", kind="status", status=404, body={"error": "."}, times=None)
+        await anyio.sleep(1500)
+        assert service.watcher.followed(told.task.task_id) is None
+        store.is_locked = False
+        await anyio.sleep(60)
+
+    left = await store.find("id", told.intent.id)
+    assert left is not None
+    assert (left.failure_kind, left.ended is not None) == ("not_found", True)
