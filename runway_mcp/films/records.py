@@ -126,13 +126,14 @@ def _key(record: Record) -> tuple[str, str, str]:
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Holds the lock of a film's records; goes on without it where another process keeps it too long."""
+    """Holds the lock of a film's records; goes on without it where there are no locks, or one is kept too long."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + _LOCK_SECONDS
-        while not try_lock(descriptor) and time.monotonic() < until:
-            time.sleep(_LOCK_PAUSE)
+        with suppress(OSError):
+            while not try_lock(descriptor) and time.monotonic() < until:
+                time.sleep(_LOCK_PAUSE)
         yield
     finally:
         os.close(descriptor)

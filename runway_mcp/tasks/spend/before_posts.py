@@ -65,11 +65,13 @@ class LooksBeforePosts:
         """The refused intent of that id with the task that a look finds; None once it surely has none.
 
         That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Raises `Failure` if that
-        is not certain after five minutes.
+        is not certain after five minutes, or the ledger does not know the intent any more, as after a fail-over.
         """
         while True:
             intent = await self._ledger.find("id", intent_id)
-            if intent is None or intent.task_id is not None:
+            if intent is None:
+                raise Failure("unavailable", _UNCERTAIN)
+            if intent.task_id is not None:
                 return intent
             begun = anyio.current_time()
             seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)

@@ -139,7 +139,10 @@ class Reconciler:
         )
 
     async def _reconcile_safely(self, intent: Intent) -> Intent | None:
-        """As `reconcile`, in the background; logs every error and returns None, so that nothing else ends."""
+        """As `reconcile`, in the background: logs every error, so that nothing else ends, and returns what was given.
+
+        None if the ledger does not know the intent any more.
+        """
         try:
             standing = await self._dependencies.ledger.find("id", intent.id)
             return standing if standing is None or standing.has_outcome else await self.reconcile(standing)
@@ -147,7 +150,7 @@ class Reconciler:
             _log.warning("%s", error)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("looking for a submit failed with a fault of this server")
-        return None
+        return intent
 
     async def _is_ours(self, intent: Intent) -> bool:
         """Whether no server on another machine looks for it; if that one ends, a later sweep takes it up here."""
@@ -166,7 +169,7 @@ class Reconciler:
                 if not await self._is_ours(intent):
                     return
                 standing = await self._reconcile_safely(intent)
-                if standing is not None and (standing.state not in OPEN or standing.state is State.UNKNOWN):
+                if standing is None or standing.state not in OPEN or standing.state is State.UNKNOWN:
                     return
         finally:
             try:

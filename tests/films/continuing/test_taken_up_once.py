@@ -47,6 +47,26 @@ async def test_a_film_that_was_left_is_not_paid_where_the_same_call_was_answered
     assert world.requests["POST /gen4_5/create"] == 0
 
 
+@pytest.mark.parametrize("order", ["before", "after"])
+async def test_a_row_that_cannot_be_read_keeps_no_other_film_from_being_taken_up(tmp_path: Path, order: str) -> None:
+    world, halt, film = clip_world(), Halt("before upload"), None
+    for each in sorted(("left", "unread"), reverse=order == "before"):
+        async with process(tmp_path, world, halt=halt) as server:
+            if each == "left":
+                plan = replace(await unnamed(server, "gen4.5"), is_auto=False)
+                film = await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
+                await halt.reached.wait()
+            else:
+                other = replace(await unnamed(server, "gen4-turbo"), is_auto=False)
+                await server.tools.store.claim(replace(draft(other), request={"text_prompt": 7}), other.key(""))
+
+    assert film is not None
+    async with process(tmp_path, world, later=LAPSED) as server:
+        await server.film(film.intent)
+
+    assert world.requests["POST /gen4_5/create"] == len(world.accepted) == 1
+
+
 class Flapping(SqliteStore):
     """A ledger that cannot be told, once, of the end of a step."""
 

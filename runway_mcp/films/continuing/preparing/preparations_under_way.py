@@ -96,6 +96,11 @@ class Preparations:
         except (Failure, PolicyRefused) as failure:
             _log.warning("a film could not be taken up: %s", failure)
             return
+        except LedgerError:
+            raise
+        except Exception:  # noqa: BLE001  one row that cannot be read, as of a later version, must not keep the others
+            _log.exception("a film could not be taken up through a fault of this server")
+            return
         if not is_earlier:
             self.begin(submissions, plan, intent)
 
