@@ -24,7 +24,7 @@ from runway_mcp.media.fetch.client import Limits, Links, open_links
 from runway_mcp.media.fetch.network import Stream
 from tests.media.hosts import PUBLIC, QUICK, Network, RawHost, answer, film_host, raw_host
 
-LIMIT = 20.0
+LIMIT = 60.0
 NAME = "films.example"
 
 
