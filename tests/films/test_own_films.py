@@ -15,7 +15,6 @@ from tests.kit.films import SmallFilms
 from tests.kit.protocol_tasks import TakesTasks
 from tests.media.boxes import film as boxes
 
-
 SHORT_WAIT = 4
 """Seconds that are enough for a task on a busy machine, and too few for a film whose link is slow."""
 
