@@ -94,7 +94,7 @@ async def test_a_complete_film_that_is_under_way_is_waited_for_by_the_next_step(
 
 async def test_the_wait_for_the_file_tells_its_progress(tmp_path: Path, mode: str) -> None:
     world = film_world(films=SmallFilms(filler=4_000_000))
-    world.link_faults.append(LinkFault("slow", after_bytes=200_000, seconds=0.08))
+    world.link_faults.append(LinkFault("slow", after_bytes=200_000, seconds=0.25))
     async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
         data = await extended(client)
 
