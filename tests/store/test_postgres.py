@@ -291,7 +291,7 @@ async def test_times_are_the_databases(url: str) -> None:
     assert isinstance(before, float)
     assert isinstance(after, float)
     assert before <= made.created <= after
-    assert abs(clock() - after) < 5
+    assert abs(clock() - after) < 30
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
