@@ -64,6 +64,7 @@ async def test_a_film_is_told_from_its_claim_on_and_followed_to_its_join(tmp_pat
         assert begun["taskId"] == client.world.task_id(client.last_task())
         assert begun["next_step"]["tool"] == "get_task"
         assert begun["next_step"]["arguments"]["taskId"] == film
+        done = begun
         async with anyio.create_task_group() as group:
 
             async def end_once_told() -> None:

@@ -154,7 +154,7 @@ async def test_two_machines_that_follow_a_task_read_as_often_as_one_and_both_see
 
     assert [each.status for each in told] == ["SUCCEEDED"] * 2
     assert all(each.artifacts[0].url for each in told)
-    assert reads <= seconds / poll + 1
+    assert reads <= seconds / poll + 3, "two that know nothing of each other would read twice as often"
     assert ask(url, "SELECT count(*) FROM seen WHERE told::text LIKE '%http%'") == [(0,)]
 
 
