@@ -28,6 +28,7 @@ _PAGE = 50
 _NAME_READ_SECONDS = 3.0
 _ACCOUNTS = 5
 _NEAREST = 3
+_LIKE = 0.75
 _LONGEST_NAME = 200
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -155,7 +156,7 @@ async def nearest_clips(client: RunwayClient, ledger: CallerLedger, reference: s
     """A sentence that names the clips nearest to an unknown reference; empty if they cannot be read."""
     try:
         assets, films = await _own_assets(client, ledger, email), await _films_like(ledger, reference)
-        return _told(_near(reference, assets, films))
+        return _told(reference, _near(reference, assets, films))
     except Failure as failure:
         _log.info("the nearest clips could not be read: %s", failure)
         return ""
@@ -180,7 +181,7 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset], films: Sequenc
     alike = next(
         (each.name for each in near[:1] if _words(reference).intersection(_WORD.findall(each.name.casefold()))), None
     )
-    return Failure("not_found", f"{looked} {_told(near)}".strip(), nearest=alike)
+    return Failure("not_found", f"{looked} {_told(reference, near)}".strip(), nearest=alike)
 
 
 async def _film(ledger: CallerLedger, reference: str) -> Intent | None:
@@ -297,17 +298,21 @@ class _Candidate:
 
 def _near(reference: str, assets: Sequence[Asset], films: Sequence[Intent]) -> list[_Candidate]:
     """The clips and films whose name or id is most like the reference, the most similar first."""
-    import difflib  # noqa: PLC0415  only where a name fits nothing
-
-    wanted = uuid_of(reference).casefold()
     words = _words(reference)
 
     def likeness(candidate: _Candidate) -> tuple[int, float]:
-        ratio = max(difflib.SequenceMatcher(None, wanted[:200], each[:200]).ratio() for each in candidate.names)
-        return len(words.intersection(_WORD.findall(candidate.name.casefold()))), ratio
+        return len(words.intersection(_WORD.findall(candidate.name.casefold()))), _ratio(reference, candidate)
 
     clips = [_of_asset(asset) for asset in assets if asset.media_type in (None, "video")]
     return sorted([*clips, *map(_of_film, films)], key=likeness, reverse=True)[:_NEAREST]
+
+
+def _ratio(reference: str, candidate: _Candidate) -> float:
+    """How like the reference an id or a name of the candidate is: 1 for the same letters, 0 for none in common."""
+    import difflib  # noqa: PLC0415  only where a name fits nothing
+
+    wanted = uuid_of(reference).casefold()[:200]
+    return max(difflib.SequenceMatcher(None, wanted, each[:200]).ratio() for each in candidate.names)
 
 
 def _words(reference: str) -> set[str]:
@@ -315,12 +320,14 @@ def _words(reference: str) -> set[str]:
     return set() if film_id_in(reference) else set(_WORD.findall(uuid_of(reference).casefold()))
 
 
-def _told(near: Sequence[_Candidate]) -> str:
-    """A sentence with these clips and films; empty without any."""
+def _told(reference: str, near: Sequence[_Candidate]) -> str:
+    """A sentence with these clips and films, and whether they are like the reference; empty without any."""
     if not near:
         return ""
     told = "; ".join(f"{quoted(each.name or 'unnamed')} {each.id}" for each in near)
-    return f"The nearest are: {told}."
+    # Two ids have half of their letters in common by chance; a caller must not take such a clip for the one he meant.
+    is_strange = is_id(reference) and all(_ratio(reference, each) < _LIKE for each in near)
+    return f"No id here is like it. Others are: {told}." if is_strange else f"The nearest are: {told}."
 
 
 def _of_asset(asset: Asset) -> _Candidate:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from runway_mcp.runway.client import RunwayClient
 from runway_mcp.runway.models import Task
@@ -96,6 +97,9 @@ async def open_tasks(
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
         await on_change(task, intent)
+        tell_later(task, intent)
+
+    def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
             # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
             told_later = partial(
@@ -109,16 +113,13 @@ async def open_tasks(
     async def note_end(task: Task) -> None:
         await on_change(task, await observe(store, task))
 
-    async def note_gone(task: Task) -> None:
-        await store.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
-
     async with anyio.create_task_group() as background:
         watcher = Watcher(
             client,
             background,
             poll_seconds=poll_seconds,
             on_change=note,
-            on_gone=note_gone,
+            on_gone=partial(_note_gone, store, background),
             durations=durations,
             now=store.now,
             sharing=sharing,
@@ -136,6 +137,7 @@ async def open_tasks(
             finally:
                 # Whatever fails in telling of it, it is paid for.
                 watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
+                tell_later(task, intent)
             return owner
 
         dependencies = SubmitDependencies(client, store, background, accepted, taken_up, audit, may_spend)
@@ -181,6 +183,21 @@ async def observe(ledger: Store, task: Task) -> Intent | None:
     return await ledger.observe(
         task.task_id, task.status, ended=task.is_terminal, film=film_of(task), failure=failure_words(task)
     )
+
+
+async def _note_gone(ledger: Store, background: TaskGroup, task: Task) -> None:
+    """Records a task that upstream does not know any more, in the background where the ledger fails."""
+
+    async def gone() -> None:
+        await ledger.observe(task.task_id, task.status, ended=True, film=None, failure=gone_words(task.task_id))
+
+    try:
+        await gone()
+    except LedgerError as error:
+        # It is read no more, so that nothing else would tell the ledger.
+        _log.warning("the ledger could not be told of a task that is gone: %s", error)
+        fault = "that a task is gone could not be told to the ledger"
+        background.start_soon(partial(done_once, gone, meanwhile="It is told of it as soon as it can be.", fault=fault))
 
 
 async def take_up(service: TaskService) -> None:

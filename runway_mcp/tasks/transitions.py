@@ -169,7 +169,9 @@ def _held(wanted: Intent, found: Intent | None, now: float, token: str) -> Inten
     if found is not None:
         callback_token = found.callback_token or wanted.callback_token
         again = {"cost": wanted.cost, "callback_token": callback_token, "failure_kind": None, "failure_message": None}
-        intent = replace(found, state=State.WAITING, **again)
+        # That this call names no model has to stay known: whatever is set later, the same call is the same request.
+        steps = (*found.steps, *(step for step in wanted.steps if found.step(step.name) is None))
+        intent = replace(found, state=State.WAITING, steps=steps, **again)
     return replace(intent, created=now, lease=now + WAITING_LEASE, claim=token)
 
 

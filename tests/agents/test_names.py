@@ -152,6 +152,22 @@ async def test_a_reference_that_is_nearly_right_names_the_three_nearest_clips(
         assert client.posts == 0
 
 
+@pytest.mark.parametrize(
+    "reference", ["0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77", "asset:0f7d2c54-8f4e-4b0a-9a39-5c1f6f6e2b77"]
+)
+async def test_for_an_id_that_no_clip_is_like_none_is_told_as_the_one_that_may_be_meant(
+    tmp_path: Path, mode: str, reference: str
+) -> None:
+    world, clip = a_library()
+    whole = world.asset_id(clip).partition("asset:")[0] + reference if "asset" in reference else reference
+    async with open_client(world, tmp_path, mode) as client:
+        message = (await client.data("extend_video", assetId=whole))["error"]["message"]
+
+    assert "No id here is like it. Others are: " in message
+    assert "nearest" not in message
+    assert world.asset_id(clip) in message
+
+
 @pytest.mark.parametrize(("written", "found"), [("the beech walk", True), ("beach walk", True), ("zebra", False)])
 async def test_the_next_step_after_a_misspelt_name_finds_the_clip_that_was_meant(
     tmp_path: Path, written: str, *, found: bool

@@ -1,5 +1,6 @@
 """Films as bytes over real HTTP: how many a hosted server makes at once, for whom, and how long they may be read."""
 
+import re
 import socket
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,7 +30,7 @@ from runway_mcp.server.transport.connections import ANSWERED_BY
 from runway_mcp.server.transport.cut_off import PART, in_parts
 from runway_mcp.server.transport.http import Transport
 from tests.server.bare_connections import address
-from tests.server.bare_host import OLD, READY, host
+from tests.server.bare_host import INITIALIZE, OLD, READY, host
 from tests.server.toy import served
 
 FILM, CLIP = "runway://films/f/video", "runway://assets/a/video"
@@ -71,7 +72,8 @@ class Films:
             blob = b64encode(bytes(self.size)).decode()
             self.read.set()
             await self.go_on()
-            return t.ReadResourceResult(contents=[t.BlobResourceContents(uri=params.uri, blob=blob)])
+            kind = "video/mp4" if params.uri in SPELLINGS else "image/jpeg"
+            return t.ReadResourceResult(contents=[t.BlobResourceContents(uri=params.uri, blob=blob, mime_type=kind)])
 
         server = Server[Any]("films", on_read_resource=read)
         hosting = Hosting([OfAnybody()], Challenges(None), uses=self.uses)
@@ -92,14 +94,21 @@ async def post(url: str, caller: str, uri: str = FILM) -> httpx2.Response:
 
 
 @asynccontextmanager
-async def unread(films: Films, url: str, caller: str) -> AsyncGenerator[SocketStream]:
-    """A connection of a caller's that has asked for a film, and takes hardly anything of it."""
+async def narrow(url: str) -> AsyncGenerator[SocketStream]:
+    """A connection on which little may wait on its client's side."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PART)
     raw.setblocking(False)  # noqa: FBT003  the socket's own method takes it so
     await anyio.to_thread.run_sync(raw.connect_ex, address(url))
-    films.read = anyio.Event()
     async with await SocketStream.from_socket(raw) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def unread(films: Films, url: str, caller: str) -> AsyncGenerator[SocketStream]:
+    """A connection of a caller's that has asked for a film, and takes hardly anything of it."""
+    films.read = anyio.Event()
+    async with narrow(url) as connection:
         body = httpx2.Request("POST", url, json=asked()).content
         headers = OLD | {"host": "127.0.0.1", "authorization": f"Bearer {caller}", "content-type": "application/json"}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -186,6 +195,46 @@ async def test_over_http_with_sse_a_caller_has_as_many_films_made_at_once() -> N
         while films.reads == 2:
             with suppress(MCPError):
                 await session.read_resource(CLIP)
+
+
+async def test_over_http_with_sse_films_that_wait_unread_keep_their_callers_two_places() -> None:
+    films = Films(transport="sse")
+    async with films.open() as url, narrow(url) as stream, httpx2.AsyncClient(timeout=20) as http:
+        headers = {"host": "127.0.0.1", "authorization": "Bearer ana", "accept": "text/event-stream"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        await stream.send(f"GET /sse HTTP/1.1\r\n{head}\r\n".encode())
+        told = b""
+        while (found := re.search(rb"session_id=([0-9a-f]{32})", told)) is None:
+            told += await stream.receive()
+        messages = f"{url}/messages/?session_id={found[1].decode()}"
+
+        for message in (INITIALIZE, READY, *(asked(number=number) for number in (2, 3))):
+            films.read = anyio.Event()
+            assert (await http.post(messages, json=message, headers=headers)).status_code == 202
+            if message.get("method") == "resources/read":
+                await films.read.wait()
+        while films.uses.calls() or has_place(films.uses, "ana"):
+            await anyio.lowlevel.checkpoint()
+        for _ in range(5):
+            assert (await post(url, "ana")).status_code == 429
+            assert (await http.post(messages, json=asked(number=4), headers=headers)).status_code == 202
+        assert films.reads == 2
+        assert (await post(url, "bob")).status_code == 200
+
+        while told.count(b"Too many requests") < 5:
+            told = (told + await stream.receive())[-PART:]
+        while (again := await post(url, "ana")).status_code == 429:
+            pass
+        assert again.status_code == 200
+
+
+def has_place(uses: Uses, caller: str) -> bool:
+    """Whether a caller could have one more film made."""
+    try:
+        with uses.holding(caller, "film"):
+            return True
+    except TooMany:
+        return False
 
 
 def test_a_film_whose_client_has_left_keeps_its_place_while_it_is_made() -> None:

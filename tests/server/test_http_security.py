@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mcp.server.auth.provider import AccessToken, TokenVerifier
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -12,7 +13,14 @@ from starlette.types import Receive, Scope, Send
 from runway_mcp import __version__
 from runway_mcp.server.transport.connections import ADMITTED
 from runway_mcp.server.transport.http import MAX_BODY, create_app
-from runway_mcp.server.transport.security import OneToken, Refusals, access_guard, host_rules, refusal_to_listen
+from runway_mcp.server.transport.security import (
+    CannotVerify,
+    OneToken,
+    Refusals,
+    access_guard,
+    host_rules,
+    refusal_to_listen,
+)
 from tests.server.toy import toy
 
 TOKEN = "let-me-in"
@@ -234,6 +242,20 @@ async def test_where_the_app_says_which_requests_keep_their_connection_the_guard
         await http.get("/mcp", headers={"authorization": f"Bearer {TOKEN}"})
 
     assert [ADMITTED in scope for scope in seen] == [False]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(59.2, "60"), (0.0, "1")])
+async def test_where_a_token_cannot_be_verified_yet_it_is_told_when_it_may_be(seconds: float, told: str) -> None:
+    class Unable(TokenVerifier):
+        async def verify_token(self, token: str) -> AccessToken | None:
+            assert token == TOKEN
+            raise CannotVerify(seconds)
+
+    guarded = access_guard(Starlette(), verifier=Unable(), rules=host_rules(()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://localhost") as http:
+        answer = await http.get("/mcp", headers={"authorization": f"Bearer {TOKEN}"})
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, told)
 
 
 def test_refused_tokens_are_forgotten() -> None:

@@ -131,7 +131,7 @@ async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(
         other = await joined(client, part)
 
         assert f"To go on with the film give assetId {first['film']['id']}" in priced["summary"]
-        assert "This is a new film, of one part alone" in begun["summary"]
+        assert "This is a new film that begins with this clip alone" in begun["summary"]
         assert "To go on with the film" not in begun["summary"] + other["summary"]
         assert other["next_step"]["arguments"]["assetId"] == other["film"]["id"] != first["film"]["id"]
 

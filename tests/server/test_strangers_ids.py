@@ -33,7 +33,7 @@ from tests.server.subscribers import subscribe, unsubscribe
 
 Ask = Callable[[ToolClient, str], Awaitable[object]]
 
-_NEAREST = re.compile(r"(?<=The nearest are: ).*?(?=\.(\\n|'|\"))")
+_NEAREST = re.compile(r"(?:(?<=nearest are: )|(?<=Others are: )).*?(?=\.(\\n|'|\"))")
 
 
 # --- every method that takes an id

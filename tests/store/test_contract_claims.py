@@ -154,6 +154,22 @@ async def test_a_call_without_a_model_is_answered_by_what_it_was_taken_for_befor
     assert (is_earlier, got.id) == ((True, made.id) if answers else (False, "another"))
 
 
+async def test_what_was_refused_with_a_model_that_was_named_is_claimed_again_as_of_a_call_that_names_none(
+    store: Store,
+) -> None:
+    asked, source = plan().asked, plan().source.asset_id
+    own, other = keys_with_models(asked, source, [CREATE_MODELS["gen4.5"], CREATE_MODELS["gen4"]], caller="")
+    named = replace(with_source(intent(), source, own), task_type="gen4.5")
+    made, _ = await store.claim(named, own)
+    await store.withdraw(made.id, made.claim)
+    await store.claim(replace(named, steps=(Step(AUTO, 0.0, {"refused": None}),)), own)
+
+    rival = replace(with_source(intent(), source, other), id="another", task_type="gen4")
+    got, is_earlier = await store.claim(rival, other, rivals=[own])
+
+    assert (got.id, is_earlier) == (made.id, True)
+
+
 @pytest.mark.parametrize("name", [clip().asset_id, "00000001-0000-4000-8000-000000000000", "name:Dunes"])
 async def test_a_duplicate_is_found_under_every_name_that_its_source_was_given(store: Store, name: str) -> None:
     made, _ = await store.claim(intent(), plan().key(""), spellings=["name:Dunes"])

@@ -82,6 +82,23 @@ async def test_a_ledger_outlives_its_servers_restart_and_is_reached_again(
         await claimed(store, OTHER)
 
 
+async def test_that_a_database_that_was_away_is_back_is_logged_once(
+    server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(server.url(), HASTY) as store:
+        made = await claimed(store)
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(LedgerError):
+                await claimed(store, OTHER)
+        assert "can be used again" not in caplog.text
+        server.start()
+        for _ in range(2):
+            assert await standing_of(store, made) == made
+
+    assert caplog.text.count("The database of RUNWAY_MCP_DATABASE_URL can be used again.") == 1
+
+
 async def test_a_server_that_is_restarted_between_two_verbs_fails_neither(server: PostgresServer) -> None:
     async with opened(server.url()) as store:
         made = await claimed(store)

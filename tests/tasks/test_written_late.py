@@ -118,3 +118,89 @@ async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None
         await anyio.sleep(200)
 
     assert [each.status for each in await store.select(Selection.SUBMITTED)] == ["SUCCEEDED"]
+
+
+class Unadopting(MemoryStore):
+    """A ledger that cannot be told whose a task is while it `is_away`."""
+
+    is_away = False
+
+    async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
+        if self.is_away:
+            raise LedgerError("The database did not confirm it.")
+        return await super().accept(intent_id, task_id, status)
+
+
+async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_the_ledger_fails_to_adopt_it() -> None:
+    world, store = virtual_world(pace=300), Unadopting(Rows(), wall_clock)
+    world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(world, **POST, kind="status", status=400, body={"error": "The request is not valid."}, handled=True)
+    async with open_service_over(world, store) as service:
+        refused = await failure_of_submit(service, wish(world))
+        assert (refused.kind, refused.charged) == ("invalid_request", "no")
+        await anyio.sleep(60)
+        store.is_away = True
+        failure = await failure_of_submit(service, wish(world))
+        assert len(world.accepted) == 1
+        assert (failure.kind, failure.charged) == ("submission_unknown", "unknown")
+        store.is_away = False
+        await anyio.sleep(60)
+
+    assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [world.task_id(world.accepted[0])]
+
+
+class Forgetful(MemoryStore):
+    """A ledger on a server that a fail-over has led to, and that lacks what the one before had written down."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        super().__init__(self.rows, wall_clock)
+
+    async def answered(self, intent_id: str, claim: str, state: State, **fields: Any) -> Intent | None:
+        self.rows.intents.clear()
+        return await super().answered(intent_id, claim, state, **fields)
+
+
+async def test_a_call_whose_submit_the_ledger_has_forgotten_does_not_post_it_once_more() -> None:
+    world, store = virtual_world(pace=60), Forgetful()
+    fault(world, **POST, kind="reset_after")
+    async with open_service_over(world, store) as service:
+        failure = await failure_of_submit(service, wish(world))
+
+    assert world.requests["POST /gen3/extend"] == 1
+    assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")
+
+
+async def test_a_task_that_a_look_finds_at_its_end_is_told_to_whoever_keeps_films_once_the_ledger_can_be_used() -> None:
+    world, store, heard = virtual_world(pace=5), Locked(Rows(), wall_clock), list[tuple[str, object]]()
+    world.switch(late_in_scheduler=60.0, late_in_lists=60.0)
+    fault(world, **POST, kind="reset_after")
+
+    async def hear(task: Task, owner: Intent | LedgerError | None) -> None:
+        heard.append((task.status, owner))
+
+    async with open_client(world) as client, open_tasks(client, store=store, on_change=hear, poll_seconds=5) as service:
+        await failure_of_submit(service, wish(world), wait=20)
+        await anyio.sleep(200)
+        assert (heard[-1][0], type(heard[-1][1])) == ("SUCCEEDED", LedgerError)
+        store.is_locked = False
+        await anyio.sleep(200)
+
+    status, owner = heard[-1]
+    assert isinstance(owner, Intent)
+    assert (status, owner.status, owner.film is not None) == ("SUCCEEDED", "SUCCEEDED", True)
+
+
+async def test_that_a_task_is_gone_is_told_to_the_ledger_once_that_can_be_used() -> None:
+    world, store = virtual_world(pace=9000), Locked(Rows(), wall_clock)
+    async with open_service_over(world, store) as service:
+        told = await submit(service, wish(world))
+        fault(world, method="GET", path_prefix="/tasks", kind="status", status=404, body={"error": "."}, times=None)
+        await anyio.sleep(1500)
+        assert service.watcher.followed(told.task.task_id) is None
+        store.is_locked = False
+        await anyio.sleep(60)
+
+    left = await store.find("id", told.intent.id)
+    assert left is not None
+    assert (left.failure_kind, left.ended is not None) == ("not_found", True)

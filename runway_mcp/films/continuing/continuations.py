@@ -17,12 +17,13 @@ from runway_mcp.films.continuing.preparing.failures import told_as_free
 from runway_mcp.films.continuing.preparing.preparations_under_way import Caps, Preparations
 from runway_mcp.films.continuing.standing import FilmStanding, standing_of
 from runway_mcp.films.continuing.steps import JoinMade, is_continuation
+from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.models import Credits, Task
 from runway_mcp.tasks.failures import Failure, failed
 from runway_mcp.tasks.intents import FILM_PREFIX, JOIN, OPEN, Intent, State, next_lapse, uuid_of
 from runway_mcp.tasks.policy import FREE, SpendPolicy
-from runway_mcp.tasks.recall import remembered_failure, remembered_task
-from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.recall import GONE, remembered_failure, remembered_task
+from runway_mcp.tasks.service import TaskService, observe
 from runway_mcp.tasks.spend.continuation import Continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
@@ -41,6 +42,8 @@ _EXTENDED = (
 # Seconds between two looks for what other processes left; fewer where a lease lapses before.
 _SWEEP_PAUSE = 15.0
 _LEDGER_PAUSE = 0.5
+# For how long a read of the task is repeated whose film may have turned up, in seconds.
+_READING = 2.0
 _REMEMBERED = 1000
 
 
@@ -111,6 +114,7 @@ class Continuations:
                 if told is None:
                     continue
                 intent = await self._dependencies.store.find("id", intent.id) or told.intent
+            intent = await self._with_late_part(intent)
             self.take_up(intent)
             await self.check_file(intent)
             answered = self._answered(intent, deadline, twin=is_earlier, tell=tell or _untold, within=within)
@@ -251,6 +255,18 @@ class Continuations:
             except Exception:  # noqa: BLE001  a crash here would end every other call of the process
                 _log.exception("films that other processes left could not all be taken up")
             await anyio.sleep(pause)
+
+    async def _with_late_part(self, intent: Intent) -> Intent:
+        """The intent with what its task has made, where that turned up after it was told as gone or without a film."""
+        was_missed = intent.status == "SUCCEEDED" or intent.failure_kind == GONE
+        if intent.task_id is None or intent.ended is None or intent.film is not None or not was_missed:
+            return intent
+        try:
+            task = await self._dependencies.client.task(intent.task_id, patience=_READING)
+            return await observe(self._dependencies.store, task) or intent
+        except (RunwayError, LedgerError) as error:
+            _log.info("whether the part of a film has turned up is not known: %s", error)
+            return intent
 
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within) -> Intent:
         """The intent once it has an outcome, at the deadline, or when the wait is cut short.

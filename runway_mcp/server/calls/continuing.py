@@ -54,7 +54,8 @@ _PART = (
     "{film}."
 )
 _NEW_FILM = (
-    "This is a new film, of one part alone: the clip is part {number} of the film {film}, which stays as it was."
+    "This is a new film that begins with this clip alone: it is part {number} of the film {film}, which stays as it "
+    "was."
 )
 _UNFINISHED = "The film is not finished, so it cannot go on yet; nothing was submitted."
 _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}
@@ -279,7 +280,8 @@ async def continued_before(call: Call, wish: Wish, earlier: Intent) -> Answer:
         source = await film_named(call.context, earlier.source_asset_id)
     plan = remembered_continuation(earlier, film=source)
     beside = {"max_jobs": wish.asked.max_jobs, "reply_url": wish.asked.reply_url}
-    return await _submitted(call, wish, replace(plan, asked=plan.asked.model_copy(update=beside)))
+    plan = replace(plan, asked=plan.asked.model_copy(update=beside), is_auto=wish.is_auto)
+    return await _submitted(call, wish, plan)
 
 
 async def _submitted(call: Call, wish: Wish, plan: Continuation, *, told: str | None = None) -> Answer:

@@ -1,14 +1,15 @@
 """Puts together what a server for several callers needs before their requests: who they are and what they may take."""
 # ruff: noqa: PLC0415  what verifies signed tokens is imported where an issuer is set alone
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from mcp.server.auth.provider import TokenVerifier
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +19,7 @@ from starlette.types import Scope
 from runway_mcp.callers import READ, SPEND, Callers, CallersFile
 from runway_mcp.runway.http.connections import Connections
 from runway_mcp.runway.http.exchange import Transport
-from runway_mcp.server.context import scopes_in
+from runway_mcp.server.context import caller_in, scopes_in
 from runway_mcp.server.contract.arguments import plain_arguments
 from runway_mcp.server.contract.uris import address_of
 from runway_mcp.server.hosted.admission import TAKEN, Admission
@@ -174,6 +175,21 @@ class Hosting:
         self._counted.refused("scope")
         return self.challenges.insufficient(scope, f"{READ} {SPEND}")
 
+    @contextmanager
+    def waiting(self, scope: Scope, message: JSONRPCMessage) -> Generator[JSONRPCMessage]:
+        """The message, whose film has a place while it waits on the stream of that scope; else the refusal of it."""
+        if not isinstance(message, JSONRPCResponse) or not _is_film(message.result):
+            yield message
+            return
+        place = ExitStack()
+        with place:
+            try:
+                place.enter_context(self.uses.holding(caller_in(scope), "film"))
+            except TooMany as too_many:
+                self._counted.limited()
+                message = JSONRPCError(jsonrpc="2.0", id=message.id, error=too_many.error().error)
+            yield message
+
 
 def _take(taken: Taken, message: Mapping[str, Any]) -> bool:
     """Takes what a message needs, and tells whether it is answered by a film; raises `TooMany`.
@@ -197,6 +213,13 @@ def _reads_film(method: object, params: object) -> bool:
     uri = cast("Mapping[str, Any]", params).get("uri")
     address = address_of(uri) if isinstance(uri, str) else None
     return address is not None and address.kind in ("video", "film_video")
+
+
+def _is_film(result: Mapping[str, Any]) -> bool:
+    """Whether a result holds the bytes of a film."""
+    contents = result.get("contents")
+    each = cast("list[Mapping[str, Any]]", contents) if isinstance(contents, list) else []
+    return any("blob" in one and str(one.get("mimeType")).startswith("video/") for one in each)
 
 
 def spends(message: Mapping[str, Any]) -> bool:

@@ -98,7 +98,7 @@ class Keys:
         found = self._fitting(key_id, algorithm)
         now = self._now()
         is_old = now - self._fetched > OLD_SECONDS
-        if (found is None or is_old) and now - self._tried >= (AGAIN_SECONDS if self._keys else _FIRST_AGAIN_SECONDS):
+        if (found is None or is_old) and now >= self._again_from:
             await self.fetch()
             found = self._fitting(key_id, algorithm)
             if key_id is not None and self._fetched >= now:
@@ -107,8 +107,13 @@ class Keys:
                     del self._unpublished[next(iter(self._unpublished))]
         is_new = key_id is not None and key_id not in self._unpublished and all(key_id != key.id for key in self._keys)
         if not self._keys or is_new:
-            raise KeysMissing
+            raise KeysMissing(self._again_from - self._now())
         return None if found is None else Key(found.key, algorithm)
+
+    @property
+    def _again_from(self) -> float:
+        """From when on keys may be fetched again for the sake of one that is not known."""
+        return self._tried + (AGAIN_SECONDS if self._keys else _FIRST_AGAIN_SECONDS)
 
     async def fetch(self) -> None:
         """Fetches the keys, unless somebody does; keeps those there are if that fails, and logs why."""

@@ -189,6 +189,15 @@ class Uses:
         with taken.answering():
             yield taken
 
+    @contextmanager
+    def holding(self, caller: str, place: _Place) -> Generator[None]:
+        """Takes a place and gives it back; raises `TooMany`."""
+        self.take(caller, place)
+        try:
+            yield
+        finally:
+            self.give_back(caller, place)
+
     def check(self, caller: str) -> None:
         """Raises `TooMany` if more of a caller's calls are under way than may be, those that he has left included."""
         if self._at_once[caller, "call"] + self._at_once[caller, "left"] > self.limits.calls:

@@ -1,10 +1,11 @@
 """What an HTTP app asks of whoever tells several callers apart; a server for one caller has none of it."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp_types import JSONRPCMessage
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -49,4 +50,8 @@ class CallerRules(Protocol):
 
     def refusal(self, scope: Scope, message: Mapping[str, Any]) -> Response | None:
         """Why a request is refused before a stream of its answer begins; None if it is not."""
+        ...
+
+    def waiting(self, scope: Scope, message: JSONRPCMessage) -> AbstractContextManager[JSONRPCMessage]:
+        """What of an answer may wait to be read on the stream of that scope: itself, or a refusal in its place."""
         ...

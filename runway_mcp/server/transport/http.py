@@ -37,6 +37,7 @@ from runway_mcp.server.transport.callbacks import callback_route
 from runway_mcp.server.transport.caller_rules import CallerRules
 from runway_mcp.server.transport.security import HEALTH, READY, access_guard, bare_challenge, host_rules
 from runway_mcp.server.transport.sessions import IDLE_SECONDS, Sessions
+from runway_mcp.server.transport.unread import Unread
 from runway_mcp.tasks.callbacks import take_callback
 from runway_mcp.tasks.store.protocol import Availability
 
@@ -269,8 +270,9 @@ class _Endpoints:
 
     async def sse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP+SSE connection while its stream is open."""
-        async with self._sse.connect_sse(scope, receive, send) as (read, write):
-            await serve_dual_era_loop(self._entered, read, write, lifespan_state=self._state)
+        with Unread(scope, send, self._hosting) as unread:
+            async with self._sse.connect_sse(scope, receive, unread.sending) as (read, write):
+                await serve_dual_era_loop(self._entered, read, unread.bounded(write), lifespan_state=self._state)
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a message of an HTTP+SSE connection; what the SDK would refuse with a log line is refused before."""

@@ -7,6 +7,7 @@ issuer needs no token, since clients ask for it before they have one.
 
 import hmac
 import logging
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -151,7 +152,11 @@ class Challenge(Protocol):
 
 
 class CannotVerify(Exception):  # noqa: N818  named for the fact, as every refusal here
-    """Whether a token is right cannot be told now; in some seconds it may."""
+    """Whether a token is right cannot be told now; in so many `seconds` it may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 def bare_challenge(scope: Scope, *, given: bool) -> Response:
@@ -188,9 +193,9 @@ def access_guard(
         wanted = None if told_to_all and scope["path"].startswith(told_to_all) else verifier
         try:
             user = None if wanted is None else await _user(headers, wanted, now())
-        except CannotVerify:
-            unclear = PlainTextResponse("Tokens cannot be verified now", 503, headers={"Retry-After": "5"})
-            await unclear(scope, receive, send)
+        except CannotVerify as unclear:
+            later = {"Retry-After": str(max(1, math.ceil(unclear.seconds)))}
+            await PlainTextResponse("Tokens cannot be verified now", 503, headers=later)(scope, receive, send)
             return
         if wanted is not None and user is None:
             given = "its access token is wrong" if "authorization" in headers else "it has no access token"

@@ -1,12 +1,13 @@
 """Looks before a POST that is not an intent's first, or whose intent was left by an earlier claim."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import anyio
 
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.spend.matching import LookResult
 from runway_mcp.tasks.spend.reconcile import Reconciler
 from runway_mcp.tasks.spend.waiting import Waiter, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError, Store
@@ -46,10 +47,9 @@ class LooksBeforePosts:
             if standing is None or not holds:
                 return standing
             seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
-            while (seen := await self._reconciler.look(standing, seconds=seconds)).task is not None:
-                adopted = await self._reconciler.adopt(standing, seen.task)
-                if adopted is not None:
-                    return adopted
+            seen = await self._seen(standing, seconds)
+            if isinstance(seen, Intent):
+                return seen
             if seen.proves_none:
                 return None
             if seen.alike:
@@ -73,13 +73,32 @@ class LooksBeforePosts:
                 return intent
             begun = anyio.current_time()
             seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
-            if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
-                return adopted
+            # A ledger that cannot be told of a task is told after the next look.
+            with suppress(LedgerError):
+                if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
+                    return adopted
             if intent.state is State.REFUSED and seen.proves_none and begun >= since + CERTAIN_SECONDS:
                 return None
             if anyio.current_time() >= since + _UNCERTAIN_SECONDS:
                 raise Failure("unavailable", _UNCERTAIN)
             await anyio.sleep(_LOOK_ON)
+
+    async def _seen(self, intent: Intent, seconds: float) -> LookResult | Intent:
+        """What a look sees of an intent; the intent that owns it if that is its task. Raises `Failure`."""
+        while (seen := await self._reconciler.look(intent, seconds=seconds)).task is not None:
+            try:
+                adopted = await self._reconciler.adopt(intent, seen.task)
+            except LedgerError as error:
+                raise await self._unadopted(intent, error) from error
+            if adopted is not None:
+                return adopted
+        return seen
+
+    async def _unadopted(self, intent: Intent, error: LedgerError) -> Failure:
+        """The failure to be raised where a look has seen the task of an intent, and the ledger cannot be told of it."""
+        with suppress(LedgerError):
+            return await self._doubted(intent, _SEEN)
+        return Failure("submission_unknown", f"{error} {_SEEN}", charged="unknown", intent=intent)
 
     async def _doubted(self, intent: Intent, why: str) -> Failure:
         """The failure to be raised for a waiting intent that is left unclear: it is looked for, and not posted."""
@@ -101,6 +120,10 @@ _CANNOT_LOOK = (
 _ALIKE = (
     "Runway shows a task of the same request that no request of this server owns, and not whose it is; this call "
     "submitted nothing. The same call looks again. To submit once more on purpose, give another `seed`."
+)
+_SEEN = (
+    "Runway shows a task of this request, which the ledger could not be told of; this call submitted nothing. The same "
+    "call looks again."
 )
 _LEFT = (
     "This request was left waiting, and meanwhile another server on a copy of the ledger may have submitted it. Before "

@@ -35,9 +35,9 @@ class OutcomeWaits:
         next_look, deadline = 0.0, max(deadline, anyio.current_time() + _ONE_LOOK)
         soon = deadline if patience is None else min(deadline, anyio.current_time() + patience)
         while True:
-            standing = await self._dependencies.ledger.find("id", intent.id)
-            if standing is None or standing.has_outcome:
-                return standing or replace(intent, state=State.REFUSED)
+            standing = await self._standing(intent)
+            if standing.has_outcome:
+                return standing
             post, now = self._posts.of(intent), anyio.current_time()
             if standing.state is State.WAITING:
                 # A waiting intent's next POST gets the same time as one that is out already.
@@ -58,7 +58,24 @@ class OutcomeWaits:
             if not await waiter.waits(post.done if post else anyio.Event(), until, reason_of(standing, post)):
                 raise await self._out_of_time(standing)
 
+    async def _standing(self, intent: Intent) -> Intent:
+        """The intent as it stands; raises `Failure` if the ledger does not know it any more.
+
+        No row is ever deleted, and a claim would now find nothing of which it could be a duplicate.
+        """
+        standing = await self._dependencies.ledger.find("id", intent.id)
+        if standing is None:
+            raise Failure("submission_unknown", _FORGOTTEN, charged="unknown", retry="after_change")
+        return standing
+
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
+
+
+_FORGOTTEN = (
+    "The ledger does not know this request any more, as after a fail-over to a server that lacks it, so it is unknown "
+    "whether Runway accepted and charged it, and nothing was submitted again. Look for its task on Runway's site "
+    "before you make the same call: it would be a new request."
+)

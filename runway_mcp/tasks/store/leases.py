@@ -13,7 +13,10 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 GIVING_BACK_SECONDS: Final = 2.0
-"""How long the end of a lease may take, in seconds; a database that is away must not hold up a server's end."""
+"""How long the end of a lease is waited for, in seconds.
+
+An attempt of a database that has begun ends by itself, so one that is away may hold a server's end up for ten.
+"""
 
 _RENEWALS = 3
 

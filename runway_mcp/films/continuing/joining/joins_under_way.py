@@ -20,6 +20,9 @@ _FAULT = (
     "call again: it joins again, free."
 )
 
+# Seconds until a film is joined again whose join the ledger has failed.
+_AGAIN_SECONDS = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +100,7 @@ class Joins:
         self._background.start_soon(self._join, intent)
 
     def _try_again(self, intent: Intent, seconds: float) -> None:
-        """Looks again once the lease of the server that joins a film has lapsed, since that one may be gone."""
+        """Looks again once the lease of the server that joins a film has lapsed, or the ledger may be back."""
         if intent.id not in self._awaited:
             self._awaited.add(intent.id)
             self._background.start_soon(self._begin_later, intent, seconds)
@@ -108,10 +111,11 @@ class Joins:
         try:
             standing = await self._dependencies.store.find("id", intent.id)
         except LedgerError as error:
-            _log.info("a film that another server joins is looked at later: %s", error)
+            _log.info("a film that is to be joined is looked at later: %s", error)
+            self._try_again(intent, _AGAIN_SECONDS)
             return
         if standing is not None:
-            self.begin(standing)
+            self.begin(standing, again=True)
 
     async def _join(self, intent: Intent) -> None:
         try:
@@ -137,6 +141,8 @@ class Joins:
         except LedgerError as error:
             _log.warning("%s", error)
             self._fail(intent, failed("unavailable", str(error), charged="yes", retry="now", intent=intent))
+            # Nothing is wrong with the film, so nobody has to ask for it.
+            self._try_again(intent, _AGAIN_SECONDS)
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("a film could not be joined through a fault of this server")
             self._fail(intent, failed("unavailable", _FAULT, charged="yes", retry="now", intent=intent))

@@ -17,7 +17,7 @@ from runway_mcp.films.continuing.preparing.call_options import forget_options, w
 from runway_mcp.films.recent import Recent
 from runway_mcp.runway.models import Credits
 from runway_mcp.tasks.failures import Failure
-from runway_mcp.tasks.intents import FILM_PREFIX, Intent, State, is_lapsed
+from runway_mcp.tasks.intents import AUTO, FILM_PREFIX, Intent, State, is_lapsed
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
 from runway_mcp.tasks.spend.continuation import Continuation, remembered_continuation
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
@@ -88,7 +88,8 @@ class Preparations:
             film = None
             if left.source_asset_id.startswith(FILM_PREFIX):
                 film = await self._dependencies.store.find("film_id", left.source_asset_id)
-            plan = remembered_continuation(left, film=film)
+            # As the call that was left, so that whatever has answered it since under another model is found.
+            plan = replace(remembered_continuation(left, film=film), is_auto=left.step(AUTO) is not None)
             plan = await run_sync(with_options, self._dependencies.data_dir, left.film_id, plan)
             policy = replace(self._caps(left.caller), confirm_above=None, quote=None)
             intent, is_earlier = await submissions.claim(plan, caller=left.caller, policy=policy)
@@ -109,6 +110,8 @@ class Preparations:
             if told is not None and told.task.features is not None:
                 self._balances.note(intent.id, told.task.features)
         except Failure as failure:
+            # Where the ledger has failed it goes on waiting, for whoever takes it up.
+            is_over = False
             self._refusals.note(intent.id, replace(failure, intent=intent))
         except Exception:  # noqa: BLE001  a crash here would end every other call of the process
             _log.exception("a film could not be prepared through a fault of this server")

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
@@ -18,6 +18,7 @@ from psycopg.abc import Params
 from psycopg.sql import SQL, Composed, Literal
 from psycopg_pool import AsyncConnectionPool
 
+from runway_mcp.tasks.store.postgres.commits import commit
 from runway_mcp.tasks.store.postgres.durability import DURABLE, Durability, durability_of
 from runway_mcp.tasks.store.postgres.failures import (
     FAILURES,
@@ -45,13 +46,6 @@ _CONNECTIONS, _TRANSACTIONS = 10, 7
 _CONNECTING_SECONDS = 3.0
 # How long the first connection and the migrations may take, in seconds.
 _OPENING_SECONDS = 30.0
-
-# How long it may take to end the wait of a COMMIT that was given up, in seconds.
-_ENDING_SECONDS = 1.0
-_END_WAIT: LiteralString = """
-    SELECT pg_cancel_backend(pid) FROM pg_stat_activity
-    WHERE pid = %s AND application_name = current_setting('application_name') AND wait_event = 'SyncRep'
-"""
 
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 
@@ -122,7 +116,7 @@ class Database:
         self._opening = anyio.Lock()
         self._turns = Turns(connections=_CONNECTIONS, transactions=_TRANSACTIONS, seconds=patience.lock)
         self._pool: AsyncConnectionPool | None = None
-        self._is_away = self._is_unconfirmed = False
+        self._is_away = self._has_failed = self._is_unconfirmed = False
         self._ahead = 0.0
         self._told: Durability | None = None
         self._failure: Exception | None = None
@@ -191,7 +185,7 @@ class Database:
                     await connection.execute(self._begin)
                     statements = Statements(connection, lambda: self._read_clock(connection))
                     result = await work(statements)
-                await self._commit(connection)
+                await commit(connection, self._conninfo, seconds=self._patience.commit)
             if caller is not None or statements.has_written:
                 self._is_unconfirmed = False
             return result
@@ -212,12 +206,12 @@ class Database:
                 except FAILURES as error:
                     failure = error
                 else:
-                    self._is_away = False
+                    self._note_reached()
                     return result
                 is_passing = isinstance(failure, UnclearCommitError) or is_away(failure) or is_held(failure)
                 if not is_passing or anyio.current_time() >= give_up:
                     _log.warning("%s failed: %s", SUBJECT, log_line(failure.__cause__ or failure))
-                    self._is_away = is_away(failure)
+                    self._is_away = self._has_failed = is_away(failure)
                     raise ledger_error(failure) from failure
                 await anyio.sleep(random.uniform(0.02, 0.1))  # noqa: S311  jitter
 
@@ -253,38 +247,6 @@ class Database:
         except FAILURES:
             await connection.close()
 
-    async def _commit(self, connection: psycopg.AsyncConnection) -> None:
-        """Commits; raises `UnclearCommitError` unless the server confirms it without a notice.
-
-        A wait for a standby that was cancelled on the server ends as a success with a warning.
-        """
-        notices: list[psycopg.errors.Diagnostic] = []
-        connection.add_notice_handler(notices.append)
-        pid = connection.info.backend_pid
-        try:
-            with anyio.fail_after(self._patience.commit):
-                cursor = await connection.execute("COMMIT")
-        except FAILURES as error:
-            await connection.close()
-            await self._end_wait(pid)
-            raise UnclearCommitError from error
-        finally:
-            connection.remove_notice_handler(notices.append)
-        if notices:
-            raise UnclearCommitError(notices[0].message_primary)
-        if cursor.statusmessage != "COMMIT":
-            # The server answers COMMIT in a transaction that has failed with ROLLBACK and no error.
-            raise psycopg.errors.SerializationFailure("the transaction was rolled back")
-
-    async def _end_wait(self, pid: int) -> None:
-        """Ends a backend's wait for a standby, if it waits for one.
-
-        It would not notice that its connection was closed, and would keep it, and its locks, until the standby is back.
-        """
-        with suppress(*FAILURES), anyio.fail_after(_ENDING_SECONDS):
-            async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-                await connection.execute(_END_WAIT, (pid,))
-
     async def _opened(self) -> AsyncConnectionPool:
         """The pool; of several verbs that need it at once, one opens it, and its failure is that of all.
 
@@ -302,7 +264,7 @@ class Database:
                     except FAILURES as error:
                         self._failure, self._next = error, 2 * anyio.current_time() - began
                         raise
-                    self._is_away = False
+                    self._note_reached()
         return self._pool
 
     async def _open(self) -> AsyncConnectionPool:
@@ -342,6 +304,12 @@ class Database:
             raise psycopg.DataError("no time")
         self._ahead = row[0] - time.time()
         return self._clock() if self._clock else row[0]
+
+    def _note_reached(self) -> None:
+        """Notes that the database can be used, and logs that it is back."""
+        if self._has_failed:
+            _log.warning("%s can be used again.", SUBJECT)
+        self._is_away = self._has_failed = False
 
     def _tell(self, durability: Durability) -> None:
         """Logs what the server promises, once for each change of it."""

@@ -1,0 +1,109 @@
+"""A film that was left is taken up once, as its call asked for it, and only if nothing else was paid since."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runway_mcp.films.continuing.steps import JoinMade
+from runway_mcp.tasks.catalogue import CREATE_MODELS
+from runway_mcp.tasks.intents import JOIN, Intent
+from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
+from runway_mcp.tasks.spend.drafts import draft
+from runway_mcp.tasks.store.protocol import LedgerError
+from runway_mcp.tasks.store.sqlite.store import SqliteStore
+from tests.films.continuing.processes import LAPSED, Halt, Process, clip_world, process
+from tests.kit.samples import extension
+
+pytestmark = pytest.mark.slow
+
+
+async def unnamed(server: Process, model: str) -> Continuation:
+    """The plan of one call that names no model, at a server that is set to continue with this one."""
+    asked = extension(asset_id=server.clip, text_prompt="the camera rises")
+    return replace(await make_continuation(server.service.client, asked, CREATE_MODELS[model]), is_auto=True)
+
+
+async def test_a_film_that_was_left_is_not_paid_where_the_same_call_was_answered_by_another_model_since(
+    tmp_path: Path,
+) -> None:
+    world, halt = clip_world(), Halt("before upload")
+    async with process(tmp_path, world, halt=halt) as server:
+        plan, other = await unnamed(server, "gen4.5"), await unnamed(server, "gen4-turbo")
+        await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
+        await halt.reached.wait()
+    with SqliteStore(tmp_path / "data" / "ledger.sqlite3", lambda: time.time() + LAPSED) as store:
+        rival, is_earlier = await store.claim(draft(other), other.key(""), rivals=other.rivals(""))
+        assert not is_earlier
+        assert await store.begin_post(rival.id, rival.claim, upstream=None) is not None
+
+    async with process(tmp_path, world, later=LAPSED):
+        await anyio.sleep(1.5)  # what must not begin would begin at once
+
+    assert world.requests["POST /gen4_5/create"] == 0
+
+
+class Flapping(SqliteStore):
+    """A ledger that cannot be told, once, of the end of a step."""
+
+    def __init__(self, path: Path, step: str, ahead: list[float]) -> None:
+        super().__init__(path, lambda: time.time() + ahead[0])
+        self._step: str | None = step
+
+    async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+        if name == self._step:
+            self._step = None
+            raise LedgerError("The ledger is locked.")
+        return await super().end_step(intent_id, claim, name, made)
+
+
+async def test_a_film_whose_ledger_fails_before_its_create_keeps_what_its_call_asked_for(tmp_path: Path) -> None:
+    world, address, ahead = clip_world(), "http://127.0.0.1:9/called", [0.0]
+    world.switches = replace(world.switches, delivery="lost")
+    (tmp_path / "data").mkdir()
+    with Flapping(tmp_path / "data" / "ledger.sqlite3", "upload", ahead) as store:
+        async with process(tmp_path, world, shared=store) as server:
+            film = (await server.submit(wait=3, reply_url=address, max_jobs=3)).intent
+            ahead[0] = LAPSED
+            await server.film(film)
+
+    assert len(world.accepted) == 1
+    assert world.accepted[0].reply_url == address
+
+
+async def test_a_film_whose_ledger_fails_at_its_join_is_joined_unasked(tmp_path: Path) -> None:
+    world, ahead = clip_world(), [0.0]
+    (tmp_path / "data").mkdir()
+    with Flapping(tmp_path / "data" / "ledger.sqlite3", JOIN, ahead) as store:
+        async with process(tmp_path, world, shared=store) as server:
+            film = (await server.submit()).intent
+            with anyio.fail_after(40):
+                while JoinMade.of(await store.find("id", film.id) or film) is None:  # noqa: ASYNC110
+                    await anyio.sleep(0.2)
+
+    assert len(world.accepted) == 1
+
+
+async def test_a_film_whose_part_turns_up_late_is_joined_by_the_same_call_as_it_was_told(tmp_path: Path) -> None:
+    world = clip_world()
+    world.switches = replace(world.switches, late_films=4.0)
+    async with process(tmp_path, world) as server:
+        film = (await server.submit()).intent
+        with anyio.fail_after(30):
+            while server.continuations.failure_of(film) is None:
+                # As after a minute: what has succeeded without a film is told so.
+                server.service.client.expect_no_film([film.task_id or ""])
+                await anyio.sleep(0.01)
+                film = await server.tools.store.find("id", film.id) or film
+        failure = server.continuations.failure_of(film)
+        assert failure is not None
+        assert (failure.kind, failure.charged, failure.repeat) == ("generation_failed", "yes", "later")
+        await anyio.sleep(5)
+        again = await server.submit()
+        assert (await server.followed(again.intent))[-1].status == "SUCCEEDED"
+
+    assert len(world.accepted) == 1
