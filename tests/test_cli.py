@@ -34,7 +34,7 @@ def get(url: str, **headers: str) -> tuple[int, Any]:
     """The status and the JSON of the answer to a GET; None where there is no JSON."""
     parts = urlsplit(url)
     assert parts.hostname == "127.0.0.1"
-    connection = HTTPConnection(parts.hostname, parts.port, timeout=5)
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
     try:
         connection.request("GET", parts.path, headers=headers)
         answer = connection.getresponse()
@@ -52,7 +52,7 @@ def run(*arguments: str, data: Path, **ours: str) -> subprocess.CompletedProcess
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -102,7 +102,7 @@ def test_help_and_version_need_nothing_that_is_slow_to_import(question: str, tmp
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
 
@@ -208,7 +208,7 @@ def test_it_says_where_it_listens_answers_there_and_stops_in_order(
 
         taken = run("serve", "--transport", "http", "--port", url.rpartition(":")[2], data=tmp_path)
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=30)
 
     assert taken.returncode == 1
     assert taken.stderr.startswith("useapi-runway-mcp: cannot listen on 127.0.0.1, port ")
@@ -223,7 +223,7 @@ def test_the_access_token_of_the_environment_guards_the_door(tmp_path: Path) -> 
         assert get(url)[0] == 401
         assert get(url, authorization=f"Bearer {SECRET}")[0] == 405
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.slow
@@ -235,7 +235,7 @@ def test_the_access_token_of_the_environment_guards_the_door(tmp_path: Path) -> 
 async def test_without_more_it_serves_on_stdio(command: tuple[str, ...], tmp_path: Path) -> None:
     parameters = StdioServerParameters(command=command[0], args=[*command[1:]], env=environment(tmp_path))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Client(parameters, mode="legacy") as client:
             names = {tool.name for tool in (await client.list_tools()).tools}
 
@@ -252,7 +252,7 @@ def test_a_person_at_a_terminal_is_told_what_it_waits_for_and_can_end_it(tmp_pat
         assert "waits for an MCP host on stdin" in process.stderr.readline()
         assert process.stderr.readline() == f"useapi-runway-mcp keeps its ledger in {tmp_path}\n"
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=30)
     os.close(terminal)
     os.close(stdin)
 
@@ -283,14 +283,14 @@ def test_the_simulator_tells_its_url_and_token_and_stops_in_order(tmp_path: Path
         process.send_signal(signal.SIGTERM)
 
         assert status == 200
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
         assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
 
 
 def in_a_child(program: str, data: Path) -> subprocess.CompletedProcess[str]:
     """Runs Python code that stands for the program in an unusual situation."""
     return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], env=environment(data), capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program], env=environment(data), capture_output=True, text=True, timeout=60, check=False
     )
 
 

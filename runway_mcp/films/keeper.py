@@ -26,7 +26,7 @@ from runway_mcp.films.checking import check_ends
 from runway_mcp.films.keeping import FilmGone, Keeping
 from runway_mcp.films.naming import Wanted
 from runway_mcp.films.places import Place, SavedFilm, files_of, place_of
-from runway_mcp.films.records import Record, Records, State
+from runway_mcp.films.records import Record, Records, State, not_written
 from runway_mcp.media.errors import (
     KeepingError,
     KeptElsewhere,
@@ -59,9 +59,6 @@ _log = logging.getLogger(__name__)
 _ELSEWHERE_SECONDS, _ELSEWHERE_PAUSE = 900.0, 1.0
 _LINK_SECONDS = 10.0
 _REMEMBERED = 1000
-_NOT_WRITTEN = (
-    "Where it lies could not be written down ({reason}), so that after a restart this server does not know it."
-)
 # The same film would be refused again; a refused link may be this machine's trouble with names or certificates. Each is
 # tried again all the same: the first time a network's sign-in page may have come, or the link not have been there yet.
 _FOR_GOOD = (NoFilm, TooLarge, FilmGone)
@@ -207,7 +204,7 @@ class Keeper:
             outcome = keeping.named = await self._kept(keeping)
             refusal = await self._note(wanted, "kept", outcome)
             if refusal is not None:
-                outcome = _remarked(outcome, _NOT_WRITTEN.format(reason=refusal))
+                outcome = _remarked(outcome, not_written(refusal))
         except MediaError as error:
             outcome = error
             _log.warning("a film could not be kept: %s", error)
@@ -323,7 +320,8 @@ class Keeper:
         record = Record(wanted.asset_id, wanted.caller, wanted.name, state, own=wanted.own)
         if film is not None:
             record = replace(record, path=film.path, size=film.size)
-        refusal = await run_sync(partial(self._records.note, record, if_begun=if_begun))
+        remark = film.warning if film is not None else None
+        refusal = await run_sync(partial(self._records.note, record, if_begun=if_begun, remark=remark))
         if refusal is not None:
             _log.warning("the record of a kept film could not be written: %s", refusal)
         return refusal

@@ -30,7 +30,7 @@ def place_of(records: Records, asset_id: str, caller: str, name: str | None) -> 
     known = [each for each in records.of(asset_id, caller) if name in (None, each.name)]
     for record in known:
         if record.is_there and record.path is not None and record.size is not None:
-            return SavedFilm(record.asset_id, record.path, record.size)
+            return SavedFilm(record.asset_id, record.path, record.size, records.remark_on(record))
     states = {record.state for record in known}
     if "begun" in states:
         return "begun"

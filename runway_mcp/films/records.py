@@ -70,11 +70,12 @@ class Records:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._unwritten: dict[tuple[str, str, str], Record] = {}
+        self._unwritten: dict[tuple[str, str, str], tuple[Record, str]] = {}
+        self._remarks: dict[Path, str] = {}
 
     def of(self, asset_id: str, caller: str) -> list[Record]:
         """The caller's records of a film, as `records_of` gives them, those that are only here first."""
-        here = [each for each in list(self._unwritten.values()) if each.caller == caller]
+        here = [each for each, _ in list(self._unwritten.values()) if each.caller == caller]
         newer = [each for each in reversed(here) if same_film(each.asset_id, asset_id)]
         replaced = {_key(each) for each in newer}
         return [*newer, *(each for each in records_of(self._data_dir, asset_id, caller) if _key(each) not in replaced)]
@@ -84,12 +85,20 @@ class Records:
         replaced = dict(self._unwritten)
         return [each for each in begun_records(self._data_dir) if _key(each) not in replaced]
 
-    def note(self, record: Record, *, if_begun: bool = False) -> str | None:
+    def remark_on(self, record: Record) -> str | None:
+        """What this process has to remark on a file that it kept, as long as it lives, whoever asks when."""
+        _, why = self._unwritten.get(_key(record), (record, ""))
+        remarks = [self._remarks.get(record.path) if record.path else None, not_written(why) if why else None]
+        return " ".join(filter(None, remarks)) or None
+
+    def note(self, record: Record, *, if_begun: bool = False, remark: str | None = None) -> str | None:
         """Writes that a film's keeping stands so; the reason where the folder refuses and it is known here alone.
 
         What the record before told of the last file, and that it is an own film, stays. `if_begun` writes only where
-        nothing but a beginning is known at that moment.
+        nothing but a beginning is known at that moment. The `remark` on its file is known from then on.
         """
+        if record.path is not None:
+            self._remark(record.path, remark)
         try:
             with _locked(_folder_of(self._data_dir, record.asset_id)):
                 if (whole := self._after(record, if_begun=if_begun)) is None:
@@ -113,11 +122,24 @@ class Records:
         return replace(record, path=path, size=size, own=before.own or record.own)
 
     def _remember(self, record: Record, error: OSError | ValueError) -> str:
-        self._unwritten[_key(record)] = record
+        why = error.strerror if isinstance(error, OSError) else None
+        told = f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
+        self._unwritten[_key(record)] = record, told
         while len(self._unwritten) > MOST_UNWRITTEN:
             del self._unwritten[next(iter(self._unwritten))]
-        why = error.strerror if isinstance(error, OSError) else None
-        return f"{why or 'the system refuses'}: {self._data_dir / FOLDER}"
+        return told
+
+    def _remark(self, path: Path, remark: str | None) -> None:
+        self._remarks.pop(path, None)
+        if remark is not None:
+            self._remarks[path] = remark
+        while len(self._remarks) > MOST_UNWRITTEN:
+            del self._remarks[next(iter(self._remarks))]
+
+
+def not_written(reason: str) -> str:
+    """The remark on a film of which nothing could be written down."""
+    return f"Where it lies could not be written down ({reason}), so that after a restart this server does not know it."
 
 
 def _key(record: Record) -> tuple[str, str, str]:

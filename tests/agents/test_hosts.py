@@ -121,9 +121,9 @@ class Wire:
 
 @asynccontextmanager
 async def a_host(folder: Path) -> AsyncGenerator[tuple[Wire, str]]:
-    """A host that has started the real program, and the assetId of a clip; bounded by half a minute."""
+    """A host that has started the real program, and the assetId of a clip; bounded by two minutes."""
     world = small_world(pace=0.2)
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with running(world) as url, stdio_server_process(server_environment(url, folder)) as process:
             yield Wire(process), world.asset_id(world.assets[0])
 

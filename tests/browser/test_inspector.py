@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Frame, Page, expect
 
 from tests.browser.hosts import PATIENCE_MS
+from tests.kit.ports import free_ports
 from tests.kit.processes import HttpServerProcess, environment, running
 from tests.kit.stand_in import StandIn
 from tests.suites.inspector import LAUNCHER
@@ -29,7 +29,7 @@ TOKEN = "T"
 @pytest.fixture(scope="package")
 def inspector(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The origin of the Inspector's web client, which keeps its state in a folder of the test."""
-    client, sandbox = _free_port(), _free_port()
+    client, sandbox = free_ports(2)
     env = environment(
         HOME=str(tmp_path_factory.mktemp("inspector")),
         HOST="127.0.0.1",
@@ -87,9 +87,3 @@ def _player(page: Page) -> Frame:
         if frame.locator("#player").count():
             return frame
     raise AssertionError([frame.url for frame in page.frames])
-
-
-def _free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])

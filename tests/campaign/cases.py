@@ -22,7 +22,7 @@ from tests.campaign.evidence import (
 from tests.campaign.pipes import Gone, ServerProcess, UpstreamProcess
 
 # How soon a restarted server must know a task that upstream shows, in seconds.
-SETTLING = 15.0
+SETTLING = 40.0
 _PAUSE = 0.05
 _REPLY = 60.0
 

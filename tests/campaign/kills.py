@@ -144,7 +144,7 @@ def _strike(kill: Kill, case: Case, hold: str | None) -> None:
         servers[0].signal(signal.SIGTERM)
     case.upstream.pipe.send({"op": "release"})
     if kill.strike == "SIGTERM":
-        code = servers[0].wait(8.0)
+        code = servers[0].wait(30.0)
         if code:
             case.find("broken", f"SIGTERM ended the server with {code}")
         _check_shutdown(kill, case)
@@ -174,7 +174,7 @@ def _restart(kill: Kill, case: Case) -> None:
             case.begin(server, wait_seconds=1)
         time.sleep(max(0.0, begun + delay - time.monotonic()))
         server.signal(getattr(signal, name))
-        if server.wait(8.0) > 0:
+        if server.wait(30.0) > 0:
             case.find("broken", f"{name} ended the restarted server with {server.wait()}")
         server.close()
     if kill.away:

@@ -23,7 +23,7 @@ from typing import Any
 from tests.campaign.starter import CLOCK
 
 COMMAND = (sys.executable, "-m", "runway_mcp")
-PATIENCE = 20.0
+PATIENCE = 60.0
 # How long a fresh interpreter may take to start, on a machine that is busy with much else.
 STARTING = 60.0
 
@@ -285,7 +285,7 @@ class ServerProcess:
         """Ends it as a host does, by closing its stdin, or by force; returns the exit status."""
         self.pipe.close_writing()
         try:
-            return self.wait(10.0)
+            return self.wait(30.0)
         except TimeoutError:
             return self.kill()
         finally:

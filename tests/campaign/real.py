@@ -40,7 +40,7 @@ from tests.campaign.tallies import Tally, command, play_many
 # How long a host waits for what it does not mean to give up, in seconds.
 _PATIENCE = 60.0
 # How soon a fresh server must have settled what upstream shows.
-_SETTLING = 15.0
+_SETTLING = 40.0
 _PAUSE = 0.1
 MADE_UP = "no-quote"
 """What a host passes as the quote that it does not have."""

@@ -236,7 +236,7 @@ def _locked(ledger: sqlite3.Connection) -> Generator[None]:
 
 
 def _wait(is_so: Callable[[], object], *, pause: float = 0.005) -> None:
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 40.0
     while not is_so():
         if time.monotonic() > until:
             raise TimeoutError("what a stop waits for did not come")

@@ -150,7 +150,7 @@ def test_a_spend_within_the_limits_and_with_its_quote_is_allowed() -> None:
     assert not Evidence([post()], [called(confirm="q")], [row()], limits).findings()
 
 
-@pytest.mark.timeout(120)  # on a machine that is busy with something else
+@pytest.mark.timeout(240)  # on a machine that is busy with something else
 @pytest.mark.parametrize("name", PLAYS)
 def test_a_kill_a_stop_and_a_conversation_find_nothing(upstream: UpstreamProcess, tmp_path: Path, name: str) -> None:
     tally = Tally()
@@ -161,7 +161,7 @@ def test_a_kill_a_stop_and_a_conversation_find_nothing(upstream: UpstreamProcess
     assert tally.accepted == tally.found == 1
 
 
-@pytest.mark.timeout(120)  # likewise
+@pytest.mark.timeout(240)  # likewise
 @pytest.mark.parametrize("name", PLAYS)
 def test_a_run_of_every_kind_is_judged_by_what_upstream_saw(
     doubled: UpstreamProcess, tmp_path: Path, name: str

@@ -102,7 +102,7 @@ async def test_a_resolver_that_never_answers_is_left_behind(tmp_path: Path) -> N
 
     gate.set()
     assert findings["api"].status == "failure"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 async def test_a_name_that_has_no_address_is_told_by_its_name(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_what_came_before_the_time_ran_out_is_told(tmp_path: Path) -> None
     upstream = small_world()
     upstream.faults.append(Fault("GET", "/features", None, "delay", hold=anyio.sleep_forever))
 
-    findings = await found(variables(tmp_path), upstream, seconds=0.5)
+    findings = await found(variables(tmp_path), upstream, seconds=3.0)
 
     assert statuses(findings) == {"credits": "warning"}
     assert findings["clips"].message == "of the newest 1 videos 1 can be extended natively"

@@ -18,7 +18,7 @@ RISES = "the camera rises"
 
 @asynccontextmanager
 async def films_server(folder: Path, world: World | None = None, **fields: Any) -> AsyncGenerator[Kept]:
-    """A server that keeps films, by default over one clip of Gen-4, for a minute at most; `fields` are its settings."""
+    """A server that keeps films, by default over one clip of Gen-4, for two minutes at most; `fields` its settings."""
     async with keeping_server(folder, world or clip_world(), **fields) as kept:
         yield kept
 

@@ -19,7 +19,9 @@ from tests.kit.server import InProcessServer, open_server
 FILMS, DATA = "films", "data"
 """The folders of films and of data in a test's folder."""
 
-LIMIT = 60.0
+LIMIT = 120.0
+"""For so long a server lives, or a test waits, at most, in seconds; a busy machine needs a part of it."""
+
 DUNES = "over the dunes"
 
 
@@ -44,7 +46,7 @@ def film_world(**fields: Any) -> World:
 
 @asynccontextmanager
 async def keeping_server(folder: Path, world: World, **fields: Any) -> AsyncGenerator[Kept]:
-    """A server over the world, for a minute at most; `fields` are its settings, and `transport` and `free`."""
+    """A server over the world, for two minutes at most; `fields` are its settings, and `transport` and `free`."""
     given: dict[str, Any] = {"save": "own", "save_dir": folder / FILMS, "poll_seconds": 0.05, **fields}
     async with (
         running(world) as url,

@@ -190,7 +190,9 @@ async def test_a_film_that_cannot_be_written_down_is_kept_told_and_known_as_long
         assert isinstance(saved, SavedFilm)
         assert saved.warning is not None
         assert "could not be written down" in saved.warning
-        assert await keeper.place(saved.asset_id, "") == saved
+        place = await keeper.place(saved.asset_id, "")
+        assert isinstance(place, SavedFilm)
+        assert (place, place.warning) == (saved, saved.warning)
         assert await keeper.place(saved.asset_id, "bob") is None
         saved.path.unlink()
         assert await keeper.place(saved.asset_id, "") == "gone"

@@ -15,6 +15,9 @@ from tests.kit.films import SmallFilms
 from tests.kit.protocol_tasks import TakesTasks
 from tests.media.boxes import film as boxes
 
+SHORT_WAIT = 4
+"""Seconds that are enough for a task on a busy machine, and too few for a film whose link is slow."""
+
 
 class Undecodable(SmallFilms):
     """Films of whole boxes that hold no picture."""
@@ -63,8 +66,8 @@ async def test_a_call_without_time_says_that_the_film_is_under_way_and_how_to_wa
     tmp_path: Path, mode: str
 ) -> None:
     world = film_world(films=SmallFilms(filler=50_000))
-    world.link_faults.append(LinkFault("slow", times=None, after_bytes=500, seconds=0.05))
-    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+    world.link_faults.append(LinkFault("slow", times=None, after_bytes=500, seconds=0.5))
+    async with keeping_server(tmp_path, world, wait_seconds=SHORT_WAIT) as kept, kept.server.client(mode) as client:
         data = await extended(client)
 
         assert data["status"] == "SUCCEEDED"
@@ -76,9 +79,9 @@ async def test_a_call_without_time_says_that_the_film_is_under_way_and_how_to_wa
 
 async def test_a_complete_film_that_is_under_way_is_waited_for_by_the_next_step(tmp_path: Path, mode: str) -> None:
     world = film_world(films=SmallFilms(filler=50_000))
-    world.link_faults.append(LinkFault("slow", times=1, after_bytes=500, seconds=0.05))
+    world.link_faults.append(LinkFault("slow", times=1, after_bytes=500, seconds=0.1))
     clip = add_video(world, extended=2, seconds=10, added=10)
-    async with keeping_server(tmp_path, world, wait_seconds=1) as kept, kept.server.client(mode) as client:
+    async with keeping_server(tmp_path, world, wait_seconds=SHORT_WAIT) as kept, kept.server.client(mode) as client:
         data = await client.extend(clip, text_prompt="on", seconds=10)
 
         assert "It is complete" in data["summary"]
@@ -91,7 +94,7 @@ async def test_a_complete_film_that_is_under_way_is_waited_for_by_the_next_step(
 
 async def test_the_wait_for_the_file_tells_its_progress(tmp_path: Path, mode: str) -> None:
     world = film_world(films=SmallFilms(filler=4_000_000))
-    world.link_faults.append(LinkFault("slow", after_bytes=200_000, seconds=0.08))
+    world.link_faults.append(LinkFault("slow", after_bytes=200_000, seconds=0.25))
     async with keeping_server(tmp_path, world) as kept, kept.server.client(mode) as client:
         data = await extended(client)
 

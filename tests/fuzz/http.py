@@ -19,7 +19,7 @@ from tests.fuzz.messages import ENVELOPE, Known
 from tests.kit.processes import HttpServerProcess
 
 AT_ONCE: Final = 4
-PATIENCE: Final = 10.0
+PATIENCE: Final = 40.0
 EVERY: Final = 50
 ERRORS_OF_SERVER: Final = 500
 LONGEST_HEAD: Final = 65_536

@@ -15,7 +15,7 @@ from tests.fuzz.figures import Figures, memory
 from tests.fuzz.messages import ENVELOPE, Case, Era
 from tests.kit.processes import serve_command
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 EVERY = 50
 LONGEST_LINE = 4_000_000
 

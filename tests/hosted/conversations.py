@@ -8,9 +8,7 @@ Exits with 1 if anything was found.
 
 import argparse
 import logging
-import random
 import signal
-import socket
 import sys
 import tempfile
 from collections import Counter
@@ -29,6 +27,7 @@ from runway_mcp.simulator.world import World
 from tests.hosted.conversation import CALLERS, Era, Tally, Wish, converse, reasons_of
 from tests.hosted.nginx import running_nginx
 from tests.kit.machines import Machine
+from tests.kit.ports import free_ports
 from tests.kit.postgres import running_postgres
 from tests.kit.processes import server_environment
 
@@ -38,8 +37,6 @@ _CONVERSATION_SECONDS = 240.0
 # How many requests a conversation makes at least, and after which share of all of them what happens to a replica.
 _REQUESTS = 7
 _FAULTS = ((0.15, signal.SIGKILL), (0.4, signal.SIGTERM), (0.65, signal.SIGKILL))
-# Ports that no connection of this machine takes for itself.
-_PORTS = range(20_000, 32_000)
 
 
 @asynccontextmanager
@@ -55,7 +52,7 @@ async def _hosted(world: World) -> AsyncGenerator[tuple[str, Sequence[Machine]]]
                 "RUNWAY_MCP_CALLERS": str(callers),
                 "RUNWAY_MCP_POLL_SECONDS": "0.5",
             }
-            ports = _free_ports(_REPLICAS + 1)
+            ports = free_ports(_REPLICAS + 1)
             machines = [
                 Machine(server_environment(upstream, Path(folder) / str(port), **settings), port=port)
                 for port in ports[1:]
@@ -77,20 +74,6 @@ def _entry(name: str) -> str:
     """A caller of the file, who may spend and is asked before."""
     token = hash_of(f"{name}-token")
     return f'[[callers]]\nname = "{name}"\ntoken_sha256 = "{token}"\nscopes = ["read", "spend"]\nconfirm = "always"\n'
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports at which nothing listens."""
-    found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 async def held(conversations: int, era: Era, *, at_once: int) -> Tally:

@@ -1,5 +1,7 @@
 """The wall clock of the tests: it begins at one moment, and passes as the event loop does or as a test says."""
 
+import time
+
 import anyio
 
 EPOCH = 1_800_000_000.0
@@ -19,3 +21,17 @@ class SetClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class LeapingClock:
+    """Seconds that pass as the machine's do, and leap when a test says so, as to the end of a task."""
+
+    def __init__(self) -> None:
+        self._leapt = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._leapt
+
+    def leap(self, seconds: float) -> None:
+        """Lets so much time pass at once."""
+        self._leapt += seconds

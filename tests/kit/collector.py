@@ -32,9 +32,9 @@ class Collector:
         return [span for span in tuple(self.spans) if span.name == name]
 
     def wait(self, name: str) -> None:
-        """Waits until a span of that name has come, for 20 seconds at most."""
+        """Waits until a span of that name has come, for a minute at most."""
         with self.came:
-            assert self.came.wait_for(lambda: self.named(name), 20), [span.name for span in self.spans]
+            assert self.came.wait_for(lambda: self.named(name), 60), [span.name for span in self.spans]
 
     def text(self) -> str:
         """All that has come, as text."""

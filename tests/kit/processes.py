@@ -22,7 +22,7 @@ from runway_mcp.simulator.world import TOKEN
 
 OURS = ("USEAPI_", "RUNWAY_MCP_")
 PROGRAM = (sys.executable, "-m", "runway_mcp")
-GRACE_SECONDS = 10
+GRACE_SECONDS = 40
 ROOT = Path(__file__).parents[2]
 
 

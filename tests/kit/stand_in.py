@@ -45,7 +45,7 @@ class StandIn:
         origin = self.url.removesuffix("/v1/runwayml")
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{origin}/simulator/{path}", content, method=method)  # noqa: S310 - our own URL
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             return json.load(answer)
 
 

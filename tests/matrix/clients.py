@@ -28,7 +28,7 @@ Transport = Literal["stdio", "http", "sse"]
 Mode = Literal["legacy", "auto"]
 
 ERAS: dict[Mode, str] = {"legacy": "2025-11-25", "auto": "2026-07-28"}
-PATIENCE = 20.0
+PATIENCE = 60.0
 """How long a test may wait for anything, in seconds."""
 
 

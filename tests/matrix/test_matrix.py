@@ -1,4 +1,6 @@
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import anyio
@@ -49,13 +51,10 @@ async def test_a_clip_becomes_a_film_and_is_charged_once(client: TransportClient
     assert sum(client.world.charged.values()) - charged == 50
 
 
-@pytest.mark.parametrize(("word", "reads"), [("checking the clip", "/assets"), ("Task user:", "/tasks")])
-async def test_progress_arrives_during_the_call_and_not_at_its_end(
-    client: TransportClient, word: str, reads: str
-) -> None:
-    """Upstream's reads are held until the client has heard the word: told at the end, there would be no end."""
-    progress, clip, accepted = Progress(word), client.clip(), len(client.world.accepted)
-    client.world.script_next(queue=0, duration=1.5)
+@contextmanager
+def held_until_told(client: TransportClient, progress: Progress, reads: str = "/tasks") -> Generator[None]:
+    """Upstream's reads are held until the client has heard a word; those of tasks from the next submit on."""
+    accepted = len(client.world.accepted)
 
     async def hold() -> None:
         if reads == "/assets" or len(client.world.accepted) > accepted:
@@ -63,9 +62,21 @@ async def test_progress_arrives_during_the_call_and_not_at_its_end(
 
     client.world.faults.append(Fault(method="GET", path_prefix=reads, times=None, kind="delay", hold=hold))
     try:
-        result = await client.call("extend_video", {"assetId": clip}, progress_callback=progress)
+        yield
     finally:
         client.world.faults.clear()
+
+
+@pytest.mark.parametrize(("word", "reads"), [("checking the clip", "/assets"), ("Task user:", "/tasks")])
+async def test_progress_arrives_during_the_call_and_not_at_its_end(
+    client: TransportClient, word: str, reads: str
+) -> None:
+    """Told at the end, there would be no end."""
+    progress, clip = Progress(word), client.clip()
+    client.world.script_next(queue=0, duration=1.5)
+
+    with held_until_told(client, progress, reads):
+        result = await client.call("extend_video", {"assetId": clip}, progress_callback=progress)
 
     assert structured(result)["status"] == "SUCCEEDED"
     assert len(progress.numbers) >= 2
@@ -86,7 +97,7 @@ async def test_a_call_that_is_called_off_loses_no_task_and_the_same_call_finds_i
     clip, progress, accepted = client.clip(), Progress("Task user:"), len(client.world.accepted)
     client.world.script_next(queue=0, duration=0.4)
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(PATIENCE), held_until_told(client, progress):
         async with anyio.create_task_group() as group:
 
             async def host() -> None:
@@ -189,7 +200,7 @@ async def test_resources_tell_what_results_tell_under_either_spelling(client: Tr
 
 
 async def test_who_wants_to_hear_of_a_task_hears_that_it_changed(client: TransportClient) -> None:
-    client.world.script_next(queue=0, duration=5)
+    client.world.script_next(queue=0, duration=20)
     started = await client.data("extend_video", assetId=client.clip(), wait_seconds=0)
 
     async with client.hearing(started["task_uri"]):

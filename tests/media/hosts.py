@@ -20,8 +20,8 @@ from runway_mcp.simulator.world import World
 PUBLIC = "52.84.0.1"
 """An address that is public; on a `Network` it leads wherever a test says."""
 
-LIMIT = 30.0
-QUICK = Limits(connect_seconds=5.0, silence_seconds=5.0, whole_seconds=20.0, most_bytes=10**7)
+LIMIT = 60.0
+QUICK = Limits(connect_seconds=20.0, silence_seconds=5.0, whole_seconds=50.0, most_bytes=10**7)
 
 
 async def at_once(_: float) -> None:

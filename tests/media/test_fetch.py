@@ -24,7 +24,7 @@ from runway_mcp.media.fetch.client import Limits, Links, open_links
 from runway_mcp.media.fetch.network import Stream
 from tests.media.hosts import PUBLIC, QUICK, Network, RawHost, answer, film_host, raw_host
 
-LIMIT = 20.0
+LIMIT = 60.0
 NAME = "films.example"
 
 
@@ -287,7 +287,7 @@ async def test_a_host_where_nobody_listens_is_unreachable() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [(Limits(silence_seconds=0.1, whole_seconds=15.0), "silent"), (Limits(whole_seconds=0.2), "too long")],
+    [(Limits(silence_seconds=1.0, whole_seconds=50.0), "silent"), (Limits(whole_seconds=2.0), "too long")],
 )
 async def test_silence_and_a_drip_both_end_in_time(limits: Limits, words: str) -> None:
     async with film_host(bytes(1000)) as host:

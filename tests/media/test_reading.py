@@ -19,7 +19,7 @@ from tests.kit.numbered import Form, numbered
 from tests.media.hosts import host_and_links
 from tests.media.ranged import RangedFilm
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 async def test_decoding_waits_for_a_free_thread_while_the_loop_goes_on(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ async def test_what_does_not_lie_in_the_film_is_not_asked_for(span: tuple[int, i
 
 @pytest.mark.parametrize("kind", ["cut", "status", "stall"])
 async def test_a_read_that_breaks_off_is_tried_again(kind: Any) -> None:
-    limits = Limits(silence_seconds=0.1, whole_seconds=15.0)
+    # Where something is silent on purpose it is so six times; elsewhere a busy machine must not count as silence.
+    limits = Limits(silence_seconds=1.0 if kind == "stall" else 20.0, whole_seconds=50.0)
     async with host_and_links(FILM, limits=limits) as (host, links):
         host.spoil(kind, after_bytes=10, status=503)
         remote = await open_film(links, host.link(), head_bytes=1000)

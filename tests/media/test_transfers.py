@@ -25,7 +25,7 @@ CUTS = [
 
 @pytest.mark.parametrize("rule", CUTS, ids=lambda rule: f"{rule.kind} {rule.after_bytes or rule.status}")
 async def test_a_transfer_that_breaks_off_goes_on(tmp_path: Path, rule: LinkFault) -> None:
-    limits = Limits(silence_seconds=0.2, whole_seconds=20.0)
+    limits = Limits(silence_seconds=1.0, whole_seconds=50.0)
     async with host_and_links(FILM, limits=limits) as (host, links):
         host.rules.append(rule)
         told = await kept(links, host, tmp_path)

@@ -115,7 +115,7 @@ async def test_a_read_takes_no_more_than_its_bound_of_a_hostile_body(
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with upstream(body, head) as url, RunwayClient(url=url, token=TOKEN) as client:
-        with anyio.fail_after(10), pytest.raises(errors.UnexpectedResponse, match="too long"):
+        with anyio.fail_after(60), pytest.raises(errors.UnexpectedResponse, match="too long"):
             await read(client)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
@@ -125,7 +125,7 @@ async def test_a_read_takes_no_more_than_its_bound_of_a_hostile_body(
 @pytest.mark.parametrize(("body", "head"), HOSTILE.values(), ids=HOSTILE.keys())
 async def test_a_submit_with_a_hostile_answer_is_unclear(body: Callable[[], Iterator[bytes]], head: str) -> None:
     async with upstream(body, head) as url, RunwayClient(url=url, token=TOKEN) as client:
-        with anyio.fail_after(10), pytest.raises(errors.SubmitUnclear):
+        with anyio.fail_after(60), pytest.raises(errors.SubmitUnclear):
             await submit(client)
 
 

@@ -18,7 +18,7 @@ def address(url: str) -> tuple[str, int]:
 @asynccontextmanager
 async def at(url: str) -> AsyncGenerator[SocketStream]:
     """A bare connection to the server; the whole of it is bounded."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with await anyio.connect_tcp(*address(url)) as connection:
             yield connection
 

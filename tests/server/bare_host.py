@@ -49,5 +49,5 @@ class Host:
 @asynccontextmanager
 async def host(url: str, **headers: str) -> AsyncGenerator[Host]:
     with anyio.fail_after(60):
-        async with httpx.AsyncClient(base_url=url, headers=OLD | headers, trust_env=False, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, headers=OLD | headers, trust_env=False, timeout=60) as http:
             yield Host(http)

@@ -13,7 +13,7 @@ from tests.films.continuing.processes import clip_world
 from tests.kit.client import ToolClient
 from tests.kit.server import InProcessServer, open_server
 
-LIMIT = 60.0
+LIMIT = 120.0
 """For so long a server lives at most, in seconds."""
 
 CREATES = ("POST /gen4_5/create", "POST /gen4/create", "POST /gen4turbo/create")

@@ -52,7 +52,7 @@ async def test_a_caller_who_is_removed_loses_his_session_and_its_stream_within_a
             streams.start_soon(heard_to_its_end, client, session, opened[number], ended[number])
             await opened[number].wait()
         server.file.write(bob="")
-        with anyio.fail_after(30):
+        with anyio.fail_after(50):
             await ended[0].wait()
 
         assert (await ana.http.post("/mcp", json=LIST, headers=of_ana)).status_code == 401
@@ -87,7 +87,7 @@ async def status(client: Host, session: dict[str, str]) -> int:
 
 async def until(client: Host, session: dict[str, str], wanted: int) -> None:
     """Asks until a change of the file is taken."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         while await status(client, session) != wanted:
             pass
 

@@ -164,7 +164,7 @@ async def test_whether_a_request_of_a_session_is_still_being_answered_is_told_to
         if line == "hanging":
             hanging.set()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with (
             served(toy(tell), verifier=BY_TOKEN) as url,
             httpx2.AsyncClient(headers=OLD | headers_of(ANA), base_url=url) as ana,

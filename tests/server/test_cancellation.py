@@ -201,9 +201,9 @@ async def all_moments(client: Client, world: World) -> None:
 
 @asynccontextmanager
 async def a_real_world(pace: float = 0.2) -> AsyncGenerator[tuple[World, str]]:
-    """A stand-in on a real socket, and its URL; the test is bounded by half a minute."""
+    """A stand-in on a real socket, and its URL; the test is bounded by two minutes."""
     world = small_world(pace=pace)
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with running(world) as url:
             yield world, url
 

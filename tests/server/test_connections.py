@@ -24,7 +24,7 @@ from runway_mcp.server.transport.connections import (
 from tests.server.bare_connections import address, at, everything, healthy
 from tests.server.toy import served, toy
 
-SHORT = 0.4
+SHORT = 1.0
 LONG = 60.0
 POST = b"POST %b HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
 
@@ -95,7 +95,7 @@ async def test_who_takes_nothing_of_what_was_sent_is_cut() -> None:
     lost, connections = anyio.Event(), HttpConnections(limits(reader=SHORT))
     ours, theirs = socket.socketpair()
 
-    with theirs, anyio.fail_after(10):
+    with theirs, anyio.fail_after(30):
         protocol = connections.protocol(lambda: Talkative(lost))
         await asyncio.get_running_loop().connect_accepted_socket(protocol, ours)
         async with anyio.create_task_group() as group:
@@ -179,7 +179,7 @@ async def test_a_request_under_way_never_gives_way() -> None:
                 b"mcp-method: tools/call\r\nmcp-name: hang\r\ncontent-length: %d\r\n\r\n"
             )
             await caller.send(head % len(body) + body)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 await hanging.wait()
             for _ in range(5):
                 async with at(url) as newcomer:

@@ -11,7 +11,9 @@ from runway_mcp.simulator.builders import add_upload
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.media.films import Film
 from tests.films.continuing.processes import clip_world
+from tests.films.servers import until
 from tests.kit.client import structured, text
+from tests.kit.clock import LeapingClock
 from tests.server.continuing import clip_id, continuing, creates
 
 pytestmark = pytest.mark.slow
@@ -53,7 +55,8 @@ async def test_the_text_of_a_film_holds_what_is_needed_to_act_on_it_alone(tmp_pa
 
 
 async def test_a_film_is_told_from_its_claim_on_and_followed_to_its_join(tmp_path: Path) -> None:
-    async with continuing(tmp_path, clip_world(pace=1.0)) as client:
+    clock = LeapingClock()
+    async with continuing(tmp_path, clip_world(pace=600, clock=clock)) as client:
         begun = await client.data("extend_video", assetId=clip_id(client), model="gen4.5", wait_seconds=0)
         film = begun["film"]["id"]
 
@@ -61,10 +64,16 @@ async def test_a_film_is_told_from_its_claim_on_and_followed_to_its_join(tmp_pat
         assert begun["taskId"] == client.world.task_id(client.last_task())
         assert begun["next_step"]["tool"] == "get_task"
         assert begun["next_step"]["arguments"]["taskId"] == film
-        done = await client.data("get_task", **begun["next_step"]["arguments"])
-        told = [note.message for note in client.told]
+        done = begun
+        async with anyio.create_task_group() as group:
+
+            async def end_once_told() -> None:
+                await until(lambda: any(f"Film {film}: step create" in note.message for note in client.told))
+                clock.leap(600)
+
+            group.start_soon(end_once_told)
+            done = await client.data("get_task", **begun["next_step"]["arguments"])
         assert (done["status"], done["film"]["id"], done["film"]["step"]) == ("SUCCEEDED", film, "done")
-        assert any(f"Film {film}: step create" in message for message in told)
         assert "already charged" in done["summary"]
         assert creates(client) == 1
 

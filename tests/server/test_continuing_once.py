@@ -10,7 +10,9 @@ from runway_mcp.simulator.builders import add_video
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
 from tests.films.continuing.processes import clip_world
+from tests.films.servers import until
 from tests.kit.client import structured, text
+from tests.kit.clock import LeapingClock
 from tests.kit.protocol_tasks import TakesTasks, TaskHandle, called
 from tests.server.continuing import clip_id, continuing, continuing_at, continuing_server, creates
 
@@ -126,13 +128,14 @@ async def test_a_create_without_a_clear_answer_is_found_and_never_posted_again(t
 
 async def test_a_create_that_nothing_shows_is_told_as_unknown_and_looked_for_by_the_same_call(tmp_path: Path) -> None:
     world = clip_world()
-    world.switch(late_in_lists=5, late_in_scheduler=5)
+    world.switch(late_in_lists=600, late_in_scheduler=600)
     world.faults.append(Fault(method="POST", path_prefix="/gen4_5", status=502, handled=True))
     async with continuing(tmp_path, world) as client:
         asked = {"assetId": clip_id(client), "model": "gen4.5", "text_prompt": "on"}
         lost = await client.call("extend_video", **asked, wait_seconds=0)
         told = structured(lost)
         by_film = await client.data("get_task", taskId=told["film"]["id"])
+        world.switch(late_in_lists=0, late_in_scheduler=0)
         found = await client.data(by_film["next_step"]["tool"], **by_film["next_step"]["arguments"], wait_seconds=40)
 
         for each in (told, by_film):
@@ -146,11 +149,13 @@ async def test_a_create_that_nothing_shows_is_told_as_unknown_and_looked_for_by_
 
 
 async def test_a_join_that_fails_was_charged_and_the_same_call_joins_again_free(tmp_path: Path) -> None:
-    disk = Disk()
-    async with continuing(tmp_path, clip_world(pace=1.0), free=disk.free) as client:
+    disk, clock = Disk(), LeapingClock()
+    async with continuing(tmp_path, clip_world(pace=600, clock=clock), free=disk.free) as client:
         asked = {"assetId": clip_id(client), "model": "gen4.5", "text_prompt": "on"}
         begun = await client.data("extend_video", **asked, wait_seconds=0)
+        await until(lambda: client.world.accepted)
         disk.left = GB
+        clock.leap(600)
         failed = await client.call("get_task", taskId=begun["film"]["id"], wait_seconds=30)
         told = structured(failed)
         disk.left = 100 * GB
@@ -340,7 +345,7 @@ async def test_a_call_that_waits_for_its_create_is_told_the_film_once_the_server
             group.start_soon(call)
             await arrived.wait()
             server.context.waits.end_all()
-        assert client.took < 20
+        assert client.took < 40
         released.set()
         film = await client.data("get_task", taskId=told[0]["film"]["id"])
         while film["status"] != "SUCCEEDED":

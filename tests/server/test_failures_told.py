@@ -321,7 +321,7 @@ async def test_arguments_that_are_no_object_are_a_protocol_error_without_an_echo
         for method, params in (("initialize", HELLO), ("tools/call", ODD)):
             request = JSONRPCRequest(jsonrpc="2.0", id=len(answers), method=method, params=params)
             await write.send(SessionMessage(request))
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 answers.append(await read.receive())
         group.cancel_scope.cancel()
 

@@ -89,7 +89,7 @@ def asked(uri: str = FILM, number: int = 1) -> dict[str, Any]:
 
 async def post(url: str, caller: str, uri: str = FILM) -> httpx2.Response:
     """The answer to a read, read to its end."""
-    async with httpx2.AsyncClient(timeout=20) as http:
+    async with httpx2.AsyncClient(timeout=60) as http:
         return await http.post(f"{url}/mcp", json=asked(uri), headers=OLD | {"authorization": f"Bearer {caller}"})
 
 

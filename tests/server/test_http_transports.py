@@ -42,10 +42,10 @@ class HttpEndpoint:
 
 @asynccontextmanager
 async def endpoint(folder: Path, path: str) -> AsyncGenerator[HttpEndpoint]:
-    """A server over a world whose tasks take a third of a second; the test is bounded by 20 seconds."""
+    """A server over a world whose tasks take a third of a second; the test is bounded by a minute."""
     world = small_world(pace=0.3)
     server = create_server(settings(folder, poll_seconds=0.05), transport=Upstream(world))
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with served(server, transport="sse") as origin:
             yield HttpEndpoint(origin, path, world)
 

@@ -15,6 +15,7 @@ from mcp_types import INVALID_PARAMS, BlobResourceContents, PromptReference, Res
 from tests.films.joined import RISES, clip_world, continued, films_server, joined
 from tests.films.servers import until
 from tests.kit.client import ToolClient, structured, text
+from tests.kit.clock import LeapingClock
 from tests.kit.server import InProcessServer
 from tests.kit.upstream import extended_clips
 from tests.server.subscribers import LIST, hearing
@@ -189,7 +190,8 @@ async def test_films_are_listed_behind_the_tasks_and_completed_by_id_and_name(tm
 
 
 async def test_who_wants_to_hear_of_a_film_hears_of_its_steps_and_of_its_end(tmp_path: Path, mode: str) -> None:
-    async with films_server(tmp_path, clip_world(pace=1.0)) as kept, kept.server.client(mode) as client:
+    clock = LeapingClock()
+    async with films_server(tmp_path, clip_world(pace=600, clock=clock)) as kept, kept.server.client(mode) as client:
         told = await continued(client)
         uri = told["film"]["uri"]
         async with (
@@ -199,6 +201,8 @@ async def test_who_wants_to_hear_of_a_film_hears_of_its_steps_and_of_its_end(tmp
                 encoded,
             ),
         ):
+            await until(lambda: client.world.accepted)
+            clock.leap(600)
             await joined(client)
             await until(lambda: heard.count(uri) >= 2 and LIST in heard)
 
@@ -207,13 +211,17 @@ async def test_who_wants_to_hear_of_a_film_hears_of_its_steps_and_of_its_end(tmp
 
 
 async def test_a_stranger_hears_nothing_of_a_film(tmp_path: Path, mode: str) -> None:
-    async with films_server(tmp_path, clip_world(pace=1.0)) as kept, kept.server.client(mode, caller="maker") as maker:
+    clock = LeapingClock()
+    world = clip_world(pace=600, clock=clock)
+    async with films_server(tmp_path, world) as kept, kept.server.client(mode, caller="maker") as maker:
         told = await continued(maker)
         uri = told["film"]["uri"]
         async with (
             hearing(kept.server, mode, uri, caller="stranger") as (_, nothing),
             hearing(kept.server, mode, uri, caller="maker") as (_, heard),
         ):
+            await until(lambda: world.accepted)
+            clock.leap(600)
             await joined(maker)
             await until(lambda: heard.count(uri) >= 2)
 

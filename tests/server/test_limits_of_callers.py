@@ -171,7 +171,7 @@ async def test_a_request_ends_with_its_token(then: AccessToken | None, status: i
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(request)
             await waiting.wait()
@@ -190,14 +190,14 @@ async def test_the_stream_of_an_expired_token_ends_in_order() -> None:
         if line == "hanging":
             hanging.set()
 
-    async with served(toy(tell), hosting=hosting) as url, httpx2.AsyncClient(timeout=20) as http:
+    async with served(toy(tell), hosting=hosting) as url, httpx2.AsyncClient(timeout=60) as http:
         calling: dict[str, Any] = {**LIST, "method": "tools/call", "params": {"name": "hang", "arguments": {}}}
         answers: list[httpx2.Response] = []
 
         async def hang() -> None:
             answers.append(await http.post(f"{url}/mcp", json=calling, headers=by("t")))
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 group.start_soon(hang)
                 await hanging.wait()

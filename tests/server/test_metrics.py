@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from runway_mcp.tasks.store.measured import COUNT_SECONDS, VERBS, MeasuredReplic
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.clock import wall_clock
+from tests.kit.ports import free_ports
 from tests.kit.server import open_server
 from tests.kit.upstream import fault, virtual_world
 from tests.server.figures import figures, of
@@ -103,10 +103,9 @@ def test_the_figures_are_read_at_an_address_of_their_own() -> None:
     metrics.observe(calls=lambda: 2, streams=len, draining=lambda: True)
     metrics.refused("missing")
     metrics.limited()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     with metrics.served(f"127.0.0.1:{port}"):
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
         connection.request("GET", "/metrics")
         read = connection.getresponse().read().decode()
         connection.close()

@@ -160,7 +160,7 @@ async def test_a_signal_ends_the_server_in_order_and_soon_although_clients_liste
             group.start_soon(hang, sse_client(f"{url}/sse"), "auto")
             await anyio.to_thread.run_sync(until_all_hang)
             process.send_signal(signal.SIGTERM)
-            _, told = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=10))
+            _, told = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))
 
     assert process.returncode == 0
     assert told.splitlines().count("let go") == 4

@@ -53,7 +53,7 @@ async def test_a_request_of_a_session_that_is_being_ended_is_refused_and_not_tak
         await sessions.serve(session, scope((MCP_SESSION_ID_HEADER.encode(), session.encode())), body, send)
         return told[0]["status"]
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await sessions.open(scope(), body, send)
         async with anyio.create_task_group() as group:
             group.start_soon(sessions.open, scope(), body, send)

@@ -164,13 +164,13 @@ async def test_a_collector_that_is_away_costs_calls_and_the_end_little_and_the_l
         env = server_environment(stand_in.url, tmp_path, **nowhere)
         with http_server_process(serve_command("http"), env) as served:
             async with Client(streamable_http_client(served.mcp)) as client:
-                with anyio.fail_after(30):
+                with anyio.fail_after(80):
                     for _ in range(50):
                         await client.call_tool("list_assets", {})
             served.program.process.terminate()
             began = time.monotonic()
-            assert served.program.process.wait(15) == 0
-            assert time.monotonic() - began < 8
+            assert served.program.process.wait(30) == 0
+            assert time.monotonic() - began < 20
     told = [line for line in served.program.told if "opentelemetry" in line]
 
     assert len(told) <= 3, told

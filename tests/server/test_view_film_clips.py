@@ -14,6 +14,7 @@ from runway_mcp.simulator.links.faults import LinkFault
 from runway_mcp.simulator.run import running
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
+from tests.films.servers import until
 from tests.kit.server import open_server
 from tests.kit.upstream import extended_clips, virtual_world
 from tests.server.pictures import brightness, chain_world, clip_of, films_client, give, grey_world, seen
@@ -107,7 +108,7 @@ async def test_a_look_that_took_too_long_goes_on_for_the_next_one(tmp_path: Path
         world.link_faults.append(LinkFault("slow", after_bytes=200, seconds=0.5))
         with pytest.raises(Failure, match="in time"):
             await picture_for(server.context, clip, View(), seconds=2)
-        assert not world.link_faults
+        await until(lambda: not world.link_faults)
         world.link_faults.append(LinkFault("status", times=None))
 
         assert (await picture_for(server.context, clip, View(), seconds=30)).width == 64

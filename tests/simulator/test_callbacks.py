@@ -20,7 +20,7 @@ from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip, extend, read
 
 HOOK = "http://hook.test/done"
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 class Inbox:

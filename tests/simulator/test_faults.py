@@ -15,7 +15,7 @@ from runway_mcp.simulator.timeline import ManualClock
 from runway_mcp.simulator.world import World
 from tests.simulator.requests import API, clip, extend
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from runway_mcp.simulator.world import World
 from tests.simulator.requests import clip
 
 ORIGIN = "http://standin.test"
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 async def link_of(api: httpx.AsyncClient, world: World) -> str:

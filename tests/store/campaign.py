@@ -24,15 +24,16 @@ from anyio.abc import TaskGroup
 from runway_mcp.simulator.world import World
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.service import TaskService
+from runway_mcp.tasks.store.postgres.database import Patience
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from tests.kit.postgres import PostgresServer, new_schema, running_postgres, url_with
 from tests.kit.upstream import fault, virtual_world
 from tests.store.cut import Way, open_way
-from tests.store.databases import HASTY
 from tests.tasks.services import open_service_over
 from tests.tasks.submits import POST, submit, wish
 
 _PROMPTS = ("first", "second")
+_HASTY = Patience(verb=0.5, lock=0.2, attempt=2.0, commit=0.5)
 # How long a run may take, and how long a request is repeated in the end, in seconds.
 _RUN_SECONDS, _PEACE_SECONDS = 90.0, 20.0
 SPOILS: tuple[dict[str, Any], ...] = (
@@ -107,7 +108,7 @@ async def _serve(replica: Replica, world: World) -> None:
     """A program that is begun anew whenever it is ended."""
     while True:
         with anyio.CancelScope() as replica.scope:
-            store = PostgresStore(replica.way.conninfo, patience=HASTY)
+            store = PostgresStore(replica.way.conninfo, patience=_HASTY)
             try:
                 async with (
                     open_service_over(world, store, poll_seconds=0.05) as service,

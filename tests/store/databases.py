@@ -11,11 +11,14 @@ from runway_mcp.tasks.store.postgres.replicas import PostgresReplicas
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from tests.kit.clock import SetClock
 
-BOUND = 30.0
+BOUND = 90.0
 """How long a test may wait for anything, in seconds."""
 
-HASTY = Patience(verb=0.5, lock=0.2, attempt=2.0, commit=0.5)
-"""For tests in which something is waited for in vain."""
+HASTY = Patience(verb=1.0, lock=0.5, attempt=5.0, commit=2.5)
+"""For tests in which one waits in vain; what succeeds has to do so within it, on a busy machine as well."""
+
+PATIENT = Patience(verb=40.0, lock=30.0, attempt=40.0, commit=30.0)
+"""For tests in which what is waited for comes about, and what does not wait is told from what does."""
 
 
 @asynccontextmanager

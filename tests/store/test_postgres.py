@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from runway_mcp.tasks.intents import WAITING_LEASE, Intent, State
 from runway_mcp.tasks.policy import PolicyRefused, SpendPolicy
 from runway_mcp.tasks.store.opening import opened_store
-from runway_mcp.tasks.store.postgres.database import Database, Patience, Statements
+from runway_mcp.tasks.store.postgres.database import Database, Statements
 from runway_mcp.tasks.store.postgres.durability import Durability
 from runway_mcp.tasks.store.postgres.schema import MIGRATIONS
 from runway_mcp.tasks.store.postgres.store import PostgresStore
@@ -25,7 +26,7 @@ from tests.kit.clock import EPOCH, SetClock
 from tests.kit.postgres import new_schema
 from tests.kit.samples import clip, extension
 from tests.store.cut import Cut, open_way
-from tests.store.databases import BOUND, HASTY, ask, ask_nothing, caller_held, opened, waiting_backend
+from tests.store.databases import BOUND, HASTY, PATIENT, ask, ask_nothing, caller_held, opened, waiting_backend
 from tests.store.steps import claimed, posted, standing_of, state_of
 from tests.tasks.claims import claim
 
@@ -141,8 +142,8 @@ async def test_a_program_that_is_frozen_inside_a_transaction_stops_its_caller_fo
 
     async with (
         open_way(url) as way,
-        opened(way.conninfo, Patience(attempt=0.5)) as frozen,
-        opened(url) as other,
+        opened(way.conninfo, replace(PATIENT, attempt=0.5)) as frozen,
+        opened(url, PATIENT) as other,
         anyio.create_task_group() as programs,
     ):
         way.cut_next("frozen")
@@ -193,7 +194,7 @@ async def test_tables_that_somebody_broke_end_in_a_sentence_and_take_no_intent(u
 async def test_a_way_that_swallows_what_is_sent_is_waited_for_once_by_several_verbs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        store = PostgresStore(f"postgresql://someone@127.0.0.1:{port}/ledger?connect_timeout=2")
+        store = PostgresStore(f"postgresql://someone@127.0.0.1:{port}/ledger?connect_timeout=5")
         with anyio.fail_after(BOUND):
             assert not await store.open()
         began = anyio.current_time()
@@ -203,7 +204,7 @@ async def test_a_way_that_swallows_what_is_sent_is_waited_for_once_by_several_ve
         took = anyio.current_time() - began
         await store.close()
 
-    assert took < 1.9
+    assert took < 4.9
 
 
 async def test_programs_that_make_the_tables_at_once_share_them(url: str) -> None:
@@ -290,7 +291,7 @@ async def test_times_are_the_databases(url: str) -> None:
     assert isinstance(before, float)
     assert isinstance(after, float)
     assert before <= made.created <= after
-    assert abs(clock() - after) < 5
+    assert abs(clock() - after) < 30
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])

@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from runway_mcp.runway.models import Extension
 from runway_mcp.tasks.intents import Intent, State
+from runway_mcp.tasks.store.postgres.database import Patience
 from runway_mcp.tasks.store.postgres.store import PostgresStore
 from runway_mcp.tasks.store.protocol import Availability, LedgerError
 from tests.kit.clock import EPOCH
@@ -115,7 +116,7 @@ async def test_a_database_that_is_known_to_be_away_fails_each_verb_at_once(serve
         began = anyio.current_time()
         with pytest.raises(LedgerError):
             await claimed(store)
-        assert anyio.current_time() - began < 2.5
+        assert anyio.current_time() - began < Patience().verb
 
 
 async def test_a_database_that_was_away_at_the_start_is_used_as_soon_as_it_is_there(server: PostgresServer) -> None:
@@ -148,10 +149,11 @@ async def test_a_post_that_was_not_sent_is_taken_back_once_the_server_is_there_a
 async def test_a_commit_that_waits_for_a_missing_standby_ends_in_a_sentence(server: PostgresServer) -> None:
     async with opened(server.url(), HASTY) as store:
         made = await claimed(store)
-        began = anyio.current_time()
-        with standby_missing(server), pytest.raises(LedgerError, match="did not confirm"):
-            await store.begin_post(made.id, made.claim, upstream=EPOCH)
-        assert anyio.current_time() - began < 10
+        with standby_missing(server):
+            began = anyio.current_time()
+            with pytest.raises(LedgerError, match="did not confirm"):
+                await store.begin_post(made.id, made.claim, upstream=EPOCH)
+            assert anyio.current_time() - began < 20
 
         while (standing := await standing_of(store, made)).state is State.POSTING:
             await store.offer("covers")

@@ -35,7 +35,7 @@ READY_WITHOUT: Told = (200, {"status": "ready", "away": ["ledger"]})
 
 
 def readiness(served: HttpServerProcess) -> Told:
-    connection = HTTPConnection(served.origin.removeprefix("http://"), timeout=10)
+    connection = HTTPConnection(served.origin.removeprefix("http://"), timeout=30)
     connection.request("GET", "/readyz")
     answer = connection.getresponse()
     told = answer.status, json.loads(answer.read())

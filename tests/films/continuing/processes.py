@@ -32,7 +32,7 @@ from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.films import SmallFilms
 from tests.kit.samples import extension
 
-LIMIT = 60.0
+LIMIT = 100.0
 """For so long a test waits at most, in seconds."""
 
 LAPSED = 100.0
@@ -159,7 +159,7 @@ def clip_world(**fields: Any) -> World:
 @asynccontextmanager
 async def process(folder: Path, world: World, **given: Any) -> AsyncGenerator[Process]:
     """A process over a world of this one; `given` as for `process_over`. It ends as if it were killed."""
-    with anyio.fail_after(3 * LIMIT):
+    with anyio.fail_after(2 * LIMIT):
         async with running(world) as url, process_over(folder, url, world.asset_id(world.assets[0]), **given) as opened:
             yield opened
 

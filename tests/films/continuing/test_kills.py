@@ -16,7 +16,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import OPEN, Intent, State
 from runway_mcp.tasks.spend.continuation import remembered_continuation
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
-from tests.films.continuing.processes import LAPSED, Halt, clip_world, process
+from tests.films.continuing.processes import LAPSED, LIMIT, Halt, clip_world, process
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ async def test_a_film_goes_on_as_soon_as_the_lease_of_a_killed_process_has_lapse
     assert left is not None
 
     async with process(tmp_path, world, later=left.lease - time.time() - 2.0) as server:
-        with anyio.fail_after(10):
+        with anyio.fail_after(LIMIT / 2):
             assert_made_once(world, await server.film(film))
 
 
@@ -114,7 +114,7 @@ async def test_a_film_goes_on_at_once_after_its_process_was_stopped(tmp_path: Pa
         await halt.reached.wait()
 
     async with process(tmp_path, world) as server:
-        with anyio.fail_after(10):
+        with anyio.fail_after(LIMIT / 2):
             assert_made_once(world, await server.film(film))
 
 

@@ -156,7 +156,8 @@ async def test_a_film_whose_machine_was_killed_while_it_joined_is_joined_as_soon
     assert killed is not None
     assert await killed.take(f"join:{begun.film_id}", seconds=3.0) == 0
     async with process(tmp_path / "other", world, shared=machines.machine()) as other:
-        with anyio.fail_after(10):
+        # Less than the lease of one that would begin anew.
+        with anyio.fail_after(LEASE_SECONDS - 1):
             done = await other.film(begun)
 
     assert JoinMade.of(done) is not None

@@ -17,6 +17,7 @@ from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.films.continuing.processes import LAPSED, Halt, Process, clip_world, process
+from tests.kit.clock import LeapingClock
 from tests.kit.samples import extension
 
 pytestmark = pytest.mark.slow
@@ -109,8 +110,9 @@ async def test_a_film_whose_ledger_fails_at_its_join_is_joined_unasked(tmp_path:
 
 
 async def test_a_film_whose_part_turns_up_late_is_joined_by_the_same_call_as_it_was_told(tmp_path: Path) -> None:
-    world = clip_world()
-    world.switches = replace(world.switches, late_films=4.0)
+    clock = LeapingClock()
+    world = clip_world(clock=clock)
+    world.switches = replace(world.switches, late_films=600.0)
     async with process(tmp_path, world) as server:
         film = (await server.submit()).intent
         with anyio.fail_after(30):
@@ -122,7 +124,7 @@ async def test_a_film_whose_part_turns_up_late_is_joined_by_the_same_call_as_it_
         failure = server.continuations.failure_of(film)
         assert failure is not None
         assert (failure.kind, failure.charged, failure.repeat) == ("generation_failed", "yes", "later")
-        await anyio.sleep(5)
+        clock.leap(600)
         again = await server.submit()
         assert (await server.followed(again.intent))[-1].status == "SUCCEEDED"
 
