@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from runway_mcp.runway.models import Task
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.service import open_tasks
 from runway_mcp.tasks.store.protocol import LedgerError
@@ -169,6 +170,44 @@ async def test_a_call_whose_submit_the_ledger_has_forgotten_does_not_post_it_onc
 
     assert world.requests["POST /gen3/extend"] == 1
     assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")
+
+
+class Counting(MemoryStore):
+    """A ledger that counts how often it is asked for an intent."""
+
+    asked = 0
+
+    async def find(self, by: Any, value: str) -> Intent | None:
+        self.asked += 1
+        return await super().find(by, value)
+
+
+async def test_a_submit_that_the_ledger_has_forgotten_is_looked_for_no_longer() -> None:
+    world, rows = virtual_world(pace=6000), Rows()
+    store = Counting(rows, wall_clock)
+    world.switch(late_in_scheduler=6000.0, late_in_lists=6000.0)
+    fault(world, **POST, kind="reset_after")
+    async with open_service_over(world, store) as service:
+        await failure_of_submit(service, wish(world))
+        store.asked = 0
+        await anyio.sleep(60)
+        assert store.asked > 1
+        rows.intents.clear()
+        await anyio.sleep(200)
+        store.asked = 0
+        await anyio.sleep(6000)
+
+    assert store.asked == 0
+
+
+async def test_a_refused_extension_that_the_ledger_has_forgotten_is_not_known_to_have_made_no_task() -> None:
+    world = virtual_world()
+    async with open_service_over(world, MemoryStore(Rows(), wall_clock)) as service:
+        with pytest.raises(Failure, match="do not show for certain") as raised:
+            await service.submissions.accepted_after_all("forgotten", since=0.0)
+
+    assert (raised.value.kind, raised.value.charged) == ("unavailable", "no")
+    assert not world.requests.total()
 
 
 async def test_a_task_that_a_look_finds_at_its_end_is_told_to_whoever_keeps_films_once_the_ledger_can_be_used() -> None:
