@@ -31,16 +31,21 @@ NUMBERS = """async seconds => {
   const film = document.getElementById("film"), paper = document.getElementById("paper").getContext("2d");
   if (film.readyState < 1) await new Promise(done => film.addEventListener("loadedmetadata", done, {once: true}));
   const numbers = [];
-  for (const second of seconds) {
-    const presented = new Promise(done => film.requestVideoFrameCallback(done));
+  // The first frame may be presented before its seek or only at the next one, and is no later frame.
+  const presentedAfter = before => new Promise(done => {
+    const look = (_, {mediaTime}) => mediaTime > before ? done() : film.requestVideoFrameCallback(look);
+    film.requestVideoFrameCallback(look);
+  });
+  for (const [place, second] of seconds.entries()) {
+    const presented = place ? presentedAfter(seconds[place - 1]) : null;
     const sought = new Promise((done, fail) => {
       film.addEventListener("seeked", done, {once: true});
       film.addEventListener("error", () => fail(film.error.message), {once: true});
     });
     film.currentTime = second;
     await sought;
-    // What is drawn is the frame that was presented last; before the first seek that may be the first one already.
-    if (numbers.length) await presented;
+    // What is drawn is the frame that was presented last.
+    await presented;
     paper.drawImage(film, 0, 0, 320, 192);
     const row = paper.getImageData(0, 96, 320, 1).data;
     numbers.push([...Array(10).keys()].reduce((sum, bit) => sum + (row[4 * (16 + 32 * bit)] > 128 ? 2 ** bit : 0), 0));

@@ -17,11 +17,9 @@ import pytest
 from anyio.abc import SocketStream
 from mcp.client.session import ClientSession
 from mcp.client.sse import sse_client
-from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from runway_mcp.server.context import ScopedToken
 from runway_mcp.server.hosted.admission import TAKEN
 from runway_mcp.server.hosted.challenges import Challenges
 from runway_mcp.server.hosted.hosting import FILM_SECONDS, Hosting
@@ -31,7 +29,7 @@ from runway_mcp.server.transport.cut_off import PART, in_parts
 from runway_mcp.server.transport.http import Transport
 from tests.server.bare_connections import address
 from tests.server.bare_host import INITIALIZE, OLD, READY, host
-from tests.server.toy import served
+from tests.server.toy import OfAnybody, served
 
 FILM, CLIP = "runway://films/f/video", "runway://assets/a/video"
 SPELLINGS = (
@@ -43,13 +41,6 @@ SPELLINGS = (
 )
 OTHERS = ("runway://assets/a/strip", "runway://assets/a", "runway://films/f", "runway://tasks/a", "https://a/video")
 SIZE = 12_000_000
-
-
-class OfAnybody(TokenVerifier):
-    """Takes every token for the name of its caller."""
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        return ScopedToken(token="", client_id=token, scopes=["read"])
 
 
 @dataclass

@@ -14,7 +14,7 @@ from runway_mcp.server.hosted.hosting import Hosting
 from runway_mcp.server.hosted.limits import CallerLimits, Uses
 from runway_mcp.server.transport.connections import ANSWERED_BY
 from runway_mcp.server.transport.unread import MOST_UNREAD, UNREAD_SECONDS, Unread
-from tests.server.test_films_of_callers import OfAnybody
+from tests.server.toy import OfAnybody
 
 NOTICE = JSONRPCNotification(jsonrpc="2.0", method="notifications/resources/updated")
 EVENT: Message = {"type": "http.response.body", "body": b"event: message\r\ndata: {}\r\n\r\n", "more_body": True}

@@ -12,12 +12,13 @@ from typing import Any
 
 import anyio
 import mcp_types as t
-from mcp.server.auth.provider import TokenVerifier
+from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import SecretStr
 
+from runway_mcp.server.context import ScopedToken
 from runway_mcp.server.hosted.hosting import Hosting
 from runway_mcp.server.transport.connections import ConnectionLimits
 from runway_mcp.server.transport.http import Transport, create_app
@@ -29,6 +30,13 @@ STEPS = 3
 
 LIMIT = 30.0
 """Within how many seconds a server has to begin and to end, on a machine that is busy with something else."""
+
+
+class OfAnybody(TokenVerifier):
+    """Takes every token for the name of its caller."""
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        return ScopedToken(token="", client_id=token, scopes=["read"])
 
 
 async def _at_once() -> None:
