@@ -94,6 +94,8 @@ async def open_tasks(
     audit = Audit(client.telemetry.meter)
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
 
+    ends, gone = set[str](), set[str]()
+
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
         await on_change(task, intent)
@@ -102,13 +104,10 @@ async def open_tasks(
     def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
             # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
-            told_later = partial(
-                done_once,
-                partial(note_end, task),
-                meanwhile="The end of a task is told to it as soon as it can be used.",
-                fault="the end of a task could not be told to the ledger",
-            )
-            background.start_soon(told_later)
+            meanwhile = "The end of a task is told to it as soon as it can be used."
+            fault = "the end of a task could not be told to the ledger"
+            end = partial(note_end, task)
+            background.start_soon(partial(_told_later, ends, task.task_id, end, meanwhile=meanwhile, fault=fault))
 
     async def note_end(task: Task) -> None:
         await on_change(task, await observe(store, task))
@@ -119,7 +118,7 @@ async def open_tasks(
             background,
             poll_seconds=poll_seconds,
             on_change=note,
-            on_gone=partial(_note_gone, store, background),
+            on_gone=partial(_note_gone, store, background, gone),
             durations=durations,
             now=store.now,
             sharing=sharing,
@@ -185,7 +184,7 @@ async def observe(ledger: Store, task: Task) -> Intent | None:
     )
 
 
-async def _note_gone(ledger: Store, background: TaskGroup, task: Task) -> None:
+async def _note_gone(ledger: Store, background: TaskGroup, telling: set[str], task: Task) -> None:
     """Records a task that upstream does not know any more, in the background where the ledger fails."""
 
     async def gone() -> None:
@@ -196,8 +195,22 @@ async def _note_gone(ledger: Store, background: TaskGroup, task: Task) -> None:
     except LedgerError as error:
         # It is read no more, so that nothing else would tell the ledger.
         _log.warning("the ledger could not be told of a task that is gone: %s", error)
+        meanwhile = "It is told of it as soon as it can be."
         fault = "that a task is gone could not be told to the ledger"
-        background.start_soon(partial(done_once, gone, meanwhile="It is told of it as soon as it can be.", fault=fault))
+        background.start_soon(partial(_told_later, telling, task.task_id, gone, meanwhile=meanwhile, fault=fault))
+
+
+async def _told_later(
+    telling: set[str], task_id: str, tell: Callable[[], Awaitable[None]], *, meanwhile: str, fault: str
+) -> None:
+    """Tells the ledger of a task as `done_once`, unless that is under way: what it has not heard is read once more."""
+    if task_id in telling:
+        return
+    telling.add(task_id)
+    try:
+        await done_once(tell, meanwhile=meanwhile, fault=fault)
+    finally:
+        telling.discard(task_id)
 
 
 async def take_up(service: TaskService) -> None:

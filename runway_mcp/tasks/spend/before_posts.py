@@ -2,13 +2,14 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import anyio
 
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.matching import LookResult
-from runway_mcp.tasks.spend.reconcile import Reconciler
+from runway_mcp.tasks.spend.reconcile import Reconciler, forgotten
 from runway_mcp.tasks.spend.waiting import Waiter, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 
@@ -38,12 +39,15 @@ class LooksBeforePosts:
 
         None if it certainly has no task: then another POST may leave. One that `is_left` is looked for until a look
         succeeds, the deadline (loop's time), or the wait of the `waiter` is cut short. Raises `Failure` if no look was
-        complete, or if one saw a task that may be its own; `is_sure` says that an earlier look found none.
+        complete, if one saw a task that may be its own, or if the ledger has forgotten it; `is_sure` says that an
+        earlier look found none.
         """
         while True:
             holds = await self._ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
             # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
             standing = await self._ledger.find("id", intent.id)
+            if standing is None and (is_left or not is_sure):
+                raise forgotten(intent)
             if standing is None or not holds:
                 return standing
             seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
@@ -100,6 +104,7 @@ class LooksBeforePosts:
         """The failure to be raised where a look has seen the task of an intent, and the ledger cannot be told of it."""
         with suppress(LedgerError):
             return await self._doubted(intent, _SEEN)
+        self._reconciler.keep_looking(replace(intent, state=State.UNCLEAR))
         return Failure("submission_unknown", f"{error} {_SEEN}", charged="unknown", intent=intent)
 
     async def _doubted(self, intent: Intent, why: str) -> Failure:
