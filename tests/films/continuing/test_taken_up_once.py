@@ -9,8 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.films.continuing.joining.files import is_there
 from runway_mcp.films.continuing.steps import JoinMade
 from runway_mcp.tasks.catalogue import CREATE_MODELS
+from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
 from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
 from runway_mcp.tasks.spend.drafts import draft
@@ -35,16 +37,21 @@ async def test_a_film_that_was_left_is_not_paid_where_the_same_call_was_answered
     world, halt = clip_world(), Halt("before upload")
     async with process(tmp_path, world, halt=halt) as server:
         plan, other = await unnamed(server, "gen4.5"), await unnamed(server, "gen4-turbo")
-        await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
+        left = await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
         await halt.reached.wait()
     with SqliteStore(tmp_path / "data" / "ledger.sqlite3", lambda: time.time() + LAPSED) as store:
         rival, is_earlier = await store.claim(draft(other), other.key(""), rivals=other.rivals(""))
         assert not is_earlier
         assert await store.begin_post(rival.id, rival.claim, upstream=None) is not None
 
-    async with process(tmp_path, world, later=LAPSED):
-        await anyio.sleep(1.5)  # what must not begin would begin at once
+    async with process(tmp_path, world, later=LAPSED) as server:
+        last = (await server.followed(left.intent))[-1]
+        failure = server.continuations.failure_of(await server.tools.store.find("id", left.intent.id) or left.intent)
 
+    assert failure is not None
+    assert last.status == "FAILED"
+    assert (failure.kind, failure.charged, failure.repeat) == ("invalid_request", "no", "after_change")
+    assert rival.film_id in failure.message
     assert world.requests["POST /gen4_5/create"] == 0
 
 
@@ -71,13 +78,13 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_film_from_being_taken_up
 class Flapping(SqliteStore):
     """A ledger that cannot be told, once, of the end of a step."""
 
-    def __init__(self, path: Path, step: str, ahead: list[float]) -> None:
+    def __init__(self, path: Path, step: str | None, ahead: list[float]) -> None:
         super().__init__(path, lambda: time.time() + ahead[0])
-        self._step: str | None = step
+        self.step = step
 
     async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
-        if name == self._step:
-            self._step = None
+        if name == self.step:
+            self.step = None
             raise LedgerError("The ledger is locked.")
         return await super().end_step(intent_id, claim, name, made)
 
@@ -105,6 +112,28 @@ async def test_a_film_whose_ledger_fails_at_its_join_is_joined_unasked(tmp_path:
             with anyio.fail_after(40):
                 while JoinMade.of(await store.find("id", film.id) or film) is None:  # noqa: ASYNC110
                     await anyio.sleep(0.2)
+
+    assert len(world.accepted) == 1
+
+
+async def test_a_film_whose_file_is_gone_and_whose_ledger_fails_as_it_is_joined_anew_is_joined_unasked(
+    tmp_path: Path,
+) -> None:
+    world = clip_world()
+    (tmp_path / "data").mkdir()
+    with Flapping(tmp_path / "data" / "ledger.sqlite3", None, [0.0]) as store:
+        async with process(tmp_path, world, shared=store) as server:
+            film = await server.done((await server.submit()).intent)
+            made = JoinMade.of(film)
+            assert made is not None
+            await anyio.Path(made.path).unlink()
+            store.step = JOIN
+            with pytest.raises(Failure, match="locked"):
+                await server.continuations.restored(film)
+            with anyio.fail_after(40):
+                while server.continuations.standing(server.service, film).status != "SUCCEEDED":  # noqa: ASYNC110
+                    await anyio.sleep(0.2)
+            assert await is_there(made)
 
     assert len(world.accepted) == 1
 

@@ -114,8 +114,11 @@ class Joins:
             _log.info("a film that is to be joined is looked at later: %s", error)
             self._try_again(intent, _AGAIN_SECONDS)
             return
-        if standing is not None:
-            self.begin(standing, again=True)
+        if standing is None:
+            return
+        self.begin(standing, again=True)
+        if self.is_lost(standing):
+            await self.check(standing)
 
     async def _join(self, intent: Intent) -> None:
         try:
