@@ -1,5 +1,6 @@
 """A film that was left is taken up once, as its call asked for it, and only if nothing else was paid since."""
 
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -158,3 +159,24 @@ async def test_a_film_whose_part_turns_up_late_is_joined_by_the_same_call_as_it_
         assert (await server.followed(again.intent))[-1].status == "SUCCEEDED"
 
     assert len(world.accepted) == 1
+
+
+async def test_a_film_that_the_ledger_has_forgotten_is_not_told_as_under_way(tmp_path: Path) -> None:
+    world, halt = clip_world(), Halt("before upload")
+    async with process(tmp_path, world, halt=halt) as server, anyio.create_task_group() as group:
+
+        async def forget() -> None:
+            await halt.reached.wait()
+            with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as ledger:
+                ledger.execute("DELETE FROM intents")
+
+        group.start_soon(forget)
+        with pytest.raises(Failure, match="does not know this request any more") as raised:
+            await server.submit(wait=30)
+
+    assert (raised.value.kind, raised.value.charged, raised.value.repeat) == (
+        "submission_unknown",
+        "unknown",
+        "after_change",
+    )
+    assert not world.accepted
