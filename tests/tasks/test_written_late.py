@@ -179,6 +179,28 @@ async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_
     assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [world.task_id(world.accepted[0])]
 
 
+async def test_a_task_that_was_seen_once_is_not_taken_for_none_where_the_next_look_does_not_show_it() -> None:
+    world, store, found = virtual_world(pace=300), Unadopting(Rows(), wall_clock), list[Intent | None]()
+    world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(world, **POST, kind="status", status=400, body={"error": "The request is not valid."}, handled=True)
+    async with open_service_over(world, store) as service, anyio.create_task_group() as group:
+        refused = await failure_of_submit(service, wish(world))
+        assert refused.refused is not None
+        await anyio.sleep(60)
+        store.is_away = True
+
+        async def look() -> None:
+            found.append(await service.submissions.accepted_after_all(str(refused.refused), since=anyio.current_time()))
+
+        group.start_soon(look)
+        await anyio.sleep(5)
+        world.switch(late_in_scheduler=6000.0, late_in_lists=6000.0)
+        await anyio.sleep(30)
+        store.is_away = False
+
+    assert [each and each.task_id for each in found] == [world.task_id(world.accepted[0])]
+
+
 class Forgetful(MemoryStore):
     """A ledger on a server that a fail-over has led to, and that lacks what the one before had written down."""
 

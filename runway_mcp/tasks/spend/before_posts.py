@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import anyio
 
+from runway_mcp.runway.models import Task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.matching import LookResult
@@ -71,6 +72,7 @@ class LooksBeforePosts:
         That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Raises `Failure` if that
         is not certain after five minutes, or the ledger does not know the intent any more, as after a fail-over.
         """
+        task: Task | None = None
         while True:
             intent = await self._ledger.find("id", intent_id)
             if intent is None:
@@ -79,11 +81,14 @@ class LooksBeforePosts:
                 return intent
             begun = anyio.current_time()
             seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
-            # A ledger that cannot be told of a task is told after the next look.
+            # A ledger that cannot be told of a task is told after the next look, whatever that sees.
+            task = seen.task or task
             with suppress(LedgerError):
-                if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
+                if task is not None and (adopted := await self._reconciler.adopt(intent, task)) is not None:
                     return adopted
-            if intent.state is State.REFUSED and seen.proves_none and begun >= since + CERTAIN_SECONDS:
+                task = None
+            proves_none = seen.proves_none and task is None
+            if intent.state is State.REFUSED and proves_none and begun >= since + CERTAIN_SECONDS:
                 return None
             if anyio.current_time() >= since + _UNCERTAIN_SECONDS:
                 raise Failure("unavailable", _UNCERTAIN)
