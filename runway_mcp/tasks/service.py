@@ -98,8 +98,10 @@ async def open_tasks(
 
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
-        await on_change(task, intent)
-        tell_later(task, intent)
+        try:
+            await on_change(task, intent)
+        finally:
+            tell_later(task, intent)
 
     def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:

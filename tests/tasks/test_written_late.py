@@ -127,8 +127,12 @@ async def test_an_end_that_is_read_again_and_again_while_the_ledger_cannot_be_to
     assert 0 < store.refused <= by_one + 1
 
 
-async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None:
-    world, store = virtual_world(pace=5), MemoryStore(Rows(), wall_clock)
+@pytest.mark.parametrize("is_locked", [False, True])
+async def test_an_accepted_task_is_followed_and_its_end_written_down_though_telling_of_it_fails(
+    *, is_locked: bool
+) -> None:
+    world, store = virtual_world(pace=5), Locked(Rows(), wall_clock)
+    store.is_locked = is_locked
 
     async def fail(*_: object) -> None:
         raise LookupError
@@ -137,6 +141,8 @@ async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None
         with anyio.move_on_after(60):
             await submit(service, wish(world))
         await anyio.sleep(200)
+        store.is_locked = False
+        await anyio.sleep(10)
 
     assert [each.status for each in await store.select(Selection.SUBMITTED)] == ["SUCCEEDED"]
 
