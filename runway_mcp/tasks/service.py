@@ -93,8 +93,7 @@ async def open_tasks(
     replicas = store.replicas
     audit = Audit(client.telemetry.meter)
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
-
-    ends, gone = set[str](), set[str]()
+    telling = set[tuple[str, ...]]()
 
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
@@ -106,13 +105,7 @@ async def open_tasks(
     def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
             # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
-            meanwhile = "The end of a task is told to it as soon as it can be used."
-            fault = "the end of a task could not be told to the ledger"
-            end = partial(note_end, task)
-            background.start_soon(partial(_told_later, ends, task.task_id, end, meanwhile=meanwhile, fault=fault))
-
-    async def note_end(task: Task) -> None:
-        await on_change(task, await observe(store, task))
+            background.start_soon(_told_later, telling, task.task_id, partial(_note_end, store, on_change, task), _END)
 
     async with anyio.create_task_group() as background:
         watcher = Watcher(
@@ -120,7 +113,7 @@ async def open_tasks(
             background,
             poll_seconds=poll_seconds,
             on_change=note,
-            on_gone=partial(_note_gone, store, background, gone),
+            on_gone=partial(_note_gone, store, background, telling),
             durations=durations,
             now=store.now,
             sharing=sharing,
@@ -186,7 +179,16 @@ async def observe(ledger: Store, task: Task) -> Intent | None:
     )
 
 
-async def _note_gone(ledger: Store, background: TaskGroup, telling: set[str], task: Task) -> None:
+# What is not done while the ledger cannot be told of a task, and what will not have been.
+_END = "The end of a task is told to it as soon as it can be used.", "the end of a task could not be told to the ledger"
+_GONE = "It is told of it as soon as it can be.", "that a task is gone could not be told to the ledger"
+
+
+async def _note_end(ledger: Store, on_change: OnChange, task: Task) -> None:
+    await on_change(task, await observe(ledger, task))
+
+
+async def _note_gone(ledger: Store, background: TaskGroup, telling: set[tuple[str, ...]], task: Task) -> None:
     """Records a task that upstream does not know any more, in the background where the ledger fails."""
 
     async def gone() -> None:
@@ -197,22 +199,21 @@ async def _note_gone(ledger: Store, background: TaskGroup, telling: set[str], ta
     except LedgerError as error:
         # It is read no more, so that nothing else would tell the ledger.
         _log.warning("the ledger could not be told of a task that is gone: %s", error)
-        meanwhile = "It is told of it as soon as it can be."
-        fault = "that a task is gone could not be told to the ledger"
-        background.start_soon(partial(_told_later, telling, task.task_id, gone, meanwhile=meanwhile, fault=fault))
+        background.start_soon(_told_later, telling, task.task_id, gone, _GONE)
 
 
 async def _told_later(
-    telling: set[str], task_id: str, tell: Callable[[], Awaitable[None]], *, meanwhile: str, fault: str
+    telling: set[tuple[str, ...]], task_id: str, tell: Callable[[], Awaitable[None]], words: tuple[str, str]
 ) -> None:
     """Tells the ledger of a task as `done_once`, unless that is under way: what it has not heard is read once more."""
-    if task_id in telling:
+    key, (meanwhile, fault) = (task_id, *words), words
+    if key in telling:
         return
-    telling.add(task_id)
+    telling.add(key)
     try:
         await done_once(tell, meanwhile=meanwhile, fault=fault)
     finally:
-        telling.discard(task_id)
+        telling.discard(key)
 
 
 async def take_up(service: TaskService) -> None:

@@ -109,7 +109,7 @@ async def test_an_end_that_the_ledger_refused_is_told_to_it_and_to_whoever_keeps
     assert owner.film is not None
 
 
-async def test_an_end_that_is_read_again_and_again_while_the_ledger_cannot_be_told_is_told_to_it_by_one_at_a_time() -> None:
+async def test_an_end_that_is_read_again_while_the_ledger_cannot_be_told_is_told_to_it_by_one_at_a_time() -> None:
     world, store = virtual_world(pace=5), Locked(Rows(), wall_clock)
     async with open_service_over(world, store) as service:
         told = await submit(service, wish(world))
@@ -157,11 +157,11 @@ class Unadopting(MemoryStore):
             raise LedgerError("The database did not confirm it.")
         return await super().accept(intent_id, task_id, status)
 
-    async def withdraw(self, intent_id: str, claim: str, **fields: Any) -> Intent | None:
+    async def withdraw(self, intent_id: str, claim: str, **fields: Any) -> None:
         if self.is_away and self.withdrawals:
             self.withdrawals -= 1
             raise LedgerError("The database did not confirm it.")
-        return await super().withdraw(intent_id, claim, **fields)
+        await super().withdraw(intent_id, claim, **fields)
 
 
 @pytest.mark.parametrize("withdrawals", [0, 1, 99])

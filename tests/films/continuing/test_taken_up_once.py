@@ -173,10 +173,7 @@ async def test_a_film_that_the_ledger_has_forgotten_is_not_told_as_under_way(tmp
         group.start_soon(forget)
         with pytest.raises(Failure, match="does not know this request any more") as raised:
             await server.submit(wait=30)
+        told = raised.value
+        assert (told.kind, told.charged, told.repeat) == ("submission_unknown", "unknown", "after_change")
 
-    assert (raised.value.kind, raised.value.charged, raised.value.repeat) == (
-        "submission_unknown",
-        "unknown",
-        "after_change",
-    )
     assert not world.accepted
