@@ -117,6 +117,29 @@ async def test_a_film_whose_ledger_fails_at_its_join_is_joined_unasked(tmp_path:
     assert len(world.accepted) == 1
 
 
+class Newer(Flapping):
+    """A ledger to which a server of a later version writes the join that this one could not."""
+
+    async def end_step(self, intent_id: str, claim: str, name: str, made: Mapping[str, Any]) -> Intent | None:
+        if name == self.step:
+            await SqliteStore.end_step(self, intent_id, claim, name, {**made, "later": True})
+        return await super().end_step(intent_id, claim, name, made)
+
+
+async def test_a_join_by_a_later_version_ends_nothing_here(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = clip_world()
+    (tmp_path / "data").mkdir()
+    with Newer(tmp_path / "data" / "ledger.sqlite3", JOIN, [0.0]) as store:
+        async with process(tmp_path, world, shared=store) as server:
+            await server.submit()
+            with anyio.fail_after(40):
+                while "could not be looked at again" not in caplog.text:  # noqa: ASYNC110  a log wakes nobody
+                    await anyio.sleep(0.2)
+            await server.done((await server.submit(text_prompt="the camera falls")).intent)
+
+    assert len(world.accepted) == 2
+
+
 async def test_a_film_whose_file_is_gone_and_whose_ledger_fails_as_it_is_joined_anew_is_joined_unasked(
     tmp_path: Path,
 ) -> None:
