@@ -93,25 +93,19 @@ async def open_tasks(
     replicas = store.replicas
     audit = Audit(client.telemetry.meter)
     sharing = ReadPermits(replicas, identity=client.identity) if replicas is not None else None
+    telling = set[tuple[str, ...]]()
 
     async def note(task: Task) -> None:
         intent = await write_down(store, task)
-        await on_change(task, intent)
-        tell_later(task, intent)
+        try:
+            await on_change(task, intent)
+        finally:
+            tell_later(task, intent)
 
     def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
             # It is followed no more, so that nothing else would tell the ledger, nor have the film kept and joined.
-            told_later = partial(
-                done_once,
-                partial(note_end, task),
-                meanwhile="The end of a task is told to it as soon as it can be used.",
-                fault="the end of a task could not be told to the ledger",
-            )
-            background.start_soon(told_later)
-
-    async def note_end(task: Task) -> None:
-        await on_change(task, await observe(store, task))
+            background.start_soon(_told_later, telling, task.task_id, partial(_note_end, store, on_change, task), _END)
 
     async with anyio.create_task_group() as background:
         watcher = Watcher(
@@ -119,7 +113,7 @@ async def open_tasks(
             background,
             poll_seconds=poll_seconds,
             on_change=note,
-            on_gone=partial(_note_gone, store, background),
+            on_gone=partial(_note_gone, store, background, telling),
             durations=durations,
             now=store.now,
             sharing=sharing,
@@ -185,7 +179,16 @@ async def observe(ledger: Store, task: Task) -> Intent | None:
     )
 
 
-async def _note_gone(ledger: Store, background: TaskGroup, task: Task) -> None:
+# What is not done while the ledger cannot be told of a task, and what will not have been.
+_END = "The end of a task is told to it as soon as it can be used.", "the end of a task could not be told to the ledger"
+_GONE = "It is told of it as soon as it can be.", "that a task is gone could not be told to the ledger"
+
+
+async def _note_end(ledger: Store, on_change: OnChange, task: Task) -> None:
+    await on_change(task, await observe(ledger, task))
+
+
+async def _note_gone(ledger: Store, background: TaskGroup, telling: set[tuple[str, ...]], task: Task) -> None:
     """Records a task that upstream does not know any more, in the background where the ledger fails."""
 
     async def gone() -> None:
@@ -196,8 +199,21 @@ async def _note_gone(ledger: Store, background: TaskGroup, task: Task) -> None:
     except LedgerError as error:
         # It is read no more, so that nothing else would tell the ledger.
         _log.warning("the ledger could not be told of a task that is gone: %s", error)
-        fault = "that a task is gone could not be told to the ledger"
-        background.start_soon(partial(done_once, gone, meanwhile="It is told of it as soon as it can be.", fault=fault))
+        background.start_soon(_told_later, telling, task.task_id, gone, _GONE)
+
+
+async def _told_later(
+    telling: set[tuple[str, ...]], task_id: str, tell: Callable[[], Awaitable[None]], words: tuple[str, str]
+) -> None:
+    """Tells the ledger of a task as `done_once`, unless that is under way: what it has not heard is read once more."""
+    key, (meanwhile, fault) = (task_id, *words), words
+    if key in telling:
+        return
+    telling.add(key)
+    try:
+        await done_once(tell, meanwhile=meanwhile, fault=fault)
+    finally:
+        telling.discard(key)
 
 
 async def take_up(service: TaskService) -> None:

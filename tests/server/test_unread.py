@@ -83,6 +83,18 @@ async def test_one_message_too_many_is_dropped_and_ends_the_connection() -> None
         assert len(stream.sent) == MOST_UNREAD
 
 
+async def test_a_message_whose_sending_is_cut_off_waits_no_longer_and_gives_its_place_back() -> None:
+    scope, hosting = dict[str, Any](), Hosting([OfAnybody()], Challenges(None), uses=Uses(CallerLimits(films=1)))
+    writer, reader = anyio.create_memory_object_stream[SessionMessage](0)
+    with Unread(scope, read, hosting) as unread, reader:
+        async with unread.bounded(writer) as bounded:
+            with anyio.move_on_after(0):
+                await bounded.send(SessionMessage(film()))
+            assert scope[ANSWERED_BY] == math.inf
+            with hosting.uses.holding("", "film"):
+                pass
+
+
 @pytest.mark.parametrize("is_read", [True, False])
 async def test_a_film_that_waits_takes_its_callers_place_until_it_was_read_or_its_stream_ends(*, is_read: bool) -> None:
     hosting = Hosting([OfAnybody()], Challenges(None), uses=Uses(CallerLimits(films=1)))

@@ -79,9 +79,11 @@ class Locked(MemoryStore):
     """A ledger that cannot be told of a task's end while it `is_locked`."""
 
     is_locked = True
+    refused = 0
 
     async def observe(self, task_id: str, status: str, *, ended: bool, **fields: Any) -> Intent | None:
         if ended and self.is_locked:
+            self.refused += 1
             raise LedgerError("The ledger is locked.")
         return await super().observe(task_id, status, ended=ended, **fields)
 
@@ -107,8 +109,30 @@ async def test_an_end_that_the_ledger_refused_is_told_to_it_and_to_whoever_keeps
     assert owner.film is not None
 
 
-async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None:
-    world, store = virtual_world(pace=5), MemoryStore(Rows(), wall_clock)
+async def test_an_end_that_is_read_again_while_the_ledger_cannot_be_told_is_told_to_it_by_one_at_a_time() -> None:
+    world, store = virtual_world(pace=5), Locked(Rows(), wall_clock)
+    async with open_service_over(world, store) as service:
+        told = await submit(service, wish(world))
+        await anyio.sleep(100)
+        store.refused = 0
+        await anyio.sleep(100)
+        by_one = store.refused
+        for _ in range(9):
+            # As by whoever looks for what the ledger knows no end of.
+            service.watcher.follow(Task(task_id=told.task.task_id, status="PENDING"))
+            await anyio.sleep(100)
+        store.refused = 0
+        await anyio.sleep(100)
+
+    assert 0 < store.refused <= by_one + 1
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+async def test_an_accepted_task_is_followed_and_its_end_written_down_though_telling_of_it_fails(
+    *, is_locked: bool
+) -> None:
+    world, store = virtual_world(pace=5), Locked(Rows(), wall_clock)
+    store.is_locked = is_locked
 
     async def fail(*_: object) -> None:
         raise LookupError
@@ -117,22 +141,33 @@ async def test_an_accepted_task_is_followed_though_telling_of_it_fails() -> None
         with anyio.move_on_after(60):
             await submit(service, wish(world))
         await anyio.sleep(200)
+        store.is_locked = False
+        await anyio.sleep(10)
 
     assert [each.status for each in await store.select(Selection.SUBMITTED)] == ["SUCCEEDED"]
 
 
 class Unadopting(MemoryStore):
-    """A ledger that cannot be told whose a task is while it `is_away`."""
+    """A ledger that cannot be told whose a task is while it `is_away`, nor at first that its submit is given up."""
 
-    is_away = False
+    is_away, withdrawals = False, 0
 
     async def accept(self, intent_id: str, task_id: str, status: str) -> Intent | None:
         if self.is_away:
             raise LedgerError("The database did not confirm it.")
         return await super().accept(intent_id, task_id, status)
 
+    async def withdraw(self, intent_id: str, claim: str, **fields: Any) -> None:
+        if self.is_away and self.withdrawals:
+            self.withdrawals -= 1
+            raise LedgerError("The database did not confirm it.")
+        await super().withdraw(intent_id, claim, **fields)
 
-async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_the_ledger_fails_to_adopt_it() -> None:
+
+@pytest.mark.parametrize("withdrawals", [0, 1, 99])
+async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_the_ledger_fails_to_adopt_it(
+    withdrawals: int,
+) -> None:
     world, store = virtual_world(pace=300), Unadopting(Rows(), wall_clock)
     world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
     fault(world, **POST, kind="status", status=400, body={"error": "The request is not valid."}, handled=True)
@@ -140,7 +175,7 @@ async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_
         refused = await failure_of_submit(service, wish(world))
         assert (refused.kind, refused.charged) == ("invalid_request", "no")
         await anyio.sleep(60)
-        store.is_away = True
+        store.is_away, store.withdrawals = True, withdrawals
         failure = await failure_of_submit(service, wish(world))
         assert len(world.accepted) == 1
         assert (failure.kind, failure.charged) == ("submission_unknown", "unknown")
@@ -148,6 +183,28 @@ async def test_a_task_that_a_look_has_seen_is_not_told_as_never_submitted_where_
         await anyio.sleep(60)
 
     assert [each.task_id for each in await store.select(Selection.SUBMITTED)] == [world.task_id(world.accepted[0])]
+
+
+async def test_a_task_that_was_seen_once_is_not_taken_for_none_where_the_next_look_does_not_show_it() -> None:
+    world, store, found = virtual_world(pace=300), Unadopting(Rows(), wall_clock), list[Intent | None]()
+    world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(world, **POST, kind="status", status=400, body={"error": "The request is not valid."}, handled=True)
+    async with open_service_over(world, store) as service, anyio.create_task_group() as group:
+        refused = await failure_of_submit(service, wish(world))
+        assert refused.refused is not None
+        await anyio.sleep(60)
+        store.is_away = True
+
+        async def look() -> None:
+            found.append(await service.submissions.accepted_after_all(str(refused.refused), since=anyio.current_time()))
+
+        group.start_soon(look)
+        await anyio.sleep(5)
+        world.switch(late_in_scheduler=6000.0, late_in_lists=6000.0)
+        await anyio.sleep(30)
+        store.is_away = False
+
+    assert [each and each.task_id for each in found] == [world.task_id(world.accepted[0])]
 
 
 class Forgetful(MemoryStore):
@@ -170,6 +227,42 @@ async def test_a_call_whose_submit_the_ledger_has_forgotten_does_not_post_it_onc
 
     assert world.requests["POST /gen3/extend"] == 1
     assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")
+
+
+class ForgetfulWhileWaiting(Forgetful):
+    """One that a fail-over has led to while a submit waits for a slot, before the ledger `is_asked` for it or after."""
+
+    is_asked = False
+
+    async def answered(self, intent_id: str, claim: str, state: State, **fields: Any) -> Intent | None:
+        return await MemoryStore.answered(self, intent_id, claim, state, **fields)
+
+    async def keep_waiting(self, intent_id: str, claim: str, *, seconds: float) -> bool:
+        if not self.is_asked:
+            self.rows.intents.clear()
+        return await super().keep_waiting(intent_id, claim, seconds=seconds)
+
+    async def find(self, by: Any, value: str) -> Intent | None:
+        self.rows.intents.clear()
+        return await super().find(by, value)
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_a_call_that_waits_for_a_slot_posts_nothing_once_the_ledger_has_forgotten_its_unconfirmed_refusal(
+    *, is_asked: bool
+) -> None:
+    world, store = virtual_world(pace=60), ForgetfulWhileWaiting()
+    store.is_asked = is_asked
+    world.switch(late_in_scheduler=30.0, late_in_lists=30.0)
+    fault(world, **POST, kind="status", status=429, retry_after=10.0, handled=True)
+    for path in ("/tasks", "/scheduler"):
+        fault(world, method="GET", path_prefix=path, kind="status", status=503, body={"error": "."}, times=6)
+    async with open_service_over(world, store) as service:
+        failure = await failure_of_submit(service, wish(world), wait=200)
+
+    assert world.requests["POST /gen3/extend"] == len(world.accepted) == 1
+    assert (failure.kind, failure.charged, failure.repeat) == ("submission_unknown", "unknown", "after_change")
+    assert f"a task of seed {world.accepted[0].options['seed']}" in failure.message
 
 
 class Counting(MemoryStore):

@@ -25,6 +25,7 @@ from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.recall import GONE, remembered_failure, remembered_task
 from runway_mcp.tasks.service import TaskService, observe
 from runway_mcp.tasks.spend.continuation import Continuation
+from runway_mcp.tasks.spend.reconcile import forgotten
 from runway_mcp.tasks.spend.submit import Submissions, Waiting
 from runway_mcp.tasks.spend.waiting import Waiter, Within
 from runway_mcp.tasks.store.protocol import LedgerError, OnJoin
@@ -271,17 +272,19 @@ class Continuations:
     async def _answered(self, intent: Intent, deadline: float, *, twin: bool, tell: Tell, within: Within) -> Intent:
         """The intent once it has an outcome, at the deadline, or when the wait is cut short.
 
-        Raises `Failure` for one that ended before its create.
+        Raises `Failure` for one that ended before its create, and for one that the ledger has forgotten.
 
         Its holder may be another process, so the ledger is read again and again.
         """
         while True:
             stirred = self._stirred
             try:
-                intent = await self._dependencies.store.find("id", intent.id) or intent
+                known = await self._dependencies.store.find("id", intent.id)
             except LedgerError as error:
                 raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
-            await tell(intent)
+            if known is None:
+                raise forgotten(intent)
+            await tell(intent := known)
             is_settled = intent.has_outcome or intent.state in (State.UNCLEAR, State.UNKNOWN)
             if (is_settled and not self._preparations.is_under_way(intent)) or anyio.current_time() >= deadline:
                 break

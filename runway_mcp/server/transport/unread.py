@@ -6,7 +6,8 @@ anybody looks at what it asks for, and its answer waits on another connection.
 
 import math
 from collections import deque
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -62,18 +63,28 @@ class Unread:
         """The stream, each of whose messages waits from its sending on."""
         return BoundedStream(stream, self)
 
-    def begin(self, message: SessionMessage) -> SessionMessage | None:
-        """Notes that a message waits, and gives what is to be sent; None if too many wait."""
+    @contextmanager
+    def sent(self, message: SessionMessage) -> Generator[SessionMessage | None]:
+        """What is to be sent of a message, which waits from now on unless its sending fails; None if too many wait."""
         if len(self._waiting) >= MOST_UNREAD:
             self._scope[ANSWERED_BY] = -math.inf
-            return None
+            yield None
+            return
         taken = ExitStack()
         if self._rules is not None:
             told = taken.enter_context(self._rules.waiting(self._scope, message.message))
             message = SessionMessage(told, message.metadata)
-        self._waiting.append((anyio.current_time(), taken))
+        waiting = anyio.current_time(), taken
+        self._waiting.append(waiting)
         self._note_end()
-        return message
+        try:
+            yield message
+        except BaseException:
+            # As of a call that ends while its progress is sent: nobody reads that any more.
+            with taken, suppress(ValueError):
+                self._waiting.remove(waiting)
+            self._note_end()
+            raise
 
     def _note_end(self) -> None:
         self._scope[ANSWERED_BY] = self._waiting[0][0] + UNREAD_SECONDS if self._waiting else math.inf
@@ -88,9 +99,9 @@ class BoundedStream:
 
     async def send(self, item: SessionMessage, /) -> None:
         """Sends a message, or what is told in its place; drops one too many, after which the connection is cut."""
-        told = self._unread.begin(item)
-        if told is not None:
-            await self._stream.send(told)
+        with self._unread.sent(item) as told:
+            if told is not None:
+                await self._stream.send(told)
 
     async def aclose(self) -> None:
         """Closes the stream."""

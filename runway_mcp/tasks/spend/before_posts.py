@@ -2,13 +2,15 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import anyio
 
+from runway_mcp.runway.models import Task
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.matching import LookResult
-from runway_mcp.tasks.spend.reconcile import Reconciler
+from runway_mcp.tasks.spend.reconcile import Reconciler, forgotten
 from runway_mcp.tasks.spend.waiting import Waiter, Waiting
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 
@@ -38,12 +40,15 @@ class LooksBeforePosts:
 
         None if it certainly has no task: then another POST may leave. One that `is_left` is looked for until a look
         succeeds, the deadline (loop's time), or the wait of the `waiter` is cut short. Raises `Failure` if no look was
-        complete, or if one saw a task that may be its own; `is_sure` says that an earlier look found none.
+        complete, if one saw a task that may be its own, or if the ledger has forgotten it; `is_sure` says that an
+        earlier look found none.
         """
         while True:
             holds = await self._ledger.keep_waiting(intent.id, intent.claim, seconds=_LOOK_PATIENCE)
             # As it stands: it was claimed before its POST, and only the POST dates it on upstream's clock.
             standing = await self._ledger.find("id", intent.id)
+            if standing is None and (is_left or not is_sure):
+                raise forgotten(intent)
             if standing is None or not holds:
                 return standing
             seconds = min(_LOOK_PATIENCE, max(ANSWER_PATIENCE, deadline - anyio.current_time()))
@@ -67,6 +72,7 @@ class LooksBeforePosts:
         That is after a look that saw nothing, `CERTAIN_SECONDS` after `since` (loop's time). Raises `Failure` if that
         is not certain after five minutes, or the ledger does not know the intent any more, as after a fail-over.
         """
+        task: Task | None = None
         while True:
             intent = await self._ledger.find("id", intent_id)
             if intent is None:
@@ -75,11 +81,14 @@ class LooksBeforePosts:
                 return intent
             begun = anyio.current_time()
             seen = await self._reconciler.look(intent, seconds=_LOOK_PATIENCE)
-            # A ledger that cannot be told of a task is told after the next look.
+            # A ledger that cannot be told of a task is told after the next look, whatever that sees.
+            task = seen.task or task
             with suppress(LedgerError):
-                if seen.task is not None and (adopted := await self._reconciler.adopt(intent, seen.task)) is not None:
+                if task is not None and (adopted := await self._reconciler.adopt(intent, task)) is not None:
                     return adopted
-            if intent.state is State.REFUSED and seen.proves_none and begun >= since + CERTAIN_SECONDS:
+                task = None
+            proves_none = seen.proves_none and task is None
+            if intent.state is State.REFUSED and proves_none and begun >= since + CERTAIN_SECONDS:
                 return None
             if anyio.current_time() >= since + _UNCERTAIN_SECONDS:
                 raise Failure("unavailable", _UNCERTAIN)
@@ -100,6 +109,7 @@ class LooksBeforePosts:
         """The failure to be raised where a look has seen the task of an intent, and the ledger cannot be told of it."""
         with suppress(LedgerError):
             return await self._doubted(intent, _SEEN)
+        self._reconciler.keep_looking(replace(intent, state=State.UNCLEAR))
         return Failure("submission_unknown", f"{error} {_SEEN}", charged="unknown", intent=intent)
 
     async def _doubted(self, intent: Intent, why: str) -> Failure:

@@ -8,7 +8,7 @@ from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import Intent, State, is_lapsed
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Posts
-from runway_mcp.tasks.spend.reconcile import Reconciler, outcome_failure
+from runway_mcp.tasks.spend.reconcile import Reconciler, forgotten, outcome_failure
 from runway_mcp.tasks.spend.waiting import Waiter, reason_of
 
 # The least time for one look, however short the caller's wait, in seconds.
@@ -59,23 +59,13 @@ class OutcomeWaits:
                 raise await self._out_of_time(standing)
 
     async def _standing(self, intent: Intent) -> Intent:
-        """The intent as it stands; raises `Failure` if the ledger does not know it any more.
-
-        No row is ever deleted, and a claim would now find nothing of which it could be a duplicate.
-        """
+        """The intent as it stands; raises `Failure` if the ledger does not know it any more."""
         standing = await self._dependencies.ledger.find("id", intent.id)
         if standing is None:
-            raise Failure("submission_unknown", _FORGOTTEN, charged="unknown", retry="after_change")
+            raise forgotten(intent)
         return standing
 
     async def _out_of_time(self, intent: Intent) -> Failure:
         if intent.state is State.WAITING:
             return replace(outcome_failure(intent), intent=None)
         return await self._reconciler.failure(intent)
-
-
-_FORGOTTEN = (
-    "The ledger does not know this request any more, as after a fail-over to a server that lacks it, so it is unknown "
-    "whether Runway accepted and charged it, and nothing was submitted again. Look for its task on Runway's site "
-    "before you make the same call: it would be a new request."
-)

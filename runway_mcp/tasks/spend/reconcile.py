@@ -207,11 +207,25 @@ def outcome_failure(intent: Intent) -> Failure:
     return Failure("submission_unknown", message, charged="unknown", retry_after=10.0, intent=intent)
 
 
+def forgotten(intent: Intent) -> Failure:
+    """The failure of a submit whose intent the ledger does not know any more.
+
+    No row is ever deleted, and a claim would now find nothing of which it could be a duplicate.
+    """
+    words = _FORGOTTEN.format(facts=_facts(intent))
+    return Failure("submission_unknown", words, charged="unknown", retry="after_change")
+
+
 def _facts(intent: Intent) -> str:
     """How the user can identify the task on Runway's site."""
     return f"On Runway's site it would be a task of seed {intent.seed}, begun at about {iso(intent.created)}."
 
 
+_FORGOTTEN = (
+    "The ledger does not know this request any more, as after a fail-over to a server that lacks it, so it is unknown "
+    "whether Runway accepted and charged it, and nothing was submitted again. Look for its task on Runway's site "
+    "before you make the same call: it would be a new request. {facts}"
+)
 _LOOKING = (
     "Runway's answer to the submit did not arrive: it may have started the task and charged for it. The task is being "
     "looked for. Make the same call again: it only looks and never submits a second time. {facts}"

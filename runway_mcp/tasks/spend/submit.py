@@ -238,17 +238,21 @@ class Submissions:
         Adds the intent's claim to `posted` once this call has sent a POST for it. With `stays` a cancelled call leaves
         the intent waiting.
         """
-        withdraws = True
+        withdraws, doubt = True, None
         try:
             return await self._posted(intent, submission, posted, deadline=deadline, waiter=waiter)
         except LedgerError as error:
             raise Failure("submission_unknown", f"{error} {_LOST}", charged="unknown") from error
+        except Failure as failure:
+            # What a look has seen, and the ledger could not be told of at once, is looked for and not refused.
+            doubt = (failure.kind, failure.message) if failure.kind == "submission_unknown" else None
+            raise
         except anyio.get_cancelled_exc_class():
             withdraws = not stays
             raise
         finally:
             if self._posts.of(intent) is None:
-                await (self._withdraw(intent) if withdraws else self._leave(intent))
+                await (self._withdraw(intent, doubt) if withdraws else self._leave(intent))
             self._left.discard(intent.claim)
 
     async def _posted(

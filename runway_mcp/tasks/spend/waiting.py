@@ -16,6 +16,7 @@ from runway_mcp.tasks.failures import failure_of
 from runway_mcp.tasks.intents import Intent, State
 from runway_mcp.tasks.spend.dependencies import SubmitDependencies
 from runway_mcp.tasks.spend.posting import Post
+from runway_mcp.tasks.spend.reconcile import forgotten
 from runway_mcp.tasks.store.caller_view import CallerLedger
 
 # How often a call that waits says again what for, in seconds.
@@ -96,7 +97,8 @@ async def wait_for_slot(
     """Waits as long as upstream asks after a 429, with the intent's lease held; False if the claim was lost.
 
     Raises `Failure` of kind `busy` if the deadline comes first, or if the wait is cut short: charged `no` where it
-    `is_sure` that the 429 started nothing, else `unknown`.
+    `is_sure` that the 429 started nothing, else `unknown`. Where that is not sure, one that the ledger has forgotten is
+    no claim that was lost, but `submission_unknown`.
     """
     ledger = dependencies.ledger
     visible = CallerLedger(ledger, intent.caller)
@@ -107,12 +109,16 @@ async def wait_for_slot(
     ends, gives_up = anyio.current_time() + pause, pause > left
     while not gives_up and (leased := min(ends - anyio.current_time(), _LEASED)) > 0:
         if not await ledger.keep_waiting(intent.id, intent.claim, seconds=leased):
+            if not is_sure and await ledger.find("id", intent.id) is None:
+                raise forgotten(intent)
             return False
         until, slot = anyio.current_time() + leased, Waiting("slot", running)
         gives_up = not await waiter.waits(anyio.Event(), until, slot)
     if not gives_up:
         return True
     standing = await ledger.find("id", intent.id)
+    if standing is None and not is_sure:
+        raise forgotten(intent)
     if standing is None or standing.claim != intent.claim or standing.state is not State.WAITING:
         return False
     raise replace(failure_of(busy), running=running, charged="no" if is_sure else "unknown") from busy

@@ -110,12 +110,15 @@ class Joins:
         self._awaited.discard(intent.id)
         try:
             standing = await self._dependencies.store.find("id", intent.id)
+            if standing is not None:
+                self.begin(standing, again=True)
+                if self.is_lost(standing):
+                    await self.check(standing)
         except LedgerError as error:
             _log.info("a film that is to be joined is looked at later: %s", error)
             self._try_again(intent, _AGAIN_SECONDS)
-            return
-        if standing is not None:
-            self.begin(standing, again=True)
+        except Exception:  # noqa: BLE001  as of a later version's join, which must not end every call of the process
+            _log.exception("a film could not be looked at again through a fault of this server")
 
     async def _join(self, intent: Intent) -> None:
         try:

@@ -19,8 +19,9 @@ from runway_mcp.tasks.spend.preparing import Prepare
 from runway_mcp.tasks.spend.submit import Submissions
 
 _EXTENDED = (
-    "Runway has accepted the extension after all, as the task {task_id}; continuing the clip submitted nothing. The "
-    "same call tells of that task, and so does get_task."
+    "Runway has accepted the extension after all, as the task {task_id}; continuing the clip submitted nothing. "
+    "get_task tells of that task, and so does this call without a `model`. To continue the clip as well, give a "
+    "`model` and another `seed`."
 )
 
 

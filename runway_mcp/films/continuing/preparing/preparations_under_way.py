@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 
 from runway_mcp.films.continuing.dependencies import Dependencies
 from runway_mcp.films.continuing.preparing.call_options import forget_options, with_options
+from runway_mcp.films.continuing.steps import is_continuation
 from runway_mcp.films.recent import Recent
 from runway_mcp.runway.models import Credits
 from runway_mcp.tasks.failures import Failure
@@ -103,6 +104,11 @@ class Preparations:
             return
         if not is_earlier:
             self.begin(submissions, plan, intent)
+        elif intent.id != left.id:
+            # Else it would be told as under way for good.
+            told = _ANSWERED.format(film=f"the film {intent.film_id}" if is_continuation(intent) else "an extension")
+            await self._dependencies.store.withdraw(left.id, left.claim, failure=("invalid_request", told))
+            self._stir()
 
     async def _prepare(self, submissions: Submissions, plan: Continuation, intent: Intent) -> None:
         deadline, is_over = anyio.current_time() + SLOT_SECONDS, True
@@ -141,6 +147,12 @@ class Preparations:
             _log.exception("a film could not be taken up again through a fault of this server")
             return True
         return standing is not None and standing.state is State.WAITING
+
+
+_ANSWERED = (
+    "The same call was made again meanwhile and is answered by {film}, so nothing was submitted or charged for this "
+    "one. To make it as well, name its `model` and give another `seed`."
+)
 
 
 async def _quiet(_: Waiting) -> None:
