@@ -111,18 +111,22 @@ async def _uploaded_film(context: ServerContext, films: Continuations, asset_id:
 
 
 async def film_with_part(context: ServerContext, asset_id: str) -> tuple[Intent, int] | None:
-    """The caller's newest film of which a clip is a part, and the part's number from 1; None if there is none."""
+    """The caller's film of which a clip is a part, and the part's number from 1; None if there is none.
+
+    The newest that ends with the clip, since that one goes on from the same picture; else the newest that has it.
+    """
     films = continuations_of(context)
     try:
         known = await films.list_films(context.service, limit=_SEARCHED)
     except LedgerError as error:
         _log.warning("%s", error)
         return None
-    for film in known:
-        for number, part in enumerate(parts_of(film), start=1):
-            if part.asset_id is not None and uuid_of(part.asset_id) == uuid_of(asset_id):
-                return film, number
-    return None
+    named = [(film, [uuid_of(part.asset_id or "") for part in parts_of(film)]) for film in known]
+    having = [(film, uuids) for film, uuids in named if uuid_of(asset_id) in uuids]
+    if not having:
+        return None
+    film, uuids = next((each for each in having if each[1][-1] == uuid_of(asset_id)), having[0])
+    return film, uuids.index(uuid_of(asset_id)) + 1
 
 
 async def continuation_of(

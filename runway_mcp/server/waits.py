@@ -121,7 +121,10 @@ class Waits:
             granted.longest = min(self._most, max(_SHORTEST_WAIT, _SHARE * min(seconds, granted.cut)))
         # A wait that was tried again is cut off only by a host.
         granted.is_hosts = granted.is_hosts or granted.near >= _PATIENT
-        granted.cut = granted.limit = seconds
+        # So early only a user cuts, if it happens once: below such a limit no wait would be left.
+        if granted.cut is not None or seconds > _SHORTEST_WAIT + _OVERHEAD:
+            granted.limit = seconds
+        granted.cut = seconds
         granted.since, granted.near = anyio.current_time(), 0
         self._granted[id(connection)] = granted
         while len(self._granted) > _REMEMBERED:

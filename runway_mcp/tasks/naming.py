@@ -177,10 +177,8 @@ def not_found(kind: str, reference: str, assets: Sequence[Asset], films: Sequenc
     newest = max(NEWEST, len(assets))
     looked = f"No {kind} of that name, id or link is in this server's records or among the newest {newest} assets."
     near = _near(reference, assets, films)
-    # A search for the misspelt name itself would find nothing; one for a name without a word of it would be a guess.
-    alike = next(
-        (each.name for each in near[:1] if _words(reference).intersection(_WORD.findall(each.name.casefold()))), None
-    )
+    # A search for the misspelt name itself would find nothing; one for a name without a word like its own is a guess.
+    alike = next((each.name for each in near[:1] if _has_word_like(reference, each.name)), None)
     return Failure("not_found", f"{looked} {_told(reference, near)}".strip(), nearest=alike)
 
 
@@ -318,6 +316,14 @@ def _ratio(reference: str, candidate: _Candidate) -> float:
 def _words(reference: str) -> set[str]:
     """The words of a name, or of the uuid in an id; none of a film's id."""
     return set() if film_id_in(reference) else set(_WORD.findall(uuid_of(reference).casefold()))
+
+
+def _has_word_like(reference: str, name: str) -> bool:
+    """Whether a word of the reference is a word of the name, or one that is misspelt."""
+    import difflib  # noqa: PLC0415  only where a name fits nothing
+
+    words = [] if is_id(reference) else _WORD.findall(name.casefold())
+    return any(difflib.get_close_matches(word, words, n=1, cutoff=_LIKE) for word in _words(reference))
 
 
 def _told(reference: str, near: Sequence[_Candidate]) -> str:

@@ -226,6 +226,18 @@ async def test_one_cut_that_was_the_users_doing_is_soon_forgotten(
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("cut", [0.3, 0.8, 1.4])
+async def test_a_cut_that_would_leave_no_wait_shortens_none(tmp_path: Path, mode: str, cut: float) -> None:
+    world = virtual_world(pace=9000)
+    async with open_server(world, tmp_path) as server, server.client(mode) as client:
+        with anyio.move_on_after(cut):
+            await client.mcp.call_tool("extend_video", {"assetId": world.asset_id(client.clip)})
+        step = (await client.extend(client.clip))["next_step"]["arguments"]
+
+        assert step["wait_seconds"] == 45
+
+
+@pytest.mark.virtual_time
 async def test_waits_grow_again_as_far_as_they_are_answered(tmp_path: Path) -> None:
     world = virtual_world(pace=9000)
     async with open_server(world, tmp_path) as server, server.client("legacy") as client:

@@ -84,9 +84,13 @@ def parts_found_by(films: Sequence[Intent]) -> dict[str, FoundBy]:
 
 
 def films_of_parts(films: Sequence[Intent]) -> dict[str, str]:
-    """The uuid of each clip that was made as a part of a film, with the newest film that it is a part of."""
-    made = ((part, film) for film in reversed(films) for part in parts_of(film)[1:])
-    return {uuid_of(part.asset_id): film.film_id for part, film in made if part.asset_id is not None}
+    """The uuid of each clip that was made as a part of a film, with the newest film that ends with it.
+
+    Where none does, with the newest that has it.
+    """
+    having = [(part, film) for film in reversed(films) for part in parts_of(film)[1:]]
+    ending = [(part, film) for film in reversed(films) for part in parts_of(film)[1:][-1:]]
+    return {uuid_of(part.asset_id): film.film_id for part, film in (*having, *ending) if part.asset_id is not None}
 
 
 def chain_of(film: Intent, known: Mapping[str, Intent]) -> list[Intent]:

@@ -54,8 +54,8 @@ _PART = (
     "{film}."
 )
 _NEW_FILM = (
-    "This is a new film that begins with this clip alone: it is part {number} of the film {film}, which stays as it "
-    "was."
+    "This is a new film that begins with this clip alone. The clip is part {number} of the film {film}, which stays as "
+    "it was."
 )
 _UNFINISHED = "The film is not finished, so it cannot go on yet; nothing was submitted."
 _ENDS_IN = {"black": "in black", "white": "in white", "blurred": "in a blur"}

@@ -232,8 +232,8 @@ def _summary(intent: Intent, standing: FilmStanding, asked: Asked, *, twin: bool
     joined = standing.joined
     if joined is None:
         told = f"The film is being made, {step_in_words(standing)}."
-        before = f"Nothing new was submitted or charged: {submitted_on(intent)} "
-        return f"{before}{told}" if twin else told
+        once = f" It costs {_paid(intent)}, once." if intent.cost else ""
+        return f"Nothing new was submitted or charged: {submitted_on(intent)} {told}{once}" if twin else told
     parts = len(standing.parts)
     facts = (
         f"{seconds(joined.seconds)} long, in {parts} parts, the last one {intent.seconds} s made by {intent.task_type}"

@@ -242,7 +242,8 @@ def _task_summary(
         then = f" It cost about {since.cost} credits then." if since.cost else ""
         return f"Nothing new was made or charged: this is the film of {date_of(since)}{film}{then} {OTHER_TAKE}"
     told = _standing_summary(task, failure, lineage, paid)
-    return f"Nothing new was submitted or charged: {submitted_on(since)} {told}"
+    once = f" It costs about {since.cost} credits, once." if since.cost and failure is None else ""
+    return f"Nothing new was submitted or charged: {submitted_on(since)} {told}{once}"
 
 
 def _standing_summary(task: Task, failure: Failure | None, lineage: Lineage | None, paid: str | None) -> str:
