@@ -170,7 +170,7 @@ async def test_for_an_id_that_no_clip_is_like_none_is_told_as_the_one_that_may_b
 
 @pytest.mark.parametrize(
     ("written", "found"),
-    [("the beech walk", True), ("beach walk", True), ("wallk", True), ("dussk", True), ("zebra", False)],
+    [("the beech walk", True), ("beach walk", True), ("wallk", True), ("zebra", False)],
 )
 async def test_the_next_step_after_a_misspelt_name_finds_the_clip_that_was_meant(
     tmp_path: Path, written: str, *, found: bool
