@@ -16,9 +16,8 @@ from runway_mcp.runway.errors import RunwayError
 from runway_mcp.runway.ids import kind_of
 from runway_mcp.runway.models import Asset, Extension, Task
 from runway_mcp.server.context import ServerContext
-from runway_mcp.server.contract.after_failures import same_continuation
 from runway_mcp.server.contract.next_steps import Asked
-from runway_mcp.server.contract.outputs import SavedOutput, TaskOutput
+from runway_mcp.server.contract.outputs import NextStep, SavedOutput, TaskOutput
 from runway_mcp.server.contract.results.film_parts import same_call
 from runway_mcp.server.contract.results.films import Whereabouts, continued_output, film_failure
 from runway_mcp.server.reads import READING_SECONDS, UNKNOWN_TASK, clip_id_of
@@ -189,7 +188,8 @@ async def film_told(
         in_all=await _cost_in_all(context, films, intent) if joined is not None else None,
     )
     if intent.state is State.WAITING and context.service.ledger.now() - intent.created > RESUMED_SECONDS:
-        step = same_continuation(same_call(intent), outcome_failure(intent))
+        # Whatever has answered the call since under another model, nothing is spent before its price was told.
+        step = NextStep(tool="extend_video", arguments=same_call(intent) | {"dry_run": True}, reason=_PRICED_AGAIN)
         return output.model_copy(update={"summary": f"{output.summary} {_LEFT}", "next_step": step})
     return output
 
@@ -209,6 +209,7 @@ async def _cost_in_all(context: ServerContext, films: Continuations, film: Inten
 
 
 _LEFT = "It was left before anything was submitted, and goes on with the same extend_video call."
+_PRICED_AGAIN = "Checks and prices it again, free: nothing of it was submitted."
 
 
 async def _failure(context: ServerContext, films: Continuations, intent: Intent) -> Failure | None:

@@ -22,6 +22,7 @@ from runway_mcp.tasks.follow.followed import Followed
 from runway_mcp.tasks.history import is_likely_of_another, is_of_another, is_owned_by_another, owning_intent
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.naming import find_clip, find_task, nearest_clips
+from runway_mcp.tasks.policy import iso
 from runway_mcp.tasks.recall import known_end
 from runway_mcp.tasks.service import TaskService, write_down
 from runway_mcp.tasks.spend.plan import Plan, make_plan, source_of
@@ -60,13 +61,13 @@ _log = logging.getLogger(__name__)
 
 
 async def earlier_of(
-    context: ServerContext, asked: Extension, *, dry: bool, model: CreateModel | None = None
+    context: ServerContext, asked: Extension, *, dry: bool, model: CreateModel | None = None, is_open_too: bool = False
 ) -> Intent | None:
     """The intent that answers a request whatever upstream says; None if there is none.
 
-    `model` is the one that continues the clip; None for an extension. A dry run gets only an intent whose request
-    is never posted again. Raises `Failure` if the ledger fails, since nothing can be submitted then; a dry run gets
-    None, and reports the ledger at its end.
+    `model` is the one that continues the clip; None for an extension. A dry run gets only an intent whose request is
+    never posted again, unless `is_open_too`. Raises `Failure` if the ledger fails, since nothing can be submitted then;
+    a dry run gets None, and reports the ledger at its end.
     """
     try:
         earlier = await context.service.submissions.earlier(asked, caller=context.caller, model=model)
@@ -77,7 +78,7 @@ async def earlier_of(
             raise Failure("unavailable", f"{error} {_EARLIER_UNTOLD}") from error
         _log.warning("%s", error)
         return None
-    return None if earlier is None or (dry and not earlier.is_final) else earlier
+    return None if earlier is None or (dry and not (is_open_too or earlier.is_final)) else earlier
 
 
 async def clip_id_of(context: ServerContext, reference: str, *, seconds: float, by_film_names: bool = True) -> str:
@@ -237,12 +238,22 @@ async def _task_read(service: TaskService, task_id: str, *, until: float, often:
         intent = await owning_intent(service, task_id)
         if intent is not None and intent.ended is not None:
             return await _remembered(service, intent)
-        if intent is None or not _may_be_fresh(service.watcher.followed(task_id)):
+        if intent is None:
             raise NotFound(UNKNOWN_TASK, status=404)
+        if not _may_be_fresh(service.watcher.followed(task_id)):
+            cost = f", for about {intent.cost} credits" if intent.cost else ""
+            told = _NOT_SHOWN.format(date=iso(intent.created), cost=cost)
+            raise Failure("unavailable", told, charged="unknown", retry="later")
         task = Task(task_id=task_id, status=intent.status or "PENDING")
         service.watcher.follow(task)
         return task
     raise Failure("unavailable", "Runway did not tell of the task in time.")
+
+
+_NOT_SHOWN = (
+    "Runway does not show this task now, though it accepted it: this server submitted it once, at {date}{cost}. It may "
+    "have been deleted at Runway, or be shown again later."
+)
 
 
 async def _remembered(service: TaskService, intent: Intent) -> Task:

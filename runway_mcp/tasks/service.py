@@ -15,6 +15,7 @@ from runway_mcp.runway.models import Task
 from runway_mcp.tasks.callbacks import Callbacks, address
 from runway_mcp.tasks.failures import failure_words, film_of
 from runway_mcp.tasks.follow.durations import Durations
+from runway_mcp.tasks.follow.missing_films import LOOKED_FOR_SECONDS, MissingFilms
 from runway_mcp.tasks.follow.sharing import ReadPermits
 from runway_mcp.tasks.follow.watcher import Watcher
 from runway_mcp.tasks.intents import Intent
@@ -101,6 +102,7 @@ async def open_tasks(
             await on_change(task, intent)
         finally:
             tell_later(task, intent)
+            missing.noted(task, is_own=isinstance(intent, Intent))
 
     def tell_later(task: Task, intent: Intent | LedgerError | None) -> None:
         if isinstance(intent, LedgerError) and task.is_terminal:
@@ -108,6 +110,7 @@ async def open_tasks(
             background.start_soon(_told_later, telling, task.task_id, partial(_note_end, store, on_change, task), _END)
 
     async with anyio.create_task_group() as background:
+        missing = MissingFilms(client, background, note)
         watcher = Watcher(
             client,
             background,
@@ -125,12 +128,15 @@ async def open_tasks(
         async def taken_up(task: Task) -> Intent | None:
             intent = await write_down(store, task)
             owner = intent if isinstance(intent, Intent) else None
-            calls_back = callbacks is not None and owner is not None and owner.callback_token is not None
             try:
                 await on_change(task, intent)
             finally:
                 # Whatever fails in telling of it, it is paid for.
-                watcher.follow(task, calls_back=calls_back, oldest=store.now() - owner.created if owner else None)
+                watcher.follow(
+                    task,
+                    calls_back=_calls_back(callbacks, owner),
+                    oldest=store.now() - owner.created if owner else None,
+                )
                 tell_later(task, intent)
             return owner
 
@@ -141,7 +147,7 @@ async def open_tasks(
         called = Callbacks(store, watcher, posts, reconciler, pause=poll_seconds)
         resume = partial(
             done_once,
-            partial(_resume, client, store, submissions, durations),
+            partial(_resume, client, store, submissions, durations, missing),
             meanwhile="Nothing can be submitted until that is mended.",
             fault="what earlier processes left could not all be taken up",
         )
@@ -158,6 +164,11 @@ async def open_tasks(
         finally:
             await posts.finish(grace)
             background.cancel_scope.cancel()
+
+
+def _calls_back(callbacks: object | None, owner: Intent | None) -> bool:
+    """Whether upstream was asked to call back for a task."""
+    return callbacks is not None and owner is not None and owner.callback_token is not None
 
 
 async def write_down(ledger: Store, task: Task) -> Intent | LedgerError | None:
@@ -232,11 +243,16 @@ async def take_up(service: TaskService) -> None:
     )
 
 
-async def _resume(client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations) -> None:
+async def _resume(
+    client: RunwayClient, ledger: Store, submissions: Submissions, durations: Durations, missing: MissingFilms
+) -> None:
     """Resumes what earlier processes left, and learns durations from the ledger."""
     filmless = await ledger.select(Selection.WITHOUT_FILM, limit=_FILMLESS)
     succeeded = await ledger.select(Selection.SUCCEEDED, limit=_SUCCESSES)
     client.expect_no_film([intent.task_id for intent in filmless if intent.task_id])
     await submissions.resume()
+    for intent in filmless:
+        if intent.task_id is not None and ledger.now() - (intent.ended or 0.0) < LOOKED_FOR_SECONDS:
+            missing.look_for(intent.task_id)
     for intent in reversed(succeeded):
         durations.learn((intent.task_type, intent.explore_mode), (intent.ended or intent.created) - intent.created)

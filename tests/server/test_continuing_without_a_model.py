@@ -1,13 +1,15 @@
 """A call that names no model is one wish, whatever became of earlier requests of a model, and whatever is set."""
 
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
-from tests.films.continuing.processes import clip_world
+from tests.films.continuing.processes import LAPSED, Halt, clip_world, process, unnamed
 from tests.server.continuing import clip_id, continuing_at
 
 pytestmark = pytest.mark.slow
@@ -32,3 +34,25 @@ async def test_a_call_without_a_model_that_goes_on_with_a_refused_request_of_tha
     assert film["status"] == "SUCCEEDED"
     assert len(world.accepted) == 1
     assert (again["film"]["id"], again["twin"]) == (film["film"]["id"], True)
+
+
+async def test_a_dry_run_of_a_call_whose_film_was_left_names_the_model_of_that_film_whatever_is_set(
+    tmp_path: Path,
+) -> None:
+    world, halt = clip_world(), Halt("before upload")
+    async with process(tmp_path, world, halt=halt) as server:
+        plan = await unnamed(server, "gen4")
+        await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
+        await halt.reached.wait()
+    async with (
+        running(world) as url,
+        continuing_at(url, world, tmp_path, continue_with="gen4.5", now=lambda: time.time() + LAPSED) as client,
+    ):
+        asked = {"assetId": clip_id(client), "text_prompt": "the camera rises"}
+        step = (await client.data("extend_video", **asked, dry_run=True))["next_step"]
+        assert step["arguments"]["model"] == "gen4"
+        with anyio.fail_after(120):
+            while (film := await client.data(step["tool"], **step["arguments"]))["status"] != "SUCCEEDED":
+                assert "error" not in film
+
+    assert len(world.accepted) == 1

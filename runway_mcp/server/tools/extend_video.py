@@ -306,10 +306,11 @@ async def _continued_with(call: Call, asked: Extension, *, dry: bool) -> str | N
     if await earlier_of(context, asked, dry=dry) is not None:
         return None
     for name, model in CREATE_MODELS.items():
-        earlier = await earlier_of(context, asked, dry=dry, model=model)
+        # One that is not posted yet as well: a dry run that named another model would lead to a second one.
+        earlier = await earlier_of(context, asked, dry=dry, model=model, is_open_too=True)
         if earlier is not None and earlier.step(AUTO) is not None:
             return name
-        if earlier is not None:
+        if earlier is not None and (earlier.is_final or not dry):
             found[name] = earlier
     # What was asked for by the name of the model that is set is what a call without a name asks for now.
     return context.settings.continue_with if context.settings.continue_with in found else None

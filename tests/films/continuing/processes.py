@@ -26,7 +26,7 @@ from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.intents import Intent
 from runway_mcp.tasks.policy import FREE, SpendPolicy
 from runway_mcp.tasks.service import TaskService, open_tasks
-from runway_mcp.tasks.spend.continuation import make_continuation
+from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
 from runway_mcp.tasks.store.protocol import LedgerError, Store
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
 from tests.kit.films import SmallFilms
@@ -208,3 +208,9 @@ async def process_over(
                 opened.append(continuations)
                 continuations.background.start_soon(continuations.resume, service.submissions)
                 yield Process(service, continuations, tools, folder, clip)
+
+
+async def unnamed(server: Process, model: str) -> Continuation:
+    """The plan of one call that names no model, at a server that is set to continue with this one."""
+    asked = extension(asset_id=server.clip, text_prompt="the camera rises")
+    return replace(await make_continuation(server.service.client, asked, CREATE_MODELS[model]), is_auto=True)

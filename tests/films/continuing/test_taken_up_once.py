@@ -12,24 +12,15 @@ import pytest
 
 from runway_mcp.films.continuing.joining.files import is_there
 from runway_mcp.films.continuing.steps import JoinMade
-from runway_mcp.tasks.catalogue import CREATE_MODELS
 from runway_mcp.tasks.failures import Failure
 from runway_mcp.tasks.intents import JOIN, Intent
-from runway_mcp.tasks.spend.continuation import Continuation, make_continuation
 from runway_mcp.tasks.spend.drafts import draft
 from runway_mcp.tasks.store.protocol import LedgerError
 from runway_mcp.tasks.store.sqlite.store import SqliteStore
-from tests.films.continuing.processes import LAPSED, Halt, Process, clip_world, process
+from tests.films.continuing.processes import LAPSED, Halt, clip_world, process, unnamed
 from tests.kit.clock import LeapingClock
-from tests.kit.samples import extension
 
 pytestmark = pytest.mark.slow
-
-
-async def unnamed(server: Process, model: str) -> Continuation:
-    """The plan of one call that names no model, at a server that is set to continue with this one."""
-    asked = extension(asset_id=server.clip, text_prompt="the camera rises")
-    return replace(await make_continuation(server.service.client, asked, CREATE_MODELS[model]), is_auto=True)
 
 
 async def test_a_film_that_was_left_is_not_paid_where_the_same_call_was_answered_by_another_model_since(
