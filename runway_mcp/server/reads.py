@@ -243,7 +243,7 @@ async def _task_read(service: TaskService, task_id: str, *, until: float, often:
         if not _may_be_fresh(service.watcher.followed(task_id)):
             cost = f", for about {intent.cost} credits" if intent.cost else ""
             told = _NOT_SHOWN.format(date=iso(intent.created), cost=cost)
-            raise Failure("unavailable", told, charged="unknown", retry="later")
+            raise Failure("not_found", told, charged="yes" if intent.cost else "no", retry="later")
         task = Task(task_id=task_id, status=intent.status or "PENDING")
         service.watcher.follow(task)
         return task

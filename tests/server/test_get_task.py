@@ -147,7 +147,7 @@ async def test_a_task_too_fresh_for_upstream_is_pending_not_missing(tmp_path: Pa
         assert known["status"] == "RUNNING"
 
 
-async def test_a_task_of_ours_that_upstream_has_lost_is_not_found(tmp_path: Path) -> None:
+async def test_a_task_of_ours_that_upstream_has_lost_is_not_found_and_told_as_paid(tmp_path: Path) -> None:
     world = virtual_world(pace=400)
     async with open_client(world, tmp_path, "auto") as client:
         task_id = (await client.extend(client.clip, wait_seconds=0))["taskId"]
@@ -157,7 +157,10 @@ async def test_a_task_of_ours_that_upstream_has_lost_is_not_found(tmp_path: Path
 
         data = await client.data("get_task", taskId=task_id)
 
-        assert data["error"]["kind"] == "not_found"
+        told = data["error"]
+        assert (told["kind"], told["charged"], told["retry"]) == ("not_found", "yes", "later")
+        assert "this server submitted it once" in told["message"]
+        assert "for about 50 credits" in told["message"]
 
 
 async def test_an_end_that_only_another_server_has_seen_answers_the_same_request(tmp_path: Path) -> None:
