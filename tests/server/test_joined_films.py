@@ -136,6 +136,20 @@ async def test_a_new_film_of_a_part_alone_is_not_taken_for_the_film_that_has_it(
         assert other["next_step"]["arguments"]["assetId"] == other["film"]["id"] != first["film"]["id"]
 
 
+async def test_a_clip_that_several_films_have_leads_to_the_one_that_ends_with_it(tmp_path: Path, mode: str) -> None:
+    async with films_server(tmp_path) as kept, kept.server.client(mode) as client:
+        first = await joined(client)
+        part = first["film"]["parts"][-1]["assetId"]
+        longer = await joined(client, first["film"]["id"])
+        assert part in [each["assetId"] for each in longer["film"]["parts"][:-1]]
+
+        priced = await client.data("extend_video", assetId=part, model="gen4.5", dry_run=True)
+        reasons = {each["assetId"]: each.get("reason", "") for each in (await client.data("list_assets"))["assets"]}
+
+        assert f"To go on with the film give assetId {first['film']['id']}" in priced["summary"]
+        assert f"part of {first['film']['id']}; go on" in reasons[part]
+
+
 async def test_a_refused_continuation_of_a_part_tells_of_no_new_film(tmp_path: Path) -> None:
     async with films_server(tmp_path, max_credits_per_day=60) as kept, kept.server.client("auto") as client:
         part = (await joined(client))["film"]["parts"][-1]["assetId"]
