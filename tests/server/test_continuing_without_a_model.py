@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from runway_mcp.films.continuing.preparing.preparations_under_way import RESUMED_SECONDS
 from runway_mcp.simulator.faults import Fault
 from runway_mcp.simulator.run import running
 from tests.films.continuing.processes import LAPSED, Halt, clip_world, process, unnamed
@@ -56,3 +57,22 @@ async def test_a_dry_run_of_a_call_whose_film_was_left_names_the_model_of_that_f
                 assert "error" not in film
 
     assert len(world.accepted) == 1
+
+
+async def test_a_film_that_was_left_for_an_hour_leads_to_its_price_and_spends_nothing_by_that(tmp_path: Path) -> None:
+    world, halt = clip_world(), Halt("before upload")
+    async with process(tmp_path, world, halt=halt) as server:
+        plan = await unnamed(server, "gen4")
+        left = await server.continuations.submit(server.service.submissions, plan, caller="", deadline=0.0)
+        await halt.reached.wait()
+    late = RESUMED_SECONDS + 60
+    async with (
+        running(world) as url,
+        continuing_at(url, world, tmp_path, continue_with="gen4-turbo", now=lambda: time.time() + late) as client,
+    ):
+        told = await client.data("get_task", taskId=left.intent.film_id)
+        priced = await client.data(told["next_step"]["tool"], **told["next_step"]["arguments"])
+
+    assert "It was left before anything was submitted" in told["summary"]
+    assert (priced["status"], priced["model"]) == ("DRY_RUN", "gen4")
+    assert not world.accepted
